@@ -73,17 +73,33 @@ class Diagnosis(NamedTuple):
         return cls(Bilingual(english, korean), fixes, hint)
 
 
+Diagnose = Callable[[Message], Diagnosis | None]
+"""Returns what a message means; None if it is not of this cause after all."""
+
+
 class Cause(NamedTuple):
     """One known message.
 
     name: stable, for scripts.  pattern: regular expression, found anywhere in the text on one line; its
         repetitions are bounded, because the text may be hostile.
-    diagnose: returns what the message means; None if it is not of this cause after all.
     """
 
     name: str
     pattern: str
-    diagnose: Callable[[Message], Diagnosis | None]
+    diagnose: Diagnose
+
+
+class Causes(list[Cause]):
+    """The causes of a family."""
+
+    def add(self, name: str, pattern: str) -> Callable[[Diagnose], Diagnose]:
+        """Add the cause that the decorated function diagnoses."""
+
+        def register(diagnose: Diagnose) -> Diagnose:
+            self.append(Cause(name, pattern, diagnose))
+            return diagnose
+
+        return register
 
 
 class Match(NamedTuple):

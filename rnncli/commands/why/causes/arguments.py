@@ -7,14 +7,20 @@ from collections.abc import Callable
 
 from rnncli import layers
 from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
-from rnncli.commands.why.diagnosis import NO_HINT, SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import NO_HINT, SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
 MOST = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "argument-unknown",
+    r"Unrecognized keyword arguments passed to (?P<owner>\w{1,60}): \{(?P<given>.{1,1000}?)\}",
+)
 def _diagnose_unrecognized(message: Message) -> Diagnosis | None:
     if not recurrent_in(message.name("owner")):
         return None
@@ -24,6 +30,7 @@ def _diagnose_unrecognized(message: Message) -> Diagnosis | None:
     return _diagnose_unknown(message, {name: values.get(name, "") for name in names}) if names else None
 
 
+@CAUSES.add("argument-unknown-keras2", r"Keyword argument not understood:', '(?P<name>\w{1,60})'")
 def _diagnose_rejected_keywords(message: Message) -> Diagnosis:
     return _diagnose_unknown(message, {message.name("name"): ""})
 
@@ -138,6 +145,14 @@ def _fix_bidirectional(owner: str, _: str) -> Fix:
     return Fix.of_layer("bidirectional: wrap the layer", "bidirectional: 감싸는 층", layer)
 
 
+@CAUSES.add(
+    "argument-torch", r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'"
+)
+@CAUSES.add(
+    "argument-torch-1",
+    r"(?<!\.)__init__\(\) got an unexpected keyword argument "
+    r"'(?P<name>return_sequences|return_state|go_backwards)'",
+)
 def _diagnose_torch_argument(message: Message) -> Diagnosis:
     name = message.name("name")
     keras = {
@@ -174,27 +189,3 @@ _RETIRED: dict[str, Callable[[str, str], Fix]] = {
     "num_layers": _fix_num_layers,
     "bidirectional": _fix_bidirectional,
 }
-
-CAUSES = (
-    Cause(
-        "argument-unknown",
-        r"Unrecognized keyword arguments passed to (?P<owner>\w{1,60}): \{(?P<given>.{1,1000}?)\}",
-        _diagnose_unrecognized,
-    ),
-    Cause(
-        "argument-unknown-keras2",
-        r"Keyword argument not understood:', '(?P<name>\w{1,60})'",
-        _diagnose_rejected_keywords,
-    ),
-    Cause(
-        "argument-torch",
-        r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
-        _diagnose_torch_argument,
-    ),
-    Cause(
-        "argument-torch-1",
-        r"(?<!\.)__init__\(\) got an unexpected keyword argument "
-        r"'(?P<name>return_sequences|return_state|go_backwards)'",
-        _diagnose_torch_argument,
-    ),
-)

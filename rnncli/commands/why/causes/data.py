@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, expression, name_axes, pluralize
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "dtype-text",
+    r"dtype='string' is not a valid dtype|Invalid dtype: str\d{0,4}|Cast string to float is "
+    r"not supported",
+)
 def _diagnose_text(message: Message) -> Diagnosis:
     layer = (expression(message),)
     return Diagnosis.of(
@@ -24,6 +31,11 @@ def _diagnose_text(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "ragged",
+    r"Failed to convert a NumPy array to a Tensor \(Unsupported object type|Invalid dtype: object"
+    r"|has an inhomogeneous shape after|setting an array element with a sequence\.(?! The requested)",
+)
 def _diagnose_ragged(message: Message) -> Diagnosis:
     layer = (expression(message),)
     return Diagnosis.of(
@@ -49,6 +61,7 @@ def _diagnose_ragged(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("nested-lists", r"Only input tensors may be passed as positional arguments")
 def _diagnose_list(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "The layer got nested Python lists; it takes an array or a tensor.",
@@ -57,6 +70,7 @@ def _diagnose_list(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'")
 def _diagnose_none(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"The input is {message.name('given')}: a function before it returned nothing, or was not called.",
@@ -70,6 +84,10 @@ def _diagnose_none(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "no-steps",
+    r"slice index 0 of dimension 1 out of bounds|Expected sequence length to be larger than 0 in RNN",
+)
 def _diagnose_no_steps(message: Message) -> Diagnosis | None:
     """PyTorch says so itself; TensorFlow says it of any slice, here of one in a recurrent layer."""
     inputs = message.argument("sequences")
@@ -94,6 +112,11 @@ def _diagnose_no_steps(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "batch-sizes",
+    r"Data cardinality is ambiguous.{0,120}?'?x'? sizes: (?P<one>\d{1,9}).{0,20}?'?y'? sizes: "
+    r"(?P<other>\d{1,9})",
+)
 def _diagnose_sizes(message: Message) -> Diagnosis:
     one, other = message.number("one"), message.number("other")
     return Diagnosis.of(
@@ -112,32 +135,3 @@ def _diagnose_sizes(message: Message) -> Diagnosis:
             "첫 축은 배치입니다. 첫 축이 시간이면 배치를 맨 앞으로 옮깁니다.",
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "dtype-text",
-        r"dtype='string' is not a valid dtype|Invalid dtype: str\d{0,4}|Cast string to float is "
-        r"not supported",
-        _diagnose_text,
-    ),
-    Cause(
-        "ragged",
-        r"Failed to convert a NumPy array to a Tensor \(Unsupported object type|Invalid dtype: object"
-        r"|has an inhomogeneous shape after|setting an array element with a sequence\.(?! The requested)",
-        _diagnose_ragged,
-    ),
-    Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _diagnose_list),
-    Cause("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'", _diagnose_none),
-    Cause(
-        "no-steps",
-        r"slice index 0 of dimension 1 out of bounds|Expected sequence length to be larger than 0 in RNN",
-        _diagnose_no_steps,
-    ),
-    Cause(
-        "batch-sizes",
-        r"Data cardinality is ambiguous.{0,120}?'?x'? sizes: (?P<one>\d{1,9}).{0,20}?'?y'? sizes: "
-        r"(?P<other>\d{1,9})",
-        _diagnose_sizes,
-    ),
-)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 LAYER = f"Bidirectional({format_layer('LSTM')})"
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "wrapper-without-layer",
+    r"Please initialize `(?P<wrapper>Bidirectional|TimeDistributed)` layer with a .{1,60}? instance\. "
+    r"Received: (?P<given><class|[\w.'\"-]{1,40})",
+)
 def _diagnose_no_layer(message: Message) -> Diagnosis:
     wrapper, given = message.name("wrapper"), message.name("given").strip()
     inner = format_layer("LSTM") if wrapper == "Bidirectional" else "Dense(3)"
@@ -25,6 +32,7 @@ def _diagnose_no_layer(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("merge-mode", r"Invalid merge mode\. Received: (?P<given>\w{1,40})")
 def _diagnose_merge_mode(message: Message) -> Diagnosis:
     given = message.name("given")
     modes = ("concat", "sum", "mul", "ave")
@@ -50,6 +58,7 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("direction", r"Forward layer and backward layer should have different `go_backwards` value")
 def _diagnose_equal_directions(_: Message) -> Diagnosis:
     layer = f"Bidirectional({format_layer('LSTM')}, backward_layer={format_layer('LSTM', go_backwards=True)})"
     return Diagnosis.of(
@@ -65,6 +74,12 @@ def _diagnose_equal_directions(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "direction-attribute",
+    r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
+    r"['\"](?P<forward>\w{1,20})['\"] "
+    r"for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
+)
 def _diagnose_attribute(message: Message) -> Diagnosis | None:
     name, forward = message.name("name"), message.name("forward")
     if forward not in ("True", "False"):
@@ -79,6 +94,9 @@ def _diagnose_attribute(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "direction-units", r"Incompatible shapes: \[(?P<first>[\d,]{1,60})\] vs\. \[(?P<second>[\d,]{1,60})\]"
+)
 def _diagnose_units(message: Message) -> Diagnosis | None:
     if message.call != "Bidirectional":
         return None
@@ -99,6 +117,12 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "direction-layer",
+    r"'name': "
+    r"'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
+    r"Exception encountered: Error when deserializing",
+)
 def _diagnose_not_recurrent(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "Bidirectional needs a recurrent layer: other layers have no direction of time.",
@@ -106,38 +130,3 @@ def _diagnose_not_recurrent(_: Message) -> Diagnosis:
         Fix.of_layer("a recurrent layer inside", "안에 순환층", LAYER),
         Fix("Dense after it", "Dense는 그 뒤에", f"{LAYER}, Dense({UNITS})", (LAYER, f"Dense({UNITS})")),
     )
-
-
-CAUSES = (
-    Cause(
-        "wrapper-without-layer",
-        r"Please initialize `(?P<wrapper>Bidirectional|TimeDistributed)` layer with a .{1,60}? instance\. "
-        r"Received: (?P<given><class|[\w.'\"-]{1,40})",
-        _diagnose_no_layer,
-    ),
-    Cause("merge-mode", r"Invalid merge mode\. Received: (?P<given>\w{1,40})", _diagnose_merge_mode),
-    Cause(
-        "direction",
-        r"Forward layer and backward layer should have different `go_backwards` value",
-        _diagnose_equal_directions,
-    ),
-    Cause(
-        "direction-attribute",
-        r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
-        r"['\"](?P<forward>\w{1,20})['\"] "
-        r"for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
-        _diagnose_attribute,
-    ),
-    Cause(
-        "direction-units",
-        r"Incompatible shapes: \[(?P<first>[\d,]{1,60})\] vs\. \[(?P<second>[\d,]{1,60})\]",
-        _diagnose_units,
-    ),
-    Cause(
-        "direction-layer",
-        r"'name': "
-        r"'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
-        r"Exception encountered: Error when deserializing",
-        _diagnose_not_recurrent,
-    ),
-)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import UNITS, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+_SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "time-distributed-rank",
+    r"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "
+    + _SHAPE,
+)
 def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
     shape = message.shape("shape")
     if len(shape) > 2:
@@ -32,6 +40,7 @@ def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add("time-distributed-recurrent", r"Index out of range using input dim \d; input has only")
 def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
     shapes = message.argument("inputs")
     if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
@@ -53,20 +62,3 @@ def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
             shapes[0],
         ),
     )
-
-
-_SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
-
-CAUSES = (
-    Cause(
-        "time-distributed-rank",
-        r"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "
-        + _SHAPE,
-        _diagnose_time_distributed,
-    ),
-    Cause(
-        "time-distributed-recurrent",
-        r"Index out of range using input dim \d; input has only",
-        _diagnose_layer_per_step,
-    ),
-)

@@ -11,11 +11,24 @@ from rnncli.commands.why.causes._layers import (
     known_size,
     pluralize,
 )
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "features",
+    r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: "
+    r"\[(?P<kernel>[\d,]{1,60})\]",
+)
+@CAUSES.add(
+    "features-graph",
+    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
+    r"input shapes: "
+    r"\[(?P<given>[\d?,]{1,60})\], \[(?P<kernel>[\d?,]{1,60})\]",
+)
 def _diagnose_product(message: Message) -> Diagnosis | None:
     """A product of x (batch, features) and a kernel (features, gates * units)."""
     given, kernel = message.shape("given"), message.shape("kernel")
@@ -32,6 +45,9 @@ def _diagnose_product(message: Message) -> Diagnosis | None:
     return _diagnose_mismatch(expression(message, units), found, wanted)
 
 
+@CAUSES.add(
+    "features-cut", r"Dimensions must be equal, but are (?P<found>\d{1,9}) and (?P<wanted>\d{1,9})\W{0,5}$"
+)
 def _diagnose_product_without_shapes(message: Message) -> Diagnosis:
     """A line that was cut before the shapes."""
     return _diagnose_mismatch(expression(message), message.number("found"), message.number("wanted"))
@@ -77,6 +93,11 @@ def _fix_new_layer(layer: str, found: int) -> Fix:
     )
 
 
+@CAUSES.add(
+    "features-axis",
+    r"expected axis -1 of input shape to have value (?P<wanted>\d{1,9}), but received input with shape "
+    rf"\((?P<shape>{SIZES})\)",
+)
 def _diagnose_axis(message: Message) -> Diagnosis:
     wanted, shape = message.number("wanted"), message.shape("shape")
     found = shape[-1] if shape else None
@@ -99,31 +120,3 @@ def _diagnose_axis(message: Message) -> Diagnosis:
             weights=True,
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "features",
-        r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: "
-        r"\[(?P<kernel>[\d,]{1,60})\]",
-        _diagnose_product,
-    ),
-    Cause(
-        "features-graph",
-        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
-        r"input shapes: "
-        r"\[(?P<given>[\d?,]{1,60})\], \[(?P<kernel>[\d?,]{1,60})\]",
-        _diagnose_product,
-    ),
-    Cause(
-        "features-cut",
-        r"Dimensions must be equal, but are (?P<found>\d{1,9}) and (?P<wanted>\d{1,9})\W{0,5}$",
-        _diagnose_product_without_shapes,
-    ),
-    Cause(
-        "features-axis",
-        r"expected axis -1 of input shape to have value (?P<wanted>\d{1,9}), but received input with shape "
-        rf"\((?P<shape>{SIZES})\)",
-        _diagnose_axis,
-    ),
-)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from rnncli.case import Shape
 from rnncli.commands.why.causes._layers import SIZES, UNITS, count_gates, expression, format_layer, known_size
-from rnncli.commands.why.diagnosis import NO_HINT, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import NO_HINT, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "features-unknown",
+    rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: "
+    rf"shape=\((?P<shape>{SIZES})\)"
+    r" for variable path='(?P<path>[\w/]{1,300})'",
+)
 def _diagnose_unknown(message: Message) -> Diagnosis | None:
     shape, path = message.shape("shape"), message.name("path")
     if "kernel" not in path or len(shape) != 2 or shape[0] is not None:
@@ -58,14 +66,3 @@ def _diagnose_flattened(shape: Shape) -> Diagnosis:
             (format_layer("LSTM", return_sequences=True), f"Dense({units})"),
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "features-unknown",
-        rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: "
-        rf"shape=\((?P<shape>{SIZES})\)"
-        r" for variable path='(?P<path>[\w/]{1,300})'",
-        _diagnose_unknown,
-    ),
-)

@@ -6,11 +6,18 @@ import re
 
 from rnncli import initializers, layers
 from rnncli.commands.why.causes._layers import find_nearest, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "activation",
+    r"(?:Could not interpret activation function identifier: |Unknown activation function "
+    r"'?)(?P<name>[\w.]{1,60})",
+)
 def _diagnose_activation(message: Message) -> Diagnosis:
     name = message.name("name").strip()
     if re.fullmatch(r"[\d.]{1,20}", name):
@@ -41,6 +48,10 @@ def _diagnose_second_argument(message: Message, value: str) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "initializer",
+    r"(?:Could not interpret initializer identifier: |Unknown initializer '?)(?P<name>[\w.]{1,60})",
+)
 def _diagnose_initializer(message: Message) -> Diagnosis:
     name = message.name("name").strip()
     named = find_nearest(name, initializers.names(), "glorot_uniform")
@@ -52,6 +63,10 @@ def _diagnose_initializer(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "cudnn-layer",
+    r"(?:has no attribute '|cannot import name '|Unknown layer: '?)(?P<name>CuDNN(?:LSTM|GRU))\b",
+)
 def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     name = message.name("name")
     own = format_layer(name.removeprefix("CuDNN"))
@@ -66,6 +81,7 @@ def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'")
 def _diagnose_nonlinearity(message: Message) -> Diagnosis:
     name = message.name("name")
     known = name if name in layers.activations.names() else "tanh"
@@ -81,24 +97,3 @@ def _diagnose_nonlinearity(message: Message) -> Diagnosis:
         ),
         Fix.of_layer(f"{known} in Keras", f"Keras에서 {known}", layer),
     )
-
-
-CAUSES = (
-    Cause(
-        "activation",
-        r"(?:Could not interpret activation function identifier: |Unknown activation function "
-        r"'?)(?P<name>[\w.]{1,60})",
-        _diagnose_activation,
-    ),
-    Cause(
-        "initializer",
-        r"(?:Could not interpret initializer identifier: |Unknown initializer '?)(?P<name>[\w.]{1,60})",
-        _diagnose_initializer,
-    ),
-    Cause(
-        "cudnn-layer",
-        r"(?:has no attribute '|cannot import name '|Unknown layer: '?)(?P<name>CuDNN(?:LSTM|GRU))\b",
-        _diagnose_cudnn_layer,
-    ),
-    Cause("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'", _diagnose_nonlinearity),
-)

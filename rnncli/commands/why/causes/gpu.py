@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, expression
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("cudnn-empty", r"CUDNN_STATUS_BAD_PARAM.{0,200}cudnnSetRNNDataDescriptor")
 def _diagnose_empty_row(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "cuDNN refuses a sequence of which every time step is masked.",
@@ -27,6 +30,7 @@ def _diagnose_empty_row(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("cudnn-missing", r"Fail to find the dnn implementation")
 def _diagnose_no_cudnn(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "TensorFlow could not start cuDNN: the GPU's memory is full, or the cuDNN version does not fit.",
@@ -44,6 +48,11 @@ def _diagnose_no_cudnn(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "contiguous-torch",
+    r"rnn: hx is not contiguous|CUDNN_STATUS_NOT_SUPPORTED\. This error may appear if you passed in a "
+    r"non-contiguous input",
+)
 def _diagnose_contiguous(message: Message) -> Diagnosis:
     name = "h0" if "hx" in message.match[0] else "x"
     return Diagnosis.of(
@@ -54,6 +63,7 @@ def _diagnose_contiguous(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("compact-torch", r"RNN module weights are not part of single contiguous chunk")
 def _diagnose_compact(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "Only a warning: the weights are copied together at every call. The numbers are right.",
@@ -67,6 +77,7 @@ def _diagnose_compact(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("eval-torch", r"cudnn RNN backward can only be called in training mode")
 def _diagnose_backward_in_eval(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "cuDNN computes gradients only if the layer was called in training mode.",
@@ -79,19 +90,3 @@ def _diagnose_backward_in_eval(_: Message) -> Diagnosis:
             LSTM,
         ),
     )
-
-
-CAUSES = (
-    Cause("cudnn-empty", r"CUDNN_STATUS_BAD_PARAM.{0,200}cudnnSetRNNDataDescriptor", _diagnose_empty_row),
-    Cause("cudnn-missing", r"Fail to find the dnn implementation", _diagnose_no_cudnn),
-    Cause(
-        "contiguous-torch",
-        r"rnn: hx is not contiguous|CUDNN_STATUS_NOT_SUPPORTED\. This error may appear if you passed in a "
-        r"non-contiguous input",
-        _diagnose_contiguous,
-    ),
-    Cause("compact-torch", r"RNN module weights are not part of single contiguous chunk", _diagnose_compact),
-    Cause(
-        "eval-torch", r"cudnn RNN backward can only be called in training mode", _diagnose_backward_in_eval
-    ),
-)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import SIZES, format_layer, units_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "join-rank",
+    r"`Concatenate` layer requires inputs with matching shapes except for the concatenation axis\. "
+    rf"Received: input_shape=\[\((?P<one>{SIZES})\), \((?P<other>{SIZES})\)\]",
+)
 def _diagnose_concatenate(message: Message) -> Diagnosis | None:
     shapes = [message.shape("one"), message.shape("other")]
     if {len(shape) for shape in shapes} != {2, 3}:
@@ -26,13 +33,3 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
             format_layer("LSTM", units[0], return_sequences=True),
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "join-rank",
-        r"`Concatenate` layer requires inputs with matching shapes except for the concatenation axis\. "
-        rf"Received: input_shape=\[\((?P<one>{SIZES})\), \((?P<other>{SIZES})\)\]",
-        _diagnose_concatenate,
-    ),
-)

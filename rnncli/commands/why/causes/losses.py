@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import SIZES, format_layer, name_axes, pluralize, units_of
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "loss-shape",
+    r"Arguments `target` and `output` must have the same (?:rank \(ndim\)|shape)\. Received: "
+    rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
+)
 def _diagnose_arguments(message: Message) -> Diagnosis | None:
     return _diagnose_targets(message.shape("target"), message.shape("output"))
 
 
+@CAUSES.add(
+    "loss-shape-run", r"Incompatible shapes: \[(?P<one>[\d,]{1,60})\] vs\. \[(?P<other>[\d,]{1,60})\]"
+)
+@CAUSES.add(
+    "loss-shape-graph",
+    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for '\{\{node (?:compile_loss|[\w/]{0,100}"
+    r"(?:mean_squared_error|mse|loss))[^=]{0,200}= \w{1,30}\[.{0,100}?with input shapes: "
+    r"\[(?P<one>[\d?,]{1,60})\], \[(?P<other>[\d?,]{1,60})\]",
+)
+@CAUSES.add("loss-shape-keras2", rf"Shapes \((?P<one>{SIZES})\) and \((?P<other>{SIZES})\) are incompatible")
+@CAUSES.add(
+    "loss-logits-keras2",
+    r"`?logits`? and `?labels`? must have the same shape,? (?:received )?"
+    rf"\(\((?P<one>{SIZES})\) vs \((?P<other>{SIZES})\)\)",
+)
 def _diagnose_broadcast(message: Message) -> Diagnosis | None:
     """`[8,3] vs. [8,4,3]` of a loss; a cell or a Bidirectional says so in the call that failed."""
     if message.call:
@@ -68,6 +90,11 @@ def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     )
 
 
+@CAUSES.add(
+    "loss-sparse",
+    r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
+    rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
+)
 def _diagnose_sparse(message: Message) -> Diagnosis:
     target, output = message.shape("target"), message.shape("output")
     last = format_layer("LSTM", units_of(output), activation="softmax")
@@ -87,6 +114,11 @@ def _diagnose_sparse(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "loss-target-keras1",
+    r"checking (?:model )?target: expected \w{1,100} to have (?P<axes>[23]) dimensions, but got array "
+    rf"with shape \((?P<target>{SIZES})\)",
+)
 def _diagnose_target(message: Message) -> Diagnosis | None:
     axes, target = message.number("axes"), message.shape("target")
     if len(target) == axes or len(target) not in (2, 3):
@@ -99,6 +131,11 @@ def _diagnose_target(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "loss-sparse-keras2",
+    r"logits and labels must have the same first dimension, got logits shape \[(?P<rows>\d{1,9}),"
+    r"(?P<classes>\d{1,9})\] and labels shape \[(?P<labels>\d{1,9})\]",
+)
 def _diagnose_labels(message: Message) -> Diagnosis:
     rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // labels if labels and rows % labels == 0 else 1
@@ -114,54 +151,4 @@ def _diagnose_labels(message: Message) -> Diagnosis:
 _WHICH = Bilingual(
     "A target for every time step needs return_sequences=True; one per sequence needs it False.",
     "시점마다 목표가 있으면 return_sequences=True, 시퀀스마다 하나면 False입니다.",
-)
-
-CAUSES = (
-    Cause(
-        "loss-shape",
-        r"Arguments `target` and `output` must have the same (?:rank \(ndim\)|shape)\. Received: "
-        rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
-        _diagnose_arguments,
-    ),
-    Cause(
-        "loss-shape-run",
-        r"Incompatible shapes: \[(?P<one>[\d,]{1,60})\] vs\. \[(?P<other>[\d,]{1,60})\]",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-shape-graph",
-        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for '\{\{node (?:compile_loss|[\w/]{0,100}"
-        r"(?:mean_squared_error|mse|loss))[^=]{0,200}= \w{1,30}\[.{0,100}?with input shapes: "
-        r"\[(?P<one>[\d?,]{1,60})\], \[(?P<other>[\d?,]{1,60})\]",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-shape-keras2",
-        rf"Shapes \((?P<one>{SIZES})\) and \((?P<other>{SIZES})\) are incompatible",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-logits-keras2",
-        r"`?logits`? and `?labels`? must have the same shape,? (?:received )?"
-        rf"\(\((?P<one>{SIZES})\) vs \((?P<other>{SIZES})\)\)",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-target-keras1",
-        r"checking (?:model )?target: expected \w{1,100} to have (?P<axes>[23]) dimensions, but got array "
-        rf"with shape \((?P<target>{SIZES})\)",
-        _diagnose_target,
-    ),
-    Cause(
-        "loss-sparse-keras2",
-        r"logits and labels must have the same first dimension, got logits shape \[(?P<rows>\d{1,9}),"
-        r"(?P<classes>\d{1,9})\] and labels shape \[(?P<labels>\d{1,9})\]",
-        _diagnose_labels,
-    ),
-    Cause(
-        "loss-sparse",
-        r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
-        rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
-        _diagnose_sparse,
-    ),
 )

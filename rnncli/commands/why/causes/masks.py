@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import expression, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("mask-steps", r"Tried to read from index \d{1,9} but array size is: \d{1,9}")
+@CAUSES.add(
+    "mask-axes",
+    r"condition \[[\d,]{1,60}\], then \[[\d,]{1,60}\], and else \[[\d,]{1,60}\] must be broadcastable",
+)
 def _diagnose_steps(message: Message) -> Diagnosis | None:
     mask, inputs = message.argument("mask"), message.argument("sequences")
     return _diagnose_shape(message, mask[0], inputs[0]) if mask and inputs else None
@@ -57,6 +64,12 @@ def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "cudnn",
+    r"use_cudnn=True was specified, but cuDNN is not supported for this layer configuration"
+    r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria"
+    r"|[Cc]uDNN kernel not met",
+)
 def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     name = message.layer if message.layer in ("LSTM", "GRU") else "LSTM"
     plain = format_layer(name)
@@ -79,6 +92,11 @@ def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "cudnn-mask",
+    r"mask that does not correspond to right-padded sequences|only support(?:s)? right-padded"
+    r"|mask is not right-padded",
+)
 def _diagnose_cudnn_mask(message: Message) -> Diagnosis:
     layer = (expression(message),)
     return Diagnosis.of(
@@ -103,26 +121,3 @@ def _diagnose_cudnn_mask(message: Message) -> Diagnosis:
             "pad_sequences는 padding='post'를 쓰지 않으면 앞에 패딩합니다.",
         ),
     )
-
-
-CAUSES = (
-    Cause("mask-steps", r"Tried to read from index \d{1,9} but array size is: \d{1,9}", _diagnose_steps),
-    Cause(
-        "mask-axes",
-        r"condition \[[\d,]{1,60}\], then \[[\d,]{1,60}\], and else \[[\d,]{1,60}\] must be broadcastable",
-        _diagnose_steps,
-    ),
-    Cause(
-        "cudnn",
-        r"use_cudnn=True was specified, but cuDNN is not supported for this layer configuration"
-        r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria"
-        r"|[Cc]uDNN kernel not met",
-        _diagnose_cudnn_layer,
-    ),
-    Cause(
-        "cudnn-mask",
-        r"mask that does not correspond to right-padded sequences|only support(?:s)? right-padded"
-        r"|mask is not right-padded",
-        _diagnose_cudnn_mask,
-    ),
-)

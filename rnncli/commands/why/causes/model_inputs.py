@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import SIZES, expression, name_axes
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "model-input",
+    rf"(?:expected shape=|Expected shape )\((?P<wanted>{SIZES})\), "
+    rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{SIZES})[)\]]",
+)
 def _diagnose_model(message: Message) -> Diagnosis | None:
     """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
     return _diagnose_another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
 
 
+@CAUSES.add(
+    "model-input-keras2",
+    rf"expected \w{{1,100}} to have shape \((?P<wanted>{SIZES})\) but got array with shape "
+    rf"\((?P<found>{SIZES})\)",
+)
 def _diagnose_array(message: Message) -> Diagnosis | None:
     """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
@@ -83,19 +95,3 @@ def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
 def _is_fit(shape: Shape, wanted: Shape) -> bool:
     pairs = zip(shape, wanted, strict=True)
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
-
-
-CAUSES = (
-    Cause(
-        "model-input",
-        rf"(?:expected shape=|Expected shape )\((?P<wanted>{SIZES})\), "
-        rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{SIZES})[)\]]",
-        _diagnose_model,
-    ),
-    Cause(
-        "model-input-keras2",
-        rf"expected \w{{1,100}} to have shape \((?P<wanted>{SIZES})\) but got array with shape "
-        rf"\((?P<found>{SIZES})\)",
-        _diagnose_array,
-    ),
-)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import expression, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "symbolic-tensor",
+    r"Cannot convert a symbolic (?:tf\.)?Tensor \((?:[\w/]{0,100}/)?"
+    r"(?:\w{0,60}(?:lstm|gru|rnn|bidirectional)\w{0,60})/[\w/]{0,100}strided_slice[\w:]{0,20}\) to a "
+    r"numpy array",
+)
 def _diagnose_symbolic(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "TensorFlow before 2.4 does not work with NumPy 1.20 or newer; the layer is right.",
@@ -19,6 +27,11 @@ def _diagnose_symbolic(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "tensorflow-1",
+    r"module '[\w.]{1,100}' has no attribute '(?P<name>(?:bidirectional_)?dynamic_rnn|static_rnn|"
+    r"(?:Basic)?(?:LSTM|RNN|GRU)Cell|rnn_cell)'",
+)
 def _diagnose_tensorflow_1(message: Message) -> Diagnosis:
     cell = recurrent_in(message.name("name")) or "LSTM"
     layer = format_layer(cell, return_sequences=True, return_state=True)
@@ -39,6 +52,11 @@ def _diagnose_tensorflow_1(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "layer-moved",
+    r"(?:cannot import name '(?P<name>\w{1,60})' from|No module named) '(?:tensorflow\.)?(?:python\.)?"
+    r"keras\.layers\.recurrent(?:_v2)?'",
+)
 def _diagnose_moved(message: Message) -> Diagnosis:
     name = recurrent_in(message.name("name")) or "LSTM"
     return Diagnosis.of(
@@ -51,26 +69,3 @@ def _diagnose_moved(message: Message) -> Diagnosis:
             (format_layer(name),),
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "symbolic-tensor",
-        r"Cannot convert a symbolic (?:tf\.)?Tensor \((?:[\w/]{0,100}/)?"
-        r"(?:\w{0,60}(?:lstm|gru|rnn|bidirectional)\w{0,60})/[\w/]{0,100}strided_slice[\w:]{0,20}\) to a "
-        r"numpy array",
-        _diagnose_symbolic,
-    ),
-    Cause(
-        "tensorflow-1",
-        r"module '[\w.]{1,100}' has no attribute '(?P<name>(?:bidirectional_)?dynamic_rnn|static_rnn|"
-        r"(?:Basic)?(?:LSTM|RNN|GRU)Cell|rnn_cell)'",
-        _diagnose_tensorflow_1,
-    ),
-    Cause(
-        "layer-moved",
-        r"(?:cannot import name '(?P<name>\w{1,60})' from|No module named) '(?:tensorflow\.)?(?:python\.)?"
-        r"keras\.layers\.recurrent(?:_v2)?'",
-        _diagnose_moved,
-    ),
-)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "precision",
+    r"was expected to be an? (?:double|float|half) tensor but is an? (?:double|float|half) tensor",
+)
 def _diagnose_precision(_: Message) -> Diagnosis:
     double = format_layer("LSTM", dtype="float64")
     return Diagnosis.of(
@@ -24,6 +30,14 @@ def _diagnose_precision(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "precision-torch",
+    r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype"
+    r"|mat1 and mat2 must have the same dtype"
+    r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
+    r"|expected m1 and m2 to have the same dtype"
+    r"|Expected object of scalar type (?:Float|Double) but got scalar type (?:Float|Double)",
+)
 def _diagnose_torch_precision(_: Message) -> Diagnosis:
     double = format_layer("LSTM", dtype="float64")
     return Diagnosis.of(
@@ -35,21 +49,3 @@ def _diagnose_torch_precision(_: Message) -> Diagnosis:
             "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "precision",
-        r"was expected to be an? (?:double|float|half) tensor but is an? (?:double|float|half) tensor",
-        _diagnose_precision,
-    ),
-    Cause(
-        "precision-torch",
-        r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype"
-        r"|mat1 and mat2 must have the same dtype"
-        r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
-        r"|expected m1 and m2 to have the same dtype"
-        r"|Expected object of scalar type (?:Float|Double) but got scalar type (?:Float|Double)",
-        _diagnose_torch_precision,
-    ),
-)

@@ -17,11 +17,19 @@ from rnncli.commands.why.causes._layers import (
     time_steps,
     units_of,
 )
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+_SHAPE = r"[(\[](?P<shape>[\dNone, ]{0,100})[)\]]"
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "rank",
+    r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
+    rf"(?:\. Full shape received: {_SHAPE})?",
+)
 def _diagnose_rank(message: Message) -> Diagnosis | None:
     expected, found = message.number("expected"), message.number("found")
     shape = message.shape("shape") if message.name("shape") else (None,) * found
@@ -34,6 +42,10 @@ def _diagnose_rank(message: Message) -> Diagnosis | None:
     return _diagnose_axes(message, shape) if expected == 3 else None
 
 
+@CAUSES.add(
+    "rank-keras2",
+    r"checking (?:model )?input: expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
+)
 def _diagnose_array(message: Message) -> Diagnosis | None:
     """Keras 1 and early Keras 2: `expected lstm_1_input to have 3 dimensions, but got array with shape`."""
     return _diagnose_axes(message, message.shape("shape"))
@@ -190,20 +202,4 @@ _BETWEEN = Bilingual(
 _EMBEDDING = Bilingual(
     "Embedding adds an axis: its input is token ids, (batch, timesteps).",
     "Embedding은 축을 하나 더하므로 그 입력은 토큰 번호 (batch, timesteps)입니다.",
-)
-_SHAPE = r"[(\[](?P<shape>[\dNone, ]{0,100})[)\]]"
-
-CAUSES = (
-    Cause(
-        "rank",
-        r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
-        rf"(?:\. Full shape received: {_SHAPE})?",
-        _diagnose_rank,
-    ),
-    Cause(
-        "rank-keras2",
-        r"checking (?:model )?input: expected \w{1,100} to have 3 dimensions, but got array with shape "
-        + _SHAPE,
-        _diagnose_array,
-    ),
 )

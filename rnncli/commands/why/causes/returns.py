@@ -6,13 +6,18 @@ import re
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import LSTM, format_layer, name_axes, parts_of, units_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message, parse_shape
 from rnncli.renderers.wording import Bilingual
 
 NAMES = {"LSTM": "output, h, c", "GRU": "output, h", "SimpleRNN": "output, h"}
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "unpack-few", r"not enough values to unpack \(expected (?P<wanted>\d{1,3}), got (?P<got>\d{1,3})\)"
+)
 def _diagnose_too_few(message: Message) -> Diagnosis | None:
     wanted, got = message.number("wanted"), message.number("got")
     if wanted > 5:
@@ -34,6 +39,7 @@ def _diagnose_too_few(message: Message) -> Diagnosis | None:
     return Diagnosis(explanation, _fix_unpacking(), hint)
 
 
+@CAUSES.add("unpack-many", r"too many values to unpack \(expected (?P<wanted>\d{1,3})")
 def _diagnose_too_many(message: Message) -> Diagnosis | None:
     wanted = message.number("wanted")
     if wanted > 5:
@@ -49,6 +55,7 @@ def _diagnose_too_many(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add("unpack-symbolic", r"Iterating over a symbolic (?:KerasTensor|`tf\.Tensor`) is not")
 def _diagnose_symbolic(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The layer returned one symbolic tensor, and it cannot be split into several names.",
@@ -79,6 +86,11 @@ def _fix_unpacking() -> tuple[Fix, ...]:
     return (*single, wrapped)
 
 
+@CAUSES.add(
+    "list-input",
+    r"Layer ['\"]?\w{1,100}['\"]? expects 1 inputs?(?:\(s\))?, but it received (?P<count>\d{1,3}) "
+    r"input tensors",
+)
 def _diagnose_several_outputs(message: Message) -> Diagnosis | None:
     """A layer that got a list: the states of the layer before, both directions, or states of its own."""
     shapes = _shapes(message)
@@ -158,6 +170,11 @@ def _diagnose_unmerged(shape: Shape) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "tuple-torch",
+    r"'tuple' object has no attribute '(?:size|dim|view|reshape|squeeze|contiguous|backward)'"
+    r"|argument 'input' \(position 1\) must be Tensor, not tuple",
+)
 def _diagnose_torch_tuple(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "A recurrent layer of PyTorch returns (output, states); the next step got the pair.",
@@ -181,41 +198,10 @@ def _diagnose_torch_tuple(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("list-output", r"'(?:list|tuple)' object has no attribute '(?:shape|dtype|ndim)'")
 def _diagnose_keras_tuple(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "With return_state=True a layer returns a list, the output and its states, not one tensor.",
         "return_state=True이면 층은 텐서 하나가 아니라 출력과 상태의 목록을 반환합니다.",
         *_fix_unpacking(),
     )
-
-
-CAUSES = (
-    Cause(
-        "unpack-few",
-        r"not enough values to unpack \(expected (?P<wanted>\d{1,3}), got (?P<got>\d{1,3})\)",
-        _diagnose_too_few,
-    ),
-    Cause("unpack-many", r"too many values to unpack \(expected (?P<wanted>\d{1,3})", _diagnose_too_many),
-    Cause(
-        "unpack-symbolic",
-        r"Iterating over a symbolic (?:KerasTensor|`tf\.Tensor`) is not",
-        _diagnose_symbolic,
-    ),
-    Cause(
-        "list-input",
-        r"Layer ['\"]?\w{1,100}['\"]? expects 1 inputs?(?:\(s\))?, but it received (?P<count>\d{1,3}) "
-        r"input tensors",
-        _diagnose_several_outputs,
-    ),
-    Cause(
-        "tuple-torch",
-        r"'tuple' object has no attribute '(?:size|dim|view|reshape|squeeze|contiguous|backward)'"
-        r"|argument 'input' \(position 1\) must be Tensor, not tuple",
-        _diagnose_torch_tuple,
-    ),
-    Cause(
-        "list-output",
-        r"'(?:list|tuple)' object has no attribute '(?:shape|dtype|ndim)'",
-        _diagnose_keras_tuple,
-    ),
-)

@@ -12,11 +12,18 @@ from rnncli.commands.why.causes._layers import (
     pluralize,
     units_by_layer,
 )
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "set-weights-count",
+    r"with a weight list of length (?P<given>\d{1,6}), but the layer was expecting "
+    r"(?P<wanted>\d{1,6}) weights",
+)
 def _diagnose_count(message: Message) -> Diagnosis:
     given, wanted = message.number("given"), message.number("wanted")
     layer = format_layer(message.layer)
@@ -42,6 +49,11 @@ def _diagnose_count(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "set-weights-shape",
+    rf"weight shape \((?P<wanted>{SIZES})\) (?:is )?not compatible with provided weight shape "
+    rf"\((?P<given>{SIZES})\)",
+)
 def _diagnose_shape(message: Message) -> Diagnosis:
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) == 2 and len(given) == 1 and wanted[0] == 2 and wanted[1] == given[0]:
@@ -95,6 +107,11 @@ def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> D
     return Diagnosis(explanation, fixes, hint)
 
 
+@CAUSES.add(
+    "load-weights-shape",
+    rf"(?:variable\.shape=|The variable shape )\((?P<wanted>{SIZES})\),? "
+    rf"(?:Received: value\.shape=|and the assigned value shape )\((?P<given>{SIZES})\)",
+)
 def _diagnose_loaded_weights(message: Message) -> Diagnosis:
     wanted, given = message.shape("wanted"), message.shape("given")
     explanation = Bilingual(
@@ -106,6 +123,11 @@ def _diagnose_loaded_weights(message: Message) -> Diagnosis:
     return _diagnose_mismatch(wanted, given, explanation)
 
 
+@CAUSES.add(
+    "load-weights-missing",
+    r"Layer '(?P<name>\w{1,100})' expected (?P<count>\d{1,6}) variables, but received 0 "
+    r"variables during loading",
+)
 def _diagnose_none_stored(message: Message) -> Diagnosis:
     name, count = message.name("name"), message.number("count")
     return Diagnosis.of(
@@ -123,6 +145,16 @@ def _diagnose_none_stored(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "load-weights-layers",
+    r"Layer count mismatch when loading weights from file\. Model expected (?P<wanted>\d{1,6}) layers, "
+    r"found (?P<given>\d{1,6}) saved",
+)
+@CAUSES.add(
+    "load-weights-layers-keras2",
+    r"trying to load a weight file containing (?P<given>\d{1,6}) layers into a model with "
+    r"(?P<wanted>\d{1,6}) layers",
+)
 def _diagnose_layer_count(message: Message) -> Diagnosis:
     wanted, given = message.number("wanted"), message.number("given")
     return Diagnosis.of(
@@ -137,6 +169,7 @@ def _diagnose_layer_count(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("save-weights-name", r"The filename must end in `\.weights\.h5`")
 def _diagnose_suffix(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "Keras 3 saves and loads weights in files named *.weights.h5.",
@@ -144,44 +177,3 @@ def _diagnose_suffix(_: Message) -> Diagnosis:
         Fix("the weights alone", "가중치만", "model.save_weights('model.weights.h5')"),
         Fix("the whole model", "모델 전체", "model.save('model.keras')"),
     )
-
-
-CAUSES = (
-    Cause(
-        "set-weights-count",
-        r"with a weight list of length (?P<given>\d{1,6}), but the layer was expecting "
-        r"(?P<wanted>\d{1,6}) weights",
-        _diagnose_count,
-    ),
-    Cause(
-        "set-weights-shape",
-        rf"weight shape \((?P<wanted>{SIZES})\) (?:is )?not compatible with provided weight shape "
-        rf"\((?P<given>{SIZES})\)",
-        _diagnose_shape,
-    ),
-    Cause(
-        "load-weights-shape",
-        rf"(?:variable\.shape=|The variable shape )\((?P<wanted>{SIZES})\),? "
-        rf"(?:Received: value\.shape=|and the assigned value shape )\((?P<given>{SIZES})\)",
-        _diagnose_loaded_weights,
-    ),
-    Cause(
-        "load-weights-missing",
-        r"Layer '(?P<name>\w{1,100})' expected (?P<count>\d{1,6}) variables, but received 0 "
-        r"variables during loading",
-        _diagnose_none_stored,
-    ),
-    Cause(
-        "load-weights-layers",
-        r"Layer count mismatch when loading weights from file\. Model expected (?P<wanted>\d{1,6}) layers, "
-        r"found (?P<given>\d{1,6}) saved",
-        _diagnose_layer_count,
-    ),
-    Cause(
-        "load-weights-layers-keras2",
-        r"trying to load a weight file containing (?P<given>\d{1,6}) layers into a model with "
-        r"(?P<wanted>\d{1,6}) layers",
-        _diagnose_layer_count,
-    ),
-    Cause("save-weights-name", r"The filename must end in `\.weights\.h5`", _diagnose_suffix),
-)

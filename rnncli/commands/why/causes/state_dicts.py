@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import LSTM, format_layer, known_size, pluralize, units_by_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "state-dict-shape",
+    r"size mismatch for (?P<name>[\w.]{0,100}weight_ih\w{0,20}): copying a param with shape "
+    r"torch\.Size\(\[(?P<given>[\d, ]{1,60})\]\) from checkpoint, the shape in current model is "
+    r"torch\.Size\(\[(?P<wanted>[\d, ]{1,60})\]\)",
+)
 def _diagnose_state_dict(message: Message) -> Diagnosis | None:
     wanted, given, name = message.shape("wanted"), message.shape("given"), message.name("name")
     if len(given) != 2:
@@ -38,6 +46,7 @@ def _diagnose_state_dict(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add("state-dict-names", r"(?:Missing|Unexpected) key\(s\) in state_dict: (?P<names>[^:]{1,2000})")
 def _diagnose_keys(message: Message) -> Diagnosis:
     names = message.name("names")
     fixes = []
@@ -73,19 +82,3 @@ def _diagnose_keys(message: Message) -> Diagnosis:
             "rnncli weights FILE로 체크포인트의 순환층을 볼 수 있습니다.",
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "state-dict-shape",
-        r"size mismatch for (?P<name>[\w.]{0,100}weight_ih\w{0,20}): copying a param with shape "
-        r"torch\.Size\(\[(?P<given>[\d, ]{1,60})\]\) from checkpoint, the shape in current model is "
-        r"torch\.Size\(\[(?P<wanted>[\d, ]{1,60})\]\)",
-        _diagnose_state_dict,
-    ),
-    Cause(
-        "state-dict-names",
-        r"(?:Missing|Unexpected) key\(s\) in state_dict: (?P<names>[^:]{1,2000})",
-        _diagnose_keys,
-    ),
-)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import expression, name_axes, pluralize
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "stateful-batch",
+    r"(?:When using `stateful=True` in a RNN, the batch size must be static|"
+    r"If a RNN is stateful, (?:it needs to know its batch size|a complete input_shape must be provided))"
+    r"(?:\. Found dynamic batch size: sequence\.shape=\((?P<shape>[\dNone, ]{1,100})\))?",
+)
 def _diagnose_unknown_batch(message: Message) -> Diagnosis:
     inputs: Shape = message.shape("shape") if message.name("shape") else (None, None, None)
     shape = name_axes(inputs)
@@ -33,6 +41,15 @@ def _diagnose_unknown_batch(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "stateful-batch-change",
+    r"Expected batch size: (?P<kept>\d{1,9}) - Received batch size: (?P<given>\d{1,9})",
+)
+@CAUSES.add(
+    "stateful-batch-cudnn",
+    r"Invalid input_h shape: \[1, ?(?P<kept>\d{1,9}), ?(?P<units>\d{1,9})\] "
+    r"\[1, ?(?P<given>\d{1,9}), ?(?P=units)\]",
+)
 def _diagnose_other_batch(message: Message) -> Diagnosis:
     kept, given = message.number("kept"), message.number("given")
     inputs = message.argument("sequences")
@@ -71,6 +88,11 @@ def _diagnose_other_batch(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "stateful-samples",
+    r"number of samples that can be divided by the batch size\. Found: (?P<samples>\d{1,9}) samples?"
+    r"(?:\. Batch size: (?P<size>\d{1,9}))?",
+)
 def _diagnose_samples(message: Message) -> Diagnosis:
     samples = message.number("samples")
     size = int(message.name("size") or 0)
@@ -90,6 +112,7 @@ def _diagnose_samples(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("stateful-reset", r"object has no attribute 'reset_states'|Layer must be stateful\.")
 def _diagnose_reset(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "States are reset on the layer, not on the model, and only a stateful layer keeps any.",
@@ -105,34 +128,3 @@ def _diagnose_reset(message: Message) -> Diagnosis:
             "Keras 2는 model.reset_states(), Keras 3은 layer.reset_state()입니다.",
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "stateful-batch",
-        r"(?:When using `stateful=True` in a RNN, the batch size must be static|"
-        r"If a RNN is stateful, (?:it needs to know its batch size|a complete input_shape must be provided))"
-        r"(?:\. Found dynamic batch size: sequence\.shape=\((?P<shape>[\dNone, ]{1,100})\))?",
-        _diagnose_unknown_batch,
-    ),
-    Cause(
-        "stateful-batch-change",
-        r"Expected batch size: (?P<kept>\d{1,9}) - Received batch size: (?P<given>\d{1,9})",
-        _diagnose_other_batch,
-    ),
-    Cause(
-        "stateful-samples",
-        r"number of samples that can be divided by the batch size\. Found: (?P<samples>\d{1,9}) samples?"
-        r"(?:\. Batch size: (?P<size>\d{1,9}))?",
-        _diagnose_samples,
-    ),
-    Cause(
-        "stateful-batch-cudnn",
-        r"Invalid input_h shape: \[1, ?(?P<kept>\d{1,9}), ?(?P<units>\d{1,9})\] "
-        r"\[1, ?(?P<given>\d{1,9}), ?(?P=units)\]",
-        _diagnose_other_batch,
-    ),
-    Cause(
-        "stateful-reset", r"object has no attribute 'reset_states'|Layer must be stateful\.", _diagnose_reset
-    ),
-)

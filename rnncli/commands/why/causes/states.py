@@ -17,11 +17,14 @@ from rnncli.commands.why.causes._layers import (
     states_of,
     units_of,
 )
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("state-count", r"list index out of range")
 def _diagnose_count(message: Message) -> Diagnosis | None:
     """Too few states: Keras reads a list to its end."""
     if message.call == "LSTMCell":
@@ -31,6 +34,7 @@ def _diagnose_count(message: Message) -> Diagnosis | None:
     return _diagnose_number_of_states(message)
 
 
+@CAUSES.add("state-count-many", r"Too few leaves for PyTreeSpec; expected: \d{1,3}, got: \d{1,3}")
 def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
     inputs, given = message.argument("sequences"), message.argument("initial_state")
     if not inputs:
@@ -48,6 +52,15 @@ def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "state-units", r"Matrix size-incompatible: In\[0\]: \[[\d,]{1,60}\], In\[1\]: \[(?P<kernel>[\d,]{1,60})\]"
+)
+@CAUSES.add(
+    "state-units-graph",
+    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
+    r"input shapes: "
+    r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
+)
 def _diagnose_product(message: Message) -> Diagnosis | None:
     """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
     kernel, states, inputs = message.shape("kernel"), message.argument("states"), _inputs(message)
@@ -68,6 +81,7 @@ def _diagnose_product(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add("state-batch", r"Incompatible shapes: \[[\d,]{1,60}\] vs\. \[[\d,]{1,60}\]")
 def _diagnose_batch(message: Message) -> Diagnosis | None:
     """The sum of x W and h U: both have a row per sequence."""
     states, inputs = message.argument("states"), _inputs(message)
@@ -93,6 +107,11 @@ def _diagnose_batch(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "state-spec",
+    r"`initial_state` was passed that is not compatible with `cell\.state_size`\. Received `state_spec`="
+    r"(?P<given>.{1,400}?); however `cell\.state_size` is \[?(?P<sizes>[\d, ]{1,60})\]?",
+)
 def _diagnose_spec(message: Message) -> Diagnosis | None:
     """Keras 2 compares `state_spec`, the shapes that were given, with `cell.state_size`, [3, 3]."""
     given = tuple(
@@ -163,6 +182,9 @@ def _fix_state_count(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[F
     )
 
 
+@CAUSES.add(
+    "state-bidirectional", r"When passing `initial_state` to a Bidirectional RNN, the state should be"
+)
 def _diagnose_odd_count(message: Message) -> Diagnosis:
     count = min(message.text[message.match.end() :].count("array("), 99)
     return Diagnosis.of(
@@ -185,6 +207,7 @@ def _diagnose_odd_count(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("cell-states", r"missing a required argument: 'states'")
 def _diagnose_cell_without(_: Message) -> Diagnosis:
     return _diagnose_cell(
         "A cell does one step: it needs the states that the step starts from.",
@@ -192,6 +215,7 @@ def _diagnose_cell_without(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("cell-states-list", r"slice index 1 of dimension 0 out of bounds")
 def _diagnose_cell_tensor(message: Message) -> Diagnosis | None:
     if message.call != "LSTMCell":
         return None
@@ -231,39 +255,3 @@ def _sequence_shape(step: Shape) -> Shape:
 def _zeros(shapes: tuple[Shape, ...]) -> str:
     made = [f"tf.zeros({format_shape(shape)})" for shape in shapes]
     return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
-
-
-CAUSES = (
-    Cause("state-count", r"list index out of range", _diagnose_count),
-    Cause(
-        "state-count-many",
-        r"Too few leaves for PyTreeSpec; expected: \d{1,3}, got: \d{1,3}",
-        _diagnose_number_of_states,
-    ),
-    Cause(
-        "state-units",
-        r"Matrix size-incompatible: In\[0\]: \[[\d,]{1,60}\], In\[1\]: \[(?P<kernel>[\d,]{1,60})\]",
-        _diagnose_product,
-    ),
-    Cause(
-        "state-units-graph",
-        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
-        r"input shapes: "
-        r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
-        _diagnose_product,
-    ),
-    Cause("state-batch", r"Incompatible shapes: \[[\d,]{1,60}\] vs\. \[[\d,]{1,60}\]", _diagnose_batch),
-    Cause(
-        "state-spec",
-        r"`initial_state` was passed that is not compatible with `cell\.state_size`\. Received `state_spec`="
-        r"(?P<given>.{1,400}?); however `cell\.state_size` is \[?(?P<sizes>[\d, ]{1,60})\]?",
-        _diagnose_spec,
-    ),
-    Cause(
-        "state-bidirectional",
-        r"When passing `initial_state` to a Bidirectional RNN, the state should be",
-        _diagnose_odd_count,
-    ),
-    Cause("cell-states", r"missing a required argument: 'states'", _diagnose_cell_without),
-    Cause("cell-states-list", r"slice index 1 of dimension 0 out of bounds", _diagnose_cell_tensor),
-)

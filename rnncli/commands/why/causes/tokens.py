@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, pluralize
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("token", r"indices\[[\d,]{1,40}\] = (?P<value>\d{1,12}) is not in \[0, (?P<count>\d{1,12})\)")
 def _diagnose_index(message: Message) -> Diagnosis | None:
     value, count = message.number("value"), message.number("count")
     size = max(value + 1, count + 1)
@@ -37,6 +40,7 @@ def _diagnose_index(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add("token-torch", r"index out of range in self")
 def _diagnose_torch_index(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "A token id is as large as nn.Embedding's num_embeddings, or negative.",
@@ -51,6 +55,7 @@ def _diagnose_torch_index(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("token-type", r"argument #1 'indices' to have one of the following scalar types: Long")
 def _diagnose_torch_index_type(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "nn.Embedding looks up token ids: whole numbers, not floats.",
@@ -69,18 +74,3 @@ def _diagnose_torch_index_type(_: Message) -> Diagnosis:
             LSTM,
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "token",
-        r"indices\[[\d,]{1,40}\] = (?P<value>\d{1,12}) is not in \[0, (?P<count>\d{1,12})\)",
-        _diagnose_index,
-    ),
-    Cause("token-torch", r"index out of range in self", _diagnose_torch_index),
-    Cause(
-        "token-type",
-        r"argument #1 'indices' to have one of the following scalar types: Long",
-        _diagnose_torch_index_type,
-    ),
-)

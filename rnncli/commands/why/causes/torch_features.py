@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import expression, format_layer, known_size, pluralize
-from rnncli.commands.why.diagnosis import NO_HINT, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import NO_HINT, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "features-torch",
+    r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got "
+    r"(?P<found>\d{1,9})",
+)
+@CAUSES.add(
+    "features-torch-cell",
+    r"input has inconsistent input_size: got (?P<found>\d{1,9}),? expected (?P<wanted>\d{1,9})",
+)
 def _diagnose_torch_features(message: Message) -> Diagnosis:
     wanted, found = message.number("wanted"), message.number("found")
     layer = expression(message)
@@ -38,6 +49,11 @@ def _diagnose_torch_features(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "features-torch-linear",
+    r"(?:mat1 and mat2 shapes cannot be multiplied \(|size mismatch, m1: \[)"
+    r"(?P<given>\d{1,9} ?x ?\d{1,9})(?: and |\], m2: \[)(?P<kernel>\d{1,9} ?x ?\d{1,9})[)\]]",
+)
 def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     """A Linear behind a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
     given, kernel = message.shape("given"), message.shape("kernel")
@@ -71,24 +87,3 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
         if both
         else NO_HINT,
     )
-
-
-CAUSES = (
-    Cause(
-        "features-torch",
-        r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got "
-        r"(?P<found>\d{1,9})",
-        _diagnose_torch_features,
-    ),
-    Cause(
-        "features-torch-cell",
-        r"input has inconsistent input_size: got (?P<found>\d{1,9}),? expected (?P<wanted>\d{1,9})",
-        _diagnose_torch_features,
-    ),
-    Cause(
-        "features-torch-linear",
-        r"(?:mat1 and mat2 shapes cannot be multiplied \(|size mismatch, m1: \[)"
-        r"(?P<given>\d{1,9} ?x ?\d{1,9})(?: and |\], m2: \[)(?P<kernel>\d{1,9} ?x ?\d{1,9})[)\]]",
-        _diagnose_torch_product,
-    ),
-)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 
+CAUSES = Causes()
 
+
+@CAUSES.add("cell-torch", r"(?P<cell>\w{1,20}Cell): Expected input to be 1D or 2D, got (?P<found>\d)D")
 def _diagnose_cell_rank(message: Message) -> Diagnosis:
     cell = message.name("cell")
     kind = {"RNNCell": "SimpleRNN"}.get(cell, cell.removesuffix("Cell"))
@@ -28,6 +31,9 @@ def _diagnose_cell_rank(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "no-tensor-torch", r"'(?P<given>numpy\.ndarray|list|DataFrame|Series)' object has no attribute 'dim'"
+)
 def _diagnose_no_tensor(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"PyTorch's layer takes a tensor; it got a {message.name('given')}.",
@@ -41,6 +47,11 @@ def _diagnose_no_tensor(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "device-torch",
+    r"Input and (?:parameter|hidden) tensors are not at the same device|Expected all tensors "
+    r"to be on the same device|Expected object of backend (?:CPU|CUDA) but got backend",
+)
 def _diagnose_devices(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The input, the states and the weights are not on the same device.",
@@ -59,23 +70,3 @@ def _diagnose_devices(_: Message) -> Diagnosis:
             states=True,
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "cell-torch",
-        r"(?P<cell>\w{1,20}Cell): Expected input to be 1D or 2D, got (?P<found>\d)D",
-        _diagnose_cell_rank,
-    ),
-    Cause(
-        "no-tensor-torch",
-        r"'(?P<given>numpy\.ndarray|list|DataFrame|Series)' object has no attribute 'dim'",
-        _diagnose_no_tensor,
-    ),
-    Cause(
-        "device-torch",
-        r"Input and (?:parameter|hidden) tensors are not at the same device|Expected all tensors "
-        r"to be on the same device|Expected object of backend (?:CPU|CUDA) but got backend",
-        _diagnose_devices,
-    ),
-)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "dropout-torch",
+    r"dropout option adds dropout after all but last recurrent layer.{0,120}got "
+    r"dropout=(?P<rate>[\d.]{1,12})",
+)
 def _diagnose_dropout(message: Message) -> Diagnosis:
     rate = message.name("rate")
     return Diagnosis.of(
@@ -31,6 +38,11 @@ def _diagnose_dropout(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "projection-torch",
+    r"proj_size has to be smaller than hidden_size|proj_size argument is only supported for LSTM, not "
+    r"RNN or GRU",
+)
 def _diagnose_projection(message: Message) -> Diagnosis:
     other = "not RNN or GRU" in message.match[0]
     return Diagnosis.of(
@@ -42,19 +54,3 @@ def _diagnose_projection(message: Message) -> Diagnosis:
         else "proj_size는 은닉 상태를 더 적은 수로 투영하므로 hidden_size보다 작아야 합니다.",
         Fix("without a projection", "투영 없이", "nn.LSTM(input_size, hidden_size)", LSTM),
     )
-
-
-CAUSES = (
-    Cause(
-        "dropout-torch",
-        r"dropout option adds dropout after all but last recurrent layer.{0,120}got "
-        r"dropout=(?P<rate>[\d.]{1,12})",
-        _diagnose_dropout,
-    ),
-    Cause(
-        "projection-torch",
-        r"proj_size has to be smaller than hidden_size|proj_size argument is only supported for LSTM, not "
-        r"RNN or GRU",
-        _diagnose_projection,
-    ),
-)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import LSTM, format_layer, pluralize
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 PACK = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)"
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "packed-device",
+    r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w: ]{1,40}) tensor",
+)
 def _diagnose_lengths_device(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"The lengths of a packed sequence must be int64 on the CPU; they are {message.name('given')}.",
@@ -25,6 +31,7 @@ def _diagnose_lengths_device(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("packed-order", r"`?lengths`? array must be sorted in decreasing order")
 def _diagnose_unsorted_lengths(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The sequences are not in the order of their lengths, longest first.",
@@ -41,6 +48,7 @@ def _diagnose_unsorted_lengths(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("packed-empty", r"Length of all samples has to be greater than 0")
 def _diagnose_empty(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "A sequence of length 0 cannot be packed.",
@@ -56,6 +64,11 @@ def _diagnose_empty(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "packed-count",
+    r"Expected `len\(lengths\)` to be equal to batch_size, but got (?P<given>\d{1,9}) "
+    r"\(batch_size=(?P<batch>\d{1,9})\)",
+)
 def _diagnose_lengths(message: Message) -> Diagnosis:
     given, batch = message.number("given"), message.number("batch")
     return Diagnosis.of(
@@ -73,6 +86,11 @@ def _diagnose_lengths(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "ragged-torch",
+    r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
+    r"\[(?P<other>[\d, ]{1,40})\] at entry",
+)
 def _diagnose_unequal(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
@@ -94,6 +112,11 @@ _PACKED = Bilingual(
 )
 
 
+@CAUSES.add(
+    "packed-output",
+    r"'PackedSequence' object has no attribute '(?:size|shape|dim|view|reshape|permute|squeeze)'|"
+    r"must be Tensor, not PackedSequence",
+)
 def _diagnose_packed(_: Message) -> Diagnosis:
     layer = format_layer("LSTM", return_sequences=True)
     return Diagnosis.of(
@@ -114,34 +137,3 @@ def _diagnose_packed(_: Message) -> Diagnosis:
             mask=True,
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "packed-device",
-        r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w: ]{1,40}) tensor",
-        _diagnose_lengths_device,
-    ),
-    Cause(
-        "packed-output",
-        r"'PackedSequence' object has no attribute '(?:size|shape|dim|view|reshape|permute|squeeze)'|"
-        r"must be Tensor, not PackedSequence",
-        _diagnose_packed,
-    ),
-    Cause(
-        "packed-order", r"`?lengths`? array must be sorted in decreasing order", _diagnose_unsorted_lengths
-    ),
-    Cause("packed-empty", r"Length of all samples has to be greater than 0", _diagnose_empty),
-    Cause(
-        "packed-count",
-        r"Expected `len\(lengths\)` to be equal to batch_size, but got (?P<given>\d{1,9}) "
-        r"\(batch_size=(?P<batch>\d{1,9})\)",
-        _diagnose_lengths,
-    ),
-    Cause(
-        "ragged-torch",
-        r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
-        r"\[(?P<other>[\d, ]{1,40})\] at entry",
-        _diagnose_unequal,
-    ),
-)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import expression, one_step, time_steps
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "rank-torch",
+    r"(?:Expected input to be 2D or 3D, got |input must have 3 dimensions, got |"
+    r"Expected input to be 2-D or 3-D but received )(?P<found>\d)",
+)
 def _diagnose_torch_rank(message: Message) -> Diagnosis:
     found, layer = message.number("found"), (expression(message),)
     fixes = {
@@ -37,13 +44,3 @@ def _diagnose_torch_rank(message: Message) -> Diagnosis:
             "batch_first=True가 없으면 순서는 (timesteps, batch, features)입니다.",
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "rank-torch",
-        r"(?:Expected input to be 2D or 3D, got |input must have 3 dimensions, got |"
-        r"Expected input to be 2-D or 3-D but received )(?P<found>\d)",
-        _diagnose_torch_rank,
-    ),
-)

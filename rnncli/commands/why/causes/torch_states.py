@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import LSTM, format_layer, known_size, pluralize
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+_SIZES = r"[\d, ]{1,60}"
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "state-torch", rf"hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got [(\[](?P<given>{_SIZES})[)\]]"
+)
 def _diagnose_torch_hidden(message: Message) -> Diagnosis | None:
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) != 3 or len(given) != 3:
@@ -49,6 +55,10 @@ def _diagnose_torch_hidden(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "state-torch-cell",
+    r"hidden[01] has inconsistent hidden_size: got (?P<given>\d{1,9}), expected (?P<wanted>\d{1,9})",
+)
 def _diagnose_torch_cell_hidden(message: Message) -> Diagnosis:
     given, wanted = message.number("given"), message.number("wanted")
     return Diagnosis.of(
@@ -64,6 +74,10 @@ def _diagnose_torch_cell_hidden(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "state-torch-cell-batch",
+    r"Input batch size (?P<given>\d{1,9}) doesn't match hidden[01]? ?batch size (?P<kept>\d{1,9})",
+)
 def _diagnose_torch_cell_batch(message: Message) -> Diagnosis:
     kept, given = message.number("kept"), message.number("given")
     return Diagnosis.of(
@@ -80,6 +94,10 @@ def _diagnose_torch_cell_batch(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "state-torch-rank",
+    r"For (?P<batched>batched|unbatched) [23]-D input, hx (?:and cx )?should also be [23]-D but got",
+)
 def _diagnose_torch_rank(message: Message) -> Diagnosis:
     batched = message.name("batched") == "batched"
     name = "LSTM" if "cx" in message.match[0] else "GRU"
@@ -107,29 +125,3 @@ def _diagnose_torch_rank(message: Message) -> Diagnosis:
             "상태는 (층 수 * 방향 수, batch, units), 배치가 없으면 (층 수 * 방향 수, units)입니다.",
         ),
     )
-
-
-_SIZES = r"[\d, ]{1,60}"
-
-CAUSES = (
-    Cause(
-        "state-torch",
-        rf"hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got [(\[](?P<given>{_SIZES})[)\]]",
-        _diagnose_torch_hidden,
-    ),
-    Cause(
-        "state-torch-cell",
-        r"hidden[01] has inconsistent hidden_size: got (?P<given>\d{1,9}), expected (?P<wanted>\d{1,9})",
-        _diagnose_torch_cell_hidden,
-    ),
-    Cause(
-        "state-torch-cell-batch",
-        r"Input batch size (?P<given>\d{1,9}) doesn't match hidden[01]? ?batch size (?P<kept>\d{1,9})",
-        _diagnose_torch_cell_batch,
-    ),
-    Cause(
-        "state-torch-rank",
-        r"For (?P<batched>batched|unbatched) [23]-D input, hx (?:and cx )?should also be [23]-D but got",
-        _diagnose_torch_rank,
-    ),
-)

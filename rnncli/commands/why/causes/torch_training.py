@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from rnncli.case import Shape
 from rnncli.commands.why.causes._layers import LSTM, UNITS, format_layer, name_unknown, pluralize
-from rnncli.commands.why.diagnosis import NO_HINT, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import NO_HINT, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("backward-twice", r"Trying to backward through the graph a second time")
 def _diagnose_second_backward(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The state still belongs to the graph of the batch before, which backward() has freed.",
@@ -24,6 +27,7 @@ def _diagnose_second_backward(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("inplace-torch", r"needed for gradient computation has been modified by an inplace operation")
 def _diagnose_in_place(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "backward() needs numbers that were overwritten, by a loop over a state or by optimizer.step().",
@@ -44,6 +48,7 @@ def _diagnose_in_place(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("no-graph-torch", r"element 0 of tensors does not require grad")
 def _diagnose_no_graph(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The loss is not connected to any weight: the graph was cut, or never recorded.",
@@ -56,6 +61,7 @@ def _diagnose_no_graph(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad")
 def _diagnose_to_numpy(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "This tensor is part of the graph of gradients; NumPy cannot follow it.",
@@ -64,6 +70,9 @@ def _diagnose_to_numpy(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "class-axis", r"Expected target size \[(?P<wanted>[\d, ]{1,40})\], got \[(?P<found>[\d, ]{1,40})\]"
+)
 def _diagnose_class_axis(message: Message) -> Diagnosis | None:
     """CrossEntropyLoss wants (batch, classes, timesteps) for a target (batch, timesteps)."""
     wanted, found = message.shape("wanted"), message.shape("found")
@@ -85,6 +94,11 @@ def _diagnose_class_axis(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add(
+    "batches-torch",
+    r"Expected input batch_size \((?P<output>\d{1,9})\) to match target batch_size "
+    r"\((?P<target>\d{1,9})\)",
+)
 def _diagnose_batches(message: Message) -> Diagnosis:
     output, target = message.number("output"), message.number("target")
     steps = output // target if target and output % target == 0 else None
@@ -114,26 +128,3 @@ def _diagnose_batches(message: Message) -> Diagnosis:
         if steps and steps > 1
         else NO_HINT,
     )
-
-
-CAUSES = (
-    Cause("backward-twice", r"Trying to backward through the graph a second time", _diagnose_second_backward),
-    Cause(
-        "inplace-torch",
-        r"needed for gradient computation has been modified by an inplace operation",
-        _diagnose_in_place,
-    ),
-    Cause("no-graph-torch", r"element 0 of tensors does not require grad", _diagnose_no_graph),
-    Cause("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad", _diagnose_to_numpy),
-    Cause(
-        "class-axis",
-        r"Expected target size \[(?P<wanted>[\d, ]{1,40})\], got \[(?P<found>[\d, ]{1,40})\]",
-        _diagnose_class_axis,
-    ),
-    Cause(
-        "batches-torch",
-        r"Expected input batch_size \((?P<output>\d{1,9})\) to match target batch_size "
-        r"\((?P<target>\d{1,9})\)",
-        _diagnose_batches,
-    ),
-)

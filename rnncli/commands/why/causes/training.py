@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("no-gradient", r"No gradients provided for any variable|An operation has `?None`? for gradient")
 def _diagnose_gradients(_: Message) -> Diagnosis:
     layer = format_layer("LSTM")
     return Diagnosis.of(
@@ -36,6 +39,7 @@ def _diagnose_gradients(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("keras-tensor", r"A KerasTensor (?:cannot be used as input to|is symbolic)")
 def _diagnose_symbolic(_: Message) -> Diagnosis:
     layer = format_layer("LSTM", return_sequences=True)
     return Diagnosis.of(
@@ -51,6 +55,11 @@ def _diagnose_symbolic(_: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "unbuilt",
+    r"but the layer isn't built|saving a model that has not yet been built"
+    r"|This model has not yet been built",
+)
 def _diagnose_unbuilt(_: Message) -> Diagnosis:
     layer = format_layer("LSTM")
     return Diagnosis.of(
@@ -65,19 +74,3 @@ def _diagnose_unbuilt(_: Message) -> Diagnosis:
         ),
         Fix("or build it", "또는 build 호출", "model.build((None, None, features))", (layer,), weights=True),
     )
-
-
-CAUSES = (
-    Cause(
-        "no-gradient",
-        r"No gradients provided for any variable|An operation has `?None`? for gradient",
-        _diagnose_gradients,
-    ),
-    Cause("keras-tensor", r"A KerasTensor (?:cannot be used as input to|is symbolic)", _diagnose_symbolic),
-    Cause(
-        "unbuilt",
-        r"but the layer isn't built|saving a model that has not yet been built"
-        r"|This model has not yet been built",
-        _diagnose_unbuilt,
-    ),
-)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 
 from rnncli.commands.why.causes._layers import UNITS, count_gates, expression, format_layer, pluralize
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "units",
+    r"invalid value for argument `units`, expected a positive integer, got "
+    r"(?P<value>-?[\w.]{1,20}?)(?=\.?(?:\s|$))",
+)
 def _diagnose_units(message: Message) -> Diagnosis:
     value = message.name("value")
     units = _guess_units(value)
@@ -31,6 +38,7 @@ def _fix_with_units(message: Message, units: int) -> Fix:
     return Fix.of_layer(pluralize(units, "unit"), f"유닛 {units}개", layer)
 
 
+@CAUSES.add("units-float", r"Cannot convert '\([\dNone, ]{0,30}?(?P<width>\d{1,9}\.\d{1,9})\)' to a shape")
 def _diagnose_float_units(message: Message) -> Diagnosis | None:
     """`(5, 14.0)`: the shape of a kernel whose width is gates * units."""
     wide = float(message.name("width"))
@@ -47,6 +55,7 @@ def _diagnose_float_units(message: Message) -> Diagnosis | None:
     )
 
 
+@CAUSES.add("units-text", r"'<=' not supported between instances of 'str' and 'int'")
 def _diagnose_text_units(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "A size is text, not a number, such as LSTM('3').",
@@ -60,6 +69,11 @@ def _diagnose_text_units(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "units-missing",
+    r"(?P<owner>\w{1,60})\.__init__\(\) missing 1 required positional argument: "
+    r"'(?P<missing>units|hidden_size)'",
+)
 def _diagnose_no_units(message: Message) -> Diagnosis:
     owner = recurrent_in(message.name("owner")) or DEFAULT
     torch = message.name("missing") == "hidden_size"
@@ -72,6 +86,10 @@ def _diagnose_no_units(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add(
+    "units-torch",
+    r"hidden_size (?:must be|should be of type) (?P<value>greater than zero|int, got: \w{1,20})",
+)
 def _diagnose_torch_units(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "hidden_size is the number of units, a whole number from 1.",
@@ -83,30 +101,3 @@ def _diagnose_torch_units(_: Message) -> Diagnosis:
             (format_layer(DEFAULT),),
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "units",
-        r"invalid value for argument `units`, expected a positive integer, got "
-        r"(?P<value>-?[\w.]{1,20}?)(?=\.?(?:\s|$))",
-        _diagnose_units,
-    ),
-    Cause(
-        "units-float",
-        r"Cannot convert '\([\dNone, ]{0,30}?(?P<width>\d{1,9}\.\d{1,9})\)' to a shape",
-        _diagnose_float_units,
-    ),
-    Cause("units-text", r"'<=' not supported between instances of 'str' and 'int'", _diagnose_text_units),
-    Cause(
-        "units-missing",
-        r"(?P<owner>\w{1,60})\.__init__\(\) missing 1 required positional argument: "
-        r"'(?P<missing>units|hidden_size)'",
-        _diagnose_no_units,
-    ),
-    Cause(
-        "units-torch",
-        r"hidden_size (?:must be|should be of type) (?P<value>greater than zero|int, got: \w{1,20})",
-        _diagnose_torch_units,
-    ),
-)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import expression
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "unroll",
+    r"Unrolling requires a fixed number of time-?steps|Cannot unroll a RNN if the time dimension is "
+    r"undefined",
+)
 def _diagnose_unroll(message: Message) -> Diagnosis:
     rolled = expression(message)
     return Diagnosis.of(
@@ -21,13 +28,3 @@ def _diagnose_unroll(message: Message) -> Diagnosis:
             ("batch", 20, "features"),
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "unroll",
-        r"Unrolling requires a fixed number of time-?steps|Cannot unroll a RNN if the time dimension is "
-        r"undefined",
-        _diagnose_unroll,
-    ),
-)
