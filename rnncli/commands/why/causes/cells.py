@@ -15,8 +15,7 @@ CAUSES = Causes()
 @CAUSES.add(
     "cell-call",
     r"(?:Argument `cell` should have|All cells must have) a `call` method\. "
-    r"(?:Received(?: cell without a `call` method)?|The RNN was passed): "
-    r"(?:cell=)?(?P<given><?[\w.]{1,80})",
+    r"(?:Received(?: cell without a `call` method)?|The RNN was passed): (?:cell=)?(?P<given><?[\w.]{1,80})",
 )
 def _diagnose_no_call(message: Message) -> Diagnosis:
     given = message.name("given")

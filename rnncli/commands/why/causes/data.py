@@ -12,8 +12,7 @@ CAUSES = Causes()
 
 @CAUSES.add(
     "dtype-text",
-    r"dtype='string' is not a valid dtype|Invalid dtype: str\d{0,4}|Cast string to float is "
-    r"not supported",
+    r"dtype='string' is not a valid dtype|Invalid dtype: str\d{0,4}|Cast string to float is not supported",
 )
 def _diagnose_text(message: Message) -> Diagnosis:
     layer = (expression(message),)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
-from rnncli.renderers.wording import Bilingual
 
 LAYER = f"Bidirectional({format_layer('LSTM')})"
 
@@ -37,24 +36,16 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
     given = message.name("given")
     modes = ("concat", "sum", "mul", "ave")
     named = find_nearest({"add": "sum", "average": "ave", "mean": "ave"}.get(given, given), modes, "concat")
-    layers = [
-        f"Bidirectional({format_layer('LSTM')}, merge_mode={mode!r})"
-        for mode in dict.fromkeys((named, "concat"))
-    ]
+    merged, beside = (
+        f"Bidirectional({format_layer('LSTM')}, merge_mode={mode!r})" for mode in (named, "concat")
+    )
+    fixes = [Fix.of_layer("both side by side, the default", "나란히 이어 붙이기, 기본값", beside)]
+    if merged != beside:
+        fixes.insert(0, Fix.of_layer(f"merged by {named}", f"합치는 방법 {named}", merged))
     return Diagnosis.of(
         f"merge_mode is {given}; Keras knows concat, sum, mul, ave and None.",
         f"merge_mode에 {given} 값은 없습니다. concat, sum, mul, ave, None이 있습니다.",
-        *tuple(
-            Fix.of_layer(
-                *(
-                    Bilingual("both side by side, the default", "나란히 이어 붙이기, 기본값")
-                    if "concat" in layer
-                    else Bilingual(f"merged by {named}", f"합치는 방법 {named}")
-                ),
-                layer,
-            )
-            for layer in layers
-        ),
+        *fixes,
     )
 
 
@@ -77,8 +68,7 @@ def _diagnose_equal_directions(_: Message) -> Diagnosis:
 @CAUSES.add(
     "direction-attribute",
     r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
-    r"['\"](?P<forward>\w{1,20})['\"] "
-    r"for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
+    r"['\"](?P<forward>\w{1,20})['\"] for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
 )
 def _diagnose_attribute(message: Message) -> Diagnosis | None:
     name, forward = message.name("name"), message.name("forward")
@@ -119,8 +109,7 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
 
 @CAUSES.add(
     "direction-layer",
-    r"'name': "
-    r"'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
+    r"'name': 'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
     r"Exception encountered: Error when deserializing",
 )
 def _diagnose_not_recurrent(_: Message) -> Diagnosis:

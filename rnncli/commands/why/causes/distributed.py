@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import UNITS, format_layer
+from rnncli.commands.why.causes._layers import format_layer, units_of
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-_SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
 CAUSES = Causes()
 
 
 @CAUSES.add(
     "time-distributed-rank",
     r"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "
-    + _SHAPE,
+    r"\((?P<shape>[\dNone, ]{0,100})\)",
 )
 def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
     shape = message.shape("shape")
     if len(shape) > 2:
         return None
-    units = shape[-1] if shape and isinstance(shape[-1], int) else UNITS
+    units = units_of(shape)
     before = format_layer("LSTM", units, return_sequences=True)
     return Diagnosis.of(
         f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
@@ -45,7 +44,7 @@ def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
     shapes = message.argument("inputs")
     if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
         return None
-    layer = format_layer("LSTM")
+    layer, every = format_layer("LSTM"), format_layer("LSTM", return_sequences=True)
     return Diagnosis.of(
         f"TimeDistributed calls its layer once per time step, on {format_shape(shapes[0][::2])}; a "
         "recurrent layer needs a time axis of its own.",
@@ -57,8 +56,8 @@ def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
         Fix(
             "one output per time step",
             "시점마다 출력이 필요할 때",
-            f"{format_layer('LSTM', return_sequences=True)}(x)",
-            (format_layer("LSTM", return_sequences=True),),
+            f"{every}(x)",
+            (every,),
             shapes[0],
         ),
     )

@@ -20,13 +20,11 @@ CAUSES = Causes()
 
 @CAUSES.add(
     "features",
-    r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: "
-    r"\[(?P<kernel>[\d,]{1,60})\]",
+    r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: \[(?P<kernel>[\d,]{1,60})\]",
 )
 @CAUSES.add(
     "features-graph",
-    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
-    r"input shapes: "
+    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with input shapes: "
     r"\[(?P<given>[\d?,]{1,60})\], \[(?P<kernel>[\d?,]{1,60})\]",
 )
 def _diagnose_product(message: Message) -> Diagnosis | None:

@@ -21,8 +21,7 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
         return None
     units = [units_of(shape) for shape in shapes]
     return Diagnosis.of(
-        f"{format_shape(shapes[0])} and {format_shape(shapes[1])} cannot be joined: one is a "
-        "sequence, the "
+        f"{format_shape(shapes[0])} and {format_shape(shapes[1])} cannot be joined: one is a sequence, the "
         "other is not.",
         f"{format_shape(shapes[0])}, {format_shape(shapes[1])} 두 텐서를 이어 붙일 수 없습니다. 하나만 "
         "시퀀스입니다.",

@@ -74,8 +74,7 @@ def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     name = message.layer if message.layer in ("LSTM", "GRU") else "LSTM"
     plain = format_layer(name)
     return Diagnosis.of(
-        "cuDNN computes this layer only with the default activations, use_bias=True, no "
-        "recurrent_dropout, "
+        "cuDNN computes this layer only with the default activations, use_bias=True, no recurrent_dropout, "
         "unroll=False and, for GRU, reset_after=True; it also needs a GPU.",
         "cuDNN은 활성화 함수가 기본값이고 use_bias=True, unroll=False이며 recurrent_dropout이 없고 GRU는 "
         "reset_after=True일 때만, 그리고 GPU에서만 이 층을 계산합니다.",

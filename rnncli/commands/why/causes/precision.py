@@ -32,8 +32,7 @@ def _diagnose_precision(_: Message) -> Diagnosis:
 
 @CAUSES.add(
     "precision-torch",
-    r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype"
-    r"|mat1 and mat2 must have the same dtype"
+    r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype|mat1 and mat2 must have the same dtype"
     r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
     r"|expected m1 and m2 to have the same dtype"
     r"|Expected object of scalar type (?:Float|Double) but got scalar type (?:Float|Double)",

@@ -57,8 +57,7 @@ def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
 )
 @CAUSES.add(
     "state-units-graph",
-    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
-    r"input shapes: "
+    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with input shapes: "
     r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
 )
 def _diagnose_product(message: Message) -> Diagnosis | None:

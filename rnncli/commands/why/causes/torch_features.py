@@ -12,8 +12,7 @@ CAUSES = Causes()
 
 @CAUSES.add(
     "features-torch",
-    r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got "
-    r"(?P<found>\d{1,9})",
+    r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got (?P<found>\d{1,9})",
 )
 @CAUSES.add(
     "features-torch-cell",

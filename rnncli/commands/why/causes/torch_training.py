@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import LSTM, UNITS, format_layer, name_unknown, pluralize
+from rnncli.commands.why.causes._layers import LSTM, format_layer, name_axes, pluralize, units_of
 from rnncli.commands.why.diagnosis import NO_HINT, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -78,9 +78,7 @@ def _diagnose_class_axis(message: Message) -> Diagnosis | None:
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
         return None
-    (batch, classes), steps = wanted, found[1]
-    units = classes if isinstance(classes, int) and classes else UNITS
-    layer = format_layer("LSTM", units, return_sequences=True)
+    layer = format_layer("LSTM", units_of(wanted), return_sequences=True)
     return Diagnosis.of(
         "CrossEntropyLoss needs the classes on axis 1, (batch, classes, timesteps); here axis 1 is time.",
         "CrossEntropyLoss에서는 축 1이 클래스 (batch, classes, timesteps)인데 축 1이 시간입니다.",
@@ -89,15 +87,14 @@ def _diagnose_class_axis(message: Message) -> Diagnosis | None:
             "시점마다 클래스 하나",
             "loss(output.transpose(1, 2), target)",
             (layer,),
-            (name_unknown(batch, "batch"), name_unknown(steps, "timesteps"), "features"),
+            name_axes((wanted[0], found[1], None)),
         ),
     )
 
 
 @CAUSES.add(
     "batches-torch",
-    r"Expected input batch_size \((?P<output>\d{1,9})\) to match target batch_size "
-    r"\((?P<target>\d{1,9})\)",
+    r"Expected input batch_size \((?P<output>\d{1,9})\) to match target batch_size \((?P<target>\d{1,9})\)",
 )
 def _diagnose_batches(message: Message) -> Diagnosis:
     output, target = message.number("output"), message.number("target")

@@ -57,8 +57,7 @@ def _diagnose_symbolic(_: Message) -> Diagnosis:
 
 @CAUSES.add(
     "unbuilt",
-    r"but the layer isn't built|saving a model that has not yet been built"
-    r"|This model has not yet been built",
+    r"but the layer isn't built|saving a model that has not yet been built|This model has not yet been built",
 )
 def _diagnose_unbuilt(_: Message) -> Diagnosis:
     layer = format_layer("LSTM")
