@@ -11,7 +11,7 @@ from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.errors import DisagreementError, UsageError
 
 if TYPE_CHECKING:
-    from rnncli.commands.port.experiment import Task
+    from rnncli.commands.port.port_task import Task
     from rnncli.commands.port.probe_input import Probe
     from rnncli.commands.port.search import Finding, SearchResult, Tolerances
 
@@ -81,7 +81,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. It exits with 1 if none fits.
     """
     from rnncli.cli.output import delivery
-    from rnncli.commands.port import evidence, experiment
+    from rnncli.commands.port import evidence, port_task
     from rnncli.commands.port.answer import PortAnswer
     from rnncli.commands.port.probe_input import make_probe
     from rnncli.commands.port.search import Tolerances
@@ -91,7 +91,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     reading = (input, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
     _demand_places(output, probe, reading)
     deliver = delivery(output._replace(output=None), *reading)
-    task = experiment.collect(input, layer, port.weights or "", port.expect or "", states)
+    task = port_task.collect(input, layer, port.weights or "", port.expect or "", states)
     tolerances = Tolerances(port.atol, port.rtol)
     task, result = _search(task, tolerances)
     weighed = evidence.weigh(task.run, tolerances, result.tried)

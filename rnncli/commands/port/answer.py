@@ -10,7 +10,7 @@ from typing import Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.port.evidence import Evidence
-from rnncli.commands.port.foreign import ForeignLayer
+from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
 from rnncli.commands.port.probe_input import Probe
 from rnncli.commands.port.search import Finding

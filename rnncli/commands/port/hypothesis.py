@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.case import Array, Case, Spec
-from rnncli.commands.port.foreign import ForeignCell
+from rnncli.commands.port.foreign_weights import ForeignCell
 from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES
 from rnncli.renderers.wording import Bilingual
