@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from rnncli.case import Array, Spec, format_shape
@@ -94,41 +95,24 @@ class PortAnswer:
             "found": bool(self.findings),
             "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
             "doubts": [doubt.in_language(view.lang) for doubt in self.evidence.doubts],
-            "explanations": [
-                {
-                    "differences": [one.name for one in finding.differences],
-                    "steps": [step.in_language(view.lang) for step in self._steps(finding)],
-                    "remaining": finding.remaining,
-                    "expression": self._expression(finding.hypothesis),
-                    **self._keras_document(finding.hypothesis),
-                    **self._prediction_document(place),
-                }
-                for place, finding in enumerate(self.findings)
-            ],
+            "explanations": [self._document(place, view.lang) for place in range(len(self.findings))],
         }
 
     def page(self, view: View) -> Page:
         """Return the steps, numbered, then the layer and what can be done next."""
         lang = view.lang
         if not self.findings:
-            said = DOUBTED if self.evidence.doubts else NONE
-            doubts = (
-                row
-                for doubt in self.evidence.doubts
-                for row in self._wrap_lines(doubt.in_language(lang), view)
-            )
-            return Page(line(said.in_language(lang), "strong"), tuple(doubts))
+            conclusion = DOUBTED if self.evidence.doubts else NONE
+            doubts = (_wrap_lines(doubt.in_language(lang), view) for doubt in self.evidence.doubts)
+            return Page(line(conclusion.in_language(lang), "strong"), tuple(chain.from_iterable(doubts)))
         title = self._title(view)
-        parts = tuple(
-            row
-            for place, finding in enumerate(self.findings)
-            for row in self._explanation(place, finding, view)
-        )
+        parts = [row for place in range(len(self.findings)) for row in self._explanation(place, view)]
         below = note([self._agreement(lang)], view)
-        advice = TELL.in_language(lang) if len(self.findings) > 1 else self._advice(lang)
-        done = self.probe is not None or (self.written and len(self.findings) == 1)
-        ending = () if done else self._wrap_lines(advice, view, "dim")
-        return Page(title[0], (*title[1:], below), (*parts, *ending))
+        single = len(self.findings) == 1
+        advice = WRITE.format(default_name(self.run.class_name)) if single else TELL
+        if self.probe is None and not (self.written and single):
+            parts += _wrap_lines(advice.in_language(lang), view, "dim")
+        return Page(title[0], (*title[1:], below), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per step."""
@@ -158,8 +142,9 @@ class PortAnswer:
             text = text.replace("explain every", "explains every")
         return [line(one, "strong") for one in wrap(text, view)]
 
-    def _explanation(self, place: int, finding: Finding, view: View) -> Iterator[Line]:
+    def _explanation(self, place: int, view: View) -> Iterator[Line]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
+        finding = self.findings[place]
         if len(self.findings) > 1:
             yield line(EXPLANATION.in_language(view.lang).format(place + 1), "heading")
         for number, step in enumerate(self._steps(finding), 1):
@@ -167,9 +152,9 @@ class PortAnswer:
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
             yield from (line(f"   {row}") for row in rows[1:])
         written, definition = to_script(layer_of(self.run, finding.hypothesis))
-        yield from self._wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
+        yield from _wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
         if definition:
-            yield from self._wrap_lines(DEFINED.in_language(view.lang), view, "dim")
+            yield from _wrap_lines(DEFINED.in_language(view.lang), view, "dim")
             yield from (line(row, "dim") for row in definition.splitlines())
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
@@ -177,19 +162,13 @@ class PortAnswer:
                 more = ", ..." if array.size > SHOWN else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
                 text = PREDICTS.in_language(view.lang).format(self.place, self._public(name), shown)
-                yield from self._wrap_lines(text, view)
+                yield from _wrap_lines(text, view)
 
     def _agreement(self, lang: str) -> str:
         """Return how many numbers agree, and to how many digits of the largest one."""
         remaining = max(finding.remaining for finding in self.findings)
         share = max(remaining / self.evidence.highest, 1e-15)
         return EVIDENCE.in_language(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
-
-    def _wrap_lines(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
-        return tuple(line(row, style) for row in wrap(text, view))
-
-    def _advice(self, lang: str) -> str:
-        return WRITE.in_language(lang).format(default_name(self.run.class_name))
 
     def _steps(self, finding: Finding) -> list[Bilingual]:
         """Return what the shapes say, then the differences that were found."""
@@ -203,19 +182,24 @@ class PortAnswer:
             forms.append(TWO_ROWS if after else ONE_BIAS)
         return forms
 
-    def _expression(self, hypothesis: Hypothesis) -> str:
-        return expression_of(self.run, hypothesis)
-
-    def _keras_document(self, hypothesis: Hypothesis) -> dict[str, str]:
-        """Return the layer as a Keras 3 script writes it, and the definition that it needs."""
-        written, definition = to_script(layer_of(self.run, hypothesis))
-        return {"keras": written, **({"definition": definition} if definition else {})}
-
-    def _prediction_document(self, place: int) -> dict[str, Any]:
-        if self.probe is None:
-            return {}
-        predicted = self.probe.predictions[place].items()
-        return {"predicts": {self._public(name): array.tolist() for name, array in predicted}}
+    def _document(self, place: int, lang: str) -> dict[str, Any]:
+        """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
+        finding = self.findings[place]
+        spec = layer_of(self.run, finding.hypothesis)
+        script, definition = to_script(spec)
+        found = {
+            "differences": [one.name for one in finding.differences],
+            "steps": [step.in_language(lang) for step in self._steps(finding)],
+            "remaining": finding.remaining,
+            "expression": describe(spec),
+            "keras": script,
+        }
+        if definition:
+            found["definition"] = definition
+        if self.probe is not None:
+            predicted = self.probe.predictions[place].items()
+            found["predicts"] = {self._public(name): array.tolist() for name, array in predicted}
+        return found
 
     def _public(self, key: str) -> str:
         """Return the name of a result as `rnncli run` shows it."""
@@ -224,9 +208,8 @@ class PortAnswer:
         return direction + RESULTS[part]
 
 
-def expression_of(run: ForeignRun, hypothesis: Hypothesis) -> str:
-    """Return the layer as rnncli takes it: `GRU(8, reset_after=False)`."""
-    return describe(layer_of(run, hypothesis))
+def _wrap_lines(text: str, view: View, style: str = "") -> tuple[Line, ...]:
+    return tuple(line(row, style) for row in wrap(text, view))
 
 
 def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
@@ -250,12 +233,8 @@ class PortedWeights:
         """Return the weights as float32, which foreign weights nearly always are."""
         import numpy as np
 
-        return cls(
-            {
-                name: np.ascontiguousarray(array, np.float32)
-                for name, array in weights_of(run, hypothesis).items()
-            }
-        )
+        weights = weights_of(run, hypothesis).items()
+        return cls({name: np.ascontiguousarray(array, np.float32) for name, array in weights})
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the arrays under `weights`, which --weights reads."""
