@@ -12,7 +12,7 @@ from typing import Any
 from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.foreign_weights import ForeignLayer
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of
 from rnncli.commands.port.probe_input import Probe
 from rnncli.commands.port.search import Finding
 from rnncli.layouts import default_name
@@ -220,35 +220,3 @@ def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
     if spec.class_name == "Bidirectional":
         spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
     return spec
-
-
-@dataclass(frozen=True)
-class PortedWeights:
-    """The weights in Keras's layout, for --output."""
-
-    weights: Mapping[str, Array]
-
-    @classmethod
-    def of(cls, run: ForeignRun, hypothesis: Hypothesis) -> PortedWeights:
-        """Return the weights as float32, which foreign weights nearly always are."""
-        import numpy as np
-
-        weights = weights_of(run, hypothesis).items()
-        return cls({name: np.ascontiguousarray(array, np.float32) for name, array in weights})
-
-    def document(self, view: View) -> dict[str, Any]:
-        """Return the arrays under `weights`, which --weights reads."""
-        return {**head(), "weights": dict(self.weights)}
-
-    def page(self, view: View) -> Page:
-        """Return the shapes; no file of weights is a page."""
-        rows = tuple(line(f"{name} {format_shape(array.shape)}") for name, array in self.weights.items())
-        return Page(rows[0], rows[1:])
-
-    def records(self, view: View) -> Records:
-        """Return one row per array."""
-        return ("name", "shape"), ((name, format_shape(array.shape)) for name, array in self.weights.items())
-
-    def tensors(self) -> Mapping[str, Array]:
-        """Return the arrays."""
-        return self.weights
