@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli.case import walk
-from rnncli.commands.export import literals, refusals
+from rnncli.commands.export import comments, literals, refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
     ExportLayer,
-    title_of,
     without_initializers,
 )
 from rnncli.specs import to_script
@@ -39,7 +38,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     plain = [without_initializers(spec) for export in exports for spec in export.case.layers]
     names = {spec.class_name for spec in walk(plain)}
     head = [
-        f'"""{title_of(exports)} in Keras, with its weights and its input.\n',
+        f'"""{comments.title_of(exports)} in Keras, with its weights and its input.\n',
         'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
         *modules,
         "import keras",
@@ -56,7 +55,7 @@ def _constants_first(name: str) -> tuple[bool, str]:
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield f"# {refusals.of_input(export)}"
+    yield f"# {comments.input_of(export)}"
     yield f"x = {literals.to_python(export.case.inputs)}"
     pending = export.case.mask is not None
     if export.case.mask is not None:
