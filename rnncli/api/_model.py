@@ -7,12 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array, demand_no_file_options
+from rnncli.api._case import array, demand_no_file_options, read_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._shown import RunResult, view_of
 from rnncli.cli import models
 from rnncli.errors import UsageError
-from rnncli.readers.formats import ReadOptions, Source, read_raw
+from rnncli.readers.formats import Source, read_raw
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ChosenLayer, Model, Returns
@@ -91,10 +91,8 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
 
 def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, (str, PathLike)):
-        every: dict[str, Any] = dict(options)
-        reading = ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
-        path = Path(inputs).expanduser()
-        return read_raw(Source(f"inputs: {inputs}", path=path), options.get("input_format"), reading)
+        source = Source(f"inputs: {inputs}", path=Path(inputs).expanduser())
+        return read_raw(source, options.get("input_format"), read_options(options))
     demand_no_file_options(options)
     if isinstance(inputs, Mapping):
         return {name: array(value, name) for name, value in inputs.items()}, ()
