@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, Unpack
 
-from rnncli.api import _case, _comparing, _holding
-from rnncli.api._comparing import compare
+from rnncli.api import _case, _comparison, _holds
+from rnncli.api._comparison import compare
 from rnncli.api._options import Options
-from rnncli.api._shown import Report, view_of
-from rnncli.api._shown import RunResult as Result
+from rnncli.api._results import Report, view_of
+from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli import result_checks
@@ -59,22 +59,22 @@ def run(
     from rnncli.commands.run.answer import stats_of
 
     _demand_calls(options, all_calls=all_calls)
-    tolerances = _comparing.complete_tolerances(atol, rtol) if check else None
+    tolerances = _comparison.complete_tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         from rnncli.api import _model
 
-        _holding.demand_layer(hold)
+        _holds.demand_layer(hold)
         found, apart = _model.run(
             inputs, layer, options, everything=all_layers, stats=stats, tolerances=tolerances
         )
         found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
-        _comparing.demand_expected(found.outputs, found.engine, expect, atol, rtol)
+        _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)
         return found
     case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    case = _holding.hold_gates(case, hold, options, check=check)
+    case = _holds.hold_gates(case, hold, options, check=check)
     computed, apart = _compute(case, options.get("engine") or "auto", tolerances, memory)
     found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
-    _comparing.demand_expected(found.outputs, found.engine, expect, atol, rtol)
+    _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)
     return Result.of(found, stats=stats_of(found) if stats else {}, remarks=remarks, view=view_of(options))
 
 
@@ -85,8 +85,8 @@ def _compute(
     from rnncli import compute
 
     budget = _parse_memory(memory)
-    computed = _holding.compare_without(case, compute.run(case, engine, budget), budget)
-    return _comparing.check(case, computed, tolerances, budget)
+    computed = _holds.compare_without(case, compute.run(case, engine, budget), budget)
+    return _comparison.check(case, computed, tolerances, budget)
 
 
 @expand_options
@@ -160,10 +160,10 @@ def trace(
 
         chosen, remarks = _model.choose_layer(inputs, layer, options)
         case = chosen.case
-    wide = tracing.with_all_outputs(_holding.hold_gates(case, hold, options, check=check))
-    found = _holding.compare_without(wide, tracing.trace(wide))
-    tolerances = _comparing.complete_tolerances(atol, rtol) if check else None
-    found, apart = _comparing.check(wide, found, tolerances, chosen=chosen)
+    wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
+    found = _holds.compare_without(wide, tracing.trace(wide))
+    tolerances = _comparison.complete_tolerances(atol, rtol) if check else None
+    found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
             _case.demand_whole(name, index, -(2**31), 2**31)
@@ -173,7 +173,7 @@ def trace(
     if fail_on_nan:
         result_checks.demand_numbers(first_nan(kept))
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
-    _comparing.demand_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
+    _comparison.demand_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
@@ -202,7 +202,7 @@ def explain(
     _case.demand_whole("depth", depth, 1, 2**31)
     _case.demand_whole("terms", terms, 0, 2**31)
     case, remarks = _case.build_case(inputs, layer, options)
-    case = _holding.hold_gates(case, hold, options)
+    case = _holds.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
@@ -244,13 +244,11 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
     """
     from rnncli.commands.why.answer import WhyAnswer
     from rnncli.commands.why.diagnosis import diagnose
-    from rnncli.commands.why.trial import attempt
 
     if not isinstance(text, str) or not text.strip():
         raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
     found = diagnose(text)
-    answer = WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes))))
-    return Report("why", None, found, answer, (), View(lang=lang or "en", width=width))
+    return Report("why", None, found, WhyAnswer.of(found), (), View(lang=lang or "en", width=width))
 
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.api._case import array, demand_no_file_options, read_options
 from rnncli.api._options import LayerOptions, Options
-from rnncli.api._shown import RunResult, view_of
+from rnncli.api._results import RunResult, view_of
 from rnncli.cli import models
 from rnncli.errors import UsageError
 from rnncli.readers.formats import Source, read_raw
@@ -33,7 +33,7 @@ def run(
     stats: bool,
     tolerances: tuple[Tolerance, Tolerance] | None,
 ) -> tuple[RunResult, list[str]]:
-    """What every recurrent layer of the model returns, and the tensors that differ from its framework.
+    """Return the tensors of every recurrent layer, and the names of those that differ from the framework.
 
     tolerances: absolute and relative; None to leave out the comparison.
     """

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.export.export_case import ExportLayer
+from rnncli.commands.export import comments
+from rnncli.commands.export.export_case import ExportCase, ExportLayer
 
 EMBEDDED = 50_000
 """Arrays of more numbers than this are embedded as base64 in Python scripts."""
@@ -50,6 +51,15 @@ def show(name, values):
 def quote(text: str) -> str:
     """Return a string constant of Python, or of C."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def assign_input(export: ExportCase) -> Iterator[str]:
+    """Yield the lines of Python that set `x` and the mask."""
+    yield f"# {comments.input_of(export)}"
+    yield f"x = {to_python(export.case.inputs)}"
+    if export.case.mask is not None:
+        yield "# True for the steps that count, (batch, timesteps)."
+        yield f"mask{export.suffix} = {to_python(export.case.mask)}"
 
 
 def shows(layer: ExportLayer, values: Sequence[str]) -> Iterator[str]:

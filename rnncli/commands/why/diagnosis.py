@@ -1,4 +1,4 @@
-"""Find the cause of a message: the families in `causes/` list patterns and what they mean."""
+"""Find the cause of a message: the families in `causes/` have patterns and what they mean."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ AS_TEXT = {
 
 def answer_of(text: str) -> WhyAnswer:
     found = diagnose(text)
-    return WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes))))
+    return WhyAnswer.of(found)
 
 
 @pytest.mark.parametrize(("text", "cause"), AS_TEXT.items(), ids=AS_TEXT.values())

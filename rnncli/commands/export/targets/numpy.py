@@ -72,23 +72,12 @@ def write(exports: Sequence[ExportCase]) -> str:
     ]
     modules += ["import math"] if "gelu" in used else []
     head = "\n".join([*modules, *([""] if modules else []), "import numpy as np"])
-    return "\n\n".join([_docstring(exports), head + "\n", *functions, body])
-
-
-def _docstring(exports: Sequence[ExportCase]) -> str:
-    return (
-        f'"""{comments.title_of(exports)} in NumPy: Keras\'s numbers without Keras.\n\n'
-        "Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
-        '"""'
-    ).replace("\\", "\\\\")
+    docstring = comments.docstring_of(exports, "in NumPy: Keras's numbers without Keras")
+    return "\n".join([docstring, "\n\n".join([head + "\n", *functions, body])])
 
 
 def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
-    yield f"# {comments.input_of(export)}"
-    yield f"x = {literals.to_python(export.case.inputs)}"
-    if export.case.mask is not None:
-        yield "# True for the steps that count, (batch, timesteps)."
-        yield f"mask{export.suffix} = {literals.to_python(export.case.mask)}"
+    yield from literals.assign_input(export)
     for layer in export.layers:
         yield ""
         yield from _layer(layer, steps)

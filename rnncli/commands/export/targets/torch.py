@@ -82,8 +82,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     body = BEGINNING + "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
     head = [
-        f'"""{comments.title_of(exports)} in PyTorch, with Keras\'s weights and its input.\n',
-        'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
+        comments.docstring_of(exports, "in PyTorch, with Keras's weights and its input"),
         *modules,
         *([""] if modules else []),
         "import numpy as np",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rnncli.api import _case
 from rnncli.api._options import Options
-from rnncli.api._shown import Report, view_of
+from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, demand_same
