@@ -27,7 +27,7 @@ TWO_ROWS = Bilingual(
     "there are two biases; Keras keeps them as the two rows of one array",
     "편향이 둘; Keras에서는 한 배열의 두 행",
 )
-FOUND = Bilingual(
+MATCH = Bilingual(
     "found: {count} explain every number (largest remaining {remaining})",
     "찾음: {count}로 모든 값이 설명됨 (남은 최대 차이 {remaining})",
 )
@@ -42,12 +42,12 @@ NONE = Bilingual(
     "no known difference, alone or with another, makes the numbers match",
     "알려진 차이 하나나 둘로는 값이 일치하지 않음",
 )
-DOUBTED = Bilingual(
+NO_CLAIM = Bilingual(
     "no claim: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
 )
 WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
-DEFINED = Bilingual(
+DEFINE = Bilingual(
     "Keras 3 has no such activation; define it before the layer:",
     "Keras 3에는 없는 활성화 함수이므로 레이어 앞에 정의:",
 )
@@ -67,7 +67,7 @@ RESULTS = {
     "hidden": "last_hidden_state",
     "cell": "last_cell_state",
 }
-SHOWN = 8
+MOST_PREDICTED = 8
 """The number of predicted numbers that are shown."""
 
 
@@ -102,7 +102,7 @@ class PortAnswer:
         """Return the steps, numbered, then the layer and what can be done next."""
         lang = view.lang
         if not self.findings:
-            conclusion = DOUBTED if self.evidence.doubts else NONE
+            conclusion = NO_CLAIM if self.evidence.doubts else NONE
             doubts = (_wrap_lines(doubt.in_language(lang), view) for doubt in self.evidence.doubts)
             return Page(line(conclusion.in_language(lang), "strong"), tuple(chain.from_iterable(doubts)))
         title = self._title(view)
@@ -136,7 +136,7 @@ class PortAnswer:
         finding = self.findings[0]
         count = len(self._steps(finding))
         words = f"차이 {count}개" if view.lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
-        text = (FOUND if count else PLAIN).in_language(view.lang)
+        text = (MATCH if count else PLAIN).in_language(view.lang)
         text = text.format(count=words, remaining=format_difference(finding.remaining))
         if count == 1 and view.lang != "ko":
             text = text.replace("explain every", "explains every")
@@ -154,12 +154,12 @@ class PortAnswer:
         written, definition = to_script(layer_of(self.run, finding.hypothesis))
         yield from _wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
         if definition:
-            yield from _wrap_lines(DEFINED.in_language(view.lang), view, "dim")
+            yield from _wrap_lines(DEFINE.in_language(view.lang), view, "dim")
             yield from (line(row, "dim") for row in definition.splitlines())
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
-                numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
-                more = ", ..." if array.size > SHOWN else ""
+                numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
+                more = ", ..." if array.size > MOST_PREDICTED else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
                 text = PREDICTS.in_language(view.lang).format(self.place, self._public(name), shown)
                 yield from _wrap_lines(text, view)

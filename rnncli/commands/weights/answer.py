@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.weights import contents
-from rnncli.commands.weights.contents import Contents, Figures, GateSummary, LayerSummary
+from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
+from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
     Cell,
     Column,

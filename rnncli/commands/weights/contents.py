@@ -9,33 +9,14 @@ from math import prod
 from typing import Any
 
 from rnncli.case import Array, Case
+from rnncli.commands.weights.figures import Figures, summarize
 from rnncli.compute.models.keras import recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
 from rnncli.layouts import GATES, class_of, default_name
 from rnncli.model import Graph, Modules, Node, Program
-from rnncli.renderers import statistics
-from rnncli.renderers.statistics import Stats
 from rnncli.specs import to_config
-
-EXACT = 256
-"""Up to so many units the eigenvalues are computed; above, powers of the matrix give their largest."""
-SQUARINGS = 12
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One weight's part for one gate.
-
-    norm: Frobenius, None where it is not finite.  radius: the spectral radius of a square part, else None.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    norm: float | None
-    stats: Stats
-    radius: float | None = None
 
 
 @dataclass(frozen=True)
@@ -258,40 +239,4 @@ def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> Gate
         size = array.shape[-1] // count
         return array[..., place * size : (place + 1) * size]
 
-    return GateSummary(name, tuple(_figures(key, own(array)) for key, array in parts.items()))
-
-
-def _figures(name: str, array: Array) -> Figures:
-    import numpy as np
-
-    wide = np.asarray(array, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        norm = float(np.linalg.norm(wide))
-    square = name == "recurrent_kernel" and wide.ndim == 2 and wide.shape[0] == wide.shape[1]
-    radius = spectral_radius(wide) if square else None
-    return Figures(
-        name, array.shape, norm if np.isfinite(norm) else None, statistics.summarize(array), radius
-    )
-
-
-def spectral_radius(matrix: Array) -> float | None:
-    """Return the largest absolute eigenvalue; None if the matrix is not finite.
-
-    For a large matrix it is |A^k|^(1/k) with k = 2^12, in float32; the relative error is about 1/1000.
-    """
-    import numpy as np
-
-    if not matrix.size or not np.isfinite(matrix).all():
-        return None
-    if len(matrix) <= EXACT:
-        return float(np.abs(np.linalg.eigvals(matrix)).max())
-    power, logarithm = matrix, 0.0
-    for exponent in range(SQUARINGS + 1):
-        norm = float(np.linalg.norm(power))
-        if norm == 0:
-            return 0.0
-        logarithm += float(np.log(norm)) / 2**exponent
-        power = (power / norm).astype(np.float32)
-        if exponent < SQUARINGS:
-            power = power @ power
-    return float(np.exp(logarithm))
+    return GateSummary(name, tuple(summarize(key, own(array)) for key, array in parts.items()))

@@ -8,8 +8,8 @@ from plant import Planted
 from rnncli import specs
 from rnncli.commands.port import foreign_weights
 from rnncli.commands.port.expected_tensors import ReturnedSizes, name_results
-from rnncli.commands.port.port_task import COMPUTED
 from rnncli.commands.port.hypothesis import ForeignRun
+from rnncli.commands.port.port_task import COMPUTED
 from rnncli.commands.port.search import Tolerances
 
 TOLERANCES = Tolerances(1e-6, 1e-5)

@@ -26,6 +26,12 @@ def format_layer(name: str, units: int = UNITS, **options: object) -> str:
     return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
 
 
+def last_and_every(units: int = UNITS, **options: object) -> tuple[str, str]:
+    """Return an LSTM that returns its last output, and one that returns those of every time step."""
+    every = format_layer("LSTM", units, return_sequences=True, **options)
+    return format_layer("LSTM", units, **options), every
+
+
 def expression(message: Message, units: int = UNITS, **options: object) -> str:
     """Return the layer that the message names, inside Bidirectional if it names one."""
     own = format_layer(message.layer, units, **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import format_layer, units_of
+from rnncli.commands.why.causes._layers import last_and_every, units_of
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -20,17 +20,16 @@ def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
     shape = message.shape("shape")
     if len(shape) > 2:
         return None
-    units = units_of(shape)
-    before = format_layer("LSTM", units, return_sequences=True)
+    last, every = last_and_every(units_of(shape))
     return Diagnosis.of(
         f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
         f"TimeDistributed에는 시간 축 (batch, timesteps, ...)이 필요한데 {format_shape(shape)}를 받았습니다.",
-        Fix("one output per time step", "시점마다 출력이 필요할 때", before, (before, "Dense(1)")),
+        Fix("one output per time step", "시점마다 출력이 필요할 때", every, (every, "Dense(1)")),
         Fix(
             "one output per sequence",
             "시퀀스마다 출력이 하나일 때",
             "Dense(1)",
-            (format_layer("LSTM", units), "Dense(1)"),
+            (last, "Dense(1)"),
         ),
         hint=Bilingual(
             "Dense works on the last axis: after a sequence it needs no TimeDistributed.",
@@ -44,7 +43,7 @@ def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
     shapes = message.argument("inputs")
     if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
         return None
-    layer, every = format_layer("LSTM"), format_layer("LSTM", return_sequences=True)
+    layer, every = last_and_every()
     return Diagnosis.of(
         f"TimeDistributed calls its layer once per time step, on {format_shape(shapes[0][::2])}; a "
         "recurrent layer needs a time axis of its own.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SIZES, format_layer, units_of
+from rnncli.commands.why.causes._layers import SIZES, last_and_every, units_of
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 
@@ -19,16 +19,12 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
     shapes = [message.shape("one"), message.shape("other")]
     if {len(shape) for shape in shapes} != {2, 3}:
         return None
-    units = [units_of(shape) for shape in shapes]
+    last, every = last_and_every(units_of(shapes[0]))
     return Diagnosis.of(
         f"{format_shape(shapes[0])} and {format_shape(shapes[1])} cannot be joined: one is a sequence, the "
         "other is not.",
         f"{format_shape(shapes[0])}, {format_shape(shapes[1])} 두 텐서를 이어 붙일 수 없습니다. 하나만 "
         "시퀀스입니다.",
-        Fix.of_layer("both from the last time step", "둘 다 마지막 시점", format_layer("LSTM", units[0])),
-        Fix.of_layer(
-            "both at every time step",
-            "둘 다 모든 시점",
-            format_layer("LSTM", units[0], return_sequences=True),
-        ),
+        Fix.of_layer("both from the last time step", "둘 다 마지막 시점", last),
+        Fix.of_layer("both at every time step", "둘 다 모든 시점", every),
     )

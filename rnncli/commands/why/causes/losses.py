@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SIZES, format_layer, name_axes, pluralize, units_of
+from rnncli.commands.why.causes._layers import SIZES, last_and_every, name_axes, pluralize, units_of
 from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -58,7 +58,8 @@ def _diagnose_targets(target: Shape, output: Shape) -> Diagnosis | None:
     if len(target) != len(output):
         return Diagnosis(explanation, _fix_sequence_or_last(max(target, output, key=len)), _WHICH)
     wanted, found = units_of(target), units_of(output)
-    before = format_layer("LSTM", **({"return_sequences": True} if len(target) == 3 else {}))
+    last, every = last_and_every()
+    before = every if len(target) == 3 else last
     fixes = (
         Fix(
             f"{pluralize(wanted, 'output')}, as the target has",
@@ -81,9 +82,7 @@ def _diagnose_targets(target: Shape, output: Shape) -> Diagnosis | None:
 def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     """Return the two ways to make a sequence (batch, timesteps, units) and a single vector agree."""
     given = name_axes((sequence[0], sequence[1] if len(sequence) == 3 else None, None))
-    last, every = (
-        format_layer("LSTM", units_of(sequence), **options) for options in ({}, {"return_sequences": True})
-    )
+    last, every = last_and_every(units_of(sequence))
     return (
         Fix.of_layer("one target per sequence", "시퀀스마다 목표가 하나일 때", last, given),
         Fix.of_layer("one target per time step", "시점마다 목표가 있을 때", every, given),
@@ -97,8 +96,7 @@ def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
 )
 def _diagnose_sparse(message: Message) -> Diagnosis:
     target, output = message.shape("target"), message.shape("output")
-    last = format_layer("LSTM", units_of(output), activation="softmax")
-    every = format_layer("LSTM", units_of(output), return_sequences=True, activation="softmax")
+    last, every = last_and_every(units_of(output), activation="softmax")
     given = name_axes((*output[:1], None, None) if output else SEQUENCE)
     return Diagnosis.of(
         f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import SIZES, UNITS, count_gates, expression, format_layer, known_size
+from rnncli.commands.why.causes._layers import (
+    SIZES,
+    UNITS,
+    count_gates,
+    expression,
+    known_size,
+    last_and_every,
+    units_of,
+)
 from rnncli.commands.why.diagnosis import NO_HINT, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -48,22 +56,22 @@ def _diagnose_unknown(message: Message) -> Diagnosis | None:
 
 
 def _diagnose_flattened(shape: Shape) -> Diagnosis:
-    units = known_size(shape[1]) or UNITS
-    last = format_layer("LSTM")
+    dense = f"Dense({units_of(shape)})"
+    last, every = last_and_every()
     return Diagnosis.of(
         "The number of features is unknown (None): flattening a sequence of any length gives no fixed size.",
         "특성의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
         Fix(
             "one output per sequence, from the last step",
             "마지막 시점에서 출력 하나",
-            f"{last}, Dense({units})",
-            (last, f"Dense({units})"),
+            f"{last}, {dense}",
+            (last, dense),
         ),
         Fix(
             "one output per time step",
             "시점마다 출력 하나",
-            f"{format_layer('LSTM', return_sequences=True)}, Dense({units})",
-            (format_layer("LSTM", return_sequences=True), f"Dense({units})"),
+            f"{every}, {dense}",
+            (every, dense),
         ),
     )
 
