@@ -67,15 +67,14 @@ def run(
         found, apart = _model.run(
             inputs, layer, options, everything=all_layers, stats=stats, tolerances=tolerances
         )
-        found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
-        _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)
-        return found
-    case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    case = _holds.hold_gates(case, hold, options, check=check)
-    computed, apart = _compute(case, options.get("engine") or "auto", tolerances, memory)
-    found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
+    else:
+        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
+        case = _holds.hold_gates(case, hold, options, check=check)
+        computed, apart = _compute(case, options.get("engine") or "auto", tolerances, memory)
+        found = Result.of(computed, remarks=remarks, view=view_of(options))
+    found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
     _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)
-    return Result.of(found, stats=stats_of(found) if stats else {}, remarks=remarks, view=view_of(options))
+    return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
 
 
 def _compute(

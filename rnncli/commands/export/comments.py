@@ -7,19 +7,12 @@ from collections.abc import Sequence
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
 from rnncli.specs import describe
 
-PRINTS = "Prints each tensor that the layer returns: name and shape, then one row of numbers per line."
-
 
 def title_of(exports: Sequence[ExportCase]) -> str:
     """Return the layers as a Keras script would write them; of a saved model, their names."""
     names = [layer.name for export in exports for layer in export.layers if layer.name]
     specs = (spec for export in exports for spec in export.case.layers)
     return ", ".join(names or (describe(without_initializers(spec)) for spec in specs))
-
-
-def docstring_of(exports: Sequence[ExportCase], how: str) -> str:
-    """Return the docstring of a Python script.  how: `in NumPy: Keras's numbers without Keras`."""
-    return f'"""{title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'.replace("\\", "\\\\")
 
 
 def heading_of(layer: ExportLayer) -> str:

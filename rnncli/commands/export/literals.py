@@ -48,9 +48,17 @@ def show(name, values):
 '''
 
 
+PRINTS = "Prints each tensor that the layer returns: name and shape, then one row of numbers per line."
+
+
 def quote(text: str) -> str:
     """Return a string constant of Python, or of C."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def docstring_of(exports: Sequence[ExportCase], how: str) -> str:
+    """Return the docstring of a Python script.  how: `in NumPy: Keras's numbers without Keras`."""
+    return f'"""{comments.title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'.replace("\\", "\\\\")
 
 
 def assign_input(export: ExportCase) -> Iterator[str]:

@@ -63,7 +63,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     functions = f"{CLIP}{functions}" if "clip(" in functions else functions
     head = (
         f"/* {comments.title_of(exports).replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
-        f"   {comments.PRINTS}\n"
+        f"   {literals.PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
         f"typedef {'double' if double else 'float'} real;\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli.case import walk
-from rnncli.commands.export import comments, literals, refusals
+from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
@@ -38,7 +38,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     plain = [without_initializers(spec) for export in exports for spec in export.case.layers]
     names = {spec.class_name for spec in walk(plain)}
     head = [
-        comments.docstring_of(exports, "in Keras, with its weights and its input"),
+        literals.docstring_of(exports, "in Keras, with its weights and its input"),
         *modules,
         "import keras",
         "import numpy as np",

@@ -72,7 +72,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     ]
     modules += ["import math"] if "gelu" in used else []
     head = "\n".join([*modules, *([""] if modules else []), "import numpy as np"])
-    docstring = comments.docstring_of(exports, "in NumPy: Keras's numbers without Keras")
+    docstring = literals.docstring_of(exports, "in NumPy: Keras's numbers without Keras")
     return "\n".join([docstring, "\n\n".join([head + "\n", *functions, body])])
 
 

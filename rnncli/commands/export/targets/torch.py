@@ -82,7 +82,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     body = BEGINNING + "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
     head = [
-        comments.docstring_of(exports, "in PyTorch, with Keras's weights and its input"),
+        literals.docstring_of(exports, "in PyTorch, with Keras's weights and its input"),
         *modules,
         *([""] if modules else []),
         "import numpy as np",
