@@ -59,18 +59,18 @@ def run(
     from rnncli.commands.run.answer import stats_of
 
     _demand_calls(options, all_calls=all_calls)
-    tolerances = _comparison.complete_tolerances(atol, rtol) if check else None
+    limits = _comparison.complete_tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         from rnncli.api import _model
 
         _holds.demand_layer(hold)
         found, apart = _model.run(
-            inputs, layer, options, everything=all_layers, stats=stats, tolerances=tolerances
+            inputs, layer, options, everything=all_layers, stats=stats, tolerances=limits
         )
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
         case = _holds.hold_gates(case, hold, options, check=check)
-        computed, apart = _compute(case, options.get("engine") or "auto", tolerances, memory)
+        computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
         found = Result.of(computed, remarks=remarks, view=view_of(options))
     found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
     _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)

@@ -31,11 +31,11 @@ def run(
     *,
     everything: bool,
     stats: bool,
-    tolerances: tuple[Tolerance, Tolerance] | None,
+    limits: tuple[Tolerance, Tolerance] | None,
 ) -> tuple[RunResult, list[str]]:
     """Return the tensors of every recurrent layer, and the names of those that differ from the framework.
 
-    tolerances: absolute and relative; None to leave out the comparison.
+    limits: absolute and relative tolerance; None to leave out the comparison.
     """
     from rnncli.cli import model_tensors
     from rnncli.commands.run import saved_model as answers
@@ -45,10 +45,8 @@ def run(
     found = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
     computed, figures = found.result, answers.stats_by_tensor(found) if stats else {}
     disagreeing: list[str] = []
-    if tolerances is not None:
-        computed, disagreeing = models.compare_with_framework(
-            model, given, found.cases, computed, *tolerances
-        )
+    if limits is not None:
+        computed, disagreeing = models.compare_with_framework(model, given, found.cases, computed, *limits)
     answer = answers.ModelAnswer(computed, figures, None, model.saved, given, found.specs, found.masks)
     said = (*remarks, *found.notes)
     return RunResult.of(
