@@ -64,9 +64,7 @@ def run(
         from rnncli.api import _model
 
         _holds.demand_layer(hold)
-        found, apart = _model.run(
-            inputs, layer, options, everything=all_layers, stats=stats, tolerances=limits
-        )
+        found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
         case = _holds.hold_gates(case, hold, options, check=check)
