@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from rnncli.api import _case, _comparison, _holds
 from rnncli.api._comparison import compare
@@ -24,6 +24,9 @@ from rnncli.compute.compare import Tolerance
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers.page import View
 from rnncli.result import Result as ComputedResult
+
+if TYPE_CHECKING:
+    from rnncli.cli.models import ChosenLayer
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -149,14 +152,7 @@ def trace(
     from rnncli.compute import trace as tracing
 
     _demand_steps(options)
-    chosen = None
-    if options.get("model") is None:
-        case, remarks = _case.build_case(inputs, layer, options)
-    else:
-        from rnncli.api import _model
-
-        chosen, remarks = _model.choose_layer(inputs, layer, options)
-        case = chosen.case
+    case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
     found = _holds.compare_without(wide, tracing.trace(wide))
     tolerances = _comparison.complete_tolerances(atol, rtol) if check else None
@@ -246,6 +242,18 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
         raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
     found = diagnose(text)
     return Report("why", None, found, WhyAnswer.of(found), (), View(lang=lang or "en", width=width))
+
+
+def _build_or_choose(
+    inputs: Any, layer: Any, options: Options
+) -> tuple[Case, tuple[str, ...], ChosenLayer | None]:
+    """Return the Case and remarks, and the layer of a saved model if it is one."""
+    if options.get("model") is None:
+        return (*_case.build_case(inputs, layer, options), None)
+    from rnncli.api import _model
+
+    chosen, remarks = _model.choose_layer(inputs, layer, options)
+    return chosen.case, remarks, chosen
 
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
