@@ -56,7 +56,7 @@ def saved() -> WeightsAnswer:
         Node("rnn", "rnn", "SimpleRNN", "keras.layers", {"units": 3}, odd, (), {}),
         Node("dense", "dense", "Dense", "keras.layers", {}, {"kernel": waves(3, 1)}, (), {}),
     )
-    return WeightsAnswer(contents.contents(Graph("model.keras", "Keras 3.12.0", nodes, (), (), ())))
+    return WeightsAnswer(contents.describe_file(Graph("model.keras", "Keras 3.12.0", nodes, (), (), ())))
 
 
 def state_dict() -> WeightsAnswer:
@@ -67,7 +67,7 @@ def state_dict() -> WeightsAnswer:
     refused = Node("odd", "odd", "LSTM", "torch.nn", {"units": 2}, lstm(2, 2), (), {})
     modules = (Module("lstm", nodes), Module("odd", (refused,), "it projects its state (weight_hr_l0)"))
     others = {f"layers.{number}.weight": (number + 1, 2) for number in range(12)}
-    return WeightsAnswer(contents.contents(Modules("state.pt", "PyTorch", modules, others)))
+    return WeightsAnswer(contents.describe_file(Modules("state.pt", "PyTorch", modules, others)))
 
 
 def converted() -> ConvertedAnswer:

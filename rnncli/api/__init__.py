@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from rnncli.api import _case, _comparing, _holding
-from rnncli.api._comparing import compare
+from rnncli.api import _case, _comparison, _holds
+from rnncli.api._comparison import compare
 from rnncli.api._options import Options
-from rnncli.api._shown import Report, view_of
-from rnncli.api._shown import RunResult as Result
+from rnncli.api._results import Report, view_of
+from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
+from rnncli.cli import result_checks
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers.page import View
 from rnncli.result import Result as ComputedResult
+
+if TYPE_CHECKING:
+    from rnncli.cli.models import ChosenLayer
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -58,20 +62,20 @@ def run(
     from rnncli.commands.run.answer import stats_of
 
     _demand_calls(options, all_calls=all_calls)
-    held = _tolerances(atol, rtol) if check else None
+    limits = _comparison.complete_tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         from rnncli.api import _model
 
-        _holding.demand_layer(hold)
-        found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, tolerances=held)
-        found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
-        return _comparing.demand_expected(found, expect, atol, rtol)
-    case, remarks = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    case = _holding.hold_gates(case, hold, options, check=check)
-    computed, apart = _compute(case, options.get("engine") or "auto", held, memory)
-    found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
-    _comparing.demand_expected(found, expect, atol, rtol)
-    return Result.of(found, stats=stats_of(found) if stats else {}, remarks=remarks, view=view_of(options))
+        _holds.demand_layer(hold)
+        found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
+    else:
+        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
+        case = _holds.hold_gates(case, hold, options, check=check)
+        computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
+        found = Result.of(computed, remarks=remarks, view=view_of(options))
+    found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
+    _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)
+    return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
 
 
 def _compute(
@@ -81,8 +85,8 @@ def _compute(
     from rnncli import compute
 
     budget = _parse_memory(memory)
-    computed = _holding.compare_without(case, compute.run(case, engine, budget), budget)
-    return _comparing.check(case, computed, tolerances, budget)
+    computed = _holds.compare_without(case, compute.run(case, engine, budget), budget)
+    return _comparison.check(case, computed, tolerances, budget)
 
 
 @expand_options
@@ -101,7 +105,7 @@ def shape(
         sizes = _case.with_batch(_case.shape_of(options), stack)
         remarks: tuple[str, ...] = ()
     else:
-        case, remarks = _case.build_experiment(inputs, layer, options)
+        case, remarks = _case.build_case(inputs, layer, options)
         stack, sizes = case.stack, case.inputs.shape
     found = outline.outline(stack, sizes, all_layers=all_layers)
     return Report("shape", stack, found, ShapeAnswer(found), remarks, view_of(options))
@@ -115,7 +119,7 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
     for name in ("return_sequences", "return_state"):
         if dict(options).get(name) is not None:
             raise UsageError(f"{name}: matrix shows every combination of it.", "Leave it out, or use run.")
-    case, remarks = _case.build_experiment(inputs, layer, options)
+    case, remarks = _case.build_case(inputs, layer, options)
     found = combinations(case, options.get("engine") or "auto")
     return Report("matrix", case.stack, found, MatrixAnswer(found), remarks, view_of(options))
 
@@ -148,18 +152,21 @@ def trace(
     from rnncli.compute import trace as tracing
 
     _demand_steps(options)
-    case, remarks, chosen = _case.case_or_layer(inputs, layer, options)
-    wide = tracing.with_all_outputs(_holding.hold_gates(case, hold, options, check=check))
-    found = _holding.compare_without(wide, tracing.trace(wide))
-    found, apart = _comparing.check(wide, found, _tolerances(atol, rtol) if check else None, chosen=chosen)
+    case, remarks, chosen = _build_or_choose(inputs, layer, options)
+    wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
+    found = _holds.compare_without(wide, tracing.trace(wide))
+    tolerances = _comparison.complete_tolerances(atol, rtol) if check else None
+    found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
             _case.demand_whole(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
-    _demand_agreement(apart, first_nan(kept) if fail_on_nan else None)
+    _demand_agreement(apart)
+    if fail_on_nan:
+        result_checks.demand_numbers(first_nan(kept))
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
-    _comparing.demand_trace(answer.named_tensors(), found.engine, expect, atol, rtol)
+    _comparison.demand_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
@@ -187,8 +194,8 @@ def explain(
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
     _case.demand_whole("depth", depth, 1, 2**31)
     _case.demand_whole("terms", terms, 0, 2**31)
-    case, remarks = _case.build_experiment(inputs, layer, options)
-    case = _holding.hold_gates(case, hold, options)
+    case, remarks = _case.build_case(inputs, layer, options)
+    case = _holds.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
@@ -214,7 +221,7 @@ def gradients(
         raise UsageError(
             "gradients are computed by tensorflow, for one call without dropout.", "Leave engine out."
         )
-    case, remarks = _case.build_experiment(inputs, layer, options)
+    case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
     cases = [case, *_against(case, against, options)]
@@ -230,13 +237,23 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
     """
     from rnncli.commands.why.answer import WhyAnswer
     from rnncli.commands.why.diagnosis import diagnose
-    from rnncli.commands.why.trial import attempt
 
     if not isinstance(text, str) or not text.strip():
         raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
     found = diagnose(text)
-    answer = WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes))))
-    return Report("why", None, found, answer, (), View(lang=lang or "en", width=width))
+    return Report("why", None, found, WhyAnswer.of(found), (), View(lang=lang or "en", width=width))
+
+
+def _build_or_choose(
+    inputs: Any, layer: Any, options: Options
+) -> tuple[Case, tuple[str, ...], ChosenLayer | None]:
+    """Return the Case and remarks, and the layer of a saved model if it is one."""
+    if options.get("model") is None:
+        return (*_case.build_case(inputs, layer, options), None)
+    from rnncli.api import _model
+
+    chosen, remarks = _model.choose_layer(inputs, layer, options)
+    return chosen.case, remarks, chosen
 
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
@@ -253,30 +270,14 @@ def _select_and_check(
     """Return the tensors to keep.  Raises DisagreementError if one is in `apart`, or contains NaN."""
     from rnncli.commands.run.answer import first_nan
 
-    found = _select_tensors(found, select)
-    _demand_agreement(apart, first_nan(found) if fail_on_nan else None, found.reference)
-    return found
-
-
-def _select_tensors(found: Result, select: str | Sequence[str] | None) -> Result:
-    if select is None:
-        return found
-    from rnncli import addresses
-
     names = _several(select)
-    if not all(isinstance(name, str) for name in names):
+    if names is not None and not all(isinstance(name, str) for name in names):
         raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
-    for name in names:
-        if name not in found and name not in (str(tensor.label.in_call) for tensor in found.outputs):
-            raise UsageError(
-                f"select: there is no tensor {name!r}.", addresses.suggest_tensor(name, found.keys())
-            )
-    return replace(
-        found,
-        outputs=tuple(
-            tensor for tensor in found.outputs if tensor.name in names or str(tensor.label.in_call) in names
-        ),
-    )
+    found = replace(found, outputs=result_checks.select_tensors(found, names).outputs)
+    _demand_agreement(apart, found.reference)
+    if fail_on_nan:
+        result_checks.demand_numbers(first_nan(found))
+    return found
 
 
 def _parse_memory(memory: int | str | None) -> int | None:
@@ -293,17 +294,11 @@ def _several(one: Any) -> Any:
     return [one] if isinstance(one, (str, int)) else one
 
 
-def _tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
-    return _comparing.tolerances(atol, rtol)
-
-
-def _demand_agreement(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:
+def _demand_agreement(disagreeing: Sequence[str], reference: str = "TensorFlow") -> None:
     if disagreeing:
         raise DisagreementError(
             f"{', '.join(disagreeing)} differs from {reference} by more than atol and rtol allow."
         )
-    if nan is not None:
-        raise DisagreementError(f"the output contains NaN, first in {nan}.")
 
 
 def _demand_calls(options: Options, *, all_calls: bool) -> None:

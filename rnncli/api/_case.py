@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,24 +20,16 @@ from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
 
-if TYPE_CHECKING:
-    from rnncli.cli.models import ChosenLayer
-
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
 
 
-class Experiment(NamedTuple):
-    """A Case, and the remarks about its input."""
-
-    case: Case
-    remarks: tuple[str, ...]
-
-
-def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) -> Experiment:
-    """Build the experiment.  more: further fields of the Case."""
+def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple[Case, tuple[str, ...]]:
+    """Return the Case, and remarks about its input.  more: further fields of the Case."""
     if options.get("model") is not None:
-        case, remarks, _ = case_or_layer(inputs, layer, options)
-        return Experiment(case, remarks)
+        from rnncli.api import _model
+
+        chosen, remarks = _model.choose_layer(inputs, layer, options)
+        return chosen.case, remarks
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
@@ -58,19 +50,7 @@ def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) ->
     )
     case, remarks = case_builder.build(document, stack, given)
     unanswered = () if options.get("engine") == "tensorflow" else beyond.note_keras_errors(case)
-    return Experiment(case, (*remarks, *unanswered))
-
-
-def case_or_layer(
-    inputs: Any, layer: Any, options: Options
-) -> tuple[Case, tuple[str, ...], ChosenLayer | None]:
-    """Return as `build_experiment`, and the layer of a saved model if one is given."""
-    if options.get("model") is None:
-        return (*build_experiment(inputs, layer, options), None)
-    from rnncli.api import _model
-
-    chosen, remarks = _model.choose_layer(inputs, layer, options)
-    return chosen.case, remarks, chosen
+    return case, (*remarks, *unanswered)
 
 
 def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
@@ -156,9 +136,13 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
             f"inputs: there is no file {name!r}.",
             f"Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
         )
-    said: dict[str, Any] = {name: dict(options).get(name) for name in ReadOptions._fields}
-    reading = ReadOptions(**said)
-    return formats.read(source, options.get("input_format"), reading)
+    return formats.read(source, options.get("input_format"), read_options(options))
+
+
+def read_options(options: Options) -> ReadOptions:
+    """Return the options on how a file is read."""
+    every: dict[str, Any] = dict(options)
+    return ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
 
 
 def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
@@ -247,7 +231,6 @@ def demand_whole(name: str, value: Any, lowest: int, highest: int) -> None:
     """Raise InputError if the value is given and not a whole number in these bounds."""
     if value is None:
         return
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")
-    if not lowest <= value <= highest:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    if not (whole and lowest <= value <= highest):
         raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")

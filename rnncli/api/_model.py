@@ -7,12 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array, demand_no_file_options
+from rnncli.api._case import array, demand_no_file_options, read_options
 from rnncli.api._options import LayerOptions, Options
-from rnncli.api._shown import RunResult, view_of
+from rnncli.api._results import RunResult, view_of
 from rnncli.cli import models
 from rnncli.errors import UsageError
-from rnncli.readers.formats import ReadOptions, Source, read_raw
+from rnncli.readers.formats import Source, read_raw
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ChosenLayer, Model, Returns
@@ -31,11 +31,11 @@ def run(
     *,
     everything: bool,
     stats: bool,
-    tolerances: tuple[Tolerance, Tolerance] | None,
+    limits: tuple[Tolerance, Tolerance] | None,
 ) -> tuple[RunResult, list[str]]:
-    """What every recurrent layer of the model returns, and the tensors that differ from its framework.
+    """Return the tensors of every recurrent layer, and the names of those that differ from the framework.
 
-    tolerances: absolute and relative; None to leave out the comparison.
+    limits: absolute and relative tolerance; None to leave out the comparison.
     """
     from rnncli.cli import model_tensors
     from rnncli.commands.run import saved_model as answers
@@ -45,10 +45,8 @@ def run(
     found = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
     computed, figures = found.result, answers.stats_by_tensor(found) if stats else {}
     disagreeing: list[str] = []
-    if tolerances is not None:
-        computed, disagreeing = models.compare_with_framework(
-            model, given, found.cases, computed, *tolerances
-        )
+    if limits is not None:
+        computed, disagreeing = models.compare_with_framework(model, given, found.cases, computed, *limits)
     answer = answers.ModelAnswer(computed, figures, None, model.saved, given, found.specs, found.masks)
     said = (*remarks, *found.notes)
     return RunResult.of(
@@ -91,10 +89,8 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
 
 def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, (str, PathLike)):
-        every: dict[str, Any] = dict(options)
-        reading = ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
-        path = Path(inputs).expanduser()
-        return read_raw(Source(f"inputs: {inputs}", path=path), options.get("input_format"), reading)
+        source = Source(f"inputs: {inputs}", path=Path(inputs).expanduser())
+        return read_raw(source, options.get("input_format"), read_options(options))
     demand_no_file_options(options)
     if isinstance(inputs, Mapping):
         return {name: array(value, name) for name, value in inputs.items()}, ()

@@ -89,7 +89,7 @@ IN_PARTS = {
         "a: .weights.h5 names the parts inside b by their classes, which are not known here."
     ),
     "{} no recurrent layer to convert.": "a.npz: there is no recurrent layer to convert.",
-    "{}{} is not a result of a recurrent layer.": "a.npz: a is not a result of a recurrent layer.",
+    "{} is not a result of a recurrent layer.": "a.npz: a is not a result of a recurrent layer.",
     "{} calls return the same numbers: only a stateful layer keeps its state": (
         "all 3 calls return the same numbers: only a stateful layer keeps its state"
     ),

@@ -156,14 +156,14 @@ def _texts(one: TensorDifference, view: View) -> dict[str, str]:
 
 
 def _document(one: TensorDifference) -> dict[str, Any]:
-    mismatch = one.mismatch
+    mismatch, verdict = one.mismatch, verdict_of(one)
     return {
         "name": one.name,
         "first": one.sides[0],
         "second": one.sides[1],
         "shapes": [list(shape) for shape in one.shapes],
-        "absolute": None if verdict_of(one) == "shape" else _encode(one.absolute),
-        "relative": None if verdict_of(one) == "shape" else _encode(one.relative),
+        "absolute": None if verdict == "shape" else _encode(one.absolute),
+        "relative": None if verdict == "shape" else _encode(one.relative),
         "ulps": one.ulps,
         "index": None if one.place is None else list(one.place),
         "timestep": one.step,
@@ -178,7 +178,7 @@ def _document(one: TensorDifference) -> dict[str, Any]:
             "count": mismatch.number,
             "size": one.size,
         },
-        "verdict": verdict_of(one),
+        "verdict": verdict,
     }
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
+from rnncli import arrays
 from rnncli.case import Array, Case, walk
 from rnncli.result import NamedTensor
 
@@ -15,10 +18,10 @@ def find_cautions(
 
     weights: those that the layers computed with, by path.  outputs: what one engine returned.
     """
-    return (*_cautions(case, weights), *_nonfinite(outputs))
+    return tuple(_cautions(case, weights, outputs))
 
 
-def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
+def _cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]) -> Iterator[str]:
     constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
     if constant:
         instead = "give other weights" if case.weights is not None else "use the initializer probe for them"
@@ -26,7 +29,7 @@ def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
             f"this proves little: every number in {', '.join(constant)} is the same, so gates, units and "
             f"features in a wrong order give the same result; {instead}"
         )
-    if _is_zero(case):
+    if not any(block.any() for block in arrays.blocks(case.inputs)):
         yield "this proves little: every input is 0, so the kernel has no effect; give another input"
     if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
         yield "this proves little: with one unit, no order of units can be wrong; use several units"
@@ -35,13 +38,6 @@ def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
             "this proves little: in the one time step the recurrent kernel has no effect; "
             "give an input of several time steps"
         )
-
-
-def _nonfinite(outputs: Sequence[NamedTensor]) -> Iterator[str]:
-    import numpy as np
-
-    from rnncli import arrays
-
     names = [
         tensor.name
         for tensor in outputs
@@ -56,9 +52,3 @@ def _nonfinite(outputs: Sequence[NamedTensor]) -> Iterator[str]:
 
 def _is_constant(array: Array) -> bool:
     return bool(array.size > 1 and (array == array.flat[0]).all())
-
-
-def _is_zero(case: Case) -> bool:
-    from rnncli import arrays
-
-    return not any(block.any() for block in arrays.blocks(case.inputs))

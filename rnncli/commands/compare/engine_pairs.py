@@ -15,7 +15,7 @@ from rnncli.result import Result
 
 
 class RefusedEngine(NamedTuple):
-    """An engine that cannot compute a case.  reason: half a sentence."""
+    """An engine that cannot compute a case.  reason: a clause."""
 
     engine: str
     reason: str

@@ -37,6 +37,6 @@ def export(
     weights and the initial states.  With --model these are the model's recurrent layers, or those behind the
     #, each with the input, mask and initial states that it gets there.
     """
-    from rnncli.commands.export import exporting
+    from rnncli.commands.export import export_request
 
-    exporting.answer(exporting.ExportRequest(input, layer, run, to, output, quiet))
+    export_request.answer(export_request.ExportRequest(input, layer, run, to, output, quiet))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rnncli.case import Array, Case, Spec
 from rnncli.layers import Call, Recurrent, within
 from rnncli.result import TensorInfo
-from rnncli.specs import describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +96,11 @@ class ExportLayer:
         mode: str | None = self.spec.config["merge_mode"]
         return mode
 
+    @property
+    def is_unmerged(self) -> bool:
+        """Whether it returns one output per direction."""
+        return len(self.loops) == 2 and self.merge_mode is None
+
 
 @dataclass(frozen=True, eq=False)
 class ExportCase:
@@ -165,20 +169,6 @@ def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ..
         ExportLayer(name, "", spec, (), {}, (), None, ())
         for name, spec in zip(titles, case.layers, strict=True)
     )
-
-
-def title_of(exports: Sequence[ExportCase]) -> str:
-    """Return the layers as a Keras script would write them; of a saved model, their names."""
-    names = [layer.name for export in exports for layer in export.layers if layer.name]
-    if names:
-        return ", ".join(names)
-    specs = (spec for export in exports for spec in export.case.layers)
-    return ", ".join(describe(without_initializers(spec)) for spec in specs)
-
-
-def cells_of(exports: Sequence[ExportCase]) -> list[ExportCell]:
-    """Return all cells."""
-    return [cell for export in exports for cell in export.cells]
 
 
 class CallRecorder:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.export.export_case import ExportLayer
+from rnncli.commands.export import comments
+from rnncli.commands.export.export_case import ExportCase, ExportLayer
 
 EMBEDDED = 50_000
 """Arrays of more numbers than this are embedded as base64 in Python scripts."""
@@ -47,9 +48,26 @@ def show(name, values):
 '''
 
 
+PRINTS = "Prints each tensor that the layer returns: name and shape, then one row of numbers per line."
+
+
 def quote(text: str) -> str:
     """Return a string constant of Python, or of C."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def docstring_of(exports: Sequence[ExportCase], how: str) -> str:
+    """Return the docstring of a Python script.  how: `in NumPy: Keras's numbers without Keras`."""
+    return f'"""{comments.title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'.replace("\\", "\\\\")
+
+
+def assign_input(export: ExportCase) -> Iterator[str]:
+    """Yield the lines of Python that set `x` and the mask."""
+    yield f"# {comments.input_of(export)}"
+    yield f"x = {to_python(export.case.inputs)}"
+    if export.case.mask is not None:
+        yield "# True for the steps that count, (batch, timesteps)."
+        yield f"mask{export.suffix} = {to_python(export.case.mask)}"
 
 
 def shows(layer: ExportLayer, values: Sequence[str]) -> Iterator[str]:

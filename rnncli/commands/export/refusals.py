@@ -6,7 +6,6 @@ from collections.abc import Callable, Container, Iterator, Sequence
 
 from rnncli.case import walk
 from rnncli.commands.export.export_case import ExportCase, ExportLayer
-from rnncli.specs import describe
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
 DTYPES = ("float32", "float64")
@@ -45,23 +44,3 @@ def dense(*exports: ExportCase) -> Iterator[ExportLayer]:
     """Yield the Dense layers."""
     layers = (layer for export in exports for layer in export.layers)
     return (layer for layer in layers if layer.spec.class_name == "Dense")
-
-
-def is_unmerged(layer: ExportLayer) -> bool:
-    """Return whether the layer returns one output per direction."""
-    return len(layer.loops) == 2 and layer.merge_mode is None
-
-
-def of_input(export: ExportCase, axes: str = "(batch, timesteps, features)") -> str:
-    """Return the input as a comment names it."""
-    name = export.layers[0].name
-    return f"The input{f' of {name}' if name else ''}, {axes}."
-
-
-def heading(layer: ExportLayer) -> str:
-    """Return the layer as a comment names it."""
-    from rnncli.commands.export.export_case import without_initializers
-
-    number = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
-    place = f"{layer.name}: " if layer.name else number
-    return f"{place}{describe(without_initializers(layer.spec))}"

@@ -6,12 +6,13 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.port.evidence import Evidence
-from rnncli.commands.port.foreign import ForeignLayer
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
+from rnncli.commands.port.foreign_weights import ForeignLayer
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of
 from rnncli.commands.port.probe_input import Probe
 from rnncli.commands.port.search import Finding
 from rnncli.layouts import default_name
@@ -26,7 +27,7 @@ TWO_ROWS = Bilingual(
     "there are two biases; Keras keeps them as the two rows of one array",
     "편향이 둘; Keras에서는 한 배열의 두 행",
 )
-FOUND = Bilingual(
+MATCH = Bilingual(
     "found: {count} explain every number (largest remaining {remaining})",
     "찾음: {count}로 모든 값이 설명됨 (남은 최대 차이 {remaining})",
 )
@@ -41,12 +42,12 @@ NONE = Bilingual(
     "no known difference, alone or with another, makes the numbers match",
     "알려진 차이 하나나 둘로는 값이 일치하지 않음",
 )
-DOUBTED = Bilingual(
+NO_CLAIM = Bilingual(
     "no claim: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
 )
 WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
-DEFINED = Bilingual(
+DEFINE = Bilingual(
     "Keras 3 has no such activation; define it before the layer:",
     "Keras 3에는 없는 활성화 함수이므로 레이어 앞에 정의:",
 )
@@ -66,7 +67,7 @@ RESULTS = {
     "hidden": "last_hidden_state",
     "cell": "last_cell_state",
 }
-SHOWN = 8
+MOST_PREDICTED = 8
 """The number of predicted numbers that are shown."""
 
 
@@ -94,41 +95,24 @@ class PortAnswer:
             "found": bool(self.findings),
             "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
             "doubts": [doubt.in_language(view.lang) for doubt in self.evidence.doubts],
-            "explanations": [
-                {
-                    "differences": [one.name for one in finding.differences],
-                    "steps": [step.in_language(view.lang) for step in self._steps(finding)],
-                    "remaining": finding.remaining,
-                    "expression": self._expression(finding.hypothesis),
-                    **self._keras_document(finding.hypothesis),
-                    **self._prediction_document(place),
-                }
-                for place, finding in enumerate(self.findings)
-            ],
+            "explanations": [self._document(place, view.lang) for place in range(len(self.findings))],
         }
 
     def page(self, view: View) -> Page:
         """Return the steps, numbered, then the layer and what can be done next."""
         lang = view.lang
         if not self.findings:
-            said = DOUBTED if self.evidence.doubts else NONE
-            doubts = (
-                row
-                for doubt in self.evidence.doubts
-                for row in self._wrap_lines(doubt.in_language(lang), view)
-            )
-            return Page(line(said.in_language(lang), "strong"), tuple(doubts))
+            conclusion = NO_CLAIM if self.evidence.doubts else NONE
+            doubts = (_wrap_lines(doubt.in_language(lang), view) for doubt in self.evidence.doubts)
+            return Page(line(conclusion.in_language(lang), "strong"), tuple(chain.from_iterable(doubts)))
         title = self._title(view)
-        parts = tuple(
-            row
-            for place, finding in enumerate(self.findings)
-            for row in self._explanation(place, finding, view)
-        )
+        parts = [row for place in range(len(self.findings)) for row in self._explanation(place, view)]
         below = note([self._agreement(lang)], view)
-        advice = TELL.in_language(lang) if len(self.findings) > 1 else self._advice(lang)
-        done = self.probe is not None or (self.written and len(self.findings) == 1)
-        ending = () if done else self._wrap_lines(advice, view, "dim")
-        return Page(title[0], (*title[1:], below), (*parts, *ending))
+        single = len(self.findings) == 1
+        advice = WRITE.format(default_name(self.run.class_name)) if single else TELL
+        if self.probe is None and not (self.written and single):
+            parts += _wrap_lines(advice.in_language(lang), view, "dim")
+        return Page(title[0], (*title[1:], below), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per step."""
@@ -152,14 +136,15 @@ class PortAnswer:
         finding = self.findings[0]
         count = len(self._steps(finding))
         words = f"차이 {count}개" if view.lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
-        text = (FOUND if count else PLAIN).in_language(view.lang)
+        text = (MATCH if count else PLAIN).in_language(view.lang)
         text = text.format(count=words, remaining=format_difference(finding.remaining))
         if count == 1 and view.lang != "ko":
             text = text.replace("explain every", "explains every")
         return [line(one, "strong") for one in wrap(text, view)]
 
-    def _explanation(self, place: int, finding: Finding, view: View) -> Iterator[Line]:
+    def _explanation(self, place: int, view: View) -> Iterator[Line]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
+        finding = self.findings[place]
         if len(self.findings) > 1:
             yield line(EXPLANATION.in_language(view.lang).format(place + 1), "heading")
         for number, step in enumerate(self._steps(finding), 1):
@@ -167,29 +152,23 @@ class PortAnswer:
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
             yield from (line(f"   {row}") for row in rows[1:])
         written, definition = to_script(layer_of(self.run, finding.hypothesis))
-        yield from self._wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
+        yield from _wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
         if definition:
-            yield from self._wrap_lines(DEFINED.in_language(view.lang), view, "dim")
+            yield from _wrap_lines(DEFINE.in_language(view.lang), view, "dim")
             yield from (line(row, "dim") for row in definition.splitlines())
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
-                numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
-                more = ", ..." if array.size > SHOWN else ""
+                numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
+                more = ", ..." if array.size > MOST_PREDICTED else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
                 text = PREDICTS.in_language(view.lang).format(self.place, self._public(name), shown)
-                yield from self._wrap_lines(text, view)
+                yield from _wrap_lines(text, view)
 
     def _agreement(self, lang: str) -> str:
         """Return how many numbers agree, and to how many digits of the largest one."""
         remaining = max(finding.remaining for finding in self.findings)
         share = max(remaining / self.evidence.highest, 1e-15)
         return EVIDENCE.in_language(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
-
-    def _wrap_lines(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
-        return tuple(line(row, style) for row in wrap(text, view))
-
-    def _advice(self, lang: str) -> str:
-        return WRITE.in_language(lang).format(default_name(self.run.class_name))
 
     def _steps(self, finding: Finding) -> list[Bilingual]:
         """Return what the shapes say, then the differences that were found."""
@@ -203,19 +182,24 @@ class PortAnswer:
             forms.append(TWO_ROWS if after else ONE_BIAS)
         return forms
 
-    def _expression(self, hypothesis: Hypothesis) -> str:
-        return expression_of(self.run, hypothesis)
-
-    def _keras_document(self, hypothesis: Hypothesis) -> dict[str, str]:
-        """Return the layer as a Keras 3 script writes it, and the definition that it needs."""
-        written, definition = to_script(layer_of(self.run, hypothesis))
-        return {"keras": written, **({"definition": definition} if definition else {})}
-
-    def _prediction_document(self, place: int) -> dict[str, Any]:
-        if self.probe is None:
-            return {}
-        predicted = self.probe.predictions[place].items()
-        return {"predicts": {self._public(name): array.tolist() for name, array in predicted}}
+    def _document(self, place: int, lang: str) -> dict[str, Any]:
+        """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
+        finding = self.findings[place]
+        spec = layer_of(self.run, finding.hypothesis)
+        script, definition = to_script(spec)
+        found = {
+            "differences": [one.name for one in finding.differences],
+            "steps": [step.in_language(lang) for step in self._steps(finding)],
+            "remaining": finding.remaining,
+            "expression": describe(spec),
+            "keras": script,
+        }
+        if definition:
+            found["definition"] = definition
+        if self.probe is not None:
+            predicted = self.probe.predictions[place].items()
+            found["predicts"] = {self._public(name): array.tolist() for name, array in predicted}
+        return found
 
     def _public(self, key: str) -> str:
         """Return the name of a result as `rnncli run` shows it."""
@@ -224,9 +208,8 @@ class PortAnswer:
         return direction + RESULTS[part]
 
 
-def expression_of(run: ForeignRun, hypothesis: Hypothesis) -> str:
-    """Return the layer as rnncli takes it: `GRU(8, reset_after=False)`."""
-    return describe(layer_of(run, hypothesis))
+def _wrap_lines(text: str, view: View, style: str = "") -> tuple[Line, ...]:
+    return tuple(line(row, style) for row in wrap(text, view))
 
 
 def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
@@ -237,39 +220,3 @@ def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
     if spec.class_name == "Bidirectional":
         spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
     return spec
-
-
-@dataclass(frozen=True)
-class PortedWeights:
-    """The weights in Keras's layout, for --output."""
-
-    weights: Mapping[str, Array]
-
-    @classmethod
-    def of(cls, run: ForeignRun, hypothesis: Hypothesis) -> PortedWeights:
-        """Return the weights as float32, which foreign weights nearly always are."""
-        import numpy as np
-
-        return cls(
-            {
-                name: np.ascontiguousarray(array, np.float32)
-                for name, array in weights_of(run, hypothesis).items()
-            }
-        )
-
-    def document(self, view: View) -> dict[str, Any]:
-        """Return the arrays under `weights`, which --weights reads."""
-        return {**head(), "weights": dict(self.weights)}
-
-    def page(self, view: View) -> Page:
-        """Return the shapes; no file of weights is a page."""
-        rows = tuple(line(f"{name} {format_shape(array.shape)}") for name, array in self.weights.items())
-        return Page(rows[0], rows[1:])
-
-    def records(self, view: View) -> Records:
-        """Return one row per array."""
-        return ("name", "shape"), ((name, format_shape(array.shape)) for name, array in self.weights.items())
-
-    def tensors(self) -> Mapping[str, Array]:
-        """Return the arrays."""
-        return self.weights

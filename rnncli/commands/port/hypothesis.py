@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.case import Array, Case, Spec
-from rnncli.commands.port.foreign import ForeignCell
+from rnncli.commands.port.foreign_weights import ForeignCell
 from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES
 from rnncli.renderers.wording import Bilingual
@@ -90,23 +90,14 @@ class Difference(NamedTuple):
 
 def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
     """Return the weights in Keras's layout, by Keras's paths."""
+    found: dict[str, Array] = {}
     paths = ("",) if len(run.cells) == 1 else ("forward/", "backward/")
-    return {
-        f"{path}{name}": array
-        for path, cell in zip(paths, run.cells, strict=True)
-        for name, array in _cell_weights(run, cell, hypothesis).items()
-    }
-
-
-def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> dict[str, Array]:
-    kernel, recurrent = kernels_of(cell, hypothesis)
-    units = len(recurrent)
-    found = {
-        "kernel": _arrange(run, hypothesis, kernel, units),
-        "recurrent_kernel": _arrange(run, hypothesis, recurrent, units),
-    }
-    if run.options.get("use_bias", True):
-        found["bias"] = bias_of(run, cell, hypothesis)
+    for path, cell in zip(paths, run.cells, strict=True):
+        kernel, recurrent = kernels_of(cell, hypothesis)
+        found[f"{path}kernel"] = _arrange_gates(run, hypothesis, kernel)
+        found[f"{path}recurrent_kernel"] = _arrange_gates(run, hypothesis, recurrent)
+        if run.options.get("use_bias", True):
+            found[f"{path}bias"] = bias_of(run, cell, hypothesis)
     return found
 
 
@@ -122,9 +113,10 @@ def kernels_of(cell: ForeignCell, hypothesis: Hypothesis) -> tuple[Array, Array]
     return kernel, recurrent
 
 
-def _arrange(run: ForeignRun, hypothesis: Hypothesis, array: Array, units: int) -> Array:
+def _arrange_gates(run: ForeignRun, hypothesis: Hypothesis, array: Array) -> Array:
     """Return an array (..., gates * units) with the gates in Keras's order."""
     keras = GATES[run.class_name]
+    units = array.shape[-1] // len(keras)
     packed = hypothesis.gates or keras
     columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
     arranged: Array = array[..., columns]
@@ -134,33 +126,33 @@ def _arrange(run: ForeignRun, hypothesis: Hypothesis, array: Array, units: int) 
     return arranged
 
 
-def _select_biases(biases: tuple[Array, ...], hypothesis: Hypothesis) -> tuple[Array, ...]:
+def _select_biases(biases: tuple[Array, ...], form: str) -> tuple[Array, ...]:
     """Return the bias of the input and that of the state, as far as they are used."""
-    if hypothesis.biases == "first":
-        return biases[:1]
-    if hypothesis.biases == "second":
-        return biases[1:]
-    if hypothesis.biases == "doubled":
-        return (*biases, *biases)
-    if hypothesis.biases == "recurrent":
-        return (np.zeros_like(biases[0]), biases[0])
-    return () if hypothesis.biases == "none" else biases
+    match form:
+        case "first":
+            return biases[:1]
+        case "second":
+            return biases[1:]
+        case "doubled":
+            return (*biases, *biases)
+        case "recurrent":
+            return (np.zeros_like(biases[0]), biases[0])
+    return () if form == "none" else biases
 
 
 def bias_of(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> Array:
     """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
-    units = len(cell.recurrent)
-    width = len(GATES[run.class_name]) * units
-    used = _select_biases(cell.biases, hypothesis) if run.options.get("use_bias", True) else ()
-    biases = [_arrange(run, hypothesis, bias, units) for bias in used]
+    gates, units = GATES[run.class_name], len(cell.recurrent)
+    width = len(gates) * units
+    used = _select_biases(cell.biases, hypothesis.biases) if run.options.get("use_bias", True) else ()
+    biases = [_arrange_gates(run, hypothesis, bias) for bias in used]
     first, second = [*biases, np.zeros(width), np.zeros(width)][:2]
     if run.class_name == "GRU" and is_reset_after(run, hypothesis):
         return np.stack([first, second])
     total: Array = first + second
     if hypothesis.forget_bias:
-        place = GATES[run.class_name].index("forget")
-        total = total.copy()
-        total[place * units : (place + 1) * units] += hypothesis.forget_bias
+        start = gates.index("forget") * units
+        total[start : start + units] += hypothesis.forget_bias
     return total
 
 
@@ -184,48 +176,42 @@ def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
 
 def expected_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
     """Return the expected tensors as Keras would return them; None if the hypothesis does not apply."""
-    found: dict[str, Array] = {}
-    for key, array in run.expected.items():
-        part, _, place = key.partition(" ")
-        if part == "sequence":
-            array = _sequence(array, hypothesis)
-        if hypothesis.states_exchanged and part in ("hidden", "cell", "output"):
-            key = f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
-        if hypothesis.backward_first and key in ("sequence", "output"):
-            array = np.roll(array, array.shape[-1] // 2, axis=-1)
-        if hypothesis.last_row and key == "output":
-            key = "last row"
-        if key in found:
-            return None
-        found[key] = array
-    return found
-
-
-def _sequence(array: Array, hypothesis: Hypothesis) -> Array:
-    if hypothesis.swap_outputs:
-        array = array.swapaxes(0, 1)
-    return array[:, ::-1] if hypothesis.flip_outputs else array
+    time_axis = 0 if hypothesis.swap_outputs else 1
+    found = {
+        _name_in_keras(key, hypothesis): _rearrange(key, array, hypothesis, time_axis)
+        for key, array in run.expected.items()
+    }
+    return found if len(found) == len(run.expected) else None
 
 
 def as_foreign(run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]) -> dict[str, Array]:
     """Return what Keras computed in the form of the expected tensors: `expected_of`, backwards."""
-    found: dict[str, Array] = {}
-    for key in run.expected:
-        part, _, place = key.partition(" ")
-        name = key
-        if hypothesis.states_exchanged and part in ("hidden", "cell", "output"):
-            name = f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
-        if hypothesis.last_row and key == "output":
-            name = "last row"
-        array = computed[name]
-        if hypothesis.backward_first and key in ("sequence", "output"):
-            array = np.roll(array, array.shape[-1] // 2, axis=-1)
-        if part == "sequence" and hypothesis.flip_outputs:
-            array = array[:, ::-1]
-        if part == "sequence" and hypothesis.swap_outputs:
-            array = array.swapaxes(0, 1)
-        found[key] = array
-    return found
+    return {
+        key: _rearrange(key, computed[_name_in_keras(key, hypothesis)], hypothesis, time_axis=1)
+        for key in run.expected
+    }
+
+
+def _name_in_keras(key: str, hypothesis: Hypothesis) -> str:
+    """Return the name under which Keras computes an expected tensor."""
+    part, _, place = key.partition(" ")
+    if hypothesis.states_exchanged and part in ("hidden", "cell", "output"):
+        return f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
+    return "last row" if hypothesis.last_row and key == "output" else key
+
+
+def _rearrange(key: str, array: Array, hypothesis: Hypothesis, time_axis: int) -> Array:
+    """Return an output with batch and time, the order of time, and the directions exchanged.
+
+    time_axis: of a sequence, before batch and time are swapped.
+    """
+    if key.startswith("sequence") and hypothesis.flip_outputs:
+        array = np.flip(array, time_axis)
+    if key.startswith("sequence") and hypothesis.swap_outputs:
+        array = array.swapaxes(0, 1)
+    if hypothesis.backward_first and key in ("sequence", "output"):
+        array = np.roll(array, array.shape[-1] // 2, axis=-1)
+    return array
 
 
 def inputs_of(run: ForeignRun, hypothesis: Hypothesis) -> Array:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.weights import contents
-from rnncli.commands.weights.contents import Contents, Figures, GateSummary, LayerSummary
+from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
+from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -42,7 +43,7 @@ class WeightsAnswer:
     description: Description | None = None
 
     def document(self, view: View) -> dict[str, Any]:
-        """Every layer with its gates, and the shapes of the other tensors."""
+        """Return every layer with its gates, and the shapes of the other tensors."""
         found = self.found
         return {
             **head(),
@@ -68,7 +69,7 @@ class WeightsAnswer:
         }
 
     def page(self, view: View) -> Page:
-        """The recurrent layers, then the gates of each of their cells, then the other tensors."""
+        """Return the recurrent layers, then the gates of each of their cells, then the other tensors."""
         found, about = self.found, self.description
         cells = [one for layer in found.layers for one in layer.cells if one.gates]
         gates = (_gates(cells, view),) if cells else ()
@@ -95,7 +96,7 @@ class WeightsAnswer:
         return (*header, "spectral_radius"), self._records()
 
     def tensors(self) -> dict[str, Array]:
-        """The weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
+        """Return the weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
         found = {
             f"{layer.path}{name}": array
             for layer in self.found.layers
@@ -173,19 +174,14 @@ def _layers(found: Contents, view: View) -> Table:
     columns += [Column(say("parameters", view.lang), right=True)]
     rows = []
     for layer in found.layers:
-        features = str(layer.cells[0].features) if layer.cells else ""
-        returned = [cell(_returned(layer, view.lang))] if graph else []
-        units = " + ".join(str(one.units) for one in layer.cells)
-        rows.append(
-            (
-                cell(layer.name, "strong"),
-                cell(_class(layer)),
-                cell(features),
-                cell(units),
-                *returned,
-                cell(f"{layer.parameters:,}"),
-            )
-        )
+        texts = [
+            _class(layer),
+            str(layer.cells[0].features) if layer.cells else "",
+            " + ".join(str(one.units) for one in layer.cells),
+            *([_returned(layer, view.lang)] if graph else []),
+            f"{layer.parameters:,}",
+        ]
+        rows.append((cell(layer.name, "strong"), *map(cell, texts)))
     return Table(tuple(columns), tuple(rows))
 
 
@@ -223,7 +219,7 @@ RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
 
 
 def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
-    """A table of gates for each cell, and what their columns mean."""
+    """Return a table of gates for each cell, and what their columns mean."""
     rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
 
     def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
@@ -240,12 +236,9 @@ def _table(name: str, rows: Sequence[Mapping[str, Cell]], keys: Sequence[str], v
 
 
 def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, Cell]]:
-    """The kernel in the first row, the recurrent kernel in the second; cells by their columns."""
+    """Yield the row of the kernel, then that of the recurrent kernel; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
-    for name, heading, words in (
-        ("kernel", gate.name, "kernel"),
-        ("recurrent_kernel", "", "recurrent"),
-    ):
+    for name, heading, words in (("kernel", gate.name, "kernel"), ("recurrent_kernel", "", "recurrent")):
         part = parts[name]
         edges = [edge.value if edge else None for edge in (part.stats.min, part.stats.max)]
         bias = parts.get("recurrent_bias") if not heading else parts.get("bias") or parts.get("input_bias")
@@ -263,7 +256,7 @@ def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[
 
 
 def _number(value: float | None, view: View) -> Cell:
-    """`-0.51`; a very large or small one as `1.2e+06`."""
+    """Return `-0.51`; a very large or small number as `1.2e+06`."""
     if value is None:
         return cell("?", "dim")
     digits = 2 if view.precision is None else view.precision
@@ -272,7 +265,7 @@ def _number(value: float | None, view: View) -> Cell:
 
 
 def _others(found: Contents, view: View) -> tuple[Line | Table, ...]:
-    """Names and shapes of the tensors that belong to no recurrent layer."""
+    """Return the names and shapes of the tensors that belong to no recurrent layer."""
     if not found.others:
         return ()
     shown = list(found.others.items())[: None if view.full else SHOWN]

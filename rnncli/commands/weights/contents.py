@@ -9,33 +9,14 @@ from math import prod
 from typing import Any
 
 from rnncli.case import Array, Case
+from rnncli.commands.weights.figures import Figures, summarize
 from rnncli.compute.models.keras import recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
 from rnncli.layouts import GATES, class_of, default_name
 from rnncli.model import Graph, Modules, Node, Program
-from rnncli.renderers import statistics
-from rnncli.renderers.statistics import Stats
 from rnncli.specs import to_config
-
-EXACT = 256
-"""Up to so many units the eigenvalues are computed; above, powers of the matrix give their largest."""
-SQUARINGS = 12
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One weight's part for one gate.
-
-    norm: Frobenius, None where it is not finite.  radius: the spectral radius of a square part, else None.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    norm: float | None
-    stats: Stats
-    radius: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,41 +88,43 @@ class Contents:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def contents(found: Graph | Modules) -> Contents:
+def describe_file(found: Graph | Modules) -> Contents:
     """Return the contents of the file; a layer that a graph uses several times is listed once."""
-    if isinstance(found, Modules):
-        layers = tuple(
-            _layer(node, graph=False, note=module.refused)
-            for module in found.modules
-            for node in module.nodes
-        )
-        refused = {module.name: module.refused for module in found.modules if not module.nodes}
-        said = (f"{found.file}: {name} is not shown: {why}." for name, why in refused.items())
-        notes = (*found.notes, *filter(None, [assumptions(found)]), *said)
-        chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
-        return Contents(
-            found.file, found.origin, None, len(layers), layers, found.others, notes, chains, refused
-        )
-    of_nodes = found.refused if isinstance(found, Program) else {}
-    recurrent = tuple(
-        _layer(node, graph=True, note=of_nodes.get(node.name, ""))
+    return _describe_modules(found) if isinstance(found, Modules) else _describe_graph(found)
+
+
+def _describe_modules(found: Modules) -> Contents:
+    layers = tuple(
+        _layer(node, graph=False, note=module.refused) for module in found.modules for node in module.nodes
+    )
+    refused = {module.name: module.refused for module in found.modules if not module.nodes}
+    left_out = (f"{found.file}: {name} is not shown: {why}." for name, why in refused.items())
+    notes = (*found.notes, *filter(None, [assumptions(found)]), *left_out)
+    chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
+    return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes, chains, refused)
+
+
+def _describe_graph(found: Graph) -> Contents:
+    refused = found.refused if isinstance(found, Program) else {}
+    layers = tuple(
+        _layer(node, graph=True, note=refused.get(node.name, ""))
         for node in _drop_reuses(recurrent_nodes(found))
     )
-    known = {layer.name for layer in recurrent}
-    plain = [
+    known = {layer.name for layer in layers}
+    nodes = [
         node for node in _drop_reuses(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)
     ]
     others = {
         f"{node.name}/{name}": array.shape
-        for node in plain
+        for node in nodes
         if node.name not in known
         for name, array in node.weights.items()
     }
-    return Contents(found.file, found.origin, len(plain), len(recurrent), recurrent, others, found.notes)
+    return Contents(found.file, found.origin, len(nodes), len(layers), layers, others, found.notes)
 
 
 def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
-    """The layers of a Case with their weights, by path."""
+    """Return the layers of a Case.  weights: by path."""
     stack, recurrent, others = case.stack, [], {}
     for index, spec in enumerate(stack):
         prefix = stack.prefix(index)
@@ -158,16 +141,19 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
 
 
 def select_layers(found: Contents, names: Sequence[str]) -> Contents:
-    """The layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file."""
-    known = [layer.name for layer in found.layers]
-    layers = [
-        layer for layer in found.layers if layer.name in names or re.sub(r"_l\d+$", "", layer.name) in names
-    ]
+    """Return the layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file.
+
+    Raises UsageError if there is no such layer.
+    """
+    if not names:
+        return found
+    aliases = {layer.name: {layer.name, re.sub(r"_l\d+$", "", layer.name)} for layer in found.layers}
     for name in names:
-        if not any(layer.name == name or re.sub(r"_l\d+$", "", layer.name) == name for layer in layers):
+        if not any(name in own for own in aliases.values()):
             what = f"{found.file}: there is no recurrent layer {name!r} in it."
-            raise UsageError(what, did_you_mean(name, known))
-    return replace(found, layers=tuple(layers), others={}, refused={}) if names else found
+            raise UsageError(what, did_you_mean(name, list(aliases)))
+    layers = tuple(layer for layer in found.layers if aliases[layer.name] & set(names))
+    return replace(found, layers=layers, others={}, refused={})
 
 
 def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:
@@ -206,7 +192,7 @@ def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def class_text(class_name: str, config: Mapping[str, Any]) -> str:
-    """`Bidirectional(GRU)`, `RNN(LSTMCell, GRUCell)`."""
+    """Return `Bidirectional(GRU)`, `RNN(LSTMCell, GRUCell)`."""
     held = [config[key] for key in ("layer", "cell") if isinstance(config.get(key), Mapping)]
     held += config["cells"] if isinstance(config.get("cells"), list) else []
     inside = [class_text(str(one.get("class_name")), one.get("config") or {}) for one in held]
@@ -253,40 +239,4 @@ def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> Gate
         size = array.shape[-1] // count
         return array[..., place * size : (place + 1) * size]
 
-    return GateSummary(name, tuple(_figures(key, own(array)) for key, array in parts.items()))
-
-
-def _figures(name: str, array: Array) -> Figures:
-    import numpy as np
-
-    wide = np.asarray(array, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        norm = float(np.linalg.norm(wide))
-    square = name == "recurrent_kernel" and wide.ndim == 2 and wide.shape[0] == wide.shape[1]
-    radius = spectral_radius(wide) if square else None
-    return Figures(
-        name, array.shape, norm if np.isfinite(norm) else None, statistics.summarize(array), radius
-    )
-
-
-def spectral_radius(matrix: Array) -> float | None:
-    """The largest absolute eigenvalue; None where the matrix is not finite.
-
-    For a large matrix it is |A^k|^(1/k) with k = 2^12, in float32; the relative error is about 1/1000.
-    """
-    import numpy as np
-
-    if not matrix.size or not np.isfinite(matrix).all():
-        return None
-    if len(matrix) <= EXACT:
-        return float(np.abs(np.linalg.eigvals(matrix)).max())
-    power, logarithm = matrix, 0.0
-    for exponent in range(SQUARINGS + 1):
-        norm = float(np.linalg.norm(power))
-        if norm == 0:
-            return 0.0
-        logarithm += float(np.log(norm)) / 2**exponent
-        power = (power / norm).astype(np.float32)
-        if exponent < SQUARINGS:
-            power = power @ power
-    return float(np.exp(logarithm))
+    return GateSummary(name, tuple(summarize(key, own(array)) for key, array in parts.items()))

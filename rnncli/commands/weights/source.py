@@ -30,7 +30,7 @@ class Description(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What was found; description: None for a file."""
+    """Weights that were read or made.  description: None for a file."""
 
     contents: Contents
     remarks: Remarks
@@ -59,10 +59,8 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.readers import models
 
     path, names = _split_layer_names(_file(input, run))
-    found = contents.select_layers(
-        contents.contents(models.read_graph_or_layers(sources.find_source(path))), names
-    )
-    return Weights(found, found.notes)
+    whole = contents.describe_file(models.read_graph_or_layers(sources.find_source(path)))
+    return Weights(contents.select_layers(whole, names), whole.notes)
 
 
 def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
@@ -76,11 +74,9 @@ def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
 
 def _file(input: InputFlags, run: RunFlags) -> str:
     """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
-    others = [name for name in collect_given(input) if name != "input"]
-    if others:
-        flag = f"--{others[0].replace('_', '-')}"
+    if others := [name for name in collect_given(input) if name != "input"]:
         raise UsageError(
-            f"{flag} applies to the input of a layer, not to a file of weights.",
+            f"--{others[0].replace('_', '-')} applies to the input of a layer, not to a file of weights.",
             "Leave it out, or describe the layer with --layer.",
         )
     words = [word for word in (input.input, run.model) if word is not None]

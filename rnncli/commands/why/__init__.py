@@ -38,14 +38,12 @@ def why(
     from rnncli.cli.output import delivery
     from rnncli.commands.why.answer import WhyAnswer
     from rnncli.commands.why.diagnosis import diagnose
-    from rnncli.commands.why.trial import attempt
 
     deliver = delivery(output)
-    found = diagnose(_message(text))
-    deliver(WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes)))))
+    deliver(WhyAnswer.of(diagnose(_read_message(text))))
 
 
-def _message(text: str | None) -> str:
+def _read_message(text: str | None) -> str:
     """Return the argument, else standard input.  Raises UsageError if there is no text."""
     from rnncli.cli import sources
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli.case import Array, Shape, format_shape
+from rnncli.case import Array, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
-from rnncli.commands.why.trial import Outcome
+from rnncli.commands.why.trial import Outcome, attempt
 from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
     Cell,
@@ -35,10 +35,15 @@ from rnncli.renderers.wording import say
 
 @dataclass(frozen=True)
 class WhyAnswer:
-    """The diagnosis and what came of each fix."""
+    """The diagnosis and the result of each fix."""
 
     diagnosis: Diagnosis
     outcomes: Sequence[Outcome]
+
+    @classmethod
+    def of(cls, diagnosis: Diagnosis) -> WhyAnswer:
+        """Run every fix; those that rnncli refuses are left out."""
+        return cls(diagnosis, tuple(filter(None, map(attempt, diagnosis.fixes))))
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the cause, the explanation and every candidate; a candidate without a run has null."""
@@ -146,34 +151,29 @@ def _format_layers(outcome: Outcome, view: View) -> str:
     return marks(view).arrow.join(outcome.fix.layers)
 
 
-def _find_shared_layers(outcomes: Sequence[Outcome], view: View) -> str:
-    """Return the layers if every fix has the same, else ""."""
-    texts = {_format_layers(outcome, view) for outcome in outcomes}
-    return texts.pop() if len(texts) == 1 else ""
-
-
 def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
-    shared = _find_shared_layers(outcomes, view)
+    """Return a row per fix; the layers are in the heading if all fixes have the same.
+
+    beside: with the code in a column of its own; otherwise below the situation.
+    """
+    shared, *others = {_format_layers(outcome, view) for outcome in outcomes}
+    headings = ["fix", "change"] if beside else ["fix"]
     ran = any(outcome.stack is not None for outcome in outcomes)
-    names = [say("fix", view.lang), *([say("change", view.lang)] if beside else [])]
     if ran:
-        returns = (
-            say("layer returns", view.lang).format(layer=shared) if shared else say("returns", view.lang)
-        )
-        names += [say("input", view.lang), *([] if shared else [say("layer", view.lang)]), returns]
+        headings += ["input", "layer", "returns"] if others else ["input", "layer returns"]
     rows = []
     for outcome in outcomes:
+        situation = line(outcome.fix.situation.in_language(view.lang), "strong")
         code = line(outcome.fix.snippet, "dim")
-        said = line(outcome.fix.situation.in_language(view.lang), "strong")
-        cells: list[Cell] = [(said,), (code,)] if beside else [(said, code)]
+        cells: list[Cell] = [(situation,), (code,)] if beside else [(situation, code)]
         if ran:
-            cells += [
-                _input(outcome, view),
-                *([] if shared else [_layer(outcome, view)]),
-                _draw_returns(outcome, view),
-            ]
+            cells.append(_input(outcome, view))
+            if others:
+                cells.append(cell(_format_layers(outcome, view)) if outcome.stack is not None else ())
+            cells.append(_draw_returns(outcome, view))
         rows.append(tuple(cells))
-    return Table(tuple(map(Column, names)), tuple(rows))
+    columns = tuple(Column(say(heading, view.lang).format(layer=shared)) for heading in headings)
+    return Table(columns, tuple(rows))
 
 
 def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
@@ -214,12 +214,9 @@ def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
     if fix.mask:
         more.append(say("with a mask", view.lang).format(shape=format_shape(fix.shape[:2])))
     if fix.states:
-        more.append(say("with states", view.lang).format(shapes=_shapes(outcome.states)))
+        shapes = ", ".join(map(format_shape, outcome.states))
+        more.append(say("with states", view.lang).format(shapes=shapes))
     return (line(format_shape(fix.shape)), *(line(text, "dim") for text in more))
-
-
-def _layer(outcome: Outcome, view: View) -> Cell:
-    return cell(_format_layers(outcome, view)) if outcome.stack is not None else ()
 
 
 def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
@@ -234,7 +231,3 @@ def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
     if outcome.untried:
         lines.append(line(say(outcome.untried, view.lang), "dim"))
     return tuple(lines)
-
-
-def _shapes(shapes: Sequence[Shape]) -> str:
-    return ", ".join(map(format_shape, shapes))

@@ -1,4 +1,4 @@
-"""Find the cause of a message: the families in `causes/` list patterns and what they mean."""
+"""Find the cause of a message: the families in `causes/` have patterns and what they mean."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from rnncli.renderers.wording import Bilingual
 SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
 """The input of a recurrent layer, if the message does not say its sizes."""
 
+NO_HINT = Bilingual("", "")
+
 
 @dataclass(frozen=True)
 class Fix:
     """One thing to change.
 
-    situation: when to choose this fix.  snippet: Python code with the sizes of the message.
+    english, korean: when to choose this fix.  snippet: Python code with the sizes of the message.
     layers: expressions to run, first to last; empty if there is nothing to run.
     shape: input of the run; a size that the message does not give is a name or None.
     mask, states: whether to run with a mask of (batch, timesteps), and with initial states.
     weights: whether the shapes of the weights matter, and are shown.
     """
 
-    situation: Bilingual
+    english: str
+    korean: str
     snippet: str
     layers: tuple[str, ...] = ()
     shape: Shape = SEQUENCE
@@ -39,17 +42,14 @@ class Fix:
     weights: bool = False
 
     @classmethod
-    def of_layer(
-        cls,
-        situation: Bilingual,
-        layer: str,
-        shape: Shape = SEQUENCE,
-        *,
-        states: bool = False,
-        weights: bool = False,
-    ) -> Fix:
-        """Return the fix to write this layer, which is also what runs."""
-        return cls(situation, layer, (layer,), shape, states=states, weights=weights)
+    def of_layer(cls, english: str, korean: str, layer: str, shape: Shape = SEQUENCE, **shown: bool) -> Fix:
+        """Return the fix to write this layer, which is also what runs.  shown: `states` or `weights`."""
+        return cls(english, korean, layer, (layer,), shape, **shown)
+
+    @property
+    def situation(self) -> Bilingual:
+        """When to choose this fix."""
+        return Bilingual(self.english, self.korean)
 
 
 class Diagnosis(NamedTuple):
@@ -63,9 +63,18 @@ class Diagnosis(NamedTuple):
 
     explanation: Bilingual
     fixes: tuple[Fix, ...]
-    hint: Bilingual = Bilingual("", "")
+    hint: Bilingual = NO_HINT
     cause: str = ""
     call: Frame | None = None
+
+    @classmethod
+    def of(cls, english: str, korean: str, *fixes: Fix, hint: Bilingual = NO_HINT) -> Diagnosis:
+        """Return the diagnosis with this explanation in two languages."""
+        return cls(Bilingual(english, korean), fixes, hint)
+
+
+Diagnose = Callable[[Message], Diagnosis | None]
+"""Returns what a message means; None if it is not of this cause after all."""
 
 
 class Cause(NamedTuple):
@@ -73,12 +82,24 @@ class Cause(NamedTuple):
 
     name: stable, for scripts.  pattern: regular expression, found anywhere in the text on one line; its
         repetitions are bounded, because the text may be hostile.
-    diagnose: returns what the message means; None if it is not of this cause after all.
     """
 
     name: str
     pattern: str
-    diagnose: Callable[[Message], Diagnosis | None]
+    diagnose: Diagnose
+
+
+class Causes(list[Cause]):
+    """The causes of a family."""
+
+    def add(self, name: str, pattern: str) -> Callable[[Diagnose], Diagnose]:
+        """Add the cause that the decorated function diagnoses."""
+
+        def register(diagnose: Diagnose) -> Diagnose:
+            self.append(Cause(name, pattern, diagnose))
+            return diagnose
+
+        return register
 
 
 class Match(NamedTuple):

@@ -29,7 +29,7 @@ SEED = 0
 
 
 class Outcome(NamedTuple):
-    """What came of a fix.
+    """The result of running a fix.
 
     stack: None if there is nothing to run.  sizes: of the input that was run.
     outputs: with the names and None of `shape`.  weights: shapes by path.  states: shapes that were given.

@@ -6,9 +6,10 @@ import numpy as np
 from plant import Planted
 
 from rnncli import specs
-from rnncli.commands.port import foreign, results
-from rnncli.commands.port.experiment import COMPUTED
+from rnncli.commands.port import foreign_weights
+from rnncli.commands.port.expected_tensors import ReturnedSizes, name_results
 from rnncli.commands.port.hypothesis import ForeignRun
+from rnncli.commands.port.port_task import COMPUTED
 from rnncli.commands.port.search import Tolerances
 
 TOLERANCES = Tolerances(1e-6, 1e-5)
@@ -16,9 +17,9 @@ TOLERANCES = Tolerances(1e-6, 1e-5)
 
 def run_of(planted: Planted, class_name: str) -> ForeignRun:
     arrays = {name: np.asarray(array) for name, array in planted.weights.items()}
-    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], "", class_name)
+    layer = foreign_weights.find_layer(arrays, planted.inputs.shape[-1], class_name)
     batch, steps, _ = planted.inputs.shape
-    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells), "")
+    expected = name_results(planted.expected, ReturnedSizes(batch, steps, layer.units, len(layer.cells)))
     options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
     merge_mode = "concat" if len(layer.cells) == 2 else None
     states = tuple(planted.states or ())

@@ -9,7 +9,7 @@ from looks import SUFFIXES, VIEWS, drawn, hide_version, matches_golden, misfits,
 from plant import Kind, plant
 from port_runs import TOLERANCES, run_of
 
-from rnncli.commands.port import evidence, foreign
+from rnncli.commands.port import evidence, foreign_weights
 from rnncli.commands.port.answer import PortAnswer
 from rnncli.commands.port.probe_input import make_probe
 from rnncli.commands.port.search import search
@@ -28,7 +28,7 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
     result = search(run, TOLERANCES)
     weighed = evidence.weigh(run, TOLERANCES, result.tried)
     findings = () if weighed.doubts else result.findings
-    layer = foreign.layer_in(planted.weights, kind.features, "", kind.class_name)
+    layer = foreign_weights.find_layer(planted.weights, kind.features, kind.class_name)
     probe = make_probe(run, findings) if alike else None
     return PortAnswer(run, layer, findings, weighed, probe, "probe.json")
 

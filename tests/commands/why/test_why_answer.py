@@ -134,7 +134,7 @@ AS_TEXT = {
 
 def answer_of(text: str) -> WhyAnswer:
     found = diagnose(text)
-    return WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes))))
+    return WhyAnswer.of(found)
 
 
 @pytest.mark.parametrize(("text", "cause"), AS_TEXT.items(), ids=AS_TEXT.values())
@@ -329,9 +329,8 @@ def test_too_large_a_fix_shows_shapes_alone() -> None:
 
 
 def test_a_fix_that_cannot_work_is_not_shown() -> None:
-    said = Bilingual("said", "말")
-    assert attempt(Fix(said, "", ("LSTM(0)",), (1, 2, 3))) is None
-    assert attempt(Fix(said, "", ("LSTM(3)",), (1, 2))) is None
+    assert attempt(Fix("said", "말", "", ("LSTM(0)",), (1, 2, 3))) is None
+    assert attempt(Fix("said", "말", "", ("LSTM(3)",), (1, 2))) is None
 
 
 def test_a_run_that_goes_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

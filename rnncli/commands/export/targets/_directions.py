@@ -28,3 +28,8 @@ def merge_lines(layer: ExportLayer, reversal: str, concatenation: str) -> Iterat
     }
     if layer.merge_mode is not None:
         yield f"x = {merged[layer.merge_mode]}"
+
+
+def list_outputs(layer: ExportLayer) -> list[str]:
+    """Return the variables that `merge_lines` sets."""
+    return ["forward", "backward"] if layer.is_unmerged else ["x"]

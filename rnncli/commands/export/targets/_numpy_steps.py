@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.commands.export.export_case import ExportCase, ExportCell, cells_of
+from rnncli.commands.export.export_case import ExportCase, ExportCell
 
 ACTIVATIONS = {
     "linear": "x",
@@ -48,7 +48,7 @@ def step_key(cell: ExportCell) -> tuple[object, ...]:
 def step_names(exports: Sequence[ExportCase]) -> Steps:
     """Return the name of each different step function, with a cell that has it."""
     steps: Steps = {}
-    for cell in cells_of(exports):
+    for cell in [cell for export in exports for cell in export.cells]:
         if step_key(cell) not in steps:
             name = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}[cell.class_name]
             same = sum(one.class_name == cell.class_name for _, one in steps.values())

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, title_of
+from rnncli.commands.export import comments, literals, refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
 
 SUFFIX = ".c"
@@ -62,8 +62,8 @@ def write(exports: Sequence[ExportCase]) -> str:
     )
     functions = f"{CLIP}{functions}" if "clip(" in functions else functions
     head = (
-        f"/* {title_of(exports).replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
-        "   Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
+        f"/* {comments.title_of(exports).replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
+        f"   {literals.PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
         f"typedef {'double' if double else 'float'} real;\n\n"
@@ -106,14 +106,14 @@ class _Source:
 
     def _definitions(self) -> Iterator[str]:
         case, start = self.export.case, self.export.suffix
-        yield f"/* {refusals.of_input(self.export, '[BATCH][STEPS][features]').replace('*/', '* /')} */"
+        yield f"/* {comments.input_of(self.export, '[BATCH][STEPS][features]').replace('*/', '* /')} */"
         yield self._array(f"input{start}", case.inputs)
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
             yield "/* 1 for the steps that count. */"
             yield self._array(f"mask{start}", case.mask)
         source, width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
-            yield f"/* {refusals.heading(layer).replace('*/', '* /')} */\n"
+            yield f"/* {comments.heading_of(layer).replace('*/', '* /')} */\n"
             name = layer.spec.class_name
             if name == "Masking":
                 yield self._masking(layer, source, width)
@@ -126,11 +126,11 @@ class _Source:
                     yield from self._loop(loop, layer, source)
                 self.sequence = layer.sequences
                 source = f"steps{layer.loops[0].suffix}"
-                if not refusals.is_unmerged(layer):
+                if not layer.is_unmerged:
                     width = self._width(layer)
-                if not refusals.is_unmerged(layer) and (len(layer.loops) == 2 or not layer.sequences):
-                    yield self._merge(layer, width)
-                    source = f"output{layer.suffix}"
+                    if len(layer.loops) == 2 or not layer.sequences:
+                        yield self._merge(layer, width)
+                        source = f"output{layer.suffix}"
             if layer.outputs:
                 yield from self._write_returns(layer)
                 self._show(layer, source)
@@ -263,7 +263,7 @@ class _Source:
 
     def _write_returns(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the outputs of both directions, where the layer does not merge them."""
-        if not layer.loops or not refusals.is_unmerged(layer):
+        if not layer.is_unmerged:
             return
         for loop, place in zip(layer.loops, ("s", "STEPS - 1 - s"), strict=True):
             self.main.append(f"arrange{loop.suffix}();")
@@ -284,7 +284,7 @@ class _Source:
 
     def _show(self, layer: ExportLayer, source: str) -> None:
         names = [source]
-        if layer.loops and refusals.is_unmerged(layer):
+        if layer.is_unmerged:
             names = [f"output{loop.suffix}" for loop in layer.loops]
         names += [
             f"{name}{cell.suffix}" for loop in layer.loops for cell in loop.cells for name in cell.states

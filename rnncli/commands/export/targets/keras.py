@@ -10,7 +10,6 @@ from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
     ExportLayer,
-    title_of,
     without_initializers,
 )
 from rnncli.specs import to_script
@@ -39,8 +38,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     plain = [without_initializers(spec) for export in exports for spec in export.case.layers]
     names = {spec.class_name for spec in walk(plain)}
     head = [
-        f'"""{title_of(exports)} in Keras, with its weights and its input.\n',
-        'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
+        literals.docstring_of(exports, "in Keras, with its weights and its input"),
         *modules,
         "import keras",
         "import numpy as np",
@@ -56,12 +54,8 @@ def _constants_first(name: str) -> tuple[bool, str]:
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield f"# {refusals.of_input(export)}"
-    yield f"x = {literals.to_python(export.case.inputs)}"
+    yield from literals.assign_input(export)
     pending = export.case.mask is not None
-    if export.case.mask is not None:
-        yield "# True for the steps that count, (batch, timesteps)."
-        yield f"mask{export.suffix} = {literals.to_python(export.case.mask)}"
     for layer, made in zip(export.layers, export.case.stack.layers, strict=True):
         takes = pending and made.takes_mask
         yield ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, cells_of, title_of
-from rnncli.commands.export.targets._directions import merge_lines
+from rnncli.commands.export import comments, literals, refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.targets._directions import list_outputs, merge_lines
 from rnncli.commands.export.targets._numpy_steps import (
     ACTIVATIONS,
     Steps,
@@ -57,7 +57,7 @@ def refusal(exports: Sequence[ExportCase]) -> str | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    steps, cells = step_names(exports), cells_of(exports)
+    steps, cells = step_names(exports), [cell for export in exports for cell in export.cells]
     used = dict.fromkeys(name for cell in cells for name in activations_of(cell))
     used |= {layer.spec.config["activation"]: None for layer in refusals.dense(*exports)}
     used = {name: None for name in used if name not in ("linear", "tanh")}
@@ -72,23 +72,12 @@ def write(exports: Sequence[ExportCase]) -> str:
     ]
     modules += ["import math"] if "gelu" in used else []
     head = "\n".join([*modules, *([""] if modules else []), "import numpy as np"])
-    return "\n\n".join([_docstring(exports), head + "\n", *functions, body])
-
-
-def _docstring(exports: Sequence[ExportCase]) -> str:
-    return (
-        f'"""{title_of(exports)} in NumPy: Keras\'s numbers without Keras.\n\n'
-        "Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
-        '"""'
-    ).replace("\\", "\\\\")
+    docstring = literals.docstring_of(exports, "in NumPy: Keras's numbers without Keras")
+    return "\n".join([docstring, "\n\n".join([head + "\n", *functions, body])])
 
 
 def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
-    yield f"# {refusals.of_input(export)}"
-    yield f"x = {literals.to_python(export.case.inputs)}"
-    if export.case.mask is not None:
-        yield "# True for the steps that count, (batch, timesteps)."
-        yield f"mask{export.suffix} = {literals.to_python(export.case.mask)}"
+    yield from literals.assign_input(export)
     for layer in export.layers:
         yield ""
         yield from _layer(layer, steps)
@@ -100,7 +89,7 @@ def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
 def _layer(layer: ExportLayer, steps: Steps) -> Iterator[str]:
     """Yield the lines that compute one layer: they take x and leave its output in x."""
     config, suffix = layer.spec.config, layer.suffix
-    yield f"# {refusals.heading(layer)}"
+    yield f"# {comments.heading_of(layer)}"
     if layer.spec.class_name == "Masking":
         yield f"mask{suffix} = (x != {config['mask_value']!r}).any(axis=-1)"
         yield f"x = np.where(mask{suffix}[..., None], x, 0).astype(x.dtype)"
@@ -138,8 +127,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
 
 def _values(layer: ExportLayer) -> list[str]:
     """Return what a layer returns: its outputs, then its states."""
-    values = ["forward", "backward"] if layer.loops and refusals.is_unmerged(layer) else ["x"]
-    return values + [
+    return list_outputs(layer) + [
         f"states{loop.suffix}[{place}][{part}]"
         for loop in layer.loops
         for place, cell in enumerate(loop.cells)

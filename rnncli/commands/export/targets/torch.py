@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, cells_of, title_of
-from rnncli.commands.export.targets._directions import merge_lines
+from rnncli.commands.export import comments, literals, refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.targets._directions import list_outputs, merge_lines
 from rnncli.compute import engines
 from rnncli.layouts.torch import MODULES, from_keras
 
@@ -82,26 +82,25 @@ def write(exports: Sequence[ExportCase]) -> str:
     body = BEGINNING + "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
     head = [
-        f'"""{title_of(exports)} in PyTorch, with Keras\'s weights and its input.\n',
-        'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
+        literals.docstring_of(exports, "in PyTorch, with Keras's weights and its input"),
         *modules,
         *([""] if modules else []),
         "import numpy as np",
         "import torch",
     ]
     run = RUN if all(export.case.mask is None for export in exports) else RUN_PADDED
-    functions = [literals.SHOW, *([run] if cells_of(exports) else []), *helpers]
+    functions = [literals.SHOW, *([run] if any(export.cells for export in exports) else []), *helpers]
     return "\n\n".join(["\n".join(head) + "\n", *functions, body])
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield f"# {refusals.of_input(export)}"
+    yield f"# {comments.input_of(export)}"
     yield f"x = {_tensor(literals.to_python(export.case.inputs))}"
     if export.case.mask is not None:
         yield "# Number of steps that count, (batch,)."
         yield f"lengths{export.suffix} = {_tensor(literals.to_python(export.case.mask.sum(axis=1)))}"
     for layer in export.layers:
-        yield f"\n# {refusals.heading(layer)}"
+        yield f"\n# {comments.heading_of(layer)}"
         if layer.spec.class_name == "Dense":
             yield from _dense(layer)
         for loop in layer.loops:
@@ -151,7 +150,6 @@ def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
 
 def _values(layer: ExportLayer) -> list[str]:
     """Return what a layer returns: its outputs, then its states."""
-    values = ["forward", "backward"] if layer.loops and refusals.is_unmerged(layer) else ["x"]
-    return values + [
+    return list_outputs(layer) + [
         f"last{loop.suffix}[{place}][0]" for loop in layer.loops for place in range(len(loop.cells[0].states))
     ]

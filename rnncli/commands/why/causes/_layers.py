@@ -14,10 +14,22 @@ from rnncli.renderers.wording import Bilingual
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
 
+LSTM = (f"LSTM({UNITS})",)
+"""The layers of a fix that any recurrent layer shows."""
+
+SIZES = r"[\dNone, ]{1,100}"
+"""Pattern of the sizes in a shape, which `Message.shape` parses."""
+
 
 def format_layer(name: str, units: int = UNITS, **options: object) -> str:
     """Return `LSTM(3, return_sequences=True)`."""
     return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
+
+
+def last_and_every(units: int = UNITS, **options: object) -> tuple[str, str]:
+    """Return an LSTM that returns its last output, and one that returns those of every time step."""
+    every = format_layer("LSTM", units, return_sequences=True, **options)
+    return format_layer("LSTM", units, **options), every
 
 
 def expression(message: Message, units: int = UNITS, **options: object) -> str:
@@ -30,6 +42,12 @@ def count_gates(name: str) -> int:
     """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
     width = specs.from_flags([format_layer(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
     return width if isinstance(width, int) else 1
+
+
+def units_by_layer(width: int) -> dict[str, int]:
+    """Return the units of each kind of layer whose kernel may have `width` columns, gates * units."""
+    counts = {name: count_gates(name) for name in ("LSTM", "GRU", "SimpleRNN")}
+    return {name: width // gates for name, gates in counts.items() if width and width % gates == 0}
 
 
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
@@ -49,9 +67,9 @@ def name_unknown(dimension: Dimension, name: str) -> Dimension:
     return name if dimension is None else dimension
 
 
-def shape_of(shape: Shape) -> Shape:
-    """Return the shape of a sequence with names for the sizes that are unknown."""
-    return tuple(name_unknown(size, name) for size, name in zip(shape, SEQUENCE, strict=False))
+def name_axes(shape: Shape, axes: Shape = SEQUENCE) -> Shape:
+    """Return the shape, which may be that of fewer axes, with the names of the axes for unknown sizes."""
+    return tuple(name if size is None else size for size, name in zip(shape, axes, strict=False))
 
 
 def format_states(name: str) -> str:

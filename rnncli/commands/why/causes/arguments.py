@@ -6,15 +6,21 @@ import re
 from collections.abc import Callable
 
 from rnncli import layers
-from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, pluralize
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
+from rnncli.commands.why.diagnosis import NO_HINT, SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
 MOST = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "argument-unknown",
+    r"Unrecognized keyword arguments passed to (?P<owner>\w{1,60}): \{(?P<given>.{1,1000}?)\}",
+)
 def _diagnose_unrecognized(message: Message) -> Diagnosis | None:
     if not recurrent_in(message.name("owner")):
         return None
@@ -24,6 +30,7 @@ def _diagnose_unrecognized(message: Message) -> Diagnosis | None:
     return _diagnose_unknown(message, {name: values.get(name, "") for name in names}) if names else None
 
 
+@CAUSES.add("argument-unknown-keras2", r"Keyword argument not understood:', '(?P<name>\w{1,60})'")
 def _diagnose_rejected_keywords(message: Message) -> Diagnosis:
     return _diagnose_unknown(message, {message.name("name"): ""})
 
@@ -32,12 +39,12 @@ def _diagnose_unknown(message: Message, given: dict[str, str]) -> Diagnosis:
     """given: values by the names of the unknown arguments, as text."""
     owner = message.layer
     names = ", ".join(given)
-    return Diagnosis(
-        Bilingual(
-            f"Keras's {owner} has no argument {names}.", f"Keras의 {owner}에는 {names} 인자가 없습니다."
-        ),
-        (*(_fix_replacement(owner, name, value) for name, value in given.items()), *_fix_from_file(message)),
-        _FOREIGN if any(name in _RETIRED for name in given) else Bilingual("", ""),
+    return Diagnosis.of(
+        f"Keras's {owner} has no argument {names}.",
+        f"Keras의 {owner}에는 {names} 인자가 없습니다.",
+        *(_fix_replacement(owner, name, value) for name, value in given.items()),
+        *_fix_from_file(message),
+        hint=_FOREIGN if any(name in _RETIRED for name in given) else NO_HINT,
     )
 
 
@@ -45,10 +52,13 @@ def _fix_from_file(message: Message) -> tuple[Fix, ...]:
     """Return the fix for a model that was saved with an argument that no longer exists."""
     if "deserializ" not in message.text:
         return ()
-    said = Bilingual(
-        "a model saved by Keras 2: run it as it was saved", "Keras 2로 저장한 모델: 저장된 대로 실행"
+    return (
+        Fix(
+            "a model saved by Keras 2: run it as it was saved",
+            "Keras 2로 저장한 모델: 저장된 대로 실행",
+            "rnncli run INPUT --model FILE.h5",
+        ),
     )
-    return (Fix(said, "rnncli run INPUT --model FILE.h5"),)
 
 
 def _fix_replacement(owner: str, name: str, value: str) -> Fix:
@@ -56,78 +66,93 @@ def _fix_replacement(owner: str, name: str, value: str) -> Fix:
     if name in _RETIRED:
         return _RETIRED[name](owner, value)
     options = layers.class_of(owner).options
-    having = [one for one in layers.recurrent() if name in layers.class_of(one).options]
-    having = [one for one in having if not one.startswith(("Conv", "Bi"))]
+    plain = [one for one in layers.recurrent() if not one.startswith(("Conv", "Bi"))]
+    having = [one for one in plain if name in layers.class_of(one).options]
     if having:
-        layer = format_layer(having[0])
-        said = Bilingual(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자")
-        return Fix.of_layer(said, layer)
+        english, korean = f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자"
+        return Fix.of_layer(english, korean, format_layer(having[0]))
     if near := find_nearest(name, options, ""):
         default = options[near].default
         other = {} if near == "units" else {near: not default if isinstance(default, bool) else default}
-        layer = format_layer(owner, **other)
-        return Fix.of_layer(Bilingual(f"the argument is called {near}", f"인자 이름은 {near}"), layer)
-    layer = format_layer(owner)
-    return Fix.of_layer(Bilingual(f"leave {name} out", f"{name} 빼기"), layer)
+        english, korean = f"the argument is called {near}", f"인자 이름은 {near}"
+        return Fix.of_layer(english, korean, format_layer(owner, **other))
+    return Fix.of_layer(f"leave {name} out", f"{name} 빼기", format_layer(owner))
 
 
 def _fix_time_major(owner: str, _: str) -> Fix:
-    layer = format_layer(owner)
-    said = Bilingual("time_major: put the batch first", "time_major: 배치 축을 맨 앞으로")
-    return Fix(said, "keras.ops.transpose(x, (1, 0, 2))", (layer,))
+    code = "keras.ops.transpose(x, (1, 0, 2))"
+    return Fix(
+        "time_major: put the batch first", "time_major: 배치 축을 맨 앞으로", code, (format_layer(owner),)
+    )
 
 
 def _fix_batch_shape(owner: str, value: str) -> Fix:
-    shape, layer = parse_shape(value), format_layer(owner)
+    shape = parse_shape(value)
     known = len(shape) == 3
-    said = Bilingual("batch_input_shape: an Input layer", "batch_input_shape: Input 층으로")
-    sizes = tuple(name if size is None else size for size, name in zip(shape, SEQUENCE, strict=False))
     return Fix(
-        said,
+        "batch_input_shape: an Input layer",
+        "batch_input_shape: Input 층으로",
         f"keras.Input(batch_shape={value if known else 'shape'})",
-        (layer,),
-        sizes if known else SEQUENCE,
+        (format_layer(owner),),
+        name_axes(shape) if known else SEQUENCE,
     )
 
 
 def _fix_input_length(owner: str, value: str) -> Fix:
-    layer, known = format_layer(owner), value.isdigit() and value != "0"
-    said = Bilingual("input_length: an Input layer", "input_length: Input 층으로")
-    steps = int(value[:9]) if known else "timesteps"
-    return Fix(said, f"keras.Input(({steps}, features))", (layer,), ("batch", steps, "features"))
+    steps = int(value[:9]) if value.isdigit() and value != "0" else "timesteps"
+    return Fix(
+        "input_length: an Input layer",
+        "input_length: Input 층으로",
+        f"keras.Input(({steps}, features))",
+        (format_layer(owner),),
+        ("batch", steps, "features"),
+    )
 
 
 def _fix_weights(owner: str, _: str) -> Fix:
-    layer = format_layer(owner)
-    said = Bilingual("weights: set them once it is built", "weights: 층을 만든 뒤에 설정")
-    return Fix(said, "layer.build(shape); layer.set_weights(weights)", (layer,), weights=True)
+    return Fix(
+        "weights: set them once it is built",
+        "weights: 층을 만든 뒤에 설정",
+        "layer.build(shape); layer.set_weights(weights)",
+        (format_layer(owner),),
+        weights=True,
+    )
 
 
 def _fix_batch_first(owner: str, _: str) -> Fix:
-    layer = format_layer(owner)
-    said = Bilingual("batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저")
-    return Fix.of_layer(said, layer)
+    english, korean = "batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저"
+    return Fix.of_layer(english, korean, format_layer(owner))
 
 
 def _fix_hidden_size(owner: str, value: str) -> Fix:
     units = int(value[:6]) if value.isdigit() and int(value[:6]) else UNITS
-    return Fix.of_layer(Bilingual("hidden_size: units", "hidden_size: units"), format_layer(owner, units))
+    return Fix.of_layer("hidden_size: units", "hidden_size: units", format_layer(owner, units))
 
 
 def _fix_num_layers(owner: str, value: str) -> Fix:
     count = min(int(value[:3]), 4) if value.isdigit() and int(value[:3]) else 2
     stack = (*(format_layer(owner, return_sequences=True) for _ in range(count - 1)), format_layer(owner))
-    said = Bilingual(
-        f"num_layers: {pluralize(count, 'layer')} in a row", f"num_layers: 층 {count}개를 차례로"
+    return Fix(
+        f"num_layers: {pluralize(count, 'layer')} in a row",
+        f"num_layers: 층 {count}개를 차례로",
+        ", ".join(stack),
+        stack,
     )
-    return Fix(said, ", ".join(stack), stack)
 
 
 def _fix_bidirectional(owner: str, _: str) -> Fix:
     layer = f"Bidirectional({format_layer(owner)})"
-    return Fix.of_layer(Bilingual("bidirectional: wrap the layer", "bidirectional: 감싸는 층"), layer)
+    return Fix.of_layer("bidirectional: wrap the layer", "bidirectional: 감싸는 층", layer)
 
 
+@CAUSES.add(
+    "argument-torch", r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'"
+)
+@CAUSES.add(
+    "argument-torch-1",
+    r"(?<!\.)__init__\(\) got an unexpected keyword argument "
+    r"'(?P<name>return_sequences|return_state|go_backwards)'",
+)
 def _diagnose_torch_argument(message: Message) -> Diagnosis:
     name = message.name("name")
     keras = {
@@ -139,10 +164,11 @@ def _diagnose_torch_argument(message: Message) -> Diagnosis:
     }
     code, options = keras.get(name, ("nn.LSTM(input_size, hidden_size)", {}))
     layer = format_layer(DEFAULT, **options)
-    return Diagnosis(
-        Bilingual(f"PyTorch's layer has no argument {name}.", f"PyTorch의 층에는 {name} 인자가 없습니다."),
-        (Fix(Bilingual("the same in PyTorch", "PyTorch에서 같은 일"), code, (layer,)),),
-        Bilingual(
+    return Diagnosis.of(
+        f"PyTorch's layer has no argument {name}.",
+        f"PyTorch의 층에는 {name} 인자가 없습니다.",
+        Fix("the same in PyTorch", "PyTorch에서 같은 일", code, (layer,)),
+        hint=Bilingual(
             "PyTorch always returns the whole sequence and the last states.",
             "PyTorch는 언제나 시퀀스 전체와 마지막 상태를 반환합니다.",
         ),
@@ -163,27 +189,3 @@ _RETIRED: dict[str, Callable[[str, str], Fix]] = {
     "num_layers": _fix_num_layers,
     "bidirectional": _fix_bidirectional,
 }
-
-CAUSES = (
-    Cause(
-        "argument-unknown",
-        r"Unrecognized keyword arguments passed to (?P<owner>\w{1,60}): \{(?P<given>.{1,1000}?)\}",
-        _diagnose_unrecognized,
-    ),
-    Cause(
-        "argument-unknown-keras2",
-        r"Keyword argument not understood:', '(?P<name>\w{1,60})'",
-        _diagnose_rejected_keywords,
-    ),
-    Cause(
-        "argument-torch",
-        r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
-        _diagnose_torch_argument,
-    ),
-    Cause(
-        "argument-torch-1",
-        r"(?<!\.)__init__\(\) got an unexpected keyword argument "
-        r"'(?P<name>return_sequences|return_state|go_backwards)'",
-        _diagnose_torch_argument,
-    ),
-)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import UNITS, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 OWN = "class Cell(keras.Layer):  # with state_size, and call(self, x, states)"
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "cell-call",
+    r"(?:Argument `cell` should have|All cells must have) a `call` method\. "
+    r"(?:Received(?: cell without a `call` method)?|The RNN was passed): (?:cell=)?(?P<given><?[\w.]{1,80})",
+)
 def _diagnose_no_call(message: Message) -> Diagnosis:
     given = message.name("given")
     it, ko = ("what it got", "받은 값") if given.startswith("<") else (given, given)
@@ -23,6 +30,7 @@ def _diagnose_no_call(message: Message) -> Diagnosis:
     )
 
 
+@CAUSES.add("cell-state-size", r"(?:The RNN cell should have a|All cells must have a) `state_size` attribute")
 def _diagnose_no_size(_: Message) -> Diagnosis:
     return _diagnose_not_a_cell(
         Bilingual(
@@ -35,31 +43,12 @@ def _diagnose_no_size(_: Message) -> Diagnosis:
 
 def _diagnose_not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
     cell, plain = f"RNN({format_layer('SimpleRNNCell', units)})", format_layer("SimpleRNN", units)
-    return Diagnosis(
-        explanation,
-        (
-            Fix.of_layer(Bilingual("the plain recurrent layer", "기본 순환층"), plain),
-            Fix(Bilingual("a cell of Keras", "Keras의 셀"), f"layers.{cell}", (cell,)),
-            Fix(Bilingual("a cell of your own", "직접 만든 셀"), OWN),
-        ),
-        Bilingual(
-            "call returns the output and the list of new states.",
-            "call은 출력과 새 상태의 목록을 반환합니다.",
-        ),
+    fixes = (
+        Fix.of_layer("the plain recurrent layer", "기본 순환층", plain),
+        Fix("a cell of Keras", "Keras의 셀", f"layers.{cell}", (cell,)),
+        Fix("a cell of your own", "직접 만든 셀", OWN),
     )
-
-
-CAUSES = (
-    Cause(
-        "cell-call",
-        r"(?:Argument `cell` should have|All cells must have) a `call` method\. "
-        r"(?:Received(?: cell without a `call` method)?|The RNN was passed): "
-        r"(?:cell=)?(?P<given><?[\w.]{1,80})",
-        _diagnose_no_call,
-    ),
-    Cause(
-        "cell-state-size",
-        r"(?:The RNN cell should have a|All cells must have a) `state_size` attribute",
-        _diagnose_no_size,
-    ),
-)
+    hint = Bilingual(
+        "call returns the output and the list of new states.", "call은 출력과 새 상태의 목록을 반환합니다."
+    )
+    return Diagnosis(explanation, fixes, hint)

@@ -2,78 +2,74 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, pluralize, shape_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
-from rnncli.renderers.wording import Bilingual
 
 LAYER = f"Bidirectional({format_layer('LSTM')})"
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "wrapper-without-layer",
+    r"Please initialize `(?P<wrapper>Bidirectional|TimeDistributed)` layer with a .{1,60}? instance\. "
+    r"Received: (?P<given><class|[\w.'\"-]{1,40})",
+)
 def _diagnose_no_layer(message: Message) -> Diagnosis:
     wrapper, given = message.name("wrapper"), message.name("given").strip()
     inner = format_layer("LSTM") if wrapper == "Bidirectional" else "Dense(3)"
     called = "class" in given
-    return Diagnosis(
-        Bilingual(
-            f"{wrapper} wraps a layer; it got a class. Call the class first."
-            if called
-            else f"{wrapper} wraps a layer; it got {given}, which is not a layer.",
-            f"{wrapper}: 층을 감싸야 하는데 클래스를 받았습니다. 클래스를 먼저 호출합니다."
-            if called
-            else f"{wrapper}: 층을 감싸야 하는데 층이 아닌 값({given})을 받았습니다.",
-        ),
-        (
-            Fix.of_layer(
-                Bilingual("make the layer, then wrap it", "층을 만들어 감싸기"), f"{wrapper}({inner})"
-            ),
-        ),
+    return Diagnosis.of(
+        f"{wrapper} wraps a layer; it got a class. Call the class first."
+        if called
+        else f"{wrapper} wraps a layer; it got {given}, which is not a layer.",
+        f"{wrapper}: 층을 감싸야 하는데 클래스를 받았습니다. 클래스를 먼저 호출합니다."
+        if called
+        else f"{wrapper}: 층을 감싸야 하는데 층이 아닌 값({given})을 받았습니다.",
+        Fix.of_layer("make the layer, then wrap it", "층을 만들어 감싸기", f"{wrapper}({inner})"),
     )
 
 
+@CAUSES.add("merge-mode", r"Invalid merge mode\. Received: (?P<given>\w{1,40})")
 def _diagnose_merge_mode(message: Message) -> Diagnosis:
     given = message.name("given")
     modes = ("concat", "sum", "mul", "ave")
     named = find_nearest({"add": "sum", "average": "ave", "mean": "ave"}.get(given, given), modes, "concat")
-    layers = [
-        f"Bidirectional({format_layer('LSTM')}, merge_mode={mode!r})"
-        for mode in dict.fromkeys((named, "concat"))
-    ]
-    return Diagnosis(
-        Bilingual(
-            f"merge_mode is {given}; Keras knows concat, sum, mul, ave and None.",
-            f"merge_mode에 {given} 값은 없습니다. concat, sum, mul, ave, None이 있습니다.",
-        ),
-        tuple(
-            Fix.of_layer(
-                Bilingual("both side by side, the default", "나란히 이어 붙이기, 기본값")
-                if "concat" in layer
-                else Bilingual(f"merged by {named}", f"합치는 방법 {named}"),
-                layer,
-            )
-            for layer in layers
-        ),
+    merged, beside = (
+        f"Bidirectional({format_layer('LSTM')}, merge_mode={mode!r})" for mode in (named, "concat")
+    )
+    fixes = [Fix.of_layer("both side by side, the default", "나란히 이어 붙이기, 기본값", beside)]
+    if merged != beside:
+        fixes.insert(0, Fix.of_layer(f"merged by {named}", f"합치는 방법 {named}", merged))
+    return Diagnosis.of(
+        f"merge_mode is {given}; Keras knows concat, sum, mul, ave and None.",
+        f"merge_mode에 {given} 값은 없습니다. concat, sum, mul, ave, None이 있습니다.",
+        *fixes,
     )
 
 
+@CAUSES.add("direction", r"Forward layer and backward layer should have different `go_backwards` value")
 def _diagnose_equal_directions(_: Message) -> Diagnosis:
     layer = f"Bidirectional({format_layer('LSTM')}, backward_layer={format_layer('LSTM', go_backwards=True)})"
-    return Diagnosis(
-        Bilingual(
-            "Both layers read in the same direction; the backward layer needs go_backwards=True.",
-            "두 층의 방향이 같습니다. 역방향 층에는 go_backwards=True가 필요합니다.",
+    return Diagnosis.of(
+        "Both layers read in the same direction; the backward layer needs go_backwards=True.",
+        "두 층의 방향이 같습니다. 역방향 층에는 go_backwards=True가 필요합니다.",
+        Fix(
+            "two layers of your own",
+            "두 층을 직접 만들 때",
+            f"backward_layer={format_layer('LSTM', go_backwards=True)}",
+            (layer,),
         ),
-        (
-            Fix(
-                Bilingual("two layers of your own", "두 층을 직접 만들 때"),
-                f"backward_layer={format_layer('LSTM', go_backwards=True)}",
-                (layer,),
-            ),
-            Fix.of_layer(Bilingual("a copy of the forward layer", "정방향 층의 복사"), LAYER),
-        ),
+        Fix.of_layer("a copy of the forward layer", "정방향 층의 복사", LAYER),
     )
 
 
+@CAUSES.add(
+    "direction-attribute",
+    r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
+    r"['\"](?P<forward>\w{1,20})['\"] for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
+)
 def _diagnose_attribute(message: Message) -> Diagnosis | None:
     name, forward = message.name("name"), message.name("forward")
     if forward not in ("True", "False"):
@@ -81,21 +77,16 @@ def _diagnose_attribute(message: Message) -> Diagnosis | None:
     options = {name: forward == "True"}
     one, other = format_layer("LSTM", **options), format_layer("LSTM", **options, go_backwards=True)
     layer = f"Bidirectional({one}, backward_layer={other})"
-    return Diagnosis(
-        Bilingual(
-            f"The two directions differ in {name}: {forward} forward, {message.name('backward')} backward.",
-            f"두 방향의 {name} 값이 다릅니다: 정방향 {forward}, 역방향 {message.name('backward')}.",
-        ),
-        (
-            Fix(
-                Bilingual(f"{name}={forward} in both", f"둘 다 {name}={forward}"),
-                f"backward_layer={other}",
-                (layer,),
-            ),
-        ),
+    return Diagnosis.of(
+        f"The two directions differ in {name}: {forward} forward, {message.name('backward')} backward.",
+        f"두 방향의 {name} 값이 다릅니다: 정방향 {forward}, 역방향 {message.name('backward')}.",
+        Fix(f"{name}={forward} in both", f"둘 다 {name}={forward}", f"backward_layer={other}", (layer,)),
     )
 
 
+@CAUSES.add(
+    "direction-units", r"Incompatible shapes: \[(?P<first>[\d,]{1,60})\] vs\. \[(?P<second>[\d,]{1,60})\]"
+)
 def _diagnose_units(message: Message) -> Diagnosis | None:
     if message.call != "Bidirectional":
         return None
@@ -104,69 +95,27 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     one, two = first[-1], second[-1]
     if not isinstance(one, int) or not isinstance(two, int) or not inputs:
         return None
-    shape = shape_of(inputs[0])
+    shape = name_axes(inputs[0])
     back = format_layer("LSTM", two, go_backwards=True)
     same = f"Bidirectional({format_layer('LSTM', one)}, merge_mode='sum')"
     beside = f"Bidirectional({format_layer('LSTM', one)}, backward_layer={back})"
-    return Diagnosis(
-        Bilingual(
-            f"The directions have {one} and {pluralize(two, 'unit')}; sum, mul and ave need the same number.",
-            f"두 방향의 유닛이 {one}개와 {two}개입니다. sum, mul, ave에는 같은 개수가 필요합니다.",
-        ),
-        (
-            Fix.of_layer(Bilingual(f"{pluralize(one, 'unit')} in both", f"둘 다 유닛 {one}개"), same, shape),
-            Fix(Bilingual("side by side", "나란히 이어 붙이기"), "merge_mode='concat'", (beside,), shape),
-        ),
+    return Diagnosis.of(
+        f"The directions have {one} and {pluralize(two, 'unit')}; sum, mul and ave need the same number.",
+        f"두 방향의 유닛이 {one}개와 {two}개입니다. sum, mul, ave에는 같은 개수가 필요합니다.",
+        Fix.of_layer(f"{pluralize(one, 'unit')} in both", f"둘 다 유닛 {one}개", same, shape),
+        Fix("side by side", "나란히 이어 붙이기", "merge_mode='concat'", (beside,), shape),
     )
 
 
-def _diagnose_not_recurrent(_: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            "Bidirectional needs a recurrent layer: other layers have no direction of time.",
-            "Bidirectional에는 순환층이 필요합니다. 다른 층에는 시간의 방향이 없습니다.",
-        ),
-        (
-            Fix.of_layer(Bilingual("a recurrent layer inside", "안에 순환층"), LAYER),
-            Fix(
-                Bilingual("Dense after it", "Dense는 그 뒤에"),
-                f"{LAYER}, Dense({UNITS})",
-                (LAYER, f"Dense({UNITS})"),
-            ),
-        ),
-    )
-
-
-CAUSES = (
-    Cause(
-        "wrapper-without-layer",
-        r"Please initialize `(?P<wrapper>Bidirectional|TimeDistributed)` layer with a .{1,60}? instance\. "
-        r"Received: (?P<given><class|[\w.'\"-]{1,40})",
-        _diagnose_no_layer,
-    ),
-    Cause("merge-mode", r"Invalid merge mode\. Received: (?P<given>\w{1,40})", _diagnose_merge_mode),
-    Cause(
-        "direction",
-        r"Forward layer and backward layer should have different `go_backwards` value",
-        _diagnose_equal_directions,
-    ),
-    Cause(
-        "direction-attribute",
-        r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
-        r"['\"](?P<forward>\w{1,20})['\"] "
-        r"for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
-        _diagnose_attribute,
-    ),
-    Cause(
-        "direction-units",
-        r"Incompatible shapes: \[(?P<first>[\d,]{1,60})\] vs\. \[(?P<second>[\d,]{1,60})\]",
-        _diagnose_units,
-    ),
-    Cause(
-        "direction-layer",
-        r"'name': "
-        r"'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
-        r"Exception encountered: Error when deserializing",
-        _diagnose_not_recurrent,
-    ),
+@CAUSES.add(
+    "direction-layer",
+    r"'name': 'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
+    r"Exception encountered: Error when deserializing",
 )
+def _diagnose_not_recurrent(_: Message) -> Diagnosis:
+    return Diagnosis.of(
+        "Bidirectional needs a recurrent layer: other layers have no direction of time.",
+        "Bidirectional에는 순환층이 필요합니다. 다른 층에는 시간의 방향이 없습니다.",
+        Fix.of_layer("a recurrent layer inside", "안에 순환층", LAYER),
+        Fix("Dense after it", "Dense는 그 뒤에", f"{LAYER}, Dense({UNITS})", (LAYER, f"Dense({UNITS})")),
+    )

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import format_layer, name_unknown, pluralize, units_of
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import SIZES, last_and_every, name_axes, pluralize, units_of
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "loss-shape",
+    r"Arguments `target` and `output` must have the same (?:rank \(ndim\)|shape)\. Received: "
+    rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
+)
 def _diagnose_arguments(message: Message) -> Diagnosis | None:
     return _diagnose_targets(message.shape("target"), message.shape("output"))
 
 
+@CAUSES.add(
+    "loss-shape-run", r"Incompatible shapes: \[(?P<one>[\d,]{1,60})\] vs\. \[(?P<other>[\d,]{1,60})\]"
+)
+@CAUSES.add(
+    "loss-shape-graph",
+    r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for '\{\{node (?:compile_loss|[\w/]{0,100}"
+    r"(?:mean_squared_error|mse|loss))[^=]{0,200}= \w{1,30}\[.{0,100}?with input shapes: "
+    r"\[(?P<one>[\d?,]{1,60})\], \[(?P<other>[\d?,]{1,60})\]",
+)
+@CAUSES.add("loss-shape-keras2", rf"Shapes \((?P<one>{SIZES})\) and \((?P<other>{SIZES})\) are incompatible")
+@CAUSES.add(
+    "loss-logits-keras2",
+    r"`?logits`? and `?labels`? must have the same shape,? (?:received )?"
+    rf"\(\((?P<one>{SIZES})\) vs \((?P<other>{SIZES})\)\)",
+)
 def _diagnose_broadcast(message: Message) -> Diagnosis | None:
     """`[8,3] vs. [8,4,3]` of a loss; a cell or a Bidirectional says so in the call that failed."""
     if message.call:
@@ -36,157 +58,95 @@ def _diagnose_targets(target: Shape, output: Shape) -> Diagnosis | None:
     if len(target) != len(output):
         return Diagnosis(explanation, _fix_sequence_or_last(max(target, output, key=len)), _WHICH)
     wanted, found = units_of(target), units_of(output)
-    layer = format_layer("LSTM")
-    sequence = format_layer("LSTM", return_sequences=len(target) == 3)
-    before = sequence if len(target) == 3 else layer
-    return Diagnosis(
-        explanation,
-        (
-            Fix(
-                Bilingual(
-                    f"{pluralize(wanted, 'output')}, as the target has", f"목표에 맞춘 출력 {wanted}개"
-                ),
-                f"layers.Dense({wanted})",
-                (before, f"Dense({wanted})"),
-                (name_unknown(target[0], "batch"), *SEQUENCE[1:]),
-            ),
-            Fix(
-                Bilingual(f"{found} numbers in each target", f"목표마다 숫자 {found}개"),
-                f"assert y.shape[-1] == {found}",
-                (before, f"Dense({found})"),
-                (name_unknown(output[0], "batch"), *SEQUENCE[1:]),
-            ),
+    last, every = last_and_every()
+    before = every if len(target) == 3 else last
+    fixes = (
+        Fix(
+            f"{pluralize(wanted, 'output')}, as the target has",
+            f"목표에 맞춘 출력 {wanted}개",
+            f"layers.Dense({wanted})",
+            (before, f"Dense({wanted})"),
+            name_axes((target[0], None, None)),
+        ),
+        Fix(
+            f"{found} numbers in each target",
+            f"목표마다 숫자 {found}개",
+            f"assert y.shape[-1] == {found}",
+            (before, f"Dense({found})"),
+            name_axes((output[0], None, None)),
         ),
     )
+    return Diagnosis(explanation, fixes)
 
 
 def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     """Return the two ways to make a sequence (batch, timesteps, units) and a single vector agree."""
-    units = units_of(sequence)
-    steps = name_unknown(sequence[1], "timesteps") if len(sequence) == 3 else "timesteps"
-    given = (name_unknown(sequence[0], "batch"), steps, "features")
+    given = name_axes((sequence[0], sequence[1] if len(sequence) == 3 else None, None))
+    last, every = last_and_every(units_of(sequence))
     return (
-        Fix.of_layer(
-            Bilingual("one target per sequence", "시퀀스마다 목표가 하나일 때"),
-            format_layer("LSTM", units),
-            given,
-        ),
-        Fix.of_layer(
-            Bilingual("one target per time step", "시점마다 목표가 있을 때"),
-            format_layer("LSTM", units, return_sequences=True),
-            given,
-        ),
+        Fix.of_layer("one target per sequence", "시퀀스마다 목표가 하나일 때", last, given),
+        Fix.of_layer("one target per time step", "시점마다 목표가 있을 때", every, given),
     )
 
 
+@CAUSES.add(
+    "loss-sparse",
+    r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
+    rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
+)
 def _diagnose_sparse(message: Message) -> Diagnosis:
     target, output = message.shape("target"), message.shape("output")
-    units = units_of(output)
-    batch = name_unknown(output[0] if output else None, "batch")
-    explanation = Bilingual(
+    last, every = last_and_every(units_of(output), activation="softmax")
+    given = name_axes((*output[:1], None, None) if output else SEQUENCE)
+    return Diagnosis.of(
         f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "
         f"they are {format_shape(target)}.",
         f"sparse 목표는 클래스 번호로, 출력보다 축이 하나 적은 {format_shape(output[:-1])}이어야 하는데 "
         f"{format_shape(target)}입니다.",
-    )
-    last, every = (
-        format_layer("LSTM", units, activation="softmax"),
-        format_layer("LSTM", units, return_sequences=True, activation="softmax"),
-    )
-    given = (batch, *SEQUENCE[1:])
-    return Diagnosis(
-        explanation,
-        (
-            Fix.of_layer(Bilingual("one class per sequence", "시퀀스마다 클래스 하나"), last, given),
-            Fix.of_layer(Bilingual("one class per time step", "시점마다 클래스 하나"), every, given),
-        ),
-        Bilingual(
+        Fix.of_layer("one class per sequence", "시퀀스마다 클래스 하나", last, given),
+        Fix.of_layer("one class per time step", "시점마다 클래스 하나", every, given),
+        hint=Bilingual(
             "For one-hot targets use categorical_crossentropy.",
             "원-핫 목표에는 categorical_crossentropy를 씁니다.",
         ),
     )
 
 
+@CAUSES.add(
+    "loss-target-keras1",
+    r"checking (?:model )?target: expected \w{1,100} to have (?P<axes>[23]) dimensions, but got array "
+    rf"with shape \((?P<target>{SIZES})\)",
+)
 def _diagnose_target(message: Message) -> Diagnosis | None:
     axes, target = message.number("axes"), message.shape("target")
     if len(target) == axes or len(target) not in (2, 3):
         return None
-    return Diagnosis(
-        Bilingual(
-            f"The output of the model has {axes} axes; the target is {format_shape(target)}.",
-            f"모델의 출력은 축이 {axes}개인데 목표는 {format_shape(target)}입니다.",
-        ),
-        _fix_sequence_or_last(target if len(target) == 3 else (target[0], None, target[1])),
-        _WHICH,
+    return Diagnosis.of(
+        f"The output of the model has {axes} axes; the target is {format_shape(target)}.",
+        f"모델의 출력은 축이 {axes}개인데 목표는 {format_shape(target)}입니다.",
+        *_fix_sequence_or_last(target if len(target) == 3 else (target[0], None, target[1])),
+        hint=_WHICH,
     )
 
 
+@CAUSES.add(
+    "loss-sparse-keras2",
+    r"logits and labels must have the same first dimension, got logits shape \[(?P<rows>\d{1,9}),"
+    r"(?P<classes>\d{1,9})\] and labels shape \[(?P<labels>\d{1,9})\]",
+)
 def _diagnose_labels(message: Message) -> Diagnosis:
     rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // labels if labels and rows % labels == 0 else 1
-    shape: Shape = ("batch", steps if steps > 1 else "timesteps", classes)
-    return Diagnosis(
-        Bilingual(
-            f"The output has {pluralize(rows, 'row')} and there are {pluralize(labels, 'label')}.",
-            f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
-        ),
-        _fix_sequence_or_last(shape),
-        _WHICH,
+    shape = (None, steps if steps > 1 else None, classes)
+    return Diagnosis.of(
+        f"The output has {pluralize(rows, 'row')} and there are {pluralize(labels, 'label')}.",
+        f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
+        *_fix_sequence_or_last(shape),
+        hint=_WHICH,
     )
 
 
 _WHICH = Bilingual(
     "A target for every time step needs return_sequences=True; one per sequence needs it False.",
     "시점마다 목표가 있으면 return_sequences=True, 시퀀스마다 하나면 False입니다.",
-)
-_SIZES = r"[\dNone, ]{1,60}"
-
-CAUSES = (
-    Cause(
-        "loss-shape",
-        r"Arguments `target` and `output` must have the same (?:rank \(ndim\)|shape)\. Received: "
-        rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
-        _diagnose_arguments,
-    ),
-    Cause(
-        "loss-shape-run",
-        r"Incompatible shapes: \[(?P<one>[\d,]{1,60})\] vs\. \[(?P<other>[\d,]{1,60})\]",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-shape-graph",
-        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for '\{\{node (?:compile_loss|[\w/]{0,100}"
-        r"(?:mean_squared_error|mse|loss))[^=]{0,200}= \w{1,30}\[.{0,100}?with input shapes: "
-        r"\[(?P<one>[\d?,]{1,60})\], \[(?P<other>[\d?,]{1,60})\]",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-shape-keras2",
-        rf"Shapes \((?P<one>{_SIZES})\) and \((?P<other>{_SIZES})\) are incompatible",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-logits-keras2",
-        r"`?logits`? and `?labels`? must have the same shape,? (?:received )?"
-        rf"\(\((?P<one>{_SIZES})\) vs \((?P<other>{_SIZES})\)\)",
-        _diagnose_broadcast,
-    ),
-    Cause(
-        "loss-target-keras1",
-        r"checking (?:model )?target: expected \w{1,100} to have (?P<axes>[23]) dimensions, but got array "
-        rf"with shape \((?P<target>{_SIZES})\)",
-        _diagnose_target,
-    ),
-    Cause(
-        "loss-sparse-keras2",
-        r"logits and labels must have the same first dimension, got logits shape \[(?P<rows>\d{1,9}),"
-        r"(?P<classes>\d{1,9})\] and labels shape \[(?P<labels>\d{1,9})\]",
-        _diagnose_labels,
-    ),
-    Cause(
-        "loss-sparse",
-        r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
-        rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
-        _diagnose_sparse,
-    ),
 )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import expression, format_layer
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add("mask-steps", r"Tried to read from index \d{1,9} but array size is: \d{1,9}")
+@CAUSES.add(
+    "mask-axes",
+    r"condition \[[\d,]{1,60}\], then \[[\d,]{1,60}\], and else \[[\d,]{1,60}\] must be broadcastable",
+)
 def _diagnose_steps(message: Message) -> Diagnosis | None:
     mask, inputs = message.argument("mask"), message.argument("sequences")
     return _diagnose_shape(message, mask[0], inputs[0]) if mask and inputs else None
@@ -18,7 +25,8 @@ def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     wanted, layer = format_shape(inputs[:2]), (expression(message),)
     fixes = [
         Fix(
-            Bilingual("a mask for these time steps", "이 시점들의 마스크"),
+            "a mask for these time steps",
+            "이 시점들의 마스크",
             f"assert mask.shape == {wanted}",
             layer,
             inputs,
@@ -26,103 +34,89 @@ def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
         )
     ]
     if len(mask) == 3 and mask[:2] == inputs[:2]:
-        said = Bilingual(
-            "a step counts if any of its features counts", "특성이 하나라도 있으면 그 시점을 사용"
-        )
-        fixes = [Fix(said, "mask.any(axis=-1)", layer, inputs, mask=True)]
+        fixes = [
+            Fix(
+                "a step counts if any of its features counts",
+                "특성이 하나라도 있으면 그 시점을 사용",
+                "mask.any(axis=-1)",
+                layer,
+                inputs,
+                mask=True,
+            )
+        ]
     fixes.append(
         Fix(
-            Bilingual("let a layer find the padding", "패딩을 찾는 층을 쓰기"),
+            "let a layer find the padding",
+            "패딩을 찾는 층을 쓰기",
             "layers.Masking(0.0)(x)",
             ("Masking(mask_value=0.0)", *layer),
             inputs,
         )
     )
-    return Diagnosis(
-        Bilingual(
-            f"The mask is {format_shape(mask)}; it must be (batch, timesteps) = {wanted}.",
-            f"마스크는 {format_shape(mask)}인데 (batch, timesteps) = {wanted}이어야 합니다.",
-        ),
-        tuple(fixes),
-        Bilingual(
+    return Diagnosis.of(
+        f"The mask is {format_shape(mask)}; it must be (batch, timesteps) = {wanted}.",
+        f"마스크는 {format_shape(mask)}인데 (batch, timesteps) = {wanted}이어야 합니다.",
+        *tuple(fixes),
+        hint=Bilingual(
             "True marks a step to process, False one to skip.",
             "True는 처리할 시점, False는 건너뛸 시점입니다.",
         ),
     )
 
 
+@CAUSES.add(
+    "cudnn",
+    r"use_cudnn=True was specified, but cuDNN is not supported for this layer configuration"
+    r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria"
+    r"|[Cc]uDNN kernel not met",
+)
 def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     name = message.layer if message.layer in ("LSTM", "GRU") else "LSTM"
     plain = format_layer(name)
-    return Diagnosis(
-        Bilingual(
-            "cuDNN computes this layer only with the default activations, use_bias=True, no "
-            "recurrent_dropout, "
-            "unroll=False and, for GRU, reset_after=True; it also needs a GPU.",
-            "cuDNN은 활성화 함수가 기본값이고 use_bias=True, unroll=False이며 recurrent_dropout이 없고 GRU는 "
-            "reset_after=True일 때만, 그리고 GPU에서만 이 층을 계산합니다.",
+    return Diagnosis.of(
+        "cuDNN computes this layer only with the default activations, use_bias=True, no recurrent_dropout, "
+        "unroll=False and, for GRU, reset_after=True; it also needs a GPU.",
+        "cuDNN은 활성화 함수가 기본값이고 use_bias=True, unroll=False이며 recurrent_dropout이 없고 GRU는 "
+        "reset_after=True일 때만, 그리고 GPU에서만 이 층을 계산합니다.",
+        Fix.of_layer("the options that cuDNN supports", "cuDNN이 받는 옵션", plain),
+        Fix.of_layer(
+            "keep the options, without cuDNN",
+            "옵션은 그대로, cuDNN 없이",
+            format_layer(name, recurrent_dropout=0.2, use_cudnn="auto"),
         ),
-        (
-            Fix.of_layer(Bilingual("the options that cuDNN supports", "cuDNN이 받는 옵션"), plain),
-            Fix.of_layer(
-                Bilingual("keep the options, without cuDNN", "옵션은 그대로, cuDNN 없이"),
-                format_layer(name, recurrent_dropout=0.2, use_cudnn="auto"),
-            ),
-        ),
-        Bilingual(
+        hint=Bilingual(
             "Without cuDNN the numbers are the same and the computation is slower.",
             "cuDNN이 없어도 값은 같고 계산만 느려집니다.",
         ),
     )
 
 
+@CAUSES.add(
+    "cudnn-mask",
+    r"mask that does not correspond to right-padded sequences|only support(?:s)? right-padded"
+    r"|mask is not right-padded",
+)
 def _diagnose_cudnn_mask(message: Message) -> Diagnosis:
     layer = (expression(message),)
-    return Diagnosis(
-        Bilingual(
-            "cuDNN takes a mask only if the padding is at the end of each sequence, and no "
-            "sequence is empty.",
-            "cuDNN은 패딩이 시퀀스의 끝에 있고 빈 시퀀스가 없을 때만 마스크를 받습니다.",
+    return Diagnosis.of(
+        "cuDNN takes a mask only if the padding is at the end of each sequence, and no sequence is empty.",
+        "cuDNN은 패딩이 시퀀스의 끝에 있고 빈 시퀀스가 없을 때만 마스크를 받습니다.",
+        Fix(
+            "pad at the end",
+            "끝에 패딩하기",
+            "keras.utils.pad_sequences(x, padding='post')",
+            layer,
+            mask=True,
         ),
-        (
-            Fix(
-                Bilingual("pad at the end", "끝에 패딩하기"),
-                "keras.utils.pad_sequences(x, padding='post')",
-                layer,
-                mask=True,
-            ),
-            Fix(
-                Bilingual("any mask, without cuDNN", "모든 마스크, cuDNN 없이"),
-                format_layer(message.layer, use_cudnn=False),
-                layer,
-                mask=True,
-            ),
+        Fix(
+            "any mask, without cuDNN",
+            "모든 마스크, cuDNN 없이",
+            format_layer(message.layer, use_cudnn=False),
+            layer,
+            mask=True,
         ),
-        Bilingual(
+        hint=Bilingual(
             "pad_sequences pads at the start unless padding='post' is given.",
             "pad_sequences는 padding='post'를 쓰지 않으면 앞에 패딩합니다.",
         ),
     )
-
-
-CAUSES = (
-    Cause("mask-steps", r"Tried to read from index \d{1,9} but array size is: \d{1,9}", _diagnose_steps),
-    Cause(
-        "mask-axes",
-        r"condition \[[\d,]{1,60}\], then \[[\d,]{1,60}\], and else \[[\d,]{1,60}\] must be broadcastable",
-        _diagnose_steps,
-    ),
-    Cause(
-        "cudnn",
-        r"use_cudnn=True was specified, but cuDNN is not supported for this layer configuration"
-        r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria"
-        r"|[Cc]uDNN kernel not met",
-        _diagnose_cudnn_layer,
-    ),
-    Cause(
-        "cudnn-mask",
-        r"mask that does not correspond to right-padded sequences|only support(?:s)? right-padded"
-        r"|mask is not right-padded",
-        _diagnose_cudnn_mask,
-    ),
-)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import expression, shape_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import SIZES, expression, name_axes
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "model-input",
+    rf"(?:expected shape=|Expected shape )\((?P<wanted>{SIZES})\), "
+    rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{SIZES})[)\]]",
+)
 def _diagnose_model(message: Message) -> Diagnosis | None:
     """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
     return _diagnose_another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
 
 
+@CAUSES.add(
+    "model-input-keras2",
+    rf"expected \w{{1,100}} to have shape \((?P<wanted>{SIZES})\) but got array with shape "
+    rf"\((?P<found>{SIZES})\)",
+)
 def _diagnose_array(message: Message) -> Diagnosis | None:
     """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
@@ -25,17 +37,15 @@ def _diagnose_array(message: Message) -> Diagnosis | None:
 
 def _diagnose_another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     fixes = tuple(
-        Fix(said, code, (layer,), shape_of(shape))
+        Fix(*said, code, (layer,), name_axes(shape))
         for said, code, shape in _list_arrangements(found)
         if _is_fit(shape, wanted)
     )
-    return Diagnosis(
-        Bilingual(
-            f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
-            f"모델은 {format_shape(wanted)}로 만들어졌는데 이 입력은 {format_shape(found)}입니다.",
-        ),
-        fixes or _fix_layer_or_input(layer, wanted, found),
-        Bilingual(
+    return Diagnosis.of(
+        f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
+        f"모델은 {format_shape(wanted)}로 만들어졌는데 이 입력은 {format_shape(found)}입니다.",
+        *(fixes or _fix_layer_or_input(layer, wanted, found)),
+        hint=Bilingual(
             "None on the first axis is the batch: any number of sequences.",
             "첫 축의 None은 배치입니다. 시퀀스가 몇 개든 됩니다.",
         ),
@@ -46,12 +56,22 @@ def _fix_layer_or_input(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, .
     """Return the fixes for an input that has other numbers than the model was made for."""
     steps, features = wanted[1:]
     check = f"x.shape[-1] == {features}" if steps is None else f"x.shape[1:] == {format_shape(wanted[1:])}"
-    ready = Bilingual("prepare the input as in training", "학습 때처럼 입력을 준비")
-    new = Bilingual("a new model for this input", "이 입력을 받는 새 모델")
-    old = Fix(ready, f"assert {check}", (layer,), shape_of(wanted))
+    old = Fix(
+        "prepare the input as in training",
+        "학습 때처럼 입력을 준비",
+        f"assert {check}",
+        (layer,),
+        name_axes(wanted),
+    )
     if len(found) != 3:
         return (old,)
-    return old, Fix(new, f"keras.Input({format_shape(found[1:])})", (layer,), ("batch", *found[1:]))
+    return old, Fix(
+        "a new model for this input",
+        "이 입력을 받는 새 모델",
+        f"keras.Input({format_shape(found[1:])})",
+        (layer,),
+        ("batch", *found[1:]),
+    )
 
 
 def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
@@ -75,21 +95,3 @@ def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
 def _is_fit(shape: Shape, wanted: Shape) -> bool:
     pairs = zip(shape, wanted, strict=True)
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
-
-
-_SIZES = r"[\dNone, ]{1,100}"
-
-CAUSES = (
-    Cause(
-        "model-input",
-        rf"(?:expected shape=|Expected shape )\((?P<wanted>{_SIZES})\), "
-        rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{_SIZES})[)\]]",
-        _diagnose_model,
-    ),
-    Cause(
-        "model-input-keras2",
-        rf"expected \w{{1,100}} to have shape \((?P<wanted>{_SIZES})\) but got array with shape "
-        rf"\((?P<found>{_SIZES})\)",
-        _diagnose_array,
-    ),
-)

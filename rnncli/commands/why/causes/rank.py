@@ -6,20 +6,30 @@ from math import prod
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
-    UNITS,
+    LSTM,
     expression,
     format_count_ko,
     format_layer,
+    name_axes,
     name_unknown,
     one_step,
     pluralize,
     time_steps,
+    units_of,
 )
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+_SHAPE = r"[(\[](?P<shape>[\dNone, ]{0,100})[)\]]"
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "rank",
+    r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
+    rf"(?:\. Full shape received: {_SHAPE})?",
+)
 def _diagnose_rank(message: Message) -> Diagnosis | None:
     expected, found = message.number("expected"), message.number("found")
     shape = message.shape("shape") if message.name("shape") else (None,) * found
@@ -29,15 +39,21 @@ def _diagnose_rank(message: Message) -> Diagnosis | None:
         return _diagnose_unexpected_sequence(shape)
     if message.layer.startswith("Conv") and found < expected:
         return _diagnose_images(message, shape, expected)
-    several = {1: _diagnose_one_axis, 2: _diagnose_two_axes, 4: _diagnose_four_axes}
-    return several[found](message, shape) if expected == 3 and found in several else None
+    return _diagnose_axes(message, shape) if expected == 3 else None
 
 
+@CAUSES.add(
+    "rank-keras2",
+    r"checking (?:model )?input: expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
+)
 def _diagnose_array(message: Message) -> Diagnosis | None:
     """Keras 1 and early Keras 2: `expected lstm_1_input to have 3 dimensions, but got array with shape`."""
-    shape = message.shape("shape")
-    several = {1: _diagnose_one_axis, 2: _diagnose_two_axes, 4: _diagnose_four_axes}
-    return several[len(shape)](message, shape) if len(shape) in several else None
+    return _diagnose_axes(message, message.shape("shape"))
+
+
+def _diagnose_axes(message: Message, shape: Shape) -> Diagnosis | None:
+    by_count = {1: _diagnose_one_axis, 2: _diagnose_two_axes, 4: _diagnose_four_axes}
+    return by_count[len(shape)](message, shape) if len(shape) in by_count else None
 
 
 def _name_expected_axes(shape: Shape) -> Bilingual:
@@ -54,31 +70,23 @@ def _diagnose_images(message: Message, shape: Shape, expected: int) -> Diagnosis
     """ConvLSTM: every time step is an image, or in 1D a row."""
     axes = ("rows", "cols", "depth")[: expected - 3]
     wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
-    plain = Fix.of_layer(
-        Bilingual("time steps of features, without images", "이미지가 아니라 특성일 때"),
-        format_layer("LSTM"),
-        tuple(name_unknown(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
-    )
-    conv = f"{message.layer}(4, 1)"
-    one = Fix(
-        Bilingual("images of one channel", "채널이 하나인 이미지일 때"),
-        "x[..., None]",
-        (conv,),
-        (
-            *(
-                name_unknown(size, name)
-                for size, name in zip(shape, ("batch", "timesteps", *axes), strict=False)
-            ),
-            1,
-        ),
-    )
-    fixes = (*((one,) if len(shape) == expected - 1 else ()), *((plain,) if len(shape) == 3 else ()))
-    return Diagnosis(
-        Bilingual(
-            f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
-            f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
-        ),
-        fixes,
+    fixes = []
+    if len(shape) == expected - 1:
+        image = Fix(
+            "images of one channel",
+            "채널이 하나인 이미지일 때",
+            "x[..., None]",
+            (f"{message.layer}(4, 1)",),
+            (*name_axes(shape, ("batch", "timesteps", *axes)), 1),
+        )
+        fixes.append(image)
+    if len(shape) == 3:
+        english, korean = "time steps of features, without images", "이미지가 아니라 특성일 때"
+        fixes.append(Fix.of_layer(english, korean, *LSTM, name_axes(shape)))
+    return Diagnosis.of(
+        f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
+        f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
+        *fixes,
     )
 
 
@@ -86,13 +94,11 @@ def _diagnose_one_axis(message: Message, shape: Shape) -> Diagnosis:
     size = name_unknown(shape[0], "timesteps")
     layer = (expression(message),)
     fixes = (
-        Fix(time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
-        Fix(one_step(shape[0]), "x[None, None, :]", layer, (1, 1, name_unknown(shape[0], "features"))),
+        Fix(*time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
+        Fix(*one_step(shape[0]), "x[None, None, :]", layer, (1, 1, name_unknown(shape[0], "features"))),
         Fix(
-            Bilingual(
-                f"{pluralize(shape[0], 'sequence')} of one number",
-                f"숫자 하나짜리 시퀀스 {format_count_ko(shape[0])}",
-            ),
+            f"{pluralize(shape[0], 'sequence')} of one number",
+            f"숫자 하나짜리 시퀀스 {format_count_ko(shape[0])}",
             "x[:, None, None]",
             layer,
             (size, 1, 1),
@@ -105,18 +111,16 @@ def _diagnose_two_axes(message: Message, shape: Shape) -> Diagnosis:
     batch, size = name_unknown(shape[0], "batch"), shape[1]
     layer = (expression(message),)
     series = (
-        Fix(time_steps(size), "x[..., None]", layer, (batch, name_unknown(size, "timesteps"), 1)),
-        Fix(one_step(size), "x[:, None, :]", layer, (batch, 1, name_unknown(size, "features"))),
+        Fix(*time_steps(size), "x[..., None]", layer, (batch, name_unknown(size, "timesteps"), 1)),
+        Fix(*one_step(size), "x[:, None, :]", layer, (batch, 1, name_unknown(size, "features"))),
     )
     if shape[0] is None:
         return Diagnosis(
-            _name_expected_axes(shape), (_fix_sequences_before(message, size), *series), _BETWEEN
+            _name_expected_axes(shape), (_fix_sequences_before(message, shape), *series), _BETWEEN
         )
     single = Fix(
-        Bilingual(
-            f"one sequence of {pluralize(shape[0], 'time step')}, without the batch axis",
-            f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
-        ),
+        f"one sequence of {pluralize(shape[0], 'time step')}, without the batch axis",
+        f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
         "x[None]",
         layer,
         (1, *shape),
@@ -124,73 +128,63 @@ def _diagnose_two_axes(message: Message, shape: Shape) -> Diagnosis:
     return Diagnosis(_name_expected_axes(shape), (*series, single) if shape[0] != 1 else series, _SERIES)
 
 
-def _fix_sequences_before(message: Message, size: object) -> Fix:
-    units = size if isinstance(size, int) else UNITS
+def _fix_sequences_before(message: Message, shape: Shape) -> Fix:
+    units = units_of(shape)
     before = format_layer(message.layer, units, return_sequences=True)
     if message.is_bidirectional and units % 2 == 0:
-        before = f"Bidirectional({format_layer(message.layer, units // 2, return_sequences=True)})"
+        before = expression(message, units // 2, return_sequences=True)
     return Fix(
-        Bilingual(
-            f"the layer before is recurrent, with {pluralize(units, 'output')}",
-            f"앞 층이 출력 {units}개인 순환층일 때",
-        ),
+        f"the layer before is recurrent, with {pluralize(units, 'output')}",
+        f"앞 층이 출력 {units}개인 순환층일 때",
         before,
         (before, expression(message)),
     )
 
 
 def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
-    batch, steps, rows, channels = shape
-    known = [size for size in shape[2:] if isinstance(size, int)]
-    flat = prod(known) if len(known) == 2 else "features"
-    size = name_unknown(steps, "timesteps")
+    batch, size, rows, channels = name_axes(shape, ("batch", "timesteps", "rows", "features"))
     layer = (expression(message),)
-    per_step = Fix(
-        Bilingual(
-            f"time steps of {rows} x {pluralize(channels, 'feature')}",
-            f"한 시점의 특성이 {rows} x {channels}개일 때",
-        ),
-        f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
-        layer,
-        (name_unknown(batch, "batch"), size, flat),
-    )
+    if 1 in shape[2:]:
+        cut, kept = ("x[..., 0]", shape[2]) if channels == 1 else ("x[:, :, 0]", shape[3])
+        first = Fix(
+            "an axis of size 1 too many",
+            "크기 1인 축이 하나 더 있을 때",
+            cut,
+            layer,
+            (batch, size, name_unknown(kept, "features")),
+        )
+    else:
+        known = [side for side in shape[2:] if isinstance(side, int)]
+        flat = prod(known) if len(known) == 2 else "features"
+        reshape = f"x.reshape(-1, {size}, {flat})" if shape[0] else f"layers.Reshape(({size}, {flat}))(x)"
+        first = Fix(
+            f"time steps of {shape[2]} x {pluralize(shape[3], 'feature')}",
+            f"한 시점의 특성이 {shape[2]} x {shape[3]}개일 때",
+            reshape,
+            layer,
+            (batch, size, flat),
+        )
     several = Fix(
-        Bilingual(
-            f"sequences of {pluralize(rows, 'step')}, {size} for each batch entry",
-            f"배치 하나마다 시점 {format_count_ko(rows)}의 시퀀스가 {size}개일 때",
-        ),
+        f"sequences of {pluralize(shape[2], 'step')}, {size} for each batch entry",
+        f"배치 하나마다 시점 {format_count_ko(shape[2])}의 시퀀스가 {size}개일 때",
         f"layers.TimeDistributed({layer[0]})(x)",
         (f"TimeDistributed({layer[0]})",),
-        (name_unknown(batch, "batch"), size, name_unknown(rows, "rows"), name_unknown(channels, "features")),
+        (batch, size, rows, channels),
     )
-    fixes = (per_step, several)
-    if 1 in shape[2:]:
-        cut = "x[..., 0]" if channels == 1 else "x[:, :, 0]"
-        kept = rows if channels == 1 else channels
-        said = Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때")
-        fixes = (
-            Fix(said, cut, layer, (name_unknown(batch, "batch"), size, name_unknown(kept, "features"))),
-            *fixes[1:],
-        )
-    return Diagnosis(_name_expected_axes(shape), fixes, _EMBEDDING)
+    return Diagnosis(_name_expected_axes(shape), (first, several), _EMBEDDING)
 
 
 def _diagnose_unexpected_sequence(shape: Shape) -> Diagnosis:
-    batch, _, units = shape
-    whole = units if isinstance(units, int) else UNITS
-    return Diagnosis(
-        Bilingual(
-            f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
-            f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
+    return Diagnosis.of(
+        f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
+        f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
+        Fix.of_layer(
+            "only the last time step is needed",
+            "마지막 시점만 필요할 때",
+            format_layer("LSTM", units_of(shape)),
+            name_axes((*shape[:2], None)),
         ),
-        (
-            Fix.of_layer(
-                Bilingual("only the last time step is needed", "마지막 시점만 필요할 때"),
-                format_layer("LSTM", whole),
-                (name_unknown(batch, "batch"), name_unknown(shape[1], "timesteps"), "features"),
-            ),
-        ),
-        Bilingual(
+        hint=Bilingual(
             "RepeatVector repeats one vector: give the layer before return_sequences=False.",
             "RepeatVector는 벡터 하나를 되풀이하므로 앞 층은 return_sequences=False여야 합니다.",
         ),
@@ -208,20 +202,4 @@ _BETWEEN = Bilingual(
 _EMBEDDING = Bilingual(
     "Embedding adds an axis: its input is token ids, (batch, timesteps).",
     "Embedding은 축을 하나 더하므로 그 입력은 토큰 번호 (batch, timesteps)입니다.",
-)
-_SHAPE = r"[(\[](?P<shape>[\dNone, ]{0,100})[)\]]"
-
-CAUSES = (
-    Cause(
-        "rank",
-        r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
-        rf"(?:\. Full shape received: {_SHAPE})?",
-        _diagnose_rank,
-    ),
-    Cause(
-        "rank-keras2",
-        r"checking (?:model )?input: expected \w{1,100} to have 3 dimensions, but got array with shape "
-        + _SHAPE,
-        _diagnose_array,
-    ),
 )

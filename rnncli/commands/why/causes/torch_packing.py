@@ -2,102 +2,107 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer, pluralize
-from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import LSTM, format_layer, pluralize
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-LSTM = (format_layer("LSTM"),)
 PACK = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)"
 
+CAUSES = Causes()
 
+
+@CAUSES.add(
+    "packed-device",
+    r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w: ]{1,40}) tensor",
+)
 def _diagnose_lengths_device(message: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            f"The lengths of a packed sequence must be int64 on the CPU; they are {message.name('given')}.",
-            f"길이는 CPU의 int64 텐서여야 하는데 {message.name('given')} 텐서입니다.",
+    return Diagnosis.of(
+        f"The lengths of a packed sequence must be int64 on the CPU; they are {message.name('given')}.",
+        f"길이는 CPU의 int64 텐서여야 하는데 {message.name('given')} 텐서입니다.",
+        Fix(
+            "move the lengths only",
+            "길이만 옮기기",
+            "pack_padded_sequence(x, lengths.cpu(), batch_first=True)",
+            LSTM,
+            mask=True,
         ),
-        (
-            Fix(
-                Bilingual("move the lengths only", "길이만 옮기기"),
-                "pack_padded_sequence(x, lengths.cpu(), batch_first=True)",
-                LSTM,
-                mask=True,
-            ),
-        ),
-        _PACKED,
+        hint=_PACKED,
     )
 
 
+@CAUSES.add("packed-order", r"`?lengths`? array must be sorted in decreasing order")
 def _diagnose_unsorted_lengths(_: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            "The sequences are not in the order of their lengths, longest first.",
-            "시퀀스가 긴 것부터 차례로 놓여 있지 않습니다.",
+    return Diagnosis.of(
+        "The sequences are not in the order of their lengths, longest first.",
+        "시퀀스가 긴 것부터 차례로 놓여 있지 않습니다.",
+        Fix("let PyTorch sort them", "PyTorch가 정렬하게 하기", PACK, LSTM, mask=True),
+        Fix(
+            "sort them yourself",
+            "직접 정렬하기",
+            "order = lengths.argsort(descending=True); x, lengths = x[order], lengths[order]",
+            LSTM,
+            mask=True,
         ),
-        (
-            Fix(Bilingual("let PyTorch sort them", "PyTorch가 정렬하게 하기"), PACK, LSTM, mask=True),
-            Fix(
-                Bilingual("sort them yourself", "직접 정렬하기"),
-                "order = lengths.argsort(descending=True); x, lengths = x[order], lengths[order]",
-                LSTM,
-                mask=True,
-            ),
-        ),
-        _PACKED,
+        hint=_PACKED,
     )
 
 
+@CAUSES.add("packed-empty", r"Length of all samples has to be greater than 0")
 def _diagnose_empty(_: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual("A sequence of length 0 cannot be packed.", "길이가 0인 시퀀스는 묶을 수 없습니다."),
-        (
-            Fix(
-                Bilingual("leave empty sequences out", "빈 시퀀스 빼기"),
-                "x, lengths = x[lengths > 0], lengths[lengths > 0]",
-                LSTM,
-                mask=True,
-            ),
+    return Diagnosis.of(
+        "A sequence of length 0 cannot be packed.",
+        "길이가 0인 시퀀스는 묶을 수 없습니다.",
+        Fix(
+            "leave empty sequences out",
+            "빈 시퀀스 빼기",
+            "x, lengths = x[lengths > 0], lengths[lengths > 0]",
+            LSTM,
+            mask=True,
         ),
-        _PACKED,
+        hint=_PACKED,
     )
 
 
+@CAUSES.add(
+    "packed-count",
+    r"Expected `len\(lengths\)` to be equal to batch_size, but got (?P<given>\d{1,9}) "
+    r"\(batch_size=(?P<batch>\d{1,9})\)",
+)
 def _diagnose_lengths(message: Message) -> Diagnosis:
     given, batch = message.number("given"), message.number("batch")
-    return Diagnosis(
-        Bilingual(
-            f"There are {pluralize(given, 'length')} for a batch of {batch}.",
-            f"배치의 시퀀스는 {batch}개인데 길이는 {given}개입니다.",
+    return Diagnosis.of(
+        f"There are {pluralize(given, 'length')} for a batch of {batch}.",
+        f"배치의 시퀀스는 {batch}개인데 길이는 {given}개입니다.",
+        Fix(
+            "x is (batch, timesteps, features)",
+            "x가 (batch, timesteps, features)일 때",
+            "pack_padded_sequence(x, lengths, batch_first=True)",
+            LSTM,
+            (given, *SEQUENCE[1:]),
+            mask=True,
         ),
-        (
-            Fix(
-                Bilingual("x is (batch, timesteps, features)", "x가 (batch, timesteps, features)일 때"),
-                "pack_padded_sequence(x, lengths, batch_first=True)",
-                LSTM,
-                (given, *SEQUENCE[1:]),
-                mask=True,
-            ),
-        ),
-        _PACKED,
+        hint=_PACKED,
     )
 
 
+@CAUSES.add(
+    "ragged-torch",
+    r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
+    r"\[(?P<other>[\d, ]{1,40})\] at entry",
+)
 def _diagnose_unequal(message: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
-            f"시퀀스의 길이가 서로 다릅니다: [{message.name('one')}], [{message.name('other')}].",
+    return Diagnosis.of(
+        f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
+        f"시퀀스의 길이가 서로 다릅니다: [{message.name('one')}], [{message.name('other')}].",
+        Fix(
+            "pad the shorter ones, then pack",
+            "짧은 시퀀스를 채운 뒤 묶기",
+            f"x = pad_sequence(sequences, batch_first=True); {PACK}",
+            LSTM,
+            mask=True,
         ),
-        (
-            Fix(
-                Bilingual("pad the shorter ones, then pack", "짧은 시퀀스를 채운 뒤 묶기"),
-                f"x = pad_sequence(sequences, batch_first=True); {PACK}",
-                LSTM,
-                mask=True,
-            ),
-        ),
-        _PACKED,
+        hint=_PACKED,
     )
 
 
@@ -107,56 +112,28 @@ _PACKED = Bilingual(
 )
 
 
+@CAUSES.add(
+    "packed-output",
+    r"'PackedSequence' object has no attribute '(?:size|shape|dim|view|reshape|permute|squeeze)'|"
+    r"must be Tensor, not PackedSequence",
+)
 def _diagnose_packed(_: Message) -> Diagnosis:
     layer = format_layer("LSTM", return_sequences=True)
-    return Diagnosis(
-        Bilingual(
-            "The output is packed like the input: unpack it before the next layer.",
-            "입력처럼 출력도 묶여(packed) 있습니다. 다음 층에 넣기 전에 풀어야 합니다.",
+    return Diagnosis.of(
+        "The output is packed like the input: unpack it before the next layer.",
+        "입력처럼 출력도 묶여(packed) 있습니다. 다음 층에 넣기 전에 풀어야 합니다.",
+        Fix(
+            "every time step",
+            "모든 시점",
+            "output, lengths = pad_packed_sequence(output, batch_first=True)",
+            (layer,),
+            mask=True,
         ),
-        (
-            Fix(
-                Bilingual("every time step", "모든 시점"),
-                "output, lengths = pad_packed_sequence(output, batch_first=True)",
-                (layer,),
-                mask=True,
-            ),
-            Fix(
-                Bilingual("only the last time step of each", "시퀀스마다 마지막 시점만"),
-                "_, (h, c) = rnn(packed); last = h[-1]",
-                (format_layer("LSTM"),),
-                mask=True,
-            ),
+        Fix(
+            "only the last time step of each",
+            "시퀀스마다 마지막 시점만",
+            "_, (h, c) = rnn(packed); last = h[-1]",
+            LSTM,
+            mask=True,
         ),
     )
-
-
-CAUSES = (
-    Cause(
-        "packed-device",
-        r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w: ]{1,40}) tensor",
-        _diagnose_lengths_device,
-    ),
-    Cause(
-        "packed-output",
-        r"'PackedSequence' object has no attribute '(?:size|shape|dim|view|reshape|permute|squeeze)'|"
-        r"must be Tensor, not PackedSequence",
-        _diagnose_packed,
-    ),
-    Cause(
-        "packed-order", r"`?lengths`? array must be sorted in decreasing order", _diagnose_unsorted_lengths
-    ),
-    Cause("packed-empty", r"Length of all samples has to be greater than 0", _diagnose_empty),
-    Cause(
-        "packed-count",
-        r"Expected `len\(lengths\)` to be equal to batch_size, but got (?P<given>\d{1,9}) "
-        r"\(batch_size=(?P<batch>\d{1,9})\)",
-        _diagnose_lengths,
-    ),
-    Cause(
-        "ragged-torch",
-        r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
-        r"\[(?P<other>[\d, ]{1,40})\] at entry",
-        _diagnose_unequal,
-    ),
-)

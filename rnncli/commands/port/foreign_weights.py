@@ -69,9 +69,7 @@ class ForeignLayer(NamedTuple):
         return len(self.cells[0].recurrent)
 
 
-def layer_in(
-    arrays: Mapping[str, Array], features: int, where: str, class_name: str | None = None
-) -> ForeignLayer:
+def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | None = None) -> ForeignLayer:
     """Return the recurrent layer among named arrays.
 
     features: of the input.  class_name: of the layer that -l names, else None.
@@ -80,30 +78,30 @@ def layer_in(
     named = _group_by_name(arrays)
     if len(named) > 1:
         raise InputError(
-            f"{where}there are {len(named)} layers in it: {format_names(list(named))}.",
+            f"there are {len(named)} layers in it: {format_names(list(named))}.",
             f"port explains one: choose it with FILE#{next(iter(named))}, and give its own input and output.",
         )
-    found = next(iter(named.values())) if named else _assign_by_shape(arrays, where)
-    cells = [cell for _, roles in sorted(found.items()) for cell in _directions(roles, where)]
+    found = next(iter(named.values())) if named else _assign_by_shape(arrays)
+    cells = [cell for _, roles in sorted(found.items()) for cell in _split_directions(roles)]
     if len(cells) > 2:
-        raise InputError(f"{where}it has {len(cells)} directions.", "A layer has one or two.")
-    made = [_cell(roles, features, where, class_name) for roles in cells]
+        raise InputError(f"it has {len(cells)} directions.", "A layer has one or two.")
+    made = [_orient_cell(roles, features, class_name) for roles in cells]
     if len({(kind, cell.kernel.shape, len(cell.biases)) for kind, cell, _ in made}) > 1:
-        raise InputError(f"{where}its directions have different shapes.", "Give weights of one layer.")
+        raise InputError("its directions have different shapes.", "Give weights of one layer.")
     kind, _, forms = made[0]
     return ForeignLayer(kind, tuple(cell for _, cell, _ in made), bool(named), forms)
 
 
-def choose(arrays: Mapping[str, Array], name: str, where: str) -> dict[str, Array]:
+def select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
     """Return the arrays of the layer of that name.  Raises InputError if there is none."""
     chosen = {
         key: array
         for key, array in arrays.items()
-        if (match := _NAME.fullmatch(key)) is not None and _place(match)[0] == name
+        if (match := _NAME.fullmatch(key)) is not None and _parse_layer_name(match)[0] == name
     }
     if not chosen:
         raise InputError(
-            f"{where}there is no layer {name!r} in it.", did_you_mean(name, list(_group_by_name(arrays)))
+            f"there is no layer {name!r} in it.", did_you_mean(name, list(_group_by_name(arrays)))
         )
     return chosen
 
@@ -114,7 +112,7 @@ def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str
     for key, array in arrays.items():
         match = _NAME.fullmatch(key)
         if match is not None and array.ndim:
-            layer, back = _place(match)
+            layer, back = _parse_layer_name(match)
             role = next(role for role in ROLES if match[role])
             layers.setdefault(layer, {}).setdefault(back, {})[role] = array
     whole = {
@@ -130,7 +128,7 @@ def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str
     }
 
 
-def _place(match: re.Match[str]) -> tuple[str, bool]:
+def _parse_layer_name(match: re.Match[str]) -> tuple[str, bool]:
     """Return the layer's name, and whether this is its backward direction."""
     parts = re.split(r"[./]", match["path"]) if match["path"] else []
     back = bool(match["back"]) or any(part.casefold() in _BACKWARD for part in parts)
@@ -138,14 +136,14 @@ def _place(match: re.Match[str]) -> tuple[str, bool]:
     return "/".join(kept) + (match["layer"] or ""), back
 
 
-def _assign_by_shape(arrays: Mapping[str, Array], where: str) -> dict[bool, dict[str, Array]]:
+def _assign_by_shape(arrays: Mapping[str, Array]) -> dict[bool, dict[str, Array]]:
     """Return the roles of arrays whose names say nothing: two matrices, and at most two biases."""
     matrices = [array for array in arrays.values() if array.ndim == 2 and min(array.shape) > 2]
     matrices = matrices or [array for array in arrays.values() if array.ndim == 2]
     rest = [array for array in arrays.values() if all(array is not matrix for matrix in matrices)]
     if len(matrices) not in (1, 2) or len(rest) > 2:
         shapes = ", ".join(f"{name} {format_shape(array.shape)}" for name, array in arrays.items())
-        raise InputError(f"{where}the arrays are not recognised as one recurrent layer: {shapes}.", ADVICE)
+        raise InputError(f"the arrays are not recognised as one recurrent layer: {shapes}.", ADVICE)
     if len(matrices) == 2 and not _is_recurrent(matrices[1]) and _is_recurrent(matrices[0]):
         matrices.reverse()
     roles = dict(zip(("kernel", "recurrent_kernel"), matrices, strict=False))
@@ -157,34 +155,34 @@ def _is_recurrent(array: Array) -> bool:
     return class_of(low, high) is not None
 
 
-def _directions(roles: Mapping[str, Array], where: str) -> Iterator[dict[str, Array]]:
+def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
     """Yield the roles of each direction; ONNX has them along the first axis."""
     if roles["kernel"].ndim == 2:
         yield dict(roles)
         return
     if roles["kernel"].ndim != 3 or len({len(array) for array in roles.values()}) > 1:
-        raise InputError(f"{where}the kernel has {roles['kernel'].ndim} axes.", ADVICE)
+        raise InputError(f"the kernel has {roles['kernel'].ndim} axes.", ADVICE)
     yield from (
         {role: array[place] for role, array in roles.items()} for place in range(len(roles["kernel"]))
     )
 
 
-def _cell(
-    roles: Mapping[str, Array], features: int, where: str, class_name: str | None
+def _orient_cell(
+    roles: Mapping[str, Array], features: int, class_name: str | None
 ) -> tuple[str, ForeignCell, tuple[Bilingual, ...]]:
     """Return the class, the upright weights, and what was said by shapes alone."""
     forms: list[Bilingual] = []
     kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
     if recurrent is None:
         forms.append(ONE_KERNEL.format(found=format_shape(kernel.shape)))
-        kernel, recurrent = _halves(kernel, features, where)
-    kind, wanted = _recurrent(recurrent, where, class_name)
+        kernel, recurrent = _split_kernel(kernel, features)
+    kind, wanted = _orient_recurrent(recurrent, class_name)
     width = wanted.shape[1]
-    upright = _kernel(kernel, width, features, where)
+    upright = _orient_kernel(kernel, width, features)
     if kind == "SimpleRNN" and upright is not kernel:
         wanted = recurrent.T  # the shape of a square matrix does not say; the other one's does
     forms += _describe_transposed(kernel, upright, recurrent, wanted)
-    biases = _biases(roles, width, where)
+    biases = _split_biases(roles, width)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
     return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
 
@@ -208,19 +206,19 @@ def _describe_transposed(
         )
 
 
-def _halves(kernel: Array, features: int, where: str) -> tuple[Array, Array]:
+def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
     """Return the parts of a kernel (features + units, gates * units), as TensorFlow 1 has it."""
     for both in (kernel, kernel.T):
         units = len(both) - features
         if units > 0 and class_of(units, both.shape[1]) is not None:
             return both[:features], both[features:]
     raise InputError(
-        f"{where}the kernel is {format_shape(kernel.shape)}, and there is no recurrent kernel.",
+        f"the kernel is {format_shape(kernel.shape)}, and there is no recurrent kernel.",
         "Add the recurrent kernel under the name recurrent_kernel.",
     )
 
 
-def _recurrent(array: Array, where: str, class_name: str | None) -> tuple[str, Array]:
+def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]:
     """Return the class, and the array upright.  Raises InputError for another shape."""
     if array.ndim == 2:
         for upright in (array, array.T):
@@ -229,23 +227,23 @@ def _recurrent(array: Array, where: str, class_name: str | None) -> tuple[str, A
                 return kind, upright
     wanted = "" if class_name is None else f" of {class_name}: (units, {len(GATES[class_name])} * units)"
     raise InputError(
-        f"{where}the recurrent kernel is {format_shape(array.shape)}, which is not the shape{wanted}.", ADVICE
+        f"the recurrent kernel is {format_shape(array.shape)}, which is not the shape{wanted}.", ADVICE
     )
 
 
-def _kernel(array: Array, width: int, features: int, where: str) -> Array:
+def _orient_kernel(array: Array, width: int, features: int) -> Array:
     if array.shape == (features, width):
         return array
     if array.shape == (width, features):
         return array.T
     raise InputError(
-        f"{where}the kernel is {format_shape(array.shape)}; the input has {features} features, which needs "
+        f"the kernel is {format_shape(array.shape)}; the input has {features} features, which needs "
         f"{format_shape((features, width))} or its transpose.",
         "Give the input that belongs to these weights.",
     )
 
 
-def _biases(roles: Mapping[str, Array], width: int, where: str) -> tuple[Array, ...]:
+def _split_biases(roles: Mapping[str, Array], width: int) -> tuple[Array, ...]:
     """Return the bias vectors, (gates * units,) each."""
     vectors: list[Array] = []
     for role in ("bias", "recurrent_bias"):
@@ -253,9 +251,9 @@ def _biases(roles: Mapping[str, Array], width: int, where: str) -> tuple[Array, 
             array = np.asarray(roles[role])
             if array.size not in (width, 2 * width):
                 raise InputError(
-                    f"{where}a bias is {format_shape(array.shape)}, not {format_shape((width,))}.", ADVICE
+                    f"a bias is {format_shape(array.shape)}, not {format_shape((width,))}.", ADVICE
                 )
             vectors += list(array.reshape(-1, width))
     if len(vectors) > 2:
-        raise InputError(f"{where}there are {len(vectors)} biases.", "A layer has one or two.")
+        raise InputError(f"there are {len(vectors)} biases.", "A layer has one or two.")
     return tuple(vectors)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rnncli.api import _case
 from rnncli.api._options import Options
-from rnncli.api._shown import Report, RunResult, view_of
+from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, demand_same
+from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.compute.compare import Tolerance, compare_with_keras
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
@@ -58,14 +59,14 @@ def compare(
     if len(names) == 1 and expect is None:
         raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
     wanted = comparison.Comparison(
-        tolerances(atol, rtol),
+        complete_tolerances(atol, rtol),
         names,
         options.get("engine") or "auto",
         None if expect is None else _expectation(expect),
         split,
         (select,) if isinstance(select, str) else tuple(select or ()),
     )
-    case, remarks = _case.build_experiment(inputs, layer, options)
+    case, remarks = _case.build_case(inputs, layer, options)
     found = comparison.compare_case(case, wanted)
     answer = found.answer
     said = (*remarks, *found.remarks)
@@ -75,46 +76,41 @@ def compare(
 def check(
     case: Case,
     found: Result,
-    held: tuple[Tolerance, Tolerance] | None,
+    tolerances: tuple[Tolerance, Tolerance] | None,
     budget: int | None = None,
     chosen: ChosenLayer | None = None,
 ) -> tuple[Result, list[str]]:
     """Return `found` with its differences from Keras or the framework of a model, and what differs."""
-    if held is None:
+    if tolerances is None:
         return found, []
     if chosen is not None:
-        return chosen.compare_with_framework(found, *held)
-    return compare_with_keras(case, found, *held, budget)
+        return chosen.compare_with_framework(found, *tolerances)
+    return compare_with_keras(case, found, *tolerances, budget)
 
 
 def demand_expected(
-    result: RunResult, expect: Any, atol: Tolerance | None, rtol: Tolerance | None
-) -> RunResult:
-    """Return `result`.  Raises DisagreementError if a tensor of it differs from the one in `expect`."""
-    if expect is not None:
-        found, _ = _expectation(expect).compare(result.outputs, result.engine, tolerances(atol, rtol))
-        demand_same(found)
-    return result
-
-
-def demand_trace(
     tensors: Sequence[NamedTensor],
     engine: str,
     expect: Any,
     atol: Tolerance | None,
     rtol: Tolerance | None,
+    *,
+    named: bool = False,
 ) -> None:
-    """Raise DisagreementError if a tensor of a trace differs from the one in `expect`."""
+    """Raise DisagreementError if a tensor differs from the one in `expect`.
+
+    named: refuse a tensor without a name; a trace has several tensors.
+    """
     if expect is not None:
         expected = _expectation(expect)
-        expected.demand_names()
-        found, _ = expected.compare(tensors, engine, tolerances(atol, rtol))
-        demand_same(found)
+        if named:
+            expected.demand_names()
+        demand_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
 
 
-def tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
+def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
     """Return the tolerances, given or default; those by name get a default for the other tensors."""
-    return _complete("atol", atol, 1e-6), _complete("rtol", rtol, 1e-5)
+    return _complete("atol", atol, ATOL), _complete("rtol", rtol, RTOL)
 
 
 def _complete(name: str, tolerance: Tolerance | None, default: float) -> Tolerance:

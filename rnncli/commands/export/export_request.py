@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rnncli.case import Case, walk
@@ -84,33 +84,38 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     names: of the layers in a model, see build_export.
     """
     where = f"{', '.join(names)}: " if names else ""
-    for spec in walk(case.layers):
-        reason = beyond_keras(spec)
-        if spec.config.get("input_order"):
-            reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-        _demand(name, where, reason, "Take another layer.")
+    for reason, advice in _find_obstacles(case, options_only=name == "config"):
+        raise LayerError(f"--to {name} cannot express this: {where}{reason}.", advice)
     if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.demand_mask(case)
-    for spec in walk(case.layers):
-        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            what = "the random numbers of dropout in training belong to Keras"
-            _demand(name, where, what, "Leave out training, or dropout.")
-    for layer in case.stack.layers:
-        if not layer.without_keras:
-            what = f"rnncli has no step of {layer.spec.class_name}"
-            _demand(name, where, what, "Take --to config, which holds the options alone.")
-        if case.training and not layer.trains_without_keras:
-            what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
-            _demand(name, where, what, "Leave out training.")
     started = dataclasses.replace(case, initial_state=call.initial_state(case))
     return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
 
 
-def _demand(name: str, where: str, reason: str, advice: str) -> None:
-    """Raise LayerError if there is a reason.  where: `gru: `, the layers in a model."""
-    if reason:
-        raise LayerError(f"--to {name} cannot express this: {where}{reason}.", advice)
+def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, str]]:
+    """Yield why no target can express the layers, as a clause, and advice.
+
+    options_only: for a target that holds no numbers.
+    """
+    for spec in walk(case.layers):
+        if reason := beyond_keras(spec):
+            yield reason, "Take another layer."
+        if spec.config.get("input_order"):
+            what = f"this {spec.class_name} returns its reversed sequence in the order of the input"
+            yield what, "Take another layer."
+        if options_only:
+            continue
+        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
+            what = "the random numbers of dropout in training belong to Keras"
+            yield what, "Leave out training, or dropout."
+    for layer in () if options_only else case.stack.layers:
+        if not layer.without_keras:
+            what = f"rnncli has no step of {layer.spec.class_name}"
+            yield what, "Take --to config, which holds the options alone."
+        if case.training and not layer.trains_without_keras:
+            what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
+            yield what, "Leave out training."
 
 
 def _alternatives(exports: Sequence[ExportCase]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,21 +26,35 @@ _NAME = re.compile(
 ADVICE = "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
 
 
-def readings(
-    tensors: Mapping[str, Array], batch_and_time: tuple[int, int], units: int, directions: int, where: str
-) -> list[dict[str, Array]]:
-    """Return the tensors as `arrange` does, in every way that the shape of one without a name allows.
+class ReturnedSizes(NamedTuple):
+    """Sizes of what a layer returns.
+
+    batch, steps: of the input, in any order: the other framework may have the time first.
+    """
+
+    batch: int
+    steps: int
+    units: int
+    directions: int
+
+    def fit(self, sizes: tuple[int, ...]) -> bool:
+        """Return whether these are the batch and the time steps, in any order."""
+        return sorted(sizes) == sorted((self.batch, self.steps))
+
+
+def list_readings(tensors: Mapping[str, Array], sizes: ReturnedSizes) -> list[dict[str, Array]]:
+    """Return the tensors as `name_results` does, in every way that the shape of one without a name allows.
 
     (2, batch, units) is PyTorch's h_n of two directions, and may also be a sequence of two time steps.
     """
     (name, only), *others = tensors.items()
     if others or _NAME.fullmatch(name):
-        return [arrange(tensors, batch_and_time, units, directions, where)]
+        return [name_results(tensors, sizes)]
     found: list[dict[str, Array]] = []
     errors: list[InputError] = []
-    for guess in _guess_parts(np.asarray(only), batch_and_time, directions):
+    for guess in _guess_parts(np.asarray(only), sizes):
         try:
-            found.append(arrange(tensors, batch_and_time, units, directions, where, guess))
+            found.append(name_results(tensors, sizes, guess))
         except InputError as error:
             errors.append(error)
     if not found:
@@ -47,18 +62,12 @@ def readings(
     return found
 
 
-def arrange(
-    tensors: Mapping[str, Array],
-    batch_and_time: tuple[int, int],
-    units: int,
-    directions: int,
-    where: str,
-    guess: str = "output",
+def name_results(
+    tensors: Mapping[str, Array], sizes: ReturnedSizes, guess: str = "output"
 ) -> dict[str, Array]:
     """Return the tensors under the names of ForeignRun.expected, in float64.
 
     tensors: by name; an only one may have any name.
-    batch_and_time: the first two sizes of the input, in any order.
     guess: what a tensor of another name is, `output` or `hidden`.
     Raises InputError for a name or a shape that the layer does not return.
     """
@@ -66,73 +75,58 @@ def arrange(
     for name, array in tensors.items():
         match = _NAME.fullmatch(name)
         if match is None and len(tensors) > 1:
-            raise InputError(f"{where}{name} is not a result of a recurrent layer.", ADVICE)
-        wide = np.asarray(array, np.float64)
+            raise InputError(f"{name} is not a result of a recurrent layer.", ADVICE)
         part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
-        for key, one in _parts(part, place, wide, batch_and_time, directions):
-            _demand(key, one, batch_and_time, units, directions, f"{where}{name or 'it'}")
+        for key, one in _split_results(part, place, np.asarray(array, np.float64), sizes):
+            _demand_shape(key, one, sizes, name or "it")
             if key in found:
-                raise InputError(f"{where}two of its tensors are the same result: {name} is one.", ADVICE)
+                raise InputError(f"two of its tensors are the same result: {name} is one.", ADVICE)
             found[key] = one
     return found
 
 
-def _guess_parts(array: Array, batch_and_time: tuple[int, int], directions: int) -> tuple[str, ...]:
+def _guess_parts(array: Array, sizes: ReturnedSizes) -> tuple[str, ...]:
     """Return `hidden` for the shape (directions, batch, units) of PyTorch's h_n, else `output`, or both."""
-    if array.ndim != 3 or len(array) != directions or array.shape[1] not in batch_and_time:
+    if array.ndim != 3 or len(array) != sizes.directions or array.shape[1] not in (sizes.batch, sizes.steps):
         return ("output",)
-    if sorted(array.shape[:2]) != sorted(batch_and_time):
+    if not sizes.fit(array.shape[:2]):
         return ("hidden",)
     # With one direction and one time step, both are the same numbers.
-    return ("output", "hidden") if directions == 2 else ("output",)
+    return ("output", "hidden") if sizes.directions == 2 else ("output",)
 
 
-def _parts(
-    part: str, place: str, array: Array, batch_and_time: tuple[int, int], directions: int
-) -> list[tuple[str, Array]]:
+def _split_results(part: str, place: str, array: Array, sizes: ReturnedSizes) -> list[tuple[str, Array]]:
     """Return the results in one tensor: PyTorch and ONNX have an axis of directions."""
+    directions = sizes.directions
     if part in ("hidden", "cell"):
-        if place:
-            return [(f"{part} {place}", array)]
-        if array.ndim == 3 and len(array) == directions:
-            return [(f"{part} {number}", one) for number, one in enumerate(array)]
-        if directions == 1:
-            return [(f"{part} 0", array)]
-        halves = np.split(array, 2, axis=-1) if array.shape[-1] % 2 == 0 else [array]
-        return [(f"{part} {number}", one) for number, one in enumerate(halves)]
+        states = [array]
+        if not place and array.ndim == 3 and len(array) == directions:
+            states = list(array)
+        elif not place and directions == 2 and array.shape[-1] % 2 == 0:
+            states = np.split(array, 2, axis=-1)
+        return [(f"{part} {number}", state) for number, state in enumerate(states, int(place or 0))]
     if array.ndim == 4 and directions in array.shape[1:3]:
-        axis = (
-            1
-            if array.shape[1] == directions and {array.shape[0], array.shape[2]} == set(batch_and_time)
-            else 2
-        )
-        merged = np.moveaxis(array, axis, 2)
+        first = array.shape[1] == directions and sizes.fit((array.shape[0], array.shape[2]))
+        merged = np.moveaxis(array, 1 if first else 2, 2)
         array = merged.reshape(*merged.shape[:2], -1)
     kind = "sequence" if array.ndim == 3 else "output"
     return [(f"{kind} {place}".strip(), array)]
 
 
-def _demand(
-    key: str, array: Array, batch_and_time: tuple[int, int], units: int, directions: int, where: str
-) -> None:
+def _demand_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:
     """Raise InputError if no hypothesis gives this shape, or if a number is missing."""
+    batch, steps, units, directions = sizes
     sequence = key.startswith("sequence")
     widths = {units, units * directions} if key in ("sequence", "output") else {units}
-    rank = 3 if sequence else 2
-    fits = array.ndim == rank and array.shape[-1] in widths
-    if fits and sequence:
-        fits = sorted(array.shape[:2]) == sorted(batch_and_time)
-    elif fits:
-        fits = array.shape[0] in batch_and_time
-    if not fits:
-        batch, steps = batch_and_time
+    fits = array.ndim == (3 if sequence else 2) and array.shape[-1] in widths
+    if not fits or not (sizes.fit(array.shape[:2]) if sequence else array.shape[0] in (batch, steps)):
         axes = (batch, steps) if sequence else (batch,)
         shapes = [format_shape((*axes, width)) for width in sorted(widths)]
         raise InputError(
-            f"{where} is {format_shape(array.shape)}, which this layer does not return; it has {units} "
-            f"units, and the input has a batch of {batch} and {steps} time steps.",
+            f"{name} is {format_shape(array.shape)}, which this layer does not return; it has {units} units, "
+            f"and the input has a batch of {batch} and {steps} time steps.",
             f"The shape should be {' or '.join(shapes)}.",
         )
     if not np.isfinite(array).all():
-        raise InputError(f"{where} contains NaN or infinity.", "Give numbers that the layer returned.")
+        raise InputError(f"{name} contains NaN or infinity.", "Give numbers that the layer returned.")

@@ -1,16 +1,17 @@
-"""Read foreign weights and expected tensors with the names and shapes that their files have."""
+"""Read foreign weights with the names and shapes that their files have."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnncli.case import Array, SavedLayer
-from rnncli.commands.port import foreign
-from rnncli.errors import InputError
+from rnncli.commands.port import foreign_weights
+from rnncli.errors import InputError, inside
 from rnncli.readers import formats, models
 from rnncli.readers.formats import Source
 
@@ -25,31 +26,36 @@ def read_weights(source: Source) -> dict[str, Array]:
 
     Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
     """
-    source, name = _divide(source)
-    where = f"{source.name}: "
-    suffix = source.path.suffix.casefold() if source.path else ""
-    if suffix in models.TORCH_SUFFIXES:
-        arrays = _name_torch_tensors(models.read_graph_or_layers(source), where)
-    elif suffix == ".onnx":
-        raise InputError(
-            f"{where}port does not read weights from .onnx files.",
-            f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
-        )
-    else:
-        value = _load(source)
-        held = _name_keras_arrays(value, where) if isinstance(value, tuple) else None
-        arrays = formats.weights_of(value, source) if held is None else held
-    arrays = {key: np.asarray(array) for key, array in arrays.items()}
-    arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
-    chosen = foreign.choose(arrays, name, where) if name else arrays
-    wide = {key: array.astype(np.float64) for key, array in chosen.items()}
-    broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
-    if broken is not None:
-        raise InputError(f"{where}{broken} contains NaN or infinity.", "Give the weights of a working layer.")
+    source, name = _split_layer_name(source)
+    with inside(f"{source.name}: "):
+        arrays = {key: np.asarray(array) for key, array in _read_arrays(source).items()}
+        arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
+        chosen = foreign_weights.select_layer(arrays, name) if name else arrays
+        wide = {key: array.astype(np.float64) for key, array in chosen.items()}
+        broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
+        if broken is not None:
+            raise InputError(f"{broken} contains NaN or infinity.", "Give the weights of a working layer.")
     return wide
 
 
-def _divide(source: Source) -> tuple[Source, str]:
+def _read_arrays(source: Source) -> Mapping[str, Any]:
+    """Return all arrays of the file by name."""
+    suffix = source.path.suffix.casefold() if source.path else ""
+    if suffix in models.TORCH_SUFFIXES:
+        return _name_torch_tensors(models.read_graph_or_layers(source))
+    if suffix == ".onnx":
+        raise InputError(
+            "port does not read weights from .onnx files.",
+            f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
+        )
+    format = formats.format_of(source.path, formats.RENAMED) if source.path else formats.format_name(source)
+    if not hasattr(import_module(f"{formats.__name__}.{format}"), "load"):
+        raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
+    value = formats.load(source, format)
+    return _name_keras_arrays(value) if isinstance(value, tuple) else formats.weights_of(value, source)
+
+
+def _split_layer_name(source: Source) -> tuple[Source, str]:
     """Return the file, and the layer after a # that is not part of the file's own name."""
     path = source.path
     if path is None or "#" not in path.name or path.exists():
@@ -58,19 +64,7 @@ def _divide(source: Source) -> tuple[Source, str]:
     return Source(source.name.removesuffix(f"#{name}"), path=path.with_name(file)), name.strip()
 
 
-def _load(source: Source) -> Any:
-    """Return all that a file of arrays contains."""
-    path = source.path
-    format = formats.format_of(path, formats.RENAMED) if path else formats.format_name(source)
-    reader = import_module(f"{formats.__name__}.{format}")
-    if not hasattr(reader, "load"):
-        raise InputError(
-            f"{source.name}: this format does not hold named arrays.", "Use npz, safetensors or JSON."
-        )
-    return formats.load(source, format)
-
-
-def _name_torch_tensors(found: Graph | Modules, where: str) -> dict[str, Array]:
+def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
     """Return PyTorch's tensors by its names."""
     modules = getattr(found, "modules", ())
     arrays = {
@@ -80,11 +74,11 @@ def _name_torch_tensors(found: Graph | Modules, where: str) -> dict[str, Array]:
         for key, array in own.items()
     }
     if not arrays:
-        raise InputError(f"{where}there is no recurrent layer in it.", "Save the state dict of one.")
+        raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
     return arrays
 
 
-def _name_keras_arrays(layers: tuple[SavedLayer, ...], where: str) -> dict[str, Array]:
+def _name_keras_arrays(layers: tuple[SavedLayer, ...]) -> dict[str, Array]:
     """Return the arrays of layers that Keras saved, in its order."""
     arrays: dict[str, Array] = {}
     for layer in layers:
@@ -97,5 +91,5 @@ def _name_keras_arrays(layers: tuple[SavedLayer, ...], where: str) -> dict[str, 
             path = f"{('forward', 'backward')[direction]}/" if halves == 2 else ""
             arrays[f"{layer.name}/{path}{IN_ORDER[place]}"] = array
     if not arrays:
-        raise InputError(f"{where}there is no recurrent layer in it.", "Save the weights of one.")
+        raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
     return arrays

@@ -11,14 +11,16 @@ import numpy as np
 from rnncli.case import Array, Document, Spec
 from rnncli.cli import request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.commands.port import foreign, results, stored
-from rnncli.commands.port.foreign import ForeignLayer
+from rnncli.commands.port import expected_tensors, foreign_weights, weight_files
+from rnncli.commands.port.expected_tensors import ReturnedSizes
+from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.errors import InputError, LayerError, UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
+from rnncli.specs import describe
 
 COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,
@@ -43,24 +45,22 @@ class Task(NamedTuple):
 def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
     _demand_one_reader(input, expect, weights, states)
-    flags = RunFlags(weights=weights.partition("#")[0], initial_state=states)
-    sources.demand_one_reader(input, layer, flags)
-    arrays = stored.read_weights(sources.find_source(weights))
+    file = weights.partition("#")[0]
+    sources.demand_one_reader(input, layer, RunFlags(weights=file, initial_state=states))
+    arrays = weight_files.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
-    where = f"{weights.partition('#')[0]}: "
     inputs = np.asarray(case.inputs, np.float64)
-    inner = None if described is None else _inner_spec(described)
-    found = foreign.layer_in(arrays, inputs.shape[-1], where, None if inner is None else inner.class_name)
-    spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
-    _demand_fit(spec, found, where)
-    expected, *others = results.readings(
-        read_expected(sources.find_source(expect)),
-        (inputs.shape[0], inputs.shape[1]),
-        found.units,
-        len(found.cells),
-        f"{expect}: ",
-    )
+    class_name = None if described is None else _inner_spec(described).class_name
+    with inside(f"{file}: "):
+        found = foreign_weights.find_layer(arrays, inputs.shape[-1], class_name)
+        spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
+        _demand_fit(spec, found)
+    stored = read_expected(sources.find_source(expect))
+    batch, steps, _ = inputs.shape
+    with inside(f"{expect}: "):
+        sizes = ReturnedSizes(batch, steps, found.units, len(found.cells))
+        expected, *others = expected_tensors.list_readings(stored, sizes)
     options = {**_inner_spec(spec).config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
@@ -68,7 +68,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
         _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
         case.mask,
     )  # fmt: skip
-    said = [] if described else [f"the layer is {_title(spec)}, by the shapes of the weights"]
+    said = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
     if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):
         said.append("the rows of masked steps are not compared, because frameworks fill them differently")
     unlike = tuple(run._replace(expected=other) for other in others)
@@ -103,7 +103,7 @@ def _is_unsized(layer: LayerFlags) -> bool:
     return layer.units is None and all(word.replace("_", "").isalpha() for word in layer.layer or ())
 
 
-def _guess(layer: LayerFlags, found: ForeignLayer) -> Spec:
+def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
     """Return the layer with the units, and without -l the class and the directions, of the weights."""
     if layer.layer:
         return request.stack_of(layer._replace(units=found.units), Document())[0]
@@ -120,26 +120,20 @@ def _inner_spec(spec: Spec) -> Spec:
     return inner
 
 
-def _demand_fit(spec: Spec, found: ForeignLayer, where: str) -> None:
+def _demand_fit(spec: Spec, found: ForeignLayer) -> None:
     """Raise InputError if the weights are those of a layer of another size or number of directions."""
     units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
-            f"{where}it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
-            f"{_title(spec)} has {directions}.",
+            f"it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
+            f"{describe(spec)} has {directions}.",
             "Add --bidirectional." if directions == 1 else "Name the layer without Bidirectional.",
         )
     if units != found.units:
         raise InputError(
-            f"{where}it has weights of {found.units} units, but {_title(spec)} has {units}.",
+            f"it has weights of {found.units} units, but {describe(spec)} has {units}.",
             f"Write --layer '{_inner_spec(spec).class_name}({found.units})'.",
         )
-
-
-def _title(spec: Spec) -> str:
-    from rnncli.specs import describe
-
-    return describe(spec)
 
 
 def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:

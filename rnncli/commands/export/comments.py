@@ -1,0 +1,28 @@
+"""What comments in scripts call the layers and their input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
+from rnncli.specs import describe
+
+
+def title_of(exports: Sequence[ExportCase]) -> str:
+    """Return the layers as a Keras script would write them; of a saved model, their names."""
+    names = [layer.name for export in exports for layer in export.layers if layer.name]
+    specs = (spec for export in exports for spec in export.case.layers)
+    return ", ".join(names or (describe(without_initializers(spec)) for spec in specs))
+
+
+def heading_of(layer: ExportLayer) -> str:
+    """Return the layer with its name in a saved model, or its number in a stack."""
+    number = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
+    place = f"{layer.name}: " if layer.name else number
+    return f"{place}{describe(without_initializers(layer.spec))}"
+
+
+def input_of(export: ExportCase, axes: str = "(batch, timesteps, features)") -> str:
+    """Return what the input is."""
+    name = export.layers[0].name
+    return f"The input{f' of {name}' if name else ''}, {axes}."

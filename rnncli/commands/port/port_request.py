@@ -1,0 +1,147 @@
+"""Search what explains the numbers, show it, and write the weights in Keras's layout and a probe."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnncli.cli import files, sources
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.output import delivery
+from rnncli.commands.port import evidence, port_task
+from rnncli.commands.port.answer import RESULTS, PortAnswer
+from rnncli.commands.port.port_task import Task
+from rnncli.commands.port.ported_weights import SUFFIXES, write_weights
+from rnncli.commands.port.probe_input import Probe, make_probe
+from rnncli.commands.port.search import Finding, SearchResult, Tolerances, search
+from rnncli.errors import DisagreementError, UsageError
+
+if TYPE_CHECKING:
+    from rnncli.commands.port import PortFlags
+
+REFUSED = (
+    "stateful", "dropout", "recurrent_dropout",
+    "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
+    "return_sequences", "return_state", "unit_forget_bias",
+)  # fmt: skip
+ROUNDING = 1e-4
+"""The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
+
+
+def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
+    """Show what explains the numbers, and write the files that were asked for.
+
+    Raises DisagreementError if nothing explains them, or if weights are to be written and several
+    explanations fit.
+    """
+    _demand_applicable(input, layer)
+    place, states, probe = output.output, port.initial_state, port.probe
+    reading = (input, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
+    _demand_places(place, probe, reading)
+    deliver = delivery(output._replace(output=None), *reading)
+    task = port_task.collect(input, layer, port.weights or "", port.expect or "", states)
+    tolerances = Tolerances(port.atol, port.rtol)
+    task, result = _search(task, tolerances)
+    weighed = evidence.weigh(task.run, tolerances, result.tried)
+    findings = () if weighed.doubts else result.findings
+    if place is not None and len(findings) == 1:
+        write_weights(task.run, findings[0].hypothesis, place)
+    made = make_probe(task.run, findings) if probe and len(findings) > 1 else None
+    if probe and made is not None:
+        _write_probe(made, probe)
+    shown = PortAnswer(task.run, task.layer, findings, weighed, made, probe or "", place is not None)
+    deliver(shown, (*task.remarks, *_explain_no_probe(findings, probe, made)))
+    if not findings:
+        _fail(result, _accepting_atol(task, result, tolerances), proved=not weighed.doubts)
+    if len(findings) > 1 and place is not None:
+        raise DisagreementError(
+            f"{place} was not written: {len(findings)} explanations fit, with different weights.",
+            "Run the other framework on an input that tells them apart, see --probe.",
+        )
+
+
+def _demand_applicable(input: InputFlags, layer: LayerFlags) -> None:
+    """Raise UsageError for a flag that changes nothing here."""
+    for name in REFUSED:
+        if getattr(input, name, None) is not None or getattr(layer, name, None) is not None:
+            given = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{given} does not apply to port.", f"Leave {given} out.")
+
+
+def _demand_places(
+    output: str | None, probe: str | None, reading: tuple[InputFlags | LayerFlags | RunFlags, ...]
+) -> None:
+    """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
+    for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
+        files.demand_place(place, sources.read_by(*reading))
+        if place is not None and not place.casefold().endswith(suffixes):
+            raise UsageError(f"{place}: this suffix is not written.", f"Use one of {', '.join(suffixes)}.")
+
+
+def _search(task: Task, tolerances: Tolerances) -> tuple[Task, SearchResult]:
+    """Search in every reading of the expected tensors; return the one that matches, or the nearest."""
+    found = [(run, search(run, tolerances)) for run in (task.run, *task.others)]
+    tried = sum(result.tried for _, result in found)
+    run, result = min(found, key=lambda one: (not one[1].findings, one[1].distance))
+    remarks = task.remarks
+    if task.others and result.findings:
+        name = RESULTS[next(iter(run.expected)).partition(" ")[0]]
+        remarks += (f"--expect has no name; it matches as {name}",)
+    return task._replace(run=run, others=(), remarks=remarks), result._replace(tried=tried)
+
+
+def _accepting_atol(task: Task, result: SearchResult, tolerances: Tolerances) -> float | None:
+    """Return the power of ten that, as --atol, accepts the nearest miss; None if that is not rounding."""
+    near = result.nearest
+    if near is None or near.remaining > ROUNDING:
+        return None
+    atol = 10.0 ** math.ceil(math.log10(near.remaining))
+    _, accepted = _search(task, tolerances._replace(atol=atol))
+    return atol if accepted.findings else None
+
+
+def _write_probe(probe: Probe, place: str) -> None:
+    if place.casefold().endswith(".json"):
+        files.write(place, json.dumps(probe.inputs.tolist()) + "\n")
+        return
+    with files.open_output(place) as file:
+        np.save(file, probe.inputs.astype(np.float32))
+
+
+def _explain_no_probe(
+    findings: tuple[Finding, ...], place: str | None, probe: Probe | None
+) -> tuple[str, ...]:
+    """Return why --probe wrote nothing."""
+    if place is None or probe is not None or not findings:
+        return ()
+    if len(findings) == 1:
+        return (f"{place} was not written: only one explanation fits",)
+    return (f"{place} was not written: no input was found that tells the explanations apart",)
+
+
+def _fail(result: SearchResult, atol: float | None, *, proved: bool) -> None:
+    """Raise DisagreementError, which names the nearest miss.
+
+    atol: the absolute tolerance that accepts this miss, if it may be rounding.
+    """
+    if not proved:
+        raise DisagreementError(
+            "port claims nothing, because this comparison could not show a difference.",
+            "Use random weights and a random input, several units and steps.",
+        )
+    near = result.nearest
+    if near is None:
+        raise DisagreementError(
+            "no known difference gives the shapes of --expect.", "Check that the files belong together."
+        )
+    names = " and ".join(one.name for one in near.differences) or "no difference"
+    raise DisagreementError(
+        f"none of {result.tried:,} combinations explains the numbers. The nearest is {names}: largest "
+        f"difference {near.remaining:.1e}.",
+        "Check that input, weights and expected tensors belong to one layer and one run."
+        if atol is None
+        else f"If this is rounding, which grows over many time steps, add --atol {atol:g}.",
+    )
