@@ -61,12 +61,12 @@ def run(
     """
     from rnncli.commands.run.answer import stats_of
 
-    _demand_calls(options, all_calls=all_calls)
+    _require_calls(options, all_calls=all_calls)
     limits = _comparison.complete_tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         from rnncli.api import _model
 
-        _holds.demand_layer(hold)
+        _holds.require_layer(hold)
         found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
@@ -74,7 +74,7 @@ def run(
         computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
         found = Result.of(computed, remarks=remarks, view=view_of(options))
     found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
-    _comparison.demand_expected(found.outputs, found.engine, expect, atol, rtol)
+    _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
     return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
 
 
@@ -151,7 +151,7 @@ def trace(
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
     from rnncli.compute import trace as tracing
 
-    _demand_steps(options)
+    _require_steps(options)
     case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
     found = _holds.compare_without(wide, tracing.trace(wide))
@@ -159,14 +159,14 @@ def trace(
     found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
-            _case.demand_whole(name, index, -(2**31), 2**31)
+            _case.require_whole(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
-    _demand_agreement(apart)
+    _require_agreement(apart)
     if fail_on_nan:
-        result_checks.demand_numbers(first_nan(kept))
+        result_checks.require_numbers(first_nan(kept))
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
-    _comparison.demand_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
+    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
@@ -189,11 +189,11 @@ def explain(
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute.derivation import terms as explaining
 
-    _demand_steps(options)
+    _require_steps(options)
     if not isinstance(tensor, str):
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
-    _case.demand_whole("depth", depth, 1, 2**31)
-    _case.demand_whole("terms", terms, 0, 2**31)
+    _case.require_whole("depth", depth, 1, 2**31)
+    _case.require_whole("terms", terms, 0, 2**31)
     case, remarks = _case.build_case(inputs, layer, options)
     case = _holds.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
@@ -274,9 +274,9 @@ def _select_and_check(
     if names is not None and not all(isinstance(name, str) for name in names):
         raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
     found = replace(found, outputs=result_checks.select_tensors(found, names).outputs)
-    _demand_agreement(apart, found.reference)
+    _require_agreement(apart, found.reference)
     if fail_on_nan:
-        result_checks.demand_numbers(first_nan(found))
+        result_checks.require_numbers(first_nan(found))
     return found
 
 
@@ -285,7 +285,7 @@ def _parse_memory(memory: int | str | None) -> int | None:
 
     if isinstance(memory, str):
         return parse(memory)
-    _case.demand_whole("memory", memory, 1, 2**63)
+    _case.require_whole("memory", memory, 1, 2**63)
     return memory
 
 
@@ -294,19 +294,19 @@ def _several(one: Any) -> Any:
     return [one] if isinstance(one, (str, int)) else one
 
 
-def _demand_agreement(disagreeing: Sequence[str], reference: str = "TensorFlow") -> None:
+def _require_agreement(disagreeing: Sequence[str], reference: str = "TensorFlow") -> None:
     if disagreeing:
         raise DisagreementError(
             f"{', '.join(disagreeing)} differs from {reference} by more than atol and rtol allow."
         )
 
 
-def _demand_calls(options: Options, *, all_calls: bool) -> None:
+def _require_calls(options: Options, *, all_calls: bool) -> None:
     if all_calls and (options.get("calls") or 1) == 1:
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
 
 
-def _demand_steps(options: Options) -> None:
+def _require_steps(options: Options) -> None:
     if options.get("engine") not in (None, "auto", "numpy"):
         raise UsageError(
             f"engine={options.get('engine')!r}: this engine does not record steps.", "Leave it out."

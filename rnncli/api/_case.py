@@ -33,7 +33,7 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
-        demand_whole(name, options.get(name), lowest, highest)
+        require_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
     seed = case_builder.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
@@ -99,11 +99,11 @@ def _document(inputs: Any, options: Options, seed: int) -> Document:
         inputs = builtin.names()[0]
     if isinstance(inputs, (str, PathLike)):
         return _read(inputs, options)
-    demand_no_file_options(options)
+    require_no_file_options(options)
     return Document(inputs=_sequences(inputs))
 
 
-def demand_no_file_options(options: Options) -> None:
+def require_no_file_options(options: Options) -> None:
     """Raise UsageError for an option on how a file is read, where the inputs are arrays."""
     every: dict[str, Any] = dict(options)
     given = [name for name in ("input_format", *ReadOptions._fields) if every.get(name) is not None]
@@ -227,7 +227,7 @@ def array(value: Any, name: str) -> Array:
     return found
 
 
-def demand_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+def require_whole(name: str, value: Any, lowest: int, highest: int) -> None:
     """Raise InputError if the value is given and not a whole number in these bounds."""
     if value is None:
         return

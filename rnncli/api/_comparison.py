@@ -14,7 +14,7 @@ from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
-from rnncli.cli.expectation import Expectation, demand_same
+from rnncli.cli.expectation import Expectation, require_same
 from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.compute.compare import Tolerance, compare_with_keras
 from rnncli.errors import UsageError
@@ -51,7 +51,7 @@ def compare(
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
-    _case.demand_whole("split", split, 1, 2**31)
+    _case.require_whole("split", split, 1, 2**31)
     if engines is not None and (not engines or not isinstance(engines, (str, list, tuple))):
         raise UsageError(f"engines is {engines!r}.", "Name two, such as engines=['numpy', 'tensorflow'].")
     given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
@@ -88,7 +88,7 @@ def check(
     return compare_with_keras(case, found, *tolerances, budget)
 
 
-def demand_expected(
+def require_expected(
     tensors: Sequence[NamedTensor],
     engine: str,
     expect: Any,
@@ -104,8 +104,8 @@ def demand_expected(
     if expect is not None:
         expected = _expectation(expect)
         if named:
-            expected.demand_names()
-        demand_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
+            expected.require_names()
+        require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
 
 
 def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:

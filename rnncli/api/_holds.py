@@ -32,7 +32,7 @@ def compare_without(case: Case, result: Result, budget: int | None = None) -> Re
     return holds.compare_without(case, result, budget) if case.hold else result
 
 
-def demand_layer(hold: str | Sequence[str] | None) -> None:
+def require_layer(hold: str | Sequence[str] | None) -> None:
     """Raise UsageError for the run of a whole saved model, whose gates are not held."""
     if hold:
         raise UsageError("hold is for layers that you describe, not for model.", "Leave hold out.")

@@ -7,10 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array, demand_no_file_options, read_options
+from rnncli.api._case import array, read_options, require_no_file_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._results import RunResult, view_of
-from rnncli.cli import models
+from rnncli.cli import model_inputs, models
 from rnncli.errors import UsageError
 from rnncli.readers.formats import Source, read_raw
 
@@ -83,7 +83,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
     raw, remarks = _raw(inputs, options)
     axes = options.get("input_axes")
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
-    given, notes = models.fit_inputs(model, models.reorder_axes(model, raw, order))
+    given, notes = model_inputs.fit_inputs(model, model_inputs.reorder_axes(model, raw, order))
     return model, given, (*remarks, *notes)
 
 
@@ -91,7 +91,7 @@ def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, (str, PathLike)):
         source = Source(f"inputs: {inputs}", path=Path(inputs).expanduser())
         return read_raw(source, options.get("input_format"), read_options(options))
-    demand_no_file_options(options)
+    require_no_file_options(options)
     if isinstance(inputs, Mapping):
         return {name: array(value, name) for name, value in inputs.items()}, ()
     return array(inputs, "inputs"), ()

@@ -43,7 +43,7 @@ def expand_options(function: Function) -> Function:
                 raise TypeError(
                     f"{function.__name__}() has no argument {name!r}. {did_you_mean(name, sorted(known))}"
                 )
-            _demand_kind(name, value)
+            _require_kind(name, value)
         try:
             found = function(*args, **keywords)
         except RnncliError as error:
@@ -59,7 +59,7 @@ def expand_options(function: Function) -> Function:
     return called  # type: ignore[return-value]
 
 
-def _demand_kind(name: str, value: Any) -> None:
+def _require_kind(name: str, value: Any) -> None:
     """Raise UsageError for a shared option of another type than its annotation names."""
     text = _text(Options.__annotations__.get(name, ""))
     kind, advice = KINDS.get(str(text).removesuffix(" | None").replace('"', "'"), (object, ""))

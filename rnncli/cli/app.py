@@ -194,7 +194,7 @@ def _answer(args: list[str]) -> int:
         with command.make_context("rnncli", args) as context:
             command.invoke(context)
     except typer.Exit as leaving:  # the help or the version was shown
-        terminal.demand_stdout("There is nowhere to write the output.")
+        terminal.require_stdout("There is nowhere to write the output.")
         terminal.flush()
         return leaving.exit_code
     except click.ClickException as error:

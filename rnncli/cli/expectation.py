@@ -23,7 +23,7 @@ class Expectation(NamedTuple):
     file: str
     tensors: Mapping[str, Array]
 
-    def demand_names(self) -> None:
+    def require_names(self) -> None:
         """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
         from rnncli.readers.expected import ALONE
 
@@ -43,7 +43,7 @@ class Expectation(NamedTuple):
         from rnncli.compute import compare
         from rnncli.readers.expected import match_names
 
-        demand_known(tolerances, [tensor.name for tensor in tensors])
+        require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
         stored, remarks = match_names(self.tensors, list(shapes), shapes, self.file)
         found = tuple(
@@ -66,7 +66,7 @@ def read_expectation(
         return None
     from rnncli.readers.expected import read_expected
 
-    files.demand_place(output, (0 if word == "-" else word,))
+    files.require_place(output, (0 if word == "-" else word,))
     if word == "-" and sources.is_stdin(input):
         raise UsageError(
             "standard input is already the input; --expect cannot read it too.",
@@ -75,7 +75,7 @@ def read_expectation(
     source = sources.find_source(word)
     expected = Expectation(source.name, read_expected(source))
     if named:
-        expected.demand_names()
+        expected.require_names()
     return expected
 
 
@@ -88,11 +88,11 @@ def compare(
     """Return the same as Expectation.compare; nothing without --expect."""
     if expected is not None:
         return expected.compare(tensors, side, tolerances)
-    demand_known(tolerances, [tensor.name for tensor in tensors])
+    require_known(tolerances, [tensor.name for tensor in tensors])
     return (), ()
 
 
-def demand_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
+def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
     """Raise UsageError if --atol or --rtol names a tensor that is not there."""
     for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
         for name in tolerance if isinstance(tolerance, Mapping) else ():
@@ -100,7 +100,7 @@ def demand_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
                 raise UsageError(f"{flag}: there is no tensor {name!r}.", did_you_mean(name, names))
 
 
-def demand_same(found: Sequence[TensorDifference]) -> None:
+def require_same(found: Sequence[TensorDifference]) -> None:
     """Raise DisagreementError for the first tensor that differs, in the terms of numpy.testing."""
     apart = [one for one in found if not one.agrees]
     if apart:

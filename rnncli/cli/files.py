@@ -14,7 +14,7 @@ from rnncli.errors import UsageError
 from rnncli.signals import exit_cleanly
 
 
-def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
+def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     """Raise UsageError if --output is empty, a folder, in a missing folder, or one of the files being read.
 
     read: paths, or words that may be paths, and the numbers of open files.

@@ -268,7 +268,7 @@ class RunFlags(NamedTuple):
         ),
     ] = None  # fmt: skip
 
-    def demand_model(self) -> None:
+    def require_model(self) -> None:
         """Raise UsageError if --assume is given without --model."""
         if self.assume is not None and self.model is None:
             raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
@@ -315,7 +315,7 @@ class CheckFlags(NamedTuple):
     atol: Atol = None
     rtol: Rtol = None
 
-    def demand_sense(self) -> None:
+    def validate(self) -> None:
         """Raise UsageError if a tolerance is not a valid number, or if there is nothing to compare."""
         for name, words in (("--atol", self.atol), ("--rtol", self.rtol)):
             if words and not self.check and self.expect is None:
@@ -415,7 +415,7 @@ class ShowFlags(NamedTuple):
         bool, flag(OUTPUT, "--all-calls", help="Show every call of --calls N, not only the last.")
     ] = False
 
-    def demand_calls(self, run: RunFlags) -> None:
+    def require_calls(self, run: RunFlags) -> None:
         """Raise UsageError if there is only one call."""
         if self.all_calls and run.calls == 1:
             raise UsageError("--all-calls needs --calls N with N greater than 1.", "Add --calls 2.")

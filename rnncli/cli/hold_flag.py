@@ -28,13 +28,13 @@ def hold_gates(case: Case, texts: Sequence[str] | None, run: RunFlags, *, check:
     """
     if not texts:
         return case
-    demand_numpy(run, check=check)
+    require_numpy(run, check=check)
     from rnncli.compute import holds
 
     return holds.hold_gates(case, texts)
 
 
-def demand_numpy(run: RunFlags, *, check: bool) -> None:
+def require_numpy(run: RunFlags, *, check: bool) -> None:
     """Raise UsageError for flags that ask another engine, which cannot hold a gate."""
     if run.engine not in ("auto", "numpy"):
         raise UsageError(f"--hold: the engine {run.engine} cannot hold a gate.", "Leave --engine out.")

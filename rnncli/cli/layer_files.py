@@ -16,7 +16,7 @@ WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
 
 def read_layer(text: str) -> list[Any]:
     """Return the layers of a --layer: a name or an expression unchanged, or the configs in the `@` file."""
-    _demand_no_model(text)
+    _require_no_model(text)
     if not text.startswith("@"):
         if Path(text).suffix.lower() == ".json" and "(" not in text:
             raise LayerError(
@@ -26,7 +26,7 @@ def read_layer(text: str) -> list[Any]:
     return [formats.read_config(find_source(text[1:]))]
 
 
-def _demand_no_model(text: str) -> None:
+def _require_no_model(text: str) -> None:
     """Raise UsageError for a --layer that names an existing model file, or some of its layers after a #."""
     word = text.removeprefix("@")
     names = (word, word.rpartition("#")[0])  # both layer names and file names may contain a # or a dot

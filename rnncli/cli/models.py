@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Case, format_shape
-from rnncli.cli import sources
+from rnncli.case import Array, Case
+from rnncli.cli import model_inputs, sources
 from rnncli.compute.models import kind_of
 from rnncli.errors import UsageError, format_names
 from rnncli.model import SavedModel
@@ -122,7 +122,7 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
     return sources.find_source(file), found
 
 
-def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
+def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
     from rnncli.cli.flag_groups import collect_given
 
@@ -143,72 +143,6 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
             f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
             f"Leave out {flag}; or leave out --model, and describe a layer with --layer.",
         )
-
-
-def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """Read the inputs of the model, and return them with remarks."""
-    if sources.is_bare(flags):
-        raise UsageError(
-            f"--model {model.saved.file} needs an input. "
-            f"The model expects {model.kind.describe_inputs(model.saved)}.",
-            "Give a file, or JSON on the command line.",
-        )
-    demand_paddable(model, flags)
-    raw, remarks = sources.read_raw(flags)
-    inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
-    return inputs, (*remarks, *notes)
-
-
-def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
-    """Return the only input in the order batch, time, features, if --input-axes names another.
-
-    Raises UsageError for several inputs, and for a graph that may want an order of its own.
-    """
-    from rnncli.readers import arrange
-
-    if axes is None:
-        return raw
-    reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
-    if isinstance(raw, Mapping):
-        reason = "an input with names is given as the model expects it"
-    if reason:
-        raise UsageError(
-            f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."
-        )
-    return arrange.reorder_axes(raw, tuple(axes.split(",")))
-
-
-def demand_paddable(model: Model, flags: InputFlags) -> None:
-    """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes.
-
-    Also for --pad-value without --pad.
-    """
-    if flags.pad_value is not None and flags.pad is None:
-        raise UsageError("--pad-value needs --pad.", "Add --pad post.")
-    if flags.pad is not None and flags.input_axes is not None:
-        raise UsageError(
-            "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
-        )
-    if flags.pad is not None and not getattr(model.kind, "MASKS", False):
-        raise UsageError(
-            f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
-            "Give sequences of the same length.",
-        )
-
-
-def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """Return every input by its name, with a remark on each that got a batch axis."""
-    import numpy as np
-
-    inputs: dict[str, Array] = model.kind.fit_inputs(model.saved, raw)
-    remarks: tuple[str, ...] = ()
-    for name, array in inputs.items():
-        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
-        if len(given) < array.ndim:
-            place = f"{name}: " if len(inputs) > 1 else ""
-            change = f"{format_shape(given)} -> {format_shape(array.shape)}"
-            remarks += (f"{place}added a batch axis: {change}",)
-    return inputs, remarks
 
 
 def run_model(
@@ -285,12 +219,12 @@ def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tup
 
 def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
     """Return the only layer that --model chooses, with the model's inputs, and notes."""
-    demand_alone(input, layer, run)
+    require_alone(input, layer, run)
     return _chosen_layer(open_model(run.model or "", run.assume), input, layer)
 
 
 def _chosen_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
-    inputs, remarks = read_inputs(model, input)
+    inputs, remarks = model_inputs.read_inputs(model, input)
     part, notes = single_part(model, inputs, Returns())
     returns = Returns(layer.return_sequences, layer.return_state)
     return ChosenLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
@@ -300,9 +234,9 @@ def choose_parts(
     input: InputFlags, layer: LayerFlags, run: RunFlags
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Return every recurrent layer that --model chooses, in the order of the model, and notes."""
-    demand_alone(input, layer, run)
+    require_alone(input, layer, run)
     model = open_model(run.model or "", run.assume)
-    inputs, remarks = read_inputs(model, input)
+    inputs, remarks = model_inputs.read_inputs(model, input)
     returns = Returns(layer.return_sequences, layer.return_state)
     if len(_distinct(model)) == 1:
         part, notes = single_part(model, inputs, returns)
@@ -342,7 +276,7 @@ def addressed_case(
 
     Without a layer in the text, --model chooses it.
     """
-    demand_alone(input, layer, run)
+    require_alone(input, layer, run)
     model, rest = open_model(run.model or "", run.assume), text.strip()
     for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
         if rest.startswith(f"{name}/"):

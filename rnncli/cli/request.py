@@ -31,8 +31,8 @@ def case(
     """Build the requested experiment; return it with the remarks about its input."""
     from rnncli.readers import case_builder
 
-    sources.demand_one_reader(input, layer, run)
-    run.demand_model()
+    sources.require_one_reader(input, layer, run)
+    run.require_model()
     if run.model is not None:
         from rnncli.cli import models
 
@@ -48,7 +48,7 @@ def case(
         input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls
     )
     supplied = run.weights is not None or document.weights is not None
-    demand_something_to_fill(layer, run, weights=supplied)
+    require_something_to_fill(layer, run, weights=supplied)
     asked, remarks = case_builder.build(document, stack, given)
     unanswered = () if run.engine == "tensorflow" else beyond.note_keras_errors(asked)
     return asked, (
@@ -68,7 +68,7 @@ def case_or_layer(
         return (*case(input, layer, run), None)
     from rnncli.cli import models
 
-    sources.demand_one_reader(input, layer, run)
+    sources.require_one_reader(input, layer, run)
     chosen, remarks = models.choose_layer(input, layer, run)
     return chosen.case, remarks, chosen
 
@@ -79,7 +79,7 @@ def case_of_address(
     """Return as `case` for the layer of --model that an address names, and the rest of the address."""
     from rnncli.cli import models
 
-    sources.demand_one_reader(input, layer, run)
+    sources.require_one_reader(input, layer, run)
     return models.addressed_case(input, layer, run, text)
 
 
@@ -107,7 +107,7 @@ def collect_options(
     )
 
 
-def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool) -> None:
+def require_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool) -> None:
     """Raise UsageError if an initializer is given but every weight is supplied."""
     idle = next((name for name in collect_given(layer) if name.endswith("_initializer")), None)
     if weights and idle is not None:
@@ -133,7 +133,7 @@ def _make_input(
     if run.weights is None and len(sizes) == len(shape) and math.prod(sizes) < 2**40:
         wide = stack.dtype == "float64"
         nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
-        checks.demand_room(Case(stack, nothing), 1)
+        checks.require_room(Case(stack, nothing), 1)
     return sources.make_input(input, shape, seed), notes
 
 
@@ -177,7 +177,7 @@ class Outline(NamedTuple):
 
 def outline(input: InputFlags, layer: LayerFlags) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
-    sources.demand_one_reader(input, layer)
+    sources.require_one_reader(input, layer)
     document, where = Document(), ""
     if input.input_shape is not None:
         stack = stack_of(layer, document)
@@ -220,7 +220,7 @@ def _readable(word: str) -> list[Any]:
     return texts
 
 
-def demand_steps(run: RunFlags) -> None:
+def require_steps(run: RunFlags) -> None:
     """Raise UsageError for an engine that does not record steps."""
     if run.engine not in ("auto", "numpy"):
         raise UsageError(

@@ -57,7 +57,7 @@ def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str
     )
 
 
-def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
+def require_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
     """Raise DisagreementError if a tensor that was shown disagrees."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
@@ -69,7 +69,7 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
         )
 
 
-def demand_numbers(place: str | None) -> None:
+def require_numbers(place: str | None) -> None:
     """Raise DisagreementError for a NaN at `place`."""
     if place is not None:
         raise DisagreementError(

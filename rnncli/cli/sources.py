@@ -138,7 +138,7 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample{wanted}",)
     source = find_source(flags.input)
     if source.path is not None:
-        _demand_existing(source)
+        _require_existing(source)
     return source, ()
 
 
@@ -181,7 +181,7 @@ def read_by(*flags: ReadingFlags) -> list[str | int]:
     return [0 if word == "-" else word for word in words if word]
 
 
-def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
+def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
     """Raise UsageError if standard input would be read twice: the second reader would find nothing."""
     named = {"INPUT": input.input, "--mask": input.mask}
     named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
@@ -282,7 +282,7 @@ def stdin_holds_data() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _demand_existing(source: Source) -> None:
+def _require_existing(source: Source) -> None:
     """Report a missing file before an unknown suffix; the word may have been meant as a layer."""
     try:
         source.file()

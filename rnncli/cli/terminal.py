@@ -130,7 +130,7 @@ class Stdout:
 
     def __init__(self) -> None:
         self._ended = False
-        demand_stdout("Write to a file with --output FILE.")
+        require_stdout("Write to a file with --output FILE.")
         with suppress(OSError, ValueError):
             os.set_blocking(sys.stdout.fileno(), True)
         sys.stdout.flush()
@@ -155,7 +155,7 @@ def stdout_is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def demand_stdout(advice: str) -> None:
+def require_stdout(advice: str) -> None:
     """Raise UsageError if standard output was closed before the program began."""
     if sys.stdout is None:
         raise UsageError("standard output is closed.", advice)

@@ -43,18 +43,18 @@ def samples(
 
     if name is not None:
         sample = builtin.get(name)
-        _demand_its_format(sample, output)
+        _require_its_format(sample, output)
         send(builtin.path(sample).read_bytes(), output.output)
         return
 
     delivery(output)(SamplesAnswer(builtin.SAMPLES))
 
 
-def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
+def _require_its_format(sample: Sample, output: OutputFlags) -> None:
     """Raise UsageError for a format other than the sample's own; it is printed unchanged."""
-    from rnncli.cli.files import demand_place
+    from rnncli.cli.files import require_place
 
-    demand_place(output.output)
+    require_place(output.output)
     own = PurePath(sample.file).suffix.lstrip(".")
     suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
     for flag, text, format in (

@@ -32,7 +32,7 @@ def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Resul
     """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
     from rnncli import arrays
 
-    checks.demand_room(case, planned[0].stop)
+    checks.require_room(case, planned[0].stop)
     call = calling.prepare(case, engine)
     case = dataclasses.replace(case, initial_state=calling.initial_state(case))
     for chunk in planned:

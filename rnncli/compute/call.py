@@ -33,8 +33,8 @@ class _PreparedCase:
     """Layers built in one engine."""
 
     def __init__(self, case: Case, engine: str) -> None:
-        checks.demand_mask(case)
-        demand_able(case, engine)
+        checks.require_mask(case)
+        require_able(case, engine)
         self.engine = engine
         self.call = engines.get(engine).build_layers(case, *weights_and_seeds(case, engine))
         stack, all_layers = case.stack, case.all_layers
@@ -45,8 +45,8 @@ class _PreparedCase:
 
     def __call__(self, one: Case) -> Result:
         if one.mask is not None:  # each case may have its own mask
-            checks.demand_mask(one)
-            demand_able(one, self.engine)
+            checks.require_mask(one)
+            require_able(one, self.engine)
         one = _make_contiguous(one)
         return self._name_tensors(one, self.call(one))
 
@@ -168,7 +168,7 @@ def choose(case: Case) -> str:
     return "onnx" if onnx.is_worthwhile(case) and not onnx.refusal(case) else "numpy"
 
 
-def demand_able(case: Case, engine: str) -> None:
+def require_able(case: Case, engine: str) -> None:
     """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
     if case.hold and (refusal or engine != "numpy"):
@@ -216,7 +216,7 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     if case.initial_state is None:
         return None
     for layer in case.stack.layers:
-        layer.demand_start()
+        layer.require_start()
     wanted = case.stack.states(case.inputs.shape)
     with inside("initial_state: "):
         states = fit.fit_states(case.initial_state, wanted)

@@ -19,16 +19,16 @@ def refuse_impossible(case: Case) -> None:
     Raises InputError if the memory is too small or the mask does not fit, LayerError if Keras would apply
     the mask incorrectly.
     """
-    demand_room(case, len(case.inputs))
-    demand_mask(case)
+    require_room(case, len(case.inputs))
+    require_mask(case)
 
 
-def demand_room(case: Case, sequences: int) -> None:
+def require_room(case: Case, sequences: int) -> None:
     """Raises InputError if the machine does not have enough memory for this many sequences at once."""
     memory.refuse_beyond(_count_bytes(case.stack, case, (sequences, *case.inputs.shape[1:])))
 
 
-def demand_mask(case: Case) -> None:
+def require_mask(case: Case) -> None:
     """Raises InputError if the mask does not fit, LayerError if Keras would apply it incorrectly."""
     stack = case.stack
     if case.mask is not None and not _fits(case.mask.shape, case.inputs.shape, stack):

@@ -68,13 +68,13 @@ def make_cell(spec: Spec) -> Cell:
 
 def class_of(name: str) -> type[Layer]:
     """The class of a layer; case and underscores don't matter.  Raises LayerError if it does not exist."""
-    found: type[Layer] = _demand(name, "LAYERS")
+    found: type[Layer] = _require(name, "LAYERS")
     return found
 
 
 def cell_of(name: str) -> type[Cell]:
     """The class of a cell; case and underscores don't matter.  Raises LayerError if it does not exist."""
-    found: type[Cell] = _demand(name, "CELLS")
+    found: type[Cell] = _require(name, "CELLS")
     return found
 
 
@@ -115,7 +115,7 @@ def is_stepped(spec: Spec) -> bool:
     return layer.recurrent and layer.without_keras
 
 
-def _demand(name: str, kind: str) -> Any:
+def _require(name: str, kind: str) -> Any:
     found = _find(name, kind)
     if found is None:
         what = "layer" if kind == "LAYERS" else "cell"

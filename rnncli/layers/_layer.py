@@ -136,7 +136,7 @@ class Layer(ABC):
         """The parts of an initial state, in Keras's order, with their names in results."""
         return ()
 
-    def demand_start(self) -> None:
+    def require_start(self) -> None:
         """Raise LayerError if Keras cannot start the layer from a supplied initial state."""
         return
 

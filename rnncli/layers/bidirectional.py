@@ -41,10 +41,10 @@ class Bidirectional(Layer):
                     f"Bidirectional({inner.class_name}): {one.class_name} cannot be run in both directions.",
                     "Put SimpleRNN, LSTM, GRU or RNN into it.",
                 )
-        self._demand_agreement(inner, own)
+        self._require_agreement(inner, own)
         self.forward = self._make_direction(_copy(inner))
         self.backward = self._make_direction(own or _copy(inner, go_backwards=True))
-        self._demand_fit()
+        self._require_fit()
         self.sequences: bool = inner.config["return_sequences"]
         self.returns_state: bool = inner.config["return_state"]
 
@@ -58,7 +58,7 @@ class Bidirectional(Layer):
         return self.forward.is_reversed
 
     @staticmethod
-    def _demand_agreement(inner: Spec, own: Spec | None) -> None:
+    def _require_agreement(inner: Spec, own: Spec | None) -> None:
         backwards = inner.config["go_backwards"]
         alike = "Bidirectional: both of its layers would run in the same direction."
         if own is None and backwards:
@@ -73,7 +73,7 @@ class Bidirectional(Layer):
                     "Give both the same value.",
                 )
 
-    def _demand_fit(self) -> None:
+    def _require_fit(self) -> None:
         units = self.forward.cell.units, self.backward.cell.units
         if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
             raise LayerError(
@@ -113,7 +113,7 @@ class Bidirectional(Layer):
             for info in layer.states(input_shape)
         )
 
-    def demand_start(self) -> None:
+    def require_start(self) -> None:
         """Keras counts each cell in RNN's list as one item of the state, however many parts its state has."""
         items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:

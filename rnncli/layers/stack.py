@@ -64,7 +64,7 @@ class Stack(Sequence[Spec]):
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
         for index, layer in enumerate(self.layers):
-            self._demand_rank(index, input_shape)
+            self._require_rank(index, input_shape)
             yield layer, input_shape
             if index + 1 < len(self.layers):
                 returned = layer.outputs(input_shape)
@@ -76,7 +76,7 @@ class Stack(Sequence[Spec]):
                     )
                 input_shape = returned[0].shape
 
-    def _demand_rank(self, index: int, shape: Shape) -> None:
+    def _require_rank(self, index: int, shape: Shape) -> None:
         layer = self.layers[index]
         name = layer.spec.class_name
         if not layer.input_rank or len(shape) == layer.input_rank:

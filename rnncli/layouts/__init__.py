@@ -111,7 +111,7 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
     Raises LayerError for the first layer that the layout cannot hold, and if two arrays would get one name.
     """
     layout = get(name)
-    demand(name, (layer for chain in chains for layer in chain.layers))
+    require(name, (layer for chain in chains for layer in chain.layers))
     found: dict[str, Array] = {}
     for chain in chains:
         for key, array in layout.arrays(chain).items():
@@ -124,7 +124,7 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
     return found
 
 
-def demand(name: str, layers: Iterable[LayerWeights]) -> None:
+def require(name: str, layers: Iterable[LayerWeights]) -> None:
     """Raise LayerError for the first layer that a layout cannot hold."""
     layout = get(name)
     for layer in layers:

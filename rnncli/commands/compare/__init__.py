@@ -55,7 +55,7 @@ class CompareFlags(NamedTuple):
     atol: Atol = None
     rtol: Rtol = None
 
-    def demand_sense(self) -> None:
+    def validate(self) -> None:
         """Raise UsageError for wrong tolerances and for flags that exclude each other."""
         _ = self.tolerances
         given = [name for name in ("engines", "expect", "split") if getattr(self, name) is not None]
@@ -86,5 +86,5 @@ def compare(
     """
     from rnncli.commands.compare.compare_request import CompareRequest, answer
 
-    shown.demand_calls(run)
+    shown.require_calls(run)
     answer(CompareRequest(input, layer, run, wanted, output, shown, tuple(select or ())))

@@ -30,7 +30,7 @@ class CompareRequest(NamedTuple):
 def answer(asked: CompareRequest) -> None:
     """Compute, show the table, and raise DisagreementError if a tensor differs."""
     deliver = delivery(asked.output, asked.input, asked.layer, asked.run)
-    asked.run.demand_model()
+    asked.run.require_model()
     wanted = _comparison(asked)
     if asked.run.model is not None and wanted.expected is not None and not wanted.engines:
         found = _model_with_stored(asked, wanted)
@@ -39,7 +39,7 @@ def answer(asked: CompareRequest) -> None:
         found = comparison.compare_case(case, wanted)
         found = found._replace(remarks=(*remarks, *found.remarks))
     deliver(found.answer, found.remarks)
-    expectation.demand_same(found.answer.differences)
+    expectation.require_same(found.answer.differences)
 
 
 def _comparison(asked: CompareRequest) -> comparison.Comparison:
@@ -61,11 +61,11 @@ def _comparison(asked: CompareRequest) -> comparison.Comparison:
 
 def _model_with_stored(asked: CompareRequest, wanted: comparison.Comparison) -> ComparisonReport:
     """Compare every chosen layer of a saved model, under the names that `run --model` gives."""
-    from rnncli.cli import model_tensors, models
+    from rnncli.cli import model_inputs, model_tensors, models
 
-    models.demand_alone(asked.input, asked.layer, asked.run)
+    models.require_alone(asked.input, asked.layer, asked.run)
     model = models.open_model(asked.run.model or "", asked.run.assume)
-    inputs, remarks = models.read_inputs(model, asked.input)
+    inputs, remarks = model_inputs.read_inputs(model, asked.input)
     returns = models.Returns(asked.layer.return_sequences, asked.layer.return_state)
     tensors = model_tensors.compute_tensors(
         model, inputs, returns, wanted.engine, everything=asked.shown.all_layers

@@ -95,7 +95,7 @@ def compare_case(case: Case, wanted: Comparison) -> ComparisonReport:
             else "Choose other options of the layer.",
         )
     results = _select(results, wanted)
-    _demand_known(wanted, next(iter(results.values())))
+    _require_known(wanted, next(iter(results.values())))
     differences = engine_pairs.compare_pairs(results, *wanted.tolerances)
     return ComparisonReport(_answer(results, differences, wanted, refused), cautions)
 
@@ -117,7 +117,7 @@ def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> ComparisonRep
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
     whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
     results = _select({whole.engine: whole}, wanted)
-    _demand_known(wanted, results[whole.engine])
+    _require_known(wanted, results[whole.engine])
     texts = (WHOLE, PIECES.format(steps))
     sides = {text.en: text for text in texts}
     outputs = results[whole.engine].outputs
@@ -142,8 +142,8 @@ def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Resu
     return {name: result_checks.select_tensors(result, wanted.select) for name, result in results.items()}
 
 
-def _demand_known(wanted: Comparison, result: Result) -> None:
-    expectation.demand_known(wanted.tolerances, [tensor.name for tensor in result.outputs])
+def _require_known(wanted: Comparison, result: Result) -> None:
+    expectation.require_known(wanted.tolerances, [tensor.name for tensor in result.outputs])
 
 
 def _answer(

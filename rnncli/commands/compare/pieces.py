@@ -20,7 +20,7 @@ def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, d
     A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
     Raises UsageError if the pieces cannot carry the states.
     """
-    _demand_splittable(case, steps)
+    _require_splittable(case, steps)
     plain = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=False))
     whole = compute.run(plain, engine)
     return whole, run_pieces(case, steps, whole, stateful=True)
@@ -86,7 +86,7 @@ def _join(pieces: Sequence[tuple[int, NamedTensor]], whole: NamedTensor) -> Arra
     return np.stack([rows[time] for time in times], axis)
 
 
-def _demand_splittable(case: Case, steps: int) -> None:
+def _require_splittable(case: Case, steps: int) -> None:
     length, *features = case.inputs.shape[1:]
     if steps >= length:
         longer = ",".join(map(str, (1, 2 * steps, *features)))

@@ -72,7 +72,7 @@ def explain(
         example = explaining.example(request.stack_of(layer, Document()))
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
-    request.demand_steps(run)
+    request.require_steps(run)
     if run.model is None:
         case, remarks = request.case(input, layer, run)
     else:

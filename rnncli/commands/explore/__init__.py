@@ -37,24 +37,24 @@ def explore(
 
     from rnncli.cli import request, terminal
 
-    _demand_terminal()
-    _demand_textual()
-    request.demand_steps(run)
+    _require_terminal()
+    _require_textual()
+    request.require_steps(run)
     from rnncli.commands.explore.computation import compute_experiment
-    from rnncli.commands.explore.editable_case import EditableCase, demand_sequences, recurrent_places
+    from rnncli.commands.explore.editable_case import EditableCase, recurrent_places, require_sequences
     from rnncli.commands.explore.explore_app import ExploreApp
     from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 
     run, names = choose_model_layer(run)
     case, remarks = request.case(input, layer, run)
-    demand_sequences(case)
+    require_sequences(case)
     case = hold_gates(case, hold, run)
     first = EditableCase(case, TypedFlags(input, run, case, names), recurrent_places(case)[-1])
     lang = lang or terminal.language(os.environ)
     ExploreApp(first, compute_experiment(first), lang, remarks).run()
 
 
-def _demand_terminal() -> None:
+def _require_terminal() -> None:
     import sys
 
     from rnncli.cli import reader
@@ -66,7 +66,7 @@ def _demand_terminal() -> None:
         )
 
 
-def _demand_textual() -> None:
+def _require_textual() -> None:
     try:
         import textual  # noqa: F401
     except ImportError:

@@ -58,18 +58,18 @@ class EditableCase:
 
         Raises LayerError or UsageError if the layer does not accept it.
         """
-        self._demand_free(name)
+        self._require_free(name)
         return self._with_spec(specs.from_flags([], {name: value}, self.spec)[0])
 
     def with_dtype(self, dtype: str) -> EditableCase:
         """Return the experiment with every layer in another dtype, and the input in it too."""
-        self._demand_free("dtype")
+        self._require_free("dtype")
         made = [specs.from_flags([], {"dtype": dtype}, spec)[0] for spec in self.case.layers]
         return self._with_stack(Stack(made)).with_input_again()
 
     def with_class(self, class_name: str) -> EditableCase:
         """Return the experiment with another recurrent layer, which keeps the options that it has."""
-        self._demand_free("layer")
+        self._require_free("layer")
         options = options_of(class_name)
         flags = {name: value for name, value in self.inner.config.items() if name in options}
         if self.spec is not self.inner:
@@ -183,7 +183,7 @@ class EditableCase:
     def _with_stack(self, stack: Stack) -> EditableCase:
         return replace(self, case=_fit_holds(replace(self.case, stack=stack)))
 
-    def _demand_free(self, name: str) -> None:
+    def _require_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):
             raise UsageError(
                 f"{name} is fixed in a saved model.", "return_sequences and return_state can change."
@@ -213,7 +213,7 @@ def recurrent_places(case: Case) -> tuple[int, ...]:
     return tuple(index for index, layer in enumerate(case.stack.layers) if layer.recurrent)
 
 
-def demand_sequences(case: Case) -> None:
+def require_sequences(case: Case) -> None:
     """Raise UsageError for inputs other than (batch, timesteps, features)."""
     if case.inputs.ndim != 3:
         raise UsageError(

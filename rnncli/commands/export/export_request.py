@@ -32,7 +32,7 @@ def answer(wanted: ExportRequest) -> None:
     """Write the export that is asked for.  Raises LayerError for what the target cannot express."""
     name = _target(wanted)
     target = targets.get(name)
-    files.demand_place(wanted.output, sources.read_by(wanted.input, wanted.layer, wanted.run))
+    files.require_place(wanted.output, sources.read_by(wanted.input, wanted.layer, wanted.run))
     cases, remarks = _cases(wanted)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
@@ -51,7 +51,7 @@ def _cases(wanted: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]],
     if wanted.run.model is None:
         case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
         return [(case, {})], remarks
-    sources.demand_one_reader(wanted.input, wanted.layer, wanted.run)
+    sources.require_one_reader(wanted.input, wanted.layer, wanted.run)
     parts, remarks = models.choose_parts(wanted.input, wanted.layer, wanted.run)
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
@@ -62,7 +62,7 @@ def _target(wanted: ExportRequest) -> str:
         raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
     if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
         raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
-    _demand_suffix(wanted.to, wanted.output or "")
+    _require_suffix(wanted.to, wanted.output or "")
     if wanted.run.engine != "auto":
         raise UsageError("--engine does not change the export.", "Leave --engine out.")
     if wanted.run.calls > 1:
@@ -70,7 +70,7 @@ def _target(wanted: ExportRequest) -> str:
     return wanted.to
 
 
-def _demand_suffix(name: str, output: str) -> None:
+def _require_suffix(name: str, output: str) -> None:
     """Raise UsageError for a file that is named as what another target writes."""
     own = targets.get(name).SUFFIX
     others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
@@ -88,7 +88,7 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
         raise LayerError(f"--to {name} cannot express this: {where}{reason}.", advice)
     if name == "config":
         return ExportCase(case, without_calls(case, names))
-    checks.demand_mask(case)
+    checks.require_mask(case)
     started = dataclasses.replace(case, initial_state=call.initial_state(case))
     return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
 

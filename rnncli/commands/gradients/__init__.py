@@ -55,14 +55,14 @@ def gradients(
     from rnncli.commands.gradients.answer import GradientsAnswer
 
     deliver = delivery(output, input, layer, run)
-    _demand_plain(run)
+    _require_plain(run)
     first, *others = _layers(layer, against)
     case, remarks = request.case(input, first, run)
     cases = [case, *_others(case, others)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
-def _demand_plain(run: RunFlags) -> None:
+def _require_plain(run: RunFlags) -> None:
     """Raise UsageError for flags that change the numbers but do not apply here."""
     if run.engine not in ("auto", "tensorflow"):
         raise UsageError(

@@ -91,7 +91,7 @@ class PlotFlags(NamedTuple):
         """The style that --style or --theme names."""
         return self.style or self.theme or "light"
 
-    def demand_sense(self) -> None:
+    def validate(self) -> None:
         """Raise UsageError if --style and --theme differ."""
         if self.style and self.theme and self.style != self.theme:
             raise UsageError(
@@ -203,10 +203,10 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
         raise UsageError("plot needs a file to write.", "Name one, -o FILE.png, or draw here: --terminal")
     if plot.output == "-":
         raise UsageError("-o -: plot needs a file.", "Name one, -o FILE.png, or draw here: --terminal")
-    from rnncli.cli.files import demand_place
+    from rnncli.cli.files import require_place
     from rnncli.cli.sources import read_by
 
-    demand_place(plot.output, read_by(*reading))
+    require_place(plot.output, read_by(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         came = f"the suffix .{suffix}" if suffix else "no suffix"

@@ -102,7 +102,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     selection = _entry(case, selection)
     if not result.trace:
         raise UsageError("there is no trace: no layer steps through time.", "Take --what result.")
-    _demand(selection.gates, result.trace)
+    _require(selection.gates, result.trace)
     rows, skipped = [], set()
     for loop in result.trace:
         places = _places(case, loop, selection)
@@ -155,7 +155,7 @@ def _places(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]
     return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
 
 
-def _demand(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
+def _require(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
     known = list(dict.fromkeys(name for loop in loops for name in (*loop.gates, *loop.states)))
     for name in gates:
         if name not in known:

@@ -46,7 +46,7 @@ class PortFlags(NamedTuple):
         float, flag(RUN, "--rtol", metavar="X", min=0, help="Relative tolerance (default 1e-5).")
     ] = RTOL
 
-    def demand_sense(self) -> None:
+    def validate(self) -> None:
         """Raise UsageError for a missing file, and for a tolerance that is not a finite number."""
         for name, value in (("--weights", self.weights), ("--expect", self.expect)):
             if value is None:

@@ -79,7 +79,7 @@ def name_results(
         part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         for key, one in _split_results(part, place, np.asarray(array, np.float64), sizes):
-            _demand_shape(key, one, sizes, name or "it")
+            _require_shape(key, one, sizes, name or "it")
             if key in found:
                 raise InputError(f"two of its tensors are the same result: {name} is one.", ADVICE)
             found[key] = one
@@ -114,7 +114,7 @@ def _split_results(part: str, place: str, array: Array, sizes: ReturnedSizes) ->
     return [(f"{kind} {place}".strip(), array)]
 
 
-def _demand_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:
+def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:
     """Raise InputError if no hypothesis gives this shape, or if a number is missing."""
     batch, steps, units, directions = sizes
     sequence = key.startswith("sequence")

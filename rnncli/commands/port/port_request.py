@@ -37,10 +37,10 @@ def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: Output
     Raises DisagreementError if nothing explains them, or if weights are to be written and several
     explanations fit.
     """
-    _demand_applicable(input, layer)
+    _require_applicable(input, layer)
     place, states, probe = output.output, port.initial_state, port.probe
     reading = (input, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
-    _demand_places(place, probe, reading)
+    _require_places(place, probe, reading)
     deliver = delivery(output._replace(output=None), *reading)
     task = port_task.collect(input, layer, port.weights or "", port.expect or "", states)
     tolerances = Tolerances(port.atol, port.rtol)
@@ -63,7 +63,7 @@ def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: Output
         )
 
 
-def _demand_applicable(input: InputFlags, layer: LayerFlags) -> None:
+def _require_applicable(input: InputFlags, layer: LayerFlags) -> None:
     """Raise UsageError for a flag that changes nothing here."""
     for name in REFUSED:
         if getattr(input, name, None) is not None or getattr(layer, name, None) is not None:
@@ -71,12 +71,12 @@ def _demand_applicable(input: InputFlags, layer: LayerFlags) -> None:
             raise UsageError(f"{given} does not apply to port.", f"Leave {given} out.")
 
 
-def _demand_places(
+def _require_places(
     output: str | None, probe: str | None, reading: tuple[InputFlags | LayerFlags | RunFlags, ...]
 ) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
-        files.demand_place(place, sources.read_by(*reading))
+        files.require_place(place, sources.read_by(*reading))
         if place is not None and not place.casefold().endswith(suffixes):
             raise UsageError(f"{place}: this suffix is not written.", f"Use one of {', '.join(suffixes)}.")
 

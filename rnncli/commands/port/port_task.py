@@ -44,9 +44,9 @@ class Task(NamedTuple):
 
 def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
-    _demand_one_reader(input, expect, weights, states)
+    _require_one_reader(input, expect, weights, states)
     file = weights.partition("#")[0]
-    sources.demand_one_reader(input, layer, RunFlags(weights=file, initial_state=states))
+    sources.require_one_reader(input, layer, RunFlags(weights=file, initial_state=states))
     arrays = weight_files.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
@@ -55,7 +55,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     with inside(f"{file}: "):
         found = foreign_weights.find_layer(arrays, inputs.shape[-1], class_name)
         spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
-        _demand_fit(spec, found)
+        _require_fit(spec, found)
     stored = read_expected(sources.find_source(expect))
     batch, steps, _ = inputs.shape
     with inside(f"{expect}: "):
@@ -75,7 +75,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     return Task(run, unlike, found, (*remarks, *said))
 
 
-def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
+def _require_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
     """Raise UsageError if standard input would be read for --expect and for something else."""
     if expect == "-" and (sources.is_stdin(input) or "-" in (weights, states)):
         raise UsageError(
@@ -120,7 +120,7 @@ def _inner_spec(spec: Spec) -> Spec:
     return inner
 
 
-def _demand_fit(spec: Spec, found: ForeignLayer) -> None:
+def _require_fit(spec: Spec, found: ForeignLayer) -> None:
     """Raise InputError if the weights are those of a layer of another size or number of directions."""
     units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):

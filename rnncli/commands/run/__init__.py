@@ -59,8 +59,8 @@ def run(
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    shown.demand_calls(run)
-    run.demand_model()
+    shown.require_calls(run)
+    run.require_model()
     flags = RunRequest(
         input,
         layer,

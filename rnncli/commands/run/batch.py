@@ -78,6 +78,6 @@ def _run_whole(
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(RunAnswer(result, stats_of(result) if flags.stats else {}), remarks)
-    result_checks.demand_agreement(disagreeing, result, check)
-    expectation.demand_same(stored)
-    result_checks.demand_numbers(first_nan(result) if flags.fail_on_nan else None)
+    result_checks.require_agreement(disagreeing, result, check)
+    expectation.require_same(stored)
+    result_checks.require_numbers(first_nan(result) if flags.fail_on_nan else None)

@@ -111,7 +111,7 @@ class Stream:
 
     def _measure(self, case: Case) -> None:
         """Check that a record of this shape fits in memory, and compute how many fit at once."""
-        checks.demand_room(case, len(case.inputs))
+        checks.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
         self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, BYTES_AT_ONCE), MOST_AT_ONCE)

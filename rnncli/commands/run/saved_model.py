@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import expectation, model_tensors, models, result_checks, sources
+from rnncli.cli import expectation, model_inputs, model_tensors, models, result_checks, sources
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.errors import UsageError
@@ -81,10 +81,10 @@ class ModelAnswer(RunAnswer):
         return Page(title, (), (table_of(self.result, view), *statistics.parts(self.stats, view)))
 
 
-def demand(flags: RunRequest) -> None:
+def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
-    models.demand_alone(*flags.file_flags)
-    sources.demand_one_reader(*flags.file_flags)
+    models.require_alone(*flags.file_flags)
+    sources.require_one_reader(*flags.file_flags)
     named = {
         "--memory": flags.memory is not None,
         "--all-calls": flags.shown.all_calls,
@@ -99,11 +99,11 @@ def demand(flags: RunRequest) -> None:
 
 def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
-    demand(flags)
+    require(flags)
     deliver = delivery(flags.output, *flags.file_flags)
     expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
     model = models.open_model(flags.run.model or "", flags.run.assume)
-    inputs, remarks = models.read_inputs(model, flags.input)
+    inputs, remarks = model_inputs.read_inputs(model, flags.input)
     returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
     everything, check = flags.shown.all_layers, flags.check
     found = model_tensors.compute_tensors(model, inputs, returns, flags.run.engine, everything=everything)
@@ -125,9 +125,9 @@ def answer(flags: RunRequest) -> None:
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks), remarks)
-    result_checks.demand_agreement(disagreeing, result, check)
-    expectation.demand_same(stored)
-    result_checks.demand_numbers(first_nan(result) if flags.fail_on_nan else None)
+    result_checks.require_agreement(disagreeing, result, check)
+    expectation.require_same(stored)
+    result_checks.require_numbers(first_nan(result) if flags.fail_on_nan else None)
 
 
 def stats_by_tensor(found: ModelTensors) -> dict[str, Stats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.cli import model_tensors, models, result_checks, sources
+from rnncli.cli import model_inputs, model_tensors, models, result_checks, sources
 from rnncli.cli.models import Model
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
@@ -19,12 +19,12 @@ from rnncli.readers.formats import Source
 
 def answer(flags: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
-    stream.demand(flags)
-    model_answers.demand(flags)
-    stream.demand_lines(flags.input)
+    stream.require(flags)
+    model_answers.require(flags)
+    stream.require_lines(flags.input)
     model = models.open_model(flags.run.model or "", flags.run.assume)
-    models.demand_paddable(model, flags.input)
-    demand_stateless(model)
+    model_inputs.require_paddable(model, flags.input)
+    require_stateless(model)
     answers = ModelLines(model, flags)
     stream.relay(answers, answers.remarks, flags)
 
@@ -48,11 +48,11 @@ class ModelLines:
                 yield InputError(f"{line.name}: {what}", error.advice)
 
     def _answer(self, line: Line) -> ModelAnswer:
-        stream.demand_whole_value(line)
+        stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
         raw = sources.pad_sequences(raw, self.flags.input, line.name)
-        raw = models.reorder_axes(self.model, raw, self.flags.input.input_axes)
-        inputs, notes = models.fit_inputs(self.model, raw)
+        raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
+        inputs, notes = model_inputs.fit_inputs(self.model, raw)
         engine, everything = self.flags.run.engine, self.flags.shown.all_layers
         found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
         self.remarks.add((*remarks, *notes, *found.notes))
@@ -61,7 +61,7 @@ class ModelLines:
         return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
 
 
-def demand_stateless(model: Model) -> None:
+def require_stateless(model: Model) -> None:
     """Raise UsageError for layers that continue from the state that the line before left."""
     stateful = model.kind.stateful_layers(model.saved)
     if stateful:

@@ -27,7 +27,7 @@ LINES = ("ndjson", "json")
 """The formats a line can be in."""
 
 
-def demand(flags: RunRequest) -> None:
+def require(flags: RunRequest) -> None:
     """Raise UsageError if the flags cannot be combined with --stream."""
     if not flags.stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
@@ -40,9 +40,9 @@ def demand(flags: RunRequest) -> None:
 
 def answer(flags: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
-    demand(flags)
-    sources.demand_one_reader(*flags.file_flags)
-    demand_lines(flags.input)
+    require(flags)
+    sources.require_one_reader(*flags.file_flags)
+    require_lines(flags.input)
     records = Records(*flags.file_flags, flags.shown)
     stream = Stream(records, flags.run.engine)
 
@@ -107,7 +107,7 @@ def relay(
         raise DisagreementError(f"{lines_were} not answered.", "See the messages above.")
 
 
-def demand_lines(input: InputFlags) -> None:
+def require_lines(input: InputFlags) -> None:
     """Raise UsageError if the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
         raise UsageError(
@@ -148,7 +148,7 @@ class Records:
         self.stack = request.stack_of(layer, Document())
         self.given = request.collect_options(input, run, self.stack, seed, **shown._asdict())
         weights = self.given.weights.value is not None
-        request.demand_something_to_fill(layer, run, weights=weights)
+        request.require_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
         self.remarks = NewRemarks(request.note_missing(self.stack, run, stream=True))
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
@@ -156,15 +156,15 @@ class Records:
 
     def __call__(self, line: Line) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
-        demand_whole_value(line)
+        require_whole_value(line)
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
-        _demand_inputs_alone(document, line.name)
+        _require_inputs_alone(document, line.name)
         options = self.given.arranging
         where = f"{line.name}: "
         arranged = arrange(document, options._replace(where=where, mask_where=where + options.mask_where))
         if self.first is None:
-            self._demand_fit(arranged.inputs)
+            self._require_fit(arranged.inputs)
             self.first = case_builder.case_of(arranged, self.stack, self.given)
         prefix = where if line.number > 1 else ""
         self.remarks.add(arranged.remarks, prefix)
@@ -174,15 +174,15 @@ class Records:
             self.remarks.add(beyond.note_keras_errors(case), prefix)
         return case
 
-    def _demand_fit(self, inputs: Array) -> None:
+    def _require_fit(self, inputs: Array) -> None:
         """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
         states, weights = self.given.initial_state, self.given.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
-        self._demand(lambda n: case_builder.states(states, self.stack, (n, *inputs.shape[1:])), batches)
-        self._demand(lambda n: case_builder.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
+        self._require(lambda n: case_builder.states(states, self.stack, (n, *inputs.shape[1:])), batches)
+        self._require(lambda n: case_builder.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
 
-    def _demand(self, fit: Callable[[int], object], sizes: list[int]) -> None:
+    def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:
         """Fit to the first size, the line's; raise UsageError if none of the other sizes fits either."""
         try:
             fit(sizes[0])
@@ -207,7 +207,7 @@ def _arrays(raw: Any) -> list[Array]:
     return [array for array in arrays if array.ndim]
 
 
-def demand_whole_value(line: Line) -> None:
+def require_whole_value(line: Line) -> None:
     """Raise InputError for a value that goes on after the line."""
     if line.text.strip() in (b"{", b"["):
         raise InputError(
@@ -216,7 +216,7 @@ def demand_whole_value(line: Line) -> None:
         )
 
 
-def _demand_inputs_alone(document: Document, name: str) -> None:
+def _require_inputs_alone(document: Document, name: str) -> None:
     for part in ("layer", "initial_state", "weights", "seed", "training"):
         if getattr(document, part) is not None:
             raise InputError(

@@ -55,7 +55,7 @@ class TourFlags(NamedTuple):
         ),
     ] = None
 
-    def demand_sense(self) -> None:
+    def validate(self) -> None:
         """Raise UsageError for flags that do not go together."""
         if self.exercise is not None and (self.step is not None or self.plain):
             other = "--plain" if self.step is None else f"--step {self.step}"

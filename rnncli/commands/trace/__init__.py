@@ -77,7 +77,7 @@ def trace(
     for text in narrow.step or ():
         steps.part(text)
     deliver = delivery(output, input, layer, run)
-    request.demand_steps(run)
+    request.require_steps(run)
     expected = expectation.read_expectation(check.expect, input, output.output, named=True)
     case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
@@ -92,9 +92,9 @@ def trace(
     tensors = answer.named_tensors() if expected else result.outputs
     stored, left = expectation.compare(expected, tensors, result.engine, check.tolerances)
     deliver(answer, (*remarks, *left))
-    result_checks.demand_agreement(disagreeing, result, check)
-    expectation.demand_same(stored)
-    result_checks.demand_numbers(first_nan(kept) if fail_on_nan else None)
+    result_checks.require_agreement(disagreeing, result, check)
+    expectation.require_same(stored)
+    result_checks.require_numbers(first_nan(kept) if fail_on_nan else None)
 
 
 def _verify(

@@ -33,7 +33,7 @@ def weights(
     from rnncli.commands.weights import source
     from rnncli.commands.weights.answer import WeightsAnswer
 
-    source.demand_plain(run)
+    source.require_plain(run)
     reading = source.file_flags(input, layer, run)
     if to is not None:
         from rnncli.commands.weights import conversion

@@ -40,10 +40,10 @@ def answer(
         chains = chains_of(found.contents)
         deliver(ConvertedAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
         return
-    files.demand_place(output.output, sources.read_by(*reading))
+    files.require_place(output.output, sources.read_by(*reading))
     found = read()
     chains = chains_of(found.contents)
-    layouts.demand(to, (layer for chain in chains for layer in chain.layers))
+    layouts.require(to, (layer for chain in chains for layer in chain.layers))
     data = layouts.get(to).dump(chains, suffix)
     terminal.remark(_remarks(to, chains, found), output.quiet)
     send(data, output.output)

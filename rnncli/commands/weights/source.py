@@ -37,7 +37,7 @@ class Weights(NamedTuple):
     description: Description | None = None
 
 
-def demand_plain(run: RunFlags) -> None:
+def require_plain(run: RunFlags) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
     for name, default in RunFlags._field_defaults.items():
         if name not in (*DESCRIBING, "model") and getattr(run, name) != default:
@@ -124,12 +124,12 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
     stack, sizes = outline.stack, _sizes(outline.shape)
     options = request.collect_options(input, run, stack, case_builder.draw_seed(), where=outline.where)
     options = options.fill_from(outline.document)
-    request.demand_something_to_fill(layer, run, weights=options.weights.value is not None)
+    request.require_something_to_fill(layer, run, weights=options.weights.value is not None)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     supplied = case_builder.weights(options.weights, stack, sizes)
     seed = options.drawn if options.seed is None else options.seed
     case = Case(stack, inputs, weights=supplied, seed=seed)
-    checks.demand_room(case, 1)
+    checks.require_room(case, 1)
     return case
 
 

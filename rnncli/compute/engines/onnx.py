@@ -145,14 +145,14 @@ class _OnnxRun(TimeLoop):
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
-        _demand_tame(call.inputs, *state)
+        _require_tame(call.inputs, *state)
         feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
         feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
         lengths = None
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
         found = self._session(layer, call).run(None, feeds)
-        _demand_tame(*found)
+        _require_tame(*found)
         states = found[-len(state) :]
         after = layer.cell.pack(tuple(part[0] for part in states))
         last = layer.cell.output(after)
@@ -163,12 +163,12 @@ class _OnnxRun(TimeLoop):
     def _session(self, layer: Recurrent, call: Call) -> Any:
         key = call.place.path, call.mask is not None
         if key not in self.sessions:
-            _demand_tame(*call.weights.values())
+            _require_tame(*call.weights.values())
             self.sessions[key] = _session(_model(layer, call.weights, padded=call.mask is not None))
         return self.sessions[key]
 
 
-def _demand_tame(*arrays: Array) -> None:
+def _require_tame(*arrays: Array) -> None:
     """Raises InexactError if a number is NaN, infinite, or so large that it may become infinite."""
     import numpy as np
 

@@ -47,8 +47,8 @@ def test_an_automatic_scale_ends_where_the_values_do() -> None:
 
 def test_style_and_theme_that_differ_are_refused() -> None:
     with pytest.raises(UsageError, match="--style grey and --theme dark"):
-        PlotFlags(style="grey", theme="dark").demand_sense()
-    PlotFlags(style="dark", theme="dark").demand_sense()
+        PlotFlags(style="grey", theme="dark").validate()
+    PlotFlags(style="dark", theme="dark").validate()
     assert (PlotFlags(theme="dark").colours, PlotFlags().colours) == ("dark", "light")
 
 

@@ -1,0 +1,80 @@
+"""The inputs of a saved model: read, in the order of axes that the model expects, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Array, format_shape
+from rnncli.cli import sources
+from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.cli.flags import InputFlags
+    from rnncli.cli.models import Model
+
+
+def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Read the inputs of the model, and return them with remarks."""
+    if sources.is_bare(flags):
+        raise UsageError(
+            f"--model {model.saved.file} needs an input. "
+            f"The model expects {model.kind.describe_inputs(model.saved)}.",
+            "Give a file, or JSON on the command line.",
+        )
+    require_paddable(model, flags)
+    raw, remarks = sources.read_raw(flags)
+    inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
+    return inputs, (*remarks, *notes)
+
+
+def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
+    """Return the only input in the order batch, time, features, if --input-axes names another.
+
+    Raises UsageError for several inputs, and for a graph that may want an order of its own.
+    """
+    from rnncli.readers import arrange
+
+    if axes is None:
+        return raw
+    reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
+    if isinstance(raw, Mapping):
+        reason = "an input with names is given as the model expects it"
+    if reason:
+        raise UsageError(
+            f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."
+        )
+    return arrange.reorder_axes(raw, tuple(axes.split(",")))
+
+
+def require_paddable(model: Model, flags: InputFlags) -> None:
+    """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes.
+
+    Also for --pad-value without --pad.
+    """
+    if flags.pad_value is not None and flags.pad is None:
+        raise UsageError("--pad-value needs --pad.", "Add --pad post.")
+    if flags.pad is not None and flags.input_axes is not None:
+        raise UsageError(
+            "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
+        )
+    if flags.pad is not None and not getattr(model.kind, "MASKS", False):
+        raise UsageError(
+            f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
+            "Give sequences of the same length.",
+        )
+
+
+def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Return every input by its name, with a remark on each that got a batch axis."""
+    import numpy as np
+
+    inputs: dict[str, Array] = model.kind.fit_inputs(model.saved, raw)
+    remarks: tuple[str, ...] = ()
+    for name, array in inputs.items():
+        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
+        if len(given) < array.ndim:
+            place = f"{name}: " if len(inputs) > 1 else ""
+            change = f"{format_shape(given)} -> {format_shape(array.shape)}"
+            remarks += (f"{place}added a batch axis: {change}",)
+    return inputs, remarks
