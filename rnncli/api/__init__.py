@@ -148,7 +148,7 @@ def trace(
     check, expect, atol, rtol, fail_on_nan, hold: same as for `run`.
     stats: add statistics to the printed answer.
     """
-    from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
+    from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
     _require_steps(options)
@@ -163,9 +163,8 @@ def trace(
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _require_agreement(apart)
-    if fail_on_nan:
-        result_checks.require_numbers(first_nan(kept))
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
+    result_checks.require_numbers(answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
@@ -268,15 +267,14 @@ def _select_and_check(
     found: Result, select: str | Sequence[str] | None, apart: Sequence[str], *, fail_on_nan: bool
 ) -> Result:
     """Return the tensors to keep.  Raises DisagreementError if one is in `apart`, or contains NaN."""
-    from rnncli.commands.run.answer import first_nan
+    from rnncli.commands.run.answer import RunAnswer
 
     names = _several(select)
     if names is not None and not all(isinstance(name, str) for name in names):
         raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
     found = replace(found, outputs=result_checks.select_tensors(found, names).outputs)
     _require_agreement(apart, found.reference)
-    if fail_on_nan:
-        result_checks.require_numbers(first_nan(found))
+    result_checks.require_numbers(RunAnswer(found).first_nan() if fail_on_nan else None)
     return found
 
 

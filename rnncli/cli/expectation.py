@@ -79,19 +79,6 @@ def read_expectation(
     return expected
 
 
-def compare(
-    expected: Expectation | None,
-    tensors: Sequence[NamedTensor],
-    side: str,
-    tolerances: tuple[Tolerance, Tolerance],
-) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
-    """Return the same as Expectation.compare; nothing without --expect."""
-    if expected is not None:
-        return expected.compare(tensors, side, tolerances)
-    require_known(tolerances, [tensor.name for tensor in tensors])
-    return (), ()
-
-
 def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
     """Raise UsageError if --atol or --rtol names a tensor that is not there."""
     for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):

@@ -3,18 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from rnncli import addresses
+from rnncli.cli import expectation
+from rnncli.cli.output import format_of
 from rnncli.cli.tolerances import format_tolerance
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers import formats as output_formats
+from rnncli.renderers.page import Answer
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import CheckFlags
+    from rnncli.cli.expectation import Expectation
+    from rnncli.cli.flags import CheckFlags, OutputFlags
+    from rnncli.cli.output import Delivery
     from rnncli.cli.request import Remarks
-    from rnncli.result import Result
+    from rnncli.compute.compare import TensorDifference
+    from rnncli.result import NamedTensor, Result
+
+
+class CheckedAnswer(Answer, Protocol):
+    """An answer whose numbers --check, --expect and --fail-on-nan are about."""
+
+    @property
+    def result(self) -> Result:
+        """What was computed, with its differences."""
+
+    def named_tensors(self) -> Sequence[NamedTensor]:
+        """Return the tensors that --expect compares."""
+
+    def first_nan(self) -> str | None:
+        """Return the location of the first NaN; None if there is none."""
+
+
+@dataclass(frozen=True)
+class ResultChecks:
+    """The checks that the flags ask for.
+
+    expected: the tensors of --expect.
+    hidden_in: formats that do not show the differences of this answer, besides those of numbers alone.
+    """
+
+    flags: CheckFlags
+    output: OutputFlags
+    expected: Expectation | None
+    fail_on_nan: bool
+    hidden_in: tuple[str, ...] = ()
+
+    def show(
+        self, answer: CheckedAnswer, remarks: Remarks, disagreeing: Sequence[str], deliver: Delivery
+    ) -> None:
+        """Show the answer; only then raise DisagreementError for the first check that it does not pass.
+
+        disagreeing: the tensors beyond the tolerances of --check.
+        """
+        hidden = note_hidden_differences(answer.result, format_of(self.output), self.hidden_in)
+        stored, left = self._compare(answer)
+        deliver(answer, (*remarks, *hidden, *left))
+        require_agreement(disagreeing, answer.result, self.flags)
+        expectation.require_same(stored)
+        require_numbers(answer.first_nan() if self.fail_on_nan else None)
+
+    def _compare(self, answer: CheckedAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
+        """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
+        tolerances = self.flags.tolerances
+        if self.expected is not None:
+            return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
+        expectation.require_known(tolerances, [tensor.name for tensor in answer.result.outputs])
+        return (), ()
 
 
 def select_tensors(result: Result, names: Sequence[str] | None) -> Result:

@@ -90,6 +90,20 @@ class RunAnswer:
         """Return the returned tensors, by name."""
         return {tensor.name: tensor.values for tensor in self.result.outputs}
 
+    def named_tensors(self) -> tuple[NamedTensor, ...]:
+        """Return the same with the names of their axes."""
+        return self.result.outputs
+
+    def first_nan(self) -> str | None:
+        """Return the location of the first NaN: `hidden_states[0, 2, 1]`; None if there is none."""
+        from rnncli.renderers import statistics
+
+        for tensor in self.result.outputs:
+            place = statistics.first_nan(tensor.values)
+            if place is not None:
+                return f"{tensor.name}{list(place)}"
+        return None
+
     def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
         """alone: use the names a tensor has if no other call is shown."""
         own: dict[str, Any] = {}
@@ -158,17 +172,6 @@ def stats_of(result: Result) -> dict[str, Stats]:
     return {
         one.name: statistics.summarize(one.values, bounds[str(one.label.in_call)]) for one in result.outputs
     }
-
-
-def first_nan(result: Result) -> str | None:
-    """Return the location of the first NaN: `hidden_states[0, 2, 1]`; None if there is none."""
-    from rnncli.renderers import statistics
-
-    for tensor in result.outputs:
-        place = statistics.first_nan(tensor.values)
-        if place is not None:
-            return f"{tensor.name}{list(place)}"
-    return None
 
 
 def table_of(result: Result, view: View) -> Table:

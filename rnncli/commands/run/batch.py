@@ -9,7 +9,7 @@ from rnncli.case import Case
 from rnncli.cli import expectation, progress, request, result_checks, terminal
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
-from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
+from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, stats_of
 from rnncli.compute import chunks
 from rnncli.renderers import formats
 
@@ -74,10 +74,5 @@ def _run_whole(
         result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
         remarks += beyond.denormals(case, result)
     result = result_checks.select_tensors(result, flags.select)
-    remarks += result_checks.note_hidden_differences(result, format_of(flags.output))
-    stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
-    remarks += left
-    deliver(RunAnswer(result, stats_of(result) if flags.stats else {}), remarks)
-    result_checks.require_agreement(disagreeing, result, check)
-    expectation.require_same(stored)
-    result_checks.require_numbers(first_nan(result) if flags.fail_on_nan else None)
+    answer = RunAnswer(result, stats_of(result) if flags.stats else {})
+    flags.checks(expected).show(answer, remarks, disagreeing, deliver)

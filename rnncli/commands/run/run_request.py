@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from rnncli.cli.expectation import Expectation
     from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
+    from rnncli.cli.result_checks import ResultChecks
 
 
 class RunRequest(NamedTuple):
@@ -37,6 +39,12 @@ class RunRequest(NamedTuple):
         from rnncli.specs import memory
 
         return None if self.memory is None else memory.parse(self.memory)
+
+    def checks(self, expected: Expectation | None) -> ResultChecks:
+        """Return the checks of the result.  expected: the tensors of --expect."""
+        from rnncli.cli.result_checks import ResultChecks
+
+        return ResultChecks(self.check, self.output, expected, self.fail_on_nan)
 
     @property
     def file_flags(self) -> tuple[InputFlags, LayerFlags, RunFlags]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import expectation, model_inputs, model_tensors, models, result_checks, sources
-from rnncli.cli.output import delivery, format_of
-from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
+from rnncli.cli.output import delivery
+from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import UsageError
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
@@ -117,17 +117,8 @@ def answer(flags: RunRequest) -> None:
     kept = {tensor.name for tensor in result.outputs}
     figures = stats_by_tensor(found) if flags.stats else {}
     stats = {name: one for name, one in figures.items() if name in kept}
-    remarks = (
-        *remarks,
-        *found.notes,
-        *result_checks.note_hidden_differences(result, format_of(flags.output)),
-    )
-    stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
-    remarks += left
-    deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks), remarks)
-    result_checks.require_agreement(disagreeing, result, check)
-    expectation.require_same(stored)
-    result_checks.require_numbers(first_nan(result) if flags.fail_on_nan else None)
+    answer = ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks)
+    flags.checks(expected).show(answer, (*remarks, *found.notes), disagreeing, deliver)
 
 
 def stats_by_tensor(found: ModelTensors) -> dict[str, Stats]:

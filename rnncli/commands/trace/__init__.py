@@ -69,9 +69,10 @@ def trace(
     """
     from dataclasses import replace
 
-    from rnncli.cli import expectation, request, result_checks, steps
-    from rnncli.cli.output import delivery, format_of
-    from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
+    from rnncli.cli import expectation, request, steps
+    from rnncli.cli.output import delivery
+    from rnncli.cli.result_checks import ResultChecks
+    from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
     for text in narrow.step or ():
@@ -87,14 +88,9 @@ def trace(
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
-    remarks += result_checks.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
     answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
-    tensors = answer.named_tensors() if expected else result.outputs
-    stored, left = expectation.compare(expected, tensors, result.engine, check.tolerances)
-    deliver(answer, (*remarks, *left))
-    result_checks.require_agreement(disagreeing, result, check)
-    expectation.require_same(stored)
-    result_checks.require_numbers(first_nan(kept) if fail_on_nan else None)
+    checks = ResultChecks(check, output, expected, fail_on_nan, hidden_in=("ndjson",))
+    checks.show(answer, remarks, disagreeing, deliver)
 
 
 def _verify(

@@ -77,6 +77,20 @@ class TraceAnswer:
             for name, axes, values in _list_parts(loop)
         )
 
+    def first_nan(self) -> str | None:
+        """Return the first NaN of a computed step, in processing order; None if there is none."""
+        for loop in self.loops:
+            counted = (loop.status.T == 0)[..., None]
+            places = {
+                name: statistics.first_nan(part.swapaxes(0, 1), counted) for name, part in loop.parts.items()
+            }
+            found = [(place, name) for name, place in places.items() if place is not None]
+            if found:
+                (step, entry, unit), name = min(found, key=lambda one: one[0][0])
+                at = f"timestep {loop.times[step]}, batch {loop.entry(entry)}, unit {loop.unit(unit)}"
+                return f"{loop.path}{name} at {at}"
+        return None
+
     def _steps(self) -> Iterator[dict[str, Any]]:
         return (step for loop in self.loops for step in _steps(loop))
 
@@ -167,18 +181,3 @@ def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
         min=stats.min and replace(stats.min, index=own(stats.min.index)),
         max=stats.max and replace(stats.max, index=own(stats.max.index)),
     )
-
-
-def first_nan(loops: Sequence[LoopTrace]) -> str | None:
-    """Return the first NaN of a computed step, in processing order; None if there is none."""
-    for loop in loops:
-        counted = (loop.status.T == 0)[..., None]
-        places = {
-            name: statistics.first_nan(part.swapaxes(0, 1), counted) for name, part in loop.parts.items()
-        }
-        found = [(place, name) for name, place in places.items() if place is not None]
-        if found:
-            (step, entry, unit), name = min(found, key=lambda one: one[0][0])
-            at = f"timestep {loop.times[step]}, batch {loop.entry(entry)}, unit {loop.unit(unit)}"
-            return f"{loop.path}{name} at {at}"
-    return None

@@ -14,18 +14,23 @@ from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.run import answer as run_answer
-from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
+from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers import formats, statistics
 from rnncli.renderers.page import View, bar, marks
+from rnncli.result import Result
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
 
 def case(*expressions: str, **flags: object) -> Case:
     return Case(specs.from_flags(list(expressions), flags), INPUTS, seed=7)
+
+
+def first_nan(result: Result) -> str | None:
+    return TraceAnswer(result, tracing.loops(result)).first_nan()
 
 
 @pytest.mark.parametrize(
@@ -341,13 +346,13 @@ def test_stats_of_a_run_stand_in_its_document() -> None:
 
 
 def test_the_first_nan_is_named() -> None:
-    assert first_nan(tracing.loops(lstm())) is None
-    place = first_nan(tracing.loops(odd()))
+    assert first_nan(lstm()) is None
+    place = first_nan(odd())
     assert place == "forget.activation at timestep 1, batch 0, unit 2"
     result = compute.run(replace(case("LSTM(2, return_sequences=True)"), seed=1))
-    assert run_answer.first_nan(result) is None
+    assert run_answer.RunAnswer(result).first_nan() is None
     result.outputs[0].values[1, 2, 0] = np.nan
-    assert run_answer.first_nan(result) == "hidden_states[1, 2, 0]"
+    assert run_answer.RunAnswer(result).first_nan() == "hidden_states[1, 2, 0]"
 
 
 def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
@@ -356,8 +361,8 @@ def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
     mask = np.ones((2, 4), bool)
     mask[1, 2] = False
     shut_out = replace(case("GRU(2)"), inputs=inputs, mask=mask)
-    assert first_nan(tracing.loops(tracing.trace(shut_out))) is None
-    found = first_nan(tracing.loops(tracing.trace(replace(shut_out, mask=None))))
+    assert first_nan(tracing.trace(shut_out)) is None
+    found = first_nan(tracing.trace(replace(shut_out, mask=None)))
     assert found is not None
     assert found.startswith("update.preactivation")
 
