@@ -109,13 +109,37 @@ def parse_number(text: str) -> int:
     return int(text)
 
 
-def split_cell(name: str) -> tuple[str, str]:
-    """Split the name of a part of a trace: `cell_1/hidden` -> (`cell_1/`, `hidden`); "" if it has no cell."""
-    cell, slash, part = name.rpartition("/")
-    return cell + slash, part
+class PartName(NamedTuple):
+    """Name of a part of a trace, `cell_1/input.activation`.
+
+    prefix: of a cell, a direction or a layer, `cell_1/`; or "".  quantity: a gate, a state or `output`.
+    kind: which number of a gate, `preactivation`, `recurrent` or `activation`; "" for anything else.
+    """
+
+    prefix: str
+    quantity: str
+    kind: str = ""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether tables show it: a gate after its activation, or a state."""
+        return self.kind == "activation" or (not self.kind and self.quantity != "output")
+
+    @property
+    def short(self) -> str:
+        """Name in tables and for --hold, without `.activation`."""
+        kind = f".{self.kind}" if self.kind not in ("", "activation") else ""
+        return f"{self.prefix}{self.quantity}{kind}"
+
+
+def parse_part_name(name: str) -> PartName:
+    """Parse the name of a part of a trace."""
+    prefix, slash, base = name.rpartition("/")
+    quantity, _, kind = base.partition(".")
+    return PartName(prefix + slash, quantity, kind)
 
 
 def cell_number(name: str) -> int:
     """Return 1 for `cell_1/hidden`, a name that belongs to a cell of RNN; 0 for a name without a cell."""
-    place = name.rpartition("/")[0].rpartition("cell_")[2]
+    place = parse_part_name(name).prefix.rpartition("cell_")[2].rstrip("/")
     return int(place) if place.isdigit() else 0

@@ -73,8 +73,10 @@ def _suggest_gate(name: str, known: dict[str, LoopPart]) -> str:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
         return "These layers have no gates to hold; name a recurrent layer, such as lstm."
-    last = addresses.split_cell(name)[1]
-    same = [gate for gate in known if addresses.split_cell(gate)[1] == last and not gate[0].isdigit()]
+    last = addresses.parse_part_name(name).quantity
+    same = [
+        gate for gate in known if addresses.parse_part_name(gate).quantity == last and not gate[0].isdigit()
+    ]
     return f"Name one of them: {', '.join(same)}." if same else did_you_mean(name, known)
 
 

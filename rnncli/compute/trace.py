@@ -37,9 +37,8 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
 
     Returns None if there are no limits.
     """
-    cell, name = addresses.split_cell(part)
+    cell, name, kind = addresses.parse_part_name(part)
     config = loop.cells[cell] if part != "output" else list(loop.cells.values())[-1]
-    name, _, kind = name.partition(".")
     if name == "cell" or kind in ("preactivation", "recurrent"):
         return None
     own = not kind or name == "candidate"
@@ -115,7 +114,7 @@ def _select_gates(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> f
     known = dict.fromkeys(name for loop in loops for name in loop.gates)
     found: set[str] = set()
     for word in wanted:
-        matches = [name for name in known if word in (name, addresses.split_cell(name)[1])]
+        matches = [name for name in known if word in (name, addresses.parse_part_name(name).quantity)]
         if not matches:
             raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))
         found.update(matches)

@@ -191,7 +191,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
         ]
         rows.append(
             (
-                cell(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip()),
+                cell(addresses.parse_part_name(name).short, f"strong {idea(addresses.label(name))}".strip()),
                 _with_index(least, figures.min),
                 _with_index(most, figures.max),
                 cell(mean),
@@ -207,7 +207,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield line(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip())
+    yield line(addresses.parse_part_name(name).short, f"strong {idea(addresses.label(name))}".strip())
     if stats.min and stats.max:
         extremes = ((key, text, extreme.index) for key, text, extreme in (
             ("min", least, stats.min), ("max", most, stats.max)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rnncli import compute
+from rnncli.addresses import parse_part_name
 from rnncli.case import Array, Case
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
@@ -28,7 +29,7 @@ class TracePart(NamedTuple):
 
     @property
     def _gate(self) -> str:
-        return self.key.removesuffix(".activation")
+        return parse_part_name(self.key).short
 
     @property
     def values(self) -> Array:
@@ -43,10 +44,11 @@ class TracePart(NamedTuple):
     @property
     def gate(self) -> str:
         """The name of this gate for --hold; of a state, that of a gate of its loop."""
-        if self.key.endswith(".activation"):
+        if parse_part_name(self.key).kind:
             return self.name
         gates = list(self.loop.gates)
-        return self.loop.path + next((gate for gate in gates if gate.endswith("forget")), gates[0])
+        forget = (gate for gate in gates if parse_part_name(gate).quantity == "forget")
+        return self.loop.path + next(forget, gates[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +67,17 @@ class Computation:
     @property
     def parts(self) -> list[TracePart]:
         """The gates and states over time."""
-        return [TracePart(loop, key) for loop in self.trace.trace for key in loop.parts if _is_shown(key)]
+        return [
+            TracePart(loop, key)
+            for loop in self.trace.trace
+            for key in loop.parts
+            if parse_part_name(key).is_shown
+        ]
 
     def sequence(self, index: int) -> NamedTensor | None:
         """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
-        stack = self.trace.stack
-        prefix = stack.prefix(len(stack.layers) - 1)
-        own = [tensor for tensor in self.trace.outputs if tensor.name.startswith(prefix)]
+        last = len(self.trace.layers) - 1
+        own = [tensor for tensor in self.trace.outputs if tensor.label.layer in (None, last)]
         timed = [tensor for tensor in own if "timesteps" in tensor.axes]
         direction = self.result.outputs[index].label.direction
         same = [tensor for tensor in timed if tensor.label.direction == direction]
@@ -103,7 +109,7 @@ class Computation:
             for prefix in loop.cells:
                 if not weight.startswith(loop.path + prefix.removeprefix("cell_")):
                     continue
-                gates = [gate for gate in loop.gates if gate.startswith(prefix)]
+                gates = [gate for gate in loop.gates if parse_part_name(gate).prefix == prefix]
                 units = loop.parts[f"{gates[0]}.activation"].shape[-1]
                 return gates[column // units], column % units
         return None
@@ -127,8 +133,3 @@ def _compute(case: Case) -> Computation:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
     trace = tracing.trace(wide)  # first: it says what is wrong with the case
     return Computation(compute.run(case, trace.engine), wide, trace)
-
-
-def _is_shown(part: str) -> bool:
-    """Whether a part of a trace is a gate after its activation, or a state."""
-    return part != "output" and not part.endswith((".preactivation", ".recurrent"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite, log10
 from typing import Any, NamedTuple
 
+from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
 from rnncli.renderers.measure import wrap
@@ -200,7 +201,7 @@ def _choose_steps(count: int, view: View) -> list[int]:
 
 def _norm(norm: float, part: str, scale: BarScale, length: int, view: View) -> Cell:
     """Return `███▌      0.0312`."""
-    style = "" if part == "input" else part.rpartition("/")[2]
+    style = "" if part == "input" else parse_part_name(part).quantity
     digits = 3 if view.precision is None else max(view.precision, 1)
     number = f"{norm:#.{digits}g}".rstrip(".") if norm else "0"
     bar = _bar(scale.share(norm), length, norm > 0, view)
@@ -219,7 +220,7 @@ def _notes(curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, 
     """Yield notes on how to read the table."""
     low, high = (f"{10**end:.1g}" for end in scale)
     texts = [say("log bars", view.lang).format(low=low, high=high)]
-    if any(curve.part.rpartition("/")[2] == "cell" for _, curve in curves):
+    if any(parse_part_name(curve.part).quantity == "cell" for _, curve in curves):
         texts.append(say("cell read", view.lang))
     count = len(curves[0][1].norms)
     if len(steps) < count:

@@ -156,13 +156,14 @@ def units_of(case: Case) -> int:
 
 
 def build_curves(
-    case: Case, target: GradientTarget, states: Mapping[str, Array], inputs: Array, skipped: Array
+    case: Case,
+    target: GradientTarget,
+    states: Mapping[tuple[str, str], Array],
+    inputs: Array,
+    skipped: Array,
 ) -> Gradients:
-    """Convert what an engine found to curves; states by `forward/hidden`."""
-    curves = []
-    for name, norms in states.items():
-        direction, _, part = name.partition("/")
-        curves.append(Curve(part, direction, norms, skipped))
+    """Convert what an engine found to curves; states by direction and part."""
+    curves = [Curve(part, direction, norms, skipped) for (direction, part), norms in states.items()]
     ways = {curve.direction for curve in curves}
     curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, skipped))
     return Gradients(

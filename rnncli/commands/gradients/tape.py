@@ -22,16 +22,21 @@ HELD = 20_000_000
 """Approximate limit on the numbers held by the tape."""
 NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
+TrackedState = tuple[str, str]
+"""Direction and part of a state: `("forward", "cell_0/hidden")`."""
+TrackedSteps = dict[TrackedState, list[Any]]
+INPUT = ("", "input")
+
 
 class Norms(NamedTuple):
     """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time step.
 
-    states: by `forward/hidden`, each (timesteps,) of float64, by time of the last recurrent layer's
+    states: by direction and part, each (timesteps,) of float64, by time of the last recurrent layer's
     input.  inputs: (timesteps,), by time of the stack's input.
     skipped: (timesteps,) of bool, True for masked steps.
     """
 
-    states: Mapping[str, Array]
+    states: Mapping[TrackedState, Array]
     inputs: Array
     skipped: Array
 
@@ -48,7 +53,7 @@ def norms(
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
-        totals: dict[str, Any] = {}
+        totals: dict[TrackedState, Any] = {}
         together = walk.pass_size()
         for start in range(0, len(entries), together):
             for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
@@ -56,10 +61,10 @@ def norms(
         return _norms(totals, walk.skipped)
 
 
-def _norms(totals: dict[str, Any], skipped: Array) -> Norms:
+def _norms(totals: dict[TrackedState, Any], skipped: Array) -> Norms:
     import numpy as np
 
-    inputs = np.sqrt(totals.pop("input"))
+    inputs = np.sqrt(totals.pop(INPUT))
     return Norms({name: np.sqrt(squares) for name, squares in totals.items()}, inputs, skipped)
 
 
@@ -124,8 +129,8 @@ class _RepeatedRun:
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
         return int(max(1, min(AT_ONCE, HELD // one)))
 
-    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
-        """Yield sums of squared derivatives, (timesteps,), by `forward/hidden` and `input`."""
+    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[TrackedState, Any]]:
+        """Yield sums of squared derivatives, (timesteps,), by tracked state, and by INPUT."""
         import numpy as np
 
         tf, count = self.tf, len(entries)
@@ -138,13 +143,13 @@ class _RepeatedRun:
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
         names, states = list(watched), list(watched.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield "input", np.sum(_square(slopes[0]), axis=(0, 2))
+        yield INPUT, np.sum(_square(slopes[0]), axis=(0, 2))
         for name, steps in zip(names, slopes[1], strict=True):
             yield name, np.array([np.sum(_square(step)) for step in steps])
 
-    def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], dict[str, list[Any]]]:
-        """Return the last layer's tensors, and the tracked states by `forward/hidden` and input time."""
-        watched: dict[str, list[Any]] = {}
+    def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
+        """Return the last layer's tensors, and the tracked states by input time."""
+        watched: TrackedSteps = {}
         tensors: list[Any] = []
         given = engine.arguments(self.keras, case, self.layers)
         for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
@@ -157,7 +162,7 @@ class _RepeatedRun:
 
     def _step_layer(
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
-    ) -> tuple[list[Any], dict[str, list[Any]]]:
+    ) -> tuple[list[Any], TrackedSteps]:
         """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
         ours: Any = self.ours[self.place]
         counts = self._counts(x, given)
@@ -170,9 +175,7 @@ class _RepeatedRun:
             for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
         ]
         watched = {
-            f"{direction or _direction_of(one)}/{part}": [
-                run.watched[time][place] for time in range(len(counts))
-            ]
+            (direction or _direction_of(one), part): [run.watched[time][place] for time in range(len(counts))]
             for (direction, one), run in zip(both.items(), runs, strict=True)
             for place, part in enumerate(_parts(one))
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.addresses import cell_number
+from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.renderers.visible import visible
@@ -179,9 +179,10 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
 
     names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, selection)]
     for name in sorted(names, key=cell_number):  # cell by cell
+        quantity = parse_part_name(name).quantity
         if name in loop.states:
-            yield panel(f"{name} state", OF_STATE[name.rpartition("/")[2]], name)
-        elif name.endswith("candidate"):
+            yield panel(f"{name} state", OF_STATE[quantity], name)
+        elif quantity == "candidate":
             yield panel(name, "state", f"{name}.activation")
         else:
             yield panel(f"{name} gate", "gate", f"{name}.activation")

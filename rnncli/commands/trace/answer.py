@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
@@ -145,7 +146,7 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         for name, part in loop.parts.items():
             values = part[:, place]
-            held = loop.held.get(name.removesuffix(".activation"))
+            held = loop.held.get(parse_part_name(name).short)
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from rnncli.addresses import cell_number
+from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array
 from rnncli.commands.trace.rows import GAP, TraceRow
 from rnncli.compute.trace import bounds
@@ -42,17 +42,17 @@ class Quantity:
     @property
     def label(self) -> str:
         """`forget`, `hidden`."""
-        return self.name.removesuffix(".activation")
+        return parse_part_name(self.name).short
 
     @property
     def is_gate(self) -> bool:
         """Whether it is a gate; else a state."""
-        return "." in self.name
+        return bool(parse_part_name(self.name).kind)
 
     @property
     def is_cell(self) -> bool:
         """Whether it is the cell state."""
-        return self.name.rpartition("/")[2] == "cell"
+        return parse_part_name(self.name).quantity == "cell"
 
     @cached_property
     def widest(self) -> int:
@@ -110,7 +110,7 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
     positive = finite.size and (finite >= 0).all()
     low, high = bounds(loop, name) or (0.0 if positive else -largest, largest)
     style = choose_style(values, view.precision)
-    held = loop.held.get(name.removesuffix(".activation"))
+    held = loop.held.get(parse_part_name(name).short)
     texts = {
         row: [
             format_number(value, style) + ("" if held is None else HELD if held[row.step, unit] else " ")

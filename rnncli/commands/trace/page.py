@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rnncli.addresses import parse_part_name
 from rnncli.commands.trace.columns import (
     HELD,
     Columns,
@@ -57,17 +58,13 @@ def page(answer: TraceAnswer, view: View) -> Page:
     parts += [(), *_scales(loops, view)] if loops else []
     if result.hold:
         parts.append(line(f"{HELD} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
-    shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
+    shown = {name: figures for name, figures in answer.stats.items() if parse_part_name(name).is_shown}
     parts += statistics.parts(shown, view)
     if result.differences:
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
         found = marks(view).dot.join(pieces)
         parts += [(), line(f"{difference_text(result, view.lang)}: {found}", "dim")]
     return Page(title(result.stack, view), (note_of(result, view),), tuple(parts))
-
-
-def _is_shown(name: str) -> bool:
-    return name.endswith(".activation") or ("." not in name and name.rpartition("/")[2] != "output")
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,12 @@ class Inner(NamedTuple):
     @property
     def cell(self) -> str:
         """Prefix `cell_0/` if it belongs to one of RNN's cells, else ""."""
-        return addresses.split_cell(self.name)[0]
+        return addresses.parse_part_name(self.name).prefix
+
+    @property
+    def in_cell(self) -> str:
+        """Its name in its cell, `cell`."""
+        return self.name.removeprefix(self.cell)
 
     @property
     def cell_key(self) -> str:
@@ -106,8 +111,8 @@ class CaseTrace:
 
     def output_of(self, node: Inner) -> str:
         """Return the state that the loop outputs: `hidden`, of the last cell if there are several."""
-        *_, name = (part for part in self.loop(node).states if addresses.split_cell(part)[1] == "hidden")
-        return name
+        states = self.loop(node).states
+        return [name for name in states if addresses.parse_part_name(name).quantity == "hidden"][-1]
 
     def loop(self, node: Inner) -> LoopTrace:
         """Return the trace of the node's loop."""
@@ -208,7 +213,7 @@ class CaseTrace:
         if isinstance(node, OutputEntry):
             return self._layer_equation(node), ""
         known: dict[str, Sum] = self.maker(node).equations()
-        base = node.name.removeprefix(node.cell)
+        base = node.in_cell
         while (alias := _alias(known[base])) is not None:
             base = alias
         return known[base], base

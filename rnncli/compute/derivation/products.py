@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Factor
 from rnncli.compute.derivation.locate import CaseTrace, Inner, Node, OutputEntry
@@ -77,7 +78,7 @@ class Products:
 
     def _now(self, node: Inner, factor: Now) -> FactorLink:
         other = node._replace(name=node.cell + factor.name)
-        value, name = self.source.value(other), factor.name.removeprefix("candidate.")
+        value, name = self.source.value(other), parse_part_name(factor.name).kind or factor.name
         if factor.complement:
             value, name = 1 - value, f"(1 - {name})"
         function = self.maker.config[factor.function] if factor.function else IDENTITY

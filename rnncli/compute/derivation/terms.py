@@ -139,12 +139,12 @@ def _note_mask(source: CaseTrace, node: Node, value: float) -> tuple[Note, Facto
     earlier = next((place for place in places if source.status(place) == "computed"), None)
     if earlier is not None:
         timestep = source.timestep(earlier)
-        factor = Factor(f"{name.removeprefix(node.cell)} at t={timestep}", source.value(earlier))
+        factor = Factor(f"{earlier.in_cell} at t={timestep}", source.value(earlier))
         return Note("held", timestep), (FactorLink(factor, earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
     start = source.state_before(node._replace(position=0), name, node.unit)
-    return Note("start"), (FactorLink(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
+    return Note("start"), (FactorLink(Factor(f"{node._replace(name=name).in_cell} at start", start)),)
 
 
 def _note_masking(source: CaseTrace, node: OutputEntry, value: float) -> tuple[Note, FactorLinks] | None:
