@@ -15,7 +15,7 @@ ENDING = ("SIGTERM", "SIGHUP")
 PATIENCE = 1.0
 """Seconds in which further signals are ignored, while the first one's cleanup runs."""
 
-Value = TypeVar("Value")
+Returned = TypeVar("Returned")
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -57,7 +57,7 @@ def defer_signals() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def call_in_thread(work: Callable[[], Value]) -> Value:
+def call_in_thread(work: Callable[[], Returned]) -> Returned:
     """Return `work()`, called in a thread, so that a signal ends the wait for compiled code.
 
     Raises what `work` raises.  After a signal the thread goes on, but does not keep the process alive.
@@ -65,7 +65,7 @@ def call_in_thread(work: Callable[[], Value]) -> Value:
     from concurrent.futures import Future
     from threading import Thread
 
-    future: Future[Value] = Future()
+    future: Future[Returned] = Future()
 
     def call() -> None:
         try:

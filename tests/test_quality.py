@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,14 +90,24 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
 
 
-def test_a_class_name_has_one_meaning() -> None:
-    """Each class of the package has a name of its own."""
+def test_a_type_name_has_one_meaning() -> None:
+    """Each class, each alias of a type and each type variable of the package has a name of its own."""
     found: dict[str, list[str]] = {}
     for file in sorted((ROOT / "rnncli").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        for name in (*names, *aliases(tree)):
+            found.setdefault(name, []).append(str(file.relative_to(ROOT)))
     assert {name: files for name, files in found.items() if len(files) > 1} == {}
+
+
+def aliases(tree: ast.Module) -> Iterator[str]:
+    """Yield the names in CamelCase that a module assigns."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper():
+                yield target.id
 
 
 def test_root_and_functions_stay_small() -> None:

@@ -13,7 +13,7 @@ from rnncli.api import _phrasing
 from rnncli.api._options import LayerOptions, Options
 from rnncli.errors import RnncliError, UsageError, did_you_mean
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 CHECKED_LATER = {*LayerOptions.__annotations__, "seed", "calls", "fill", "pad"}
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 """The type of a value by its annotation."""
 
 
-def expand_options(function: Function) -> Function:
+def expand_options(function: Decorated) -> Decorated:
     """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
 
     The function raises TypeError for an unknown option, and suggests the nearest one.  Errors and remarks

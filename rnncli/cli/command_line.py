@@ -11,7 +11,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 if TYPE_CHECKING:
     from rnncli.case import Array, Case
 
-Group = TypeVar("Group", InputFlags, LayerFlags, RunFlags, ShowFlags)
+SomeFlags = TypeVar("SomeFlags", InputFlags, LayerFlags, RunFlags, ShowFlags)
 
 
 class CommandLine(NamedTuple):
@@ -29,7 +29,7 @@ class CommandLine(NamedTuple):
         context = app.load(command).make_context(command, words)
         return cls(command, {name: _drop_empty(value) for name, value in context.params.items()})
 
-    def group(self, kind: type[Group]) -> Group:
+    def group(self, kind: type[SomeFlags]) -> SomeFlags:
         """Return the flags of one group; a flag that the command lacks has its default."""
         return kind(**{name: self.values[name] for name in kind._fields if name in self.values})
 

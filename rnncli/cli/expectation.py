@@ -12,8 +12,7 @@ from rnncli.errors import DisagreementError, UsageError, did_you_mean, format_na
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.cli.flags import InputFlags
-    from rnncli.cli.tolerances import Tolerance
-    from rnncli.compute.compare import TensorDifference
+    from rnncli.compute.compare import TensorDifference, Tolerance
     from rnncli.result import NamedTensor
 
 

@@ -7,15 +7,18 @@ document applies unless a flag overrides it.
 # Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from rnncli.case import HIGHEST_SEED
 from rnncli.cli.completion import input_words
 from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
-from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
+from rnncli.cli.tolerances import ATOL, RTOL, parse_tolerance
 from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.compute.compare import Tolerance
 
 
 def _formats() -> Sequence[str]:
@@ -323,7 +326,7 @@ class CheckFlags(NamedTuple):
         _ = self.tolerances
 
     @property
-    def tolerances(self) -> tuple[Tolerance, Tolerance]:
+    def tolerances(self) -> "tuple[Tolerance, Tolerance]":
         """Absolute and relative tolerance, given or default."""
         return parse_tolerance("--atol", self.atol, ATOL), parse_tolerance("--rtol", self.rtol, RTOL)
 

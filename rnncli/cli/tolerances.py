@@ -1,15 +1,17 @@
 """--atol and --rtol: one number, or numbers by tensor."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rnncli.errors import UsageError
 
+if TYPE_CHECKING:
+    from rnncli.compute.compare import Tolerance  # help must not load it
+
 ATOL, RTOL = 1e-6, 1e-5
-
-
-Tolerance = float | Mapping[str, float]
-"""As in rnncli.compute.compare, which help must not load."""
 
 
 def parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:

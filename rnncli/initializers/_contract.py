@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from rnncli.case import Array, Option
 
 Config = Mapping[str, Any]
-Shape = tuple[int, ...]
-Fill = Callable[[Config, Shape, str, int], Array]
+ArrayShape = tuple[int, ...]
+Fill = Callable[[Config, ArrayShape, str, int], Array]
 """(config with every option, shape, dtype, seed) -> array."""
 
 

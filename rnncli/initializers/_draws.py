@@ -18,15 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rnncli.initializers._bits import Words
-
-Shape = tuple[int, ...]
+    from rnncli.initializers._contract import ArrayShape
 
 _SMALLEST = 1e-7
 _BOUND = 2.0
 _BLOCKS_A_GROUP = {"float64": 128}
 
 
-def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int) -> Array:
+def uniform(shape: ArrayShape, low: float, high: float, dtype: str, seed: int) -> Array:
     """Uniform random numbers in [low, high).
 
     Float bounds are rounded to float32 first, whatever the dtype; integer bounds are exact.
@@ -37,26 +36,26 @@ def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int) -> Arr
     return np.asarray(unit_uniform(shape, dtype, seed, 0) * (highest - lowest) + lowest, dtype)
 
 
-def unit_uniform(shape: Shape, dtype: str, seed: int, k: int) -> Array:
+def unit_uniform(shape: ArrayShape, dtype: str, seed: int, k: int) -> Array:
     """Uniform random numbers in [0, 1), for draw `k` of a SeedGenerator."""
     size = math.prod(shape)
     words = stream(seed, k).first(_count_blocks(size, dtype))
     return _trim(unit(words, dtype), shape)
 
 
-def normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
+def normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
     """Random numbers from a normal distribution."""
     words = stream(seed, 0).first(_count_blocks(math.prod(shape), dtype))
     return _scale(_trim(box_muller(words, dtype), shape), mean, stddev, dtype)
 
 
-def truncated_normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
+def truncated_normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
     """Random numbers from a normal distribution, truncated to two standard deviations."""
     groups = _count_blocks(math.prod(shape), dtype)
     return _scale(_trim(_draw_truncated(stream(seed, 0), groups, dtype), shape), mean, stddev, dtype)
 
 
-def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Array:
+def dropout_mask(shape: ArrayShape, rate: float, dtype: str, seed: int, k: int) -> Array:
     """The dropout mask for draw `k` of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     if rate == 1.0:
         return np.zeros(shape, dtype)
@@ -112,5 +111,5 @@ def _count_blocks(size: int, dtype: str) -> int:
     return -(-size // _values_per_block(dtype))
 
 
-def _trim(values: Array, shape: Shape) -> Array:
+def _trim(values: Array, shape: ArrayShape) -> Array:
     return values.ravel()[: math.prod(shape)].reshape(shape)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rnncli.case import Array, Option
 from rnncli.errors import EngineError, LayerError
-from rnncli.initializers._contract import Config, Fill, Initializer, Shape
+from rnncli.initializers._contract import ArrayShape, Config, Fill, Initializer
 
 
 def _fill_with(number: int) -> Fill:
-    def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+    def fill(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
         import numpy as np
 
         return np.full(shape, number, dtype)
@@ -16,7 +16,7 @@ def _fill_with(number: int) -> Fill:
     return fill
 
 
-def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _constant(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     try:
@@ -31,7 +31,7 @@ def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
         ) from None
 
 
-def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     if len(shape) != 2:
@@ -42,7 +42,7 @@ def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
 
 
-def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     """The real or imaginary part of a discrete Fourier transform, multiplied by a window."""
     import numpy as np
 

@@ -6,12 +6,12 @@ import math
 
 from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Config, Initializer, Shape
+from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
 
 _LARGE = 128
 
 
-def _orthogonal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     """Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
     import numpy as np
 

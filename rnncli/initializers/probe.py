@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 
 from rnncli.case import Array, Option
-from rnncli.initializers._contract import Config, Initializer, Shape
+from rnncli.initializers._contract import ArrayShape, Config, Initializer
 
 
-def _probe(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _probe(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     index = config["start"] + np.arange(math.prod(shape), dtype=np.float64)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from rnncli.case import Array, Option
-from rnncli.initializers._contract import SEED, Config, Initializer, Shape
+from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
 
 
-def _normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _normal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     from rnncli.initializers import _draws
 
     return _draws.normal(shape, config["mean"], config["stddev"], dtype, seed)
 
 
-def _truncated_normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _truncated_normal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     from rnncli.initializers import _draws
 
     return _draws.truncated_normal(shape, config["mean"], config["stddev"], dtype, seed)
 
 
-def _uniform(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _uniform(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     from rnncli.initializers import _draws
 
     return _draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)

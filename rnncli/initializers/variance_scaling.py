@@ -10,13 +10,13 @@ from typing import Any
 
 from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Config, Initializer, Shape
+from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
 
 _KEPT = 0.87962566103423978
 """Standard deviation of a standard normal distribution truncated to [-2, 2]."""
 
 
-def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight; for a convolution, both are multiplied by the window size.
 
     Raises LayerError if input_axes or output_axes are out of range.
@@ -36,7 +36,7 @@ def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple
     return shape[-2] * window, shape[-1] * window
 
 
-def _variance_scaling(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _variance_scaling(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     from rnncli.initializers import _draws
 
     fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
@@ -66,7 +66,7 @@ _SCALING = {
 def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
     fixed = {"scale": scale, "mode": mode, "distribution": distribution}
 
-    def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+    def fill(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
         return _variance_scaling({**config, **fixed}, shape, dtype, seed)
 
     return Initializer(class_name, fill, {**SEED, **_AXES})

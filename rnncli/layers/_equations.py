@@ -48,13 +48,13 @@ class Constant(NamedTuple):
     value: float
 
 
-Factor = Now | Before | Entry | LayerInput | Constant
+EquationFactor = Now | Before | Entry | LayerInput | Constant
 
 
 class Product(NamedTuple):
     """The product of one or more factors."""
 
-    factors: tuple[Factor, ...]
+    factors: tuple[EquationFactor, ...]
 
 
 class Fan(NamedTuple):
@@ -85,7 +85,7 @@ class Sum(NamedTuple):
     function: str = ""
 
 
-def times(*factors: Factor) -> Product:
+def times(*factors: EquationFactor) -> Product:
     """The product of these factors."""
     return Product(factors)
 

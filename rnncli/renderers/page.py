@@ -103,7 +103,7 @@ class Numbers(NamedTuple):
     time: Sequence[int] = ()
 
 
-Cell: TypeAlias = tuple[Line | Numbers, ...]
+TableCell: TypeAlias = tuple[Line | Numbers, ...]
 """Content of one table cell, from top to bottom."""
 
 
@@ -118,7 +118,7 @@ class Table(NamedTuple):
     """Rows of cells below headings; has its own title if a page has several tables."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     title: Line = ()
 
 
@@ -196,12 +196,12 @@ def line(text: str, style: str = "") -> Line:
     return (Span(text, style),)
 
 
-def cell(text: str, style: str = "") -> Cell:
+def cell(text: str, style: str = "") -> TableCell:
     """Return a cell of one line."""
     return (line(text, style),)
 
 
-def has_numbers(cell: Cell) -> bool:
+def has_numbers(cell: TableCell) -> bool:
     """Return whether `cell` holds numbers, not only text."""
     return any(isinstance(part, Numbers) for part in cell)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Cell, Line, Span, View, cell, idea, line, marks
+from rnncli.renderers.page import Line, Span, TableCell, View, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
 from rnncli.version import __version__
@@ -192,7 +192,7 @@ def refuse_tensors(command: str) -> NoReturn:
     )
 
 
-def name_cell(label: Label) -> Cell:
+def name_cell(label: Label) -> TableCell:
     """Return the name in the color of its idea."""
     return cell(str(label), f"strong {idea(label)}".strip())
 

@@ -11,7 +11,19 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Array
-from rnncli.renderers.page import Cell, Column, Forms, Line, Table, View, cell, histogram, idea, line, marks
+from rnncli.renderers.page import (
+    Column,
+    Forms,
+    Line,
+    Table,
+    TableCell,
+    View,
+    cell,
+    histogram,
+    idea,
+    line,
+    marks,
+)
 from rnncli.renderers.wording import say
 
 BINS = 8
@@ -241,11 +253,11 @@ def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, 
     return least, most, mean, std
 
 
-def _with_index(text: str, extreme: Extreme | None) -> Cell:
+def _with_index(text: str, extreme: Extreme | None) -> TableCell:
     return cell(text) if extreme is None else (line(text), line(str(list(extreme.index)), "dim"))
 
 
-def _format_saturated(stats: Stats, view: View) -> Cell:
+def _format_saturated(stats: Stats, view: View) -> TableCell:
     if stats.saturated is None:
         return cell("")
     return (line(_percent(stats.saturated)), line(_beyond_text(stats, view), "dim"))

@@ -2,7 +2,7 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from rnncli.cli.flag_groups import RUN, flag
 from rnncli.cli.flags import (
@@ -16,8 +16,11 @@ from rnncli.cli.flags import (
     Select,
     ShowFlags,
 )
-from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
+from rnncli.cli.tolerances import ATOL, RTOL, parse_tolerance
 from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.compute.compare import Tolerance
 
 SECTION = "Between frameworks"
 SUMMARY = "Do engines agree? Does a result match a stored one?"
@@ -66,7 +69,7 @@ class CompareFlags(NamedTuple):
             )
 
     @property
-    def tolerances(self) -> tuple[Tolerance, Tolerance]:
+    def tolerances(self) -> "tuple[Tolerance, Tolerance]":
         """Absolute and relative tolerance, given or default."""
         return parse_tolerance("--atol", self.atol, ATOL), parse_tolerance("--rtol", self.rtol, RTOL)
 

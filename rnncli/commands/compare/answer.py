@@ -11,7 +11,7 @@ from rnncli.case import Array, format_shape
 from rnncli.cli.language import localize
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
-from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Table, View, cell, line
+from rnncli.renderers.page import Column, Forms, Line, Page, Records, Table, TableCell, View, cell, line
 from rnncli.renderers.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
 from rnncli.renderers.wording import Bilingual
 
@@ -118,7 +118,7 @@ def verdict_of(one: TensorDifference) -> str:
     return "same" if one.agrees else "differs"
 
 
-def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> Cell:
+def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> TableCell:
     """Return a cell; a narrow table has what it lacks columns for below other texts."""
     texts = _texts(one, view)
     first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))

@@ -30,7 +30,7 @@ Number = Annotated[
         autocompletion=number_words,
     ),
 ]
-Depth = Annotated[
+DepthFlag = Annotated[
     int,
     flag(
         OUTPUT, "--depth", metavar="N", min=1,
@@ -53,7 +53,7 @@ def explain(
     layer: LayerFlags,
     run: RunFlags,
     output: OutputFlags,
-    depth: Depth = 1,
+    depth: DepthFlag = 1,
     terms: Terms = 10,
     hold: HoldFlag = None,
 ) -> None:

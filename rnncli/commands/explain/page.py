@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
-from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
+from rnncli.renderers.page import Column, Line, Page, Span, Table, TableCell, View, cell, idea, line, marks
 from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
 from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import meaning, name_factor, say
@@ -91,7 +91,7 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     terms = equation.terms
     numbers = [factor.value for term in terms for factor in term.factors]
     texts = iter(_align_numbers([*numbers, *(term.value for term in terms), equation.value], view))
-    rows: list[list[Cell]] = [[cell(name, "strong")], [()], [()]]
+    rows: list[list[TableCell]] = [[cell(name, "strong")], [()], [()]]
     for place, term in enumerate(terms):
         sign, digits = "+ " if place else "= ", [next(texts) for _ in term.factors]
         names = [name_factor(factor.name, view.lang) for factor in term.factors]
@@ -149,7 +149,7 @@ def _format_head(name: str, equation: Equation, numbers: tuple[str, str], view: 
     )
 
 
-def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[Cell, ...]:
+def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[TableCell, ...]:
     dot = f" {_dot(view)} "
     multiplied = cell(f"= {dot.join(numbers)}") if len(numbers) > 1 else ()
     return cell(value), multiplied, (_names(term.factors, dot, view.lang),)

@@ -11,7 +11,7 @@ from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
 from rnncli.renderers.measure import wrap
-from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Span, Table, View, cell, line
+from rnncli.renderers.page import Column, Forms, Line, Page, Records, Span, Table, TableCell, View, cell, line
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
@@ -199,7 +199,7 @@ def _choose_steps(count: int, view: View) -> list[int]:
     return steps if steps[-1] == count - 1 else [*steps, count - 1]
 
 
-def _norm(norm: float, part: str, scale: BarScale, length: int, view: View) -> Cell:
+def _norm(norm: float, part: str, scale: BarScale, length: int, view: View) -> TableCell:
     """Return `███▌      0.0312`."""
     style = "" if part == "input" else parse_part_name(part).quantity
     digits = 3 if view.precision is None else max(view.precision, 1)

@@ -12,7 +12,6 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.renderers.page import (
-    Cell,
     Column,
     Grid,
     Line,
@@ -20,6 +19,7 @@ from rnncli.renderers.page import (
     Records,
     Span,
     Table,
+    TableCell,
     View,
     cell,
     idea,
@@ -126,7 +126,7 @@ def _quadrant(result: Result, view: View) -> Table:
     return Table(headings, tuple(_row(tensor) for tensor in result.outputs))
 
 
-def _row(tensor: NamedTensor) -> tuple[Cell, ...]:
+def _row(tensor: NamedTensor) -> tuple[TableCell, ...]:
     return name_cell(tensor.label), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals)
 
 

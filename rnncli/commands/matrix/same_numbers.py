@@ -7,7 +7,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, idea, line, marks
+from rnncli.renderers.page import Column, Forms, Line, Span, Table, TableCell, View, cell, idea, line, marks
 from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
@@ -140,7 +140,7 @@ def _name(row: SchemeRow) -> Line:
     return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
-def _entry(scheme: Scheme, number: int, place: int, view: View) -> Cell:
+def _entry(scheme: Scheme, number: int, place: int, view: View) -> TableCell:
     if place not in scheme.rows[number].entries:
         return cell("")
     letter = scheme.letters.get((number, place))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.renderers.page import (
-    Cell,
     Column,
     Forms,
     Later,
@@ -18,6 +17,7 @@ from rnncli.renderers.page import (
     Page,
     Records,
     Table,
+    TableCell,
     View,
     cell,
     line,
@@ -185,7 +185,7 @@ def table_of(result: Result, view: View) -> Table:
     return Table(headings, rows)
 
 
-def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[Cell, ...]:
+def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[TableCell, ...]:
     """Return the row of a tensor: name, shape, numbers and remarks."""
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:

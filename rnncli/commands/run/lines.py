@@ -21,7 +21,7 @@ BYTES_AT_ONCE = 2**23
 """Maximum bytes of such a batch: larger ones delay answers and are no faster."""
 
 
-class Line(NamedTuple):
+class InputLine(NamedTuple):
     """A line of the input, counted from 1, without its line end.  where: `records.ndjson: `, or ""."""
 
     number: int
@@ -34,13 +34,13 @@ class Line(NamedTuple):
         return f"{self.where}line {self.number}"
 
 
-def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Line]]:
+def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[InputLine]]:
     """Yield the lines as they arrive, in groups; blank ones are counted but left out.
 
     A UTF-8 byte order mark is removed from any line, since several files may have been joined.
 
     read: returns the bytes that have arrived, waiting if there are none; b"" at the end.
-    where: see Line.
+    where: see InputLine.
     """
     number, pending = 0, [b""]
     while chunk := read():
@@ -54,17 +54,17 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Lin
     yield list(_number_lines([b"".join(pending)], number, where))
 
 
-def _number_lines(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
+def _number_lines(texts: list[bytes], before: int, where: str) -> Iterator[InputLine]:
     for number, text in enumerate(texts, start=before + 1):
         own = text.removeprefix(UTF8_MARK)
         if own.strip():
-            yield Line(number, where, own)
+            yield InputLine(number, where, own)
 
 
 class Record(NamedTuple):
     """The result of reading a line: a Case, or the error."""
 
-    line: Line
+    line: InputLine
     case: Case | RnncliError
 
 
@@ -77,13 +77,13 @@ class Stream:
         it names the line; any other error concerns all lines, and then nothing is answered.
     """
 
-    def __init__(self, case_of: Callable[[Line], Case], engine: str) -> None:
+    def __init__(self, case_of: Callable[[InputLine], Case], engine: str) -> None:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
         self._features, self._stateful, self._begun = 0, False, False
         self._at_once: dict[Shape, int] = {}
 
-    def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
+    def answers(self, lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
         """Yield a result or an error for each line, in order."""
         records = (Record(line, self._read(line)) for line in lines)
         for _, together in groupby(records, key=lambda record: self._kind(record.case)):
@@ -92,7 +92,7 @@ class Stream:
             for start in range(0, len(group), most):
                 yield from self._answer_group(group[start : start + most])
 
-    def _read(self, line: Line) -> Case | RnncliError:
+    def _read(self, line: InputLine) -> Case | RnncliError:
         try:
             case = self._case_of(line)
             features = case.inputs.shape[-1]
@@ -167,7 +167,7 @@ def _number_of(count: int) -> str:
     return f"{count} feature" if count == 1 else f"{count} features"
 
 
-def _name_line(line: Line, error: RnncliError) -> RnncliError:
+def _name_line(line: InputLine, error: RnncliError) -> RnncliError:
     if error.what.startswith(line.name):
         return error
     return type(error)(f"{line.name}: {error.what}", error.advice)

@@ -9,7 +9,7 @@ from rnncli.cli.models import Model
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.lines import Line
+from rnncli.commands.run.lines import InputLine
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
@@ -37,7 +37,7 @@ class ModelLines:
         self.returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
         self.remarks = stream.NewRemarks()
 
-    def __call__(self, lines: Sequence[Line]) -> Iterator[RunAnswer | RnncliError]:
+    def __call__(self, lines: Sequence[InputLine]) -> Iterator[RunAnswer | RnncliError]:
         """One answer for each line; an error that is not the line's own is raised."""
         for line in lines:
             try:
@@ -47,7 +47,7 @@ class ModelLines:
                 what = error.what.removeprefix(f"{line.name}: ").removeprefix("line 1, ")
                 yield InputError(f"{line.name}: {what}", error.advice)
 
-    def _answer(self, line: Line) -> ModelAnswer:
+    def _answer(self, line: InputLine) -> ModelAnswer:
         stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
         raw = sources.pad_sequences(raw, self.flags.input, line.name)

@@ -13,7 +13,7 @@ from rnncli.cli import request, result_checks, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.lines import Line, Stream, whole_lines
+from rnncli.commands.run.lines import InputLine, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import beyond
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, inside
@@ -43,10 +43,10 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     sources.require_one_reader(*flags.file_flags)
     require_lines(flags.input)
-    records = Records(*flags.file_flags, flags.shown)
+    records = LineCases(*flags.file_flags, flags.shown)
     stream = Stream(records, flags.run.engine)
 
-    def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
+    def answers(lines: list[InputLine]) -> Iterator[RunAnswer | RnncliError]:
         for line, result in zip(lines, stream.answers(lines), strict=True):
             if isinstance(result, RnncliError):
                 yield result
@@ -78,7 +78,7 @@ class NewRemarks:
 
 
 def relay(
-    answers: Callable[[list[Line]], Iterator[RunAnswer | RnncliError]],
+    answers: Callable[[list[InputLine]], Iterator[RunAnswer | RnncliError]],
     remarks: NewRemarks,
     flags: RunRequest,
 ) -> None:
@@ -137,7 +137,7 @@ def _format_of(path: Path) -> str:
         return "ndjson"
 
 
-class Records:
+class LineCases:
     """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
     If the flags are wrong, no line can be answered.
@@ -154,7 +154,7 @@ class Records:
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
-    def __call__(self, line: Line) -> Case:
+    def __call__(self, line: InputLine) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
         require_whole_value(line)
         with inside(line.where):
@@ -207,7 +207,7 @@ def _arrays(raw: Any) -> list[Array]:
     return [array for array in arrays if array.ndim]
 
 
-def require_whole_value(line: Line) -> None:
+def require_whole_value(line: InputLine) -> None:
     """Raise InputError for a value that goes on after the line."""
     if line.text.strip() in (b"{", b"["):
         raise InputError(

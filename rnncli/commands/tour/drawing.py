@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, line
+from rnncli.renderers.page import Column, Forms, Line, Span, Table, TableCell, View, cell, line
 from rnncli.renderers.parts import name_cell
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
@@ -86,7 +86,7 @@ def _wide(drawn: Iterable[DrawnRow], view: View) -> Table:
 
 def _narrow(drawn: Iterable[DrawnRow]) -> Table:
     """Return a table with the numbers below the names and shapes."""
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     for row, numbers, mark in drawn:
         if row.label or row.text:
             (name, *_) = _name(row)
@@ -96,7 +96,7 @@ def _narrow(drawn: Iterable[DrawnRow]) -> Table:
     return Table((Column(""), Column("")), tuple(rows))
 
 
-def _name(row: RowLine) -> Cell:
+def _name(row: RowLine) -> TableCell:
     return name_cell(row.label) if row.label else cell(row.text, "dim")
 
 

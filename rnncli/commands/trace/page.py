@@ -28,13 +28,13 @@ from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
 from rnncli.renderers.measure import Space, flow
 from rnncli.renderers.page import (
-    Cell,
     Column,
     Forms,
     Line,
     Page,
     Span,
     Table,
+    TableCell,
     View,
     bar,
     cell,
@@ -122,7 +122,7 @@ class LoopTables:
             rows.append(tuple(cells))
         return Table(tuple(columns), tuple(rows), head)
 
-    def _cell(self, column: QuantityColumn, row: TraceRow) -> Cell:
+    def _cell(self, column: QuantityColumn, row: TraceRow) -> TableCell:
         if row.is_gap:
             return ((),)
         quantity, ellipsis = column.quantity, marks(self.view).ellipsis

@@ -12,13 +12,13 @@ from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
-    Cell,
     Column,
     Forms,
     Line,
     Page,
     Records,
     Table,
+    TableCell,
     View,
     cell,
     histogram,
@@ -230,12 +230,12 @@ def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
     return Forms(tuple(map(form, FORMS)))
 
 
-def _table(name: str, rows: Sequence[Mapping[str, Cell]], keys: Sequence[str], view: View) -> Table:
+def _table(name: str, rows: Sequence[Mapping[str, TableCell]], keys: Sequence[str], view: View) -> Table:
     columns = tuple(Column(say(key, view.lang), right=key in RIGHT) for key in keys)
     return Table(columns, tuple(tuple(row[key] for key in keys) for row in rows), line(name, "strong"))
 
 
-def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, Cell]]:
+def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
     """Yield the row of the kernel, then that of the recurrent kernel; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
     for name, heading, words in (("kernel", gate.name, "kernel"), ("recurrent_kernel", "", "recurrent")):
@@ -255,7 +255,7 @@ def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[
         }
 
 
-def _number(value: float | None, view: View) -> Cell:
+def _number(value: float | None, view: View) -> TableCell:
     """Return `-0.51`; a very large or small number as `1.2e+06`."""
     if value is None:
         return cell("?", "dim")

@@ -14,7 +14,6 @@ from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
 from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
-    Cell,
     Column,
     Forms,
     Line,
@@ -22,6 +21,7 @@ from rnncli.renderers.page import (
     Records,
     Span,
     Table,
+    TableCell,
     View,
     cell,
     idea,
@@ -165,7 +165,7 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
     for outcome in outcomes:
         situation = line(outcome.fix.situation.in_language(view.lang), "strong")
         code = line(outcome.fix.snippet, "dim")
-        cells: list[Cell] = [(situation,), (code,)] if beside else [(situation, code)]
+        cells: list[TableCell] = [(situation,), (code,)] if beside else [(situation, code)]
         if ran:
             cells.append(_input(outcome, view))
             if others:

@@ -57,7 +57,7 @@ class Inner(NamedTuple):
         return str(addresses.cell_number(self.name)) if self.cell else ""
 
 
-Node = OutputEntry | Inner
+TraceNode = OutputEntry | Inner
 
 
 def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
@@ -76,7 +76,7 @@ class CaseTrace:
         self.tensors = {tensor.name: tensor.values for tensor in result.outputs}
         self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}
 
-    def node(self, target: Target) -> Node:
+    def node(self, target: Target) -> TraceNode:
         """Return the number that `target` names."""
         last = len(self.stack.layers) - 1
         own = {info.name for info in self.stack.layers[last].outputs(self.shapes[last])}
@@ -94,7 +94,7 @@ class CaseTrace:
         position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
         return Inner(part.layer, part.direction, position, part.name, indices[0], indices[-1])
 
-    def follow_copies(self, node: Node) -> Node:
+    def follow_copies(self, node: TraceNode) -> TraceNode:
         """Return the node where this number was computed, following nodes that only pass it on."""
         if isinstance(node, OutputEntry):
             match self._layer_equation(node).terms:
@@ -138,7 +138,7 @@ class CaseTrace:
             return float(loop.parts[state][node.batch, node.position - 1, unit])
         return float(loop.start[state][node.batch, unit])
 
-    def value(self, node: Node) -> float:
+    def value(self, node: TraceNode) -> float:
         """Return the layer's own number."""
         if isinstance(node, OutputEntry):
             return float(self.tensors[self.stack.prefix(node.layer) + node.name][node.indices])
@@ -154,7 +154,7 @@ class CaseTrace:
         found: Array = loop.parts[name][node.batch, node.position]
         return found
 
-    def key(self, node: Node) -> str:
+    def key(self, node: TraceNode) -> str:
         """Return a unique name for the node."""
         prefix = self.stack.prefix(node.layer)
         if isinstance(node, OutputEntry):
@@ -162,7 +162,7 @@ class CaseTrace:
         path = f"{prefix}{node.direction}/" if node.direction else prefix
         return f"{path}{node.name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
 
-    def place(self, node: Node) -> NumberLocation:
+    def place(self, node: TraceNode) -> NumberLocation:
         """Return where the node is, in the terms of a trace."""
         if isinstance(node, Inner):
             direction = self.loop(node).direction
@@ -172,7 +172,7 @@ class CaseTrace:
         timestep = node.indices[1] if len(node.indices) == 3 else None
         return NumberLocation(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
-    def maker(self, node: Node) -> Any:
+    def maker(self, node: TraceNode) -> Any:
         """Return the cell that computed the node, or the layer if it has no cell."""
         layer: Any = self.stack.layers[node.layer]
         if not isinstance(node, Inner):
@@ -180,7 +180,7 @@ class CaseTrace:
         cell = layer.loops[node.direction].cell
         return cell.cells[node.cell_key] if node.cell else cell
 
-    def weights_of(self, node: Node) -> Mapping[str, Array]:
+    def weights_of(self, node: TraceNode) -> Mapping[str, Array]:
         """Return the weights of the node's cell or layer, by their own names."""
         parts = [self.stack.prefix(node.layer)]
         if isinstance(node, Inner):
@@ -208,7 +208,7 @@ class CaseTrace:
         """Return the tensor that the layer below passes on."""
         return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
-    def equation(self, node: Node) -> tuple[Sum, str]:
+    def equation(self, node: TraceNode) -> tuple[Sum, str]:
         """Return the node's equation and its gate or state; SimpleRNN's hidden state is its candidate."""
         if isinstance(node, OutputEntry):
             return self._layer_equation(node), ""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Factor
-from rnncli.compute.derivation.locate import CaseTrace, Inner, Node, OutputEntry
+from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.layers import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, activations
 
 
@@ -16,7 +16,7 @@ class FactorLink(NamedTuple):
     """A factor and what it refers to.  further: whether that is a step back or a layer down."""
 
     factor: Factor
-    node: Node | None = None
+    node: TraceNode | None = None
     further: bool = False
 
 
@@ -30,7 +30,7 @@ FactorLinks = tuple[FactorLink, ...]
 class Products:
     """Terms of an equation as products of numbers, for one node."""
 
-    def __init__(self, source: CaseTrace, node: Node) -> None:
+    def __init__(self, source: CaseTrace, node: TraceNode) -> None:
         self.source, self.node = source, node
         self.weights = source.weights_of(node)
         self.maker = source.maker(node)

@@ -13,7 +13,7 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explanation, locate
 from rnncli.compute.derivation.equal_entries import equal_entries
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
-from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, Node, OutputEntry
+from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
 from rnncli.layers import Fan, LayerInput, Product, activations
@@ -31,7 +31,7 @@ def explain_number(
     terms: how many terms of a sum to list, None for all.
     """
     source = CaseTrace(case, result)
-    level: list[Node] = [source.node(target)]
+    level: list[TraceNode] = [source.node(target)]
     found: dict[str, Equation] = {}
     for _ in range(depth):
         queue, level = deque(level), []
@@ -58,7 +58,7 @@ def _drop_dead_links(equation: Equation, found: dict[str, Equation]) -> Equation
     return replace(equation, terms=terms)
 
 
-def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation, list[FactorLink]]:
+def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> tuple[Equation, list[FactorLink]]:
     """Return the equation of one number, and the links of its listed terms."""
     name = node.name if isinstance(node, Inner) else source.key(node)
     value = source.value(node)
@@ -115,7 +115,7 @@ def _factor(link: FactorLink, source: CaseTrace) -> Factor:
     return replace(link.factor, explained=source.key(source.follow_copies(link.node)))
 
 
-def _totals(source: CaseTrace, node: Node, gate: str) -> Array:
+def _totals(source: CaseTrace, node: TraceNode, gate: str) -> Array:
     """Return the arguments of the function for all units, since softmax needs them together."""
     if isinstance(node, Inner):
         return source.row(node._replace(name=node.cell + gate), "preactivation")
@@ -124,7 +124,7 @@ def _totals(source: CaseTrace, node: Node, gate: str) -> Array:
     return total + weights["bias"] if "bias" in weights else total
 
 
-def _note_mask(source: CaseTrace, node: Node, value: float) -> tuple[Note, FactorLinks] | None:
+def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, FactorLinks] | None:
     """Return the note on a number that was not computed because of the mask; None for any other."""
     if isinstance(node, OutputEntry):
         return _note_masking(source, node, value)

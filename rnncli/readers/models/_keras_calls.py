@@ -15,7 +15,7 @@ from rnncli.specs.trees import leaves, map_leaves
 
 ADVICE = "Save the model again with model.save('model.keras')."
 
-Entry = Mapping[str, Any]
+LayerEntry = Mapping[str, Any]
 Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
 """The outputs of every call: the first tensor of a layer, every tensor of a model."""
 
@@ -41,7 +41,7 @@ class CallArguments(NamedTuple):
 class Plan:
     """The calls of the layers of one model, and the order in which they can be made."""
 
-    def __init__(self, layers: Mapping[str, Entry]) -> None:
+    def __init__(self, layers: Mapping[str, LayerEntry]) -> None:
         self.layers = layers
         self.raw = {name: list(entry.get("inbound_nodes") or ()) for name, entry in layers.items()}
         self.shift = self._shifts()
@@ -82,7 +82,7 @@ class Plan:
                 shift[name] = int(_begins_with_input(entry))
         return shift
 
-    def _call(self, entry: Entry, node: Any) -> CallArguments:
+    def _call(self, entry: LayerEntry, node: Any) -> CallArguments:
         if _is_grouped(node):
             args = tuple(self._decode(item) for item in node.get("args", ()))
             return CallArguments(
@@ -173,7 +173,7 @@ class Plan:
                 waiting += reversed(missing)
 
 
-def _begins_with_input(entry: Entry) -> bool:
+def _begins_with_input(entry: LayerEntry) -> bool:
     layers = entry["config"].get("layers") or [{}]
     return bool(entry["class_name"] == "Functional" or layers[0].get("class_name") == "InputLayer")
 

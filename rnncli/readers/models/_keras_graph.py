@@ -20,7 +20,7 @@ from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.models._keras_calls import Entry, Outputs
+    from rnncli.readers.models._keras_calls import LayerEntry, Outputs
 
 _MOST = 50_000
 
@@ -41,12 +41,12 @@ class Flattener:
         self.ports: list[Port] = []
         self.count = 0
 
-    def whole(self, entry: Entry) -> tuple[Ref, ...]:
+    def whole(self, entry: LayerEntry) -> tuple[Ref, ...]:
         """Add the whole model; return its outputs, in the order of `model.outputs`."""
         return self._model(entry, "", 0, None, {})
 
     def _model(
-        self, entry: Entry, prefix: str, use: int, given: list[Any] | None, passed: Mapping[str, Any]
+        self, entry: LayerEntry, prefix: str, use: int, given: list[Any] | None, passed: Mapping[str, Any]
     ) -> tuple[Ref, ...]:
         """Add one use of a model; return its outputs.
 
@@ -77,7 +77,7 @@ class Flattener:
             outputs[name, index] = self._flatten_call(layers[name], prefix + name, number, arguments, passed)
         return tuple(resolve(plan.link(item), outputs) for item in flat(config["output_layers"]))
 
-    def _input(self, entry: Entry, prefix: str) -> Ref:
+    def _input(self, entry: LayerEntry, prefix: str) -> Ref:
         config = entry["config"]
         name = prefix + name_of(entry)
         if config.get("ragged"):
@@ -90,7 +90,7 @@ class Flattener:
         return Ref(name)
 
     def _flatten_call(
-        self, entry: Entry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
+        self, entry: LayerEntry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
     ) -> Ref | tuple[Ref, ...]:
         """Add the nodes of one call; return a model's outputs, or the first output of a layer."""
         self.count += 1
@@ -113,7 +113,9 @@ class Flattener:
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
         return Ref(name)
 
-    def _add_masks(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
+    def _add_masks(
+        self, inputs: list[Any], mask: Any, entry: LayerEntry, path: str, number: int
+    ) -> list[Any]:
         """Return the inputs of a model, each with the mask that the model is called with.
 
         A mask that its input already carries needs nothing; for any other, an Identity layer is added.
@@ -155,7 +157,9 @@ class Flattener:
         return maker.class_name in ("Masking", "Embedding") and tested.args[:1] == maker.args[:1]
 
 
-def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> Mapping[str, Any]:
+def _functional(
+    entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str
+) -> Mapping[str, Any]:
     """Return a Sequential as a functional model."""
     config: Mapping[str, Any] = entry["config"]
     if entry["class_name"] != "Sequential":
@@ -180,7 +184,9 @@ def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix
     return {"layers": layers, "input_layers": first, "output_layers": [[last["name"], call, 0]]}
 
 
-def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> dict[str, Any]:
+def _first_input(
+    entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str
+) -> dict[str, Any]:
     """Return the input of a Sequential that has no InputLayer."""
     first = entry["config"]["layers"][0]
     shape = entry["config"].get("build_input_shape")
@@ -194,8 +200,8 @@ def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefi
     return {"name": f"{name_of(first)}_input", "batch_shape": shape, "dtype": "float32"}
 
 
-def _group_by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
+    found: dict[str, LayerEntry] = {}
     for entry in entries:
         name = name_of(entry)
         if name in found:
@@ -227,7 +233,7 @@ def _split_states(
     return (first,), {key: value for key, value in kwargs.items() if value is not None}
 
 
-def _order_inputs(given: Any, entry: Entry) -> list[Any]:
+def _order_inputs(given: Any, entry: LayerEntry) -> list[Any]:
     """Return the arguments of a call of a model, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnncli.readers.hdf5 import FileContents, Group
 
     Found = list[tuple[str, Array]]
-    Entry = Mapping[str, Any]
+    LayerEntry = Mapping[str, Any]
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
 
@@ -39,7 +39,7 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
     return by_path
 
 
-def _require_units(path: str, entry: Entry, weights: Mapping[str, Array]) -> None:
+def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -> None:
     """Raise InputError if a recurrent layer has other units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
@@ -70,7 +70,7 @@ def _read_groups(
             yield path, weights
 
 
-def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
+def _match_groups(entries: Sequence[LayerEntry], container: Group | None) -> list[Group | None]:
     """Return each layer's group, by the layer's name; if groups lack it, by class and number."""
     if container is None:
         return [None] * len(entries)
@@ -100,7 +100,7 @@ def _share_twins(
 ) -> dict[str, dict[str, Array]]:
     """Give a layer that two models share the weights of its twin, found by name and class."""
     leaves = list(plain_layers(model))
-    alike: dict[str, list[tuple[str, Entry]]] = {}
+    alike: dict[str, list[tuple[str, LayerEntry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
     for path, entry in leaves:
@@ -119,7 +119,7 @@ def _share_twins(
     return weights
 
 
-def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Entry]]:
+def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, LayerEntry]]:
     """Yield every layer that is not a model, with its path `inside/deep`."""
     for entry in names.layers_of(model):
         path = prefix + name_of(entry)
@@ -129,7 +129,7 @@ def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield path, entry
 
 
-def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry, Found]]:
+def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[str, LayerEntry, Found]]:
     """Yield the layers of one list of arrays: one layer, or those of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, found
@@ -144,7 +144,7 @@ def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, En
     yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 
 
-def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
+def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
     """Assign arrays to the layers that their names contain; None if they belong to other layers."""
     own = {name_of(entry): path for path, entry in leaves}
     if len(own) != len(leaves):
@@ -163,7 +163,7 @@ def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[s
     return shared if fit else None
 
 
-def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
+def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
     """Assign arrays as Keras loads them: layer by layer those that training changes, then the others."""
     slots = [
         (path, name, names.is_frozen(name) or entry["config"].get("trainable") is False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.readers.hdf5 import Group
 
-    Entry = Mapping[str, Any]
+    LayerEntry = Mapping[str, Any]
 
 ADVICE = "Save the model again in the Keras that it comes from."
 
@@ -67,10 +67,10 @@ class Sublayer(NamedTuple):
 
     prefix: str
     groups: tuple[str, ...]
-    entry: Entry
+    entry: LayerEntry
 
 
-def own_names(entry: Entry) -> list[str] | None:
+def own_names(entry: LayerEntry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
     if entry["class_name"] not in _OWN:
         return None
@@ -86,7 +86,7 @@ def _is_set(option: str, config: Mapping[str, Any]) -> bool:
     return bool(config.get(name, name != "bias_axes"))
 
 
-def parts(entry: Entry) -> list[Sublayer]:
+def parts(entry: LayerEntry) -> list[Sublayer]:
     """Return the inner layers that hold its variables, in the order of `layer.weights`."""
     class_name, config = entry["class_name"], entry["config"]
     if class_name == "Bidirectional":
@@ -115,7 +115,7 @@ def parts(entry: Entry) -> list[Sublayer]:
     return []
 
 
-def variables(entry: Entry) -> list[str]:
+def variables(entry: LayerEntry) -> list[str]:
     """Return the names of a layer's variables and of those inside it; none for an unknown class."""
     names = list(own_names(entry) or ())
     for part in parts(entry):
@@ -129,7 +129,7 @@ def is_frozen(name: str) -> bool:
 
 
 def name_weights(
-    path: str, entry: Entry, found: Sequence[tuple[str, Array]], *, grouped: bool = False
+    path: str, entry: LayerEntry, found: Sequence[tuple[str, Array]], *, grouped: bool = False
 ) -> dict[str, Array]:
     """Return the arrays under the names of today's variables.
 
@@ -151,7 +151,7 @@ def name_weights(
     raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
 
 
-def _to_plain_layout(entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
+def _to_plain_layout(entry: LayerEntry, weights: dict[str, Array]) -> dict[str, Array]:
     """Return the weights with each recurrent layer in Keras's plain layout."""
     changed = dict(weights)
     for prefix, class_name in _iterate_leaves(entry):
@@ -165,7 +165,7 @@ def _to_plain_layout(entry: Entry, weights: dict[str, Array]) -> dict[str, Array
 _CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def _iterate_leaves(entry: Entry) -> Iterator[tuple[str, str]]:
+def _iterate_leaves(entry: LayerEntry) -> Iterator[tuple[str, str]]:
     """Yield the prefix and the class of every layer that has no parts."""
     inside = parts(entry)
     if not inside:
@@ -191,7 +191,7 @@ def _base(name: str) -> str:
     return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
 
 
-def read_group(entry: Entry, group: Group) -> list[tuple[str, Array]]:
+def read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
     """Return a layer's arrays in Keras's order, from its group in a .keras file."""
     inside = parts(entry)
     if own_names(entry) is None and not inside:
@@ -220,12 +220,12 @@ def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Arra
             yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 
-def layers_of(config: Mapping[str, Any]) -> list[Entry]:
+def layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:
     """Return the layers of a model, without operations."""
     return [entry for entry in config["layers"] if not is_operation(entry)]
 
 
-def group_name(entry: Entry) -> str:
+def group_name(entry: LayerEntry) -> str:
     """Return the name of a layer's group in a .keras file, without a number."""
     return default_name(str(entry.get("saved_class", entry["class_name"])).rpartition(">")[2])
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rnncli.renderers.formats._looks import COLUMN_GAP, INDENT, LOOKS, columns
 from rnncli.renderers.formats._number_columns import ColumnLayout
-from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
+from rnncli.renderers.page import Grid, Line, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers
 
 
 def draw_page(page: Page, view: View) -> RenderableType:
@@ -45,7 +45,7 @@ def _text(line: Iterable[Span], before: str = "") -> Text:
     return text
 
 
-def _natural_width(cells: Iterable[Cell]) -> int:
+def _natural_width(cells: Iterable[TableCell]) -> int:
     """Return the columns that the texts of `cells` need, indented as in `_lines`."""
     return max(
         (
@@ -140,12 +140,12 @@ def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
     return [_natural_width(cells) for cells in zip(*rows, strict=True)]
 
 
-def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:
+def _plain_rows(groups: Sequence[Sequence[tuple[TableCell, ...]]], widths: Sequence[int]) -> RichTable:
     """Lay out the rows of several tables without headings, side by side."""
     drawing = RichTable(box=None, padding=(0, len(COLUMN_GAP), 0, 0), pad_edge=False, show_header=False)
     for width in filter(None, widths):
         drawing.add_column(width=width, no_wrap=True)
-    blank: tuple[Cell, ...] = ((),) * (len(widths) // len(groups))
+    blank: tuple[TableCell, ...] = ((),) * (len(widths) // len(groups))
     for rows in zip_longest(*groups, fillvalue=blank):
         cells = (cell for row in rows for cell in row)
         drawing.add_row(*(_text_cell(cell) for cell, width in zip(cells, widths, strict=True) if width))
@@ -195,7 +195,7 @@ def _flow(pieces: Sequence[Text], width: int) -> list[Text]:
     return lines
 
 
-def _text_cell(cell: Cell) -> Text:
+def _text_cell(cell: TableCell) -> Text:
     return Text("\n").join(
         _text(part, INDENT if position else "")
         for position, part in enumerate(cell)
@@ -203,7 +203,7 @@ def _text_cell(cell: Cell) -> Text:
     )
 
 
-def _lines(cell: Cell, layout: ColumnLayout, width: int) -> Iterator[Text]:
+def _lines(cell: TableCell, layout: ColumnLayout, width: int) -> Iterator[Text]:
     """Yield the lines of `cell`; in a cell of texts, all but the first are indented."""
     for position, part in enumerate(cell):
         if isinstance(part, Numbers):

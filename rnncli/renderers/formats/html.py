@@ -8,7 +8,7 @@ from html import escape
 from typing import IO
 
 from rnncli.renderers.formats import Traits
-from rnncli.renderers.page import Answer, Cell, Grid, Line, Numbers, Page, Table, View, marks
+from rnncli.renderers.page import Answer, Grid, Line, Numbers, Page, Table, TableCell, View, marks
 
 TRAITS = Traits(themed=True)
 LIGHT = """\
@@ -101,7 +101,7 @@ def _table(table: Table, view: View) -> str:
     return f'<table class="said"><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>'
 
 
-def _cells(row: Sequence[Cell], table: Table, view: View) -> str:
+def _cells(row: Sequence[TableCell], table: Table, view: View) -> str:
     return "".join(
         f"<td{_right(column.right)}>{_cell(cell, view)}</td>"
         for column, cell in zip(table.columns, row, strict=True)
@@ -121,7 +121,7 @@ def _grid(grid: Grid, view: View) -> str:
     return f"<table><thead><tr><th></th>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
 
 
-def _cell(cell: Cell, view: View) -> str:
+def _cell(cell: TableCell, view: View) -> str:
     return "".join(
         _numbers(part, view) if isinstance(part, Numbers) else f"<div>{_line(part)}</div>" for part in cell
     )

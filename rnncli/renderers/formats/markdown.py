@@ -7,7 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from rnncli.renderers.formats import Traits
-from rnncli.renderers.page import Answer, Cell, Grid, Line, Numbers, Page, Table, View, has_numbers, marks
+from rnncli.renderers.page import (
+    Answer,
+    Grid,
+    Line,
+    Numbers,
+    Page,
+    Table,
+    TableCell,
+    View,
+    has_numbers,
+    marks,
+)
 
 TRAITS = Traits(separator=b"\n")
 
@@ -49,7 +60,7 @@ def _table(table: Table, view: View) -> Iterator[str]:
         yield from _tensor(row, view)
 
 
-def _tensor(row: Sequence[Cell], view: View) -> Iterator[str]:
+def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
     """Yield a line with the texts before the numbers, the numbers, and the texts after them."""
     texts = [cell for cell in row if not has_numbers(cell)]
     firsts = [part for cell in texts for part in cell[:1]]
@@ -84,7 +95,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     return "<br>".join(_text(part) for part in cell if not isinstance(part, Numbers))
 
 

@@ -7,7 +7,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli.commands.run.lines import Line, whole_lines
+from rnncli.commands.run.lines import InputLine, whole_lines
 
 TEXTS = some.lists(some.sampled_from(["[[1]]", "", "  ", "é", "\r", "\ufeff7"]))
 
@@ -18,7 +18,7 @@ def test_lines_are_what_stands_between_their_ends(texts: list[str], ended: bool,
     source = io.BytesIO(data)
     found = [line for lines in whole_lines(lambda: source.read(size), "a: ") for line in lines]
     assert found == [
-        Line(number, "a: ", text.removeprefix("\ufeff").encode())
+        InputLine(number, "a: ", text.removeprefix("\ufeff").encode())
         for number, text in enumerate(texts, start=1)
         if text.strip()
     ]

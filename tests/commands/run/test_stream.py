@@ -18,7 +18,7 @@ import pytest
 
 from rnncli import specs
 from rnncli.case import Case
-from rnncli.commands.run.lines import Line, Stream
+from rnncli.commands.run.lines import InputLine, Stream
 from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
 from rnncli.result import Result
@@ -399,10 +399,12 @@ def answers_in_process(layer: str, *inputs: Any) -> Iterator[Result | RnncliErro
     """Of lines that have come at once, one for each of `inputs`."""
     layers = specs.from_flags([layer], {})
 
-    def case_of(line: Line) -> Case:
+    def case_of(line: InputLine) -> Case:
         return Case(layers, np.asarray(inputs[line.number - 1], np.float32))
 
-    return Stream(case_of, "numpy").answers([Line(number, "", b"") for number, _ in enumerate(inputs, 1)])
+    return Stream(case_of, "numpy").answers(
+        [InputLine(number, "", b"") for number, _ in enumerate(inputs, 1)]
+    )
 
 
 def test_one_bad_record_takes_no_neighbour_with_it() -> None:
