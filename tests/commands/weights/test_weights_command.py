@@ -106,7 +106,7 @@ def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_pa
 def test_tensorflow_and_torch_are_not_loaded(tagger: Any, rnncli: Any, tmp_path: Path) -> None:
     for package in ("tensorflow", "keras", "torch"):
         (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not to be loaded')")
-    place = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    place = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"}
     assert rnncli("weights", str(tagger[1] / "tagger.keras"), env=place).returncode == 0
     state = tmp_path / "model.pt"
     state.write_bytes(b"\x80\x02}q\x00.")
