@@ -68,6 +68,29 @@ def test_files_found_by_name_do_not_import_each_other(folder: str) -> None:
             assert inside, f"{name} imports {imported}"
 
 
+ANSWER_FILES = {"__init__", "answer", "page"}
+"""Files that the folder of a command may have."""
+
+
+def test_a_file_name_has_one_meaning() -> None:
+    """Files that are not found by name, such as a format's reader and writer, have names of their own."""
+    shared: dict[str, list[Path]] = {}
+    for file in sorted((ROOT / "rnncli").rglob("*.py")):
+        shared.setdefault(file.stem, []).append(file.relative_to(ROOT / "rnncli"))
+    for name in ANSWER_FILES:
+        del shared[name]
+    for files in shared.values():
+        assert len(files) == 1 or all(str(file.parent) in FOUND_BY_NAME for file in files), files
+
+
+def test_tests_mirror_the_package() -> None:
+    """Tests lie in the folders that the package has, or in a folder above."""
+    extra = {"golden", "benchmarks", "corpus"}
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        folder = file.parent.relative_to(ROOT / "tests")
+        assert extra & set(folder.parts) or (ROOT / "rnncli" / folder).is_dir(), f"{folder} is not in rnncli/"
+
+
 def imports(file: Path) -> set[str]:
     """Return every module, and every name of a module, that a file imports."""
     found = set()

@@ -9,7 +9,7 @@ from rnncli.case import Case
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.answer import WeightsAnswer
 from rnncli.commands.weights.conversion import ConvertedAnswer
-from rnncli.commands.weights.source import Description
+from rnncli.commands.weights.weight_source import Description
 from rnncli.layouts import CellWeights, Chain, LayerWeights, convert
 from rnncli.model import Graph, Module, Modules, Node
 

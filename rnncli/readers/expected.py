@@ -30,49 +30,53 @@ def read_expected(source: Source) -> dict[str, Array]:
     if format not in FORMATS:
         raise InputError(f"{where}stored tensors are not read from {format}.", ADVICE)
     value = formats.load(source, format)
+    with inside(where):
+        return _list_tensors(value)
+
+
+def _list_tensors(value: Any) -> dict[str, Array]:
     if not isinstance(value, Mapping):
-        return {ALONE: to_numbers(value, where)}
+        return {ALONE: to_numbers(value)}
     if "schema" in value:
-        return _own_output(value, where)
-    found = {name: to_numbers(item, where, name) for name, item in value.items()}
+        return _own_output(value)
+    found = {name: to_numbers(item, name) for name, item in value.items()}
     if not found:
-        raise InputError(f"{where}it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
+        raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
     return found
 
 
-def to_numbers(value: Any, where: str, *path: str) -> Array:
+def to_numbers(value: Any, *path: str) -> Array:
     """Return an array of real numbers.  Raises InputError for anything else.
 
-    where: the source, in front of errors.  path: of the value in it.
+    path: of the value in its source.
     """
-    with inside(where), under(*path):
+    with under(*path):
         array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
     return array
 
 
-def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
+def _own_output(value: Mapping[str, Any]) -> dict[str, Array]:
     """Return the tensors in rnncli's own output of --format json."""
     if value["schema"] != SCHEMA:
         raise InputError(
-            f"{where}its schema is {nested.describe(value['schema'])}, not {SCHEMA}.",
+            f"its schema is {nested.describe(value['schema'])}, not {SCHEMA}.",
             "Only what rnncli run or trace wrote with --format json can be compared.",
         )
     if isinstance(value.get("trace"), list) and value["trace"]:
         given = value.get("input")
         dtype = given.get("dtype") if isinstance(given, Mapping) else None
-        return {name: _restore(array, dtype) for name, array in _trace(value["trace"], where).items()}
+        return {name: _restore(array, dtype) for name, array in _trace(value["trace"]).items()}
     groups = [value, *_items(value, "calls")]
     outputs = [one for group in groups for one in _items(group, "outputs")]
     if not outputs or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs):
         raise InputError(
-            f"{where}it is rnncli's own output, without tensors.",
+            "it is rnncli's own output, without tensors.",
             "Use what rnncli run or trace wrote with --format json.",
         )
     return {
-        one["name"]: _restore(to_numbers(one.get("values"), where, one["name"]), one.get("dtype"))
-        for one in outputs
+        one["name"]: _restore(to_numbers(one.get("values"), one["name"]), one.get("dtype")) for one in outputs
     }
 
 
@@ -90,33 +94,33 @@ def _items(value: Any, key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _trace(steps: Any, where: str) -> dict[str, Array]:
+def _trace(steps: Any) -> dict[str, Array]:
     """Return the parts of a trace, (batch, steps, units), under the names that an .npz file has."""
     import numpy as np
 
     loops: dict[tuple[Any, Any], list[Any]] = {}
     for step in steps:
         if not isinstance(step, dict):
-            raise InputError(f"{where}trace holds {nested.describe(step)}, not a step.", "Write it again.")
+            raise InputError(f"trace holds {nested.describe(step)}, not a step.", "Write it again.")
         loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
     layers = [layer for layer, _ in loops]
     found: dict[str, Array] = {}
     for (layer, direction), own in loops.items():
         path = f"{layer}/" if len(set(layers)) > 1 else ""
         path += f"{direction}/" if layers.count(layer) > 1 else ""
-        parts = [_parts(step, where) for step in own]
+        parts = [_parts(step) for step in own]
         for name in parts[0]:
-            rows = [to_numbers(one.get(name), where, path + name) for one in parts]
+            rows = [to_numbers(one.get(name), path + name) for one in parts]
             if len({row.shape for row in rows}) > 1:
                 raise InputError(
-                    f"{where}{path}{name} differs in shape between time steps.", "Write the trace again."
+                    f"{path}{name} differs in shape between time steps.", "Write the trace again."
                 )
             stacked = np.stack(rows, axis=1)
             found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
     return found
 
 
-def _parts(step: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _parts(step: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of every part in one step.
 
     `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
@@ -137,7 +141,7 @@ def _parts(step: Mapping[str, Any], where: str) -> dict[str, Any]:
         }
     except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
-            f"{where}trace has a step that rnncli did not write.", "Write it again: rnncli trace -f json"
+            "trace has a step that rnncli did not write.", "Write it again: rnncli trace -f json"
         ) from None
 
 

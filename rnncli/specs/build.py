@@ -11,7 +11,7 @@ from rnncli.case import Option, Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import INERT
 from rnncli.specs import expressions, initializers
-from rnncli.specs.arguments import Signature, point_at, split_config
+from rnncli.specs.call_arguments import Signature, point_at, split_config
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
 from rnncli.specs.values import check, format_value
 

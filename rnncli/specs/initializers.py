@@ -9,7 +9,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions, nested
-from rnncli.specs.arguments import Signature, point_at, split_config
+from rnncli.specs.call_arguments import Signature, point_at, split_config
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
 from rnncli.specs.values import format_value
 

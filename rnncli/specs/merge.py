@@ -10,7 +10,6 @@ from rnncli import layers
 from rnncli.case import Option, Spec
 from rnncli.errors import LayerError, UsageError
 from rnncli.initializers import settings
-from rnncli.specs.arguments import Argument, point_at
 from rnncli.specs.build import (
     build,
     check_option,
@@ -21,6 +20,7 @@ from rnncli.specs.build import (
     options_of,
     signature_of,
 )
+from rnncli.specs.call_arguments import Argument, point_at
 from rnncli.specs.expressions import CallExpression
 from rnncli.specs.values import format_value
 

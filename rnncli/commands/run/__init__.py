@@ -1,4 +1,4 @@
-"""`rnncli run`: what a layer returns, of one batch (batch.py) or of a stream of them (stream.py)."""
+"""`rnncli run`: what a layer returns, of one batch (one_batch.py) or of a stream of them (stream.py)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
 
 MODULES = {
-    (False, False): "batch",
+    (False, False): "one_batch",
     (False, True): "stream",
     (True, False): "saved_model",
     (True, True): "saved_model_stream",

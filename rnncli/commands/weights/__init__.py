@@ -30,16 +30,16 @@ def weights(
     described, as for rnncli run, and INPUT is its input, which says how many features there are.
     """
     from rnncli.cli.output import delivery
-    from rnncli.commands.weights import source
+    from rnncli.commands.weights import weight_source
     from rnncli.commands.weights.answer import WeightsAnswer
 
-    source.require_plain(run)
-    reading = source.file_flags(input, layer, run)
+    weight_source.require_plain(run)
+    reading = weight_source.file_flags(input, layer, run)
     if to is not None:
         from rnncli.commands.weights import conversion
 
-        conversion.answer(to, output, reading, lambda: source.read(input, layer, run))
+        conversion.answer(to, output, reading, lambda: weight_source.read(input, layer, run))
         return
     deliver = delivery(output, *reading)
-    found = source.read(input, layer, run)
+    found = weight_source.read(input, layer, run)
     deliver(WeightsAnswer(found.contents, found.description), found.remarks)

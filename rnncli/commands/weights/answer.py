@@ -29,7 +29,7 @@ from rnncli.renderers.parts import configs, expression, head, input_text, note, 
 from rnncli.renderers.wording import Bilingual, say
 
 if TYPE_CHECKING:
-    from rnncli.commands.weights.source import Description
+    from rnncli.commands.weights.weight_source import Description
 
 SHOWN = 10
 """Other tensors in a table; --full shows all."""

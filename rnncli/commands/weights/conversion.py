@@ -14,7 +14,7 @@ from rnncli.cli import files, sources, terminal
 from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.cli.output import delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
-from rnncli.commands.weights.source import Weights
+from rnncli.commands.weights.weight_source import Weights
 from rnncli.errors import InputError, LayerError, UsageError, format_names
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
