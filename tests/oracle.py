@@ -50,18 +50,22 @@ def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
 
 def variables(layers: Sequence[Any]) -> dict[str, Any]:
     """Return every weight by the path that rnncli uses: `kernel`, `forward/kernel`, `0/forward/kernel`."""
-    found = {}
+    return {path: variable for path, variable, _ in _owned_variables(layers)}
+
+
+def _owned_variables(layers: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield every weight by its path, and the layer or cell that it belongs to."""
     for index, layer in enumerate(layers):
         prefix = f"{index}/" if len(layers) > 1 else ""
-        found.update({prefix + path: variable for path, variable in _inside(layer)})
-    return found
+        yield from ((prefix + path, *owned) for path, *owned in _inside(layer))
 
 
-def _inside(layer: Any) -> Iterator[tuple[str, Any]]:
+def _inside(layer: Any) -> Iterator[tuple[str, Any, Any]]:
     parts = _parts(layer)
     for name, part in parts.items():
-        yield from ((f"{name}/{path}", variable) for path, variable in _inside(part))
-    yield from ((variable.name, variable) for variable in (() if parts else layer.trainable_weights))
+        yield from ((f"{name}/{path}", *owned) for path, *owned in _inside(part))
+    for variable in () if parts else layer.trainable_weights:
+        yield variable.name, variable, getattr(layer, "cell", layer)
 
 
 def _parts(layer: Any) -> dict[str, Any]:
@@ -82,20 +86,10 @@ def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) 
 
 def initializers(layers: Sequence[Any]) -> dict[str, Any]:
     """Return the Keras initializer of every weight, by the weight's path."""
-    found = {}
-    for index, layer in enumerate(layers):
-        prefix = f"{index}/" if len(layers) > 1 else ""
-        found.update({prefix + path: initializer for path, initializer in _drawing(layer)})
-    return found
-
-
-def _drawing(layer: Any) -> Iterator[tuple[str, Any]]:
-    parts = _parts(layer)
-    for name, part in parts.items():
-        yield from ((f"{name}/{path}", initializer) for path, initializer in _drawing(part))
-    for variable in () if parts else layer.trainable_weights:
-        owner = getattr(layer, "cell", layer)
-        yield variable.name, getattr(owner, f"{variable.name.removesuffix('_kernel')}_initializer")
+    return {
+        path: getattr(owner, f"{variable.name.removesuffix('_kernel')}_initializer")
+        for path, variable, owner in _owned_variables(layers)
+    }
 
 
 def values(layers: Sequence[Any]) -> dict[str, np.ndarray]:

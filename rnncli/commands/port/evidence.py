@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.commands.port.expected_tensors import is_sequence
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.commands.port.search import Tolerances
 from rnncli.renderers.wording import Bilingual
@@ -65,7 +66,7 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
 
 def _compared(run: ForeignRun, key: str, array: Array) -> Array:
     """Return the numbers of an expected tensor that are compared: those of masked steps are not."""
-    if run.mask is None or not key.startswith("sequence"):
+    if run.mask is None or not is_sequence(key):
         return array.ravel()
     mask = run.mask if run.mask.shape == array.shape[:2] else run.mask.T
     return np.asarray(array[mask]).ravel()

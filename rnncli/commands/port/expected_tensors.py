@@ -26,6 +26,11 @@ _NAME = re.compile(
 ADVICE = "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
 
 
+def is_sequence(key: str) -> bool:
+    """Return whether an expected tensor, `sequence` or `sequence 0`, has an axis of time."""
+    return key.startswith("sequence")
+
+
 class ReturnedSizes(NamedTuple):
     """Sizes of what a layer returns.
 
@@ -117,7 +122,7 @@ def _split_results(part: str, place: str, array: Array, sizes: ReturnedSizes) ->
 def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:
     """Raise InputError if no hypothesis gives this shape, or if a number is missing."""
     batch, steps, units, directions = sizes
-    sequence = key.startswith("sequence")
+    sequence = is_sequence(key)
     widths = {units, units * directions} if key in ("sequence", "output") else {units}
     fits = array.ndim == (3 if sequence else 2) and array.shape[-1] in widths
     if not fits or not (sizes.fit(array.shape[:2]) if sequence else array.shape[0] in (batch, steps)):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.case import Array, Case, Spec
+from rnncli.commands.port.expected_tensors import is_sequence
 from rnncli.commands.port.foreign_weights import ForeignCell
 from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES
@@ -37,6 +38,11 @@ class ForeignRun(NamedTuple):
     initial_state: tuple[Array, ...] = ()
     named: bool = True
     mask: Array | None = None
+
+    @property
+    def expects_sequences(self) -> bool:
+        """Whether one of the returned tensors has an axis of time."""
+        return any(map(is_sequence, self.expected))
 
 
 class Hypothesis(NamedTuple):
@@ -205,9 +211,9 @@ def _rearrange(key: str, array: Array, hypothesis: Hypothesis, time_axis: int) -
 
     time_axis: of a sequence, before batch and time are swapped.
     """
-    if key.startswith("sequence") and hypothesis.flip_outputs:
+    if is_sequence(key) and hypothesis.flip_outputs:
         array = np.flip(array, time_axis)
-    if key.startswith("sequence") and hypothesis.swap_outputs:
+    if is_sequence(key) and hypothesis.swap_outputs:
         array = array.swapaxes(0, 1)
     if hypothesis.backward_first and key in ("sequence", "output"):
         array = np.roll(array, array.shape[-1] // 2, axis=-1)

@@ -12,7 +12,7 @@ from rnncli.case import Array, Document, Spec
 from rnncli.cli import request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.port import expected_tensors, foreign_weights, weight_files
-from rnncli.commands.port.expected_tensors import ReturnedSizes
+from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
 from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.errors import InputError, LayerError, UsageError, inside
@@ -69,7 +69,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
         case.mask,
     )  # fmt: skip
     said = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
-    if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):
+    if case.mask is not None and not case.mask.all() and any(map(is_sequence, expected)):
         said.append("the rows of masked steps are not compared, because frameworks fill them differently")
     unlike = tuple(run._replace(expected=other) for other in others)
     return Task(run, unlike, found, (*remarks, *said))

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.port import differences
+from rnncli.commands.port.expected_tensors import is_sequence
 from rnncli.commands.port.hypothesis import (
     Difference,
     ForeignRun,
@@ -168,7 +169,7 @@ def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]
     if any(key.startswith("cell") for key in expected) and run.class_name != "LSTM":
         return False
     return all(
-        array.shape[:2] == (batch, steps) if key.startswith("sequence") else len(array) == batch
+        array.shape[:2] == (batch, steps) if is_sequence(key) else len(array) == batch
         for key, array in expected.items()
     )
 
@@ -186,7 +187,7 @@ def _compare(
     whole = steps >= inputs_of(run, candidate.hypothesis).shape[1]
     remaining = excess = 0.0
     for key, array in candidate.expected.items():
-        sequence = key.startswith("sequence")
+        sequence = is_sequence(key)
         if not (sequence or whole):
             continue
         theirs, ours = array[:sequences, :steps] if sequence else array[:sequences], computed[key]

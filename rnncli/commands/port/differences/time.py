@@ -19,5 +19,5 @@ def differences(run: ForeignRun) -> Iterator[Difference]:
     """Yield a reversed input and, if a sequence is expected, a reversed output."""
     if max(run.inputs.shape[:2]) > 1:
         yield Difference("input_time=reversed", INPUTS, {"flip_inputs": True})
-        if any(key.startswith("sequence") for key in run.expected):
+        if run.expects_sequences:
             yield Difference("output_time=reversed", OUTPUTS, {"flip_outputs": True})
