@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from rnncli import addresses
 from rnncli.cli import expectation
-from rnncli.cli.output import format_of
 from rnncli.cli.tolerances import format_tolerance
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers import formats as output_formats
@@ -16,7 +15,7 @@ from rnncli.renderers.page import Answer
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.flags import CheckFlags, OutputFlags
+    from rnncli.cli.flags import CheckFlags
     from rnncli.cli.output import Delivery
     from rnncli.cli.request import Remarks
     from rnncli.compute.compare import TensorDifference
@@ -41,12 +40,12 @@ class CheckedAnswer(Answer, Protocol):
 class ResultChecks:
     """The checks that the flags ask for.
 
-    expected: the tensors of --expect.
+    format: of the output.  expected: the tensors of --expect.
     hidden_in: formats that do not show the differences of this answer, besides those of numbers alone.
     """
 
     flags: CheckFlags
-    output: OutputFlags
+    format: str
     expected: Expectation | None
     fail_on_nan: bool
     hidden_in: tuple[str, ...] = ()
@@ -58,7 +57,7 @@ class ResultChecks:
 
         disagreeing: the tensors beyond the tolerances of --check.
         """
-        hidden = note_hidden_differences(answer.result, format_of(self.output), self.hidden_in)
+        hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
         stored, left = self._compare(answer)
         deliver(answer, (*remarks, *hidden, *left))
         require_agreement(disagreeing, answer.result, self.flags)

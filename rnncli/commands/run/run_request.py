@@ -42,9 +42,10 @@ class RunRequest(NamedTuple):
 
     def checks(self, expected: Expectation | None) -> ResultChecks:
         """Return the checks of the result.  expected: the tensors of --expect."""
+        from rnncli.cli.output import format_of
         from rnncli.cli.result_checks import ResultChecks
 
-        return ResultChecks(self.check, self.output, expected, self.fail_on_nan)
+        return ResultChecks(self.check, format_of(self.output), expected, self.fail_on_nan)
 
     @property
     def file_flags(self) -> tuple[InputFlags, LayerFlags, RunFlags]:

@@ -70,7 +70,7 @@ def trace(
     from dataclasses import replace
 
     from rnncli.cli import expectation, request, steps
-    from rnncli.cli.output import delivery
+    from rnncli.cli.output import delivery, format_of
     from rnncli.cli.result_checks import ResultChecks
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
@@ -89,7 +89,7 @@ def trace(
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
-    checks = ResultChecks(check, output, expected, fail_on_nan, hidden_in=("ndjson",))
+    checks = ResultChecks(check, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
     checks.show(answer, remarks, disagreeing, deliver)
 
 
