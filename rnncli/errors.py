@@ -60,7 +60,7 @@ class EngineError(RnncliError):
 
 
 @contextmanager
-def under(*steps: str | int) -> Iterator[None]:
+def with_path_prefix(*steps: str | int) -> Iterator[None]:
     """Put these steps in front of the path of an input error, if it has one."""
     try:
         yield

@@ -33,14 +33,14 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
-        require_whole(name, options.get(name), lowest, highest)
+        require_integer(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
     seed = case_builder.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
     stack = stack_of(layer, options, document.layer)
     given = case_builder.CaseOptions(
         arranging=_arrange_options(options, stack),
-        drawn=seed,
+        default_seed=seed,
         weights=_weights(options.get("weights")),
         initial_state=_states(options.get("initial_state")),
         seed=given_seed,
@@ -227,7 +227,7 @@ def array(value: Any, name: str) -> Array:
     return found
 
 
-def require_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
     """Raise InputError if the value is given and not a whole number in these bounds."""
     if value is None:
         return

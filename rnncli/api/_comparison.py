@@ -23,7 +23,7 @@ from rnncli.readers.formats import Source
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ChosenLayer
+    from rnncli.cli.models import ModelLayer
 
 
 @expand_options
@@ -51,7 +51,7 @@ def compare(
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
-    _case.require_whole("split", split, 1, 2**31)
+    _case.require_integer("split", split, 1, 2**31)
     if engines is not None and (not engines or not isinstance(engines, (str, list, tuple))):
         raise UsageError(f"engines is {engines!r}.", "Name two, such as engines=['numpy', 'tensorflow'].")
     given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
@@ -78,7 +78,7 @@ def check(
     found: Result,
     tolerances: tuple[Tolerance, Tolerance] | None,
     budget: int | None = None,
-    chosen: ChosenLayer | None = None,
+    chosen: ModelLayer | None = None,
 ) -> tuple[Result, list[str]]:
     """Return `found` with its differences from Keras or the framework of a model, and what differs."""
     if tolerances is None:

@@ -37,7 +37,7 @@ def expand_options(function: Function) -> Function:
     known = {*(parameter.name for parameter in plain), *Options.__annotations__}
 
     @wraps(function)
-    def called(*args: Any, **keywords: Any) -> Any:
+    def wrapper(*args: Any, **keywords: Any) -> Any:
         for name, value in keywords.items():
             if name not in known:
                 raise TypeError(
@@ -55,8 +55,8 @@ def expand_options(function: Function) -> Function:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_text(annotation))
         for name, annotation in Options.__annotations__.items()
     ]
-    called.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
-    return called  # type: ignore[return-value]
+    wrapper.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
 
 
 def _require_kind(name: str, value: Any) -> None:

@@ -24,7 +24,7 @@ NAMES_WIDTH = 28
 SAVED_MODEL = r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)"
 
 
-class Localized(click.Command):
+class LocalizedCommand(click.Command):
     """A command whose help is shown in the language of the command line."""
 
     def get_help(self, ctx: click.Context) -> str:
@@ -44,7 +44,7 @@ class Localized(click.Command):
             formatter.write_text("\n\n".join(widen(localize(" ".join(part.split()))) for part in paragraphs))
 
 
-class Command(Localized, TyperCommand):
+class Command(LocalizedCommand, TyperCommand):
     """A command whose flags are shown under the headings of their panels.
 
     Its epilog holds examples, one per line.

@@ -150,7 +150,7 @@ def show(context: click.Context) -> None:
     given = values.get("input") or values.get("input_shape")
     if given is None and "input" in values and sources.stdin_holds_data():
         return  # the command would read another input
-    terminal.say_dim(find(context, terminal.spoken_language(values.get("lang"))))
+    terminal.say_dim(find(context, terminal.displayable_language(values.get("lang"))))
 
 
 def _is_plain(values: Values) -> bool:

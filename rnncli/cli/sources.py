@@ -167,7 +167,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
 
 
-def read_by(*flags: ReadingFlags) -> list[str | int]:
+def input_sources(*flags: ReadingFlags) -> list[str | int]:
     """Return what these flags read: words that may be paths, and 0 for standard input."""
     words: list[str | None] = []
     for one in flags:

@@ -26,7 +26,7 @@ LINES = 18
 """Maximum number of lines of a message."""
 
 
-def complain(error: RnncliError) -> None:
+def print_error(error: RnncliError) -> None:
     """Print `rnncli: <what>`, then the advice, on stderr."""
     text = f"{error.what}\n{error.advice}".rstrip()
     _say(f"rnncli: {localize(_visible(text))}", style="\x1b[1;31m")
@@ -225,7 +225,7 @@ def encodes(stream: TextIO, text: str) -> bool:
     return True
 
 
-def spoken_language(wanted: str | None) -> str:
+def displayable_language(wanted: str | None) -> str:
     """Return the language that --lang wants, else the locale's; English where Korean cannot be shown."""
     if wanted is not None or sys.stdout is None:
         return wanted or "en"

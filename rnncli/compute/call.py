@@ -26,7 +26,7 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     if engine != "auto":
         return _PreparedCase(case, engine)
     chosen = choose(case)
-    return _Either(case, chosen, "numpy") if chosen == "onnx" else _PreparedCase(case, chosen)
+    return _EngineWithFallback(case, chosen, "numpy") if chosen == "onnx" else _PreparedCase(case, chosen)
 
 
 class _PreparedCase:
@@ -86,7 +86,7 @@ class _PreparedCase:
         )
 
 
-class _Either:
+class _EngineWithFallback:
     """Layers built in one engine, with another engine for the cases that it cannot compute."""
 
     def __init__(self, case: Case, first: str, other: str) -> None:

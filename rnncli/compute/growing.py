@@ -54,7 +54,7 @@ class GrowingResult:
                 self.agreed.add(result)
                 first, *others = result.outputs
                 for waiting, tensor in zip(self._waiting, others, strict=True):
-                    waiting.put(tensor.values)
+                    waiting.append(tensor.values)
                 yield first.values
         except BaseException:  # nobody will read the others
             for waiting in self._waiting:
@@ -69,7 +69,7 @@ class _ArrayQueue:
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see close
         self._held: list[tuple[tuple[int, ...], Any]] = []
 
-    def put(self, array: Array) -> None:
+    def append(self, array: Array) -> None:
         """Add an array.  Raises UsageError if the temporary file cannot be written."""
         try:
             for block in arrays.blocks(array):

@@ -97,7 +97,7 @@ class GRUCell(Cell):
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:
             return tuple(Bias(gate, line if after else None) for line in lines) if biased else ()
 
-        def activated(gate: str) -> Sum:
+        def gate_equation(gate: str) -> Sum:
             lines = (0, 1) if after else (0,)
             return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
 
@@ -107,8 +107,8 @@ class GRUCell(Cell):
         before, new = times(Now("update"), Before("hidden")), Now("update", complement=True)
         return {
             "hidden": Sum((before, times(new, Now("candidate")))),
-            "update": activated("update"),
-            "reset": activated("reset"),
+            "update": gate_equation("update"),
+            "reset": gate_equation("reset"),
             "candidate": Sum(candidate, "activation"),
             **({"candidate.recurrent": Sum((recurrent, *bias("candidate", 1)))} if after else {}),
         }

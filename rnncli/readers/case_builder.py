@@ -26,11 +26,11 @@ class RawValue(NamedTuple):
 class CaseOptions(NamedTuple):
     """The user's options other than inputs and layers, from flags or keyword arguments.
 
-    drawn: the seed to use if none is given.
+    default_seed: the seed to use if none is given.
     """
 
     arranging: ArrangeOptions
-    drawn: int
+    default_seed: int
     weights: RawValue = RawValue()
     initial_state: RawValue = RawValue()
     seed: int | None = None
@@ -76,7 +76,7 @@ def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
         mask=arranged.mask,
         initial_state=states(given.initial_state, stack, shape),
         weights=weights(given.weights, stack, shape),
-        seed=given.drawn if given.seed is None else given.seed,
+        seed=given.default_seed if given.seed is None else given.seed,
         training=bool(given.training),
         calls=given.calls,
         all_layers=given.all_layers,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, UsageError, format_names, inside, under
+from rnncli.errors import InputError, UsageError, format_names, inside, with_path_prefix
 from rnncli.readers import formats
 from rnncli.readers.source import Source
 from rnncli.result import STATUSES
@@ -33,7 +33,7 @@ def read_expected(source: Source) -> dict[str, Array]:
     if not isinstance(value, Mapping):
         return {ALONE: to_numbers(value, where)}
     if "schema" in value:
-        return _own_output(value, where)
+        return _rnncli_output(value, where)
     found = {name: to_numbers(item, where, name) for name, item in value.items()}
     if not found:
         raise InputError(f"{where}it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
@@ -45,14 +45,14 @@ def to_numbers(value: Any, where: str, *path: str) -> Array:
 
     where: the source, in front of errors.  path: of the value in it.
     """
-    with inside(where), under(*path):
+    with inside(where), with_path_prefix(*path):
         array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
     return array
 
 
-def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
+def _rnncli_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
     """Return the tensors in rnncli's own output of --format json."""
     if value["schema"] != SCHEMA:
         raise InputError(

@@ -206,7 +206,7 @@ def has_numbers(cell: Cell) -> bool:
     return any(isinstance(part, Numbers) for part in cell)
 
 
-def idea(label: Label) -> str:
+def state_part(label: Label) -> str:
     """Return the part of the state that a returned tensor holds, `hidden` or `cell`; "" for any other."""
     return label.part if label.part in ("hidden", "cell") and not label.traced else ""
 

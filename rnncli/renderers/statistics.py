@@ -11,7 +11,19 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Array
-from rnncli.renderers.page import Cell, Column, Forms, Line, Table, View, cell, histogram, idea, line, marks
+from rnncli.renderers.page import (
+    Cell,
+    Column,
+    Forms,
+    Line,
+    Table,
+    View,
+    cell,
+    histogram,
+    line,
+    marks,
+    state_part,
+)
 from rnncli.renderers.wording import say
 
 BINS = 8
@@ -63,9 +75,9 @@ def summarize(
         totals.add(start, wide, counts)
     if totals.low is None or totals.high is None:
         return Stats(
-            totals.count, None, None, None, None, None, _beyond(bounds), totals.nan, totals.infinite, ()
+            totals.count, None, None, None, None, None, _limits(bounds), totals.nan, totals.infinite, ()
         )
-    beyond, low, high = _beyond(bounds), totals.low[0], totals.high[0]
+    beyond, low, high = _limits(bounds), totals.low[0], totals.high[0]
     mean = totals.total / totals.finite
     squares, saturated, bins = 0.0, 0, np.zeros(BINS, int)
     for _, wide, counts in _blocks(values, counted):
@@ -135,7 +147,7 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
         yield start, flat[start : start + BLOCK].astype(np.float64), counts[start : start + BLOCK]
 
 
-def _beyond(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+def _limits(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
     return None if bounds is None else (bounds[0] + MARGIN, bounds[1] - MARGIN)
 
 
@@ -191,7 +203,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
         ]
         rows.append(
             (
-                cell(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip()),
+                cell(name.removesuffix(".activation"), f"strong {state_part(addresses.label(name))}".strip()),
                 _with_index(least, figures.min),
                 _with_index(most, figures.max),
                 cell(mean),
@@ -207,7 +219,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield line(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip())
+    yield line(name.removesuffix(".activation"), f"strong {state_part(addresses.label(name))}".strip())
     if stats.min and stats.max:
         extremes = ((key, text, extreme.index) for key, text, extreme in (
             ("min", least, stats.min), ("max", most, stats.max)

@@ -14,7 +14,7 @@ from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Grid, Numbers, Table, View, idea
+from rnncli.renderers.page import Grid, Numbers, Table, View, state_part
 from rnncli.renderers.wording import WORDS, brief, meaning, say
 from rnncli.result import NamedTensor
 from rnncli.version import __version__
@@ -63,9 +63,9 @@ def test_korean_has_the_words_of_the_lesson() -> None:
 
 
 def test_equal_tensors_stand_for_one_idea() -> None:
-    assert idea(label("hidden_states")) == idea(label("1/backward_last_hidden_state")) == "hidden"
-    assert idea(label("0/forward_last_cell_state")) == "cell"
-    assert idea(label("gate")) == ""
+    assert state_part(label("hidden_states")) == state_part(label("1/backward_last_hidden_state")) == "hidden"
+    assert state_part(label("0/forward_last_cell_state")) == "cell"
+    assert state_part(label("gate")) == ""
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
-from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
+from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, line, marks, state_part
 from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
 from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import meaning, name_factor, say
@@ -20,7 +20,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
     """Return a page with the number in the title, its meaning, then the equations, grouped by place."""
     found, root = answer.explanation, answer.explanation.equations[0]
     label = addresses.label(found.target.name)
-    style = f"strong {idea(label)}".strip()
+    style = f"strong {state_part(label)}".strip()
     value = _align_numbers([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
     sentence = [meaning(label, view.lang), *_place(root.place, answer, view)]

@@ -125,7 +125,7 @@ class EditableCase:
         """
         return self._with(weights={**weights, path: _replace_number(weights[path], place, value)})
 
-    def with_masked(self, batch: int, timestep: int) -> EditableCase:
+    def toggle_mask(self, batch: int, timestep: int) -> EditableCase:
         """Return the experiment with one time step masked, or no longer masked."""
         mask = self._copy_mask()
         mask[batch, timestep] = not mask[batch, timestep]

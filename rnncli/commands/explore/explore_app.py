@@ -179,7 +179,7 @@ class ExploreApp(App[None]):
     def action_mask(self) -> None:
         """Mask the time step under the cursor, or unmask it."""
         batch, timestep = self.scene.cursor.batch, self.scene.cursor.timestep
-        self.change(lambda now: now.with_masked(batch, timestep))
+        self.change(lambda now: now.toggle_mask(batch, timestep))
 
     def action_hold(self) -> None:
         """Ask for the value at which to hold the gate under the cursor."""

@@ -32,7 +32,7 @@ def answer(wanted: ExportRequest) -> None:
     """Write the export that is asked for.  Raises LayerError for what the target cannot express."""
     name = _target(wanted)
     target = targets.get(name)
-    files.require_place(wanted.output, sources.read_by(wanted.input, wanted.layer, wanted.run))
+    files.require_place(wanted.output, sources.input_sources(wanted.input, wanted.layer, wanted.run))
     cases, remarks = _cases(wanted)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)

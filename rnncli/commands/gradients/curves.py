@@ -177,11 +177,12 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
             f"Its axes are {', '.join(info.axes)}.",
         )
     return tuple(
-        _one(text, part, axis, size) for part, axis, size in zip(parts, info.axes, info.shape, strict=False)
+        _parse_axis(text, part, axis, size)
+        for part, axis, size in zip(parts, info.axes, info.shape, strict=False)
     )
 
 
-def _one(text: str, part: str, axis: str, size: object) -> int | slice:
+def _parse_axis(text: str, part: str, axis: str, size: object) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     length = int(str(size))
     try:

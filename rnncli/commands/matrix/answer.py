@@ -22,8 +22,8 @@ from rnncli.renderers.page import (
     Table,
     View,
     cell,
-    idea,
     marks,
+    state_part,
 )
 from rnncli.renderers.parts import (
     axes_of,
@@ -133,7 +133,7 @@ def _row(tensor: NamedTensor) -> tuple[Cell, ...]:
 def _list_identities(words: str, names: list[str], view: View) -> Line:
     spans = [Span(f"{words} ", "dim")]
     for name in names:
-        spans += [Span(name, idea(addresses.label(name))), Span(marks(view).dot, "dim")]
+        spans += [Span(name, state_part(addresses.label(name))), Span(marks(view).dot, "dim")]
     return tuple(spans[:-1])
 
 

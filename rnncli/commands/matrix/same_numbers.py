@@ -7,7 +7,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, idea, line, marks
+from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, line, marks, state_part
 from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
@@ -137,7 +137,7 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
 
 
 def _name(row: SchemeRow) -> Line:
-    return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
+    return (Span(str(row.label), f"strong {state_part(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
 def _entry(scheme: Scheme, number: int, place: int, view: View) -> Cell:

@@ -155,7 +155,7 @@ def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
     from rnncli.commands.plot.palette import STYLES
 
     remarks: list[str] = []
-    if terminal.spoken_language(plot.lang) == "ko":
+    if terminal.displayable_language(plot.lang) == "ko":
         korean = translate_labels(sheet)
         if fonts.draws_labels(korean):
             sheet = korean
@@ -183,7 +183,7 @@ def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     if stdout is None:
         raise UsageError("standard output is closed.", "Write to a file: --output FILE.png")
     view = View(
-        lang=terminal.spoken_language(plot.lang),
+        lang=terminal.displayable_language(plot.lang),
         width=plot.width or terminal.columns(stdout, environment),
         ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
     )
@@ -204,9 +204,9 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
     if plot.output == "-":
         raise UsageError("-o -: plot needs a file.", "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import require_place
-    from rnncli.cli.sources import read_by
+    from rnncli.cli.sources import input_sources
 
-    require_place(plot.output, read_by(*reading))
+    require_place(plot.output, input_sources(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         came = f"the suffix .{suffix}" if suffix else "no suffix"

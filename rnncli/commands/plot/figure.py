@@ -22,7 +22,7 @@ from rnncli.commands.plot.layout import (
     arrange,
     is_lowest,
     label_ends,
-    pitch,
+    row_distance,
     shorten_exponent,
     shown_name,
     shows_ticks,
@@ -98,7 +98,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
         for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
             axes = place.axes(box)
             mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
-            _label_rows(axes, panel, row, box, pitch(sheet, down, box) if across == 0 else 0)
+            _label_rows(axes, panel, row, box, row_distance(sheet, down, box) if across == 0 else 0)
             named = sheet.time_axis if is_lowest(sheet, down, across) else ""
             _label_time(axes, panel, box, named, ticks=shows_ticks(sheet, down))
             if _readable(panel, box):

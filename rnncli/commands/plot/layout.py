@@ -125,7 +125,7 @@ def _row_margin(sheet: Sheet, place: int) -> float:
     return TITLE + (TICKS if shows_ticks(sheet, place) else 0) + named
 
 
-def pitch(sheet: Sheet, place: int, box: Box) -> float:
+def row_distance(sheet: Sheet, place: int, box: Box) -> float:
     """Return the distance from a heat map to the one below it, without the name of the axis between."""
     return box.height + TITLE + (TICKS if shows_ticks(sheet, place) else 0)
 

@@ -50,11 +50,11 @@ class Evidence(NamedTuple):
     doubts: tuple[Bilingual, ...]
 
 
-def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
-    """Return the evidence.  tried: the number of hypotheses that were compared."""
-    numbers = np.concatenate([_compared(run, key, array) for key, array in run.expected.items()])
-    different, digits = _different(numbers, tolerances)
-    digits -= math.log10(max(tried, 1))
+def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Evidence:
+    """Return the evidence.  hypothesis_count: the number of hypotheses that were compared."""
+    numbers = np.concatenate([_unmasked_numbers(run, key, array) for key, array in run.expected.items()])
+    different, digits = _count_distinct(numbers, tolerances)
+    digits -= math.log10(max(hypothesis_count, 1))
     doubts = list(_find_constants(run))
     if different < LEAST:
         doubts.append(FEW.format(different))
@@ -63,7 +63,7 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
 
 
-def _compared(run: ForeignRun, key: str, array: Array) -> Array:
+def _unmasked_numbers(run: ForeignRun, key: str, array: Array) -> Array:
     """Return the numbers of an expected tensor that are compared: those of masked steps are not."""
     if run.mask is None or not key.startswith("sequence"):
         return array.ravel()
@@ -71,7 +71,7 @@ def _compared(run: ForeignRun, key: str, array: Array) -> Array:
     return np.asarray(array[mask]).ravel()
 
 
-def _different(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
+def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
     """Return how many numbers are apart, and by how many digits they narrow the hypotheses down.
 
     Unrelated numbers of this spread come within a tolerance of a number with the chance 2 tolerance / spread.

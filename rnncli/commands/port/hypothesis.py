@@ -174,7 +174,7 @@ def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
     return Spec("Bidirectional", outer)
 
 
-def expected_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
+def expected_in_keras(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
     """Return the expected tensors as Keras would return them; None if the hypothesis does not apply."""
     time_axis = 0 if hypothesis.swap_outputs else 1
     found = {
@@ -184,8 +184,10 @@ def expected_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | N
     return found if len(found) == len(run.expected) else None
 
 
-def as_foreign(run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what Keras computed in the form of the expected tensors: `expected_of`, backwards."""
+def expected_in_file_form(
+    run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return what Keras computed in the form of the expected tensors: the inverse of `expected_in_keras`."""
     return {
         key: _rearrange(key, computed[_name_in_keras(key, hypothesis)], hypothesis, time_axis=1)
         for key in run.expected

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.port.hypothesis import ForeignRun, as_foreign, compute, inputs_of
+from rnncli.commands.port.hypothesis import ForeignRun, compute, expected_in_file_form, inputs_of
 from rnncli.commands.port.search import Finding
 
 SIZES = ((1, 2), (1, 3), (2, 3), (3, 5))
@@ -42,7 +42,7 @@ def _predict(run: ForeignRun, findings: Sequence[Finding]) -> tuple[Mapping[str,
     for finding in findings:
         batch, steps, _ = inputs_of(run, finding.hypothesis).shape
         computed = compute(run, finding.hypothesis, batch, steps)
-        found.append(as_foreign(run, finding.hypothesis, computed))
+        found.append(expected_in_file_form(run, finding.hypothesis, computed))
     return tuple(found)
 
 

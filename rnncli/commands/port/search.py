@@ -15,7 +15,7 @@ from rnncli.commands.port.hypothesis import (
     ForeignRun,
     Hypothesis,
     compute,
-    expected_of,
+    expected_in_keras,
     initial_state_of,
     inputs_of,
     mask_of,
@@ -62,12 +62,12 @@ class SearchResult(NamedTuple):
 
     findings: the hypotheses with the fewest differences that explain every number.
     nearest: where there are none, the one that comes nearest; None if no hypothesis fits the shapes.
-    tried: the number of hypotheses that were computed.
+    hypothesis_count: the number of hypotheses that were computed.
     """
 
     findings: tuple[Finding, ...]
     nearest: Finding | None
-    tried: int
+    hypothesis_count: int
 
     @property
     def distance(self) -> float:
@@ -80,19 +80,19 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     """Return the explanations with the fewest differences: none, one or two."""
     known = tuple(differences.list_known(run))
     nearest: Finding | None = None
-    tried = 0
+    hypothesis_count = 0
     for count in (0, 1, 2):
         candidates = [one for chosen in _combine(known, count) if (one := _candidate(run, chosen))]
-        tried += len(candidates)
+        hypothesis_count += len(candidates)
         left, closest = _screen(run, candidates, tolerances)
         measured = [finding for one in left if (finding := _confirm(run, one, tolerances))]
         found = [finding for finding in measured if finding.matches]
         if found:
-            return SearchResult(tuple(_drop_equivalent(run, found)), None, tried)
+            return SearchResult(tuple(_drop_equivalent(run, found)), None, hypothesis_count)
         near = min(measured, key=lambda one: one.remaining, default=closest)
         if nearest is None or (near is not None and near.remaining < nearest.remaining):
             nearest = near
-    return SearchResult((), nearest, tried)
+    return SearchResult((), nearest, hypothesis_count)
 
 
 class Candidate(NamedTuple):
@@ -119,7 +119,7 @@ def hypothesis_of(chosen: Iterable[Difference]) -> Hypothesis:
 
 def _candidate(run: ForeignRun, chosen: tuple[Difference, ...]) -> Candidate | None:
     hypothesis = hypothesis_of(chosen)
-    expected = expected_of(run, hypothesis)
+    expected = expected_in_keras(run, hypothesis)
     if expected is None or not _fits(run, expected, inputs_of(run, hypothesis).shape):
         return None
     return Candidate(chosen, hypothesis, expected)
@@ -217,7 +217,7 @@ def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Find
 
 
 def _identity(run: ForeignRun, hypothesis: Hypothesis) -> tuple[object, tuple[Array, ...]]:
-    expected = expected_of(run, hypothesis) or {}
+    expected = expected_in_keras(run, hypothesis) or {}
     weights = weights_of(run, hypothesis)
     states = initial_state_of(run, hypothesis) or ()
     arrays = (*weights.values(), *expected.values(), inputs_of(run, hypothesis), *states)

@@ -96,7 +96,7 @@ def relay(
                     terminal.remark(remarks.take(), flags.output.quiet)
                     show(answer)
                 elif flags.keep_going:
-                    terminal.complain(answer)
+                    terminal.print_error(answer)
                     bad += 1
                 else:
                     raise answer

@@ -10,7 +10,7 @@ from rnncli.cli.hold_flag import HoldFlag, hold_gates
 
 if TYPE_CHECKING:
     from rnncli.case import Case
-    from rnncli.cli.models import ChosenLayer
+    from rnncli.cli.models import ModelLayer
     from rnncli.result import Result
 
 SECTION = "Ask a layer"
@@ -98,7 +98,7 @@ def trace(
 
 
 def _verify(
-    case: "Case", result: "Result", chosen: "ChosenLayer | None", check: CheckFlags
+    case: "Case", result: "Result", chosen: "ModelLayer | None", check: CheckFlags
 ) -> tuple["Result", list[str], tuple[str, ...]]:
     """Compare with the result without --hold, and for --check with Keras or the model's framework.
 

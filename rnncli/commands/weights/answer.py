@@ -75,7 +75,7 @@ class WeightsAnswer:
         gates = (_gates(cells, view),) if cells else ()
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
         tables = (_layers(found, view),) if found.layers else ()
-        parts = (*tables, *refused, *gates, *_others(found, view))
+        parts = (*tables, *refused, *gates, *_other_tensors(found, view))
         titled = line(found.file, "strong") if about is None else title(about.stack, view)
         return Page(titled, (note(self._list_notes(view), view),), parts)
 
@@ -178,7 +178,7 @@ def _layers(found: Contents, view: View) -> Table:
             _class(layer),
             str(layer.cells[0].features) if layer.cells else "",
             " + ".join(str(one.units) for one in layer.cells),
-            *([_returned(layer, view.lang)] if graph else []),
+            *([_describe_returns(layer, view.lang)] if graph else []),
             f"{layer.parameters:,}",
         ]
         rows.append((cell(layer.name, "strong"), *map(cell, texts)))
@@ -192,7 +192,7 @@ RETURNED = {
 }
 
 
-def _returned(layer: LayerSummary, lang: str) -> str:
+def _describe_returns(layer: LayerSummary, lang: str) -> str:
     """Return what the layer returns, such as `sequences + state`."""
     parts = layer.returned.split(" + ") if layer.returned else []
     return " + ".join(RETURNED[part].in_language(lang) for part in parts)
@@ -264,7 +264,7 @@ def _number(value: float | None, view: View) -> Cell:
     return cell(f"{value:.{digits}f}" if plain else f"{value:.{max(digits - 1, 0)}e}")
 
 
-def _others(found: Contents, view: View) -> tuple[Line | Table, ...]:
+def _other_tensors(found: Contents, view: View) -> tuple[Line | Table, ...]:
     """Return the names and shapes of the tensors that belong to no recurrent layer."""
     if not found.others:
         return ()

@@ -33,14 +33,14 @@ def answer(
     to: str, output: OutputFlags, reading: Sequence[ReadingFlags], read: Callable[[], Weights]
 ) -> None:
     """Convert what `read` returns; show the arrays, or write them to the file of --output."""
-    suffix = _own_suffix(to, output)
+    suffix = _layout_suffix(to, output)
     if suffix is None:
         deliver = delivery(output, *reading)
         found = read()
         chains = chains_of(found.contents)
-        deliver(ConvertedAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
+        deliver(ConversionAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
         return
-    files.require_place(output.output, sources.read_by(*reading))
+    files.require_place(output.output, sources.input_sources(*reading))
     found = read()
     chains = chains_of(found.contents)
     layouts.require(to, (layer for chain in chains for layer in chain.layers))
@@ -49,7 +49,7 @@ def answer(
     send(data, output.output)
 
 
-def _own_suffix(to: str, output: OutputFlags) -> str | None:
+def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     """Return the suffix of --output if it is one of the layout's own files.
 
     Raises UsageError for a suffix that neither the layout nor an output format has.
@@ -151,7 +151,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
 
 
 @dataclass(frozen=True)
-class ConvertedAnswer:
+class ConversionAnswer:
     """The arrays of a layout, by name."""
 
     layout: str

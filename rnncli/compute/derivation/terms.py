@@ -51,10 +51,12 @@ def explain_number(
 def _drop_dead_links(equation: Equation, found: dict[str, Equation]) -> Equation:
     """Remove references to equations that are not in `found`."""
 
-    def kept(factor: Factor) -> Factor:
+    def without_dead_link(factor: Factor) -> Factor:
         return factor if factor.explained in found else replace(factor, explained="")
 
-    terms = tuple(replace(term, factors=tuple(map(kept, term.factors))) for term in equation.terms)
+    terms = tuple(
+        replace(term, factors=tuple(map(without_dead_link, term.factors))) for term in equation.terms
+    )
     return replace(equation, terms=terms)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
-from rnncli.compute.engines._held import HeldGates
+from rnncli.compute.engines._gate_holds import GateHolds
 from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
@@ -60,7 +60,7 @@ class _NumpyRun(TimeLoop):
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
-        loop = _Loop(layer, call, self._dropout(layer, call), HeldGates(holds, layer.cell, call.inputs))
+        loop = _Loop(layer, call, self._dropout(layer, call), GateHolds(holds, layer.cell, call.inputs))
         if not self.traced:
             return loop.run(state, None)
         recorder = _Recorder(call.inputs.shape[1])
@@ -78,7 +78,7 @@ class _NumpyRun(TimeLoop):
 class _Loop:
     """Runs one layer over the time steps of one call."""
 
-    def __init__(self, layer: Recurrent, call: Call, dropout: Any, held: HeldGates) -> None:
+    def __init__(self, layer: Recurrent, call: Call, dropout: Any, held: GateHolds) -> None:
         self.layer, self.call, self.dropout, self.held = layer, call, dropout, held
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroes_masked: bool = layer.config["zero_output_for_mask"]

@@ -16,10 +16,10 @@ from rnncli.compute.models._advice import REBUILD, independent_layers, model_opt
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
     choose_nodes,
-    inside_others,
     is_recurrent,
     masking_layers,
     names_of,
+    note_containers,
     rules_of,
     with_modules,
 )
@@ -69,7 +69,7 @@ def run(
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
     others = dict(_other_outputs(graph, seen)) if everything else {}
-    return ModelRun(parts, others, inside_others(graph), masking_layers(graph, parts), names_of(graph))
+    return ModelRun(parts, others, note_containers(graph), masking_layers(graph, parts), names_of(graph))
 
 
 def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:

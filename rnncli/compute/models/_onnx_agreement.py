@@ -36,7 +36,7 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
     if not _agrees(ours, theirs, {}):
         allowed = _estimate_rounding(full, ours)
         if not _agrees(ours, theirs, allowed):
-            largest = max(_apart(ours[name], theirs[name]) for name in ours)
+            largest = max(_largest_difference(ours[name], theirs[name]) for name in ours)
             raise EngineError(
                 f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
                 f"{largest:.2g} apart.",
@@ -59,7 +59,7 @@ def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Map
     return True
 
 
-def _apart(ours: Array, theirs: Array) -> float:
+def _largest_difference(ours: Array, theirs: Array) -> float:
     import numpy as np
 
     with np.errstate(all="ignore"):

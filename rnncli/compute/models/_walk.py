@@ -19,11 +19,11 @@ from rnncli.compute.models._graph import (
     INPUT,
     choose_nodes,
     find_dependencies,
-    inside_others,
     is_recurrent,
     layer_inside,
     masking_layers,
     names_of,
+    note_containers,
     refs_of,
     rules_of,
     with_modules,
@@ -66,7 +66,7 @@ def follow(
     wanted = choose_nodes(graph, layers)
     walk = _Walk(graph, inputs, compute, rules_of(graph.origin))
     found = walk.run(wanted, everything)
-    notes = [*found.notes, *inside_others(graph)]
+    notes = [*found.notes, *note_containers(graph)]
     again = partial(_walk_again, inputs, compute, [part.layer for part in found.parts])
     if walk.arguments.differs_today:
         notes += _today.mask_differences(graph, found, compute, again)

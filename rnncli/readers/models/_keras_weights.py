@@ -70,7 +70,7 @@ class Sublayer(NamedTuple):
     entry: Entry
 
 
-def own_names(entry: Entry) -> list[str] | None:
+def direct_variables(entry: Entry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
     if entry["class_name"] not in _OWN:
         return None
@@ -117,7 +117,7 @@ def parts(entry: Entry) -> list[Sublayer]:
 
 def variables(entry: Entry) -> list[str]:
     """Return the names of a layer's variables and of those inside it; none for an unknown class."""
-    names = list(own_names(entry) or ())
+    names = list(direct_variables(entry) or ())
     for part in parts(entry):
         names += [part.prefix + name for name in variables(part.entry)]
     return names
@@ -194,7 +194,7 @@ def _base(name: str) -> str:
 def read_group(entry: Entry, group: Group) -> list[tuple[str, Array]]:
     """Return a layer's arrays in Keras's order, from its group in a .keras file."""
     inside = parts(entry)
-    if own_names(entry) is None and not inside:
+    if direct_variables(entry) is None and not inside:
         return list(_read_all_arrays(group))
     found = list(group.arrays)
     if "cell" in group.groups and entry["class_name"] in PLAIN | CONVOLVED:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.errors import InputError
 from rnncli.readers import child_process
-from rnncli.readers.child_process import BrokenOffError
+from rnncli.readers.child_process import IncompleteOutputError
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
@@ -62,7 +62,7 @@ def _require_parsable(onnx: Any, data: bytes, name: str) -> None:
     try:
         with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
             answer.take(1)
-    except BrokenOffError:
+    except IncompleteOutputError:
         raise _broken(name) from None
 
 

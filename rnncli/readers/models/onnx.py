@@ -75,7 +75,7 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     refused: dict[str, str] = {}
     for node, loop in _iterate_nodes(model.graph, ""):
         if not onnx_nodes.is_recurrent(node):
-            nodes.append(_other(node, constants))
+            nodes.append(_plain_node(node, constants))
             continue
         recurrent, reason = _recurrent(node, constants)
         nodes.append(recurrent)
@@ -93,7 +93,7 @@ def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
             yield from _iterate_nodes(inner, inside)
 
 
-def _other(node: Any, constants: Constants) -> Node:
+def _plain_node(node: Any, constants: Constants) -> Node:
     """Return a node that is not recurrent, with the shapes of its own tensors."""
     shapes = {name: SimpleNamespace(shape=shape) for name, shape in constants.shapes(node)}
     return _node(node, node.op_type, "onnx", {}, shapes)

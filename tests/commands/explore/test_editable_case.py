@@ -37,7 +37,7 @@ CHANGES: dict[str, Change] = {
     "initializer": lambda now: now.with_option("kernel_initializer", "constant:0.1"),
     "input": lambda now: now.with_input((0, 1, 2), -0.3),
     "not a number": lambda now: now.with_input((0, 3, 4), float("nan")),
-    "mask": lambda now: now.with_masked(0, 1).with_masked(0, 3),
+    "mask": lambda now: now.toggle_mask(0, 1).toggle_mask(0, 3),
     "masked steps": lambda now: now.with_masked_steps(0, "0, 2:"),
     "stateful": lambda now: now.with_option("stateful", True).with_calls(3),
     "dtype": lambda now: now.with_dtype("float64"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rnncli.layers import Held
 
 
-class HeldGates:
+class GateHolds:
     """The holds of one loop over time, as its cell takes them.
 
     cell: of the loop; its gates may have different numbers of units.  inputs: (batch, timesteps, features).
