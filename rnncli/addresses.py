@@ -44,7 +44,7 @@ def label(name: str) -> Label:
     """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
     found = re.fullmatch(_NAME, name)
     if found is None:
-        return Label(name, traced=True)
+        return Label(name, is_trace_part=True)
     layer, call, cell = (None if found[key] is None else int(found[key]) for key in ("layer", "call", "cell"))
     state = re.fullmatch(_STATE, found["base"])
     label = Label(
@@ -55,9 +55,9 @@ def label(name: str) -> Label:
         found["direction"] or "",
         layer,
         call,
-        traced=state is None,
+        is_trace_part=state is None,
     )
-    return label if str(label) == name else Label(name, traced=True)
+    return label if str(label) == name else Label(name, is_trace_part=True)
 
 
 def find_tensor(

@@ -51,15 +51,15 @@ class FileArray:
         self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
 
     @classmethod
-    def open(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
+    def open(cls, file: BinaryIO, make_array: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
         """Open the array in `file`, which is closed with the last view of it.
 
-        over: called with a buffer and the current offset of the file, returns the array over the buffer.
+        make_array: takes a buffer and the current offset of the file; returns the array over the buffer.
         """
         offset = file.tell()
         try:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            view = over(mapping, offset)
+            view = make_array(mapping, offset)
         except (TypeError, ValueError):
             raise _truncation_error(where) from None
         weakref.finalize(mapping, file.close)  # every view keeps the mapping

@@ -58,7 +58,7 @@ def compare(
     names = () if given is None else engine_pairs.parse_engines(given)
     if len(names) == 1 and expect is None:
         raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
-    wanted = comparison.Comparison(
+    settings = comparison.Comparison(
         complete_tolerances(atol, rtol),
         names,
         options.get("engine") or "auto",
@@ -67,7 +67,7 @@ def compare(
         (select,) if isinstance(select, str) else tuple(select or ()),
     )
     case, remarks = _case.build_case(inputs, layer, options)
-    found = comparison.compare_case(case, wanted)
+    found = comparison.compare_case(case, settings)
     answer = found.answer
     said = (*remarks, *found.remarks)
     return Report("compare", case.stack, answer.differences, answer, said, view_of(options))

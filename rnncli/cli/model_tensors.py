@@ -49,8 +49,8 @@ def compute_tensors(
     cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
     results = {
         part.layer: part.result
-        if part.result and cases[part.layer].shown is part.case
-        else compute(cases[part.layer].shown)
+        if part.result and cases[part.layer].display is part.case
+        else compute(cases[part.layer].display)
         for part in found.parts
     }
     return ModelTensors(_combine(inputs, results, found), results, cases, found.masks, model.notes_on(found))
@@ -80,7 +80,7 @@ def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[N
     """Return the tensors of all layers, in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)
-        for name, array in run.others.items()
+        for name, array in run.other_outputs.items()
         for layer, _, part in (name.rpartition("/"),)
     }
     places: dict[object, int] = {name: index for index, name in enumerate(run.order)}

@@ -35,7 +35,7 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
     """
     files.require_place(flags.output, sources.input_sources(*reading))
     name = format_of(flags)
-    if flags.theme is not None and not formats.get(name).TRAITS.themed:
+    if flags.theme is not None and not formats.get(name).TRAITS.has_theme:
         raise UsageError(
             f"--theme: {name} output has no background.", "Use --format svg or html, or drop --theme."
         )

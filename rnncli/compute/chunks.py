@@ -110,7 +110,9 @@ def _independent(case: Case) -> bool:
     They cannot if states are kept between calls, random numbers are drawn for the whole batch, or the case
     is traced.
     """
-    return not (case.traced or case.stack.is_stateful or (case.training and draws_in_training(case.stack)))
+    return not (
+        case.with_trace or case.stack.is_stateful or (case.training and draws_in_training(case.stack))
+    )
 
 
 def draws_in_training(stack: Stack) -> bool:

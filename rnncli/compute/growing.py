@@ -67,7 +67,7 @@ class _ArrayQueue:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see close
-        self._held: list[tuple[tuple[int, ...], Any]] = []
+        self._headers: list[tuple[tuple[int, ...], Any]] = []
 
     def append(self, array: Array) -> None:
         """Add an array.  Raises UsageError if the temporary file cannot be written."""
@@ -79,11 +79,11 @@ class _ArrayQueue:
                 f"a temporary file cannot be written: {error.strerror or error}.",
                 "Name a folder with more room in TMPDIR, or keep fewer tensors with --select.",
             ) from None
-        self._held.append((array.shape, array.dtype))
+        self._headers.append((array.shape, array.dtype))
 
     def parts(self) -> Iterator[Array]:
         self._file.seek(0)
-        for shape, dtype in self._held:
+        for shape, dtype in self._headers:
             yield np.frombuffer(self._file.read(prod(shape) * dtype.itemsize), dtype).reshape(shape)
         self.close()
 

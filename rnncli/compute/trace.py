@@ -70,12 +70,12 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
             if gates is None or "." not in name or name.rpartition(".")[0] in gates
         }
         status = loop.status[_places(batch)][:, rows]
-        held = {
+        masks = {
             name: entries[rows][:, _places(units)]
-            for name, entries in loop.held.items()
+            for name, entries in loop.hold_masks.items()
             if gates is None or name in gates
         }
-        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, held=held)
+        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, hold_masks=masks)
         found.append(chosen._replace(start={}, batch=batch, units=units))
     return tuple(found)
 
@@ -202,7 +202,7 @@ def trace(case: Case) -> Result:
             f"the engine numpy, the only one that records steps, cannot trace this: {refusal}.",
             "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
         )
-    result = compute.run(dataclasses.replace(case, traced=True), "numpy")
+    result = compute.run(dataclasses.replace(case, with_trace=True), "numpy")
     verify(result)
     return result
 

@@ -100,7 +100,7 @@ _STFT = {
 INITIALIZERS = (
     Initializer("Zeros", _fill_with(0), aliases=("zero",)),
     Initializer("Ones", _fill_with(1), aliases=("one",)),
-    Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, needed="value"),
+    Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, required_option="value"),
     Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}, unsaved=frozenset({"gain"})),
     Initializer("STFT", _stft, _STFT),
 )

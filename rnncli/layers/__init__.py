@@ -16,7 +16,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
-from rnncli.layers._cell import Cell, Held
+from rnncli.layers._cell import Cell, StepHolds
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
 from rnncli.layers._layer import INERT, Call, Layer, sizes, within
 from rnncli.layers._parametric import Parametric, parse_parametric
@@ -32,13 +32,13 @@ __all__ = [
     "Constant",
     "Entry",
     "Fan",
-    "Held",
     "Layer",
     "LayerInput",
     "Now",
     "Parametric",
     "Product",
     "Recurrent",
+    "StepHolds",
     "Sum",
     "activations",
     "beyond_keras",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Gates = Callable[[], dict[str, Gate]]
     """Returns the gates of a step by name.  A function, because most runs never need them."""
 
-Held = Mapping[str, tuple[Array, Array]]
+StepHolds = Mapping[str, tuple[Array, Array]]
 """Gates held in one step, by name: which units, (units,) bool, and their values, (units,)."""
 
 State = tuple[Any, ...]
@@ -152,12 +152,12 @@ class Cell(ABC):
         state: Any,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[Any, Gates]:
         """One time step.  The caller must use `np.errstate(all="ignore")`.
 
         projected: (batch, gates * units), from `project`.  state: before the step.
-        held: the gates that get a value instead of their activation; None for none.
+        holds: the gates that get a value instead of their activation; None for none.
         Returns the state after the step, whose `hidden` is the output, and a function that returns the gates.
         """
 
@@ -185,19 +185,24 @@ class Cell(ABC):
         return DropoutMasks()
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self,
+        shape: tuple[int, int],
+        dtype: str,
+        path: str,
+        seeds: Mapping[str, int],
+        draw_counts: dict[str, int],
     ) -> DropoutMasks:
         """The masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
         path: of the cell, with a slash at the end; "" for none.
         seeds: `dropout` below the path is the seed of the generator.
-        drawn: the number of draws so far of each generator, updated in place.
+        draw_counts: the number of draws so far of each generator, updated in place.
         """
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
-        used = drawn.get(generator, 0)
+        used = draw_counts.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             count = copies if rate > 0 else 0
@@ -207,7 +212,7 @@ class Cell(ABC):
             )
             made.append(tuple(masks))
             used += count
-        drawn[generator] = used
+        draw_counts[generator] = used
         return DropoutMasks(*made)
 
 
@@ -255,11 +260,11 @@ def activate_gates(
     return [activated[:, gate] for gate in gates]
 
 
-def hold(held: Held, **gates: Array) -> list[Array]:
+def hold(holds: StepHolds, **gates: Array) -> list[Array]:
     """Put the held values into activated gates, each (batch, units); returns them in the same order."""
     import numpy as np
 
-    return [np.where(*held[name], gate) if name in held else gate for name, gate in gates.items()]
+    return [np.where(*holds[name], gate) if name in holds else gate for name, gate in gates.items()]
 
 
 def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:

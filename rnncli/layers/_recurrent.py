@@ -109,7 +109,7 @@ class Recurrent(Layer):
         """The term of `equation`; direction: which loop of a Bidirectional, else ""."""
         last = input_shape[1] - 1
         position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
-        part = str(Label(label.part, cell=label.cell, traced=True)) if label.last else ""
+        part = str(Label(label.part, cell=label.cell, is_trace_part=True)) if label.last else ""
         return Entry(direction, position, part, index[-1])
 
     def initializers(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates, Held
+    from rnncli.layers._cell import Gates, StepHolds
 
 
 class GRUState(NamedTuple):
@@ -55,7 +55,7 @@ class GRUCell(Cell):
         state: GRUState,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[GRUState, Gates]:
         """One time step.
 
@@ -68,8 +68,8 @@ class GRUCell(Cell):
         recurrent = self._recur(state.hidden, weights, dropout)
         z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
         update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
-        if held:
-            update, reset = hold(held, update=update, reset=reset)
+        if holds:
+            update, reset = hold(holds, update=update, reset=reset)
         inner = None
         if self.config["reset_after"]:
             inner = recurrent[:, 2 * units :]
@@ -79,8 +79,8 @@ class GRUCell(Cell):
             h_u = product(reset * state.hidden, kernel, dropout.recurrent[2:])
             z_candidate = projected[:, 2 * units :] + h_u
         candidate = self.activation(z_candidate)
-        if held:
-            (candidate,) = hold(held, candidate=candidate)
+        if holds:
+            (candidate,) = hold(holds, candidate=candidate)
         hidden = update * state.hidden + (1 - update) * candidate
 
         def gates() -> dict[str, Gate]:

@@ -18,7 +18,7 @@ from rnncli.result import Gate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rnncli.layers._cell import Gates, Held
+    from rnncli.layers._cell import Gates, StepHolds
 
 
 class LSTMState(NamedTuple):
@@ -62,7 +62,7 @@ class LSTMCell(Cell):
         state: LSTMState,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[LSTMState, Gates]:
         """One time step.
 
@@ -73,9 +73,9 @@ class LSTMCell(Cell):
         z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
-        if held:
+        if holds:
             input_, forget, candidate, output = hold(
-                held, input=input_, forget=forget, candidate=candidate, output=output
+                holds, input=input_, forget=forget, candidate=candidate, output=output
             )
         cell = forget * state.cell + input_ * candidate
         hidden = output * self.cell_activation(cell)

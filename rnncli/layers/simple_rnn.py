@@ -12,7 +12,7 @@ from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates, Held
+    from rnncli.layers._cell import Gates, StepHolds
 
 
 class SimpleRNNState(NamedTuple):
@@ -35,7 +35,7 @@ class SimpleRNNCell(Cell):
         state: SimpleRNNState,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[SimpleRNNState, Gates]:
         """One time step: h' = tanh(x W + h U + b).
 
@@ -43,8 +43,8 @@ class SimpleRNNCell(Cell):
         """
         z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         hidden = self.activation(z)
-        if held:
-            (hidden,) = hold(held, candidate=hidden)
+        if holds:
+            (hidden,) = hold(holds, candidate=hidden)
         return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
 
     def equations(self) -> dict[str, Sum]:

@@ -27,7 +27,7 @@ class IncompleteOutputError(Exception):
 
 
 class ChildOutput:
-    """The output of the child.  Reading raises IncompleteOutputError if it ends early or the time runs out."""
+    """The output of the child.  Reading raises IncompleteOutputError if it ends early or the time is up."""
 
     def __init__(self, descriptor: int, seconds: float) -> None:
         self._descriptor, self._end = descriptor, monotonic() + seconds

@@ -56,9 +56,9 @@ def parse(text: str) -> str | Spec:
     if ":" in text:
         return from_call(_expand_colons(text))
     initializer = find(text)
-    if initializer.needed:
+    if initializer.required_option:
         raise LayerError(
-            f"{snake_case(initializer)} needs a {initializer.needed}.",
+            f"{snake_case(initializer)} needs a {initializer.required_option}.",
             f"Give it after a colon: {snake_case(initializer)}:0.1",
         )
     return snake_case(initializer)
@@ -88,8 +88,8 @@ def from_config(config: Mapping[str, Any]) -> Spec:
                 f"the config of {name} has the unknown key {key}.", did_you_mean(key, sorted(_SERIALISED))
             )
     initializer = find(name)
-    if initializer.needed and initializer.needed not in given:
-        raise LayerError(f"the config of {name} has no {initializer.needed}.", _form(initializer))
+    if initializer.required_option and initializer.required_option not in given:
+        raise LayerError(f"the config of {name} has no {initializer.required_option}.", _form(initializer))
     signature = _signature(initializer)
     return Spec(initializer.class_name, signature.read(signature.arguments_of(given)), deferred=True)
 

@@ -23,12 +23,12 @@ SPELLED = ("NaN", "Infinity", "-Infinity")
 class Kind(NamedTuple):
     """What nested lists should contain.
 
-    types: the Python types allowed for an entry.  spelled: whether the strings in SPELLED are allowed too.
+    types: the Python types allowed for an entry.  accepts_strings: whether those in SPELLED are allowed too.
     noun, plural: names of an entry in error messages.  example: how to write such lists.
     """
 
     types: frozenset[type]
-    spelled: bool
+    accepts_strings: bool
     noun: str
     plural: str
     example: str
@@ -161,7 +161,7 @@ class _Check:
     def _numbers(self, row: list[Any], place: Path) -> None:
         for index, item in enumerate(row):
             if type(item) in self.kind.types or (
-                self.kind.spelled and isinstance(item, str) and item in SPELLED
+                self.kind.accepts_strings and isinstance(item, str) and item in SPELLED
             ):
                 continue
             raise _not_one(item, (*place, index), self.kind)

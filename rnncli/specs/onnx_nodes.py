@@ -44,10 +44,10 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
         node.op_type,
         units or int(attributes.get("hidden_size", 0)),
         attributes,
-        biased=bool(inputs[3]),
+        has_bias=bool(inputs[3]),
         sequences=sequence,
         state=any(node.output[1:] if sequence else cells),
-        beyond=tuple(beyond),
+        unsupported=tuple(beyond),
     )
 
 

@@ -52,17 +52,17 @@ class Recurrence:
     """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
-    biased: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
-    beyond: names of inputs and attributes that change its numbers, and are not computed here.
+    has_bias: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
+    unsupported: names of inputs and attributes that change its numbers and are not computed here.
     """
 
     operator: str
     units: int
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    biased: bool = True
+    has_bias: bool = True
     sequences: bool = True
     state: bool = True
-    beyond: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
     @property
     def directions(self) -> tuple[bool, ...]:
@@ -100,7 +100,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
     both = len(node.directions) > 1
     config: dict[str, Any] = {
         "units": node.units,
-        "use_bias": node.biased,
+        "use_bias": node.has_bias,
         "return_sequences": node.sequences,
         "return_state": node.state,
         "go_backwards": backwards,

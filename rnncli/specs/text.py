@@ -78,8 +78,8 @@ def _format_option(value: Any) -> str:
     if layers.find_name(value.class_name, "LAYERS", "CELLS"):
         return describe(value)
     initializer, chosen = settings(value)
-    if initializer.needed:
-        return f"{value.class_name}({chosen[initializer.needed]!r})"
+    if initializer.required_option:
+        return f"{value.class_name}({chosen[initializer.required_option]!r})"
     options = initializer.options
     given = ", ".join(f"{name}={item!r}" for name, item in chosen.items() if item != options[name].default)
     return f"{value.class_name}({given})"

@@ -100,7 +100,7 @@ class TestPlan:
                 compute.run(case, budget=refused)
 
     def test_a_trace_is_whole(self) -> None:
-        assert len(chunks.plan(case_of("LSTM(3)", traced=True), 1)) == 1
+        assert len(chunks.plan(case_of("LSTM(3)", with_trace=True), 1)) == 1
 
 
 def differ_at_most(case: Case, engine: str = "numpy", sequences: int = 3) -> None:

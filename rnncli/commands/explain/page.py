@@ -64,7 +64,7 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     """Put terms below their names if they are few, else one below the other."""
     name = equation.name if "[" not in equation.name else answer.explanation.target.name
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
-    if equation.held:
+    if equation.is_held:
         sentence = say("held at", view.lang).format(value=_align_numbers([equation.value], view)[0])
         return Table((Column(""), Column("")), ((cell(name, "strong"), cell(sentence)),))
     if equation.note is not None:

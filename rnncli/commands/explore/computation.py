@@ -36,9 +36,9 @@ class TracePart(NamedTuple):
         return self.loop.parts[self.key]
 
     @property
-    def held(self) -> Array | None:
+    def hold_mask(self) -> Array | None:
         """Which entries of a gate are held, (steps, units), bool; None if none is."""
-        return self.loop.held.get(self._gate)
+        return self.loop.hold_masks.get(self._gate)
 
     @property
     def gate(self) -> str:

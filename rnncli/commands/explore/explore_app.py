@@ -58,7 +58,7 @@ class ExploreApp(App[None]):
     @property
     def command(self) -> str | None:
         """The command that returns the same tensors; None if it has to be saved first."""
-        shown = self.runner.shown
+        shown = self.runner.experiment
         saved = self.saved[1] if self.saved is not None and self.saved[0] is shown else None
         return command_text.command(shown, saved)
 
@@ -84,7 +84,7 @@ class ExploreApp(App[None]):
     def show(self, **changes: Any) -> None:
         """Show the last numbers, with these changes of the scene."""
         computation = self.runner.computation
-        scene = replace(self.scene, experiment=self.runner.shown, computation=computation, **changes)
+        scene = replace(self.scene, experiment=self.runner.experiment, computation=computation, **changes)
         self.scene = replace(scene, cursor=scene.cursor.within(computation))
         self.workbench.show(self.scene, self.command)
         self.workbench.show_options(self.current)
@@ -213,7 +213,7 @@ class ExploreApp(App[None]):
 
     def action_copy(self, expression: bool) -> None:
         """Copy the command, or the Keras expression."""
-        what = self.runner.shown.expression if expression else self.command
+        what = self.runner.experiment.expression if expression else self.command
         if what is not None:
             self.copy_to_clipboard(what)
             self.say("copied")
@@ -223,7 +223,7 @@ class ExploreApp(App[None]):
 
         def answer(name: str | None) -> None:
             if name:
-                self._save(name, self.runner.shown)
+                self._save(name, self.runner.experiment)
 
         self.push_screen(Prompt(text("file", self.lang), "experiment.json"), answer)
 

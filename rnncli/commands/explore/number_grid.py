@@ -96,7 +96,7 @@ def _draw_line(
         numbers = grid.values[row, begin:end]
         style, scale = choose_style(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):
-            mark = "" if grid.held is None else HELD if grid.held[row, begin + place] else " "
+            mark = "" if grid.hold_mask is None else HELD if grid.hold_mask[row, begin + place] else " "
             text = _fit(format_number(value, style), value, CELL - 1 - len(mark)) + mark
             here = begin + place == chosen
             line.append("▸" if here else " ", "bold" if focus else "dim")

@@ -34,13 +34,13 @@ class OptionRow(NamedTuple):
     """An option.
 
     choices: the values that left and right go through; (False, True) for a flag.
-    typed: the value as the user types it, if it is shown in another form.
+    edit_text: the value as the user types it, if it is displayed in another form.
     """
 
     name: str
     value: Any
     choices: Sequence[Any] = ()
-    typed: str | None = None
+    edit_text: str | None = None
 
     @property
     def is_flag(self) -> bool:
@@ -81,9 +81,9 @@ def rows(experiment: EditableCase, batch: int = 0) -> list[OptionRow]:
     if spec is not inner:
         found.append(OptionRow("merge_mode", spec.config["merge_mode"] or "none", MERGE_MODES))
     masked = experiment.masked_steps(batch)
-    found.append(OptionRow("mask", f"t={masked}" if masked else NONE, typed=masked))
+    found.append(OptionRow("mask", f"t={masked}" if masked else NONE, edit_text=masked))
     holds = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
-    found.append(OptionRow("hold", holds or NONE, typed=holds))
+    found.append(OptionRow("hold", holds or NONE, edit_text=holds))
     if case.seed is not None:
         found.append(OptionRow("seed", case.seed))
     found.append(OptionRow("training", case.training, (False, True)))

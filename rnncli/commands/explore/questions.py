@@ -28,8 +28,8 @@ class Question(NamedTuple):
 
 def ask_option(row: OptionRow, batch: int, lang: str) -> Question:
     """Ask for the value of an option."""
-    question = text(row.name, lang) if row.typed is not None else text("new value", lang).format(row.name)
-    value = row.text if row.typed is None else row.typed
+    question = text(row.name, lang) if row.edit_text is not None else text("new value", lang).format(row.name)
+    value = row.text if row.edit_text is None else row.edit_text
     return Question(question, value, lambda typed: option_rows.apply_text(row, typed, batch))
 
 

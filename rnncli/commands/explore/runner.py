@@ -25,20 +25,20 @@ Found = TypeVar("Found")
 class Runner:
     """The experiments so far, and the numbers of the one that is shown.
 
-    shown: the experiment of `computation`.  It differs from history.current until that one is computed.
+    experiment: that of `computation`.  It differs from history.current until that one is computed.
     announce: called when the work takes long.
     """
 
     def __init__(self, first: EditableCase, computation: Computation, announce: Callable[[], None]) -> None:
         self.history = History(first)
-        self.shown, self.computation = self._before = first, computation  # undo finds the last one made
+        self.experiment, self.computation = self._before = first, computation  # undo finds the last one made
         self._announce = announce
         self._unread: list[Change] = []
 
     @property
     def is_waiting(self) -> bool:
         """Whether the numbers on the screen are not yet those of the last change."""
-        return bool(self._unread) or self.history.current is not self.shown
+        return bool(self._unread) or self.history.current is not self.experiment
 
     def change(self, change: Change, *, reads: bool) -> None:
         """Go on to a changed experiment.  Raises RnncliError if the change is not possible.
@@ -96,8 +96,8 @@ class Runner:
             raise
         if self.history.current is not experiment:
             return ""
-        self._before = self.shown, self.computation
-        self.shown, self.computation = experiment, computation
+        self._before = self.experiment, self.computation
+        self.experiment, self.computation = experiment, computation
         return note_missing(experiment)
 
     async def _in_thread(self, work: Callable[[], Found]) -> Found:

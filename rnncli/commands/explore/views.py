@@ -28,7 +28,7 @@ class NumberGrid(NamedTuple):
 
     down, across: the fields of the cursor that choose a row and a column; "" for the only row of a state.
     rows: labels; an empty sequence labels by index.  times: the input's index of each column.
-    held: the entries that are held at a value, shape (rows, columns), bool; None if none can be.
+    hold_mask: the entries that are held at a value, shape (rows, columns), bool; None if none can be.
     """
 
     title: str
@@ -39,7 +39,7 @@ class NumberGrid(NamedTuple):
     rows: Sequence[str] = ()
     row_prefix: str = ""
     times: Sequence[int] | None = None
-    held: Array | None = None
+    hold_mask: Array | None = None
 
 
 Edit = Callable[[EditableCase, Computation, Cursor, float], EditableCase]
@@ -142,7 +142,7 @@ def _input_grid(case: Case, batch: int) -> NumberGrid:
 
 def _part_grid(part: TracePart, batch: int, lang: str) -> NumberGrid:
     """Return a gate or state of one sequence; units downwards and time to the right, as processed."""
-    held = None if part.held is None else part.held.T
+    held = None if part.hold_mask is None else part.hold_mask.T
     note = "" if held is None else f"* {text('held', lang)}"
     times = part.loop.times.tolist()
     return NumberGrid(part.name, note, part.values[batch].T, "unit", "timestep", (), "u", times, held)

@@ -19,7 +19,7 @@ class ExportCell:
     suffix: of its names in a script, `_0_forward`; "" for a single cell.
     weights: kernel, recurrent_kernel and bias, in Keras's layout.
     states: the initial states by name, `hidden` and `cell`, each (batch, units).
-    given: whether the initial states are supplied; otherwise they are zeros.
+    has_initial_states: whether they are supplied; otherwise they are zeros.
     """
 
     suffix: str
@@ -27,7 +27,7 @@ class ExportCell:
     config: Mapping[str, Any]
     weights: Mapping[str, Array]
     states: Mapping[str, Array]
-    given: bool
+    has_initial_states: bool
 
     @property
     def features(self) -> int:
@@ -124,7 +124,7 @@ class ExportCase:
         return [cell for layer in self.layers for loop in layer.loops for cell in loop.cells]
 
     @property
-    def shown(self) -> list[TensorInfo]:
+    def outputs(self) -> list[TensorInfo]:
         """All tensors that are shown."""
         return [info for layer in self.layers for info in layer.outputs]
 

@@ -31,7 +31,7 @@ NamedCurve = tuple[str, Curve]
 class GradientsAnswer:
     """Gradients of one or several stacks of layers for the same input."""
 
-    found: tuple[Gradients, ...]
+    gradients: tuple[Gradients, ...]
 
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "engine", "seed", "input", "conditions", "of", "rule", "layers": [...]}`.
@@ -44,7 +44,7 @@ class GradientsAnswer:
         `verdict`: `kind` (vanishes, explodes, steady, independent, undefined), `timestep`, `ratio`,
         `reference`.
         """
-        first = self.found[0]
+        first = self.gradients[0]
         target = first.target
         common = head_of(first)
         del common["layer"], common["expression"]  # each stack has its own
@@ -63,13 +63,13 @@ class GradientsAnswer:
                     "layer": configs(found.stack),
                     "curves": [_curve(curve) for curve in found.curves],
                 }
-                for found in self.found
+                for found in self.gradients
             ],
         }
 
     def page(self, view: View) -> Page:
         """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
-        first, curves = self.found[0], self._name_curves()
+        first, curves = self.gradients[0], self._name_curves()
         heading = line(say("norms of", view.lang).format(of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
         parts: list[Forms | Line] = [Forms(_draw_variants(curves, steps, scale, view)), ()]
@@ -82,39 +82,39 @@ class GradientsAnswer:
         """Return layer, direction, part, timestep, masked, value: one norm per row."""
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
-            (name, curve.direction, curve.part, step, int(curve.skipped[step]), repr(float(norm)))
-            for name, found in zip(self._names(), self.found, strict=True)
+            (name, curve.direction, curve.part, step, int(curve.masked_steps[step]), repr(float(norm)))
+            for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
             for step, norm in enumerate(curve.norms)
         )
 
     def tensors(self) -> dict[str, Array]:
         """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several."""
-        several = len(self.found) > 1
+        several = len(self.gradients) > 1
         return {
             "/".join(filter(None, (name if several else "", curve.direction, curve.part))): curve.norms
-            for name, found in zip(self._names(), self.found, strict=True)
+            for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
         }
 
     def _title(self, view: View) -> Line:
-        first, *others = (title(found.stack, view) for found in self.found)
+        first, *others = (title(found.stack, view) for found in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _names(self) -> list[str]:
         """Return names such as `LSTM`; a second one of the same class is `LSTM 2`."""
-        kinds = [_kind(found) for found in self.found]
+        kinds = [_kind(found) for found in self.gradients]
         counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
         return [kind if count == 1 else f"{kind} {count}" for kind, count in zip(kinds, counts, strict=True)]
 
     def _name_curves(self) -> list[NamedCurve]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
-        both = {curve.direction for found in self.found for curve in found.curves} > {"forward"}
+        both = {curve.direction for found in self.gradients for curve in found.curves} > {"forward"}
         named = []
-        for layer, found in zip(self._names(), self.found, strict=True):
+        for layer, found in zip(self._names(), self.gradients, strict=True):
             for curve in found.curves:
                 way = curve.direction if both else ""
-                words = (layer if len(self.found) > 1 else "", way, curve.part)
+                words = (layer if len(self.gradients) > 1 else "", way, curve.part)
                 named.append((" ".join(filter(None, words)), curve))
         return sorted(named, key=lambda pair: pair[1].part == "input")
 
@@ -133,7 +133,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "part": curve.part,
         "direction": curve.direction,
         "norms": curve.norms,
-        "masked": curve.skipped.tolist(),
+        "masked": curve.masked_steps.tolist(),
         "verdict": curve.verdict._asdict(),
     }
 
@@ -177,13 +177,13 @@ def _table(
     curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, length: int, view: View
 ) -> Table:
     """Return one row per time step.  length: of the longest bar."""
-    skipped = curves[0][1].skipped
-    marked = skipped.any()
+    masked_steps = curves[0][1].masked_steps
+    marked = masked_steps.any()
     columns = [Column("t", right=True), *([Column("")] if marked else [])]
     columns += [Column(name) for name, _ in curves]
     rows = []
     for step in steps:
-        status = [cell(say("masked", view.lang) if skipped[step] else "", "dim")] if marked else []
+        status = [cell(say("masked", view.lang) if masked_steps[step] else "", "dim")] if marked else []
         norms = [_norm(float(curve.norms[step]), curve.part, scale, length, view) for _, curve in curves]
         rows.append((cell(f"{step}"), *status, *norms))
     return Table(tuple(columns), tuple(rows))

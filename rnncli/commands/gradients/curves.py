@@ -55,20 +55,20 @@ class Curve:
     part: `input`, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
     "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
-    skipped: (timesteps,) of bool, True for masked steps.
+    masked_steps: (timesteps,) of bool, True for masked steps.
     """
 
     part: str
     direction: str
     norms: Array
-    skipped: Array
+    masked_steps: Array
 
     @property
     def verdict(self) -> Verdict:
         """Apply the rule to the computed steps, in processing order."""
         steps = range(len(self.norms))
         order = steps[::-1] if self.direction == "backward" else steps
-        kept = [step for step in order if not self.skipped[step]]
+        kept = [step for step in order if not self.masked_steps[step]]
         return classify_curve(kept, [float(self.norms[step]) for step in kept])
 
 
@@ -156,15 +156,15 @@ def units_of(case: Case) -> int:
 
 
 def build_curves(
-    case: Case, target: GradientTarget, states: Mapping[str, Array], inputs: Array, skipped: Array
+    case: Case, target: GradientTarget, states: Mapping[str, Array], inputs: Array, masked_steps: Array
 ) -> Gradients:
     """Convert what an engine found to curves; states by `forward/hidden`."""
     curves = []
     for name, norms in states.items():
         direction, _, part = name.partition("/")
-        curves.append(Curve(part, direction, norms, skipped))
+        curves.append(Curve(part, direction, norms, masked_steps))
     ways = {curve.direction for curve in curves}
-    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, skipped))
+    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, masked_steps))
     return Gradients(
         case.stack, target, tuple(curves), case.seed, tuple(case.inputs.shape), str(case.inputs.dtype)
     )
@@ -234,5 +234,5 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
-    found = build_curves(case, numbers, norms.states, norms.inputs, norms.skipped)
+    found = build_curves(case, numbers, norms.states, norms.inputs, norms.masked_steps)
     return replace(found, conditions=conditions)

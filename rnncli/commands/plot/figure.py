@@ -165,7 +165,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
         rasterized=rows * columns > CRISP,
     )
     axes.invert_yaxis()
-    for start, stop in _runs(panel.skipped):
+    for start, stop in _runs(panel.masked_steps):
         axes.add_patch(_hatch(style, (start - 0.5, -0.5), stop - start, rows))
     return mesh
 
@@ -241,7 +241,7 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
     letters = int(box.width / panel.values.shape[1] / DIGIT)
     for (row, column), value in np.ndenumerate(panel.values):
         text = _format_short(value)
-        if len(text) > letters or (panel.skipped and panel.skipped[column]):
+        if len(text) > letters or (panel.masked_steps and panel.masked_steps[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
         ink = "#ffffff" if is_dark((red, green, blue)) else "#000000"

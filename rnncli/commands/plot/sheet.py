@@ -47,7 +47,7 @@ class Panel:
     kind: selects the scale: `input`, `gate`, `state` or `cell`.
     values: (rows, columns), one row per unit or feature.  names: of the rows, () to show their numbers.
     times: the input's index of each column, () for a single column without a time axis.
-    skipped: per column, whether it is masked.
+    masked_steps: per column, whether the step is masked.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Panel:
     axis: str = "unit"
     names: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
-    skipped: tuple[bool, ...] = ()
+    masked_steps: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,9 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
     skipped = _find_skipped(loop, places, selection)
 
     def panel(title: str, kind: str, part: str) -> Panel:
-        return Panel(title, kind, loop.parts[part][selection.batch, places].T, times=times, skipped=skipped)
+        return Panel(
+            title, kind, loop.parts[part][selection.batch, places].T, times=times, masked_steps=skipped
+        )
 
     names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, selection)]
     for name in sorted(names, key=cell_number):  # cell by cell
@@ -212,7 +214,9 @@ def _draw_tensor(case: Case, tensor: NamedTensor, name: str, selection: SheetSel
     kept = [place for place, time in enumerate(times) if time in _times(case, selection)]
     mask = case.mask
     skipped = () if mask is None else tuple(not mask[selection.batch, times[place]] for place in kept)
-    return Panel(name, kind, values[kept].T, times=tuple(times[place] for place in kept), skipped=skipped)
+    return Panel(
+        name, kind, values[kept].T, times=tuple(times[place] for place in kept), masked_steps=skipped
+    )
 
 
 def _sheet(

@@ -83,14 +83,14 @@ def _require_places(
 
 def _search(task: Task, tolerances: Tolerances) -> tuple[Task, SearchResult]:
     """Search in every reading of the expected tensors; return the one that matches, or the nearest."""
-    found = [(run, search(run, tolerances)) for run in (task.run, *task.others)]
+    found = [(run, search(run, tolerances)) for run in (task.run, *task.other_readings)]
     hypothesis_count = sum(result.hypothesis_count for _, result in found)
     run, result = min(found, key=lambda one: (not one[1].findings, one[1].distance))
     remarks = task.remarks
-    if task.others and result.findings:
+    if task.other_readings and result.findings:
         name = RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks += (f"--expect has no name; it matches as {name}",)
-    return task._replace(run=run, others=(), remarks=remarks), result._replace(
+    return task._replace(run=run, other_readings=(), remarks=remarks), result._replace(
         hypothesis_count=hypothesis_count
     )
 

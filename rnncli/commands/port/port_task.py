@@ -32,12 +32,13 @@ COMPUTED: Mapping[str, Any] = {
 class Task(NamedTuple):
     """What to explain.
 
-    run: with the expected tensors as they are read; others: as they may be read too, by their shape alone.
+    run: the run, with the expected tensors in their likeliest reading.
+    other_readings: the same run with every other reading that the shapes allow.
     layer: what the weights' file holds.
     """
 
     run: ForeignRun
-    others: tuple[ForeignRun, ...]
+    other_readings: tuple[ForeignRun, ...]
     layer: ForeignLayer
     remarks: tuple[str, ...]
 

@@ -98,31 +98,31 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
 class Candidate(NamedTuple):
     """Differences whose shapes fit.  expected: the tensors as Keras would return them."""
 
-    chosen: tuple[Difference, ...]
+    differences: tuple[Difference, ...]
     hypothesis: Hypothesis
     expected: Mapping[str, Array]
 
 
 def _combine(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
     """Yield the combinations of so many differences, none of which set the same field."""
-    for chosen in combinations(known, count):
-        fields = [field for one in chosen for field in one.changes]
+    for combination in combinations(known, count):
+        fields = [field for one in combination for field in one.changes]
         if len(fields) == len(set(fields)):
-            yield chosen
+            yield combination
 
 
-def hypothesis_of(chosen: Iterable[Difference]) -> Hypothesis:
+def hypothesis_of(combination: Iterable[Difference]) -> Hypothesis:
     """Return the hypothesis that these differences make together."""
-    changes = {field: value for one in chosen for field, value in one.changes.items()}
+    changes = {field: value for one in combination for field, value in one.changes.items()}
     return Hypothesis(**changes)
 
 
-def _candidate(run: ForeignRun, chosen: tuple[Difference, ...]) -> Candidate | None:
-    hypothesis = hypothesis_of(chosen)
+def _candidate(run: ForeignRun, combination: tuple[Difference, ...]) -> Candidate | None:
+    hypothesis = hypothesis_of(combination)
     expected = expected_in_keras(run, hypothesis)
     if expected is None or not _fits(run, expected, inputs_of(run, hypothesis).shape):
         return None
-    return Candidate(chosen, hypothesis, expected)
+    return Candidate(combination, hypothesis, expected)
 
 
 def _screen(
@@ -191,14 +191,14 @@ def _compare(
             continue
         theirs, ours = array[:sequences, :steps] if sequence else array[:sequences], computed[key]
         if ours.shape != theirs.shape:
-            return Finding(candidate.chosen, candidate.hypothesis, np.inf, np.inf)
+            return Finding(candidate.differences, candidate.hypothesis, np.inf, np.inf)
         gap = np.abs(ours - theirs)
         gap = np.where(np.isfinite(gap), gap, np.inf)
         if sequence and mask is not None:
             gap = np.where(mask[:sequences, :steps, None], gap, 0)
         remaining = max(remaining, float(gap.max()))
         excess = max(excess, float((gap / _tolerance_of(theirs, tolerances)).max()))
-    return Finding(candidate.chosen, candidate.hypothesis, remaining, excess)
+    return Finding(candidate.differences, candidate.hypothesis, remaining, excess)
 
 
 def _tolerance_of(expected: Array, tolerances: Tolerances) -> Array:

@@ -23,7 +23,7 @@ def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(flags.output, *flags.file_flags)
     expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
-    shown = flags.shown
+    shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
     case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
@@ -35,7 +35,7 @@ def answer(flags: RunRequest) -> None:
 
 def _can_grow(flags: RunRequest) -> bool:
     """Whether the answer can be written before the last chunk is computed."""
-    whole = flags.needs_whole_result or flags.shown.all_calls
+    whole = flags.needs_whole_result or flags.show.all_calls
     return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
 
 

@@ -53,7 +53,7 @@ class ModelLines:
         raw = sources.pad_sequences(raw, self.flags.input, line.name)
         raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = model_inputs.fit_inputs(self.model, raw)
-        engine, everything = self.flags.run.engine, self.flags.shown.all_layers
+        engine, everything = self.flags.run.engine, self.flags.show.all_layers
         found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
         self.remarks.add((*remarks, *notes, *found.notes))
         result = result_checks.select_tensors(found.result, self.flags.select)

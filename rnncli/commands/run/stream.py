@@ -43,7 +43,7 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     sources.require_one_reader(*flags.file_flags)
     require_lines(flags.input)
-    records = Records(*flags.file_flags, flags.shown)
+    records = Records(*flags.file_flags, flags.show)
     stream = Stream(records, flags.run.engine)
 
     def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:

@@ -141,7 +141,7 @@ def observe_trace(line: str, gates: tuple[str, ...], states: tuple[str, ...]) ->
         ]
         facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[states[0]][-2]}
         outputs = tuple(
-            NamedTensor(Label(name, traced=True), ("batch", "timesteps", "units"), values)
+            NamedTensor(Label(name, is_trace_part=True), ("batch", "timesteps", "units"), values)
             for name, values in parts.items()
         )
         return Observation((drawing.draw_grid(("", *parts), rows),), (outputs,), facts)

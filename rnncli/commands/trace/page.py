@@ -133,7 +133,7 @@ class LoopTables:
             Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, unit, row) for unit in column.bars
         ]
         for place, unit in enumerate(column.numbers):
-            between = " " * (column.between if column.bars or place else 0)
+            between = " " * (column.gap if column.bars or place else 0)
             text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
             alarm = text.rstrip().endswith(("NaN", "inf"))
             style = " dim" if self._is_unused(quantity, row) else " alarm" if alarm else ""
@@ -141,7 +141,7 @@ class LoopTables:
         return (tuple(spans),)
 
     def _bar(self, quantity: Quantity, unit: int, row: TraceRow) -> Span:
-        if quantity.held is not None and quantity.held[row.step, unit]:
+        if quantity.hold_mask is not None and quantity.hold_mask[row.step, unit]:
             return Span(HELD, "strong")
         drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
         return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
@@ -162,7 +162,7 @@ def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
         beside.append(longest([*words, say("status", view.lang)]))
     if is_single(quantities):
         beside.append(len(quantities))
-    groups = choose_columns(quantities, Space.beside(beside, view, least=20), view)
+    groups = choose_columns(quantities, Space.left_beside(beside, view, least=20), view)
     return LoopTables(loop, _title(loop, result, view), rows, labels, statuses, quantities, groups, view)
 
 

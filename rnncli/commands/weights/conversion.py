@@ -92,7 +92,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
             raise LayerError(what, "Name a file with its weights, or take another layer.")
     unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
-    for name, why in (unknown | noted | dict(found.refused)).items():
+    for name, why in (unknown | noted | dict(found.refusals)).items():
         raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", "Choose other layers with #.")
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}
@@ -145,7 +145,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     seed = found.description.seed if found.description else None
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
     said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
-    others = list(found.contents.others)
+    others = list(found.contents.other_shapes)
     left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
     return (*found.remarks, *drawn, *said, *left)
 

@@ -123,7 +123,7 @@ class CaseTrace:
 
     def is_held(self, node: Inner, gate: str) -> bool:
         """Return whether --hold sets this gate at the node's step and unit."""
-        entries = self.loop(node).held.get(node.cell + gate)
+        entries = self.loop(node).hold_masks.get(node.cell + gate)
         return entries is not None and bool(entries[node.position, node.unit])
 
     def state_before(self, node: Inner, state: str, unit: int) -> float:

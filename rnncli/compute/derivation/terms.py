@@ -71,7 +71,7 @@ def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation
         return _with_terms(replace(bare, note=note), [links] if links else [], most, source)
     equation, base = source.equation(node)
     if isinstance(node, Inner) and source.is_held(node, base):
-        return replace(bare, held=True), []
+        return replace(bare, is_held=True), []
     spread = Products(source, node)
     products = [links for term in equation.terms for links in spread.term(term)]
     if any(isinstance(term, Fan) for term in equation.terms):

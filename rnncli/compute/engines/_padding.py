@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def refusal(case: Case) -> str | None:
     """Return why no such engine can compute the case; None if it may."""
-    if case.traced:
+    if case.with_trace:
         return "it does not record gates"
     for spec in walk(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):

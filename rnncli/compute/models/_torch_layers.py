@@ -115,5 +115,5 @@ def _tensors_of(node: Node, cases: Cases, sequence: Array, states: Sequence[Arra
             return states[0][backward]
         return sequence if label.sequence else np.concatenate(states[0], axis=-1)
 
-    infos = cases.shown.stack.outputs(cases.shown.inputs.shape)
+    infos = cases.display.stack.outputs(cases.display.inputs.shape)
     return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}

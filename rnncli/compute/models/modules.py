@@ -87,7 +87,7 @@ def run(
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     used = replace(model, modules=tuple(module for module, _ in chosen))
     notes = [f"{assumptions(used)} {CHANGES}"]
-    if everything and model.others:
+    if everything and model.other_shapes:
         notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 
@@ -141,7 +141,7 @@ def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Mo
     """Yield the requested modules, each with the names of its requested layers."""
     if not modules.modules:
         what = f"{modules.file}: no recurrent layer was recognised in it"
-        raise InputError(f"{what}.", f"It has {format_names(list(modules.others)) or 'no tensors'}.")
+        raise InputError(f"{what}.", f"It has {format_names(list(modules.other_shapes)) or 'no tensors'}.")
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
@@ -160,10 +160,10 @@ def _names(module: Module) -> list[str]:
 
 def _require(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
-    others = [one.name for one in modules.modules if not one.refused]
-    if module.refused:
+    others = [one.name for one in modules.modules if not one.refusal]
+    if module.refusal:
         advice = f"Choose others: {model_option(modules.file, others)}" if others else "Give another file."
-        raise LayerError(f"{modules.file}: {module.name}: {module.refused}.", advice)
+        raise LayerError(f"{modules.file}: {module.name}: {module.refusal}.", advice)
     width = _features(module.nodes[0])
     if array.shape[2] == width:
         return

@@ -28,7 +28,7 @@ class Header(NamedTuple):
         """Size of the numbers in bytes."""
         return prod(self.shape) * self.dtype.itemsize
 
-    def over(self, buffer: Any, offset: int = 0) -> NDArray[Any]:
+    def array(self, buffer: Any, offset: int = 0) -> NDArray[Any]:
         """Return an array whose numbers are in `buffer`, starting at byte `offset`."""
         order = "F" if self.fortran else "C"
         return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]

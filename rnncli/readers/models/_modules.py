@@ -59,12 +59,12 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterab
     """
     found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
     own = [name for name in others if found and name.startswith(found[0])]
-    if module.refused or not own:
+    if module.refusal or not own:
         return module
     more = (
         f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {format_names(own)}"
     )
-    return replace(module, refused=more)
+    return replace(module, refusal=more)
 
 
 def is_numbered(modules: Sequence[Module]) -> bool:

@@ -42,8 +42,8 @@ def modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
         module = _module(path, layers)
         if module is None:
             continue
-        if not module.refused and any(match["role"].lower() == "w" for match in matches):
-            module = replace(module, refused=_explain_ambiguous_axes(module))
+        if not module.refusal and any(match["role"].lower() == "w" for match in matches):
+            module = replace(module, refusal=_explain_ambiguous_axes(module))
         yield [match.string for match in matches], module
 
 

@@ -50,7 +50,7 @@ def read(source: Source) -> Program:
         inputs=ports,
         outputs=(),
         notes=tuple(_notes(model)),
-        refused=refused,
+        refusals=refused,
         content=model.SerializeToString(),
     )
 
@@ -110,12 +110,12 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     weights: Mapping[str, Any] = {}
     try:
         spec = recurrence.layer_of(loop)
-        if kernel is not None and recurrent is not None and (bias is not None or not loop.biased):
+        if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
             weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         return _node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
     written = to_config(spec)
-    reason = f"it uses {' and '.join(loop.beyond)}" if loop.beyond else ""
+    reason = f"it uses {' and '.join(loop.unsupported)}" if loop.unsupported else ""
     return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 

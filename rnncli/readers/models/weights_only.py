@@ -61,7 +61,7 @@ def read(source: Source) -> Modules:
     for saved in _layers(stored):
         first = first or saved.first
         module = _module(saved)
-        if module is None or module.refused:
+        if module is None or module.refusal:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
         elif _is_hard(origin, saved, module.nodes[0]):

@@ -10,7 +10,7 @@ from typing import IO
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, Cell, Grid, Line, Numbers, Page, Table, View, marks
 
-TRAITS = Traits(themed=True)
+TRAITS = Traits(has_theme=True)
 LIGHT = """\
 --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
         --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""

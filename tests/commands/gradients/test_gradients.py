@@ -295,7 +295,7 @@ def test_masking_in_front_masks() -> None:
     case = drawn(3, "Masking(0.0)", "GRU(2)")
     case.inputs[0, 2:4] = 0
     found = curves.gradients(case)
-    assert found.curves[-1].skipped.tolist() == [False, False, True, True, False]
+    assert found.curves[-1].masked_steps.tolist() == [False, False, True, True, False]
     assert (found.curves[-1].norms[2:4] == 0).all()
 
 

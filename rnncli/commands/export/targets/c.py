@@ -198,7 +198,7 @@ class _Source:
             for name, array in cell.weights.items():
                 yield self._array(f"{name}{cell.suffix}", array)
             for name, array in cell.states.items():
-                if cell.given:
+                if cell.has_initial_states:
                     yield self._array(f"{name}{cell.suffix}", array, constant=False)
                 else:
                     yield f"static real {name}{cell.suffix}[BATCH][{cell.units}];\n"

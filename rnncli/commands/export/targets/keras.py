@@ -85,7 +85,7 @@ def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
         yield f"for variable, value in zip({name}.trainable_variables, weights{layer.suffix}):"
         yield "    variable.assign(value)"
     options = f", mask={mask}" if mask else ""
-    if any(cell.given for loop in layer.loops for cell in loop.cells):
+    if any(cell.has_initial_states for loop in layer.loops for cell in loop.cells):
         yield f"initial_state{layer.suffix} = {_states(layer)}"
         options += f", initial_state=initial_state{layer.suffix}"
     yield f"tensors = keras.tree.flatten({name}(x{options}))"

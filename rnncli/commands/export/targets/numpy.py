@@ -113,7 +113,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
         cells.append(f"({steps[step_key(cell)][0]}, ({', '.join(names)}{',' if len(names) == 1 else ''}))")
         for name, array in cell.states.items():
             value = f'np.zeros({array.shape}, "{array.dtype}")'
-            yield f"{name}{cell.suffix} = {literals.to_python(array) if cell.given else value}"
+            yield f"{name}{cell.suffix} = {literals.to_python(array) if cell.has_initial_states else value}"
         own = [f"{name}{cell.suffix}" for name in cell.states]
         states.append(f"({', '.join(own)}{',' if len(own) == 1 else ''})")
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"

@@ -137,7 +137,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
         yield f'    "{name}_l0": {value},'
     yield "})"
     arguments = [f"module{loop.suffix}", "x"]
-    if cell.given:
+    if cell.has_initial_states:
         states = [_tensor(literals.to_python(array[None])) for array in cell.states.values()]
         together = states[0] if len(states) == 1 else f"({', '.join(states)})"
         yield f"states{loop.suffix} = {together}"
