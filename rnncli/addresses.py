@@ -80,7 +80,7 @@ def find_tensor(
 
 
 def suggest_tensor(name: str, known: Sequence[str]) -> str:
-    """Advice for a request for a tensor that is not among those returned (`known`)."""
+    """Return advice for the name of a tensor that is not among `known`, the returned ones."""
     if name.endswith("hidden_states") and f"{name[:-1]}" in known:
         return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
     stateless = not any("last_" in other for other in known)
@@ -116,6 +116,6 @@ def split_cell(name: str) -> tuple[str, str]:
 
 
 def cell_number(name: str) -> int:
-    """Return 1 for `cell_1/hidden`, a name that belongs to a cell of RNN; 0 for a name without a cell."""
+    """Return the index of the cell in a name, 1 for `cell_1/hidden`; 0 for a name without a cell."""
     place = name.rpartition("/")[0].rpartition("cell_")[2]
     return int(place) if place.isdigit() else 0

@@ -73,7 +73,7 @@ class FileArray:
         if not all(one is None or one is ... or isinstance(one, PLACES) for one in whole):
             return self[whole[0]][whole[1:]] if isinstance(whole[0], PLACES[:2]) else self[...][index]
         elliptic = any(one is ... for one in whole)
-        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # else a scalar comes back
+        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # otherwise a scalar
         return found if found.ndim or elliptic else found[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

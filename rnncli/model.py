@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class SavedModel(Protocol):
-    """What the values of all readers have.
+    """What the models of all readers have in common.
 
     kind: the file in `rnncli.compute.models` that runs it.
-    file: what errors call it.
+    file: its name in errors.
     origin: the framework and version that saved it, `Keras 2.4.0`.
     notes: what was read differently from what the framework would read, and what was assumed.
     """
@@ -115,7 +115,7 @@ class Graph:
 
     file: what errors call it.
     origin: the framework and version that saved it, `Keras 2.4.0`.
-    nodes: each after those that it takes something from; nested models are flattened.
+    nodes: each after those that it depends on; nested models are flattened.
     notes: what was read differently from today's Keras.
     generation: 2 where masks go as in Keras 2: Add and the like, and Concatenate, keep a step where all
         their masks keep it (an input without a mask keeps every step), and a recurrent layer that gets
@@ -174,7 +174,7 @@ class Modules:
     origin: the framework whose names the weights have, `PyTorch`.
     other_shapes: the shapes of the tensors that belong to no recurrent layer.
     notes: what was read differently from what the names say.
-    assumed: what the user says about it that the file does not, `{"activation": "relu"}`.
+    assumed: the user's assumptions about what the file does not say, `{"activation": "relu"}`.
     """
 
     kind: ClassVar[str] = "modules"

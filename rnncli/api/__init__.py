@@ -57,7 +57,7 @@ def run(
     check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
     expect: arrays by name, or their file, to compare with.  atol, rtol: also by name, `{"hidden_state": 1}`.
     fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
-    hold: what if a gate had this value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without.
+    hold: gates to hold at a value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without them.
     """
     from rnncli.commands.run.answer import stats_of
 
@@ -247,7 +247,7 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
 def _build_or_choose(
     inputs: Any, layer: Any, options: Options
 ) -> tuple[Case, tuple[str, ...], ModelLayer | None]:
-    """Return the Case and remarks, and the layer of a saved model if it is one."""
+    """Return the Case, the remarks, and the layer of a saved model, or None."""
     if options.get("model") is None:
         return (*_case.build_case(inputs, layer, options), None)
     from rnncli.api import _model

@@ -80,7 +80,7 @@ def check(
     budget: int | None = None,
     chosen: ModelLayer | None = None,
 ) -> tuple[Result, list[str]]:
-    """Return `found` with its differences from Keras or the framework of a model, and what differs."""
+    """Return `found` with its differences from the reference, and the names of tensors beyond tolerance."""
     if tolerances is None:
         return found, []
     if chosen is not None:
@@ -109,7 +109,7 @@ def require_expected(
 
 
 def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
-    """Return the tolerances, given or default; those by name get a default for the other tensors."""
+    """Return both tolerances; a missing one, and tensors that a mapping leaves out, get the default."""
     return _complete("atol", atol, ATOL), _complete("rtol", rtol, RTOL)
 
 

@@ -1,4 +1,4 @@
-"""Saved models in Python: what `--model` is on the command line."""
+"""Saved models in Python, the counterpart of `--model`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all functions of rnncli share: their keywords, and errors in Python's words."""
+"""Shared by all functions of rnncli: their keywords, and messages that name keywords instead of flags."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def expand_options(function: Function) -> Function:
 
 
 def _require_kind(name: str, value: Any) -> None:
-    """Raise UsageError for a shared option of another type than its annotation names."""
+    """Raise UsageError if a shared option does not have the type of its annotation."""
     text = _text(Options.__annotations__.get(name, ""))
     kind, advice = KINDS.get(str(text).removesuffix(" | None").replace('"', "'"), (object, ""))
     if value is None or name in CHECKED_LATER:

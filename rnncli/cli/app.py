@@ -135,7 +135,7 @@ def rnncli(
         str | None,
         typer.Option("--lang", metavar="LANG", help="Language of the help and of every command: en or ko."),
     ] = None,
-    version: Annotated[  # noqa: ARG001  its callback has answered
+    version: Annotated[  # noqa: ARG001  its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:

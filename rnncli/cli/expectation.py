@@ -36,7 +36,7 @@ class Expectation(NamedTuple):
     def compare(
         self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
     ) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
-        """Return how far each tensor that the file has too differs, and remarks on the others.
+        """Compare the tensors that the file also has; return the differences, and remarks on the others.
 
         side: name of what returned the tensors, such as an engine.
         """
@@ -85,7 +85,7 @@ def compare(
     side: str,
     tolerances: tuple[Tolerance, Tolerance],
 ) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
-    """Return the same as Expectation.compare; nothing without --expect."""
+    """Compare as Expectation.compare does; return nothing without --expect."""
     if expected is not None:
         return expected.compare(tensors, side, tolerances)
     require_known(tolerances, [tensor.name for tensor in tensors])
@@ -124,7 +124,7 @@ def describe_mismatch(one: TensorDifference) -> str:
 
 
 def _digits(number: float) -> str:
-    """Return enough digits for any float32."""
+    """Format a number with enough digits for any float32."""
     from rnncli.renderers.numerals import spell_nonfinite
 
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)

@@ -1,4 +1,4 @@
-"""How a flag is defined, and how a command takes the flags of a group as one value.
+"""Define flags, and pass the flags of a group to a command as one value.
 
 A group is a named tuple; `expand_groups` lists its flags for Typer.
 """

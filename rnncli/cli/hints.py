@@ -1,4 +1,4 @@
-"""What to try next: one line after an answer in a terminal, and three to start with for `rnncli` alone."""
+"""Suggest what to try next: one line after an answer in a terminal, three lines after `rnncli` alone."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ LONGEST = 100
 
 
 class Hint(NamedTuple):
-    """After `command`, if `applies` to its flags: `line` is what to try, and `text` says what for.
+    """A suggestion to show after `command` if `applies` returns True for its flags.
 
-    line: a command with `{same}` for the flags of the input, the layers and the weights, or `{tensor}`.
+    line: the command to try, with `{same}` for the flags of the input, the layers and the weights, or
+        `{tensor}`.  text: what that command shows.
     """
 
     command: str
@@ -42,7 +43,7 @@ def _layers(values: Values) -> list[str]:
 
 
 def _steps(values: Values) -> bool:
-    """Whether every layer is recurrent, and numpy can trace it."""
+    """Return whether every layer is recurrent, and numpy can trace it."""
     return all(map(RECURRENT.match, _layers(values))) and values.get("dtype") in (None, "float32", "float64")
 
 
@@ -93,7 +94,7 @@ START = (
 
 
 def start(lang: str) -> str:
-    """Return the three lines that end what `rnncli` alone shows, under their heading."""
+    """Return the heading and the three lines at the end of what `rnncli` alone prints."""
     width = max(len(line) for line, _ in START)
     lines = (f"  rnncli {line.ljust(width)}  {text.in_language(lang)}\n" for line, text in START)
     return f"{FIRST_STEPS.in_language(lang)}\n{''.join(lines)}"
@@ -154,7 +155,7 @@ def show(context: click.Context) -> None:
 
 
 def _is_plain(values: Values) -> bool:
-    """Whether this is a table on stdout that no flag takes elsewhere."""
+    """Return whether the answer is a table on stdout: no flag changes its format or sends it to a file."""
     unusual = ("quiet", "stream", "keep_going", "model")
     input_ = values.get("input") or ""
     return (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Model(NamedTuple):
-    """A model as it was read.  names: of the layers behind the #; none for all."""
+    """A saved model after reading.  names: the layers after the #; empty for all."""
 
     saved: SavedModel
     path: Path
@@ -40,7 +40,7 @@ class Model(NamedTuple):
 
 
 class Returns(NamedTuple):
-    """Return flags for every recurrent layer; None keeps those of the model."""
+    """The options return_sequences and return_state for every recurrent layer; None keeps the model's own."""
 
     sequences: bool | None = None
     state: bool | None = None
@@ -195,7 +195,7 @@ def compare_with_framework(
 ) -> tuple[Result, list[str]]:
     """Return the result with its differences from the model's framework, and the tensors beyond tolerance.
 
-    prefix: what a name in the model has in front of the name in `result`, such as `gru/`.
+    prefix: precedes the names of `result` in the model, such as `gru/`.
     Raises EngineError if the framework is not installed or cannot run the model.
     """
     from rnncli.compute import compare

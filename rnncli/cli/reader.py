@@ -1,4 +1,4 @@
-"""Show pages in the terminal one at a time; keys turn them."""
+"""Show pages in the terminal one at a time, turned by keys."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ PROMPT = 2
 
 
 class Leaf(NamedTuple):
-    """One page.  text: what is read first.  answer: what the key `?` adds."""
+    """One page.  text: shown first.  answer: added by the key `?`."""
 
     text: str
     answer: str
 
 
 class Prompts(NamedTuple):
-    """What stands below a page: the keys that work there.
+    """The lines below a page, which list its keys.
 
-    page: all of them.  answered: after the answer.  more: while a part of a long page is hidden.
-    end: a last line, printed after the last page.
+    page: before the answer is shown.  answered: after it.  more: while a part of a long page is hidden.
+    end: the line after the last page.
     """
 
     page: str
@@ -130,7 +130,7 @@ class _Keys:
         self.waiting = ""
 
     def one_of(self, wanted: tuple[str, ...], prompt: str) -> str:
-        """Show the prompt, return the next key that is wanted, and erase the prompt."""
+        """Show the prompt until one of the wanted keys is pressed; erase the prompt, and return the key."""
         terminal.write(f"\n{prompt}")
         try:
             while (key := self._next()) not in wanted:

@@ -63,7 +63,7 @@ def case(
 def case_or_layer(
     input: InputFlags, layer: LayerFlags, run: RunFlags
 ) -> tuple[Case, Remarks, ModelLayer | None]:
-    """Return as `case`, and the layer of --model if that is given."""
+    """Return what `case` returns, and the layer of --model if that is given."""
     if run.model is None:
         return (*case(input, layer, run), None)
     from rnncli.cli import models
@@ -76,7 +76,7 @@ def case_or_layer(
 def case_of_address(
     input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, Remarks, str]:
-    """Return as `case` for the layer of --model that an address names, and the rest of the address."""
+    """Return what `case` returns for the layer that an address names, and the rest of the address."""
     from rnncli.cli import models
 
     sources.require_one_reader(input, layer, run)
@@ -138,7 +138,7 @@ def _make_input(
 
 
 def _note_saved_model(weights: str | None) -> Remarks:
-    """Return a remark for a file that may hold a whole model, of which --weights takes the weights alone."""
+    """Return a remark for a file that may hold a whole model, because --weights takes only its weights."""
     file = (weights or "").partition("#")[0]
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()

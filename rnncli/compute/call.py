@@ -179,7 +179,7 @@ def require_able(case: Case, engine: str) -> None:
 
 
 def _other_engine(case: Case, engine: str) -> str:
-    """Advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
+    """Return advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
     if engine == "tensorflow":
         return ""
     why = engines.get("tensorflow").refusal(case)
@@ -224,7 +224,7 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
 
 
 def _weights(case: Case) -> dict[str, Array]:
-    """The given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
+    """Return the given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
     with inside("weights: "):
         found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

@@ -105,7 +105,7 @@ class ChunkSummary:
 
 
 def _independent(case: Case) -> bool:
-    """Whether the sequences can be computed separately.
+    """Return whether the sequences can be computed separately.
 
     They cannot if states are kept between calls, random numbers are drawn for the whole batch, or the case
     is traced.
@@ -116,7 +116,7 @@ def _independent(case: Case) -> bool:
 
 
 def draws_in_training(stack: Stack) -> bool:
-    """Whether the layers draw new random numbers at every call in training, for the whole batch."""
+    """Return whether the layers draw new random numbers at every call in training, for the whole batch."""
     return any(spec.config.get(name) for spec in walk(stack) for name in _RATES)
 
 

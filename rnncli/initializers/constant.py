@@ -43,7 +43,7 @@ def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
 
 
 def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-    """The real or imaginary part of a discrete Fourier transform, multiplied by a window."""
+    """Return the real or imaginary part of a discrete Fourier transform, multiplied by a window."""
     import numpy as np
 
     if len(shape) != 3:

@@ -17,7 +17,7 @@ _KEPT = 0.87962566103423978
 
 
 def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight; for a convolution, both are multiplied by the window size.
+    """Return (fan_in, fan_out) of a weight; a convolution multiplies both by the window size.
 
     Raises LayerError if input_axes or output_axes are out of range.
     """

@@ -86,11 +86,11 @@ class Sum(NamedTuple):
 
 
 def times(*factors: Factor) -> Product:
-    """The product of these factors."""
+    """Return the product of these factors."""
     return Product(factors)
 
 
 def affine(gate: str, biased: bool) -> tuple[Fan | Bias, ...]:
-    """The terms of x W + h U + b for one gate; biased: include b."""
+    """Return the terms of x W + h U + b for one gate; biased: include b."""
     fans = (Fan("inputs", "kernel", gate), Fan("hidden", "recurrent_kernel", gate))
     return (*fans, Bias(gate)) if biased else fans

@@ -57,7 +57,7 @@ class GRUCell(Cell):
         dropout: DropoutMasks,
         holds: StepHolds | None = None,
     ) -> tuple[GRUState, Gates]:
-        """One time step.
+        """Compute one time step.
 
         z, r = sigmoid(x W + h U);  h~ = tanh(x W + r (h U + b)), or tanh(x W + (r h) U) without
         reset_after;  h' = z h + (1 - z) h~
@@ -91,7 +91,7 @@ class GRUCell(Cell):
         return GRUState(hidden), gates
 
     def equations(self) -> dict[str, Sum]:
-        """With reset_after, the recurrent part of each gate has its own bias."""
+        """Return the equations; with reset_after, the recurrent part of each gate has its own bias."""
         after, biased = self.config["reset_after"], self.config["use_bias"]
 
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:

@@ -42,7 +42,7 @@ class LSTMCell(Cell):
         return self.activation if name is None else _activations.get_unguarded(name)
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
+        """Return all weights; with unit_forget_bias, the forget gate's bias is 1 for any bias_initializer."""
         if not (self.config["use_bias"] and self.config["unit_forget_bias"]):
             return super().draw_weights(input_shape, seeds, dtype)
         import numpy as np
@@ -64,7 +64,7 @@ class LSTMCell(Cell):
         dropout: DropoutMasks,
         holds: StepHolds | None = None,
     ) -> tuple[LSTMState, Gates]:
-        """One time step.
+        """Compute one time step.
 
         i, f, o = sigmoid(x W + h U + b);  g = tanh(x W + h U + b);  c' = f c + i g;  h' = o tanh(c')
 

@@ -35,11 +35,11 @@ class StackedCells:
 
     @property
     def by_prefix(self) -> dict[str, Cell]:
-        """The cells by `cell_0/`, `cell_1/`, ..."""
+        """The cells by prefix: `cell_0/`, `cell_1/`, ..."""
         return {f"cell_{key}/": cell for key, cell in self.cells.items()}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shapes of all cells' weights.
+        """Return the shapes of all cells' weights.
 
         From the second cell on, the number of features is the number of units of the cell before it.
         """
@@ -77,18 +77,18 @@ class StackedCells:
         return tuple(packed)
 
     def unpack(self, state: State) -> dict[str, Array]:
-        """The parts of the states by name, such as `cell_0/hidden`."""
+        """Return the parts of the states by name, such as `cell_0/hidden`."""
         pairs = zip(self.cells.items(), state, strict=True)
         return join_parts({f"cell_{key}": cell.unpack(own) for (key, cell), own in pairs})
 
     def output(self, state: State) -> Array:
-        """The last cell's hidden state."""
+        """Return the last cell's hidden state."""
         return state[-1].hidden  # type: ignore[no-any-return]
 
     def project(
         self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
     ) -> Array:
-        """The projection of the first cell."""
+        """Return the projection of the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
@@ -99,7 +99,7 @@ class StackedCells:
         dropout: Mapping[str, DropoutMasks],
         holds: StepHolds | None = None,
     ) -> tuple[State, Gates]:
-        """One time step of all cells; `projected` is for the first cell.  holds: as `cell_0/forget`."""
+        """Compute one time step of all cells; `projected` is for the first.  holds: as `cell_0/forget`."""
         states: list[Any] = []
         gates_of: dict[str, Gates] = {}
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
@@ -126,7 +126,7 @@ class StackedCells:
         seeds: Mapping[str, int],
         draw_counts: dict[str, int],
     ) -> dict[str, DropoutMasks]:
-        """The masks of each cell, drawn from the cell's own generator."""
+        """Return the masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
             masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, draw_counts)

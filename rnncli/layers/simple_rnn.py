@@ -37,7 +37,7 @@ class SimpleRNNCell(Cell):
         dropout: DropoutMasks,
         holds: StepHolds | None = None,
     ) -> tuple[SimpleRNNState, Gates]:
-        """One time step: h' = tanh(x W + h U + b).
+        """Compute one time step: h' = tanh(x W + h U + b).
 
         projected: (batch, units).  state: hidden, (batch, units).
         """

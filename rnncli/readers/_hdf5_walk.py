@@ -139,7 +139,7 @@ class WeightWalk:
         return int(self.h5py.h5o.get_info(group.id).addr)
 
     def _has(self, group: Any, name: str) -> bool:
-        """Whether the group has a link with this name; the target of the link is not checked."""
+        """Return whether the group has a link with this name; the target of the link is not checked."""
         return isinstance(group, self.h5py.Group) and group.get(name, getlink=True) is not None
 
     def _at(self, group: Any, path: str) -> Any:

@@ -2,7 +2,7 @@
 
 An answer makes pages and a renderer draws them; neither knows the other.  A style names what a
 piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its
-alignment; the idea that a tensor stands for, `hidden` or `cell`; `same0` to `same3`, numbers
+alignment; the part of the state that a tensor holds, `hidden` or `cell`; `same0` to `same3`, numbers
 that are the same; `rise0` to `rise7`, values between two bounds; and `pole0` to `pole7`,
 values around zero.
 """

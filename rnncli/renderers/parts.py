@@ -193,7 +193,7 @@ def refuse_tensors(command: str) -> NoReturn:
 
 
 def name_cell(label: Label) -> Cell:
-    """Return the name in the color of its idea."""
+    """Return the name in the color of its part of the state."""
     return cell(str(label), f"strong {state_part(label)}".strip())
 
 

@@ -69,7 +69,7 @@ class TokenSpan(NamedTuple):
     end: int
 
     def caret(self) -> str:
-        """The source line, and `^^^` under the token in the next line; both are indented by two columns."""
+        """Return the source line, and `^^^` under the token in the next line; both indented by two."""
         from rich.cells import cell_len
 
         source = self.text.split("\n")[self.line - 1]
@@ -128,7 +128,7 @@ def parse(text: str) -> Any:
 
 
 def fault(span: TokenSpan, reason: str, advice: str = ADVICE) -> LayerError:
-    """A LayerError with this reason that points at `span`."""
+    """Return a LayerError with this reason that points at `span`."""
     return LayerError(f"{reason.rstrip('.?')}.\n{span.caret()}", advice)
 
 

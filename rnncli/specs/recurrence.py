@@ -80,7 +80,7 @@ class Recurrence:
 
 
 def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
-    """The layer that computes the node.
+    """Return the layer that computes the node.
 
     masked: whether sequences differ in length.
     Raises LayerError, without a full stop, for what is not computed here.
@@ -118,7 +118,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
 
 
 def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
-    """For each direction, whether it goes backwards and the names of its activations here.
+    """Return, for each direction, whether it goes backwards and the names of its activations here.
 
     Those of the gates and of the candidate get clipped preactivations; that of the cell state does not.
     """
@@ -144,7 +144,7 @@ def _clip(node: Recurrence) -> float | None:
 
 
 def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametric:
-    """One activation; takes its numbers from the front of the lists, if it has any."""
+    """Return one activation; takes its numbers from the front of the lists, if it has any."""
     folded = name.replace("_", "").casefold()
     if folded in _PLAIN:
         return Parametric(folded)
@@ -161,16 +161,16 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
 
 
 def _use_keras_name(found: Parametric) -> Parametric:
-    """With Keras's name where Keras has the same function."""
+    """Return the activation with Keras's name if Keras has the same function."""
     return Parametric(_SAME[found]) if found in _SAME else found
 
 
 def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
-    """The weights by Keras's names and in its layout; of two directions under `forward/` and `backward/`.
+    """Return the weights in Keras's layout, by its names; two directions as `forward/` and `backward/`.
 
     kernel: W, (directions, gates * units, features).  recurrent: R, (directions, gates * units, units).
     bias: B, (directions, 2 * gates * units).
-    Raises LayerError, without a full stop, where the shapes are others.
+    Raises LayerError, without a full stop, if the shapes do not fit.
     """
     import numpy as np
 

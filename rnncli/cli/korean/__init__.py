@@ -130,7 +130,7 @@ def _translate(text: str) -> str | None:
 def _fill(fitting: Iterable[tuple[Phrase, Sequence[str]]], dot: str, whole: bool = False) -> str | None:
     """Fill the first phrase that fits, and end it with `dot`.
 
-    whole: its holes may hold sentences, and English that is unknown."""
+    whole: whether its holes may contain sentences, and English text that has no translation."""
     for phrase, values in fitting:
         if whole or not any(map(SENTENCES.search, values)):
             said = [_keep(value) if " " in value else value for value in values]

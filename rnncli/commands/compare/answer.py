@@ -119,7 +119,7 @@ def verdict_of(one: TensorDifference) -> str:
 
 
 def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> Cell:
-    """Return a cell; a narrow table has what it lacks columns for below other texts."""
+    """Return a cell; in a narrow table, texts without a column of their own go below the others."""
     texts = _texts(one, view)
     first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
     below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)

@@ -1,4 +1,4 @@
-"""The flags of `rnncli compare`: what they ask for is computed by comparison.py, and shown here."""
+"""Answer the flags of `rnncli compare`: comparison.py computes the result, and this module shows it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def answer(flags: CompareRequest) -> None:
 
 
 def _comparison(flags: CompareRequest) -> comparison.Comparison:
-    """Return what the flags ask for.  Raises UsageError if there is nothing to compare."""
+    """Return the requested comparison.  Raises UsageError if there is nothing to compare."""
     options, engine = flags.comparison, flags.run.engine
     engines = () if options.engines is None else engine_pairs.parse_engines(options.engines)
     alone = options.expect is None and options.split is None

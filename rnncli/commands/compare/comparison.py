@@ -1,4 +1,4 @@
-"""Compare what a case gives in several engines, with stored tensors, or in consecutive pieces."""
+"""Compare the results of a case between engines, with stored tensors, or with consecutive pieces."""
 
 from __future__ import annotations
 

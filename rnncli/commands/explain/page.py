@@ -156,7 +156,7 @@ def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[Ce
 
 
 def _names(factors: Sequence[Factor], dot: str, lang: str) -> Line:
-    """Return the names of the factors, weights less prominent."""
+    """Return the names of the factors, with weights less prominent."""
     spans: list[Span] = []
     for factor in factors:
         weight = factor.name.startswith(("kernel[", "recurrent_kernel["))

@@ -125,10 +125,10 @@ def _compute(case: Case) -> Computation:
     wide = tracing.with_all_outputs(case)
     if wide.stack.layers[-1].recurrent:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
-    trace = tracing.trace(wide)  # first: it says what is wrong with the case
+    trace = tracing.trace(wide)  # first, because it says what is wrong with the case
     return Computation(compute.run(case, trace.engine), wide, trace)
 
 
 def _is_shown(part: str) -> bool:
-    """Whether a part of a trace is a gate after its activation, or a state."""
+    """Return whether a part of a trace is a gate after its activation, or a state."""
     return part != "output" and not part.endswith((".preactivation", ".recurrent"))

@@ -94,7 +94,7 @@ class ExploreApp(App[None]):
         self.show(cursor=replace(self.scene.cursor, **indices))
 
     def change(self, change: Change, *, reads: bool = False) -> None:
-        """Go on to a changed experiment, or say why it cannot be.  reads: see Runner.change."""
+        """Change the experiment, or say why that is not possible.  reads: see Runner.change."""
         try:
             self.runner.change(change, reads=reads)
         except RnncliError as error:
@@ -110,14 +110,14 @@ class ExploreApp(App[None]):
 
     @work
     async def _run(self) -> None:
-        """Compute beside the screen, so that a large experiment does not freeze it."""
+        """Compute in a thread, so that a large experiment does not freeze the screen."""
         message = await self.runner.catch_up(self.lang)
         self._is_running = False
         self.show()
         self.workbench.say(message)
 
     def ask(self, question: Question, *, reads: bool = False) -> None:
-        """Ask for a text, and make the change that it says."""
+        """Ask for a text, and make the change that it describes."""
 
         def answer(typed: str | None) -> None:
             if typed is None:
@@ -193,18 +193,18 @@ class ExploreApp(App[None]):
             self.say("no hold")
 
     def action_undo(self, by: int) -> None:
-        """Undo (-1) or redo (1) one change, also one that is still computed."""
+        """Undo (-1) or redo (1) one change, even one that is still being computed."""
         if self.runner.undo(by):
             self._catch_up()
         else:
             self.say("no undo" if by < 0 else "no redo")
 
     def action_terms(self) -> None:
-        """Show every term of the equations, or only their sums."""
+        """Toggle between every term of the equations and their sums alone."""
         self.show(every_term=not self.scene.every_term)
 
     def action_difference(self) -> None:
-        """Show what the held gates change, or the numbers again."""
+        """Toggle between the numbers and what the held gates change in them."""
         if self.runner.computation.without_hold is None:
             self.say("no hold")
         else:

@@ -110,18 +110,18 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
 
 
 def step(experiment: EditableCase, name: str, by: int, batch: int) -> EditableCase:
-    """Return the experiment with the next (1) or the previous (-1) value of that row, if it has the row."""
+    """Return the experiment with the next (1) or the previous (-1) value of a row, if it has that row."""
     row = next((row for row in rows(experiment, batch) if row.name == name), None)
     return experiment if row is None else apply(experiment, name, row.next(by), batch)
 
 
 def reads_input(experiment: EditableCase, name: str) -> bool:
-    """Whether a new value of that row reads a file or generates the input again, which takes time."""
+    """Return whether a new value of a row reads or generates the input again, which takes time."""
     return name in (MODEL_LAYER, "dtype") or (name == "seed" and experiment.is_input_generated)
 
 
 def apply(experiment: EditableCase, name: str, value: Any, batch: int = 0) -> EditableCase:
-    """Return the experiment with a new value of that row.
+    """Return the experiment with a new value of a row.
 
     value: typed text or a value of its choices.  batch: the sequence to mask.
     Raises RnncliError if the value is not accepted.

@@ -66,5 +66,5 @@ def ask_hold(scene: Scene, experiment: EditableCase) -> Question:
 
 
 def _is_at(hold: Hold, gate: str, unit: int) -> bool:
-    """Whether this hold is of that gate and unit.  gate: with the path of its loop, as typed."""
+    """Return whether the hold applies to this gate and unit.  gate: with the path of its loop, as typed."""
     return unit in hold.units and hold.text.partition("=")[0].partition("[")[0].strip() == gate

@@ -1,4 +1,4 @@
-"""From one experiment to the next: read, compute and undo, in threads beside the screen."""
+"""Change, compute and undo experiments, in threads so that the screen stays responsive."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Runner:
         return bool(self._unread) or self.history.current is not self.experiment
 
     def change(self, change: Change, *, reads: bool) -> None:
-        """Go on to a changed experiment.  Raises RnncliError if the change is not possible.
+        """Change the experiment.  Raises RnncliError if the change is not possible.
 
-        reads: the change reads a file; `catch_up` makes it, and every change after it.
+        reads: whether the change reads a file; then `catch_up` makes it, and every change after it.
         """
         if reads or self._unread:
             self._unread.append(change)
@@ -59,9 +59,9 @@ class Runner:
         return by < 0
 
     async def catch_up(self, lang: str) -> str:
-        """Make the changes that read, and compute the last experiment.  Return what to say about it.
+        """Make the pending changes, and compute the last experiment.  Return a message about them, or "".
 
-        A change that fails is undone.  Changes that come meanwhile follow.
+        A change that fails is undone.  Changes that arrive meanwhile are made next.
         """
         message = ""
         while self.is_waiting:

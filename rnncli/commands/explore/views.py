@@ -76,7 +76,7 @@ class GridView(NamedTuple):
 def show_weights(computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
     """Return one table per weight, a vector in one row.
 
-    The one under the cursor says what its column belongs to.
+    The title of the one under the cursor says which gate and unit the column belongs to.
     """
     found = []
     for index, (path, values) in enumerate(computation.trace.weights.items()):

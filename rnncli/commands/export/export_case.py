@@ -55,7 +55,7 @@ class ExportLoop:
 
     @property
     def zeroes_masked(self) -> bool:
-        """Whether masked steps put out zeros rather than the previous output."""
+        """Whether masked steps output zeros rather than the previous output."""
         return bool(self.layer.config["zero_output_for_mask"])
 
     @property
@@ -125,14 +125,14 @@ class ExportCase:
 
     @property
     def outputs(self) -> list[TensorInfo]:
-        """All tensors that are shown."""
+        """The tensors that the layers return."""
         return [info for layer in self.layers for info in layer.outputs]
 
 
 def build_export(
     case: Case, weights: Mapping[str, Array], names: Mapping[str, str] | None = None
 ) -> ExportCase:
-    """Return what the targets write of `case`.
+    """Return `case` in the form that the targets write.
 
     weights: by path.  Every layer must have a step in rnncli.
     names: for layers of a saved model, their names there and their suffixes in a script.  The tensors of all

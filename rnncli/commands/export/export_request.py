@@ -29,7 +29,7 @@ class ExportRequest(NamedTuple):
 
 
 def answer(wanted: ExportRequest) -> None:
-    """Write the export that is asked for.  Raises LayerError for what the target cannot express."""
+    """Write the requested export.  Raises LayerError for what the target cannot express."""
     name = _target(wanted)
     target = targets.get(name)
     files.require_place(wanted.output, sources.input_sources(wanted.input, wanted.layer, wanted.run))
@@ -71,7 +71,7 @@ def _target(wanted: ExportRequest) -> str:
 
 
 def _require_suffix(name: str, output: str) -> None:
-    """Raise UsageError for a file that is named as what another target writes."""
+    """Raise UsageError if the suffix of the file belongs to another target."""
     own = targets.get(name).SUFFIX
     others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
     if output.casefold().endswith(tuple(others)):

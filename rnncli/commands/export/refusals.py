@@ -1,4 +1,4 @@
-"""What scripts cannot express, by name."""
+"""Reasons why a script cannot express a layer."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ STILL = Bilingual(
 
 
 class Evidence(NamedTuple):
-    """What a match rests on.
+    """How much a match proves.
 
     numbers: how many are expected.  different: of them, those that differ by more than the tolerances.
     highest: the largest absolute value.
@@ -72,9 +72,10 @@ def _unmasked_numbers(run: ForeignRun, key: str, array: Array) -> Array:
 
 
 def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
-    """Return how many numbers are apart, and by how many digits they narrow the hypotheses down.
+    """Return how many numbers are distinct, and by how many digits they narrow the hypotheses down.
 
-    Unrelated numbers of this spread come within a tolerance of a number with the chance 2 tolerance / spread.
+    An unrelated number in this range is within the tolerance of a given one with probability
+    2 * tolerance / spread.
     """
     ordered = np.unique(numbers)
     spread = float(ordered[-1] - ordered[0])

@@ -102,7 +102,7 @@ def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
 
 
 def kernels_of(cell: ForeignCell, hypothesis: Hypothesis) -> tuple[Array, Array]:
-    """Return the kernel and the recurrent kernel upright, with the gates in the order of the file."""
+    """Return both kernels in Keras's orientation, with the gates in the order of the file."""
     kernel, recurrent = cell.kernel, cell.recurrent
     if hypothesis.kernels_exchanged:
         kernel, recurrent = recurrent, kernel

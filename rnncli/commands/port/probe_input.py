@@ -55,5 +55,5 @@ def _all_differ(predictions: Sequence[Mapping[str, Array]]) -> bool:
 
 
 def _measure_gap(one: Array, other: Array) -> float:
-    """Return the largest difference; infinity between two shapes, which differ at a glance."""
+    """Return the largest difference; infinity if the shapes differ."""
     return float(np.abs(one - other).max()) if one.shape == other.shape else np.inf

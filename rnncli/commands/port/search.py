@@ -104,7 +104,7 @@ class Candidate(NamedTuple):
 
 
 def _combine(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
-    """Yield the combinations of so many differences, none of which set the same field."""
+    """Yield the combinations of `count` differences that set different fields."""
     for combination in combinations(known, count):
         fields = [field for one in combination for field in one.changes]
         if len(fields) == len(set(fields)):

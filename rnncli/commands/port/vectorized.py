@@ -1,7 +1,7 @@
-"""What Keras computes under many hypotheses at once: each is a row more of one loop over time.
+"""Compute many hypotheses at once: each is another row of one loop over time.
 
-Gates that are packed in another order are other columns of one product, so hypotheses share their products
-as long as their kernels stand the same way.  The search confirms what it finds with the numpy engine.
+Gates in another order are other columns of the same product, so hypotheses share their products as long as
+their kernels have the same orientation.  The search confirms its findings with the numpy engine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ States = tuple[Array, ...]
 def compute_all(
     run: ForeignRun, hypotheses: Sequence[Hypothesis], sequences: int, steps: int
 ) -> list[dict[str, Array]]:
-    """Return what `hypothesis.compute` returns for each of the hypotheses, but for rounding."""
+    """Return what `hypothesis.compute` returns for each of the hypotheses, apart from rounding."""
     plain = [without_outputs(one) for one in hypotheses]
     groups: dict[tuple[object, ...], list[Hypothesis]] = {}
     for one in dict.fromkeys(plain):

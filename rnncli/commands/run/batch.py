@@ -34,7 +34,7 @@ def answer(flags: RunRequest) -> None:
 
 
 def _can_grow(flags: RunRequest) -> bool:
-    """Whether the answer can be written before the last chunk is computed."""
+    """Return whether the answer can be written before the last chunk is computed."""
     whole = flags.needs_whole_result or flags.show.all_calls
     return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
 

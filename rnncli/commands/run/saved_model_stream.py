@@ -38,7 +38,7 @@ class ModelLines:
         self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[Line]) -> Iterator[RunAnswer | RnncliError]:
-        """One answer for each line; an error that is not the line's own is raised."""
+        """Yield one answer per line; raise the errors that do not concern one line alone."""
         for line in lines:
             try:
                 yield self._answer(line)
@@ -62,7 +62,7 @@ class ModelLines:
 
 
 def require_stateless(model: Model) -> None:
-    """Raise UsageError for layers that continue from the state that the line before left."""
+    """Raise UsageError for layers that continue from the state after the line before."""
     stateful = model.kind.stateful_layers(model.saved)
     if stateful:
         raise UsageError(

@@ -155,7 +155,7 @@ class Records:
         self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
     def __call__(self, line: Line) -> Case:
-        """Raises InputError, which names the line, if another line could be right."""
+        """Return the Case of a line.  Raises InputError, which names the line, if others may be valid."""
         require_whole_value(line)
         with inside(line.where):
             document = ndjson.record(line.text, line.number)

@@ -73,7 +73,7 @@ class Contents:
     file, origin: "" where the layers are described.
     count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
     layers: the recurrent ones that are shown.  other_shapes: shapes of the other tensors.
-    chains: names of layers each of which gets the one before; most of them of one layer.
+    chains: names of the layers of each chain, in which a layer takes the output of the one before.
     refusals: recurrent layers whose weights are among the others, and why they are not shown.
     """
 

@@ -95,7 +95,7 @@ def refusal(case: Case) -> str | None:
 
 
 def is_worthwhile(case: Case) -> bool:
-    """Whether this engine is installed and faster than NumPy: the steps of all loops reach a threshold.
+    """Return whether this engine is installed and faster than NumPy: its loops have enough steps.
 
     Always False for stateful layers: after a NaN, another engine could not continue from their states.
     """

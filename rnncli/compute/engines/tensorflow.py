@@ -163,7 +163,7 @@ def _argument(keras: Any, name: str, value: Any) -> Any:
 
 
 def _hard_sigmoid_of_keras_2(keras: Any) -> Any:
-    """The function, known to Keras by a name: Bidirectional copies its layer through a config."""
+    """Return the function, registered by name, because Bidirectional copies its layer through a config."""
     known = keras.saving.get_registered_object("rnncli>hard_sigmoid_keras2")
     if known is not None:
         return known

@@ -55,8 +55,8 @@ def run(
     """Run the model as `keras.run` does, with every layer up to the recurrent ones computed by Keras.
 
     path: the file that `graph` was read from.
-    Raises LayerError where Keras cannot load or run the model, or not as it was meant when it was saved;
-    EngineError where our steps give other numbers than Keras did.
+    Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
+    EngineError if rnncli's steps give other numbers than Keras.
     """
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
@@ -73,9 +73,9 @@ def run(
 
 
 def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    """Return every call of every layer in arrays, by our name of the use, in Keras's order.
+    """Return every call of every layer as arrays, by the name of the use in the graph, in Keras's order.
 
-    Raises UnrunnableError where Keras cannot load or run the model.
+    Raises UnrunnableError if Keras cannot load or run the model.
     """
     import importlib
 
@@ -112,7 +112,7 @@ def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict
 
 
 def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
-    """Return our error for one of Keras, which refuses custom layers and the Lambdas of a file."""
+    """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
@@ -143,7 +143,7 @@ def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
 
 
 def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
-    """Raise EngineError if our numbers differ from Keras's."""
+    """Raise EngineError if rnncli's numbers differ from Keras's."""
     import numpy as np
 
     for tensor, own in zip(result.outputs, theirs, strict=True):

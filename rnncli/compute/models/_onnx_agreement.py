@@ -27,7 +27,7 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
     """Return the result of the Case; None if it returns fewer tensors than are compared.
 
     Compares everything that the node can return, also what the model does not use.
-    Raises EngineError where the numbers differ by more than rounding explains.
+    Raises EngineError if the numbers differ by more than rounding explains.
     """
     full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)

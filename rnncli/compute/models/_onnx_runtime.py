@@ -35,8 +35,8 @@ def parse(content: bytes) -> Any:
 def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Return the tensors with these names.
 
-    feeds: the inputs of the model.  file: what errors call it.
-    Raises EngineError where ONNX Runtime is missing or has no kernel for a node, InputError where the model
+    feeds: the inputs of the model.  file: its name in errors.
+    Raises EngineError if ONNX Runtime is missing or has no kernel for a node, InputError if the model
     is invalid or cannot take the inputs.
     """
     from onnx import numpy_helper

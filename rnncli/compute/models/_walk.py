@@ -57,10 +57,10 @@ def follow(
 ) -> ModelRun:
     """Return what each recurrent layer of the model gets for these inputs.
 
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: those that are asked for,
-    by their names; none for all.  everything: also what every other layer puts out.
-    Raises UnknownLayerError where a layer that is asked for needs one that is not known here, UsageError
-    for a name that the model does not have, InputError where a layer cannot take what it gets.
+    inputs: as `fit_inputs` returns them.  compute: computes a Case.  layers: names of the requested layers;
+    empty for all.  everything: include the outputs of all other layers.
+    Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
+    name that the model does not have, InputError if a layer cannot take its inputs.
     """
     graph = with_modules(graph)
     wanted = choose_nodes(graph, layers)
@@ -82,7 +82,7 @@ def _walk_again(
 
 
 class _Walk:
-    """One pass through the graph, each node after those that it takes something from."""
+    """One pass through the graph, in which each node comes after those that it depends on."""
 
     def __init__(self, graph: Graph, inputs: Mapping[str, Array], compute: Compute, rules: str) -> None:
         self.graph, self.inputs, self.compute, self.rules = graph, inputs, compute, rules

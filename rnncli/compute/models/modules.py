@@ -73,11 +73,11 @@ def run(
 ) -> ModelRun:
     """Return what each layer gets: the first of a module the input, the others the layer before.
 
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.
+    inputs: as `fit_inputs` returns them.  compute: computes a Case.
     layers: modules or layers of them by name; none for all.  everything: adds a note, as the file does not
     say what its other tensors are for.
     Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
-    InputError where the input does not fit.
+    InputError if the input does not fit.
     """
     array = next(iter(inputs.values()))
     parts: list[Part] = []
@@ -108,7 +108,7 @@ def outputs(
 ) -> dict[str, Array]:
     """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
 
-    Raises EngineError where the framework is not installed.
+    Raises EngineError if the framework is not installed.
     """
     from rnncli import compute
     from rnncli.compute.models import _torch_layers

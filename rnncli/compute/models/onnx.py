@@ -41,7 +41,7 @@ def layer_names(model: Program) -> tuple[str, ...]:
 def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     """Return the nodes with these names; all without names.
 
-    Raises UsageError for another name, InputError where the model has no recurrent node.
+    Raises UsageError for another name, InputError if the model has no recurrent node.
     """
     known = layer_names(model)
     if not known:
@@ -77,10 +77,10 @@ def run(
 ) -> ModelRun:
     """Return what each recurrent node of the model gets for these inputs.
 
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: nodes by name; none for all.
-    everything: also what every other node puts out.
-    Raises LayerError for a node that cannot be computed, UsageError for another name, InputError where the
-    model cannot take the inputs, EngineError where ONNX Runtime is missing, fails, or returns other numbers.
+    inputs: as `fit_inputs` returns them.  compute: computes a Case.  layers: names of nodes; empty for all.
+    everything: include the outputs of all other nodes.
+    Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if the
+    model cannot take the inputs, EngineError if ONNX Runtime is missing, fails, or returns other numbers.
     """
     wanted = choose(model, layers)
     prepared = _prepare(model, inputs, wanted)

@@ -72,12 +72,12 @@ def start_table(
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
-    """Whether the first row is a header: none of its cells is a number."""
+    """Return whether the first row is a header: none of its cells is a number."""
     return not any(is_number(cell, decimal) for cell in cells)
 
 
 def is_number(cell: str, decimal: str | None = ".") -> bool:
-    """Whether NumPy can parse the cell; unlike Python, it rejects non-ASCII digits and underscores.
+    """Return whether NumPy can parse the cell; unlike Python, it rejects non-ASCII digits and underscores.
 
     decimal: the accepted decimal sign; None for either.
     """
@@ -100,7 +100,7 @@ def check_lines(table: CsvTable) -> None:
 
 
 def _is_closed(line: str, delimiter: str) -> bool:
-    """Whether every quoted cell ends on the same line."""
+    """Return whether every quoted cell ends on the same line."""
     if line.count('"') % 2:
         return False
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2

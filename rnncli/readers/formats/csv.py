@@ -173,7 +173,7 @@ def _convert(table: CsvTable, columns: list[int] | None) -> Array | None:
 
 
 def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
-    """Whether the cells have decimal commas and no decimal points."""
+    """Return whether the cells have decimal commas and no decimal points."""
     _check_widths(table)
     found = False
     for _, cell in _places(table, columns):

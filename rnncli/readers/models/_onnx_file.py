@@ -25,7 +25,7 @@ SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
 def load(source: Source) -> Any:
     """Return the model, a ModelProto, without references to other files.
 
-    Raises InputError where it is none, is too large, or refers to files outside of its folder.
+    Raises InputError if it is none, is too large, or refers to files outside of its folder.
     """
     onnx = import_package("onnx", "ONNX models", "'rnncli[onnx]'")
     data = source.content(ADVICE)

@@ -10,10 +10,10 @@ TENSORS = ("torch", "collections", "builtins")
 
 
 class StandIn:
-    """In the place of an object, such as the arguments of a training; takes and keeps nothing."""
+    """Replaces an object, such as the arguments of a training run; accepts anything and stores nothing."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> StandIn:
-        """Ignore what the object would be made of."""
+        """Ignore the arguments of the object."""
         return object.__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def read(source: Source) -> Graph:
     """Read the model in a file, whatever its suffix.
 
-    Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
+    Raises InputError if it holds no Keras model, only weights, or a model whose graph is not in
     the file.
     """
     found = _keras_file.read_stored(source)
@@ -56,7 +56,7 @@ def read(source: Source) -> Graph:
 
 
 def read_graph_alone(source: Source) -> Graph:
-    """Return the graph without weights.  Errors: InputError, also if there is none."""
+    """Return the graph without weights.  Raises InputError, also if there is none."""
     config, version = _keras_file.read_config(source)
     try:
         return _graph(config, lambda _: {}, origin_of(version), source.name)

@@ -24,7 +24,7 @@ OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 def read(source: Source) -> Program:
     """Read the nodes of the model and its inputs.
 
-    Errors: EngineError where the package onnx is missing; InputError where the file is not an ONNX model.
+    Raises EngineError if the package onnx is missing; InputError if the file is not an ONNX model.
     """
     model = _onnx_file.load(source)
     try:

@@ -21,7 +21,7 @@ DEPTH = 16
 def read(source: Source) -> Modules:
     """Read the recurrent modules in the file, and the shapes of its other tensors.
 
-    Errors: EngineError without PyTorch; InputError where the file is not a state dict.
+    Raises EngineError without PyTorch; InputError if the file is not a state dict.
     """
     data = source.content(ADVICE)
     _refuse_others(data, source.name)

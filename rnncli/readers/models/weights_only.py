@@ -35,9 +35,9 @@ _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
 
 
 class SavedWeights(NamedTuple):
-    """What a file holds of one layer.
+    """The weights of one layer in a file.
 
-    cells: arrays with their own names, by the path of what has them.
+    cells: arrays with their names in the file, by the path of the cell that has them.
     first: whether they have the names of Keras 1.
     """
 

@@ -34,7 +34,7 @@ static void show(const char *name, const char *shape, const real *values, int ro
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why C's file cannot express them, or None."""
+    """Return why a C file cannot express them, or None."""
     reason = refusals.first(exports, _refusal)
     if reason is None and len({export.dtype for export in exports}) > 1:
         return "it computes in one dtype, and the layers have float32 and float64"

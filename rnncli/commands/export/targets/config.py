@@ -16,7 +16,7 @@ BINARY = False
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why Keras's config cannot express them, or None."""
+    """Return why a Keras config cannot express them, or None."""
     return refusals.first(exports, _refusal)
 
 

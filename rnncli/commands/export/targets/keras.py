@@ -1,4 +1,4 @@
-"""A script of Keras: the layers as one writes them, with the weights assigned."""
+"""A Keras script: the layers, and their weights assigned to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A script of NumPy alone, in which the loop over time and each step stand as in the textbook."""
+"""A script that needs only NumPy, with the loop over time and each step written as in a textbook."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why NumPy's script cannot express them, or None."""
+    """Return why a NumPy script cannot express them, or None."""
     return refusals.first(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
 
 

@@ -1,4 +1,4 @@
-"""A script of PyTorch: one nn.LSTM, nn.GRU or nn.RNN per direction, with Keras's weights in its layout."""
+"""A PyTorch script: one nn.LSTM, nn.GRU or nn.RNN per direction, with Keras's weights in its layout."""
 
 from __future__ import annotations
 

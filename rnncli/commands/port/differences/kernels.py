@@ -21,7 +21,7 @@ EXCHANGED = Bilingual(
 
 
 def differences(run: ForeignRun) -> Iterator[Difference]:
-    """Yield the transposes of square kernels, and the exchange of two that have one shape but no name."""
+    """Yield the transposes of square kernels, and the exchange of two unnamed kernels of one shape."""
     kernel, recurrent = run.cells[0].kernel.shape, run.cells[0].recurrent.shape
     square = [
         name

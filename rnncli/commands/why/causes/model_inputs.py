@@ -17,7 +17,7 @@ CAUSES = Causes()
     rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{SIZES})[)\]]",
 )
 def _diagnose_model(message: Message) -> Diagnosis | None:
-    """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
+    """Explain the input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
     return _diagnose_another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
 
@@ -28,7 +28,7 @@ def _diagnose_model(message: Message) -> Diagnosis | None:
     rf"\((?P<found>{SIZES})\)",
 )
 def _diagnose_array(message: Message) -> Diagnosis | None:
-    """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
+    """Explain the input of a model in Keras 1 and early Keras 2, which leave out the batch axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
         return None
