@@ -228,5 +228,5 @@ def _convert_bug(error: Exception) -> RnncliError:
     what = " ".join(str(error).split()) or type(error).__name__
     return EngineError(
         f"internal error: {type(error).__name__}: {what[:300]}",
-        "This is a mistake in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
+        "This is a bug in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
     )

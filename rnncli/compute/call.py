@@ -64,7 +64,7 @@ class _PreparedCase:
             if array.shape != info.shape:
                 raise EngineError(
                     f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}.",
-                    "This is a mistake in rnncli; please report it.",
+                    "This is a bug in rnncli; please report it.",
                 )
         equal = claims.select_true(self.claims, tensors)
         return Result(
@@ -183,7 +183,7 @@ def _other_engine(case: Case, engine: str) -> str:
     if engine == "tensorflow":
         return ""
     why = engines.get("tensorflow").refusal(case)
-    return f"Leave --engine out. {why}." if why else "Leave --engine out, or take tensorflow."
+    return f"Leave --engine out. {why}." if why else "Leave --engine out, or use tensorflow."
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:

@@ -164,7 +164,7 @@ def verify(result: Result) -> None:
         if not np.array_equal(values, returned[name], equal_nan=True):
             raise EngineError(
                 f"the trace of {result.engine} does not end in the {name} that it returned.",
-                "This is a mistake in rnncli; please report it.",
+                "This is a bug in rnncli; please report it.",
             )
 
 

@@ -79,7 +79,7 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
     initializer, config = settings(value)
     if dtype not in DTYPES:
         raise LayerError(
-            f"{initializer.class_name} cannot be drawn in {dtype}.", f"Take one of {', '.join(DTYPES)}."
+            f"{initializer.class_name} cannot be drawn in {dtype}.", f"Use one of {', '.join(DTYPES)}."
         )
     own = config.get("seed")
     chosen = seed if own is None else own

@@ -87,7 +87,7 @@ def _window(config: Config, frames: int) -> Array:
     try:
         return np.asarray(get_window(config["window"], frames, config["periodic"]))
     except ValueError as error:
-        raise LayerError(f"STFT: {error}.", "Take hann, hamming or another window of scipy.signal.") from None
+        raise LayerError(f"STFT: {error}.", "Use hann, hamming or another window of scipy.signal.") from None
 
 
 _STFT = {

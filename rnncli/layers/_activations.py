@@ -174,7 +174,7 @@ def canonical_name(name: str | Mapping[str, Any] | None) -> str:
         raise LayerError(f"an activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _index_by_name().get(fold_name(name))
     if found is not None and found in _UNFIT:
-        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Take one of {format_names(NAMES)}.")
+        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Use one of {format_names(NAMES)}.")
     if found is None:
         raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
     return found

@@ -146,5 +146,5 @@ def _refuse_opposites(names: Sequence[str]) -> None:
     for name in names:
         if inner := inner_class(name):
             raise UsageError(
-                f"--no-bidirectional: {name} is bidirectional by its name.", f"Take --layer {inner}."
+                f"--no-bidirectional: {name} is bidirectional by its name.", f"Use --layer {inner}."
             )

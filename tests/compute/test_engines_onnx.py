@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "softplus": (oracle.case(["GRU(3, activation='softplus')"], X), "no activation softplus"),
     "gates": (
         oracle.case(["GRU(3, recurrent_activation='tanh')"], X),
-        "gates of sigmoid or hard_sigmoid, not",
+        "gates with sigmoid or hard_sigmoid, not",
     ),
     "gates inside": (
         oracle.case(["Bidirectional(LSTM(3, recurrent_activation='relu6'))"], X),

@@ -100,10 +100,10 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
     """
     for spec in walk(case.layers):
         if reason := beyond_keras(spec):
-            yield reason, "Take another layer."
+            yield reason, "Use another layer."
         if spec.config.get("input_order"):
             what = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-            yield what, "Take another layer."
+            yield what, "Use another layer."
         if options_only:
             continue
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
@@ -112,7 +112,7 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
     for layer in () if options_only else case.stack.layers:
         if not layer.without_keras:
             what = f"rnncli has no step of {layer.spec.class_name}"
-            yield what, "Take --to config, which holds the options alone."
+            yield what, "Use --to config, which holds the options alone."
         if case.training and not layer.trains_without_keras:
             what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
             yield what, "Leave out training."
@@ -122,5 +122,5 @@ def _alternatives(exports: Sequence[ExportCase]) -> str:
     """Return the targets that can express them, as advice."""
     able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
     several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
-    other = "Choose other layers: --model FILE#LAYER." if several else "Take another layer."
-    return f"Take one of {format_names(able)}." if able else other
+    other = "Choose other layers: --model FILE#LAYER." if several else "Use another layer."
+    return f"Use one of {format_names(able)}." if able else other

@@ -140,8 +140,8 @@ def layer_of(case: Case) -> int:
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
         raise UsageError(
-            f"gradients cannot watch the states of {(hidden or [case.layers[-1].class_name])[-1]}.",
-            "Take SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
+            f"gradients cannot track the states of {(hidden or [case.layers[-1].class_name])[-1]}.",
+            "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
         )
     return places[-1]
 

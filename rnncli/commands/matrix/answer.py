@@ -153,7 +153,7 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
     if not last.recurrent:
         raise LayerError(
             f"{last.spec.class_name} has neither return_sequences nor return_state.",
-            "matrix needs a recurrent layer last, such as lstm.",
+            "matrix needs a recurrent layer at the end, such as lstm.",
         )
     varied = product(CHOICES, repeat=2)
     stacks = {

@@ -105,7 +105,7 @@ def plot(
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
     Heat maps of one sequence, time from left to right. Gates have one scale from 0 to 1, states one from
-    -1 to 1, wider where they go beyond; steps that the mask left out are hatched.
+    -1 to 1, wider if values exceed that; masked steps are hatched.
     """
     from rnncli.cli import request, terminal
     from rnncli.cli.steps import part
@@ -142,7 +142,7 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
     if engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {engine}: this engine does not record steps.",
-            "Leave --engine out, or take --what result.",
+            "Leave --engine out, or use --what result.",
         )
     return sheet.draw_trace(case, tracing.trace(case), selection)
 

@@ -101,7 +101,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every gate, candidate and state of one sequence: one row per layer and direction."""
     selection = _entry(case, selection)
     if not result.trace:
-        raise UsageError("there is no trace: no layer steps through time.", "Take --what result.")
+        raise UsageError("there is no trace: no layer steps through time.", "Use --what result.")
     _require(selection.gates, result.trace)
     rows, skipped = [], set()
     for loop in result.trace:
@@ -118,7 +118,7 @@ def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every returned tensor of one sequence: one row per layer."""
     selection = _entry(case, selection)
     if selection.gates:
-        raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
+        raise UsageError("--gate applies only to a trace.", "Leave out --gate, or use --what trace.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
         panel = _draw_tensor(case, tensor, str(tensor.label.in_layer), selection)

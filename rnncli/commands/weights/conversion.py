@@ -89,7 +89,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     for layer in layers.values():
         if not layer.cells and not found.file:
             what = f"--to: only Keras draws the weights of {layer.class_name}."
-            raise LayerError(what, "Name a file with its weights, or take another layer.")
+            raise LayerError(what, "Name a file with its weights, or use another layer.")
     unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     for name, why in (unknown | noted | dict(found.refusals)).items():

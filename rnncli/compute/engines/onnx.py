@@ -88,7 +88,8 @@ def refusal(case: Case) -> str | None:
         if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:
             return f"it has no activation {config['activation']}"
         if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
-            return f"it is exact with gates of {' or '.join(GATES)}, not of {config['recurrent_activation']}"
+            gates = " or ".join(GATES)
+            return f"it is exact only for gates with {gates}, not with {config['recurrent_activation']}"
         if beyond := beyond_keras(spec):
             return beyond
     return padding.refusal(case)
@@ -178,7 +179,7 @@ def _require_tame(*arrays: Array) -> None:
         if not (array.min() > -_TAME and array.max() < _TAME):
             raise InexactError(
                 "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there.",
-                "Leave --engine out, or take numpy.",
+                "Leave --engine out, or use numpy.",
             )
 
 

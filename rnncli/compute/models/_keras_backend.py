@@ -152,9 +152,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
             largest = float(np.nanmax(np.abs(tensor.values - own)))
             same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
             because = "" if same else f", which does not know what {graph.origin} meant"
-            advice = (
-                "This is a mistake in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
-            )
+            advice = "This is a bug in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
             what = f"{node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
             raise EngineError(f"{graph.file}: {what}", advice)
 

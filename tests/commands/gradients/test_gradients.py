@@ -401,7 +401,7 @@ def test_what_a_text_does_not_name(text: Any, said: Any) -> None:
 def test_layers_whose_states_are_hidden_are_refused(expressions: Any) -> None:
     layers = specs.from_flags(expressions, {})
     rank = layers.input_rank
-    with pytest.raises(UsageError, match="cannot watch the states"):
+    with pytest.raises(UsageError, match="cannot track the states"):
         curves.gradients(Case(stack=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
 
 
