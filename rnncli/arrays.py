@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 BLOCK = 2**20
 """Approximate number of elements to process at a time."""
 
-NEAR = 2**16
+READ_SIZE = 2**16
 """Number of bytes to read from a file at a time, however few of them are needed."""
 
 PLACES = (int, np.integer, slice)
 
-MOST = 2**30
+MAX_READ = 2**30
 """Maximum number of bytes to read in one call; the system has a limit near 2**31."""
 
 
@@ -90,7 +90,7 @@ class FileArray:
         spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
         first = view.ctypes.data + sum(span for span in spans if span < 0)
         extent = sum(map(abs, spans)) + view.itemsize
-        if extent <= max(2 * view.nbytes, NEAR):
+        if extent <= max(2 * view.nbytes, READ_SIZE):
             buffer = np.empty(extent, np.uint8)
             self._fill(buffer.data, first - self._start)
             return np.ndarray(view.shape, view.dtype, buffer, view.ctypes.data - first, view.strides)
@@ -104,7 +104,7 @@ class FileArray:
     def _fill(self, buffer: memoryview, offset: int) -> None:
         while buffer:
             try:
-                came = os.preadv(self._file.fileno(), [buffer[:MOST]], offset)
+                came = os.preadv(self._file.fileno(), [buffer[:MAX_READ]], offset)
             except OSError as error:
                 raise InputError(
                     f"{self._where}it cannot be read: {error.strerror or error}.", "Check the file."

@@ -53,11 +53,11 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
     return case, (*remarks, *unanswered)
 
 
-def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
-    """Return the layers, first to last.  written: the layers in a case document, used if `layer` is None."""
+def stack_of(layer: Any, options: Options, document_layer: Any = None) -> Stack:
+    """Return the layers, first to last.  document_layer: used if `layer` is None."""
     texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
     flags = {name: options.get(name) for name in LayerOptions.__annotations__}
-    return specs.from_flags([_read_layer(text) for text in texts], flags, written)
+    return specs.from_flags([_read_layer(text) for text in texts], flags, document_layer)
 
 
 def _read_layer(layer: Any) -> Any:

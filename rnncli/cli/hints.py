@@ -20,7 +20,7 @@ Values = Mapping[str, Any]
 RECURRENT = re.compile(r"(\w+\.)*((bi)?(simple_?rnn|rnn|lstm|gru)|bidirectional)\b", re.IGNORECASE)
 BOTH_WAYS = re.compile(r"(\w+\.)*bi", re.IGNORECASE)
 UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
-"""Flags that not every command of the table takes in the same sense."""
+"""Flags whose meaning differs between the commands of the table."""
 LONGEST = 100
 """The most characters of an input that is JSON itself; a longer one would fill the terminal."""
 
@@ -90,7 +90,7 @@ START = (
     ("tour", Bilingual("the lesson, step by step", "단계별 학습")),
     ("--help", Bilingual("every command", "모든 명령")),
 )
-"""What to start with, and what for."""
+"""The commands to start with, and what they show."""
 
 
 def start(lang: str) -> str:

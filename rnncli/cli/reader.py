@@ -129,11 +129,11 @@ class _Keys:
     def __init__(self) -> None:
         self.waiting = ""
 
-    def one_of(self, wanted: tuple[str, ...], prompt: str) -> str:
-        """Show the prompt until one of the wanted keys is pressed; erase the prompt, and return the key."""
+    def one_of(self, keys: tuple[str, ...], prompt: str) -> str:
+        """Show the prompt until one of `keys` is pressed; erase the prompt, and return the key."""
         terminal.write(f"\n{prompt}")
         try:
-            while (key := self._next()) not in wanted:
+            while (key := self._next()) not in keys:
                 pass
         finally:
             terminal.write(ERASE)

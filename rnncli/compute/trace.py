@@ -105,16 +105,16 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 
-def _select_gates(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
+def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
     """Return the selected gates; `input` selects it in every cell of RNN, `cell_1/input` in one cell.
 
     Raises UsageError if a gate is unknown.
     """
-    if not wanted:
+    if not names:
         return None
     known = dict.fromkeys(name for loop in loops for name in loop.gates)
     found: set[str] = set()
-    for word in wanted:
+    for word in names:
         matches = [name for name in known if word in (name, addresses.split_cell(name)[1])]
         if not matches:
             raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))

@@ -12,7 +12,7 @@ from rnncli.case import Array, Option
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, Config, Initializer, Shape
 
-_KEPT = 0.87962566103423978
+_TRUNCATED_STDDEV = 0.87962566103423978
 """Standard deviation of a standard normal distribution truncated to [-2, 2]."""
 
 
@@ -49,7 +49,7 @@ def _variance_scaling(config: Config, shape: Shape, dtype: str, seed: int) -> Ar
         case "untruncated_normal":
             return _draws.normal(shape, 0.0, math.sqrt(variance), dtype, seed)
         case _:
-            return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
+            return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV, dtype, seed)
 
 
 _AXES = {"input_axes": Option("axes"), "output_axes": Option("axes")}

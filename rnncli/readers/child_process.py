@@ -19,7 +19,7 @@ from rnncli.specs.memory import address_space
 Work = Callable[[BinaryIO], None]
 
 _memory_at_start: list[int] = []
-"""In a child: the bytes of address space that it started with; empty if the system does not tell."""
+"""In a child: the bytes of address space that it started with; empty if the system does not report them."""
 
 
 class IncompleteOutputError(Exception):

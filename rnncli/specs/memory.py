@@ -16,7 +16,7 @@ _UNITS = " KMGT"
 ROOM, PER_BYTE = 2**30, 256
 """What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""
 _growth = RLock()
-"""Held while the limit of the process is changed: another thread would put the changed limit back."""
+"""Locked while the limit of the process is changed, as another thread would restore the changed limit."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 

@@ -38,7 +38,7 @@ _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
     "scaledtanh": ("scaled_tanh", (None, None)),
     "thresholdedrelu": ("thresholded_relu", (None,)),
 }
-"""Activations with alpha, or alpha and beta: our name and the defaults; None where frameworks differ."""
+"""Activations with alpha, or alpha and beta: rnncli's name and the defaults; None where frameworks differ."""
 
 _SAME = {
     Parametric("affine", 1.0, 0.0): "linear",

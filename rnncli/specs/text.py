@@ -11,7 +11,7 @@ from rnncli.specs import initializers
 from rnncli.specs.build import options_of
 
 OLD_SIGMOID = "hard_sigmoid_keras2"
-"""The hard_sigmoid of Keras 1 and 2, by the name that rnncli has for it."""
+"""rnncli's name for the hard_sigmoid of Keras 1 and 2."""
 OLD_DEFINITION = f'''\
 @keras.saving.register_keras_serializable()
 def {OLD_SIGMOID}(x):

@@ -18,7 +18,7 @@ HOLE = re.compile(r"\{#?\}")
 FILLED = re.compile(r"\{(\d*)\}")
 SENTENCES = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 SEPARATORS = ("; ", ", ")
-"""What stands between parts that may be phrases of their own, the longest parts first."""
+"""Separators between parts that may be phrases of their own, for the longest parts first."""
 MOST_PARTS = 16
 """A text of more parts is data, and stays as it is."""
 PROSE = re.compile(r"\b[a-z]{2,} [a-z]+ [a-z]{2,}\b")

@@ -37,7 +37,7 @@ COLUMNS = ("tensor", "pair", "absolute", "relative", "index", "step", "verdict")
 NARROW = ("tensor", "absolute", "index", "verdict")
 NONE = "-"
 MOST_ULPS = 10_000
-"""Beyond this, units in the last place say nothing that the difference does not; documents have them all."""
+"""Above this, units in the last place add nothing to the difference; documents always have them."""
 
 
 @dataclass(frozen=True, eq=False)

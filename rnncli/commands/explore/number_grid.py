@@ -14,7 +14,7 @@ from rnncli.renderers.numerals import choose_style, format_number
 
 LABEL = 8
 CELL = 10
-HELD = "*"
+HOLD_MARK = "*"
 """Marks an entry that is held at a value instead of computed."""
 LEFT, RIGHT, ABOVE, BELOW = "◀▶▲▼"
 """There are more numbers in that direction."""
@@ -96,7 +96,7 @@ def _draw_line(
         numbers = grid.values[row, begin:end]
         style, scale = choose_style(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):
-            mark = "" if grid.hold_mask is None else HELD if grid.hold_mask[row, begin + place] else " "
+            mark = "" if grid.hold_mask is None else HOLD_MARK if grid.hold_mask[row, begin + place] else " "
             text = _fit(format_number(value, style), value, CELL - 1 - len(mark)) + mark
             here = begin + place == chosen
             line.append("▸" if here else " ", "bold" if focus else "dim")

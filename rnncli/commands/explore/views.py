@@ -112,7 +112,7 @@ VIEWS = {
         lambda found, at, lang: [_part_grid(one, at.batch, lang) for one in found.parts], field="part"
     ),
 }
-"""By the key of its name."""
+"""The views, by the keys of their names."""
 
 
 def subtract(grids: Sequence[NumberGrid], others: Sequence[NumberGrid], lang: str) -> list[NumberGrid]:

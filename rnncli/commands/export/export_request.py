@@ -28,46 +28,46 @@ class ExportRequest(NamedTuple):
     quiet: bool
 
 
-def answer(wanted: ExportRequest) -> None:
+def answer(flags: ExportRequest) -> None:
     """Write the requested export.  Raises LayerError for what the target cannot express."""
-    name = _target(wanted)
+    name = _target(flags)
     target = targets.get(name)
-    files.require_place(wanted.output, sources.input_sources(wanted.input, wanted.layer, wanted.run))
-    cases, remarks = _cases(wanted)
+    files.require_place(flags.output, sources.input_sources(flags.input, flags.layer, flags.run))
+    cases, remarks = _cases(flags)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
     if reason:
         raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(exports))
     data = target.write(exports)
     case = cases[0][0]
-    drawn = case.weights is None and wanted.run.seed is None and name != "config"
+    drawn = case.weights is None and flags.run.seed is None and name != "config"
     said = (f"the weights are those of --seed {case.seed}",) if drawn else ()
-    terminal.remark((*remarks, *said), wanted.quiet)
-    send(data.encode() if isinstance(data, str) else data, wanted.output)
+    terminal.remark((*remarks, *said), flags.quiet)
+    send(data.encode() if isinstance(data, str) else data, flags.output)
 
 
-def _cases(wanted: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
+def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
-    if wanted.run.model is None:
-        case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
+    if flags.run.model is None:
+        case, remarks = request.case(flags.input, flags.layer, flags.run)
         return [(case, {})], remarks
-    sources.require_one_reader(wanted.input, wanted.layer, wanted.run)
-    parts, remarks = models.choose_parts(wanted.input, wanted.layer, wanted.run)
+    sources.require_one_reader(flags.input, flags.layer, flags.run)
+    parts, remarks = models.choose_parts(flags.input, flags.layer, flags.run)
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
 
-def _target(wanted: ExportRequest) -> str:
+def _target(flags: ExportRequest) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
-    if wanted.to is None:
+    if flags.to is None:
         raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
-    if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
-        raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
-    _require_suffix(wanted.to, wanted.output or "")
-    if wanted.run.engine != "auto":
+    if targets.get(flags.to).BINARY and is_stdout(flags.output):
+        raise UsageError(f"--to {flags.to} writes a binary file.", f"Name it: --output FILE.{flags.to}.")
+    _require_suffix(flags.to, flags.output or "")
+    if flags.run.engine != "auto":
         raise UsageError("--engine does not change the export.", "Leave --engine out.")
-    if wanted.run.calls > 1:
+    if flags.run.calls > 1:
         raise UsageError("export writes one call of the layer.", "Leave --calls out.")
-    return wanted.to
+    return flags.to
 
 
 def _require_suffix(name: str, output: str) -> None:

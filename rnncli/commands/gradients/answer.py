@@ -8,7 +8,7 @@ from math import isfinite, log10
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
+from rnncli.commands.gradients.curves import EXPLODING, VANISHING, Curve, Gradients
 from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
@@ -56,7 +56,7 @@ class GradientsAnswer:
                 "text": target.text,
                 "entries": len(target.entries),
             },
-            "rule": {"vanishes_below": VANISHED, "explodes_above": EXPLODED},
+            "rule": {"vanishes_below": VANISHING, "explodes_above": EXPLODING},
             "layers": [
                 {
                     "expression": expression(found.stack),

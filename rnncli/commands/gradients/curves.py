@@ -17,7 +17,7 @@ from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, TensorInfo
 
-VANISHED, EXPLODED = 1e-3, 1e3
+VANISHING, EXPLODING = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
 
 
@@ -112,10 +112,10 @@ def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     ratios = [norm / norms[last] for norm in norms[: last + 1]]
     if any(ratio != ratio for ratio in ratios):
         return Verdict("undefined")
-    above = [place for place, ratio in enumerate(ratios) if ratio > EXPLODED]
+    above = [place for place, ratio in enumerate(ratios) if ratio > EXPLODING]
     if above:
         return Verdict("explodes", steps[above[-1]], max(ratios), steps[last])
-    below = next(place for place, ratio in enumerate(ratios) if ratio >= VANISHED)
+    below = next(place for place, ratio in enumerate(ratios) if ratio >= VANISHING)
     if below:
         return Verdict("vanishes", steps[below - 1], min(ratios[:below]), steps[last])
     return Verdict("steady", None, ratios[0], steps[last])

@@ -18,7 +18,7 @@ from rnncli.layers.stack import Stack
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""
-HELD = 20_000_000
+TAPE_LIMIT = 20_000_000
 """Approximate limit on the numbers held by the tape."""
 NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
@@ -122,7 +122,7 @@ class _RepeatedRun:
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
-        return int(max(1, min(AT_ONCE, HELD // one)))
+        return int(max(1, min(AT_ONCE, TAPE_LIMIT // one)))
 
     def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
         """Yield sums of squared derivatives, (timesteps,), by `forward/hidden` and `input`."""

@@ -32,7 +32,7 @@ from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
 from rnncli.errors import EngineError
 from rnncli.renderers.width import width_of
 
-APART = 0.06
+MIN_EDGED_CELL = 0.06
 """Minimum cell size, in inches, for edges between cells."""
 TICK_HIGH, TICK_WIDE = 0.14, 0.22
 """Size of a tick label, in inches."""
@@ -40,7 +40,7 @@ READABLE = 0.17
 """Minimum cell height for a readable number, in inches; the width must be twice that."""
 DIGIT = 0.057
 """Width of one digit, in inches."""
-CRISP = 4096
+MAX_VECTOR_CELLS = 4096
 """Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
 
 UNDATED = {
@@ -152,7 +152,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
     rows, columns = values.shape
-    has_edges = min(box.height / rows, box.width / columns) > APART
+    has_edges = min(box.height / rows, box.width / columns) > MIN_EDGED_CELL
     mesh = axes.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
@@ -162,7 +162,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
         vmax=scale.high,
         edgecolors=style.paper if has_edges else "none",
         linewidth=0.5 if has_edges else 0,
-        rasterized=rows * columns > CRISP,
+        rasterized=rows * columns > MAX_VECTOR_CELLS,
     )
     axes.invert_yaxis()
     for start, stop in _runs(panel.masked_steps):

@@ -14,9 +14,9 @@ from rnncli.commands.port.search import Tolerances
 from rnncli.renderers.wording import Bilingual
 
 LEAST = 4
-"""The least number of different numbers that a match is claimed on."""
+"""The minimum number of distinct numbers for a match to count."""
 LOG_CERTAINTY = -9.0
-"""The highest common logarithm of the chance of a match between unrelated numbers that is claimed."""
+"""Base-10 logarithm of the highest probability of a chance match at which a match counts."""
 
 FEW = Bilingual(
     "the expected tensors hold too few different numbers to rule out chance: {}",

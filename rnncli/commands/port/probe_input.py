@@ -13,8 +13,8 @@ from rnncli.commands.port.search import Finding
 
 SIZES = ((1, 2), (1, 3), (2, 3), (3, 5))
 """Batch and time steps of the inputs to try, the smallest first."""
-APART = 1e-3
-"""The least difference between two predictions that a reader can see."""
+VISIBLE_DIFFERENCE = 1e-3
+"""The minimum difference between two predictions that a reader can see."""
 
 
 class Probe(NamedTuple):
@@ -48,7 +48,7 @@ def _predict(run: ForeignRun, findings: Sequence[Finding]) -> tuple[Mapping[str,
 
 def _all_differ(predictions: Sequence[Mapping[str, Array]]) -> bool:
     return all(
-        any(_measure_gap(one[key], other[key]) > APART for key in one)
+        any(_measure_gap(one[key], other[key]) > VISIBLE_DIFFERENCE for key in one)
         for place, one in enumerate(predictions)
         for other in predictions[:place]
     )

@@ -26,9 +26,9 @@ from rnncli.commands.port.vectorized import compute_all
 from rnncli.errors import LayerError
 
 PART_SEQUENCES, PART_STEPS = 2, 8
-"""How much of a long sequence decides, before all of it confirms."""
+"""Sequences and steps of a long input that are compared before all of it."""
 ROUNDING = 1e-9
-"""More than the difference between two orders of computing the same in float64."""
+"""Larger than the difference between two float64 computations in different order."""
 
 
 class Tolerances(NamedTuple):

@@ -37,7 +37,7 @@ MODULES = {
     (True, False): "saved_model",
     (True, True): "saved_model_stream",
 }
-"""What answers, by whether there is a saved model and whether lines are read as they arrive."""
+"""The module that answers, by whether there is a saved model and whether lines are read as they arrive."""
 
 
 def run(

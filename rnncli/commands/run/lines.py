@@ -13,11 +13,11 @@ from rnncli.errors import InputError, RnncliError
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
 
-MOST_AT_ONCE = 4096
+MAX_RECORDS = 4096
 """Maximum number of records of one shape per batch, however much input is waiting."""
 SHAPES = 256
 """Maximum number of shapes remembered."""
-BYTES_AT_ONCE = 2**23
+MAX_BYTES = 2**23
 """Maximum bytes of such a batch: larger ones delay answers and are no faster."""
 
 
@@ -114,7 +114,7 @@ class Stream:
         checks.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
-        self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, BYTES_AT_ONCE), MOST_AT_ONCE)
+        self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, MAX_BYTES), MAX_RECORDS)
 
     def _limit_group(self, one: Case | RnncliError) -> int:
         return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1

@@ -19,7 +19,7 @@ MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
 """Maximum number of tables used to show a number of every gate; more would be fragmented."""
-HELD = "*"
+HOLD_MARK = "*"
 """Marks an entry that is held at a value instead of computed."""
 
 
@@ -113,7 +113,7 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
     held = loop.hold_masks.get(name.removesuffix(".activation"))
     texts = {
         row: [
-            format_number(value, style) + ("" if held is None else HELD if held[row.step, unit] else " ")
+            format_number(value, style) + ("" if held is None else HOLD_MARK if held[row.step, unit] else " ")
             for unit, value in enumerate(values[row])
         ]
         for row in rows

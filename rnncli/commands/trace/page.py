@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rnncli.commands.trace.columns import (
-    HELD,
+    HOLD_MARK,
     Columns,
     Quantity,
     QuantityColumn,
@@ -56,7 +56,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.parts()]
     parts += [(), *_scales(loops, view)] if loops else []
     if result.hold:
-        parts.append(line(f"{HELD} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
+        parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
     parts += statistics.parts(shown, view)
     if result.differences:
@@ -142,7 +142,7 @@ class LoopTables:
 
     def _bar(self, quantity: Quantity, unit: int, row: TraceRow) -> Span:
         if quantity.hold_mask is not None and quantity.hold_mask[row.step, unit]:
-            return Span(HELD, "strong")
+            return Span(HOLD_MARK, "strong")
         drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
         return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
 

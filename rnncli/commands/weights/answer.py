@@ -31,7 +31,7 @@ from rnncli.renderers.wording import Bilingual, say
 if TYPE_CHECKING:
     from rnncli.commands.weights.source import Description
 
-SHOWN = 10
+MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""
 
 
@@ -268,7 +268,7 @@ def _other_tensors(found: Contents, view: View) -> tuple[Line | Table, ...]:
     """Return the names and shapes of the tensors that belong to no recurrent layer."""
     if not found.other_shapes:
         return ()
-    shown = list(found.other_shapes.items())[: None if view.full else SHOWN]
+    shown = list(found.other_shapes.items())[: None if view.full else MAX_OTHERS]
     total = sum(prod(shape) for shape in found.other_shapes.values())
     rows = [(cell(name), cell(format_shape(shape)), cell(f"{prod(shape):,}")) for name, shape in shown]
     if len(shown) < len(found.other_shapes):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Compute
     from rnncli.result import Result
 
-NEAR = 1e-4
+TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
 
@@ -148,7 +148,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
 
     for tensor, own in zip(result.outputs, theirs, strict=True):
         size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
-        if not np.allclose(tensor.values, own, rtol=0, atol=NEAR * size, equal_nan=True):
+        if not np.allclose(tensor.values, own, rtol=0, atol=TOLERANCE * size, equal_nan=True):
             largest = float(np.nanmax(np.abs(tensor.values - own)))
             same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
             because = "" if same else f", which does not know what {graph.origin} meant"

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rnncli.compute.models._onnx_case import NodeCall
     from rnncli.result import Result
 
-NEAR = 1e-5
+TOLERANCE = 1e-5
 """Tolerance between two float32 computations, absolute and relative."""
-TIMES = 16
-"""Rounding grows with the steps; this multiple of the rounding error of our own computation is allowed."""
+ROUNDING_FACTOR = 16
+"""Rounding grows with the steps; this multiple of the rounding error of rnncli's computation is allowed."""
 
 
 def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> Result | None:
@@ -52,7 +52,7 @@ def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Map
     for name, array in ours.items():
         other = theirs[name]
         with np.errstate(all="ignore"):
-            bound = NEAR * (1 + np.abs(other)) + allowed.get(name, 0)
+            bound = TOLERANCE * (1 + np.abs(other)) + allowed.get(name, 0)
             same = (array == other) | (np.isnan(array) & np.isnan(other)) | (np.abs(array - other) <= bound)
         if array.shape != other.shape or not same.all():
             return False
@@ -83,7 +83,7 @@ def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array
         with np.errstate(all="ignore"):
             apart = np.nan_to_num(np.abs(array - exact[name]), nan=0.0, posinf=0.0)
         axes = tuple(range(1, apart.ndim))
-        found[name] = TIMES * apart.max(axis=axes, keepdims=True)
+        found[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
     return found
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     """Runs a graph under the rules about masks of one version of Keras."""
 
 SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
-"""Today's function by the name of the one of Keras 1 and 2."""
+"""Today's function, by the name of that of Keras 1 and 2."""
 
 
 def mask_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[str]:

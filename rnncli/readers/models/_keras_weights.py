@@ -32,7 +32,7 @@ ADVICE = "Save the model again in the Keras that it comes from."
 _KERNEL = ("kernel", "bias?use_bias")
 _CELL = ("kernel", "recurrent_kernel", "bias?use_bias")
 _SCALED = ("gamma?scale", "beta?center")
-_OWN: Mapping[str, tuple[str, ...]] = {
+_VARIABLES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(CELLS | CONVOLVED | PLAIN, _CELL),
     **{f"Conv{rank}D{kind}": _KERNEL for rank in (1, 2, 3) for kind in ("", "Transpose")},
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "Dense"), _KERNEL),
@@ -72,9 +72,9 @@ class Sublayer(NamedTuple):
 
 def direct_variables(entry: Entry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
-    if entry["class_name"] not in _OWN:
+    if entry["class_name"] not in _VARIABLES:
         return None
-    pairs = (name.partition("?")[::2] for name in _OWN[entry["class_name"]])
+    pairs = (name.partition("?")[::2] for name in _VARIABLES[entry["class_name"]])
     return [name for name, option in pairs if not option or _is_set(option, entry["config"])]
 
 

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 TENSORS = ("torch", "collections", "builtins")
-"""Packages of what tensors are made of: PyTorch says itself which of these it loads."""
+"""Packages of the objects that tensors consist of; PyTorch decides which of them it loads."""
 
 
 class StandIn:

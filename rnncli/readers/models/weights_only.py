@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)
-"""The same of the one in TensorFlow."""
+"""The same for tf.keras."""
 GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
 """The gates of Keras 1 in today's order; "" where they stand side by side already."""
 ROLES = ("kernel", "recurrent_kernel", "bias")
