@@ -17,7 +17,7 @@ from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell, StepHolds
-from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
+from rnncli.layers._equations import Bias, Constant, Current, Entry, Fan, LayerInput, Previous, Product, Sum
 from rnncli.layers._layer import INERT, Call, Layer, sizes, within
 from rnncli.layers._parametric import Parametric, parse_parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
@@ -25,17 +25,17 @@ from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
 __all__ = [
     "BEYOND_KERAS",
     "INERT",
-    "Before",
     "Bias",
     "Call",
     "Cell",
     "Constant",
+    "Current",
     "Entry",
     "Fan",
     "Layer",
     "LayerInput",
-    "Now",
     "Parametric",
+    "Previous",
     "Product",
     "Recurrent",
     "StepHolds",

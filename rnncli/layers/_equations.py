@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Now(NamedTuple):
+class Current(NamedTuple):
     """A gate or a part of the state, at this step and for this unit.
 
     function: the option that names the activation applied to it.  complement: use 1 minus its value.
@@ -19,7 +19,7 @@ class Now(NamedTuple):
     complement: bool = False
 
 
-class Before(NamedTuple):
+class Previous(NamedTuple):
     """A part of the state before this step, for this unit."""
 
     name: str
@@ -48,7 +48,7 @@ class Constant(NamedTuple):
     value: float
 
 
-Factor = Now | Before | Entry | LayerInput | Constant
+Factor = Current | Previous | Entry | LayerInput | Constant
 
 
 class Product(NamedTuple):

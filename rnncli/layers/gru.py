@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
-from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
+from rnncli.layers._equations import Bias, Current, Fan, Previous, Sum, affine, times
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -102,11 +102,11 @@ class GRUCell(Cell):
             return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
 
         recurrent = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
-        inner = times(Now("reset"), Now("candidate.recurrent")) if after else recurrent
+        inner = times(Current("reset"), Current("candidate.recurrent")) if after else recurrent
         candidate = (Fan("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
-        before, new = times(Now("update"), Before("hidden")), Now("update", complement=True)
+        before, new = times(Current("update"), Previous("hidden")), Current("update", complement=True)
         return {
-            "hidden": Sum((before, times(new, Now("candidate")))),
+            "hidden": Sum((before, times(new, Current("candidate")))),
             "update": gate_equation("update"),
             "reset": gate_equation("reset"),
             "candidate": Sum(candidate, "activation"),

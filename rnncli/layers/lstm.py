@@ -10,7 +10,7 @@ from rnncli import initializers
 from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
-from rnncli.layers._equations import Before, Now, Sum, affine, times
+from rnncli.layers._equations import Current, Previous, Sum, affine, times
 from rnncli.layers._layer import draw
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
@@ -91,8 +91,10 @@ class LSTMCell(Cell):
         functions = dict.fromkeys(self.gates, "recurrent_activation") | {"candidate": "activation"}
         biased = self.config["use_bias"]
         return {
-            "hidden": Sum((times(Now("output"), Now("cell", own)),)),
-            "cell": Sum((times(Now("forget"), Before("cell")), times(Now("input"), Now("candidate")))),
+            "hidden": Sum((times(Current("output"), Current("cell", own)),)),
+            "cell": Sum(
+                (times(Current("forget"), Previous("cell")), times(Current("input"), Current("candidate")))
+            ),
             **{gate: Sum(affine(gate, biased), function) for gate, function in functions.items()},
         }
 

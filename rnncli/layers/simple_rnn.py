@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
-from rnncli.layers._equations import Now, Sum, affine, times
+from rnncli.layers._equations import Current, Sum, affine, times
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -49,7 +49,7 @@ class SimpleRNNCell(Cell):
 
     def equations(self) -> dict[str, Sum]:
         return {
-            "hidden": Sum((times(Now("candidate")),)),
+            "hidden": Sum((times(Current("candidate")),)),
             "candidate": Sum(affine("candidate", self.config["use_bias"]), "activation"),
         }
 

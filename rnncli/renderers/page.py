@@ -85,7 +85,7 @@ class Span(_Span):
 Line: TypeAlias = tuple[Span, ...]
 
 
-class Later:
+class DeferredValue:
     """A part of a document that is known only after everything before it has been written."""
 
     def __init__(self, value: Callable[[], Any]) -> None:
@@ -130,7 +130,7 @@ class Grid(NamedTuple):
     cells: tuple[tuple[Table, ...], ...]
 
 
-class Forms(NamedTuple):
+class Variants(NamedTuple):
     """One part in several forms, best first: a renderer shows the first that fits, else the last.
 
     forms: may be an iterator, which makes them on demand.
@@ -144,12 +144,12 @@ class Page(NamedTuple):
 
     title: Line
     notes: tuple[Line, ...] = ()
-    parts: tuple[Table | Grid | Forms | Line, ...] = ()
+    parts: tuple[Table | Grid | Variants | Line, ...] = ()
 
     def parts_in(self, fits: Callable[[Table], bool] = lambda _: True) -> Iterator[Table | Grid | Line]:
-        """Yield the parts; of Forms, the first whose tables all fit, else the last."""
+        """Yield the parts; of Variants, the first whose tables all fit, else the last."""
         for part in self.parts:
-            if not isinstance(part, Forms):
+            if not isinstance(part, Variants):
                 yield part
                 continue
             for form in part.forms:
@@ -165,7 +165,7 @@ Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 class Answer(Protocol):
     """What a command returns, in each form that a renderer may need.
 
-    document: JSON-serializable, with arrays and Later allowed as leaves.
+    document: JSON-serializable, with arrays and DeferredValue allowed as leaves.
     tensors: by name.  Raises UsageError if there are none.
     """
 

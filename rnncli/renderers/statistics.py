@@ -14,9 +14,9 @@ from rnncli.case import Array
 from rnncli.renderers.page import (
     Cell,
     Column,
-    Forms,
     Line,
     Table,
+    Variants,
     View,
     cell,
     histogram,
@@ -177,14 +177,14 @@ def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     return {"axes": list(axes), **asdict(stats)}
 
 
-def parts(stats: Mapping[str, Stats], view: View) -> tuple[Forms | Line, ...]:
+def parts(stats: Mapping[str, Stats], view: View) -> tuple[Variants | Line, ...]:
     """Return a table with one row per tensor, or a few lines of text for each."""
     if not stats:
         return ()
     odd = any(figures.nan or figures.infinite for figures in stats.values())
     lines = (row for name, figures in stats.items() for row in _lines(name, figures, view))
     narrow = ((), line(say("statistics", view.lang), "dim"), *lines)
-    return Forms(((_table(stats, view),), narrow)), line(
+    return Variants(((_table(stats, view),), narrow)), line(
         say("finite only" if odd else "finite", view.lang), "dim"
     )
 

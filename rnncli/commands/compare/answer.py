@@ -11,7 +11,7 @@ from rnncli.case import Array, format_shape
 from rnncli.cli.language import localize
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
-from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Table, View, cell, line
+from rnncli.renderers.page import Cell, Column, Line, Page, Records, Table, Variants, View, cell, line
 from rnncli.renderers.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
 from rnncli.renderers.wording import Bilingual
 
@@ -70,7 +70,7 @@ class CompareAnswer:
 
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
-        forms = Forms(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
+        forms = Variants(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
         atol, rtol = self.tolerances
         refused = TEXTS["refused"].in_language(view.lang)
         below: list[Line] = [

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODING, VANISHING, Curve, Gradients
 from rnncli.renderers.measure import wrap
-from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Span, Table, View, cell, line
+from rnncli.renderers.page import Cell, Column, Line, Page, Records, Span, Table, Variants, View, cell, line
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
@@ -72,7 +72,7 @@ class GradientsAnswer:
         first, curves = self.gradients[0], self._name_curves()
         heading = line(say("norms of", view.lang).format(of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
-        parts: list[Forms | Line] = [Forms(_draw_variants(curves, steps, scale, view)), ()]
+        parts: list[Variants | Line] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
         parts += [*_notes(curves, steps, scale, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]

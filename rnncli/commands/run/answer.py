@@ -11,13 +11,13 @@ from rnncli.case import Array, format_shape
 from rnncli.renderers.page import (
     Cell,
     Column,
-    Forms,
-    Later,
+    DeferredValue,
     Line,
     Numbers,
     Page,
     Records,
     Table,
+    Variants,
     View,
     cell,
     line,
@@ -75,7 +75,7 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        parts: tuple[Table | Forms | Line, ...] = (table_of(self.result, view),)
+        parts: tuple[Table | Variants | Line, ...] = (table_of(self.result, view),)
         if self.stats:
             from rnncli.renderers import statistics
 
@@ -124,13 +124,13 @@ class GrowingRunAnswer:
         agreed = self.unfolded.agreed
 
         def output(tensor: GrowingTensor) -> dict[str, Any]:
-            equals = Later(lambda: list(map(str, agreed.equals[tensor.name])))
+            equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.name])))
             return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
 
         head = head_of(self.unfolded.result)
         del head["engine"]
         outputs = [output(tensor) for tensor in self.unfolded.outputs]
-        return {**head, "outputs": outputs, "engine": Later(lambda: agreed.engine)}
+        return {**head, "outputs": outputs, "engine": DeferredValue(lambda: agreed.engine)}
 
     def records(self, view: View) -> Records:
         """Same as RunAnswer."""

@@ -29,11 +29,11 @@ from rnncli.renderers.measure import Space, flow
 from rnncli.renderers.page import (
     Cell,
     Column,
-    Forms,
     Line,
     Page,
     Span,
     Table,
+    Variants,
     View,
     bar,
     cell,
@@ -53,7 +53,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
     result = answer.result
     loops = [_lay_out(loop, result, view) for loop in answer.loops]
-    parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.parts()]
+    parts: list[Table | Variants | Line] = [part for loop in loops for part in loop.parts()]
     parts += [(), *_scales(loops, view)] if loops else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
@@ -92,7 +92,7 @@ class LoopTables:
         """The columns of all tables."""
         return [column for group in self.groups for column in group]
 
-    def parts(self) -> Iterator[Table | Forms]:
+    def parts(self) -> Iterator[Table | Variants]:
         """Yield one or more tables, each with a time column; the last one has the status of the steps."""
         *groups, last = self.groups
         for place, columns in enumerate(groups):
@@ -105,7 +105,7 @@ class LoopTables:
         words = ((say(f"short {key}", self.view.lang), say(key, self.view.lang)) for key in keys)
         below = (line(f"{word} = {meaning}", "dim") for word, meaning in words)
         wide, narrow = self._table(last, head, ""), self._table(last, head, "short ")
-        yield Forms(((wide,), (narrow, *below)))
+        yield Variants(((wide,), (narrow, *below)))
 
     def _table(self, shown: Columns, head: Line, prefix: str | None) -> Table:
         """prefix: of the key in wording of a status; None for a table without a status."""

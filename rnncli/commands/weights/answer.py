@@ -14,11 +14,11 @@ from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
     Cell,
     Column,
-    Forms,
     Line,
     Page,
     Records,
     Table,
+    Variants,
     View,
     cell,
     histogram,
@@ -218,7 +218,7 @@ FORMS = (
 RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
 
 
-def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
+def _gates(cells: Sequence[contents.CellSummary], view: View) -> Variants:
     """Return a table of gates for each cell, and what their columns mean."""
     rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
 
@@ -227,7 +227,7 @@ def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
         tables = (_table(name, own, keys, view) for name, own in rows.items())
         return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
 
-    return Forms(tuple(map(form, FORMS)))
+    return Variants(tuple(map(form, FORMS)))
 
 
 def _table(name: str, rows: Sequence[Mapping[str, Cell]], keys: Sequence[str], view: View) -> Table:

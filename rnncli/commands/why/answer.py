@@ -16,12 +16,12 @@ from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
     Cell,
     Column,
-    Forms,
     Line,
     Page,
     Records,
     Span,
     Table,
+    Variants,
     View,
     cell,
     line,
@@ -80,12 +80,12 @@ class WhyAnswer:
         """Raise UsageError; this command has no tensors."""
         return refuse_tensors("why")
 
-    def _fixes(self, view: View) -> tuple[Forms, ...]:
+    def _fixes(self, view: View) -> tuple[Variants, ...]:
         """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
         if not self.outcomes:
             return ()
         tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
-        return (Forms((*tables, _lines(self.outcomes, view))),)
+        return (Variants((*tables, _lines(self.outcomes, view))),)
 
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for outcome in self.outcomes:

@@ -64,7 +64,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Others:
+class OtherTerms:
     """Sum of the smaller terms that are not listed."""
 
     count: int
@@ -102,7 +102,7 @@ class Equation:
     function: str = ""
     symbols: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
-    others: Others | None = None
+    others: OtherTerms | None = None
     remainder: float = 0.0
     rounding: float = 0.0
     note: Note | None = None

@@ -8,7 +8,7 @@ from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.loop_parts import LoopPart, parts
-from rnncli.layers import Entry, Now, Product, Sum, within
+from rnncli.layers import Current, Entry, Product, Sum, within
 from rnncli.layers.stack import Stack
 from rnncli.result import STATUSES, LoopTrace, Result, TensorInfo
 
@@ -220,6 +220,6 @@ class CaseTrace:
 def _alias(equation: Sum) -> str | None:
     """Return `candidate` if the equation is only that the number equals the candidate."""
     match equation.terms:
-        case (Product((Now(name, "", False),)),) if not equation.function:
+        case (Product((Current(name, "", False),)),) if not equation.function:
             return name
     return None

@@ -12,7 +12,15 @@ from rnncli.compute import checks
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explanation, locate
 from rnncli.compute.derivation.equal_entries import equal_entries
-from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
+from rnncli.compute.derivation.explanation import (
+    Equation,
+    Explanation,
+    Factor,
+    Note,
+    OtherTerms,
+    Target,
+    Term,
+)
 from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, Node, OutputEntry
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
@@ -93,7 +101,7 @@ def _with_terms(
     """Add the products as terms, and their difference from the total."""
     valued = [(_multiply(links), links) for links in products]
     listed, left = valued[:most], valued[len(valued[:most]) :]
-    others = Others(len(left), sum(value for value, _ in left)) if left else None
+    others = OtherTerms(len(left), sum(value for value, _ in left)) if left else None
     total = sum(value for value, _ in valued)
     terms = tuple(Term(value, tuple(_factor(link, source) for link in links)) for value, links in listed)
     remainder = equation.total - total if valued else 0.0
