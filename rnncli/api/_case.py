@@ -12,7 +12,7 @@ import numpy as np
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
-from rnncli.compute import beyond
+from rnncli.compute import keras_differences
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
@@ -49,7 +49,7 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
         **more,
     )
     case, remarks = case_builder.build(document, stack, given)
-    unanswered = () if options.get("engine") == "tensorflow" else beyond.note_keras_errors(case)
+    unanswered = () if options.get("engine") == "tensorflow" else keras_differences.note_keras_errors(case)
     return case, (*remarks, *unanswered)
 
 

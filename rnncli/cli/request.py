@@ -11,7 +11,7 @@ from rnncli.case import Case, Document, Shape, format_shape
 from rnncli.cli import layer_files, sources
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.compute import beyond, checks, chunks
+from rnncli.compute import checks, chunks, keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
@@ -50,7 +50,7 @@ def case(
     supplied = run.weights is not None or document.weights is not None
     require_something_to_fill(layer, run, weights=supplied)
     asked, remarks = case_builder.build(document, stack, given)
-    unanswered = () if run.engine == "tensorflow" else beyond.note_keras_errors(asked)
+    unanswered = () if run.engine == "tensorflow" else keras_differences.note_keras_errors(asked)
     return asked, (
         *notes,
         *remarks,

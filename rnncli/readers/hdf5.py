@@ -20,7 +20,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError
-from rnncli.readers import child_process, room
+from rnncli.readers import child_process, expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, model_config
 from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusalError
@@ -156,7 +156,7 @@ def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents
 def _require_room(sizes: Iterable[int], packed: int) -> None:
     """Raise RefusalError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
-    if size > room.max_size(packed):
+    if size > expansion.max_size(packed):
         raise RefusalError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
 
 

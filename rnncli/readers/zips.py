@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rnncli.errors import InputError
-from rnncli.readers import room
+from rnncli.readers import expansion
 from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
 
@@ -45,7 +45,7 @@ def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | N
         if entry.compress_type not in PLAIN:
             name = entry.filename[:100]
             raise RefusalError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
-    if size > room.max_size(packed):
+    if size > expansion.max_size(packed):
         raise RefusalError(f"it would expand from {format_size(packed)} to {format_size(size)}")
 
 

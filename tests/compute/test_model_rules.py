@@ -14,7 +14,7 @@ from keras_calls import Recorded, alike, compute_numpy, fed_alike, graph_in
 from oracle import keras
 
 from rnncli import compute
-from rnncli.compute.models import ModelRun, _today
+from rnncli.compute.models import ModelRun, _keras_changes
 from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
 from rnncli.compute.operations import UnknownLayerError
@@ -472,6 +472,6 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
         raise InputError("its masks do not fit.")
 
     graph, found = Graph("m.h5", "Keras 2.4.0", (), (), (), (), 2), ModelRun(())
-    assert list(_today.mask_differences(graph, found, compute_numpy, walk)) == [
+    assert list(_keras_changes.mask_differences(graph, found, compute_numpy, walk)) == [
         "masks follow Keras 2, which saved the model; today's Keras would fail on it."
     ]

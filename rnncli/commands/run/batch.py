@@ -69,10 +69,10 @@ def _run_whole(
 
         result = holds.compare_without(case, result, flags.budget)
     if check.check:
-        from rnncli.compute import beyond, compare
+        from rnncli.compute import compare, keras_differences
 
         result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
-        remarks += beyond.denormals(case, result)
+        remarks += keras_differences.denormals(case, result)
     result = result_checks.select_tensors(result, flags.select)
     remarks += result_checks.note_hidden_differences(result, format_of(flags.output))
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)

@@ -15,7 +15,7 @@ from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
-from rnncli.compute import beyond
+from rnncli.compute import keras_differences
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, inside
 from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
@@ -171,7 +171,7 @@ class Records:
         case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._compared:
             self._compared.add(case.mask is not None)
-            self.remarks.add(beyond.note_keras_errors(case), prefix)
+            self.remarks.add(keras_differences.note_keras_errors(case), prefix)
         return case
 
     def _require_fit(self, inputs: Array) -> None:

@@ -104,7 +104,7 @@ def _verify(
 
     Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
     """
-    from rnncli.compute import beyond, compare, holds
+    from rnncli.compute import compare, holds, keras_differences
 
     if case.hold:
         result = holds.compare_without(case, result)
@@ -113,4 +113,4 @@ def _verify(
     if chosen is not None:
         return *chosen.compare_with_framework(result, *check.tolerances), ()
     result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances)
-    return result, disagreeing, beyond.denormals(case, result)
+    return result, disagreeing, keras_differences.denormals(case, result)

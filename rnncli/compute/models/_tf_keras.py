@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnncli.compute.models._embedded_code import harm_in
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
-from rnncli.compute.models._harmless import harm_in
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError

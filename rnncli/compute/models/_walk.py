@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case
 from rnncli.compute import operations
-from rnncli.compute.models import ModelRun, Part, _today
+from rnncli.compute.models import ModelRun, Part, _keras_changes
 from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._arguments import Arguments, Value
 from rnncli.compute.models._graph import (
@@ -69,8 +69,8 @@ def follow(
     notes = [*found.notes, *note_containers(graph)]
     again = partial(_walk_again, inputs, compute, [part.layer for part in found.parts])
     if walk.arguments.differs_today:
-        notes += _today.mask_differences(graph, found, compute, again)
-    notes += _today.sigmoid_differences(graph, found, compute, again)
+        notes += _keras_changes.mask_differences(graph, found, compute, again)
+    notes += _keras_changes.sigmoid_differences(graph, found, compute, again)
     return replace(found, notes=tuple(notes), masks=masking_layers(graph, found.parts), order=names_of(graph))
 
 

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
 from rnncli.renderers.formats import Traits
-from rnncli.renderers.formats._looks import console
+from rnncli.renderers.formats._styles import console
 from rnncli.renderers.formats._terminal import draw_page
 from rnncli.renderers.page import Answer, View
 
