@@ -158,13 +158,13 @@ class Module:
     nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
         weights are in Keras's layout.
     refusal: why it cannot be computed, "" where it can.
-    stored: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
+    tensors: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
     name: str
     nodes: tuple[Node, ...]
     refusal: str = ""
-    stored: tuple[Mapping[str, Array], ...] = ()
+    tensors: tuple[Mapping[str, Array], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Modules:
     origin: the framework whose names the weights have, `PyTorch`.
     other_shapes: the shapes of the tensors that belong to no recurrent layer.
     notes: what was read differently from what the names say.
-    assumed: the user's assumptions about what the file does not say, `{"activation": "relu"}`.
+    assumptions: those of the user about what the file does not say, `{"activation": "relu"}`.
     """
 
     kind: ClassVar[str] = "modules"
@@ -184,4 +184,4 @@ class Modules:
     modules: tuple[Module, ...]
     other_shapes: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...] = ()
-    assumed: Mapping[str, str] = field(default_factory=dict)
+    assumptions: Mapping[str, str] = field(default_factory=dict)

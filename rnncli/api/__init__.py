@@ -166,7 +166,7 @@ def trace(
     if fail_on_nan:
         result_checks.require_numbers(first_nan(kept))
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
-    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
+    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, require_names=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 

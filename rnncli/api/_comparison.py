@@ -95,15 +95,15 @@ def require_expected(
     atol: Tolerance | None,
     rtol: Tolerance | None,
     *,
-    named: bool = False,
+    require_names: bool = False,
 ) -> None:
     """Raise DisagreementError if a tensor differs from the one in `expect`.
 
-    named: refuse a tensor without a name; a trace has several tensors.
+    require_names: refuse a tensor without a name; a trace has several tensors.
     """
     if expect is not None:
         expected = _expectation(expect)
-        if named:
+        if require_names:
             expected.require_names()
         require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
 

@@ -55,11 +55,11 @@ class Expectation(NamedTuple):
 
 
 def read_expectation(
-    word: str | None, input: InputFlags, output: str | None, *, named: bool = False
+    word: str | None, input: InputFlags, output: str | None, *, require_names: bool = False
 ) -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
-    named: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
+    require_names: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
     Raises UsageError if standard input is the input already, or if --output would overwrite the file.
     """
     if word is None:
@@ -74,7 +74,7 @@ def read_expectation(
         )
     source = sources.find_source(word)
     expected = Expectation(source.name, read_expected(source))
-    if named:
+    if require_names:
         expected.require_names()
     return expected
 

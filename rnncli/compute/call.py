@@ -92,13 +92,13 @@ class _EngineWithFallback:
     def __init__(self, case: Case, first: str, other: str) -> None:
         self.other = cache(lambda: _PreparedCase(case, other))
         try:
-            self.first = _PreparedCase(case, first)
+            self.primary = _PreparedCase(case, first)
         except EngineError:  # its package is installed but broken
-            self.first = self.other()
+            self.primary = self.other()
 
     def __call__(self, one: Case) -> Result:
         try:
-            return self.first(one)
+            return self.primary(one)
         except (UsageError, EngineError):
             return self.other()(one)
 

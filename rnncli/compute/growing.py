@@ -27,14 +27,14 @@ class GrowingResult:
     The first tensor is read while it is computed; the others are stored until they are read.
 
     result: the result without the tensors; available immediately.
-    agreed: information from the chunks so far; complete when the first tensor has been read.
+    summary: information from the chunks so far; complete when the first tensor has been read.
     """
 
     def __init__(self, results: Iterator[Result], batch: int) -> None:
         first = next(results)
         shape = (batch, *first.input_shape[1:])
         self.result = dataclasses.replace(first, input_shape=shape, outputs=())
-        self.agreed = ChunkSummary()
+        self.summary = ChunkSummary()
         self._waiting = tuple(_ArrayQueue() for _ in first.outputs[1:])
         parts = (self._iterate_parts(chain((first,), results)), *(one.parts() for one in self._waiting))
         self.outputs = tuple(
@@ -51,7 +51,7 @@ class GrowingResult:
         """Yield the parts of the first tensor, and store the parts of the others."""
         try:
             for result in results:
-                self.agreed.add(result)
+                self.summary.add(result)
                 first, *others = result.outputs
                 for waiting, tensor in zip(self._waiting, others, strict=True):
                     waiting.append(tensor.values)

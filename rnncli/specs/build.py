@@ -66,7 +66,7 @@ def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = Fal
     Raises LayerError if a required option is missing, or the options do not fit together.
     """
     options = options_of(class_name)
-    _require_required(class_name, options, values)
+    _require_complete(class_name, options, values)
     defaults = {name: option.default for name, option in options.items() if name not in values}
     spec = Spec(class_name, {**values, **defaults}, deferred)
     if layers.find_name(class_name):
@@ -155,7 +155,7 @@ def expand_short_name(call: CallExpression) -> CallExpression:
     return CallExpression("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
 
 
-def _require_required(class_name: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
+def _require_complete(class_name: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
     for name, option in options.items():
         if option.required and name not in values:
             example = _EXAMPLES.get(class_name, f"{class_name}(3)")
@@ -207,7 +207,7 @@ def list_cells(source: Any) -> Any:
         return source
     with point_at(span):
         found = signature.read(arguments)
-        _require_required(STACKED, _STACKED_OPTIONS, found)
+        _require_complete(STACKED, _STACKED_OPTIONS, found)
         if found.get("dtype", "float32") != "float32":
             what = f"{STACKED}: dtype is {found['dtype']}, and rnncli knows only float32 there."
             raise LayerError(what, "Leave it out.")

@@ -193,7 +193,7 @@ class TestUnfolded:
             )
             assert mine.values.dtype == theirs.values.dtype
             assert np.array_equal(np.concatenate(parts), theirs.values)
-        assert found.agreed.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
+        assert found.summary.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
 
     def test_every_engine_is_named(self) -> None:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
@@ -201,7 +201,7 @@ class TestUnfolded:
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
         found = growing.GrowingResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
-        assert found.agreed.engine == "onnx, numpy"
+        assert found.summary.engine == "onnx, numpy"
 
     def test_nowhere_to_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: Any) -> int:

@@ -114,14 +114,14 @@ def test_places_on_later_lines() -> None:
         ("import os", "invalid syntax", "import"),
     ],
 )
-def test_what_is_refused_and_where(text: str, reason: str, with_path_prefix: str) -> None:
+def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
     with pytest.raises(LayerError, match=reason) as caught:
         parse(text)
     said, line, carets = caught.value.what.split("\n")
     assert said.endswith(".")
     assert line == f"  {text}"
-    assert text[carets.index("^") - 2 :].startswith(with_path_prefix)
-    assert carets.count("^") == len(with_path_prefix)
+    assert text[carets.index("^") - 2 :].startswith(under)
+    assert carets.count("^") == len(under)
     assert caught.value.advice
 
 

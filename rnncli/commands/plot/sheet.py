@@ -110,7 +110,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         skipped.update(loop.status[selection.batch, places].tolist())
     masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
     loop = result.trace[0]
-    first = _find_skipped(loop, _places(case, loop, selection), selection)
+    first = _find_masked_steps(loop, _places(case, loop, selection), selection)
     return _sheet(case, result, selection, rows, first, masked and f"masked, {masked}")
 
 
@@ -172,7 +172,7 @@ def _label(case: Case, loop: LoopTrace) -> str:
 def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
     """Yield the heat maps of one loop, for the steps at `places`."""
     times = tuple(loop.times[places].tolist())
-    skipped = _find_skipped(loop, places, selection)
+    skipped = _find_masked_steps(loop, places, selection)
 
     def panel(title: str, kind: str, part: str) -> Panel:
         return Panel(
@@ -195,7 +195,7 @@ def _is_selected(name: str, selection: SheetSelection) -> bool:
     return not selection.gates or name in selection.gates
 
 
-def _find_skipped(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
+def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
     return tuple((loop.status[selection.batch, places] != 0).tolist())
 
 

@@ -54,13 +54,13 @@ class ForeignLayer(NamedTuple):
     """One layer of a file.
 
     cells: the forward one, and the backward one if there are two directions.
-    named: whether the names say which array is which.
+    has_names: whether the names say which array is which.
     forms: the steps from its form to Keras's that the shapes show, in order.
     """
 
     class_name: str
     cells: tuple[ForeignCell, ...]
-    named: bool
+    has_names: bool
     forms: tuple[Bilingual, ...]
 
     @property

@@ -24,7 +24,7 @@ class ForeignRun(NamedTuple):
     expected: the returned tensors: `sequence` (batch, timesteps, units), `output` (batch, units), and for
         each direction `hidden 0`, `cell 0`, `sequence 0`.
     initial_state: in Keras's order, each (batch, units); empty if there is none.
-    named: whether the names of the weights say which is which.
+    has_names: whether the names of the weights say which is which.
     mask: (batch, timesteps), True for the steps that count, None for all.
     """
 
@@ -35,7 +35,7 @@ class ForeignRun(NamedTuple):
     inputs: Array
     expected: Mapping[str, Array]
     initial_state: tuple[Array, ...] = ()
-    named: bool = True
+    has_names: bool = True
     mask: Array | None = None
 
 

@@ -66,8 +66,8 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
         found.class_name, options, merge_mode, found.cells, inputs, expected,
-        _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
-        case.mask,
+        _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape),
+        found.has_names, case.mask,
     )  # fmt: skip
     said = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
     if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):

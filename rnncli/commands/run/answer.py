@@ -116,29 +116,29 @@ def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
 class GrowingRunAnswer:
     """A large run, written while it is computed; only one of these forms can be read, and only once."""
 
-    def __init__(self, unfolded: GrowingResult) -> None:
-        self.unfolded = unfolded
+    def __init__(self, growing: GrowingResult) -> None:
+        self.growing = growing
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; entries known only after the last chunk follow the values."""
-        agreed = self.unfolded.agreed
+        agreed = self.growing.summary
 
         def output(tensor: GrowingTensor) -> dict[str, Any]:
             equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.name])))
             return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
 
-        head = head_of(self.unfolded.result)
+        head = head_of(self.growing.result)
         del head["engine"]
-        outputs = [output(tensor) for tensor in self.unfolded.outputs]
+        outputs = [output(tensor) for tensor in self.growing.outputs]
         return {**head, "outputs": outputs, "engine": DeferredValue(lambda: agreed.engine)}
 
     def records(self, view: View) -> Records:
         """Same as RunAnswer."""
-        return records_of(self.unfolded.outputs, view)
+        return records_of(self.growing.outputs, view)
 
     def tensors(self) -> dict[str, GrowingArray]:
         """Return the returned tensors by name, in the order in which they can be read."""
-        return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
+        return {tensor.name: tensor.values for tensor in self.growing.outputs}
 
 
 def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Records:

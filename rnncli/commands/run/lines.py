@@ -80,7 +80,7 @@ class Stream:
     def __init__(self, case_of: Callable[[Line], Case], engine: str) -> None:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
-        self._features, self._stateful, self._begun = 0, False, False
+        self._features, self._stateful, self._has_states = 0, False, False
         self._at_once: dict[Shape, int] = {}
 
     def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
@@ -139,7 +139,7 @@ class Stream:
                 for record in group:
                     yield from self._answer_group([record])
             return
-        self._begun = True
+        self._has_states = True
         sizes = [len(case.inputs) for case in cases]
         yield from call.split_result(result, sizes, cases[0])
 
@@ -148,7 +148,7 @@ class Stream:
         import numpy as np
 
         one = cases[0]
-        if self._stateful and self._begun and one.initial_state is not None:
+        if self._stateful and self._has_states and one.initial_state is not None:
             one = dataclasses.replace(one, initial_state=None)
         if len(cases) == 1:
             return one

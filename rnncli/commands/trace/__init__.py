@@ -78,7 +78,7 @@ def trace(
         steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.require_steps(run)
-    expected = expectation.read_expectation(check.expect, input, output.output, named=True)
+    expected = expectation.read_expectation(check.expect, input, output.output, require_names=True)
     case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, stack = tracing.with_all_outputs(case), case.stack

@@ -160,14 +160,14 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
 def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
     """Convert indices to those of the input and the layer."""
 
-    def own(index: tuple[int, ...]) -> tuple[int, ...]:
+    def convert(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index
         return loop.entry(entry), int(loop.times[step]), loop.unit(unit)
 
     return replace(
         stats,
-        min=stats.min and replace(stats.min, index=own(stats.min.index)),
-        max=stats.max and replace(stats.max, index=own(stats.max.index)),
+        min=stats.min and replace(stats.min, index=convert(stats.min.index)),
+        max=stats.max and replace(stats.max, index=convert(stats.max.index)),
     )
 
 

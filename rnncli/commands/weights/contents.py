@@ -237,8 +237,8 @@ def _biases(bias: Array | None) -> dict[str, Array]:
 
 
 def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> GateSummary:
-    def own(array: Array) -> Array:
+    def part(array: Array) -> Array:
         size = array.shape[-1] // count
         return array[..., place * size : (place + 1) * size]
 
-    return GateSummary(name, tuple(summarize(key, own(array)) for key, array in parts.items()))
+    return GateSummary(name, tuple(summarize(key, part(array)) for key, array in parts.items()))

@@ -167,7 +167,7 @@ class _Recorder:
     """Stacks the parts of every step into arrays; a million steps take only the memory of their numbers."""
 
     def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
+        self.steps, self.count = steps, 0
         self.arrays: dict[str, Array] = {}  # (steps, batch, units)
         self.waiting: list[dict[str, Array]] = []
 
@@ -194,11 +194,11 @@ class _Recorder:
             return
         import numpy as np
 
-        end = self.done + len(self.waiting)
+        end = self.count + len(self.waiting)
         for name, values in self.arrays.items():
-            block = values[self.done : end].reshape(-1, values.shape[-1])
+            block = values[self.count : end].reshape(-1, values.shape[-1])
             np.concatenate([parts[name] for parts in self.waiting], out=block)
-        self.done, self.waiting = end, []
+        self.count, self.waiting = end, []
 
 
 def _parts(

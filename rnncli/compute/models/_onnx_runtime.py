@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
-from rnncli.compute.models._framework_errors import cut
+from rnncli.compute.models._framework_errors import shorten_sentence
 from rnncli.errors import EngineError, InputError, first_nonblank_line
 from rnncli.signals import call_in_thread, defer_signals
 from rnncli.specs.memory import format_size, limit_growth
@@ -140,4 +140,4 @@ def _reason(error: Exception) -> str:
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:
         text = f"{node[1]}: {node[2]}"
-    return cut(_SOURCE.sub("", text.split(" : ", 2)[-1]))
+    return shorten_sentence(_SOURCE.sub("", text.split(" : ", 2)[-1]))

@@ -29,7 +29,7 @@ def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cas
         if not any(node.name in cases for node in module.nodes):
             continue
         given = array
-        for node, stored in zip(module.nodes, module.stored, strict=True):
+        for node, stored in zip(module.nodes, module.tensors, strict=True):
             sequence, states = _call_layer(torch, model, node, stored, given)
             if node.name in cases:
                 found |= _tensors_of(node, cases[node.name], sequence, states)

@@ -99,7 +99,7 @@ def stateful_layers(model: Modules) -> tuple[str, ...]:
 
 def framework(model: Modules) -> str:
     """Return PyTorch, or Keras for a file with Keras's names; both if it has both."""
-    kinds = {bool(module.stored) for module in model.modules if module.nodes}
+    kinds = {bool(module.tensors) for module in model.modules if module.nodes}
     return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
 
 
@@ -113,7 +113,7 @@ def outputs(
     from rnncli import compute
     from rnncli.compute.models import _torch_layers
 
-    modules = tuple(module for module in model.modules if module.stored)
+    modules = tuple(module for module in model.modules if module.tensors)
     theirs = {node.name for module in modules for node in module.nodes}
     own = {layer: both for layer, both in cases.items() if layer in theirs}
     found = _torch_layers.outputs(replace(model, modules=modules), inputs, own) if own else {}

@@ -32,7 +32,7 @@ class CsvTable:
     lines, numbers: the text of each row, and its line number in the file.
     decimal: `.`, `,`, or None if it is not known yet.
     width: number of cells in every earlier row; 0 if these are the first rows.
-    first: line number of the file's first row.
+    first_line: line number of the file's first row.
     """
 
     delimiter: str
@@ -41,7 +41,7 @@ class CsvTable:
     lines: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     width: int = 0
-    first: int = 0
+    first_line: int = 0
 
     def cells(self) -> Iterable[tuple[int, list[str]]]:
         """Return the line number and the cells of each row."""

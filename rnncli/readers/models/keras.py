@@ -84,7 +84,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
         )
     found = weights(model["config"])
     flattener = Flattener(found)
-    outputs = flattener.whole(model)
+    outputs = flattener.add_model(model)
     for node in flattener.nodes:
         _require_state_order(node, translator)
     nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)

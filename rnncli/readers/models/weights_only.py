@@ -38,12 +38,12 @@ class SavedWeights(NamedTuple):
     """The weights of one layer in a file.
 
     cells: arrays with their names in the file, by the path of the cell that has them.
-    first: whether they have the names of Keras 1.
+    is_keras_1: whether they have the names of Keras 1.
     """
 
     name: str
     cells: Cells
-    first: bool = False
+    is_keras_1: bool = False
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -59,7 +59,7 @@ def read(source: Source) -> Modules:
     others: dict[str, tuple[int, ...]] = {}
     first = False
     for saved in _layers(stored):
-        first = first or saved.first
+        first = first or saved.is_keras_1
         module = _module(saved)
         if module is None or module.refusal:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
@@ -160,7 +160,7 @@ def _explain_unclear(paths: Sequence[str]) -> str:
 def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
     """Return whether the gates used hard_sigmoid by default; cuDNN's never did."""
     before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
-    if not saved.first and (not origin.version or origin.version >= before):
+    if not saved.is_keras_1 and (not origin.version or origin.version >= before):
         return False
     weights = saved.arrays
     bias = next((array for name, array in node.weights.items() if name.endswith("bias")), None)

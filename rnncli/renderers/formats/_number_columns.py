@@ -79,13 +79,13 @@ class ColumnLayout(NamedTuple):
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
         """Yield the rows of `numbers`, then a summary if some are omitted."""
-        from rnncli.renderers.formats._number_rows import MOST_UNITS, cut
+        from rnncli.renderers.formats._number_rows import MOST_UNITS, trim_block
 
         whole = self.blocks[id(numbers)]
         endless = self.view.width is None
         fitting = self.count_shown(whole, width)
         most = None if self.view.full else MOST_UNITS if endless else fitting
-        shown = cut(whole, numbers.values, most, self.view)
+        shown = trim_block(whole, numbers.values, most, self.view)
         per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
         for row in shown.rows:
             yield from self._row(row.labels, row.texts, shown.style, per_line)

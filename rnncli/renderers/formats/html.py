@@ -128,9 +128,9 @@ def _cell(cell: Cell, view: View) -> str:
 
 
 def _numbers(numbers: Numbers, view: View) -> str:
-    from rnncli.renderers.formats._number_rows import MOST_UNITS, block, cut, label_axes
+    from rnncli.renderers.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
 
-    shown = cut(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
     axes = label_axes(shown)
     rows = "\n".join(
         "<tr>"

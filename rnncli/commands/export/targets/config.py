@@ -17,7 +17,7 @@ BINARY = False
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why a Keras config cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:

@@ -22,7 +22,7 @@ DTYPES = ("float16", "float32", "float64")
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why Keras cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:

@@ -52,7 +52,7 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why a NumPy script cannot express them, or None."""
-    return refusals.first(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
+    return refusals.first_refusal(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
 
 
 def write(exports: Sequence[ExportCase]) -> str:

@@ -29,7 +29,7 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why ONNX cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:

@@ -66,7 +66,7 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why PyTorch's modules cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:

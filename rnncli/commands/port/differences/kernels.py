@@ -30,5 +30,5 @@ def differences(run: ForeignRun) -> Iterator[Difference]:
     ]
     for name in [*square, *(["both"] if len(square) == 2 else [])]:
         yield Difference(f"transposed={name}", TEXTS[name], {"transposed": name})
-    if kernel == recurrent and not run.named:
+    if kernel == recurrent and not run.has_names:
         yield Difference("kernels=exchanged", EXCHANGED, {"kernels_exchanged": True})
