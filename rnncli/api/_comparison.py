@@ -69,8 +69,8 @@ def compare(
     case, remarks = _case.build_case(inputs, layer, options)
     found = comparison.compare_case(case, settings)
     answer = found.answer
-    said = (*remarks, *found.remarks)
-    return Report("compare", case.stack, answer.differences, answer, said, view_of(options))
+    all_remarks = (*remarks, *found.remarks)
+    return Report("compare", case.stack, answer.differences, answer, all_remarks, view_of(options))
 
 
 def check(

@@ -48,9 +48,9 @@ def run(
     if limits is not None:
         computed, disagreeing = models.compare_with_framework(model, given, found.cases, computed, *limits)
     answer = answers.ModelAnswer(computed, figures, None, model.saved, given, found.specs, found.masks)
-    said = (*remarks, *found.notes)
+    all_remarks = (*remarks, *found.notes)
     return RunResult.of(
-        computed, stats=figures, remarks=said, view=view_of(options), answer=answer
+        computed, stats=figures, remarks=all_remarks, view=view_of(options), answer=answer
     ), disagreeing
 
 

@@ -120,8 +120,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(value: bool) -> None:
+    if value:
         from rnncli.version import __version__
 
         typer.echo(f"rnncli {__version__}")

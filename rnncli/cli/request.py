@@ -145,8 +145,8 @@ def _note_saved_model(weights: str | None) -> Remarks:
 
     from rnncli.cli import models
 
-    said = models.note_whole_model(file)
-    return () if said is None else (said,)
+    note = models.note_whole_model(file)
+    return () if note is None else (note,)
 
 
 def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:

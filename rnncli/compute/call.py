@@ -201,14 +201,14 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
 
 def conditions(case: Case) -> dict[str, int]:
     """Return the settings, other than layers, inputs and seed, that affect the numbers."""
-    asked = {
+    settings = {
         "training": case.training,
         "calls": case.calls if case.calls > 1 else 0,
         "mask": case.mask is not None,
         "initial_state": case.initial_state is not None,
         "weights": case.weights is not None,
     }
-    return {name: int(value) for name, value in asked.items() if value}
+    return {name: int(value) for name, value in settings.items() if value}
 
 
 def initial_state(case: Case) -> tuple[Array, ...] | None:

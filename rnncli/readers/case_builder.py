@@ -45,8 +45,8 @@ class CaseOptions(NamedTuple):
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
             raise InputError(f"{where}seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
         weights, states = (
-            asked if asked.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
-            for name, asked in (("weights", self.weights), ("initial_state", self.initial_state))
+            option if option.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
+            for name, option in (("weights", self.weights), ("initial_state", self.initial_state))
         )
         return self._replace(
             weights=weights,

@@ -52,9 +52,9 @@ def _choose_saved(
     ]
     wanted = [layer for layer in shapes if layer[2]]
     saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
-    asked = [list(own.values()) for _, _, own in wanted]
-    first = _match(asked, saved_shapes)
-    last = [len(saved_shapes) - 1 - place for place in _match(asked[::-1], saved_shapes[::-1])][::-1]
+    layer_shapes = [list(own.values()) for _, _, own in wanted]
+    first = _match(layer_shapes, saved_shapes)
+    last = [len(saved_shapes) - 1 - place for place in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {shape}" for path, shape in own.items())

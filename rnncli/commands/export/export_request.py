@@ -41,8 +41,8 @@ def answer(flags: ExportRequest) -> None:
     data = target.write(exports)
     case = cases[0][0]
     drawn = case.weights is None and flags.run.seed is None and name != "config"
-    said = (f"the weights are those of --seed {case.seed}",) if drawn else ()
-    terminal.remark((*remarks, *said), flags.quiet)
+    notes = (f"the weights are those of --seed {case.seed}",) if drawn else ()
+    terminal.remark((*remarks, *notes), flags.quiet)
     send(data.encode() if isinstance(data, str) else data, flags.output)
 
 

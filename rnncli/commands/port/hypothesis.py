@@ -158,14 +158,14 @@ def bias_of(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> Array
 
 def is_reset_after(run: ForeignRun, hypothesis: Hypothesis) -> bool:
     """Return whether the GRU applies the reset gate after the matrix product."""
-    said = hypothesis.reset_after
-    return bool(run.options.get("reset_after", True)) if said is None else said
+    reset_after = hypothesis.reset_after
+    return bool(run.options.get("reset_after", True)) if reset_after is None else reset_after
 
 
 def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
     """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
-    said = ("activation", "recurrent_activation", "reset_after")
-    changed = {name: value for name in said if (value := getattr(hypothesis, name)) is not None}
+    names = ("activation", "recurrent_activation", "reset_after")
+    changed = {name: value for name in names if (value := getattr(hypothesis, name)) is not None}
     config = {**run.options, **changed, **more}
     if len(run.cells) == 1:
         return Spec(run.class_name, config)

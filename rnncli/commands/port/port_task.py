@@ -69,11 +69,11 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
         _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape),
         found.has_names, case.mask,
     )  # fmt: skip
-    said = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
+    notes = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
     if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):
-        said.append("the rows of masked steps are not compared, because frameworks fill them differently")
+        notes.append("the rows of masked steps are not compared, because frameworks fill them differently")
     unlike = tuple(run._replace(expected=other) for other in others)
-    return Task(run, unlike, found, (*remarks, *said))
+    return Task(run, unlike, found, (*remarks, *notes))
 
 
 def _require_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:

@@ -144,10 +144,10 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
     seed = found.description.seed if found.description else None
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
-    said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
+    notes = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.other_shapes)
     left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
-    return (*found.remarks, *drawn, *said, *left)
+    return (*found.remarks, *drawn, *notes, *left)
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,8 @@ class ConversionAnswer:
         )
         titled = say("layout of", view.lang).format(layouts.get(self.layout).FRAMEWORK)
         total = sum(array.size for array in self.arrays.values())
-        said = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
-        return Page(line(titled, "strong"), (note([said], view),), (Table(columns, rows),))
+        text = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
+        return Page(line(titled, "strong"), (note([text], view),), (Table(columns, rows),))
 
     def records(self, view: View) -> Records:
         """Return one row per array."""

@@ -83,8 +83,8 @@ def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
         ]
     if len(found) == 3:
         turned = (found[0], found[2], found[1])
-        said = Bilingual("time and features are swapped", "시간 축과 특성 축이 바뀌었을 때")
-        return [(said, "x.transpose(0, 2, 1)", turned)]
+        situation = Bilingual("time and features are swapped", "시간 축과 특성 축이 바뀌었을 때")
+        return [(situation, "x.transpose(0, 2, 1)", turned)]
     if len(found) == 4 and found[-1] == 1:
         return [
             (Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", found[:3])
