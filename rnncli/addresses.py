@@ -44,7 +44,7 @@ def label(name: str) -> Label:
     """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
     found = re.fullmatch(_NAME, name)
     if found is None:
-        return Label(name, traced=True)
+        return Label(name, is_trace_part=True)
     layer, call, cell = (None if found[key] is None else int(found[key]) for key in ("layer", "call", "cell"))
     state = re.fullmatch(_STATE, found["base"])
     label = Label(
@@ -55,9 +55,9 @@ def label(name: str) -> Label:
         found["direction"] or "",
         layer,
         call,
-        traced=state is None,
+        is_trace_part=state is None,
     )
-    return label if str(label) == name else Label(name, traced=True)
+    return label if str(label) == name else Label(name, is_trace_part=True)
 
 
 def find_tensor(
@@ -80,7 +80,7 @@ def find_tensor(
 
 
 def suggest_tensor(name: str, known: Sequence[str]) -> str:
-    """Advice for a request for a tensor that is not among those returned (`known`)."""
+    """Return advice for the name of a tensor that is not among `known`, the returned ones."""
     if name.endswith("hidden_states") and f"{name[:-1]}" in known:
         return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
     stateless = not any("last_" in other for other in known)
@@ -140,6 +140,6 @@ def parse_part_name(name: str) -> PartName:
 
 
 def cell_number(name: str) -> int:
-    """Return 1 for `cell_1/hidden`, a name that belongs to a cell of RNN; 0 for a name without a cell."""
+    """Return the index of the cell in a name, 1 for `cell_1/hidden`; 0 for a name without a cell."""
     place = parse_part_name(name).prefix.rpartition("cell_")[2].rstrip("/")
     return int(place) if place.isdigit() else 0

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 BLOCK = 2**20
 """Approximate number of elements to process at a time."""
 
-NEAR = 2**16
+READ_SIZE = 2**16
 """Number of bytes to read from a file at a time, however few of them are needed."""
 
 PLACES = (int, np.integer, slice)
 
-MOST = 2**30
+MAX_READ = 2**30
 """Maximum number of bytes to read in one call; the system has a limit near 2**31."""
 
 
@@ -51,15 +51,15 @@ class FileArray:
         self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
 
     @classmethod
-    def open(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
+    def open(cls, file: BinaryIO, make_array: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
         """Open the array in `file`, which is closed with the last view of it.
 
-        over: called with a buffer and the current offset of the file, returns the array over the buffer.
+        make_array: takes a buffer and the current offset of the file; returns the array over the buffer.
         """
         offset = file.tell()
         try:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            view = over(mapping, offset)
+            view = make_array(mapping, offset)
         except (TypeError, ValueError):
             raise _truncation_error(where) from None
         weakref.finalize(mapping, file.close)  # every view keeps the mapping
@@ -73,7 +73,7 @@ class FileArray:
         if not all(one is None or one is ... or isinstance(one, PLACES) for one in whole):
             return self[whole[0]][whole[1:]] if isinstance(whole[0], PLACES[:2]) else self[...][index]
         elliptic = any(one is ... for one in whole)
-        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # else a scalar comes back
+        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # otherwise a scalar
         return found if found.ndim or elliptic else found[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -90,7 +90,7 @@ class FileArray:
         spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
         first = view.ctypes.data + sum(span for span in spans if span < 0)
         extent = sum(map(abs, spans)) + view.itemsize
-        if extent <= max(2 * view.nbytes, NEAR):
+        if extent <= max(2 * view.nbytes, READ_SIZE):
             buffer = np.empty(extent, np.uint8)
             self._fill(buffer.data, first - self._start)
             return np.ndarray(view.shape, view.dtype, buffer, view.ctypes.data - first, view.strides)
@@ -104,7 +104,7 @@ class FileArray:
     def _fill(self, buffer: memoryview, offset: int) -> None:
         while buffer:
             try:
-                came = os.preadv(self._file.fileno(), [buffer[:MOST]], offset)
+                came = os.preadv(self._file.fileno(), [buffer[:MAX_READ]], offset)
             except OSError as error:
                 raise InputError(
                     f"{self._where}it cannot be read: {error.strerror or error}.", "Check the file."

@@ -86,7 +86,7 @@ class Case:
     calls: int = 1
     all_calls: bool = False
     all_layers: bool = False
-    traced: bool = False
+    with_trace: bool = False
     feature_names: tuple[str, ...] = ()
     hold: tuple[Hold, ...] = ()
 

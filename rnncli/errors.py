@@ -60,7 +60,7 @@ class EngineError(RnncliError):
 
 
 @contextmanager
-def under(*steps: str | int) -> Iterator[None]:
+def with_path_prefix(*steps: str | int) -> Iterator[None]:
     """Put these steps in front of the path of an input error, if it has one."""
     try:
         yield
@@ -71,7 +71,7 @@ def under(*steps: str | int) -> Iterator[None]:
 
 
 def format_path(path: Iterable[str | int]) -> str:
-    """`("weights", "kernel", 0, 2)` -> `weights/kernel[0][2]`."""
+    """Return `weights/kernel[0][2]` for `("weights", "kernel", 0, 2)`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in path).removeprefix("/")
 
 
@@ -100,12 +100,12 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def fold_name(name: str) -> str:
-    """A name without case, underscores, hyphens and spaces around it, to compare it with others."""
+    """Return a name without case, underscores, hyphens and spaces around it, to compare it with others."""
     return name.strip().casefold().replace("_", "").replace("-", "")
 
 
 def shorten(text: str, most: int = 20) -> str:
-    """A text of at most `most` characters."""
+    """Return a text of at most `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

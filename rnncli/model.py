@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class SavedModel(Protocol):
-    """What the values of all readers have.
+    """What the models of all readers have in common.
 
     kind: the file in `rnncli.compute.models` that runs it.
-    file: what errors call it.
+    file: its name in errors.
     origin: the framework and version that saved it, `Keras 2.4.0`.
     notes: what was read differently from what the framework would read, and what was assumed.
     """
@@ -115,7 +115,7 @@ class Graph:
 
     file: what errors call it.
     origin: the framework and version that saved it, `Keras 2.4.0`.
-    nodes: each after those that it takes something from; nested models are flattened.
+    nodes: each after those that it depends on; nested models are flattened.
     notes: what was read differently from today's Keras.
     generation: 2 where masks go as in Keras 2: Add and the like, and Concatenate, keep a step where all
         their masks keep it (an input without a mask keeps every step), and a recurrent layer that gets
@@ -140,13 +140,13 @@ class Program(Graph):
     nodes: of all graphs in it, an If's branches behind the If.  Those that are recurrent have the class, the
         config and the weights of the Keras layer that computes the same; the weights are missing where the
         graph computes them.
-    refused: why a recurrent node cannot be computed, by its name.
+    refusals: why a recurrent node cannot be computed, by its name.
     content: the model as ONNX serializes it, every node named as in `nodes`, external data included.
     """
 
     kind: ClassVar[str] = "onnx"
 
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
     content: bytes = field(default=b"", repr=False)
 
 
@@ -157,14 +157,14 @@ class Module:
     name: its path, `decoder.rnn`; a bare one is called after its class.
     nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
         weights are in Keras's layout.
-    refused: why it cannot be computed, "" where it can.
-    stored: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
+    refusal: why it cannot be computed, "" where it can.
+    tensors: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
     name: str
     nodes: tuple[Node, ...]
-    refused: str = ""
-    stored: tuple[Mapping[str, Array], ...] = ()
+    refusal: str = ""
+    tensors: tuple[Mapping[str, Array], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,9 @@ class Modules:
     """All that is in a file without a graph.
 
     origin: the framework whose names the weights have, `PyTorch`.
-    others: the shapes of the tensors that belong to no recurrent layer.
+    other_shapes: the shapes of the tensors that belong to no recurrent layer.
     notes: what was read differently from what the names say.
-    assumed: what the user says about it that the file does not, `{"activation": "relu"}`.
+    assumptions: those of the user about what the file does not say, `{"activation": "relu"}`.
     """
 
     kind: ClassVar[str] = "modules"
@@ -182,6 +182,6 @@ class Modules:
     file: str
     origin: str
     modules: tuple[Module, ...]
-    others: Mapping[str, tuple[int, ...]]
+    other_shapes: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...] = ()
-    assumed: Mapping[str, str] = field(default_factory=dict)
+    assumptions: Mapping[str, str] = field(default_factory=dict)

@@ -21,7 +21,7 @@ class Label(NamedTuple):
     last: whether it is a last state.  cell: index in RNN's list of cells.
     layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
     call: set if all calls are shown.
-    traced: whether it is a value inside the loop, `forward/cell_0/forget`, rather than a returned tensor.
+    is_trace_part: whether it is a value inside the loop, `forward/cell_0/forget`, not a returned tensor.
     """
 
     part: str
@@ -31,15 +31,15 @@ class Label(NamedTuple):
     direction: str = ""
     layer: int | str | None = None
     call: int | None = None
-    traced: bool = False
+    is_trace_part: bool = False
 
     def __str__(self) -> str:
         call = "" if self.call is None else f"call {self.call}/"
         layer = "" if self.layer is None else f"{self.layer}/"
-        direction = self.direction and f"{self.direction}{'/' if self.traced else '_'}"
+        direction = self.direction and f"{self.direction}{'/' if self.is_trace_part else '_'}"
         cell = "" if self.cell is None else f"cell_{self.cell}/"
         part = self.part
-        if part in ("hidden", "cell") and not self.traced:
+        if part in ("hidden", "cell") and not self.is_trace_part:
             part = f"{'last_' if self.last else ''}{part}_state{'s' if self.sequence else ''}"
         return f"{call}{layer}{direction}{cell}{part}"
 
@@ -56,7 +56,9 @@ class Label(NamedTuple):
     @property
     def in_trace(self) -> Label:
         """Name of this part of the state in a trace: `cell_0/hidden`."""
-        return Label(self.part, cell=self.cell, direction=self.direction, layer=self.layer, traced=True)
+        return Label(
+            self.part, cell=self.cell, direction=self.direction, layer=self.layer, is_trace_part=True
+        )
 
 
 Index = tuple["int | slice", ...]
@@ -164,7 +166,7 @@ class LoopTrace(NamedTuple):
     start: the states before the first step, shape (batch, units).
     dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
-    held: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
+    hold_masks: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
     """
 
     layer: int
@@ -178,7 +180,7 @@ class LoopTrace(NamedTuple):
     dropout: Any = None
     batch: tuple[int, ...] | None = None
     units: tuple[int, ...] | None = None
-    held: Mapping[str, Array] = MappingProxyType({})
+    hold_masks: Mapping[str, Array] = MappingProxyType({})
 
     @property
     def gates(self) -> dict[str, list[str]]:

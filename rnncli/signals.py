@@ -19,7 +19,7 @@ Returned = TypeVar("Returned")
 Handler = Callable[[int, FrameType | None], None]
 
 
-class Ending:
+class InterruptHandler:
     """Handler that interrupts the running code: raises KeyboardInterrupt, or SystemExit(128 + number)."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Ending:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
-ended = Ending()
+ended = InterruptHandler()
 """The handler of this process."""
 
 

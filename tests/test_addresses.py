@@ -66,9 +66,12 @@ def test_one_of_the_tensors_is_named() -> None:
             "call 1/0/forward_cell_1/last_hidden_state",
             Label("hidden", last=True, cell=1, direction="forward", layer=0, call=1),
         ),
-        ("1/backward/cell_0/reset", Label("reset", cell=0, direction="backward", layer=1, traced=True)),
-        ("00/hidden_state", Label("00/hidden_state", traced=True)),
-        ("forward_forget", Label("forward_forget", traced=True)),
+        (
+            "1/backward/cell_0/reset",
+            Label("reset", cell=0, direction="backward", layer=1, is_trace_part=True),
+        ),
+        ("00/hidden_state", Label("00/hidden_state", is_trace_part=True)),
+        ("forward_forget", Label("forward_forget", is_trace_part=True)),
     ],
 )
 def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name: Any, meant: Any) -> None:

@@ -8,7 +8,7 @@ from rnncli import specs
 from rnncli.case import Case
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.answer import WeightsAnswer
-from rnncli.commands.weights.conversion import ConvertedAnswer
+from rnncli.commands.weights.conversion import ConversionAnswer
 from rnncli.commands.weights.weight_source import Description
 from rnncli.layouts import CellWeights, Chain, LayerWeights, convert
 from rnncli.model import Graph, Module, Modules, Node
@@ -70,10 +70,10 @@ def state_dict() -> WeightsAnswer:
     return WeightsAnswer(contents.describe_file(Modules("state.pt", "PyTorch", modules, others)))
 
 
-def converted() -> ConvertedAnswer:
+def converted() -> ConversionAnswer:
     """Return an LSTM in PyTorch's layout."""
     cell = CellWeights("LSTM", {"units": 2}, lstm(2, 3))
-    return ConvertedAnswer("torch", convert("torch", [Chain("", (LayerWeights("", (cell,)),))]))
+    return ConversionAnswer("torch", convert("torch", [Chain("", (LayerWeights("", (cell,)),))]))
 
 
 ANSWERS = {"described": described(), "saved": saved(), "state_dict": state_dict(), "converted": converted()}

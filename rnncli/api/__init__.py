@@ -26,7 +26,7 @@ from rnncli.renderers.page import View
 from rnncli.result import Result as ComputedResult
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ChosenLayer
+    from rnncli.cli.models import ModelLayer
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -57,7 +57,7 @@ def run(
     check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
     expect: arrays by name, or their file, to compare with.  atol, rtol: also by name, `{"hidden_state": 1}`.
     fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
-    hold: what if a gate had this value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without.
+    hold: gates to hold at a value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without them.
     """
     from rnncli.commands.run.answer import stats_of
 
@@ -159,13 +159,13 @@ def trace(
     found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
-            _case.require_whole(name, index, -(2**31), 2**31)
+            _case.require_integer(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _require_agreement(apart)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
     result_checks.require_numbers(answer.first_nan() if fail_on_nan else None)
-    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, named=True)
+    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, require_names=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
@@ -191,8 +191,8 @@ def explain(
     _require_steps(options)
     if not isinstance(tensor, str):
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
-    _case.require_whole("depth", depth, 1, 2**31)
-    _case.require_whole("terms", terms, 0, 2**31)
+    _case.require_integer("depth", depth, 1, 2**31)
+    _case.require_integer("terms", terms, 0, 2**31)
     case, remarks = _case.build_case(inputs, layer, options)
     case = _holds.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
@@ -245,8 +245,8 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
 
 def _build_or_choose(
     inputs: Any, layer: Any, options: Options
-) -> tuple[Case, tuple[str, ...], ChosenLayer | None]:
-    """Return the Case and remarks, and the layer of a saved model if it is one."""
+) -> tuple[Case, tuple[str, ...], ModelLayer | None]:
+    """Return the Case, the remarks, and the layer of a saved model, or None."""
     if options.get("model") is None:
         return (*_case.build_case(inputs, layer, options), None)
     from rnncli.api import _model
@@ -283,7 +283,7 @@ def _parse_memory(memory: int | str | None) -> int | None:
 
     if isinstance(memory, str):
         return parse(memory)
-    _case.require_whole("memory", memory, 1, 2**63)
+    _case.require_integer("memory", memory, 1, 2**63)
     return memory
 
 

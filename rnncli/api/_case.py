@@ -12,7 +12,7 @@ import numpy as np
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
-from rnncli.compute import beyond
+from rnncli.compute import keras_differences
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
@@ -33,14 +33,14 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
-        require_whole(name, options.get(name), lowest, highest)
+        require_integer(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
     seed = case_builder.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
     stack = stack_of(layer, options, document.layer)
     given = case_builder.CaseOptions(
         arranging=_arrange_options(options, stack),
-        drawn=seed,
+        default_seed=seed,
         weights=_weights(options.get("weights")),
         initial_state=_states(options.get("initial_state")),
         seed=given_seed,
@@ -49,15 +49,15 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
         **more,
     )
     case, remarks = case_builder.build(document, stack, given)
-    unanswered = () if options.get("engine") == "tensorflow" else beyond.note_keras_errors(case)
+    unanswered = () if options.get("engine") == "tensorflow" else keras_differences.note_keras_errors(case)
     return case, (*remarks, *unanswered)
 
 
-def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
-    """Return the layers, first to last.  written: the layers in a case document, used if `layer` is None."""
+def stack_of(layer: Any, options: Options, document_layer: Any = None) -> Stack:
+    """Return the layers, first to last.  document_layer: used if `layer` is None."""
     texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
     flags = {name: options.get(name) for name in LayerOptions.__annotations__}
-    return specs.from_flags([_read_layer(text) for text in texts], flags, written)
+    return specs.from_flags([_read_layer(text) for text in texts], flags, document_layer)
 
 
 def _read_layer(layer: Any) -> Any:
@@ -227,7 +227,7 @@ def array(value: Any, name: str) -> Array:
     return found
 
 
-def require_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
     """Raise InputError if the value is given and not a whole number in these bounds."""
     if value is None:
         return

@@ -23,7 +23,7 @@ from rnncli.readers.formats import Source
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ChosenLayer
+    from rnncli.cli.models import ModelLayer
 
 
 @expand_options
@@ -51,14 +51,14 @@ def compare(
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
-    _case.require_whole("split", split, 1, 2**31)
+    _case.require_integer("split", split, 1, 2**31)
     if engines is not None and (not engines or not isinstance(engines, (str, list, tuple))):
         raise UsageError(f"engines is {engines!r}.", "Name two, such as engines=['numpy', 'tensorflow'].")
     given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
     names = () if given is None else engine_pairs.parse_engines(given)
     if len(names) == 1 and expect is None:
         raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
-    wanted = comparison.Comparison(
+    settings = comparison.Comparison(
         complete_tolerances(atol, rtol),
         names,
         options.get("engine") or "auto",
@@ -67,10 +67,10 @@ def compare(
         (select,) if isinstance(select, str) else tuple(select or ()),
     )
     case, remarks = _case.build_case(inputs, layer, options)
-    found = comparison.compare_case(case, wanted)
+    found = comparison.compare_case(case, settings)
     answer = found.answer
-    said = (*remarks, *found.remarks)
-    return Report("compare", case.stack, answer.differences, answer, said, view_of(options))
+    all_remarks = (*remarks, *found.remarks)
+    return Report("compare", case.stack, answer.differences, answer, all_remarks, view_of(options))
 
 
 def check(
@@ -78,9 +78,9 @@ def check(
     found: Result,
     tolerances: tuple[Tolerance, Tolerance] | None,
     budget: int | None = None,
-    chosen: ChosenLayer | None = None,
+    chosen: ModelLayer | None = None,
 ) -> tuple[Result, list[str]]:
-    """Return `found` with its differences from Keras or the framework of a model, and what differs."""
+    """Return `found` with its differences from the reference, and the names of tensors beyond tolerance."""
     if tolerances is None:
         return found, []
     if chosen is not None:
@@ -95,21 +95,21 @@ def require_expected(
     atol: Tolerance | None,
     rtol: Tolerance | None,
     *,
-    named: bool = False,
+    require_names: bool = False,
 ) -> None:
     """Raise DisagreementError if a tensor differs from the one in `expect`.
 
-    named: refuse a tensor without a name; a trace has several tensors.
+    require_names: refuse a tensor without a name; a trace has several tensors.
     """
     if expect is not None:
         expected = _expectation(expect)
-        if named:
+        if require_names:
             expected.require_names()
         require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
 
 
 def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
-    """Return the tolerances, given or default; those by name get a default for the other tensors."""
+    """Return both tolerances; a missing one, and tensors that a mapping leaves out, get the default."""
     return _complete("atol", atol, ATOL), _complete("rtol", rtol, RTOL)
 
 

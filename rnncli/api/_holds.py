@@ -1,4 +1,4 @@
-"""`hold` of run, trace and explain: what if a gate had a value of your choice."""
+"""The keyword `hold` of run, trace and explain, which holds gates at a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnncli.result import Result
 def hold_gates(
     case: Case, hold: str | Sequence[str] | None, options: Options, *, check: bool = False
 ) -> Case:
-    """Return the case with the gates held that `hold` names.
+    """Return the case with the gates that `hold` names held at their values.
 
     Raises UsageError for a text that does not fit the layers, another engine, or check.
     """
@@ -28,11 +28,11 @@ def hold_gates(
 
 
 def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
-    """Return `result`; if gates are held, with its differences from the run without them."""
+    """Return `result`; if gates are held, add its differences from the run without holds."""
     return holds.compare_without(case, result, budget) if case.hold else result
 
 
 def require_layer(hold: str | Sequence[str] | None) -> None:
-    """Raise UsageError for the run of a whole saved model, whose gates are not held."""
+    """Raise UsageError if `hold` is given for a whole saved model."""
     if hold:
         raise UsageError("hold is for layers that you describe, not for model.", "Leave hold out.")

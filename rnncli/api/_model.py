@@ -1,4 +1,4 @@
-"""Saved models in Python: what `--model` is on the command line."""
+"""Saved models in Python, the counterpart of `--model`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnncli.errors import UsageError
 from rnncli.readers.formats import Source, read_raw
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ChosenLayer, Model, Returns
+    from rnncli.cli.models import Model, ModelLayer, Returns
     from rnncli.compute.compare import Tolerance
 
 OWN = (
@@ -48,18 +48,18 @@ def run(
     if limits is not None:
         computed, disagreeing = models.compare_with_framework(model, given, found.cases, computed, *limits)
     answer = answers.ModelAnswer(computed, figures, None, model.saved, given, found.specs, found.masks)
-    said = (*remarks, *found.notes)
+    all_remarks = (*remarks, *found.notes)
     return RunResult.of(
-        computed, stats=figures, remarks=said, view=view_of(options), answer=answer
+        computed, stats=figures, remarks=all_remarks, view=view_of(options), answer=answer
     ), disagreeing
 
 
-def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ChosenLayer, tuple[str, ...]]:
+def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ModelLayer, tuple[str, ...]]:
     """Return the one layer that the model is narrowed to, `model.keras#gru`, and remarks."""
     model, given, remarks = _open(inputs, layer, options)
     part, notes = models.single_part(model, given, models.Returns())
     wanted = _returns(options).of(part.case)
-    return models.ChosenLayer(model, given, part.layer, part.case, wanted), (*remarks, *notes)
+    return models.ModelLayer(model, given, part.layer, part.case, wanted), (*remarks, *notes)
 
 
 def _returns(options: Options) -> Returns:

@@ -1,4 +1,4 @@
-"""Messages in Python's words: `--units 3` of the command line is `units=3` here."""
+"""Rewrite messages for Python: `--units 3` becomes `units=3`."""
 
 from __future__ import annotations
 

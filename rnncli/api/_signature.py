@@ -1,4 +1,4 @@
-"""What all functions of rnncli share: their keywords, and errors in Python's words."""
+"""Shared by all functions of rnncli: their keywords, and messages that name keywords instead of flags."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def expand_options(function: Decorated) -> Decorated:
     known = {*(parameter.name for parameter in plain), *Options.__annotations__}
 
     @wraps(function)
-    def called(*args: Any, **keywords: Any) -> Any:
+    def wrapper(*args: Any, **keywords: Any) -> Any:
         for name, value in keywords.items():
             if name not in known:
                 raise TypeError(
@@ -55,12 +55,12 @@ def expand_options(function: Decorated) -> Decorated:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_text(annotation))
         for name, annotation in Options.__annotations__.items()
     ]
-    called.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
-    return called  # type: ignore[return-value]
+    wrapper.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
 
 
 def _require_kind(name: str, value: Any) -> None:
-    """Raise UsageError for a shared option of another type than its annotation names."""
+    """Raise UsageError if a shared option does not have the type of its annotation."""
     text = _text(Options.__annotations__.get(name, ""))
     kind, advice = KINDS.get(str(text).removesuffix(" | None").replace('"', "'"), (object, ""))
     if value is None or name in CHECKED_LATER:

@@ -15,7 +15,7 @@ from typer import _click as click
 from typer.core import TyperGroup
 
 from rnncli.cli import catalog, terminal
-from rnncli.cli.help import Command, Localized, usage_error, write_examples, write_flags
+from rnncli.cli.help import Command, LocalizedCommand, usage_error, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
@@ -28,7 +28,7 @@ rnncli shape --input-shape batch,None,8 --layer gru --units 64
 """
 
 
-class Commands(Localized, TyperGroup):
+class Commands(LocalizedCommand, TyperGroup):
     """Command group that imports the file of a command only when that command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -120,8 +120,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(value: bool) -> None:
+    if value:
         from rnncli.version import __version__
 
         typer.echo(f"rnncli {__version__}")
@@ -135,7 +135,7 @@ def rnncli(
         str | None,
         typer.Option("--lang", metavar="LANG", help="Language of the help and of every command: en or ko."),
     ] = None,
-    version: Annotated[  # noqa: ARG001  its callback has answered
+    version: Annotated[  # noqa: ARG001  its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -151,7 +151,7 @@ def main(args: Sequence[str]) -> int:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    LANGUAGE.set(choose_language(args, terminal.spoken_language(None)))
+    LANGUAGE.set(choose_language(args, terminal.displayable_language(None)))
     try:
         return _answer(list(args))
     except KeyboardInterrupt:
@@ -178,8 +178,8 @@ def _report(error: Exception) -> int:
     else:
         if os.environ.get("RNNCLI_DEBUG"):
             traceback.print_exception(error)
-        failure = _bug(error)
-    terminal.complain(failure)
+        failure = _convert_bug(error)
+    terminal.print_error(failure)
     return failure.exit_code
 
 
@@ -221,12 +221,12 @@ def _convert_os_error(error: OSError) -> RnncliError:
     return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")
 
 
-def _bug(error: Exception) -> RnncliError:
+def _convert_bug(error: Exception) -> RnncliError:
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in NEEDED:
         return EngineError(f"{package} is not installed; rnncli needs it.", f"pip install {package}")
     what = " ".join(str(error).split()) or type(error).__name__
     return EngineError(
         f"internal error: {type(error).__name__}: {what[:300]}",
-        "This is a mistake in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
+        "This is a bug in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
     )

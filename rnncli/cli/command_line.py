@@ -1,4 +1,4 @@
-"""A command line as text, parsed by the command's own flags: what `rnncli run -l lstm --seed 7` asks."""
+"""Parse a command line given as text, `rnncli run -l lstm --seed 7`, with the command's own flags."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CommandLine(NamedTuple):
         return kind(**{name: self.values[name] for name in kind._fields if name in self.values})
 
     def case(self, initial_state: tuple[Array, ...] | None = None) -> Case:
-        """Build the requested experiment; without an input it is the sample, and stdin is never read.
+        """Build the requested experiment; without an input, use the sample, and never read stdin.
 
         initial_state: replaces the file that --initial-state names.
         """

@@ -21,7 +21,7 @@ Completer = Callable[..., list[str]]
 
 
 def complete(app: typer.Typer, args: Sequence[str]) -> None:
-    """Print what continues the word that the shell completes; nothing for a wrong command line."""
+    """Print the completions of the unfinished word; print nothing for a wrong command line."""
     import io
     from contextlib import redirect_stdout, suppress
 
@@ -160,7 +160,7 @@ def _snake_case(name: str) -> str:
 
 
 def _needs_only_units(name: str) -> bool:
-    """Whether the name alone is a layer, with the default units: `lstm`, but not `rnn`."""
+    """Return whether the name alone is a layer, with the default units: `lstm`, but not `rnn`."""
     from rnncli import layers
 
     options = layers.class_of(name).options.items()

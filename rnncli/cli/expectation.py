@@ -35,7 +35,7 @@ class Expectation(NamedTuple):
     def compare(
         self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
     ) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
-        """Return how far each tensor that the file has too differs, and remarks on the others.
+        """Compare the tensors that the file also has; return the differences, and remarks on the others.
 
         side: name of what returned the tensors, such as an engine.
         """
@@ -54,11 +54,11 @@ class Expectation(NamedTuple):
 
 
 def read_expectation(
-    word: str | None, input: InputFlags, output: str | None, *, named: bool = False
+    word: str | None, input: InputFlags, output: str | None, *, require_names: bool = False
 ) -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
-    named: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
+    require_names: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
     Raises UsageError if standard input is the input already, or if --output would overwrite the file.
     """
     if word is None:
@@ -73,7 +73,7 @@ def read_expectation(
         )
     source = sources.find_source(word)
     expected = Expectation(source.name, read_expected(source))
-    if named:
+    if require_names:
         expected.require_names()
     return expected
 
@@ -110,7 +110,7 @@ def describe_mismatch(one: TensorDifference) -> str:
 
 
 def _digits(number: float) -> str:
-    """Return enough digits for any float32."""
+    """Format a number with enough digits for any float32."""
     from rnncli.renderers.numerals import spell_nonfinite
 
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)

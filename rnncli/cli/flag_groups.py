@@ -1,4 +1,4 @@
-"""How a flag is defined, and how a command takes the flags of a group as one value.
+"""Define flags, and pass the flags of a group to a command as one value.
 
 A group is a named tuple; `expand_groups` lists its flags for Typer.
 """
@@ -38,7 +38,7 @@ def define_choice(
 ) -> Any:
     """Define a flag whose value is one of `choices()`, which is called when it is needed."""
 
-    def chosen(word: str) -> str:
+    def parse_choice(word: str) -> str:
         folded = word.casefold()
         if folded not in choices():
             raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
@@ -47,10 +47,10 @@ def define_choice(
     def complete(incomplete: str) -> list[str]:
         return [choice for choice in choices() if choice.startswith(incomplete)]
 
-    return flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=complete)
+    return flag(panel, *names, help=help, metavar=metavar, parser=parse_choice, autocompletion=complete)
 
 
-def collect_given(flags: Any) -> dict[str, Any]:
+def collect_flags(flags: Any) -> dict[str, Any]:
     """Return the flags of a group that the command line set, by field."""
     return {name: value for name, value in flags._asdict().items() if value is not None}
 

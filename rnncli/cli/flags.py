@@ -244,7 +244,10 @@ class RunFlags(NamedTuple):
         flag(RUN, "--training/--no-training", help="Call the layer in training mode, with dropout."),
     ] = None
     calls: Annotated[
-        int, flag(RUN, "--calls", metavar="N", min=1, help="Give the same input N times (default 1).")
+        int,
+        flag(
+            RUN, "--calls", metavar="N", min=1, help="Call the layer N times with the same input (default 1)."
+        ),
     ] = 1
     engine: Annotated[
         str,

@@ -24,7 +24,7 @@ NAMES_WIDTH = 28
 SAVED_MODEL = r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)"
 
 
-class Localized(click.Command):
+class LocalizedCommand(click.Command):
     """A command whose help is shown in the language of the command line."""
 
     def get_help(self, ctx: click.Context) -> str:
@@ -44,7 +44,7 @@ class Localized(click.Command):
             formatter.write_text("\n\n".join(widen(localize(" ".join(part.split()))) for part in paragraphs))
 
 
-class Command(Localized, TyperCommand):
+class Command(LocalizedCommand, TyperCommand):
     """A command whose flags are shown under the headings of their panels.
 
     Its epilog holds examples, one per line.
@@ -57,7 +57,7 @@ class Command(Localized, TyperCommand):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Answer; in a terminal, add one line on what to try next."""
+        """Run the command; in a terminal, add one line that suggests what to try next."""
         super().invoke(ctx)
         if terminal.stdout_is_terminal():
             from rnncli.cli import hints
@@ -174,7 +174,7 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
 
 
 def _suggest_model(error: click.ClickException) -> str:
-    """Return advice if the argument too many is a saved model, which has its own flag; else ""."""
+    """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
     word = error.format_message().rpartition(" ")[2].strip("().")
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
@@ -182,7 +182,7 @@ def _suggest_model(error: click.ClickException) -> str:
 
 
 def _suggest_shape(error: click.ClickException) -> str:
-    """Return advice if the arguments too many are sizes of --input-shape 1 4 5; else ""."""
+    """Return advice if the extra arguments are sizes, as in --input-shape 1 4 5; else ""."""
     from rnncli.specs.shapes import write_with_commas
 
     given = error.ctx.params if isinstance(error, click.exceptions.UsageError) and error.ctx else {}

@@ -1,4 +1,4 @@
-"""What to try next: one line after an answer in a terminal, and three to start with for `rnncli` alone."""
+"""Suggest what to try next: one line after an answer in a terminal, three lines after `rnncli` alone."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ Values = Mapping[str, Any]
 RECURRENT = re.compile(r"(\w+\.)*((bi)?(simple_?rnn|rnn|lstm|gru)|bidirectional)\b", re.IGNORECASE)
 BOTH_WAYS = re.compile(r"(\w+\.)*bi", re.IGNORECASE)
 UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
-"""Flags that not every command of the table takes in the same sense."""
+"""Flags whose meaning differs between the commands of the table."""
 LONGEST = 100
 """The most characters of an input that is JSON itself; a longer one would fill the terminal."""
 
 
 class Hint(NamedTuple):
-    """After `command`, if `applies` to its flags: `line` is what to try, and `text` says what for.
+    """A suggestion to show after `command` if `applies` returns True for its flags.
 
-    line: a command with `{same}` for the flags of the input, the layers and the weights, or `{tensor}`.
+    line: the command to try, with `{same}` for the flags of the input, the layers and the weights, or
+        `{tensor}`.  text: what that command shows.
     """
 
     command: str
@@ -42,7 +43,7 @@ def _layers(values: Values) -> list[str]:
 
 
 def _steps(values: Values) -> bool:
-    """Whether every layer is recurrent, and numpy can trace it."""
+    """Return whether every layer is recurrent, and numpy can trace it."""
     return all(map(RECURRENT.match, _layers(values))) and values.get("dtype") in (None, "float32", "float64")
 
 
@@ -89,11 +90,11 @@ START = (
     ("tour", Bilingual("the lesson, step by step", "단계별 학습")),
     ("--help", Bilingual("every command", "모든 명령")),
 )
-"""What to start with, and what for."""
+"""The commands to start with, and what they show."""
 
 
 def start(lang: str) -> str:
-    """Return the three lines that end what `rnncli` alone shows, under their heading."""
+    """Return the heading and the three lines at the end of what `rnncli` alone prints."""
     width = max(len(line) for line, _ in START)
     lines = (f"  rnncli {line.ljust(width)}  {text.in_language(lang)}\n" for line, text in START)
     return f"{FIRST_STEPS.in_language(lang)}\n{''.join(lines)}"
@@ -150,11 +151,11 @@ def show(context: click.Context) -> None:
     given = values.get("input") or values.get("input_shape")
     if given is None and "input" in values and sources.stdin_holds_data():
         return  # the command would read another input
-    terminal.say_dim(find(context, terminal.spoken_language(values.get("lang"))))
+    terminal.say_dim(find(context, terminal.displayable_language(values.get("lang"))))
 
 
 def _is_plain(values: Values) -> bool:
-    """Whether this is a table on stdout that no flag takes elsewhere."""
+    """Return whether the answer is a table on stdout: no flag changes its format or sends it to a file."""
     unusual = ("quiet", "stream", "keep_going", "model")
     input_ = values.get("input") or ""
     return (

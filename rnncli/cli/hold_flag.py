@@ -1,4 +1,4 @@
-"""The flag --hold: a gate at a value of your choice."""
+"""The flag --hold, which holds a gate at a value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HoldFlag = Annotated[
 
 
 def hold_gates(case: Case, texts: Sequence[str] | None, run: RunFlags, *, check: bool = False) -> Case:
-    """Return the case with the gates held that --hold names.
+    """Return the case with the gates that --hold names held at their values.
 
     Raises UsageError for a text that does not fit the layers, another engine, or --check.
     """
@@ -35,7 +35,7 @@ def hold_gates(case: Case, texts: Sequence[str] | None, run: RunFlags, *, check:
 
 
 def require_numpy(run: RunFlags, *, check: bool) -> None:
-    """Raise UsageError for flags that ask another engine, which cannot hold a gate."""
+    """Raise UsageError for flags that request another engine; only numpy can hold a gate."""
     if run.engine not in ("auto", "numpy"):
         raise UsageError(f"--hold: the engine {run.engine} cannot hold a gate.", "Leave --engine out.")
     if check:

@@ -1,4 +1,4 @@
-"""What a --layer says: its text, or the configs in the file behind an @."""
+"""Read the value of --layer: its text, or the configs in the file after an @."""
 
 from __future__ import annotations
 

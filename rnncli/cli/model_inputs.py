@@ -1,4 +1,4 @@
-"""The inputs of a saved model: read, in the order of axes that the model expects, by name."""
+"""Read the inputs of a saved model by name, with the axes in the order that the model expects."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def require_paddable(model: Model, flags: InputFlags) -> None:
 
 
 def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """Return every input by its name, with a remark on each that got a batch axis."""
+    """Return the inputs by name, and a remark for each one that got a batch axis."""
     import numpy as np
 
     inputs: dict[str, Array] = model.kind.fit_inputs(model.saved, raw)

@@ -1,4 +1,4 @@
-"""The tensors of a saved model's layers as one result: of `run --model` and of `compare --model`."""
+"""The tensors of a saved model's layers as one result, for `run --model` and `compare --model`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ModelTensors(NamedTuple):
     """What a model returned.
 
     result: every tensor by `gru/hidden_state`.  by_layer: the results of the recurrent layers.
-    masks: the layers that masks come from.
+    masks: the layers that create masks.
     """
 
     result: Result
@@ -43,14 +43,14 @@ def compute_tensors(
     *,
     everything: bool,
 ) -> ModelTensors:
-    """Compute what every chosen recurrent layer returns; everything: the other layers too."""
+    """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
     found = models.run_model(model, inputs, engine, everything=everything)
     compute = models.make_runner(engine)
     cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
     results = {
         part.layer: part.result
-        if part.result and cases[part.layer].shown is part.case
-        else compute(cases[part.layer].shown)
+        if part.result and cases[part.layer].display is part.case
+        else compute(cases[part.layer].display)
         for part in found.parts
     }
     return ModelTensors(_combine(inputs, results, found), results, cases, found.masks, model.notes_on(found))
@@ -80,7 +80,7 @@ def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[N
     """Return the tensors of all layers, in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)
-        for name, array in run.others.items()
+        for name, array in run.other_outputs.items()
         for layer, _, part in (name.rpartition("/"),)
     }
     places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
@@ -88,7 +88,7 @@ def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[N
 
 
 def _axes(array: Array) -> tuple[str, ...]:
-    """Return the names of the axes of a layer's output, by their number."""
+    """Return the names of the axes of a layer's output, which depend on their number."""
     if array.ndim <= 3:
         return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
     return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Model(NamedTuple):
-    """A model as it was read.  names: of the layers behind the #; none for all."""
+    """A saved model after reading.  names: the layers after the #; empty for all."""
 
     saved: SavedModel
     path: Path
@@ -40,7 +40,7 @@ class Model(NamedTuple):
 
 
 class Returns(NamedTuple):
-    """Return flags for every recurrent layer; None keeps those of the model."""
+    """The options return_sequences and return_state for every recurrent layer; None keeps the model's own."""
 
     sequences: bool | None = None
     state: bool | None = None
@@ -124,12 +124,12 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
 
 def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
-    from rnncli.cli.flag_groups import collect_given
+    from rnncli.cli.flag_groups import collect_flags
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
     allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value", "input_axes"}
-    named = [name for flags in others.values() for name in collect_given(flags) if name not in allowed]
+    named = [name for flags in others.values() for name in collect_flags(flags) if name not in allowed]
     if run.calls > 1:
         named.append("calls")
     if named:
@@ -162,7 +162,7 @@ def make_runner(engine: str) -> Callable[[Case], Result]:
     return lambda case: compute.run(case, engine)
 
 
-class ChosenLayer(NamedTuple):
+class ModelLayer(NamedTuple):
     """The one layer that --model chooses.  inputs: of the model.  original: the Case before the flags."""
 
     model: Model
@@ -195,7 +195,7 @@ def compare_with_framework(
 ) -> tuple[Result, list[str]]:
     """Return the result with its differences from the model's framework, and the tensors beyond tolerance.
 
-    prefix: what a name in the model has in front of the name in `result`, such as `gru/`.
+    prefix: precedes the names of `result` in the model, such as `gru/`.
     Raises EngineError if the framework is not installed or cannot run the model.
     """
     from rnncli.compute import compare
@@ -217,17 +217,17 @@ def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tup
     return chosen.case, remarks
 
 
-def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
+def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ModelLayer, tuple[str, ...]]:
     """Return the only layer that --model chooses, with the model's inputs, and notes."""
     require_alone(input, layer, run)
-    return _chosen_layer(open_model(run.model or "", run.assume), input, layer)
+    return _choose_layer(open_model(run.model or "", run.assume), input, layer)
 
 
-def _chosen_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
+def _choose_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[ModelLayer, tuple[str, ...]]:
     inputs, remarks = model_inputs.read_inputs(model, input)
     part, notes = single_part(model, inputs, Returns())
     returns = Returns(layer.return_sequences, layer.return_state)
-    return ChosenLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
+    return ModelLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
 
 
 def choose_parts(
@@ -269,7 +269,7 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
     return part._replace(case=returns.of(part.case)), (*model.notes_on(found), note)
 
 
-def addressed_case(
+def case_of_address(
     input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, tuple[str, ...], str]:
     """Return the Case of the layer in `gru/last_hidden_state[0,3]`, notes, and `last_hidden_state[0,3]`.
@@ -282,5 +282,5 @@ def addressed_case(
         if rest.startswith(f"{name}/"):
             model, rest = model._replace(names=(name,)), rest.removeprefix(f"{name}/")
             break
-    chosen, remarks = _chosen_layer(model, input, layer)
+    chosen, remarks = _choose_layer(model, input, layer)
     return chosen.case, remarks, rest

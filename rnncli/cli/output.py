@@ -33,9 +33,9 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
 
     reading: the flags that name files to read, which must not be overwritten.
     """
-    files.require_place(flags.output, sources.read_by(*reading))
+    files.require_place(flags.output, sources.input_sources(*reading))
     name = format_of(flags)
-    if flags.theme is not None and not formats.get(name).TRAITS.themed:
+    if flags.theme is not None and not formats.get(name).TRAITS.has_theme:
         raise UsageError(
             f"--theme: {name} output has no background.", "Use --format svg or html, or drop --theme."
         )
@@ -65,7 +65,7 @@ def stream_answers(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Calla
 
     Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.
     """
-    files.require_place(flags.output, sources.read_by(*reading))
+    files.require_place(flags.output, sources.input_sources(*reading))
     name = format_of(flags)
     renderer = formats.get(name)
     separator = renderer.TRAITS.separator

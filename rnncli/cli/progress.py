@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
+def bar(batch: int, *, enabled: bool) -> Iterator[Watch]:
     """Show a bar while the block runs; the yielded function wraps the results and counts them.
 
-    batch: total number of sequences.  wanted: show the bar, if stderr is a terminal.
+    batch: total number of sequences.  enabled: show the bar, if stderr is a terminal.
     """
-    if not wanted or sys.stderr is None or not sys.stderr.isatty():
+    if not enabled or sys.stderr is None or not sys.stderr.isatty():
         yield lambda results: results
         return
     with exit_cleanly(), _draw() as drawn:

@@ -1,4 +1,4 @@
-"""Show pages in the terminal one at a time; keys turn them."""
+"""Show pages in the terminal one at a time, turned by keys."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PROMPT = 2
 """Lines that a prompt takes: an empty one and its own."""
 
 
-class Leaf(NamedTuple):
-    """One page.  text: what is read first.  answer: what the key `?` adds."""
+class ReaderPage(NamedTuple):
+    """One page.  text: shown first.  answer: added by the key `?`."""
 
     text: str
     answer: str
 
 
 class Prompts(NamedTuple):
-    """What stands below a page: the keys that work there.
+    """The lines below a page, which list its keys.
 
-    page: all of them.  answered: after the answer.  more: while a part of a long page is hidden.
-    end: a last line, printed after the last page.
+    page: before the answer is shown.  answered: after it.  more: while a part of a long page is hidden.
+    end: the line after the last page.
     """
 
     page: str
@@ -55,7 +55,7 @@ def is_possible() -> bool:
     )
 
 
-def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
+def read(count: int, load: Callable[[int], ReaderPage], prompts: Prompts) -> None:
     """Show `count` pages; return when the reader quits or leaves the last one.
 
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
@@ -91,7 +91,7 @@ def _read_single_keys() -> Iterator[None]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
+def _page(leaf: ReaderPage, prompts: Prompts, keys: _Keys) -> int | None:
     """Show one page until a key leaves it; return by how many pages to move, None to quit."""
     terminal.write(CLEAR)
     parts = split_page(leaf.text, shutil.get_terminal_size().lines - PROMPT)
@@ -129,11 +129,11 @@ class _Keys:
     def __init__(self) -> None:
         self.waiting = ""
 
-    def one_of(self, wanted: tuple[str, ...], prompt: str) -> str:
-        """Show the prompt, return the next key that is wanted, and erase the prompt."""
+    def one_of(self, keys: tuple[str, ...], prompt: str) -> str:
+        """Show the prompt until one of `keys` is pressed; erase the prompt, and return the key."""
         terminal.write(f"\n{prompt}")
         try:
-            while (key := self._next()) not in wanted:
+            while (key := self._next()) not in keys:
                 pass
         finally:
             terminal.write(ERASE)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape
 from rnncli.cli import layer_files, sources
-from rnncli.cli.flag_groups import collect_given
+from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.compute import beyond, checks, chunks
+from rnncli.compute import checks, chunks, keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ChosenLayer
+    from rnncli.cli.models import ModelLayer
     from rnncli.readers.arrange import ArrangeOptions
     from rnncli.readers.case_builder import CaseOptions
     from rnncli.readers.formats import Source
@@ -50,7 +50,7 @@ def case(
     supplied = run.weights is not None or document.weights is not None
     require_something_to_fill(layer, run, weights=supplied)
     asked, remarks = case_builder.build(document, stack, given)
-    unanswered = () if run.engine == "tensorflow" else beyond.note_keras_errors(asked)
+    unanswered = () if run.engine == "tensorflow" else keras_differences.note_keras_errors(asked)
     return asked, (
         *notes,
         *remarks,
@@ -62,8 +62,8 @@ def case(
 
 def case_or_layer(
     input: InputFlags, layer: LayerFlags, run: RunFlags
-) -> tuple[Case, Remarks, ChosenLayer | None]:
-    """Return as `case`, and the layer of --model if that is given."""
+) -> tuple[Case, Remarks, ModelLayer | None]:
+    """Return what `case` returns, and the layer of --model if that is given."""
     if run.model is None:
         return (*case(input, layer, run), None)
     from rnncli.cli import models
@@ -76,11 +76,11 @@ def case_or_layer(
 def case_of_address(
     input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, Remarks, str]:
-    """Return as `case` for the layer of --model that an address names, and the rest of the address."""
+    """Return what `case` returns for the layer that an address names, and the rest of the address."""
     from rnncli.cli import models
 
     sources.require_one_reader(input, layer, run)
-    return models.addressed_case(input, layer, run, text)
+    return models.case_of_address(input, layer, run, text)
 
 
 def collect_options(
@@ -97,7 +97,7 @@ def collect_options(
 
     return CaseOptions(
         arranging=_arrange_options(input, stack)._replace(where=where),
-        drawn=seed,
+        default_seed=seed,
         weights=read(run.weights, formats.read_weights),
         initial_state=read(run.initial_state, formats.read_states),
         seed=run.seed,
@@ -109,7 +109,7 @@ def collect_options(
 
 def require_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool) -> None:
     """Raise UsageError if an initializer is given but every weight is supplied."""
-    idle = next((name for name in collect_given(layer) if name.endswith("_initializer")), None)
+    idle = next((name for name in collect_flags(layer) if name.endswith("_initializer")), None)
     if weights and idle is not None:
         where = "the input" if run.weights is None else "--weights"
         raise UsageError(
@@ -138,15 +138,15 @@ def _make_input(
 
 
 def _note_saved_model(weights: str | None) -> Remarks:
-    """Return a remark for a file that may hold a whole model, of which --weights takes the weights alone."""
+    """Return a remark for a file that may hold a whole model, because --weights takes only its weights."""
     file = (weights or "").partition("#")[0]
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
 
     from rnncli.cli import models
 
-    said = models.note_whole_model(file)
-    return () if said is None else (said,)
+    note = models.note_whole_model(file)
+    return () if note is None else (note,)
 
 
 def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
@@ -182,7 +182,7 @@ def outline(input: InputFlags, layer: LayerFlags) -> Outline:
     if input.input_shape is not None:
         stack = stack_of(layer, document)
         shape, remarks = _with_batch(sources.shape_of(input), stack.input_rank)
-    elif sources.is_bare(input) and not collect_given(input):
+    elif sources.is_bare(input) and not collect_flags(input):
         stack = stack_of(layer, document)
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
@@ -204,7 +204,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]
 def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
     texts = [text for word in flags.layer or () for text in _readable(word)]
-    options = {name: value for name, value in collect_given(flags).items() if name != "layer"}
+    options = {name: value for name, value in collect_flags(flags).items() if name != "layer"}
     if not texts and document.layer is not None:
         with inside(f"{name}: " if name else ""):
             specs.from_flags([document.layer], {})

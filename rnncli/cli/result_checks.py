@@ -1,4 +1,4 @@
-"""What was asked of a result: to keep some tensors, to agree with a reference, to hold no NaN."""
+"""Select tensors of a result, and check that it agrees with a reference and contains no NaN."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
 
 
 def _suggest(name: str, known: Sequence[str], result: Result) -> str:
-    """Advise --all-layers for a tensor of a layer of a stack, a tensor that is there for any other name."""
+    """Return advice: --all-layers for a tensor of one layer of a stack, else a tensor of a similar name."""
     hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.layers) > 1
     if hidden and addresses.label(name).layer is not None:
         return "Add --all-layers, which shows the tensors of every layer."

@@ -75,7 +75,7 @@ def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
 
 
 def make_input(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
-    """Return the same for a generated input of `shape` (--input-shape); `seed` is for random fills."""
+    """Generate the input of --input-shape; return it as `read` does.  seed: for random fills."""
     from rnncli.readers import arrange
 
     sizes = tuple(size for size in shape if isinstance(size, int))
@@ -167,8 +167,8 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
 
 
-def read_by(*flags: ReadingFlags) -> list[str | int]:
-    """Return what these flags read: words that may be paths, and 0 for standard input."""
+def input_sources(*flags: ReadingFlags) -> list[str | int]:
+    """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
     words: list[str | None] = []
     for one in flags:
         if isinstance(one, InputFlags):

@@ -14,19 +14,19 @@ from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers.visible import visible
 from rnncli.renderers.width import width_of
 
-KEPT = 100
+EDGE_LENGTH = 100
 """Characters to keep at either end of a much longer word, such as a path or mistyped input."""
 
-LONG = rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})"
+LONG_WORD = rf"(\S{{{EDGE_LENGTH}}})\S{{{EDGE_LENGTH},}}(\S{{{EDGE_LENGTH}}})"
 """Matches such a long word."""
 
-MOST = 1500
+MAX_LENGTH = 1500
 """Maximum number of characters of a message, including quotes."""
-LINES = 18
+MAX_LINES = 18
 """Maximum number of lines of a message."""
 
 
-def complain(error: RnncliError) -> None:
+def print_error(error: RnncliError) -> None:
     """Print `rnncli: <what>`, then the advice, on stderr."""
     text = f"{error.what}\n{error.advice}".rstrip()
     _say(f"rnncli: {localize(_visible(text))}", style="\x1b[1;31m")
@@ -40,10 +40,10 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """Make control characters visible and shorten long text; names and values may hold anything."""
-    shown = visible(_shorten(re.sub(LONG, r"\1…\2", text), 3 * MOST), keep="\n")
-    lines = _shorten(re.sub(LONG, r"\1…\2", shown), MOST).split("\n")
-    if len(lines) > LINES:
-        lines = [*lines[: LINES - 4], "…", *lines[-3:]]
+    shown = visible(_shorten(re.sub(LONG_WORD, r"\1…\2", text), 3 * MAX_LENGTH), keep="\n")
+    lines = _shorten(re.sub(LONG_WORD, r"\1…\2", shown), MAX_LENGTH).split("\n")
+    if len(lines) > MAX_LINES:
+        lines = [*lines[: MAX_LINES - 4], "…", *lines[-3:]]
     return "\n".join(lines)
 
 
@@ -225,10 +225,10 @@ def encodes(stream: TextIO, text: str) -> bool:
     return True
 
 
-def spoken_language(wanted: str | None) -> str:
-    """Return the language that --lang wants, else the locale's; English where Korean cannot be shown."""
-    if wanted is not None or sys.stdout is None:
-        return wanted or "en"
+def displayable_language(lang: str | None) -> str:
+    """Return the language of --lang, else the locale's; English where Korean cannot be shown."""
+    if lang is not None or sys.stdout is None:
+        return lang or "en"
     return language(os.environ) if encodes(sys.stdout, "한") else "en"
 
 

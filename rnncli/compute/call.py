@@ -26,7 +26,7 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     if engine != "auto":
         return _PreparedCase(case, engine)
     chosen = choose(case)
-    return _Either(case, chosen, "numpy") if chosen == "onnx" else _PreparedCase(case, chosen)
+    return _EngineWithFallback(case, chosen, "numpy") if chosen == "onnx" else _PreparedCase(case, chosen)
 
 
 class _PreparedCase:
@@ -64,7 +64,7 @@ class _PreparedCase:
             if array.shape != info.shape:
                 raise EngineError(
                     f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}.",
-                    "This is a mistake in rnncli; please report it.",
+                    "This is a bug in rnncli; please report it.",
                 )
         equal = claims.select_true(self.claims, tensors)
         return Result(
@@ -86,19 +86,19 @@ class _PreparedCase:
         )
 
 
-class _Either:
+class _EngineWithFallback:
     """Layers built in one engine, with another engine for the cases that it cannot compute."""
 
     def __init__(self, case: Case, first: str, other: str) -> None:
         self.other = cache(lambda: _PreparedCase(case, other))
         try:
-            self.first = _PreparedCase(case, first)
+            self.primary = _PreparedCase(case, first)
         except EngineError:  # its package is installed but broken
-            self.first = self.other()
+            self.primary = self.other()
 
     def __call__(self, one: Case) -> Result:
         try:
-            return self.first(one)
+            return self.primary(one)
         except (UsageError, EngineError):
             return self.other()(one)
 
@@ -179,11 +179,11 @@ def require_able(case: Case, engine: str) -> None:
 
 
 def _other_engine(case: Case, engine: str) -> str:
-    """Advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
+    """Return advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
     if engine == "tensorflow":
         return ""
     why = engines.get("tensorflow").refusal(case)
-    return f"Leave --engine out. {why}." if why else "Leave --engine out, or take tensorflow."
+    return f"Leave --engine out. {why}." if why else "Leave --engine out, or use tensorflow."
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
@@ -201,14 +201,14 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
 
 def conditions(case: Case) -> dict[str, int]:
     """Return the settings, other than layers, inputs and seed, that affect the numbers."""
-    asked = {
+    settings = {
         "training": case.training,
         "calls": case.calls if case.calls > 1 else 0,
         "mask": case.mask is not None,
         "initial_state": case.initial_state is not None,
         "weights": case.weights is not None,
     }
-    return {name: int(value) for name, value in asked.items() if value}
+    return {name: int(value) for name, value in settings.items() if value}
 
 
 def initial_state(case: Case) -> tuple[Array, ...] | None:
@@ -224,7 +224,7 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
 
 
 def _weights(case: Case) -> dict[str, Array]:
-    """The given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
+    """Return the given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
     with inside("weights: "):
         found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

@@ -45,7 +45,7 @@ def require_mask(case: Case) -> None:
 
 
 def _fits(mask: Shape, inputs: Shape, stack: Stack) -> bool:
-    """Whether a mask has an entry per time step; one for TimeDistributed may have one per inner step."""
+    """Return whether a mask has an entry per time step; for TimeDistributed, it may be per inner step."""
     return len(mask) in stack.layers[0].mask_ranks and mask == inputs[: len(mask)]
 
 

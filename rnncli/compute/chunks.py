@@ -105,16 +105,18 @@ class ChunkSummary:
 
 
 def _independent(case: Case) -> bool:
-    """Whether the sequences can be computed separately.
+    """Return whether the sequences can be computed separately.
 
     They cannot if states are kept between calls, random numbers are drawn for the whole batch, or the case
     is traced.
     """
-    return not (case.traced or case.stack.is_stateful or (case.training and draws_in_training(case.stack)))
+    return not (
+        case.with_trace or case.stack.is_stateful or (case.training and draws_in_training(case.stack))
+    )
 
 
 def draws_in_training(stack: Stack) -> bool:
-    """Whether the layers draw new random numbers at every call in training, for the whole batch."""
+    """Return whether the layers draw new random numbers at every call in training, for the whole batch."""
     return any(spec.config.get(name) for spec in walk(stack) for name in _RATES)
 
 

@@ -27,14 +27,14 @@ class GrowingResult:
     The first tensor is read while it is computed; the others are stored until they are read.
 
     result: the result without the tensors; available immediately.
-    agreed: information from the chunks so far; complete when the first tensor has been read.
+    summary: information from the chunks so far; complete when the first tensor has been read.
     """
 
     def __init__(self, results: Iterator[Result], batch: int) -> None:
         first = next(results)
         shape = (batch, *first.input_shape[1:])
         self.result = dataclasses.replace(first, input_shape=shape, outputs=())
-        self.agreed = ChunkSummary()
+        self.summary = ChunkSummary()
         self._waiting = tuple(_ArrayQueue() for _ in first.outputs[1:])
         parts = (self._iterate_parts(chain((first,), results)), *(one.parts() for one in self._waiting))
         self.outputs = tuple(
@@ -51,10 +51,10 @@ class GrowingResult:
         """Yield the parts of the first tensor, and store the parts of the others."""
         try:
             for result in results:
-                self.agreed.add(result)
+                self.summary.add(result)
                 first, *others = result.outputs
                 for waiting, tensor in zip(self._waiting, others, strict=True):
-                    waiting.put(tensor.values)
+                    waiting.append(tensor.values)
                 yield first.values
         except BaseException:  # nobody will read the others
             for waiting in self._waiting:
@@ -67,9 +67,9 @@ class _ArrayQueue:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see close
-        self._held: list[tuple[tuple[int, ...], Any]] = []
+        self._headers: list[tuple[tuple[int, ...], Any]] = []
 
-    def put(self, array: Array) -> None:
+    def append(self, array: Array) -> None:
         """Add an array.  Raises UsageError if the temporary file cannot be written."""
         try:
             for block in arrays.blocks(array):
@@ -79,11 +79,11 @@ class _ArrayQueue:
                 f"a temporary file cannot be written: {error.strerror or error}.",
                 "Name a folder with more room in TMPDIR, or keep fewer tensors with --select.",
             ) from None
-        self._held.append((array.shape, array.dtype))
+        self._headers.append((array.shape, array.dtype))
 
     def parts(self) -> Iterator[Array]:
         self._file.seek(0)
-        for shape, dtype in self._held:
+        for shape, dtype in self._headers:
             yield np.frombuffer(self._file.read(prod(shape) * dtype.itemsize), dtype).reshape(shape)
         self.close()
 

@@ -69,12 +69,12 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
             if gates is None or "." not in name or name.rpartition(".")[0] in gates
         }
         status = loop.status[_places(batch)][:, rows]
-        held = {
+        masks = {
             name: entries[rows][:, _places(units)]
-            for name, entries in loop.held.items()
+            for name, entries in loop.hold_masks.items()
             if gates is None or name in gates
         }
-        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, held=held)
+        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, hold_masks=masks)
         found.append(chosen._replace(start={}, batch=batch, units=units))
     return tuple(found)
 
@@ -104,16 +104,16 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 
-def _select_gates(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
+def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
     """Return the selected gates; `input` selects it in every cell of RNN, `cell_1/input` in one cell.
 
     Raises UsageError if a gate is unknown.
     """
-    if not wanted:
+    if not names:
         return None
     known = dict.fromkeys(name for loop in loops for name in loop.gates)
     found: set[str] = set()
-    for word in wanted:
+    for word in names:
         matches = [name for name in known if word in (name, addresses.parse_part_name(name).quantity)]
         if not matches:
             raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))
@@ -163,7 +163,7 @@ def verify(result: Result) -> None:
         if not np.array_equal(values, returned[name], equal_nan=True):
             raise EngineError(
                 f"the trace of {result.engine} does not end in the {name} that it returned.",
-                "This is a mistake in rnncli; please report it.",
+                "This is a bug in rnncli; please report it.",
             )
 
 
@@ -201,7 +201,7 @@ def trace(case: Case) -> Result:
             f"the engine numpy, the only one that records steps, cannot trace this: {refusal}.",
             "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
         )
-    result = compute.run(dataclasses.replace(case, traced=True), "numpy")
+    result = compute.run(dataclasses.replace(case, with_trace=True), "numpy")
     verify(result)
     return result
 

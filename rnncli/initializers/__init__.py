@@ -30,17 +30,17 @@ class SeedStream:
         self._random = Random(seed)
 
     def draw(self) -> int:
-        """The next seed, from 1 to 10**9."""
+        """Return the next seed, from 1 to 10**9."""
         return self._random.randint(1, 10**9)
 
 
 def names() -> tuple[str, ...]:
-    """Keras's short names of all initializers, and `probe`."""
+    """Return Keras's short names of all initializers, and `probe`."""
     return tuple(map(snake_case, _list()))
 
 
 def find(name: str) -> Initializer:
-    """The initializer called `name`; case and underscores don't matter.
+    """Return the initializer called `name`; case and underscores don't matter.
 
     Raises LayerError if it does not exist.
     """
@@ -51,25 +51,25 @@ def find(name: str) -> Initializer:
 
 
 def snake_case(initializer: Initializer) -> str:
-    """Keras's short name, such as `random_normal` for RandomNormal."""
+    """Return Keras's short name, such as `random_normal` for RandomNormal."""
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", initializer.class_name).lower()
 
 
 def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
-    """The initializer and the values of all its options, defaults included."""
+    """Return the initializer and the values of all its options, defaults included."""
     name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
     initializer = find(name)
     return initializer, {name: option.default for name, option in initializer.options.items()} | dict(given)
 
 
 def takes_seed(value: str | Spec) -> bool:
-    """Whether creating this initializer takes one integer from the `SeedStream`."""
+    """Return whether creating this initializer takes one integer from the `SeedStream`."""
     initializer, config = settings(value)
     return initializer.takes_seed and config["seed"] is None
 
 
 def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
-    """A weight of shape `shape`, with the values that Keras draws.
+    """Return a weight of shape `shape`, with the values that Keras draws.
 
     seed: ignored if the Spec has its own seed.
     Raises LayerError if the initializer cannot fill this shape or dtype, or needs a seed and has none.
@@ -79,7 +79,7 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
     initializer, config = settings(value)
     if dtype not in DTYPES:
         raise LayerError(
-            f"{initializer.class_name} cannot be drawn in {dtype}.", f"Take one of {', '.join(DTYPES)}."
+            f"{initializer.class_name} cannot be drawn in {dtype}.", f"Use one of {', '.join(DTYPES)}."
         )
     own = config.get("seed")
     chosen = seed if own is None else own
@@ -90,7 +90,7 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
 
 
 def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
-    """The dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
+    """Return the dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     from rnncli.initializers import _draws
 
     return _draws.dropout_mask(shape, rate, dtype, seed, k)

@@ -31,18 +31,18 @@ class PhiloxStream(NamedTuple):
     upper: tuple[int, int]
 
     def words(self, blocks: NDArray[np.uint64]) -> Words:
-        """The four words of each block: block numbers (n,) -> words (n, 4)."""
+        """Return the four words of each block: block numbers (n,) -> words (n, 4)."""
         n = len(blocks)
         upper = [np.full(n, word, np.uint64) for word in self.upper]
         return philox([blocks & _LOW, blocks >> _HALF, *upper], self.key)
 
     def first(self, n: int) -> Words:
-        """The words of blocks 0 to n - 1, shape (n, 4)."""
+        """Return the words of blocks 0 to n - 1, shape (n, 4)."""
         return self.words(np.arange(n, dtype=np.uint64))
 
 
 def stream(seed: int, k: int = 0) -> PhiloxStream:
-    """The stream for the pair [seed, k], where `k` counts the draws of a SeedGenerator."""
+    """Return the stream for the pair [seed, k], where `k` counts the draws of a SeedGenerator."""
     pair = [np.full(1, value % _MODULUS, np.uint64) for value in (seed, k)]
     nothing = np.zeros(1, np.uint64)
     m0, m1, m2, m3 = philox([pair[0], nothing, pair[1], nothing], _SCRAMBLE)[0].tolist()
@@ -50,7 +50,7 @@ def stream(seed: int, k: int = 0) -> PhiloxStream:
 
 
 def philox(counter: list[NDArray[np.uint64]], key: tuple[int, int]) -> Words:
-    """Ten Philox rounds on four 32-bit counters stored as uint64: four arrays (n,) -> words (n, 4)."""
+    """Return ten Philox rounds on four 32-bit counters stored as uint64: four arrays (n,) -> words (n, 4)."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):

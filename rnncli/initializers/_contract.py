@@ -19,7 +19,7 @@ class Initializer(NamedTuple):
     fill: its seed is 0 if the initializer needs none.
     options: by name, in the order of Keras's signature; random initializers have a `seed` option.
     aliases: names in addition to the class name.  Case and underscores don't matter in any of them.
-    needed: an option that Keras requires, so that the bare name is not enough.
+    required_option: one without a default, so that the bare name is not enough.
     unsaved: options that Keras omits from the initializer's config, so that a copy does not have them.
     """
 
@@ -27,7 +27,7 @@ class Initializer(NamedTuple):
     fill: Fill
     options: Mapping[str, Option] = {}
     aliases: tuple[str, ...] = ()
-    needed: str = ""
+    required_option: str = ""
     unsaved: frozenset[str] = frozenset()
 
     @property

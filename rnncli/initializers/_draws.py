@@ -26,7 +26,7 @@ _BLOCKS_A_GROUP = {"float64": 128}
 
 
 def uniform(shape: ArrayShape, low: float, high: float, dtype: str, seed: int) -> Array:
-    """Uniform random numbers in [low, high).
+    """Return uniform random numbers in [low, high).
 
     Float bounds are rounded to float32 first, whatever the dtype; integer bounds are exact.
     """
@@ -37,26 +37,26 @@ def uniform(shape: ArrayShape, low: float, high: float, dtype: str, seed: int) -
 
 
 def unit_uniform(shape: ArrayShape, dtype: str, seed: int, k: int) -> Array:
-    """Uniform random numbers in [0, 1), for draw `k` of a SeedGenerator."""
+    """Return uniform random numbers in [0, 1), for draw `k` of a SeedGenerator."""
     size = math.prod(shape)
     words = stream(seed, k).first(_count_blocks(size, dtype))
     return _trim(unit(words, dtype), shape)
 
 
 def normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
-    """Random numbers from a normal distribution."""
+    """Return random numbers from a normal distribution."""
     words = stream(seed, 0).first(_count_blocks(math.prod(shape), dtype))
     return _scale(_trim(box_muller(words, dtype), shape), mean, stddev, dtype)
 
 
 def truncated_normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
-    """Random numbers from a normal distribution, truncated to two standard deviations."""
+    """Return random numbers from a normal distribution, truncated to two standard deviations."""
     groups = _count_blocks(math.prod(shape), dtype)
     return _scale(_trim(_draw_truncated(stream(seed, 0), groups, dtype), shape), mean, stddev, dtype)
 
 
 def dropout_mask(shape: ArrayShape, rate: float, dtype: str, seed: int, k: int) -> Array:
-    """The dropout mask for draw `k` of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
+    """Return the dropout mask for draw `k` of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     if rate == 1.0:
         return np.zeros(shape, dtype)
     kept = unit_uniform(shape, dtype, seed, k) >= np.dtype(dtype).type(rate)
@@ -64,7 +64,7 @@ def dropout_mask(shape: ArrayShape, rate: float, dtype: str, seed: int, k: int) 
 
 
 def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
-    """Standard normal numbers: words (n, 4) -> numbers (n, 4), or (n, 2) for float64."""
+    """Return standard normal numbers: words (n, 4) -> numbers (n, 4), or (n, 2) for float64."""
     real = np.float64 if dtype == "float64" else np.float32
     numbers = unit(words, np.dtype(real).name)
     u = np.maximum(numbers[:, 0::2], real(_SMALLEST))
@@ -76,7 +76,7 @@ def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
 
 
 def _draw_truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
-    """Standard normal numbers within two standard deviations, shape (groups, values per block).
+    """Return standard normal numbers within two standard deviations, shape (groups, values per block).
 
     Each group draws from its own sequence of blocks until it is full.
     """

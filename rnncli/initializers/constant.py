@@ -43,7 +43,7 @@ def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
 
 
 def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    """The real or imaginary part of a discrete Fourier transform, multiplied by a window."""
+    """Return the real or imaginary part of a discrete Fourier transform, multiplied by a window."""
     import numpy as np
 
     if len(shape) != 3:
@@ -87,7 +87,7 @@ def _window(config: Config, frames: int) -> Array:
     try:
         return np.asarray(get_window(config["window"], frames, config["periodic"]))
     except ValueError as error:
-        raise LayerError(f"STFT: {error}.", "Take hann, hamming or another window of scipy.signal.") from None
+        raise LayerError(f"STFT: {error}.", "Use hann, hamming or another window of scipy.signal.") from None
 
 
 _STFT = {
@@ -100,7 +100,7 @@ _STFT = {
 INITIALIZERS = (
     Initializer("Zeros", _fill_with(0), aliases=("zero",)),
     Initializer("Ones", _fill_with(1), aliases=("one",)),
-    Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, needed="value"),
+    Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, required_option="value"),
     Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}, unsaved=frozenset({"gain"})),
     Initializer("STFT", _stft, _STFT),
 )

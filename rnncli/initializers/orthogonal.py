@@ -12,7 +12,7 @@ _LARGE = 128
 
 
 def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    """Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
+    """Return Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
     import numpy as np
 
     from rnncli.initializers import _draws
@@ -30,7 +30,7 @@ def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Arr
 
 
 def _orthonormal(a: Array) -> Array:
-    """Q of the QR decomposition of `a` in which R has a positive diagonal, in double precision.
+    """Return Q of the QR decomposition of `a` in which R has a positive diagonal, in float64.
 
     a: (rows, columns), rows >= columns.
     R is also the Cholesky factor of a'a, which is several times faster to compute but squares the condition

@@ -12,12 +12,12 @@ from rnncli.case import Array, Option
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
 
-_KEPT = 0.87962566103423978
+_TRUNCATED_STDDEV = 0.87962566103423978
 """Standard deviation of a standard normal distribution truncated to [-2, 2]."""
 
 
 def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight; for a convolution, both are multiplied by the window size.
+    """Return (fan_in, fan_out) of a weight; a convolution multiplies both by the window size.
 
     Raises LayerError if input_axes or output_axes are out of range.
     """
@@ -49,7 +49,7 @@ def _variance_scaling(config: Config, shape: ArrayShape, dtype: str, seed: int) 
         case "untruncated_normal":
             return _draws.normal(shape, 0.0, math.sqrt(variance), dtype, seed)
         case _:
-            return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
+            return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV, dtype, seed)
 
 
 _AXES = {"input_axes": Option("axes"), "output_axes": Option("axes")}

@@ -16,8 +16,8 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
-from rnncli.layers._cell import Cell, Held
-from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
+from rnncli.layers._cell import Cell, StepHolds
+from rnncli.layers._equations import Bias, Constant, Current, Entry, Fan, LayerInput, Previous, Product, Sum
 from rnncli.layers._layer import INERT, Call, Layer, sizes, within
 from rnncli.layers._parametric import Parametric, parse_parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
@@ -25,20 +25,20 @@ from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
 __all__ = [
     "BEYOND_KERAS",
     "INERT",
-    "Before",
     "Bias",
     "Call",
     "Cell",
     "Constant",
+    "Current",
     "Entry",
     "Fan",
-    "Held",
     "Layer",
     "LayerInput",
-    "Now",
     "Parametric",
+    "Previous",
     "Product",
     "Recurrent",
+    "StepHolds",
     "Sum",
     "activations",
     "beyond_keras",
@@ -67,19 +67,19 @@ def make_cell(spec: Spec) -> Cell:
 
 
 def class_of(name: str) -> type[Layer]:
-    """The class of a layer; case and underscores don't matter.  Raises LayerError if it does not exist."""
+    """Return the class of a layer, ignoring case and underscores.  Raises LayerError if it does not exist."""
     found: type[Layer] = _require(name, "LAYERS")
     return found
 
 
 def cell_of(name: str) -> type[Cell]:
-    """The class of a cell; case and underscores don't matter.  Raises LayerError if it does not exist."""
+    """Return the class of a cell, ignoring case and underscores.  Raises LayerError if it does not exist."""
     found: type[Cell] = _require(name, "CELLS")
     return found
 
 
 def find_name(name: str, *kinds: str) -> str | None:
-    """Keras's name of a layer, or None if there is no such layer; case and underscores don't matter.
+    """Return Keras's name of a layer, or None if there is no such layer; case and underscores don't matter.
 
     kinds: LAYERS (default), CELLS or both.
     Imports only modules whose name is a prefix of `name`.
@@ -90,17 +90,17 @@ def find_name(name: str, *kinds: str) -> str | None:
 
 @cache
 def names(kind: str = "LAYERS") -> tuple[str, ...]:
-    """Keras's names of all layers; with kind CELLS, of all cells."""
+    """Return Keras's names of all layers; with kind CELLS, of all cells."""
     return tuple(name for stem in _stems() for name in _classes_in(stem, kind))
 
 
 def recurrent() -> tuple[str, ...]:
-    """The names of all recurrent layers."""
+    """Return the names of all recurrent layers."""
     return tuple(name for name in names() if class_of(name).recurrent)
 
 
 def beyond_keras(spec: Spec) -> str:
-    """What of the layer itself Keras cannot compute, as a clause; "" if it can compute all of it."""
+    """Return, as a clause, what Keras cannot compute in the layer itself; "" if it can compute all of it."""
     for name, value in spec.config.items():
         if name.endswith("activation") and parse_parametric(value):
             return f"Keras has no activation {value}"
@@ -110,7 +110,7 @@ def beyond_keras(spec: Spec) -> str:
 
 
 def is_stepped(spec: Spec) -> bool:
-    """Whether the layer is recurrent and its states can be traced."""
+    """Return whether the layer is recurrent and its states can be traced."""
     layer = class_of(spec.class_name)
     return layer.recurrent and layer.without_keras
 

@@ -64,9 +64,9 @@ def _soft_shrink(np: Any, x: Any) -> Any:
 
 
 def _softmax(np: Any, x: Any) -> Any:
-    """A row that contains NaN or +inf, or nothing but -inf, gives a row of NaN.
+    """Return NaN for every entry of a row that contains NaN or +inf, or nothing but -inf.
 
-    So does TensorFlow in float64 and under XLA.  In float32 its oneDNN kernel gives 0 in some of these
+    TensorFlow does the same in float64 and under XLA.  In float32 its oneDNN kernel gives 0 in some of these
     places, and in which ones depends on the instruction set of the CPU.
     """
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
@@ -90,7 +90,7 @@ def _sparsemax(np: Any, x: Any) -> Any:
 
 
 def _sort_descending(np: Any, x: Any) -> Any:
-    """Each row sorted in descending order.
+    """Return each row sorted in descending order.
 
     NaN compares neither larger nor smaller, so its place depends on how TensorFlow sorts.
     """
@@ -161,7 +161,7 @@ NAMES: tuple[str, ...] = (*_FORMULAS, *_ALIASES)
 
 
 def canonical_name(name: str | Mapping[str, Any] | None) -> str:
-    """Keras's name of an activation; case, underscores and hyphens don't matter.  None means linear.
+    """Return Keras's name of an activation; case, underscores and hyphens don't matter.  None means linear.
 
     name: may also be a Keras config, `{"class_name": "function", "config": "tanh"}`.
     Raises LayerError if the activation does not exist or cannot be used in a layer.
@@ -174,19 +174,19 @@ def canonical_name(name: str | Mapping[str, Any] | None) -> str:
         raise LayerError(f"an activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _index_by_name().get(fold_name(name))
     if found is not None and found in _UNFIT:
-        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Take one of {format_names(NAMES)}.")
+        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Use one of {format_names(NAMES)}.")
     if found is None:
         raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
     return found
 
 
 def names() -> tuple[str, ...]:
-    """Keras's names of the activations that a layer can have."""
+    """Return Keras's names of the activations that a layer can have."""
     return tuple(_FORMULAS)
 
 
 def get(name: str | Mapping[str, Any] | None) -> Activation:
-    """The activation function: array of float16, float32 or float64 -> array of the same shape and dtype.
+    """Return the activation function: float16, float32 or float64 array -> array of the same shape and dtype.
 
     softmax, log_softmax and sparsemax operate along the last axis.
     name: may also be one with parameters, see `_parametric`.
@@ -213,7 +213,7 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """The range of an activation's values, (0, 1) or (-1, 1); None for all other activations.
+    """Return the range of an activation's values, (0, 1) or (-1, 1); None for all other activations.
 
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """

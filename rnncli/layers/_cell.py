@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Gates = Callable[[], dict[str, Gate]]
     """Returns the gates of a step by name.  A function, because most runs never need them."""
 
-Held = Mapping[str, tuple[Array, Array]]
+StepHolds = Mapping[str, tuple[Array, Array]]
 """Gates held in one step, by name: which units, (units,) bool, and their values, (units,)."""
 
 State = tuple[Any, ...]
@@ -31,7 +31,7 @@ MANY = 2**14
 
 
 def cell_options(*, gated: bool = True, **own: Option) -> dict[str, Option]:
-    """The options of a cell, in Keras's order.
+    """Return the options of a cell, in Keras's order.
 
     gated: whether the cell has gates, with an activation of their own.  own: options of this cell only.
     """
@@ -104,7 +104,7 @@ class Cell(ABC):
         return (len(self.gates) * self.units,)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """kernel (features, gates * units), recurrent_kernel (units, gates * units), bias."""
+        """Return kernel (features, gates * units), recurrent_kernel (units, gates * units), and bias."""
         width = len(self.gates) * self.units
         shapes: dict[str, Shape] = {
             "kernel": (input_shape[-1], width),
@@ -113,7 +113,7 @@ class Cell(ABC):
         return {**shapes, "bias": self.bias_shape()} if self.config["use_bias"] else shapes
 
     def initializers(self) -> dict[str, Any]:
-        """The initializer of each weight, by the weight's name."""
+        """Return the initializer of each weight, by the weight's name."""
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
@@ -123,18 +123,18 @@ class Cell(ABC):
         return {"dropout": own, **take_seeds(self.config, drawing, draw)}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """All weights, as Keras draws them for these seeds."""
+        """Return all weights, as Keras draws them for these seeds."""
         return draw(self.initializers(), self.weight_shapes(input_shape), seeds, dtype)
 
     def start(self, batch: int, dtype: Any) -> Any:
-        """The state before the first step: zeros, (batch, units) each."""
+        """Return the state before the first step: zeros, (batch, units) each."""
         import numpy as np
 
         parts = (np.zeros((batch, units), dtype) for units in self.state_sizes.values())
         return self.State(*parts)
 
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, the part of the gates' inputs that does not depend on the state.
+        """Return x W + b, the part of the gates' inputs that does not depend on the state.
 
         inputs: (timesteps, batch, features) or (batch, features).
         Returns (..., gates * units), with the first row of the bias if it has two.
@@ -152,18 +152,18 @@ class Cell(ABC):
         state: Any,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[Any, Gates]:
-        """One time step.  The caller must use `np.errstate(all="ignore")`.
+        """Compute one time step.  The caller must use `np.errstate(all="ignore")`.
 
         projected: (batch, gates * units), from `project`.  state: before the step.
-        held: the gates that get a value instead of their activation; None for none.
+        holds: the gates that get a value instead of their activation; None for none.
         Returns the state after the step, whose `hidden` is the output, and a function that returns the gates.
         """
 
     @abstractmethod
     def equations(self) -> dict[str, Sum]:
-        """The equations of `step` by name, each for one number.
+        """Return the equations of `step` by name, each for one number.
 
         The names are the parts of the state, the gates and, for GRU with reset_after, `candidate.recurrent`.
         """
@@ -173,31 +173,36 @@ class Cell(ABC):
         return self.State(*parts)
 
     def unpack(self, state: Any) -> dict[str, Array]:
-        """The parts of the state by name: `hidden`, `cell`."""
+        """Return the parts of the state by name: `hidden`, `cell`."""
         return state._asdict()  # type: ignore[no-any-return]
 
     def output(self, state: Any) -> Array:
-        """The output of the cell: its hidden state."""
+        """Return the output of the cell: its hidden state."""
         return state.hidden  # type: ignore[no-any-return]
 
     def no_dropout(self) -> DropoutMasks:
-        """The masks for a call outside training: none."""
+        """Return the masks for a call outside training: none."""
         return DropoutMasks()
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self,
+        shape: tuple[int, int],
+        dtype: str,
+        path: str,
+        seeds: Mapping[str, int],
+        draw_counts: dict[str, int],
     ) -> DropoutMasks:
-        """The masks that Keras draws for one call on inputs of shape (batch, features).
+        """Return the masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
         path: of the cell, with a slash at the end; "" for none.
         seeds: `dropout` below the path is the seed of the generator.
-        drawn: the number of draws so far of each generator, updated in place.
+        draw_counts: the number of draws so far of each generator, updated in place.
         """
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
-        used = drawn.get(generator, 0)
+        used = draw_counts.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             count = copies if rate > 0 else 0
@@ -207,12 +212,12 @@ class Cell(ABC):
             )
             made.append(tuple(masks))
             used += count
-        drawn[generator] = used
+        draw_counts[generator] = used
         return DropoutMasks(*made)
 
 
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
-    """values @ kernel; each gate's columns use `values` multiplied by the dropout mask of that gate.
+    """Return values @ kernel; each gate's columns use `values` times the dropout mask of that gate.
 
     values: (..., batch, n); kernel: (n, gates * units).
     masks: none, one, or one per gate, each (batch, n).
@@ -228,7 +233,7 @@ def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
 
 
 def _product(values: Array, kernel: Array) -> Array:
-    """values @ kernel as a single 2-D product.
+    """Return values @ kernel as a single 2-D product.
 
     NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
     """
@@ -255,15 +260,15 @@ def activate_gates(
     return [activated[:, gate] for gate in gates]
 
 
-def hold(held: Held, **gates: Array) -> list[Array]:
-    """Put the held values into activated gates, each (batch, units); returns them in the same order."""
+def hold(holds: StepHolds, **gates: Array) -> list[Array]:
+    """Return the gates, each (batch, units), with the held entries replaced by their values."""
     import numpy as np
 
-    return [np.where(*held[name], gate) if name in held else gate for name, gate in gates.items()]
+    return [np.where(*holds[name], gate) if name in holds else gate for name, gate in gates.items()]
 
 
 def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:
-    """Seeds by weight.  Initializers created before the layer take theirs first, in the order written.
+    """Return the seeds by weight.  Initializers created before the layer take theirs first, in order.
 
     drawing: the weights, and `dropout`, in the order in which Keras creates their initializers or generator.
     """

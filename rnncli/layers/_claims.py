@@ -14,7 +14,7 @@ from rnncli.result import Claim
 def select_true(
     claims: Mapping[str, tuple[Claim, ...]], tensors: Mapping[str, Array]
 ) -> dict[str, tuple[Claim, ...]]:
-    """The claims about each tensor that hold exactly for these values."""
+    """Return the claims about each tensor that hold exactly for these values."""
     return {
         name: tuple(claim for claim in claims.get(name, ()) if _same(values, evaluate(claim, tensors)))
         for name, values in tensors.items()
@@ -22,7 +22,7 @@ def select_true(
 
 
 def evaluate(claim: Claim, tensors: Mapping[str, Array]) -> Array | None:
-    """The part of a tensor that the claim names; None if the tensor does not exist."""
+    """Return the part of a tensor that the claim names; None if the tensor does not exist."""
     values = tensors.get(str(claim.label))
     return None if values is None else values[claim.index]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Now(NamedTuple):
+class Current(NamedTuple):
     """A gate or a part of the state, at this step and for this unit.
 
     function: the option that names the activation applied to it.  complement: use 1 minus its value.
@@ -19,7 +19,7 @@ class Now(NamedTuple):
     complement: bool = False
 
 
-class Before(NamedTuple):
+class Previous(NamedTuple):
     """A part of the state before this step, for this unit."""
 
     name: str
@@ -48,7 +48,7 @@ class Constant(NamedTuple):
     value: float
 
 
-EquationFactor = Now | Before | Entry | LayerInput | Constant
+EquationFactor = Current | Previous | Entry | LayerInput | Constant
 
 
 class Product(NamedTuple):
@@ -86,11 +86,11 @@ class Sum(NamedTuple):
 
 
 def times(*factors: EquationFactor) -> Product:
-    """The product of these factors."""
+    """Return the product of these factors."""
     return Product(factors)
 
 
 def affine(gate: str, biased: bool) -> tuple[Fan | Bias, ...]:
-    """The terms of x W + h U + b for one gate; biased: include b."""
+    """Return the terms of x W + h U + b for one gate; biased: include b."""
     fans = (Fan("inputs", "kernel", gate), Fan("hidden", "recurrent_kernel", gate))
     return (*fans, Bias(gate)) if biased else fans

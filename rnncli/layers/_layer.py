@@ -50,7 +50,7 @@ class Place(NamedTuple):
     path: str = ""
 
     def inside(self, path: str, direction: str = "") -> Place:
-        """The place of a part of this layer."""
+        """Return the place of a part of this layer."""
         return Place(self.layer, direction or self.direction, f"{self.path}{path}/")
 
 
@@ -125,15 +125,15 @@ class Layer(ABC):
         return {"": self} if self.recurrent else {}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shape of each weight by name, in Keras's order."""
+        """Return the shape of each weight by name, in Keras's order."""
         return {}
 
     @abstractmethod
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Every tensor that the layer returns, in Keras's order; the first is its output."""
+        """Return every tensor that the layer returns, in Keras's order; the first is its output."""
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """The parts of an initial state, in Keras's order, with their names in results."""
+        """Return the parts of an initial state, in Keras's order, with their names in results."""
         return ()
 
     def require_start(self) -> None:
@@ -141,33 +141,33 @@ class Layer(ABC):
         return
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
-        """The tensors that each returned tensor should equal, by its name."""
+        """Return the tensors that each returned tensor should equal, by its name."""
         return {}
 
     def arrange(self, output: Any) -> Any:
-        """The output as a loop over time, or as Keras returns it, in the order in which this layer does."""
+        """Return the output of a loop over time, or of Keras, in the time order of this layer."""
         return output
 
     def initializers(self) -> dict[str, Any]:
-        """The initializer of each weight, by the weight's name."""
+        """Return the initializer of each weight, by the weight's name."""
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
+        """Return the seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
         return {}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """All weights, as Keras draws them for these seeds; none if only Keras can compute the layer."""
+        """Return all weights as Keras draws them for these seeds; none if only Keras can compute it."""
         shapes = self.weight_shapes(input_shape) if self.without_keras else {}
         return draw(self.initializers(), shapes, seeds, dtype)
 
     def with_returns(self, **returns: bool) -> Spec:
-        """The Spec of this layer with these values of return_sequences or return_state, if it has them."""
+        """Return the Spec with these values of return_sequences or return_state, if the layer has them."""
         own = {name: value for name, value in returns.items() if name in self.options}
         return replace(self.spec, config={**self.config, **own})
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The equation of one number of the returned tensor `name`.
+        """Return the equation of one number of the returned tensor `name`.
 
         index: without negative entries.
         Raises NotImplementedError if only Keras can compute the layer.
@@ -183,25 +183,25 @@ class Layer(ABC):
 
 
 def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
-    """The axes of an output with the rank of `shape`: `batch`, `timesteps` or `axis_1`, ..., then `last`."""
+    """Return the axes of an output of this rank: `batch`, `timesteps` or `axis_1`, ..., then `last`."""
     between = [f"axis_{axis}" for axis in range(1, len(shape) - 1)]
     return ("batch", *(["timesteps"] if len(between) == 1 else between), last)
 
 
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The initializers in the options of a layer or a cell, by the weight that each one fills."""
+    """Return the initializers in the options of a layer or a cell, by the weight that each one fills."""
     return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
 
 
 def sizes(shape: Shape) -> tuple[int, ...]:
-    """A shape as integers; every dimension must be known."""
+    """Return a shape as integers; every dimension must be known."""
     return tuple(size for size in shape if isinstance(size, int))
 
 
 def draw(
     values: Mapping[str, Any], shapes: Mapping[str, Shape], seeds: Mapping[str, int], dtype: str
 ) -> dict[str, Array]:
-    """The weights that these initializers fill, as Keras draws them for these seeds; all by weight name."""
+    """Return the weights that these initializers fill, as Keras draws them for these seeds, by name."""
     return {
         name: initializers.make(values[name], sizes(shape), dtype, seeds.get(name))
         for name, shape in shapes.items()
@@ -209,12 +209,12 @@ def draw(
 
 
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """The entries whose path starts with `part/`, with that prefix removed."""
+    """Return the entries whose path starts with `part/`, with that prefix removed."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
 def split_parts(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The entries of all parts, as `within` returns them.
+    """Return the entries of all parts, as `within` returns them.
 
     Calling `within` for each layer of a deep stack would take time quadratic in its depth.
     """
@@ -226,5 +226,5 @@ def split_parts(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The entries of all parts by path: the name of the part, a slash and the name in it."""
+    """Return the entries of all parts by path: the name of the part, a slash and the name in it."""
     return {f"{part}/{name}": value for part, entries in parts.items() for name, value in entries.items()}

@@ -44,7 +44,7 @@ class Parametric(NamedTuple):
         return f"{self.name}[{text}]" if text else self.name
 
     def function(self, plain: Callable[[str], Function]) -> Function:
-        """The function: array -> array of the same shape and dtype.  plain: of names without parameters."""
+        """Return the function: array -> array of the same shape and dtype.  plain: of a name alone."""
         import numpy as np
 
         if self.alpha is None:
@@ -58,14 +58,14 @@ class Parametric(NamedTuple):
         return lambda x: formula(np.minimum(np.maximum(x, -most), most))
 
     def bounds(self, plain: Callable[[str], tuple[float, float] | None]) -> tuple[float, float] | None:
-        """The range of its values; None where it is not known.  plain: of names without parameters."""
+        """Return the range of its values; None if it is unknown.  plain: of a name alone."""
         if self.alpha is None:
             return plain(self.name)
         return (0.0, 1.0) if self.name == "hard_sigmoid" else None
 
 
 def parse_parametric(text: Any) -> Parametric | None:
-    """The activation that a text of this form names; None for any other."""
+    """Return the activation that a text of this form names; None for any other."""
     match = _TEXT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         return None
@@ -78,7 +78,7 @@ def _formula(np: Any, formula: Any, alpha: float, beta: float, x: Array) -> Arra
 
 
 def _float32(*numbers: float | None) -> list[float]:
-    """The numbers as ONNX stores them, in float32."""
+    """Return the numbers as ONNX stores them, in float32."""
     import numpy as np
 
     return [float(np.float32(0 if number is None else number)) for number in numbers]

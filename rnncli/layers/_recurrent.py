@@ -79,7 +79,7 @@ class Recurrent(Layer):
         return self.cell.weight_shapes(input_shape)  # type: ignore[no-any-return]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """hidden_state or hidden_states; with return_state, also the states."""
+        """Return hidden_state or hidden_states; with return_state, also the states."""
         batch, timesteps = input_shape[:2]
         units, label = self.cell.units, Label("hidden", self.sequences)
         if self.sequences:
@@ -89,27 +89,27 @@ class Recurrent(Layer):
         return (output, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """last_hidden_state, and any other state of the cell."""
+        """Return last_hidden_state, and any other state of the cell."""
         sizes = self.cell.state_sizes.items()
         return tuple(TensorInfo(label, ("batch", "units"), (input_shape[0], units)) for label, units in sizes)
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
-        """The last hidden state equals the last row of the sequence, in processing order."""
+        """Claim that the last hidden state equals the last row of the sequence, in processing order."""
         row = (slice(None), 0 if self._turns_back else -1, slice(None))
         same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
         return {str(self.cell.output_state): (same,)} if self.returns_state else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The equation of an output, at its position in processing order, or of a part of the last state."""
+        """Return the equation of an output, at its position in processing order, or of a last state."""
         return Sum((times(self.entry(addresses.label(name), index, input_shape)),))
 
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
     ) -> Entry:
-        """The term of `equation`; direction: which loop of a Bidirectional, else ""."""
+        """Return the term of `equation`.  direction: which loop of a Bidirectional, else ""."""
         last = input_shape[1] - 1
         position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
-        part = str(Label(label.part, cell=label.cell, traced=True)) if label.last else ""
+        part = str(Label(label.part, cell=label.cell, is_trace_part=True)) if label.last else ""
         return Entry(direction, position, part, index[-1])
 
     def initializers(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Recurrent(Layer):
         return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
     def call(self, run: Run, call: Call) -> LayerOutput:
-        """The output of the loop and, with return_state, its last states."""
+        """Return the output of the loop and, with return_state, its last states."""
         output, states = run.loop(self, call)
         output = self.arrange(output)
         mask = call.mask if self.sequences else None

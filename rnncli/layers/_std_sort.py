@@ -1,4 +1,4 @@
-"""std::sort in descending order as libstdc++ has it, and so TensorFlow: where NaN ends depends on each step.
+"""std::sort in descending order, step by step as in libstdc++, because the place of NaN depends on the steps.
 
 NaN compares neither larger nor smaller than any number.
 """

@@ -90,11 +90,11 @@ class Bidirectional(Layer):
         return made  # type: ignore[no-any-return]
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """`forward/kernel`, ..., then `backward/kernel`, ..."""
+        """Return `forward/kernel`, ..., then `backward/kernel`, ..."""
         return join_parts({name: layer.weight_shapes(input_shape) for name, layer in self.loops.items()})
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """One merged output, or one per direction with merge_mode none; then the states."""
+        """Return one merged output, or one per direction with merge_mode none; then the states."""
         forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
             merged = [forward.with_place(direction="forward"), backward.with_place(direction="backward")]
@@ -106,7 +106,7 @@ class Bidirectional(Layer):
         return (*merged, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """`forward_last_hidden_state`, ..., then the backward ones."""
+        """Return `forward_last_hidden_state`, ..., then the backward ones."""
         return tuple(
             info.with_place(direction=direction)
             for direction, layer in self.loops.items()
@@ -124,7 +124,7 @@ class Bidirectional(Layer):
             )
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
-        """The backward state equals the backward half of the FIRST row, because that half is flipped."""
+        """Claim that the backward state equals the backward half of the first row, which is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
         units, concat = self.forward.cell.units, self.config["merge_mode"] == "concat"
@@ -148,7 +148,7 @@ class Bidirectional(Layer):
         return replace(self.spec, config={**self.config, **inner})
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The equation of a number of one direction, or of both merged.
+        """Return the equation of a number of one direction, or of both merged.
 
         The backward sequence is flipped before it is returned.
         """
@@ -177,7 +177,7 @@ class Bidirectional(Layer):
         return join_parts({name: layer.initializers() for name, layer in self.loops.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds of both directions.
+        """Return the seeds of both directions.
 
         The layers passed as arguments take seeds first, in the order written.  Keras then discards `layer`,
         and its copies take new seeds.
@@ -215,14 +215,14 @@ class Bidirectional(Layer):
         return LayerOutput((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
     def _split_states(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
-        """The initial states of the forward and the backward layer."""
+        """Return the initial states of the forward and the backward layer."""
         if not call.initial_state:
             return None, None
         count = len(self.forward.states(call.inputs.shape))
         return call.initial_state[:count], call.initial_state[count:]
 
     def merge(self, forward: Array, backward: Array) -> tuple[Array, ...]:
-        """The merged output, or both outputs with merge_mode none.
+        """Return the merged output, or both outputs with merge_mode none.
 
         Sequences must be in the same time order.
         """
@@ -241,7 +241,7 @@ class Bidirectional(Layer):
 
 
 def _copy(spec: Spec, **changes: Any) -> Spec:
-    """`spec` as Keras recreates it from its config: every initializer is created by the layer."""
+    """Return `spec` as Keras recreates it from its config: the layer creates every initializer."""
     forgotten = layers.class_of(spec.class_name).unsaved
     config = {
         name: None if name in forgotten else _defer(name, value)
@@ -251,7 +251,7 @@ def _copy(spec: Spec, **changes: Any) -> Spec:
 
 
 def _defer(name: str, value: Any) -> Any:
-    """The value of the option `name` as Keras recreates it, without what Keras does not save."""
+    """Return the value of the option `name` as Keras recreates it, without what Keras does not save."""
     if isinstance(value, Spec):
         initializer = name.endswith("_initializer")
         lost = initializers.find(value.class_name).unsaved if initializer else frozenset[str]()

@@ -34,7 +34,7 @@ class ConvLSTM(Layer):
     }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias (4 * filters,)."""
+        """Return kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias (4 * filters,)."""
         filters = self.config["filters"]
         size = self._sizes("kernel_size")
         shapes: dict[str, Shape] = {
@@ -44,7 +44,7 @@ class ConvLSTM(Layer):
         return {**shapes, "bias": (4 * filters,)} if self.config["use_bias"] else shapes
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """hidden_state or hidden_states; with return_state, also the states."""
+        """Return hidden_state or hidden_states; with return_state, also the states."""
         hidden, cell = self.states(input_shape)
         if self.config["return_sequences"]:
             axes = ("batch", "timesteps", *hidden.axes[1:])
@@ -54,7 +54,7 @@ class ConvLSTM(Layer):
         return (output, hidden, cell) if self.config["return_state"] else (output,)
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """last_hidden_state and last_cell_state, (batch, *space, filters).
+        """Return last_hidden_state and last_cell_state, (batch, *space, filters).
 
         With data_format channels_first: (batch, filters, *space).
         """
@@ -69,7 +69,7 @@ class ConvLSTM(Layer):
         return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
-        """The last hidden state equals the last frame."""
+        """Claim that the last hidden state equals the last frame."""
         sequence = bool(self.config["return_sequences"])
         same = Claim(Label("hidden", sequence), (slice(None), -1) if sequence else ())
         return {"last_hidden_state": (same,)} if self.config["return_state"] else {}

@@ -29,13 +29,13 @@ class Dense(Layer):
     }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """kernel (features, units), bias (units,)."""
+        """Return kernel (features, units) and bias (units,)."""
         units = self.config["units"]
         shapes: dict[str, Shape] = {"kernel": (input_shape[-1], units)}
         return {**shapes, "bias": (units,)} if self.config["use_bias"] else shapes
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """`output`, with the shape of the inputs except for the last axis, which has length units."""
+        """Return `output`, with the shape of the inputs except for the last axis, which has length units."""
         axes, shape = axis_names(input_shape, "units"), (*input_shape[:-1], self.config["units"])
         return (TensorInfo(Label("output", "timesteps" in axes), axes, shape),)
 
@@ -43,12 +43,12 @@ class Dense(Layer):
         return take_seeds(self.config, ("kernel", "bias"), draw)
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """activation(x W + b), for one unit."""
+        """Return activation(x W + b), for one unit."""
         bias = (Bias(),) if self.config["use_bias"] else ()
         return Sum((Fan("inputs", "kernel"), *bias), "activation")
 
     def call(self, run: Run, call: Call) -> LayerOutput:
-        """activation(x W + b), and the mask unchanged."""
+        """Return activation(x W + b), and the mask unchanged."""
         product = call.inputs @ call.weights["kernel"]
         if self.config["use_bias"]:
             product = product + call.weights["bias"]

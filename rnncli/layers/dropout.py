@@ -29,20 +29,20 @@ class Dropout(Layer):
         self.trains_without_keras = not self.config["rate"]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """`output`, with the shape of the inputs."""
+        """Return `output`, with the shape of the inputs."""
         axes = axis_names(input_shape, "features")
         return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """One seed, if rate is above 0 and no seed is given."""
+        """Return one seed, if rate is above 0 and no seed is given."""
         return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The input itself."""
+        """Return the input itself."""
         return Sum((times(LayerInput()),))
 
     def call(self, run: Run, call: Call) -> LayerOutput:
-        """The inputs and their mask, unchanged; not for training."""
+        """Return the inputs and their mask, unchanged; not for training."""
         return LayerOutput((call.inputs,), call.mask)
 
 

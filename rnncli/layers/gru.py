@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
-from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
+from rnncli.layers._equations import Bias, Current, Fan, Previous, Sum, affine, times
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates, Held
+    from rnncli.layers._cell import Gates, StepHolds
 
 
 class GRUState(NamedTuple):
@@ -55,9 +55,9 @@ class GRUCell(Cell):
         state: GRUState,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[GRUState, Gates]:
-        """One time step.
+        """Compute one time step.
 
         z, r = sigmoid(x W + h U);  h~ = tanh(x W + r (h U + b)), or tanh(x W + (r h) U) without
         reset_after;  h' = z h + (1 - z) h~
@@ -68,8 +68,8 @@ class GRUCell(Cell):
         recurrent = self._recur(state.hidden, weights, dropout)
         z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
         update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
-        if held:
-            update, reset = hold(held, update=update, reset=reset)
+        if holds:
+            update, reset = hold(holds, update=update, reset=reset)
         inner = None
         if self.config["reset_after"]:
             inner = recurrent[:, 2 * units :]
@@ -79,8 +79,8 @@ class GRUCell(Cell):
             h_u = product(reset * state.hidden, kernel, dropout.recurrent[2:])
             z_candidate = projected[:, 2 * units :] + h_u
         candidate = self.activation(z_candidate)
-        if held:
-            (candidate,) = hold(held, candidate=candidate)
+        if holds:
+            (candidate,) = hold(holds, candidate=candidate)
         hidden = update * state.hidden + (1 - update) * candidate
 
         def gates() -> dict[str, Gate]:
@@ -91,24 +91,24 @@ class GRUCell(Cell):
         return GRUState(hidden), gates
 
     def equations(self) -> dict[str, Sum]:
-        """With reset_after, the recurrent part of each gate has its own bias."""
+        """Return the equations; with reset_after, the recurrent part of each gate has its own bias."""
         after, biased = self.config["reset_after"], self.config["use_bias"]
 
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:
             return tuple(Bias(gate, line if after else None) for line in lines) if biased else ()
 
-        def activated(gate: str) -> Sum:
+        def gate_equation(gate: str) -> Sum:
             lines = (0, 1) if after else (0,)
             return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
 
         recurrent = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
-        inner = times(Now("reset"), Now("candidate.recurrent")) if after else recurrent
+        inner = times(Current("reset"), Current("candidate.recurrent")) if after else recurrent
         candidate = (Fan("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
-        before, new = times(Now("update"), Before("hidden")), Now("update", complement=True)
+        before, new = times(Current("update"), Previous("hidden")), Current("update", complement=True)
         return {
-            "hidden": Sum((before, times(new, Now("candidate")))),
-            "update": activated("update"),
-            "reset": activated("reset"),
+            "hidden": Sum((before, times(new, Current("candidate")))),
+            "update": gate_equation("update"),
+            "reset": gate_equation("reset"),
             "candidate": Sum(candidate, "activation"),
             **({"candidate.recurrent": Sum((recurrent, *bias("candidate", 1)))} if after else {}),
         }

@@ -10,7 +10,7 @@ from rnncli import initializers
 from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
-from rnncli.layers._equations import Before, Now, Sum, affine, times
+from rnncli.layers._equations import Current, Previous, Sum, affine, times
 from rnncli.layers._layer import draw
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
@@ -18,7 +18,7 @@ from rnncli.result import Gate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rnncli.layers._cell import Gates, Held
+    from rnncli.layers._cell import Gates, StepHolds
 
 
 class LSTMState(NamedTuple):
@@ -42,7 +42,7 @@ class LSTMCell(Cell):
         return self.activation if name is None else _activations.get_unguarded(name)
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
+        """Return all weights; with unit_forget_bias, the forget gate's bias is 1 for any bias_initializer."""
         if not (self.config["use_bias"] and self.config["unit_forget_bias"]):
             return super().draw_weights(input_shape, seeds, dtype)
         import numpy as np
@@ -62,9 +62,9 @@ class LSTMCell(Cell):
         state: LSTMState,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[LSTMState, Gates]:
-        """One time step.
+        """Compute one time step.
 
         i, f, o = sigmoid(x W + h U + b);  g = tanh(x W + h U + b);  c' = f c + i g;  h' = o tanh(c')
 
@@ -73,9 +73,9 @@ class LSTMCell(Cell):
         z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
-        if held:
+        if holds:
             input_, forget, candidate, output = hold(
-                held, input=input_, forget=forget, candidate=candidate, output=output
+                holds, input=input_, forget=forget, candidate=candidate, output=output
             )
         cell = forget * state.cell + input_ * candidate
         hidden = output * self.cell_activation(cell)
@@ -91,8 +91,10 @@ class LSTMCell(Cell):
         functions = dict.fromkeys(self.gates, "recurrent_activation") | {"candidate": "activation"}
         biased = self.config["use_bias"]
         return {
-            "hidden": Sum((times(Now("output"), Now("cell", own)),)),
-            "cell": Sum((times(Now("forget"), Before("cell")), times(Now("input"), Now("candidate")))),
+            "hidden": Sum((times(Current("output"), Current("cell", own)),)),
+            "cell": Sum(
+                (times(Current("forget"), Previous("cell")), times(Current("input"), Current("candidate")))
+            ),
             **{gate: Sum(affine(gate, biased), function) for gate, function in functions.items()},
         }
 

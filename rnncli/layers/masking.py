@@ -21,15 +21,15 @@ class Masking(Layer):
     }
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """`output`, with the shape of the inputs."""
+        """Return `output`, with the shape of the inputs."""
         return (TensorInfo(Label("output", sequence=True), ("batch", "timesteps", "features"), input_shape),)
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The input itself; at a masked step the output is 0 instead, as its value shows."""
+        """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
         return Sum((times(LayerInput()),))
 
     def call(self, run: Run, call: Call) -> LayerOutput:
-        """The inputs, with masked steps set to 0, and the mask, (batch, timesteps)."""
+        """Return the inputs, with masked steps set to 0, and the mask, (batch, timesteps)."""
         import numpy as np
 
         mask = (call.inputs != self.config["mask_value"]).any(axis=-1)

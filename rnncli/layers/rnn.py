@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers._cell import Cell, DropoutMasks, Held, State
+from rnncli.layers._cell import Cell, DropoutMasks, State, StepHolds
 from rnncli.layers._layer import Draw, join_parts, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
@@ -35,11 +35,11 @@ class StackedCells:
 
     @property
     def by_prefix(self) -> dict[str, Cell]:
-        """The cells by `cell_0/`, `cell_1/`, ..."""
+        """The cells by prefix: `cell_0/`, `cell_1/`, ..."""
         return {f"cell_{key}/": cell for key, cell in self.cells.items()}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shapes of all cells' weights.
+        """Return the shapes of all cells' weights.
 
         From the second cell on, the number of features is the number of units of the cell before it.
         """
@@ -77,18 +77,18 @@ class StackedCells:
         return tuple(packed)
 
     def unpack(self, state: State) -> dict[str, Array]:
-        """The parts of the states by name, such as `cell_0/hidden`."""
+        """Return the parts of the states by name, such as `cell_0/hidden`."""
         pairs = zip(self.cells.items(), state, strict=True)
         return join_parts({f"cell_{key}": cell.unpack(own) for (key, cell), own in pairs})
 
     def output(self, state: State) -> Array:
-        """The last cell's hidden state."""
+        """Return the last cell's hidden state."""
         return state[-1].hidden  # type: ignore[no-any-return]
 
     def project(
         self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
     ) -> Array:
-        """The projection of the first cell."""
+        """Return the projection of the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
@@ -97,17 +97,17 @@ class StackedCells:
         state: State,
         weights: Mapping[str, Array],
         dropout: Mapping[str, DropoutMasks],
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[State, Gates]:
-        """One time step of all cells; `projected` is for the first cell.  held: as `cell_0/forget`."""
+        """Compute one time step of all cells; `projected` is for the first.  holds: as `cell_0/forget`."""
         states: list[Any] = []
         gates_of: dict[str, Gates] = {}
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
             own = within(weights, key)
             if states:
                 projected = cell.project(states[-1].hidden, own, dropout[key])
-            own_held = within(held, f"cell_{key}") if held else None
-            after, gates_of[key] = cell.step(projected, before, own, dropout[key], own_held)
+            cell_holds = within(holds, f"cell_{key}") if holds else None
+            after, gates_of[key] = cell.step(projected, before, own, dropout[key], cell_holds)
             states.append(after)
 
         def gates() -> dict[str, Gate]:
@@ -119,12 +119,17 @@ class StackedCells:
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self,
+        shape: tuple[int, int],
+        dtype: str,
+        path: str,
+        seeds: Mapping[str, int],
+        draw_counts: dict[str, int],
     ) -> dict[str, DropoutMasks]:
-        """The masks of each cell, drawn from the cell's own generator."""
+        """Return the masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
-            masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, drawn)
+            masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, draw_counts)
             shape = (shape[0], cell.units)
         return masks
 

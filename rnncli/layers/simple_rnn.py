@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
-from rnncli.layers._equations import Now, Sum, affine, times
+from rnncli.layers._equations import Current, Sum, affine, times
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates, Held
+    from rnncli.layers._cell import Gates, StepHolds
 
 
 class SimpleRNNState(NamedTuple):
@@ -35,21 +35,21 @@ class SimpleRNNCell(Cell):
         state: SimpleRNNState,
         weights: Mapping[str, Array],
         dropout: DropoutMasks,
-        held: Held | None = None,
+        holds: StepHolds | None = None,
     ) -> tuple[SimpleRNNState, Gates]:
-        """One time step: h' = tanh(x W + h U + b).
+        """Compute one time step: h' = tanh(x W + h U + b).
 
         projected: (batch, units).  state: hidden, (batch, units).
         """
         z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         hidden = self.activation(z)
-        if held:
-            (hidden,) = hold(held, candidate=hidden)
+        if holds:
+            (hidden,) = hold(holds, candidate=hidden)
         return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
 
     def equations(self) -> dict[str, Sum]:
         return {
-            "hidden": Sum((times(Now("candidate")),)),
+            "hidden": Sum((times(Current("candidate")),)),
             "candidate": Sum(affine("candidate", self.config["use_bias"]), "activation"),
         }
 

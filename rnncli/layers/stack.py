@@ -54,15 +54,15 @@ class Stack(Sequence[Spec]):
         return any(spec.config.get("stateful") for spec in walk(self.specs))
 
     def with_returns(self, **returns: bool) -> Stack:
-        """The same stack, with these values of return_sequences or return_state in the last layer."""
+        """Return the same stack, with these values of return_sequences or return_state in the last layer."""
         return Stack((*self.specs[:-1], self.layers[-1].with_returns(**returns)))
 
     def prefix(self, index: int) -> str:
-        """The prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""
+        """Return the prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""
         return f"{index}/" if len(self.layers) > 1 else ""
 
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
-        """Each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
+        """Yield each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
         for index, layer in enumerate(self.layers):
             self._require_rank(index, input_shape)
             yield layer, input_shape
@@ -101,11 +101,11 @@ class Stack(Sequence[Spec]):
         )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shape of each weight by path."""
+        """Return the shape of each weight by path."""
         return self._join([layer.weight_shapes(shape) for layer, shape in self.input_shapes(input_shape)])
 
     def outputs(self, input_shape: Shape, *, all_layers: bool = False) -> tuple[TensorInfo, ...]:
-        """What the last layer returns; with all_layers, what each layer returns, with prefixes."""
+        """Return what the last layer returns; with all_layers, what each layer returns, with prefixes."""
         pairs = list(self.input_shapes(input_shape))
         if not all_layers or len(pairs) == 1:
             layer, shape = pairs[-1]
@@ -117,7 +117,7 @@ class Stack(Sequence[Spec]):
         )
 
     def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[str, range]:
-        """The input's time index of each row, by the name of the returned tensor.
+        """Return the input's time index of each row, by the name of the returned tensor.
 
         Contains only tensors whose time order is reversed because of go_backwards.
         """
@@ -133,7 +133,7 @@ class Stack(Sequence[Spec]):
         return found
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """The parts of the initial states of all layers, in order."""
+        """Return the parts of the initial states of all layers, in order."""
         return tuple(
             info.with_place(layer=index if len(self.layers) > 1 else None)
             for index, (layer, shape) in enumerate(self.input_shapes(input_shape))
@@ -141,7 +141,7 @@ class Stack(Sequence[Spec]):
         )
 
     def claims(self, *, all_layers: bool = False) -> dict[str, tuple[Claim, ...]]:
-        """The claims of the last layer; with all_layers, of each layer, with prefixes on both sides."""
+        """Return the claims of the last layer; with all_layers, of each layer, prefixed on both sides."""
         if not all_layers or len(self.layers) == 1:
             return self.layers[-1].claims()
         return {
@@ -151,7 +151,7 @@ class Stack(Sequence[Spec]):
         }
 
     def probes(self, input_shape: Shape, dtype: str) -> dict[str, Array]:
-        """The weights filled by `probe`.  Its numbering continues through the whole stack, so all differ."""
+        """Return the weights filled by `probe`, numbered through the whole stack, so that all differ."""
         initializers_of = self._join([layer.initializers() for layer in self.layers])
         found: dict[str, Array] = {}
         start = 0
@@ -163,11 +163,11 @@ class Stack(Sequence[Spec]):
         return found
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds of all layers by path; the layers are created first to last."""
+        """Return the seeds of all layers by path; the layers are created first to last."""
         return self._join([layer.take_seeds(draw) for layer in self.layers])
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
-        """All weights by path, each in the dtype of its layer."""
+        """Return all weights by path, each in the dtype of its layer."""
         parts = self._split(seeds)
         pairs = zip(self.input_shapes(input_shape), parts, strict=True)
         return self._join(
@@ -182,7 +182,7 @@ class Stack(Sequence[Spec]):
         initial_state: tuple[Array, ...] | None,
         weights: Mapping[str, Array],
     ) -> list[LayerOutput]:
-        """What each layer returns.
+        """Compute what each layer returns.
 
         Keras does not pass a mask from an earlier layer to a layer that also gets an initial state, but it
         still passes that mask on to later layers.
@@ -203,11 +203,11 @@ class Stack(Sequence[Spec]):
         return returned
 
     def _join(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The entries of all layers by path: with the layer's index in front, if there are several."""
+        """Return the entries of all layers by path: with the layer's index in front, if there are several."""
         return dict(parts[0]) if len(parts) == 1 else join_parts({str(i): own for i, own in enumerate(parts)})
 
     def _split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The entries of each layer, with the names that the layer uses."""
+        """Return the entries of each layer, with the names that the layer uses."""
         parts = split_parts(entries)
         several = len(self.layers) > 1
         return [parts.get(str(i), {}) for i in range(len(self.layers))] if several else [entries]

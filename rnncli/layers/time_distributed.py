@@ -36,7 +36,7 @@ class TimeDistributed(Layer):
         return self.layer.weight_shapes(_step_shape(input_shape))
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """The output of the inner layer, with the time axis added."""
+        """Return the output of the inner layer, with the time axis added."""
         info = self.layer.outputs(_step_shape(input_shape))[0]
         inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
         label = info.label._replace(sequence=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers.refusal import RefusalError
 
 DEPTH = 64
 """Maximum nesting of groups; Keras writes one or two levels per nested model."""
@@ -35,7 +35,7 @@ def model_config(file: Any) -> str | None:
     """Return the model's config as text; None if the file holds only weights."""
     text = file.attrs.get("model_config")
     if text is not None and not isinstance(text, (str, bytes)):
-        raise RefusedError("its model_config is not text")
+        raise RefusalError("its model_config is not text")
     return None if text is None else _decode(text)
 
 
@@ -51,7 +51,7 @@ class WeightWalk:
         self.names: dict[str, str | None] = {}
 
     @cached_property
-    def older(self) -> Any:
+    def older_root(self) -> Any:
         """The group that lists the layers in files of Keras 1 and 2; None in a file of Keras 3."""
         root = self._at(self.file, "model_weights" if self._has(self.file, "model_weights") else "")
         return root if {"layer_names", "layer_names0"} & set(root.attrs) else None
@@ -61,30 +61,32 @@ class WeightWalk:
 
         skip_others: leave out datasets that do not hold numbers.
         """
-        weights = self._walk(self.file, "", 0) if self.older is None else self._walk_older(self.older)
+        weights = (
+            self._walk(self.file, "", 0) if self.older_root is None else self._walk_older(self.older_root)
+        )
         return [weight for weight in weights if not (skip_others and self._is_other(weight.dataset))]
 
     def attribute(self, name: str) -> str:
         """Return a text that the file, or the group of an older file, has under this name; else ""."""
-        values = [group.attrs.get(name) for group in (self.file, self.older) if group is not None]
+        values = [group.attrs.get(name) for group in (self.file, self.older_root) if group is not None]
         return next((_decode(value) for value in values if isinstance(value, (str, bytes))), "")
 
     def dtype_and_shape(self, weight: StoredWeight) -> tuple[str, list[int]]:
         """Return the dtype and shape of a dataset.
 
-        Raises RefusedError if it does not hold real numbers, or stores them in another file.
+        Raises RefusalError if it does not hold real numbers, or stores them in another file.
         """
         dataset = weight.dataset
         if not isinstance(dataset, self.h5py.Dataset):
-            raise RefusedError(f"{weight.group}/{weight.name} is not a dataset")
+            raise RefusalError(f"{weight.group}/{weight.name} is not a dataset")
         properties = dataset.id.get_create_plist()
         if properties.get_layout() == self.h5py.h5d.VIRTUAL or properties.get_external_count():
-            raise RefusedError(f"the numbers of {dataset.name} are in another file")
+            raise RefusalError(f"the numbers of {dataset.name} are in another file")
         dtype = dataset.dtype
         if dtype.kind not in "fiu" or self.h5py.check_dtype(enum=dtype):
-            raise RefusedError(f"{dataset.name} is of dtype {str(dtype)[:40]}, not real numbers")
+            raise RefusalError(f"{dataset.name} is of dtype {str(dtype)[:40]}, not real numbers")
         if dataset.shape is None:
-            raise RefusedError(f"{dataset.name} is empty")
+            raise RefusalError(f"{dataset.name} is empty")
         return dtype.str, list(dataset.shape)
 
     def _is_other(self, dataset: Any) -> bool:
@@ -119,7 +121,7 @@ class WeightWalk:
         h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
         """
         if depth > DEPTH:
-            raise RefusedError(f"its groups are nested more than {DEPTH} deep")
+            raise RefusalError(f"its groups are nested more than {DEPTH} deep")
         items = {name: self._at(group, name) for name in group}
         addresses = {
             name: self._address(item) for name, item in items.items() if isinstance(item, self.h5py.Group)
@@ -128,28 +130,28 @@ class WeightWalk:
         return {name: items[name] for name in sorted(addresses, key=addresses.__getitem__)}
 
     def _require_tree(self, parent: int, children: list[int]) -> None:
-        """Raise RefusedError if a group is linked from several places, since the walk might never end."""
+        """Raise RefusalError if a group is linked from several places, since the walk might never end."""
         parents = {self.parents.setdefault(child, parent) for child in children}
         if len(set(children)) < len(children) or parents - {parent}:
-            raise RefusedError("a group in it is in several places")
+            raise RefusalError("a group in it is in several places")
 
     def _address(self, group: Any) -> int:
         return int(self.h5py.h5o.get_info(group.id).addr)
 
     def _has(self, group: Any, name: str) -> bool:
-        """Whether the group has a link with this name; the target of the link is not checked."""
+        """Return whether the group has a link with this name; the target of the link is not checked."""
         return isinstance(group, self.h5py.Group) and group.get(name, getlink=True) is not None
 
     def _at(self, group: Any, path: str) -> Any:
         """Return the object at `path` below `group`.
 
-        Raises RefusedError if it does not exist, or if a link on the path points elsewhere.
+        Raises RefusalError if it does not exist, or if a link on the path points elsewhere.
         """
         for name in filter(None, path.split("/")):
             if not self._has(group, name):
-                raise RefusedError(f"there is no {path} in it, which it lists")
+                raise RefusalError(f"there is no {path} in it, which it lists")
             if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
-                raise RefusedError(f"{group.name.rstrip('/')}/{name} is a link to another place or file")
+                raise RefusalError(f"{group.name.rstrip('/')}/{name} is a link to another place or file")
             group = group[name]
         return group
 
@@ -164,7 +166,7 @@ def _list_names(group: Any, attribute: str) -> list[str]:
 def _list_texts(group: Any, attribute: str) -> list[str]:
     texts = group.attrs.get(attribute)
     if not isinstance(texts, np.ndarray) or not all(isinstance(text, (str, bytes)) for text in texts.flat):
-        raise RefusedError(f"its {attribute} is not a list of names")
+        raise RefusalError(f"its {attribute} is not a list of names")
     return list(map(_decode, texts.flat))
 
 

@@ -8,7 +8,7 @@ from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, did_you_mean, inside, under
+from rnncli.errors import InputError, UsageError, did_you_mean, inside, with_path_prefix
 from rnncli.readers._masks import mask_values, parse_mask
 from rnncli.specs import memory
 
@@ -76,10 +76,10 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     with inside(options.where):
         inputs, padding, remarks = _prepare(document, options)
     if options.mask is not None:
-        with inside(options.mask_where), under("mask"):
+        with inside(options.mask_where), with_path_prefix("mask"):
             masks.append(parse_mask(options.mask, inputs))
     elif document.mask is not None and options.mask_value is None and padding is None:
-        with inside(options.where), under("mask"):
+        with inside(options.where), with_path_prefix("mask"):
             masks.append(parse_mask(document.mask, inputs))
     if options.mask_value is not None:
         masks.append(mask_values(inputs, options.mask_value))
@@ -177,7 +177,7 @@ def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
 def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
     """Reorder the named axes to (batch, time, features), as `batch,time` for token ids; add none.
 
-    Raises UsageError for a wrong name, InputError where the names are not those of every axis.
+    Raises UsageError for a wrong name, InputError if the names are not those of every axis.
     """
     import numpy as np
 

@@ -26,11 +26,11 @@ class RawValue(NamedTuple):
 class CaseOptions(NamedTuple):
     """The user's options other than inputs and layers, from flags or keyword arguments.
 
-    drawn: the seed to use if none is given.
+    default_seed: the seed to use if none is given.
     """
 
     arranging: ArrangeOptions
-    drawn: int
+    default_seed: int
     weights: RawValue = RawValue()
     initial_state: RawValue = RawValue()
     seed: int | None = None
@@ -45,8 +45,8 @@ class CaseOptions(NamedTuple):
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
             raise InputError(f"{where}seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
         weights, states = (
-            asked if asked.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
-            for name, asked in (("weights", self.weights), ("initial_state", self.initial_state))
+            option if option.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
+            for name, option in (("weights", self.weights), ("initial_state", self.initial_state))
         )
         return self._replace(
             weights=weights,
@@ -76,7 +76,7 @@ def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
         mask=arranged.mask,
         initial_state=states(given.initial_state, stack, shape),
         weights=weights(given.weights, stack, shape),
-        seed=given.drawn if given.seed is None else given.seed,
+        seed=given.default_seed if given.seed is None else given.seed,
         training=bool(given.training),
         calls=given.calls,
         all_layers=given.all_layers,

@@ -19,15 +19,15 @@ from rnncli.specs.memory import address_space
 Work = Callable[[BinaryIO], None]
 
 _memory_at_start: list[int] = []
-"""In a child: the bytes of address space that it started with; empty if the system does not tell."""
+"""In a child: the bytes of address space that it started with; empty if the system does not report them."""
 
 
-class BrokenOffError(Exception):
+class IncompleteOutputError(Exception):
     """The child exited, or was killed, before it wrote everything."""
 
 
 class ChildOutput:
-    """The output of the child.  Reading raises BrokenOffError if it ends too early or the time runs out."""
+    """The output of the child.  Reading raises IncompleteOutputError if it ends early or the time is up."""
 
     def __init__(self, descriptor: int, seconds: float) -> None:
         self._descriptor, self._end = descriptor, monotonic() + seconds
@@ -38,10 +38,10 @@ class ChildOutput:
         while done < len(buffer):
             ready, _, _ = select.select([self._descriptor], [], [], max(0.0, self._end - monotonic()))
             if not ready:
-                raise BrokenOffError("reading it took too long")
+                raise IncompleteOutputError("reading it took too long")
             read = os.readv(self._descriptor, [buffer[done:]])
             if not read:
-                raise BrokenOffError("the HDF5 library could not read it")
+                raise IncompleteOutputError("the HDF5 library could not read it")
             done += read
 
     def take(self, size: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, UsageError, format_names, inside, under
+from rnncli.errors import InputError, UsageError, format_names, inside, with_path_prefix
 from rnncli.readers import formats
 from rnncli.readers.source import Source
 from rnncli.result import STATUSES
@@ -38,7 +38,7 @@ def _list_tensors(value: Any) -> dict[str, Array]:
     if not isinstance(value, Mapping):
         return {ALONE: to_numbers(value)}
     if "schema" in value:
-        return _own_output(value)
+        return _rnncli_output(value)
     found = {name: to_numbers(item, name) for name, item in value.items()}
     if not found:
         raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
@@ -50,14 +50,14 @@ def to_numbers(value: Any, *path: str) -> Array:
 
     path: of the value in its source.
     """
-    with under(*path):
+    with with_path_prefix(*path):
         array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
     return array
 
 
-def _own_output(value: Mapping[str, Any]) -> dict[str, Array]:
+def _rnncli_output(value: Mapping[str, Any]) -> dict[str, Array]:
     """Return the tensors in rnncli's own output of --format json."""
     if value["schema"] != SCHEMA:
         raise InputError(

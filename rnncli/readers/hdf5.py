@@ -20,10 +20,10 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError
-from rnncli.readers import child_process, room
+from rnncli.readers import child_process, expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, model_config
 from rnncli.readers.packages import import_package
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
 
 SECONDS = 8.0
@@ -118,15 +118,15 @@ def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> 
         seconds = SECONDS + len(data) / SPEED
         with child_process.run_in_child(work, seconds, SPACE) as answer:
             return _read_child(answer.fill, len(data))
-    except RefusedError as error:
+    except RefusalError as error:
         raise InputError(f"{name}: {error}.", advice) from None
-    except child_process.BrokenOffError as error:
+    except child_process.IncompleteOutputError as error:
         raise InputError(f"{name}: it is not a Keras file, or it is damaged: {error}.", advice) from None
 
 
 def _copy(file: BinaryIO, buffer: memoryview) -> None:
     if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise child_process.BrokenOffError("the HDF5 library could not read it")
+        raise child_process.IncompleteOutputError("the HDF5 library could not read it")
 
 
 def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents:
@@ -138,7 +138,7 @@ def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents
     fill(memoryview(text))
     head = orjson.loads(text)
     if head["refused"] is not None:
-        raise RefusedError(head["refused"])
+        raise RefusalError(head["refused"])
     _require_room((np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"]), packed)
     root = Group()
     layers: dict[str, list[tuple[str, Array]]] | None = {} if head["names"] is None else None
@@ -154,10 +154,10 @@ def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents
 
 
 def _require_room(sizes: Iterable[int], packed: int) -> None:
-    """Raise RefusedError if the file declares more bytes than it may expand to."""
+    """Raise RefusalError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
-    if size > room.max_size(packed):
-        raise RefusedError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
+    if size > expansion.max_size(packed):
+        raise RefusalError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
 
 
 def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
@@ -169,7 +169,7 @@ def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
             head, datasets = _header(h5py, file, wanted)
             _require_room((dataset.nbytes for dataset in datasets), len(data))
-        except RefusedError as error:
+        except RefusalError as error:
             datasets, head = [], {"refused": str(error)}
         except Exception:  # h5py raises many types of exception for broken files
             datasets, head = [], {"refused": "it is not a Keras file, or it is damaged"}
@@ -192,7 +192,7 @@ def _header(h5py: Any, file: Any, wanted: Datasets) -> tuple[dict[str, Any], lis
         "config": config,
         "version": walk.attribute("keras_version"),
         "backend": walk.attribute("backend"),
-        "names": None if walk.older else walk.names,
+        "names": None if walk.older_root else walk.names,
         "arrays": [(weight.group, weight.name, *walk.dtype_and_shape(weight)) for weight in weights],
     }
     return head, [weight.dataset for weight in weights]

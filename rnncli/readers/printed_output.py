@@ -1,4 +1,4 @@
-"""Recognize what rnncli prints for people, which no reader can take back."""
+"""Recognize the output that rnncli prints for people, which no reader can parse."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rnncli.errors import InputError
-from rnncli.readers import room
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers import expansion
+from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -27,14 +27,14 @@ def open_archive(data: bytes, where: str, broken: str, advice: str) -> Iterator[
             yield archive
     except InputError:
         raise
-    except RefusedError as error:
+    except RefusalError as error:
         raise InputError(f"{where}{error}.", advice) from None
     except Exception:  # zipfile and zlib raise many types of exception for broken files
         raise InputError(f"{where}{broken}.", advice) from None
 
 
 def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:
-    """Raise RefusedError if entries use another compression method than PLAIN or would expand too much.
+    """Raise RefusalError if entries use another compression method than PLAIN or would expand too much.
 
     packed: size of the file in bytes.
     names: entries to check; None for all.
@@ -44,9 +44,9 @@ def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | N
     for entry in entries:
         if entry.compress_type not in PLAIN:
             name = entry.filename[:100]
-            raise RefusedError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
-    if size > room.max_size(packed):
-        raise RefusedError(f"it would expand from {format_size(packed)} to {format_size(size)}")
+            raise RefusalError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
+    if size > expansion.max_size(packed):
+        raise RefusalError(f"it would expand from {format_size(packed)} to {format_size(size)}")
 
 
 def _method(entry: zipfile.ZipInfo) -> str:

@@ -20,10 +20,10 @@ BETWEEN = 2
 class Space:
     """Terminal columns left for a part of a table; None if unlimited."""
 
-    left: int | None
+    columns: int | None
 
     @classmethod
-    def beside(cls, taken: Iterable[int], view: View, least: int = 0) -> Space:
+    def left_beside(cls, taken: Iterable[int], view: View, least: int = 0) -> Space:
         """Return the space left beside columns of these widths, but at least `least`."""
         if view.width is None:
             return cls(None)
@@ -31,15 +31,19 @@ class Space:
 
     def fits(self, widths: Iterable[int], more: int = 0) -> bool:
         """Return whether columns of these widths fit, plus `more` characters."""
-        return self.left is None or sum(width + BETWEEN for width in widths) - BETWEEN + more <= self.left
+        return (
+            self.columns is None or sum(width + BETWEEN for width in widths) - BETWEEN + more <= self.columns
+        )
 
     def count(self, width: int, most: int) -> int:
         """Return how many columns of one width fit, at least one."""
-        return most if self.left is None else max(1, min(most, (self.left + BETWEEN) // (width + BETWEEN)))
+        return (
+            most if self.columns is None else max(1, min(most, (self.columns + BETWEEN) // (width + BETWEEN)))
+        )
 
     def share(self, count: int, least: int, most: int) -> int:
         """Return how wide each of `count` columns can be."""
-        return most if self.left is None else min(most, max(self.left // count - BETWEEN, least))
+        return most if self.columns is None else min(most, max(self.columns // count - BETWEEN, least))
 
     def split(self, items: Sequence[Item], width: Callable[[Item], int]) -> Iterator[list[Item]]:
         """Yield `items` in groups, each with as many as fit, at least one."""

@@ -2,7 +2,7 @@
 
 An answer makes pages and a renderer draws them; neither knows the other.  A style names what a
 piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its
-alignment; the idea that a tensor stands for, `hidden` or `cell`; `same0` to `same3`, numbers
+alignment; the part of the state that a tensor holds, `hidden` or `cell`; `same0` to `same3`, numbers
 that are the same; `rise0` to `rise7`, values between two bounds; and `pole0` to `pole7`,
 values around zero.
 """
@@ -85,7 +85,7 @@ class Span(_Span):
 Line: TypeAlias = tuple[Span, ...]
 
 
-class Later:
+class DeferredValue:
     """A part of a document that is known only after everything before it has been written."""
 
     def __init__(self, value: Callable[[], Any]) -> None:
@@ -130,7 +130,7 @@ class Grid(NamedTuple):
     cells: tuple[tuple[Table, ...], ...]
 
 
-class Forms(NamedTuple):
+class Variants(NamedTuple):
     """One part in several forms, best first: a renderer shows the first that fits, else the last.
 
     forms: may be an iterator, which makes them on demand.
@@ -144,12 +144,12 @@ class Page(NamedTuple):
 
     title: Line
     notes: tuple[Line, ...] = ()
-    parts: tuple[Table | Grid | Forms | Line, ...] = ()
+    parts: tuple[Table | Grid | Variants | Line, ...] = ()
 
     def parts_in(self, fits: Callable[[Table], bool] = lambda _: True) -> Iterator[Table | Grid | Line]:
-        """Yield the parts; of Forms, the first whose tables all fit, else the last."""
+        """Yield the parts; of Variants, the first whose tables all fit, else the last."""
         for part in self.parts:
-            if not isinstance(part, Forms):
+            if not isinstance(part, Variants):
                 yield part
                 continue
             for form in part.forms:
@@ -165,7 +165,7 @@ Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 class Answer(Protocol):
     """What a command returns, in each form that a renderer may need.
 
-    document: JSON-serializable, with arrays and Later allowed as leaves.
+    document: JSON-serializable, with arrays and DeferredValue allowed as leaves.
     tensors: by name.  Raises UsageError if there are none.
     """
 
@@ -206,9 +206,9 @@ def has_numbers(cell: TableCell) -> bool:
     return any(isinstance(part, Numbers) for part in cell)
 
 
-def idea(label: Label) -> str:
+def state_part(label: Label) -> str:
     """Return the part of the state that a returned tensor holds, `hidden` or `cell`; "" for any other."""
-    return label.part if label.part in ("hidden", "cell") and not label.traced else ""
+    return label.part if label.part in ("hidden", "cell") and not label.is_trace_part else ""
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Line, Span, TableCell, View, cell, idea, line, marks
+from rnncli.renderers.page import Line, Span, TableCell, View, cell, line, marks, state_part
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
 from rnncli.version import __version__
@@ -193,13 +193,13 @@ def refuse_tensors(command: str) -> NoReturn:
 
 
 def name_cell(label: Label) -> TableCell:
-    """Return the name in the color of its idea."""
-    return cell(str(label), f"strong {idea(label)}".strip())
+    """Return the name in the color of its part of the state."""
+    return cell(str(label), f"strong {state_part(label)}".strip())
 
 
 def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:
     """Return `= hidden_states[:, -1, :]`, in the color of the tensor it equals."""
-    return tuple((Span("= ", "dim"), Span(str(claim), idea(claim.label))) for claim in claims)
+    return tuple((Span("= ", "dim"), Span(str(claim), state_part(claim.label))) for claim in claims)
 
 
 def difference_text(result: Result, lang: str) -> str:

@@ -13,16 +13,16 @@ from rnncli import addresses
 from rnncli.case import Array
 from rnncli.renderers.page import (
     Column,
-    Forms,
     Line,
     Table,
     TableCell,
+    Variants,
     View,
     cell,
     histogram,
-    idea,
     line,
     marks,
+    state_part,
 )
 from rnncli.renderers.wording import say
 
@@ -75,9 +75,9 @@ def summarize(
         totals.add(start, wide, counts)
     if totals.low is None or totals.high is None:
         return Stats(
-            totals.count, None, None, None, None, None, _beyond(bounds), totals.nan, totals.infinite, ()
+            totals.count, None, None, None, None, None, _limits(bounds), totals.nan, totals.infinite, ()
         )
-    beyond, low, high = _beyond(bounds), totals.low[0], totals.high[0]
+    beyond, low, high = _limits(bounds), totals.low[0], totals.high[0]
     mean = totals.total / totals.finite
     squares, saturated, bins = 0.0, 0, np.zeros(BINS, int)
     for _, wide, counts in _blocks(values, counted):
@@ -147,7 +147,7 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
         yield start, flat[start : start + BLOCK].astype(np.float64), counts[start : start + BLOCK]
 
 
-def _beyond(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+def _limits(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
     return None if bounds is None else (bounds[0] + MARGIN, bounds[1] - MARGIN)
 
 
@@ -177,14 +177,14 @@ def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     return {"axes": list(axes), **asdict(stats)}
 
 
-def parts(stats: Mapping[str, Stats], view: View) -> tuple[Forms | Line, ...]:
+def parts(stats: Mapping[str, Stats], view: View) -> tuple[Variants | Line, ...]:
     """Return a table with one row per tensor, or a few lines of text for each."""
     if not stats:
         return ()
     odd = any(figures.nan or figures.infinite for figures in stats.values())
     lines = (row for name, figures in stats.items() for row in _lines(name, figures, view))
     narrow = ((), line(say("statistics", view.lang), "dim"), *lines)
-    return Forms(((_table(stats, view),), narrow)), line(
+    return Variants(((_table(stats, view),), narrow)), line(
         say("finite only" if odd else "finite", view.lang), "dim"
     )
 
@@ -203,7 +203,10 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
         ]
         rows.append(
             (
-                cell(addresses.parse_part_name(name).short, f"strong {idea(addresses.label(name))}".strip()),
+                cell(
+                    addresses.parse_part_name(name).short,
+                    f"strong {state_part(addresses.label(name))}".strip(),
+                ),
                 _with_index(least, figures.min),
                 _with_index(most, figures.max),
                 cell(mean),
@@ -219,7 +222,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield line(addresses.parse_part_name(name).short, f"strong {idea(addresses.label(name))}".strip())
+    yield line(addresses.parse_part_name(name).short, f"strong {state_part(addresses.label(name))}".strip())
     if stats.min and stats.max:
         extremes = ((key, text, extreme.index) for key, text, extreme in (
             ("min", least, stats.min), ("max", most, stats.max)

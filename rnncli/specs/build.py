@@ -35,7 +35,7 @@ _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option
 
 
 def build(source: Any) -> Spec:
-    """The Spec of a layer.
+    """Return the Spec of a layer.
 
     source: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config
         or a Spec.
@@ -60,13 +60,13 @@ def build(source: Any) -> Spec:
 
 
 def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = False) -> Spec:
-    """A Spec with these checked options first, then Keras's defaults.
+    """Return a Spec with these checked options first, then Keras's defaults.
 
     Also creates the layer, because some layers (Bidirectional) check more than single options.
     Raises LayerError if a required option is missing, or the options do not fit together.
     """
     options = options_of(class_name)
-    _require_required(class_name, options, values)
+    _require_complete(class_name, options, values)
     defaults = {name: option.default for name, option in options.items() if name not in values}
     spec = Spec(class_name, {**values, **defaults}, deferred)
     if layers.find_name(class_name):
@@ -75,17 +75,17 @@ def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = Fal
 
 
 def inner_class(name: str) -> str | None:
-    """The inner layer of a short name: `bilstm` -> `LSTM`; None for any other name."""
+    """Return the inner layer of a short name: `bilstm` -> `LSTM`; None for any other name."""
     return _SHORT.get(fold_name(name))
 
 
 def short_names() -> tuple[str, ...]:
-    """Short names for a layer inside Bidirectional: `birnn`, `bilstm`, `bigru`."""
+    """Return the short names for a layer inside Bidirectional: `birnn`, `bilstm`, `bigru`."""
     return tuple(_SHORT)
 
 
 def find_class(name: str) -> str:
-    """Keras's name of a layer or cell; case does not matter.  Raises LayerError if it does not exist."""
+    """Return Keras's name of a layer or cell, ignoring case.  Raises LayerError if it does not exist."""
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
@@ -93,14 +93,14 @@ def find_class(name: str) -> str:
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:
-    """The options of a layer or cell."""
+    """Return the options of a layer or cell."""
     if layers.find_name(class_name, "CELLS"):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
 
 
 def signature_of(class_name: str) -> Signature:
-    """What a layer or cell takes."""
+    """Return what a layer or cell takes."""
     options = options_of(class_name)
     names = list(options)
     stop = next((place for place, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
@@ -113,12 +113,12 @@ def _advise(name: str) -> str:
 
 
 def layers_with(option: str) -> list[str]:
-    """The layers that have this option."""
+    """Return the layers that have this option."""
     return [name for name in layers.names() if option in layers.class_of(name).options]
 
 
 def check_option(class_name: str, name: str, value: Any) -> Any:
-    """One option of a layer or cell, in the form stored in a Spec.  Raises LayerError if it is invalid."""
+    """Return one option of a layer or cell as stored in a Spec.  Raises LayerError if it is invalid."""
     return check(class_name, name, options_of(class_name)[name], value, _read_inner)
 
 
@@ -155,7 +155,7 @@ def expand_short_name(call: CallExpression) -> CallExpression:
     return CallExpression("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
 
 
-def _require_required(class_name: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
+def _require_complete(class_name: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
     for name, option in options.items():
         if option.required and name not in values:
             example = _EXAMPLES.get(class_name, f"{class_name}(3)")
@@ -164,7 +164,7 @@ def _require_required(class_name: str, options: Mapping[str, Option], values: Ma
 
 
 def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
-    """The initializer, the layer, the cell or the cells in an option; None for no backward layer."""
+    """Return the initializer, the layer, the cell or the cells in an option; None for no backward layer."""
     if option.kind == "initializer":
         return initializers.build(value)
     if option.kind == "backward" and value is None:
@@ -179,7 +179,7 @@ def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
 
 
 def _build_inner(class_name: str, name: str, value: Any, *, cell: bool) -> Spec:
-    """The Spec of a layer or a cell that is an argument of a layer."""
+    """Return the Spec of a layer or a cell that is an argument of a layer."""
     what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
     if not isinstance(value, (CallExpression, Mapping, Spec)):
         raise LayerError(
@@ -194,7 +194,7 @@ def _build_inner(class_name: str, name: str, value: Any, *, cell: bool) -> Spec:
 
 
 def list_cells(source: Any) -> Any:
-    """The list of cells in StackedRNNCells; any other value is returned unchanged.
+    """Return the list of cells in StackedRNNCells; any other value is returned unchanged.
 
     Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
     """
@@ -207,7 +207,7 @@ def list_cells(source: Any) -> Any:
         return source
     with point_at(span):
         found = signature.read(arguments)
-        _require_required(STACKED, _STACKED_OPTIONS, found)
+        _require_complete(STACKED, _STACKED_OPTIONS, found)
         if found.get("dtype", "float32") != "float32":
             what = f"{STACKED}: dtype is {found['dtype']}, and rnncli knows only float32 there."
             raise LayerError(what, "Leave it out.")
@@ -215,7 +215,7 @@ def list_cells(source: Any) -> Any:
 
 
 def iterate_layers(source: Any) -> Iterable[Any]:
-    """The layers of a stack, each as a name, a CallExpression or a config.
+    """Yield the layers of a stack, each as a name, a CallExpression or a config.
 
     source: a list, a Sequential as an expression, or a single layer.
     Raises LayerError for the config of a whole model.
@@ -237,5 +237,5 @@ def iterate_layers(source: Any) -> Iterable[Any]:
 
 
 def is_name(source: Any) -> bool:
-    """Whether `source` is only a layer's name, such as `lstm` or `simple-rnn`."""
+    """Return whether `source` is only a layer's name, such as `lstm` or `simple-rnn`."""
     return isinstance(source, str) and source[:1] != "-" and source.replace("-", "_").isidentifier()

@@ -37,7 +37,7 @@ class Signature(NamedTuple):
     read_inner: Reader | None = None
 
     def arguments_of(self, source: CallExpression | Mapping[str, Any]) -> list[Argument]:
-        """The arguments of a call, or of the `config` of a Keras config, by name, in the order written.
+        """Return the arguments of a call or of a Keras config, by name, in the order written.
 
         Raises LayerError, with a caret, if a call has too many positional arguments.
         """
@@ -59,7 +59,7 @@ class Signature(NamedTuple):
         return [Argument(*pair, span) for pair, span in zip(pairs, spans, strict=True)]
 
     def read(self, arguments: Iterable[Argument]) -> dict[str, Any]:
-        """The arguments that have an effect, checked, in the form stored in a Spec.
+        """Return the arguments that have an effect, checked, in the form stored in a Spec.
 
         Raises LayerError, with a caret in an expression, if one is unknown, repeated or invalid.
         """
@@ -86,7 +86,7 @@ def point_at(span: TokenSpan | None) -> Iterator[None]:
 
 
 def split_config(config: Mapping[str, Any], what: str, example: str) -> tuple[str, Mapping[str, Any]]:
-    """The class name and the arguments of a Keras config, `{"class_name": ..., "config": {...}}`.
+    """Return the class name and the arguments of a Keras config, `{"class_name": ..., "config": {...}}`.
 
     Keras accepts null instead of an empty `config`.
     what, example: the object that is needed and how to write it, for errors.

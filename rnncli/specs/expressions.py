@@ -69,7 +69,7 @@ class TokenSpan(NamedTuple):
     end: int
 
     def caret(self) -> str:
-        """The source line, and `^^^` under the token in the next line; both are indented by two columns."""
+        """Return the source line, and `^^^` under the token in the next line; both indented by two."""
         from rich.cells import cell_len
 
         source = self.text.split("\n")[self.line - 1]
@@ -77,8 +77,8 @@ class TokenSpan(NamedTuple):
         first = max(0, self.start - _SHOWN // 2) if len(source) > _SHOWN else 0
         shown = "".join(char if char.isprintable() else " " for char in source[first : first + _SHOWN])
         start, end = self.start - first, min(end - first, _SHOWN)
-        before, under = cell_len(shown[:start]), cell_len(shown[start:end])
-        return f"  {shown}\n  {' ' * before}{'^' * max(1, under)}"
+        before, with_path_prefix = cell_len(shown[:start]), cell_len(shown[start:end])
+        return f"  {shown}\n  {' ' * before}{'^' * max(1, with_path_prefix)}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def parse(text: str) -> Any:
 
 
 def fault(span: TokenSpan, reason: str, advice: str = ADVICE) -> LayerError:
-    """A LayerError with this reason that points at `span`."""
+    """Return a LayerError with this reason that points at `span`."""
     return LayerError(f"{reason.rstrip('.?')}.\n{span.caret()}", advice)
 
 

@@ -52,9 +52,9 @@ def _choose_saved(
     ]
     wanted = [layer for layer in shapes if layer[2]]
     saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
-    asked = [list(own.values()) for _, _, own in wanted]
-    first = _match(asked, saved_shapes)
-    last = [len(saved_shapes) - 1 - place for place in _match(asked[::-1], saved_shapes[::-1])][::-1]
+    layer_shapes = [list(own.values()) for _, _, own in wanted]
+    first = _match(layer_shapes, saved_shapes)
+    last = [len(saved_shapes) - 1 - place for place in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
@@ -76,13 +76,13 @@ def _choose_saved(
     }
 
 
-def _match(wanted: list[list[Shape]], saved_shapes: list[list[Shape]]) -> list[int]:
-    """Return the first index in `saved_shapes` of each item of `wanted`, each after the previous one.
+def _match(layer_shapes: list[list[Shape]], saved_shapes: list[list[Shape]]) -> list[int]:
+    """Return the first index in `saved_shapes` of each item of `layer_shapes`, each after the previous one.
 
     Stops at the first item that is not found.
     """
     places: list[int] = []
-    for shapes in wanted:
+    for shapes in layer_shapes:
         start = places[-1] + 1 if places else 0
         if shapes not in saved_shapes[start:]:
             break
@@ -94,12 +94,12 @@ def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
-def order_states(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[Any]:
+def order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
     """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
     Raises InputError if a name is unknown or missing.
     """
-    names = [info.name for info in wanted]
+    names = [info.name for info in infos]
     for name in states:
         if name not in names:
             raise InputError(f"there is no state {name!r}.", did_you_mean(name, names))
@@ -110,25 +110,25 @@ def order_states(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> lis
     return [states[name] for name in names]
 
 
-def fit_states(given: Sequence[Array], wanted: Sequence[TensorInfo]) -> tuple[Array, ...]:
+def fit_states(given: Sequence[Array], infos: Sequence[TensorInfo]) -> tuple[Array, ...]:
     """Return the states, each with a batch axis; for a batch of 1 the axis may be missing in `given`.
 
     Raises InputError if the number of states or a shape is wrong.
     """
-    if len(given) != len(wanted):
-        if not wanted:
+    if len(given) != len(infos):
+        if not infos:
             raise InputError("the layer has no states.", "Leave the initial state out.")
-        names = ", ".join(info.name for info in wanted)
+        names = ", ".join(info.name for info in infos)
         raise InputError(
             f"it has {len(given)} {'state' if len(given) == 1 else 'states'}, but the layer needs "
-            f"{len(wanted)}: {names}.",
+            f"{len(infos)}: {names}.",
             "Give one of each, in this order.",
         )
     states = [
         state[None] if (1, *state.shape) == info.shape else state
-        for state, info in zip(given, wanted, strict=True)
+        for state, info in zip(given, infos, strict=True)
     ]
-    for state, info in zip(states, wanted, strict=True):
+    for state, info in zip(states, infos, strict=True):
         if state.shape != info.shape:
             raise InputError(
                 f"{info.name} has shape {state.shape}, but the layer needs {info.shape}.",

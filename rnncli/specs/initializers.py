@@ -21,7 +21,7 @@ _WORDS = {"none": None, "true": True, "false": False}
 
 
 def build(source: Any) -> str | Spec:
-    """The initializer of an option: Keras's short name, or a Spec for anything with arguments.
+    """Return the initializer of an option: Keras's short name, or a Spec for anything with arguments.
 
     source: a name or text, a parsed CallExpression or Name, a Keras config, or a Spec.
     Raises LayerError if the initializer is invalid.
@@ -41,7 +41,7 @@ def build(source: Any) -> str | Spec:
 
 
 def parse(text: str) -> str | Spec:
-    """Keras's short name for a bare name; a Spec for anything with arguments.
+    """Return Keras's short name for a bare name; a Spec for anything with arguments.
 
     Raises LayerError if `text` is not a valid initializer.
     """
@@ -56,16 +56,16 @@ def parse(text: str) -> str | Spec:
     if ":" in text:
         return from_call(_expand_colons(text))
     initializer = find(text)
-    if initializer.needed:
+    if initializer.required_option:
         raise LayerError(
-            f"{snake_case(initializer)} needs a {initializer.needed}.",
+            f"{snake_case(initializer)} needs a {initializer.required_option}.",
             f"Give it after a colon: {snake_case(initializer)}:0.1",
         )
     return snake_case(initializer)
 
 
 def from_call(call: CallExpression) -> Spec:
-    """The Spec of a call such as `Constant(0.1)`, an initializer that is created before its layer.
+    """Return the Spec of a call such as `Constant(0.1)`, an initializer that is created before its layer.
 
     Raises LayerError, with a caret, if the call is invalid.
     """
@@ -76,7 +76,7 @@ def from_call(call: CallExpression) -> Spec:
 
 
 def from_config(config: Mapping[str, Any]) -> Spec:
-    """The Spec of a Keras config, `{"class_name": ..., "config": {...}}`.
+    """Return the Spec of a Keras config, `{"class_name": ..., "config": {...}}`.
 
     The layer creates this initializer itself.
     Raises LayerError if the config is invalid.
@@ -88,14 +88,14 @@ def from_config(config: Mapping[str, Any]) -> Spec:
                 f"the config of {name} has the unknown key {key}.", did_you_mean(key, sorted(_SERIALISED))
             )
     initializer = find(name)
-    if initializer.needed and initializer.needed not in given:
-        raise LayerError(f"the config of {name} has no {initializer.needed}.", _form(initializer))
+    if initializer.required_option and initializer.required_option not in given:
+        raise LayerError(f"the config of {name} has no {initializer.required_option}.", _form(initializer))
     signature = _signature(initializer)
     return Spec(initializer.class_name, signature.read(signature.arguments_of(given)), deferred=True)
 
 
 def to_config(value: str | Spec) -> str | dict[str, Any]:
-    """The form that JSON and Keras accept.
+    """Return the form that JSON and Keras accept.
 
     A name is returned unchanged; a Spec becomes `{"class_name": ..., "config": {...}}`.
     """
@@ -128,7 +128,7 @@ def _form(initializer: Initializer) -> str:
 
 
 def _expand_colons(text: str) -> CallExpression:
-    """`random_uniform:-0.1:0.1` -> `random_uniform(-0.1, 0.1)`, with the positions in `text`."""
+    """Expand `random_uniform:-0.1:0.1` to `random_uniform(-0.1, 0.1)`, with the positions in `text`."""
     spans: dict[str | int, TokenSpan] = {}
     start = 0
     name, *words = text.split(":")

@@ -33,7 +33,7 @@ UNITS = 3
 
 
 def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None) -> Stack:
-    """The requested stack.
+    """Return the requested stack.
 
     texts: the values of --layer: names, expressions or configs.
     flags: the given flags by Keras's option names, including `bidirectional` and `merge_mode`.
@@ -74,7 +74,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
 
 
 def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:
-    """The Spec of a named layer, with the flags that it supports.
+    """Return the Spec of a named layer, with the flags that it supports.
 
     below_a_sequence: a later layer needs a sequence, so return_sequences defaults to True.
     """
@@ -134,7 +134,7 @@ def _class_names(stack: Sequence[Spec]) -> str:
 
 
 def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
-    """The layers themselves; for a Bidirectional, the layers inside it."""
+    """Yield the layers themselves; for a Bidirectional, the layers inside it."""
     for spec in stack:
         if spec.class_name != "Bidirectional":
             yield spec
@@ -146,5 +146,5 @@ def _refuse_opposites(names: Sequence[str]) -> None:
     for name in names:
         if inner := inner_class(name):
             raise UsageError(
-                f"--no-bidirectional: {name} is bidirectional by its name.", f"Take --layer {inner}."
+                f"--no-bidirectional: {name} is bidirectional by its name.", f"Use --layer {inner}."
             )

@@ -16,7 +16,7 @@ _UNITS = " KMGT"
 ROOM, PER_BYTE = 2**30, 256
 """What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""
 _growth = RLock()
-"""Held while the limit of the process is changed: another thread would put the changed limit back."""
+"""Locked while the limit of the process is changed, as another thread would restore the changed limit."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -31,7 +31,7 @@ def refuse_beyond(needed: int, what: str = "the layers") -> None:
 
 
 def total() -> int:
-    """Bytes of memory of the machine, or the limit of the container if that is smaller."""
+    """Return the bytes of memory of the machine, or of its container if that has fewer."""
     try:
         found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (ValueError, OSError, AttributeError):
@@ -69,7 +69,7 @@ def limit_growth(size: int) -> Iterator[None]:
 
 
 def address_space() -> int:
-    """Return the bytes of address space in use.  Raises OSError where /proc does not exist."""
+    """Return the bytes of address space in use.  Raises OSError if /proc does not exist."""
     return _statm(0)
 
 
@@ -78,7 +78,7 @@ def _statm(place: int) -> int:
 
 
 def default_budget() -> int:
-    """Default number of bytes for processing one chunk: a quarter of the memory."""
+    """Return the default number of bytes for processing one chunk: a quarter of the memory."""
     return total() // 4
 
 

@@ -30,7 +30,7 @@ WRAPPER_FLAGS = ("bidirectional", "merge_mode")
 
 
 def merge_flags(source: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Spec:
-    """The layer of an expression or a config, with the flags applied.
+    """Return the layer of an expression or a config, with the flags applied.
 
     Flags apply to recurrent layers, and to both layers of a Bidirectional; --dtype applies to every layer.
     flags_win: flags override the layer's own options, as with a case document.
@@ -41,17 +41,17 @@ def merge_flags(source: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Sp
 
 
 def is_recurrent(class_name: str) -> bool:
-    """Whether this is a recurrent layer, which flags apply to."""
+    """Return whether this is a recurrent layer, which flags apply to."""
     return bool(layers.find_name(class_name)) and layers.class_of(class_name).recurrent
 
 
 def wrap_bidirectional(inner: Spec, flags: Mapping[str, Any]) -> Spec:
-    """A Bidirectional around `inner`, with the flags that Bidirectional itself has."""
+    """Return a Bidirectional around `inner`, with the flags that Bidirectional itself has."""
     return complete("Bidirectional", {"layer": inner, **read_flags("Bidirectional", _only(flags, *_OUTER))})
 
 
 def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags of one layer, converted to its options.
+    """Return the flags of one layer, converted to its options.
 
     Raises LayerError if Keras does not accept the value of a flag.
     """
@@ -69,7 +69,7 @@ def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def format_flag(name: str, value: Any) -> str:
-    """The flag as typed on the command line, such as `--no-return-sequences`."""
+    """Return the flag as typed on the command line, such as `--no-return-sequences`."""
     return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
@@ -104,7 +104,7 @@ def _merge_both(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bo
 
 
 def _merge_cells(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    """The Spec of an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
+    """Return the Spec of an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
     cell, texts = spec.config["cell"], list_cells(_arguments(source)["cell"].value)
     if not isinstance(cell, tuple):
         made: Any = _add_flags(texts, cell, flags, flags_win)
@@ -114,7 +114,7 @@ def _merge_cells(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: b
 
 
 def _add_flags(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    """`spec` with the flags that it has, placed after the written options.
+    """Return `spec` with the flags that it has, placed after the written options.
 
     Keras takes the seeds in this order.
     """
@@ -129,7 +129,7 @@ def _add_flags(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: boo
 
 
 def _arguments(source: Any) -> dict[str, Argument]:
-    """The options written in an expression or a config, by name."""
+    """Return the options written in an expression or a config, by name."""
     if isinstance(source, CallExpression):
         call = expand_short_name(source)
         found = signature_of(find_class(call.name)).arguments_of(call)

@@ -23,12 +23,12 @@ SPELLED = ("NaN", "Infinity", "-Infinity")
 class Kind(NamedTuple):
     """What nested lists should contain.
 
-    types: the Python types allowed for an entry.  spelled: whether the strings in SPELLED are allowed too.
+    types: the Python types allowed for an entry.  accepts_strings: whether those in SPELLED are allowed too.
     noun, plural: names of an entry in error messages.  example: how to write such lists.
     """
 
     types: frozenset[type]
-    spelled: bool
+    accepts_strings: bool
     noun: str
     plural: str
     example: str
@@ -86,7 +86,7 @@ def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Arr
 
 
 def is_too_deep(value: Any, most: int = MOST_NESTED) -> bool:
-    """Whether lists and objects are nested more than `most` deep.  Does not recurse."""
+    """Return whether lists and objects are nested more than `most` deep.  Does not recurse."""
     level = [value]
     for _ in range(most):
         inner = (node.values() if isinstance(node, dict) else node for node in level if _is_container(node))
@@ -108,7 +108,7 @@ def _is_packed(value: Any) -> bool:
 
 
 def describe(value: Any) -> str:
-    """A short description of a JSON value: `null`, `the text "abc"`, `a list of 3`, `an object`."""
+    """Return a short description of a JSON value: `null`, `the text "abc"`, `a list of 3`, `an object`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -161,7 +161,7 @@ class _Check:
     def _numbers(self, row: list[Any], place: Path) -> None:
         for index, item in enumerate(row):
             if type(item) in self.kind.types or (
-                self.kind.spelled and isinstance(item, str) and item in SPELLED
+                self.kind.accepts_strings and isinstance(item, str) and item in SPELLED
             ):
                 continue
             raise _not_one(item, (*place, index), self.kind)
@@ -180,7 +180,7 @@ class _Check:
 
 
 def _outline(value: Any, kind: Kind) -> list[int]:
-    """The length of each axis, taken from the first list at each depth."""
+    """Return the length of each axis, taken from the first list at each depth."""
     if not isinstance(value, list):
         raise InputError(f"is {describe(value)}, not nested lists of {kind.plural}.", kind.example, ())
     lengths: list[int] = []

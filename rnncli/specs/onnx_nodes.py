@@ -9,7 +9,7 @@ from rnncli.specs.recurrence import CLASSES, Recurrence
 
 
 def inner_graphs(node: Any) -> list[Any]:
-    """The graphs in a node: the branches of an If, the body of a Loop or Scan."""
+    """Return the graphs in a node: the branches of an If, the body of a Loop or Scan."""
     return [graph for attribute in node.attribute for graph in _graphs(attribute)]
 
 
@@ -18,12 +18,12 @@ def _graphs(attribute: Any) -> list[Any]:
 
 
 def is_recurrent(node: Any) -> bool:
-    """Whether it is ONNX's own LSTM, GRU or RNN."""
+    """Return whether it is ONNX's own LSTM, GRU or RNN."""
     return node.op_type in CLASSES and node.domain in ("", "ai.onnx")
 
 
 def nodes_in(graph: Any) -> Iterator[Any]:
-    """Every node, those of inner graphs behind the node that holds them."""
+    """Yield every node, those of inner graphs behind the node that holds them."""
     for node in graph.node:
         yield node
         for inner in inner_graphs(node):
@@ -44,15 +44,15 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
         node.op_type,
         units or int(attributes.get("hidden_size", 0)),
         attributes,
-        biased=bool(inputs[3]),
+        has_bias=bool(inputs[3]),
         sequences=sequence,
         state=any(node.output[1:] if sequence else cells),
-        beyond=tuple(beyond),
+        unsupported=tuple(beyond),
     )
 
 
 def inputs_of(node: Any) -> list[str]:
-    """X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for an input that is missing."""
+    """Return X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for an input that is missing."""
     return [*node.input, *[""] * (8 - len(node.input))]
 
 
@@ -67,7 +67,7 @@ def _value(attribute: Any) -> Any:
 
 
 def _shorten_float(number: float) -> float:
-    """0.2, not 0.20000000298023224: the shortest number that is the same in float32."""
+    """Return the shortest number that is the same in float32: 0.2, not 0.20000000298023224."""
     import numpy as np
 
     return float(str(np.float32(number)))

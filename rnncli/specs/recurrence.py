@@ -38,7 +38,7 @@ _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
     "scaledtanh": ("scaled_tanh", (None, None)),
     "thresholdedrelu": ("thresholded_relu", (None,)),
 }
-"""Activations with alpha, or alpha and beta: our name and the defaults; None where frameworks differ."""
+"""Activations with alpha, or alpha and beta: rnncli's name and the defaults; None where frameworks differ."""
 
 _SAME = {
     Parametric("affine", 1.0, 0.0): "linear",
@@ -52,17 +52,17 @@ class Recurrence:
     """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
-    biased: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
-    beyond: names of inputs and attributes that change its numbers, and are not computed here.
+    has_bias: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
+    unsupported: names of inputs and attributes that change its numbers and are not computed here.
     """
 
     operator: str
     units: int
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    biased: bool = True
+    has_bias: bool = True
     sequences: bool = True
     state: bool = True
-    beyond: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
     @property
     def directions(self) -> tuple[bool, ...]:
@@ -80,7 +80,7 @@ class Recurrence:
 
 
 def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
-    """The layer that computes the node.
+    """Return the layer that computes the node.
 
     masked: whether sequences differ in length.
     Raises LayerError, without a full stop, for what is not computed here.
@@ -100,7 +100,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
     both = len(node.directions) > 1
     config: dict[str, Any] = {
         "units": node.units,
-        "use_bias": node.biased,
+        "use_bias": node.has_bias,
         "return_sequences": node.sequences,
         "return_state": node.state,
         "go_backwards": backwards,
@@ -118,7 +118,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
 
 
 def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
-    """For each direction, whether it goes backwards and the names of its activations here.
+    """Return, for each direction, whether it goes backwards and the names of its activations here.
 
     Those of the gates and of the candidate get clipped preactivations; that of the cell state does not.
     """
@@ -144,7 +144,7 @@ def _clip(node: Recurrence) -> float | None:
 
 
 def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametric:
-    """One activation; takes its numbers from the front of the lists, if it has any."""
+    """Return one activation; takes its numbers from the front of the lists, if it has any."""
     folded = name.replace("_", "").casefold()
     if folded in _PLAIN:
         return Parametric(folded)
@@ -161,16 +161,16 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
 
 
 def _use_keras_name(found: Parametric) -> Parametric:
-    """With Keras's name where Keras has the same function."""
+    """Return the activation with Keras's name if Keras has the same function."""
     return Parametric(_SAME[found]) if found in _SAME else found
 
 
 def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
-    """The weights by Keras's names and in its layout; of two directions under `forward/` and `backward/`.
+    """Return the weights in Keras's layout, by its names; two directions as `forward/` and `backward/`.
 
     kernel: W, (directions, gates * units, features).  recurrent: R, (directions, gates * units, units).
     bias: B, (directions, 2 * gates * units).
-    Raises LayerError, without a full stop, where the shapes are others.
+    Raises LayerError, without a full stop, if the shapes do not fit.
     """
     import numpy as np
 

@@ -11,7 +11,7 @@ from rnncli.specs import initializers
 from rnncli.specs.build import options_of
 
 OLD_SIGMOID = "hard_sigmoid_keras2"
-"""The hard_sigmoid of Keras 1 and 2, by the name that rnncli has for it."""
+"""rnncli's name for the hard_sigmoid of Keras 1 and 2."""
 OLD_DEFINITION = f'''\
 @keras.saving.register_keras_serializable()
 def {OLD_SIGMOID}(x):
@@ -22,7 +22,7 @@ def {OLD_SIGMOID}(x):
 
 
 def describe(spec: Spec) -> str:
-    """The layer as a script would write it, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
+    """Return the layer as in a script, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
     options = options_of(spec.class_name)
     parts = [_format_option(spec.config[name]) for name, option in options.items() if option.required]
     # In the order written, because Keras takes the seeds of initializers in this order.
@@ -34,7 +34,7 @@ def describe(spec: Spec) -> str:
 
 
 def to_script(spec: Spec) -> tuple[str, str]:
-    """The layer as a Keras 3 script would write it, and the definitions that stand in front of it, or ""."""
+    """Return the layer as in a Keras 3 script, and the definitions that come before it, or ""."""
     text = describe(spec)
     if repr(OLD_SIGMOID) not in text:
         return text, ""
@@ -42,14 +42,14 @@ def to_script(spec: Spec) -> tuple[str, str]:
 
 
 def _is_default(option: Option, value: Any) -> bool:
-    """Whether `value` is the default; an initializer written out in a config can be one too."""
+    """Return whether `value` is the default; an initializer written out in a config can be one too."""
     if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
         return settings(value) == settings(option.default)
     return bool(value == option.default)
 
 
 def to_config(spec: Spec) -> dict[str, Any]:
-    """Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
+    """Return Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
     names = (*options_of(spec.class_name), *(name for name in layers.BEYOND_KERAS if spec.config.get(name)))
     return {
         "class_name": spec.class_name,
@@ -78,8 +78,8 @@ def _format_option(value: Any) -> str:
     if layers.find_name(value.class_name, "LAYERS", "CELLS"):
         return describe(value)
     initializer, chosen = settings(value)
-    if initializer.needed:
-        return f"{value.class_name}({chosen[initializer.needed]!r})"
+    if initializer.required_option:
+        return f"{value.class_name}({chosen[initializer.required_option]!r})"
     options = initializer.options
     given = ", ".join(f"{name}={item!r}" for name, item in chosen.items() if item != options[name].default)
     return f"{value.class_name}({given})"

@@ -24,7 +24,7 @@ Reader = Callable[[str, str, Option, Any], Any]
 
 
 def check(class_name: str, name: str, option: Option, value: Any, read_inner: Reader | None = None) -> Any:
-    """`value` in the form stored in a Spec.
+    """Return `value` in the form stored in a Spec.
 
     read_inner: for the kinds that contain layers or initializers.
     Raises LayerError if Keras does not accept it; the message says which values `name` can have.
@@ -51,7 +51,7 @@ def _advise(name: str, option: Option) -> str:
 
 
 def _read_choice(class_name: str, name: str, option: Option, value: Any) -> Any:
-    """One of the choices.  For the kind `choice`, case does not matter, and a bare name is allowed."""
+    """Return one of the choices.  For the kind `choice`, case does not matter, and a bare name is allowed."""
     value = plain_name(value) if option.kind == "choice" else value
     found = value.casefold() if option.kind == "choice" and isinstance(value, str) else value
     found = None if option.kind == "choice" and found == "none" else found
@@ -87,12 +87,12 @@ def _read_dtype(value: Any) -> str:
 
 
 def plain_name(value: Any) -> Any:
-    """A bare name, such as `tanh`, as a string; any other value unchanged."""
+    """Return a bare name, such as `tanh`, as a string; any other value unchanged."""
     return value.name if isinstance(value, Name) else value
 
 
 def format_value(value: Any) -> str:
-    """A value as it appears in a message: short, and as written."""
+    """Return a value as it appears in a message: short, and as written."""
     if isinstance(value, (list, tuple)):
         inner = ", ".join([*map(format_value, value[:5]), *(["..."] if len(value) > 5 else [])])
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
@@ -121,7 +121,7 @@ def _is_sizes(value: Any) -> bool:
 
 
 def _scalar(value: Any) -> str:
-    """For a number that fits into float32 or 64 bits."""
+    """Describe a number that fits into float32 or 64 bits."""
     if not _is_int(value) and not isinstance(value, float):
         return "a number"
     if isinstance(value, int):

@@ -74,7 +74,7 @@ def test_what_cannot_be_meant_is_said(arguments: dict[str, Any], said: str) -> N
         ("--decimal 'x' is not one.", "decimal='x' is not one."),
         ("Add --bidirectional, or name bilstm.", "Add bidirectional=True, or name bilstm."),
         ("--no-bidirectional conflicts with it.", "bidirectional=False conflicts with it."),
-        ("Leave --engine out, or take tensorflow.", "Leave engine out, or take tensorflow."),
+        ("Leave --engine out, or use tensorflow.", "Leave engine out, or use tensorflow."),
         ("--input-axes names 2: time, features.", "input_axes names 2: time, features."),
         ("For example --atol 1e-4.", "For example atol=1e-4."),
         ("Compare with --expect FILE.", "Compare with expect=FILE."),

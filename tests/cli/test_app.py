@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rnncli.cli import app, catalog, terminal
-from rnncli.cli.flag_groups import collect_given, expand_groups
+from rnncli.cli.flag_groups import collect_flags, expand_groups
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags
 
 CONTRACT_FLAGS = """
@@ -153,7 +153,7 @@ def test_groups_are_spelled_out() -> None:
 
 @pytest.mark.parametrize("group", [InputFlags, LayerFlags])
 def test_what_was_not_given_is_not_there(group: type[Any]) -> None:
-    assert collect_given(group()) == {}
+    assert collect_flags(group()) == {}
 
 
 def test_no_flag_stands_in_two_groups() -> None:

@@ -100,7 +100,7 @@ class TestPlan:
                 compute.run(case, budget=refused)
 
     def test_a_trace_is_whole(self) -> None:
-        assert len(chunks.plan(case_of("LSTM(3)", traced=True), 1)) == 1
+        assert len(chunks.plan(case_of("LSTM(3)", with_trace=True), 1)) == 1
 
 
 def differ_at_most(case: Case, engine: str = "numpy", sequences: int = 3) -> None:
@@ -193,7 +193,7 @@ class TestUnfolded:
             )
             assert mine.values.dtype == theirs.values.dtype
             assert np.array_equal(np.concatenate(parts), theirs.values)
-        assert found.agreed.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
+        assert found.summary.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
 
     def test_every_engine_is_named(self) -> None:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
@@ -201,7 +201,7 @@ class TestUnfolded:
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
         found = growing.GrowingResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
-        assert found.agreed.engine == "onnx, numpy"
+        assert found.summary.engine == "onnx, numpy"
 
     def test_nowhere_to_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: Any) -> int:
@@ -275,7 +275,7 @@ class TestMapped:
     def test_any_index_is_that_of_numpy(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, turned: tuple[int, ...]
     ) -> None:
-        monkeypatch.setattr(arrays, "NEAR", 8)
+        monkeypatch.setattr(arrays, "READ_SIZE", 8)
         array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype("f4", order=order)
         np.save(tmp_path / "a.npy", array)
         filed: Any = read(Source("a.npy", path=tmp_path / "a.npy")).inputs

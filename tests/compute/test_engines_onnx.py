@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "softplus": (oracle.case(["GRU(3, activation='softplus')"], X), "no activation softplus"),
     "gates": (
         oracle.case(["GRU(3, recurrent_activation='tanh')"], X),
-        "gates of sigmoid or hard_sigmoid, not",
+        "gates with sigmoid or hard_sigmoid, not",
     ),
     "gates inside": (
         oracle.case(["Bidirectional(LSTM(3, recurrent_activation='relu6'))"], X),
@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "recurrent dropout": (oracle.case(["GRU(3, recurrent_dropout=0.5)"], X, training=True), "no dropout"),
     "RNN of cells": (oracle.case(["RNN([LSTMCell(3), GRUCell(3)])"], X), "no node for RNN"),
     "RNN of a cell": (oracle.case(["RNN(LSTMCell(3))"], X), "no node for RNN"),
-    "trace": (oracle.case(["LSTM(3)"], X, traced=True), "does not record gates"),
+    "trace": (oracle.case(["LSTM(3)"], X, with_trace=True), "does not record gates"),
     "Masking": (oracle.case(["Masking()", "LSTM(3)"], X), "Masking may skip steps anywhere"),
     "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "no step in rnncli"),
     "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "no step in rnncli"),

@@ -98,9 +98,9 @@ def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, pat
     for loop in found.trace:
         for name in loop.gates:
             if (loop.path, name) != (path, gate):
-                assert name not in loop.held
+                assert name not in loop.hold_masks
                 continue
-            entries = loop.held[name]
+            entries = loop.hold_masks[name]
             values = loop.parts[f"{name}.activation"]
             assert (values[:, entries] == np.float32(hold.value)).all()
             assert (values[:, ~entries] != np.float32(hold.value)).all()

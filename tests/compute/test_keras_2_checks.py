@@ -185,7 +185,7 @@ def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -
         ours, found = compute_numpy(one.case).outputs[0].values, compute_numpy(other.case).outputs[0].values
         np.testing.assert_allclose(ours, found, atol=1e-6)
         np.testing.assert_array_equal(one.case.mask is None, other.case.mask is None)
-    assert theirs.others.keys() == mine.others.keys()
+    assert theirs.other_outputs.keys() == mine.other_outputs.keys()
 
 
 def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_long_trace_takes_the_memory_of_its_numbers() -> None:
     asked = replace(case("LSTM(3)", count), mask=None)
     tracemalloc.start()
     try:
-        result = compute.run(replace(asked, traced=True), "numpy")
+        result = compute.run(replace(asked, with_trace=True), "numpy")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

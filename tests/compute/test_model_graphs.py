@@ -57,7 +57,7 @@ def held(seed: int, folder: Path) -> None:
             result = parts[name].result or compute_numpy(parts[name].case)
             mine: Any = result.outputs[index].values
         else:
-            mine = found.others.get(f"{name}/output")
+            mine = found.other_outputs.get(f"{name}/output")
         if mine is not None:
             shown += 1
             alike(mine, values, f"{seed} {name} {index}")
@@ -85,9 +85,9 @@ def test_the_path_through_keras_gives_the_same(tmp_path: Path) -> None:
             assert (one.case.mask is None) == (other.case.mask is None), f"{seed} {one.layer}"
             if one.case.mask is not None and other.case.mask is not None:
                 np.testing.assert_array_equal(one.case.mask, other.case.mask)
-        assert set(theirs.others) <= set(mine.others)
-        for name, values in theirs.others.items():
-            alike(mine.others[name], values, f"{seed} {name}")
+        assert set(theirs.other_outputs) <= set(mine.other_outputs)
+        for name, values in theirs.other_outputs.items():
+            alike(mine.other_outputs[name], values, f"{seed} {name}")
 
 
 OLD_MODELS = 5
@@ -115,8 +115,8 @@ def held_to_keras_2(seed: int, folder: Path, family: Any) -> None:
         if name in parts:
             result = parts[name].result or compute_numpy(parts[name].case)
             alike(result.outputs[index].values, values.numpy(), f"{seed} {name} {index}")
-        elif f"{name}/output" in found.others:
-            alike(found.others[f"{name}/output"], values.numpy(), f"{seed} {name}")
+        elif f"{name}/output" in found.other_outputs:
+            alike(found.other_outputs[f"{name}/output"], values.numpy(), f"{seed} {name}")
 
 
 def nodes_in(model: Any, layer: Any) -> list[Any]:

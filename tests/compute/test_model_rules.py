@@ -14,7 +14,7 @@ from keras_calls import Recorded, alike, compute_numpy, fed_alike, graph_in
 from oracle import keras
 
 from rnncli import compute
-from rnncli.compute.models import ModelRun, _today
+from rnncli.compute.models import ModelRun, _keras_changes
 from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
 from rnncli.compute.operations import UnknownLayerError
@@ -144,7 +144,7 @@ def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
     assert not models.follow(graph, x, compute_numpy).notes
     found = models.follow(graph, x, compute_numpy, everything=True)
     assert found.notes[0].startswith("left out: odd, head; the layer odd (Lambda) is not supported")
-    assert not found.others
+    assert not found.other_outputs
     assert [part.layer for part in found.parts] == ["lstm"]
 
 
@@ -207,7 +207,7 @@ def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
         models.follow(graph, given, compute_numpy)
     found = models.run(graph, path, given, compute_numpy, everything=True)
     assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
-    assert "heads/output" in found.others
+    assert "heads/output" in found.other_outputs
     assert found.parts[-1].result
     alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
     only = models.run(graph, path, given, compute_numpy, layers=("inside/deep@1",))
@@ -422,9 +422,9 @@ def test_functions_between_layers_of_keras_2() -> None:
     x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
     found = models.follow(graph, {"x": x}, compute_numpy, everything=True)
     np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
-    assert not found.others
+    assert not found.other_outputs
     shown = models.follow(replace(graph, outputs=(Ref("last"),)), {"x": x}, compute_numpy, everything=True)
-    np.testing.assert_array_equal(shown.others["last/output"], x[:, 1:])
+    np.testing.assert_array_equal(shown.other_outputs["last/output"], x[:, 1:])
     strange = replace(nodes[2], config={"function": "math.bessel_i0"})
     with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.bessel_i0"):
         models.follow(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), {"x": x}, compute_numpy)
@@ -446,7 +446,7 @@ path = Path({str(path)!r})
 graph = reader.read(Source("model", path=path))
 given = keras.fit_inputs(graph, [[1, 2, 0, 0]])
 found = keras.follow(graph, given, lambda case: compute.run(case, "numpy"), everything=True)
-print(*[part.layer for part in found.parts], *found.others)
+print(*[part.layer for part in found.parts], *found.other_outputs)
 print([name for name in ("tensorflow", "keras", "torch", "onnxruntime") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -472,6 +472,6 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
         raise InputError("its masks do not fit.")
 
     graph, found = Graph("m.h5", "Keras 2.4.0", (), (), (), (), 2), ModelRun(())
-    assert list(_today.mask_differences(graph, found, compute_numpy, walk)) == [
+    assert list(_keras_changes.mask_differences(graph, found, compute_numpy, walk)) == [
         "masks follow Keras 2, which saved the model; today's Keras would fail on it."
     ]

@@ -258,7 +258,7 @@ def test_long_sequence_is_held_to_what_rounding_allows() -> None:
 def test_other_nodes_are_shown_with_everything() -> None:
     made, feeds = in_a_loop()
     found = run(made, feeds, layers=["before"], everything=True)
-    assert found.others["Y1/output"].shape == (4, 2, 3)
+    assert found.other_outputs["Y1/output"].shape == (4, 2, 3)
     assert found.order[:2] == ("before", "Y1")
 
 

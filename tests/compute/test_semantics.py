@@ -59,7 +59,7 @@ class TestOrder:
         }
         layers = oracle.built(oracle.made(expression), X)
         layers[0].set_weights(list(weights.values()))
-        result = oracle.asked([expression], X, weights=weights, traced=True)
+        result = oracle.asked([expression], X, weights=weights, with_trace=True)
         oracle.alike(result, oracle.called(layers, X)[-1])
         (loop,) = result.trace
         assert tuple(loop.gates) == gates

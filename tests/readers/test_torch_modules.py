@@ -117,8 +117,8 @@ def test_a_checkpoint_is_searched_for_its_state_dict(depth: int, tmp_path: Path)
     assert [module.name for module in found.modules] == ["decoder.rnn"]
     assert [node.name for node in found.modules[0].nodes] == ["decoder.rnn_l0", "decoder.rnn_l1"]
     assert {"emb.weight", "out.weight", "out.bias"} <= {
-        name.removeprefix("outer.") for name in found.others
-    } | {name.rpartition("model_state.")[2] for name in found.others}
+        name.removeprefix("outer.") for name in found.other_shapes
+    } | {name.rpartition("model_state.")[2] for name in found.other_shapes}
 
 
 def test_two_state_dicts_keep_their_containers(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_normalized_weights_are_computed_from_their_parts(place: Any, tmp_path: 
         parameter.data.mul_(1.5).add_(0.1)
     x = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
     found = read(stored({f"rnn.{name}": one for name, one in module.state_dict().items()}, tmp_path / "m.pt"))
-    assert not found.others
+    assert not found.other_shapes
     assert found.notes[0].startswith("weights with weight normalization were computed")
     whole = outputs(found, x.numpy())["rnn_l1"]
     np.testing.assert_allclose(whole, module(x)[0].detach().numpy(), atol=1e-5)
@@ -218,7 +218,7 @@ def test_tensors_of_other_kinds_are_listed(tmp_path: Path) -> None:
     }
     found = read(stored({**state, "b.weight": torch.ones(2, 0)}, tmp_path / "other.pt"))
     assert found.modules == ()
-    assert found.others == {"a.weight_ih_l0": (4, 3), "a.weight_hh_l0": (4, 4), "b.weight": (2, 0)}
+    assert found.other_shapes == {"a.weight_ih_l0": (4, 3), "a.weight_hh_l0": (4, 4), "b.weight": (2, 0)}
 
 
 @pytest.mark.parametrize("what", ["module", "script", "pickle", "text", "cut", "empty"])

@@ -27,7 +27,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.renderers import formats, numerals
 from rnncli.renderers.formats import _json_pieces
-from rnncli.renderers.page import Column, Forms, Page, Table, View, cell, line
+from rnncli.renderers.page import Column, Page, Table, Variants, View, cell, line
 from rnncli.result import NamedTensor
 
 SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
@@ -404,9 +404,9 @@ def test_a_format_is_one_new_file(tmp_path: Path) -> None:
 def test_the_first_form_that_fits_is_shown() -> None:
     wide, narrow = line("wide " * 9), line("narrow")
     table = Table((Column("wide " * 9),), ((cell("1"),),))
-    page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
+    page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
     assert list(page.parts_in()) == [table, wide]
-    page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
+    page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
     assert list(page.parts_in(lambda _: False)) == [narrow, wide]
 
 

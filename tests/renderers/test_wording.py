@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rnncli.addresses import label
-from rnncli.renderers.page import idea
+from rnncli.renderers.page import state_part
 from rnncli.renderers.wording import WORDS, brief, meaning, say
 
 STATES = ("hidden_state", "hidden_states", "last_hidden_state", "last_cell_state")
@@ -51,7 +51,7 @@ def test_korean_has_the_words_of_the_lesson() -> None:
         assert word in said
 
 
-def test_equal_tensors_stand_for_one_idea() -> None:
-    assert idea(label("hidden_states")) == idea(label("1/backward_last_hidden_state")) == "hidden"
-    assert idea(label("0/forward_last_cell_state")) == "cell"
-    assert idea(label("gate")) == ""
+def test_equal_tensors_are_of_one_part_of_the_state() -> None:
+    assert state_part(label("hidden_states")) == state_part(label("1/backward_last_hidden_state")) == "hidden"
+    assert state_part(label("0/forward_last_cell_state")) == "cell"
+    assert state_part(label("gate")) == ""

@@ -18,7 +18,7 @@ HOLE = re.compile(r"\{#?\}")
 FILLED = re.compile(r"\{(\d*)\}")
 SENTENCES = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 SEPARATORS = ("; ", ", ")
-"""What stands between parts that may be phrases of their own, the longest parts first."""
+"""Separators between parts that may be phrases of their own, for the longest parts first."""
 MOST_PARTS = 16
 """A text of more parts is data, and stays as it is."""
 PROSE = re.compile(r"\b[a-z]{2,} [a-z]+ [a-z]{2,}\b")
@@ -104,8 +104,8 @@ def _without_dot(text: str) -> tuple[str, str]:
 
 def _keep(text: str) -> str:
     """Translate a text if it is known."""
-    said = _translate(text)
-    return text if said is None else said
+    translation = _translate(text)
+    return text if translation is None else translation
 
 
 @lru_cache(4096)
@@ -130,12 +130,12 @@ def _translate(text: str) -> str | None:
 def _fill(fitting: Iterable[tuple[Phrase, Sequence[str]]], dot: str, whole: bool = False) -> str | None:
     """Fill the first phrase that fits, and end it with `dot`.
 
-    whole: its holes may hold sentences, and English that is unknown."""
+    whole: whether its holes may contain sentences, and English text that has no translation."""
     for phrase, values in fitting:
         if whole or not any(map(SENTENCES.search, values)):
-            said = [_keep(value) if " " in value else value for value in values]
-            if whole or not any(map(PROSE.search, said)):
-                return phrase.fill(said) + dot
+            translations = [_keep(value) if " " in value else value for value in values]
+            if whole or not any(map(PROSE.search, translations)):
+                return phrase.fill(translations) + dot
     return None
 
 
@@ -144,8 +144,8 @@ def _sentences(text: str) -> str | None:
     sentences = SENTENCES.split(text)
     if not 1 < len(sentences) <= MOST_PARTS:
         return None
-    said = [_translate(sentence) for sentence in sentences]
-    return None if None in said else " ".join(filter(None, said))
+    translations = [_translate(sentence) for sentence in sentences]
+    return None if None in translations else " ".join(filter(None, translations))
 
 
 def _after_colon(text: str) -> str | None:
@@ -153,8 +153,8 @@ def _after_colon(text: str) -> str | None:
     head, colon, rest = text.partition(": ")
     if not colon or text.count(colon) > MOST_PARTS:
         return None
-    said, place = _translate(rest), _keep(head)
-    return None if said is None or PROSE.search(place) else f"{place}: {said}"
+    translation, place = _translate(rest), _keep(head)
+    return None if translation is None or PROSE.search(place) else f"{place}: {translation}"
 
 
 def _parts(text: str) -> str | None:
@@ -162,7 +162,7 @@ def _parts(text: str) -> str | None:
     for separator in SEPARATORS:
         parts = text.split(separator)
         if 1 < len(parts) <= MOST_PARTS:
-            said = [_translate(part) if " " in part else None for part in parts]
-            if any(said):
-                return separator.join(one or part for one, part in zip(said, parts, strict=True))
+            translations = [_translate(part) if " " in part else None for part in parts]
+            if any(translations):
+                return separator.join(one or part for one, part in zip(translations, parts, strict=True))
     return None

@@ -78,9 +78,9 @@ def compare(
     input: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
-    wanted: CompareFlags,
+    comparison: CompareFlags,
     output: OutputFlags,
-    shown: ShowFlags,
+    show: ShowFlags,
     select: Select = None,
 ) -> None:
     """Do engines agree? Does a result match a stored one?
@@ -89,5 +89,5 @@ def compare(
     """
     from rnncli.commands.compare.compare_request import CompareRequest, answer
 
-    shown.require_calls(run)
-    answer(CompareRequest(input, layer, run, wanted, output, shown, tuple(select or ())))
+    show.require_calls(run)
+    answer(CompareRequest(input, layer, run, comparison, output, show, tuple(select or ())))

@@ -11,7 +11,7 @@ from rnncli.case import Array, format_shape
 from rnncli.cli.language import localize
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
-from rnncli.renderers.page import Column, Forms, Line, Page, Records, Table, TableCell, View, cell, line
+from rnncli.renderers.page import Column, Line, Page, Records, Table, TableCell, Variants, View, cell, line
 from rnncli.renderers.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
 from rnncli.renderers.wording import Bilingual
 
@@ -37,7 +37,7 @@ COLUMNS = ("tensor", "pair", "absolute", "relative", "index", "step", "verdict")
 NARROW = ("tensor", "absolute", "index", "verdict")
 NONE = "-"
 MOST_ULPS = 10_000
-"""Beyond this, units in the last place say nothing that the difference does not; documents have them all."""
+"""Above this, units in the last place add nothing to the difference; documents always have them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class CompareAnswer:
 
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
-        forms = Forms(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
+        forms = Variants(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
         atol, rtol = self.tolerances
         refused = TEXTS["refused"].in_language(view.lang)
         below: list[Line] = [
@@ -119,7 +119,7 @@ def verdict_of(one: TensorDifference) -> str:
 
 
 def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> TableCell:
-    """Return a cell; a narrow table has what it lacks columns for below other texts."""
+    """Return a cell; in a narrow table, texts without a column of their own go below the others."""
     texts = _texts(one, view)
     first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
     below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)

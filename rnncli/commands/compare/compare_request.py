@@ -1,4 +1,4 @@
-"""The flags of `rnncli compare`: what they ask for is computed by comparison.py, and shown here."""
+"""Answer the flags of `rnncli compare`: comparison.py computes the result, and this module shows it."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ class CompareRequest(NamedTuple):
     input: InputFlags
     layer: LayerFlags
     run: RunFlags
-    wanted: CompareFlags
+    comparison: CompareFlags
     output: OutputFlags
-    shown: ShowFlags
+    show: ShowFlags
     select: tuple[str, ...]
 
 
-def answer(asked: CompareRequest) -> None:
+def answer(flags: CompareRequest) -> None:
     """Compute, show the table, and raise DisagreementError if a tensor differs."""
-    deliver = delivery(asked.output, asked.input, asked.layer, asked.run)
-    asked.run.require_model()
-    wanted = _comparison(asked)
-    if asked.run.model is not None and wanted.expected is not None and not wanted.engines:
-        found = _model_with_stored(asked, wanted)
+    deliver = delivery(flags.output, flags.input, flags.layer, flags.run)
+    flags.run.require_model()
+    settings = _comparison(flags)
+    if flags.run.model is not None and settings.expected is not None and not settings.engines:
+        found = _compare_model(flags, settings)
     else:
-        case, remarks = request.case(asked.input, asked.layer, asked.run, **asked.shown._asdict())
-        found = comparison.compare_case(case, wanted)
+        case, remarks = request.case(flags.input, flags.layer, flags.run, **flags.show._asdict())
+        found = comparison.compare_case(case, settings)
         found = found._replace(remarks=(*remarks, *found.remarks))
     deliver(found.answer, found.remarks)
     expectation.require_same(found.answer.differences)
 
 
-def _comparison(asked: CompareRequest) -> comparison.Comparison:
-    """Return what the flags ask for.  Raises UsageError if there is nothing to compare."""
-    wanted, engine = asked.wanted, asked.run.engine
-    engines = () if wanted.engines is None else engine_pairs.parse_engines(wanted.engines)
-    alone = wanted.expect is None and wanted.split is None
+def _comparison(flags: CompareRequest) -> comparison.Comparison:
+    """Return the requested comparison.  Raises UsageError if there is nothing to compare."""
+    options, engine = flags.comparison, flags.run.engine
+    engines = () if options.engines is None else engine_pairs.parse_engines(options.engines)
+    alone = options.expect is None and options.split is None
     single = engine if engine != "auto" else engines[0] if len(engines) == 1 else ""
     if engines and engine != "auto":
         raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
@@ -55,20 +55,20 @@ def _comparison(asked: CompareRequest) -> comparison.Comparison:
             f"{single} is one engine, and there is nothing to compare it with.",
             f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
         )
-    expected = expectation.read_expectation(wanted.expect, asked.input, asked.output.output)
-    return comparison.Comparison(wanted.tolerances, engines, engine, expected, wanted.split, asked.select)
+    expected = expectation.read_expectation(options.expect, flags.input, flags.output.output)
+    return comparison.Comparison(options.tolerances, engines, engine, expected, options.split, flags.select)
 
 
-def _model_with_stored(asked: CompareRequest, wanted: comparison.Comparison) -> ComparisonReport:
+def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> ComparisonReport:
     """Compare every chosen layer of a saved model, under the names that `run --model` gives."""
     from rnncli.cli import model_inputs, model_tensors, models
 
-    models.require_alone(asked.input, asked.layer, asked.run)
-    model = models.open_model(asked.run.model or "", asked.run.assume)
-    inputs, remarks = model_inputs.read_inputs(model, asked.input)
-    returns = models.Returns(asked.layer.return_sequences, asked.layer.return_state)
+    models.require_alone(flags.input, flags.layer, flags.run)
+    model = models.open_model(flags.run.model or "", flags.run.assume)
+    inputs, remarks = model_inputs.read_inputs(model, flags.input)
+    returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
     tensors = model_tensors.compute_tensors(
-        model, inputs, returns, wanted.engine, everything=asked.shown.all_layers
+        model, inputs, returns, settings.engine, everything=flags.show.all_layers
     )
-    found = comparison.compare_stored({tensors.result.engine: tensors.result}, wanted)
+    found = comparison.compare_stored({tensors.result.engine: tensors.result}, settings)
     return found._replace(remarks=(*remarks, *tensors.notes, *found.remarks))

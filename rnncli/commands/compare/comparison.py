@@ -1,4 +1,4 @@
-"""Compare what a case gives in several engines, with stored tensors, or in consecutive pieces."""
+"""Compare the results of a case between engines, with stored tensors, or with consecutive pieces."""
 
 from __future__ import annotations
 
@@ -64,26 +64,26 @@ class ComparisonReport(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def compare_case(case: Case, wanted: Comparison) -> ComparisonReport:
+def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     """Compare the tensors of `case`.
 
     Raises UsageError if a named engine cannot compute the case or fewer than two engines can, EngineError
     if a named one is missing or fails.
     """
-    if wanted.split is not None:
-        return _compare_pieces(case, wanted.split, wanted)
+    if settings.split is not None:
+        return _compare_pieces(case, settings.split, settings)
     refused: tuple[RefusedEngine, ...] = ()
-    if wanted.engines:
-        results = engine_pairs.run_engines(case, wanted.engines)
-    elif wanted.expected is not None:
-        alone = compute.run(case, wanted.engine)
+    if settings.engines:
+        results = engine_pairs.run_engines(case, settings.engines)
+    elif settings.expected is not None:
+        alone = compute.run(case, settings.engine)
         results = {alone.engine: alone}
     else:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
     cautions = find_cautions(case, weights, next(iter(results.values())).outputs if results else ())
-    if wanted.expected is not None:
-        found = compare_stored(results, wanted)
+    if settings.expected is not None:
+        found = compare_stored(results, settings)
         return found._replace(remarks=(*found.remarks, *cautions))
     if len(results) < 2:
         reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
@@ -94,37 +94,37 @@ def compare_case(case: Case, wanted: Comparison) -> ComparisonReport:
             if results
             else "Choose other options of the layer.",
         )
-    results = _select(results, wanted)
-    _require_known(wanted, next(iter(results.values())))
-    differences = engine_pairs.compare_pairs(results, *wanted.tolerances)
-    return ComparisonReport(_answer(results, differences, wanted, refused), cautions)
+    results = _select(results, settings)
+    _require_known(settings, next(iter(results.values())))
+    differences = engine_pairs.compare_pairs(results, *settings.tolerances)
+    return ComparisonReport(_answer(results, differences, settings, refused), cautions)
 
 
-def compare_stored(results: Mapping[str, Result], wanted: Comparison) -> ComparisonReport:
+def compare_stored(results: Mapping[str, Result], settings: Comparison) -> ComparisonReport:
     """Compare each result, by engine, with the tensors of `wanted.expected`."""
-    results = _select(results, wanted)
+    results = _select(results, settings)
     differences: list[TensorDifference] = []
     remarks: dict[str, None] = {}
     for engine, result in results.items():
-        assert wanted.expected is not None
-        own, left = wanted.expected.compare(result.outputs, engine, wanted.tolerances)
+        assert settings.expected is not None
+        own, left = settings.expected.compare(result.outputs, engine, settings.tolerances)
         differences += own
         remarks |= dict.fromkeys(left)
-    return ComparisonReport(_answer(results, tuple(differences), wanted), tuple(remarks))
+    return ComparisonReport(_answer(results, tuple(differences), settings), tuple(remarks))
 
 
-def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> ComparisonReport:
+def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonReport:
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
-    whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
-    results = _select({whole.engine: whole}, wanted)
-    _require_known(wanted, results[whole.engine])
+    whole, joined = pieces.run_whole_and_pieces(case, steps, settings.engine)
+    results = _select({whole.engine: whole}, settings)
+    _require_known(settings, results[whole.engine])
     texts = (WHOLE, PIECES.format(steps))
     sides = {text.en: text for text in texts}
     outputs = results[whole.engine].outputs
 
     def compare(tensors: Mapping[str, Array]) -> tuple[TensorDifference, ...]:
         both = texts[0].en, texts[1].en
-        return tuple(measure(one, tensors[one.name], both, *wanted.tolerances) for one in outputs)
+        return tuple(measure(one, tensors[one.name], both, *settings.tolerances) for one in outputs)
 
     differences = compare(joined)
     reasons: tuple[str, ...]
@@ -134,24 +134,24 @@ def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> ComparisonRep
         reasons = (STATELESS,) if all(one.agrees for one in compare(alone)) else ()
     else:
         conclusion, reasons = REAL, pieces.explain_difference(case)
-    answer = dataclasses.replace(_answer(results, differences, wanted), conclusion=conclusion, sides=sides)
+    answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion, sides=sides)
     return ComparisonReport(answer, reasons)
 
 
-def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Result]:
-    return {name: result_checks.select_tensors(result, wanted.select) for name, result in results.items()}
+def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Result]:
+    return {name: result_checks.select_tensors(result, settings.select) for name, result in results.items()}
 
 
-def _require_known(wanted: Comparison, result: Result) -> None:
-    expectation.require_known(wanted.tolerances, [tensor.name for tensor in result.outputs])
+def _require_known(settings: Comparison, result: Result) -> None:
+    expectation.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
 
 
 def _answer(
     results: Mapping[str, Result],
     differences: tuple[TensorDifference, ...],
-    wanted: Comparison,
+    settings: Comparison,
     refused: tuple[RefusedEngine, ...] = (),
 ) -> CompareAnswer:
     header = dataclasses.replace(next(iter(results.values())), engine=", ".join(results))
-    atol, rtol = map(tolerances.format_tolerance, wanted.tolerances)
+    atol, rtol = map(tolerances.format_tolerance, settings.tolerances)
     return CompareAnswer(header, differences, (atol, rtol), refused)

@@ -47,7 +47,7 @@ def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
 
 
 def _other_engines(case: Case, refused: str, names: Sequence[str]) -> str:
-    """Say what to do where one of the named engines refuses the case; a comparison needs two."""
+    """Return advice for a case that a named engine refuses; a comparison needs two engines."""
     if len(names) > 2:
         return f"Leave {refused} out of --engines."
     able = [
@@ -79,7 +79,7 @@ def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
 def compare_pairs(
     results: Mapping[str, Result], atol: Tolerance, rtol: Tolerance
 ) -> tuple[TensorDifference, ...]:
-    """Compare every tensor of every two engines, tensor by tensor."""
+    """Compare every pair of engines, tensor by tensor."""
     pairs = list(combinations(results, 2))
     by_engine = {
         engine: {tensor.name: tensor for tensor in result.outputs} for engine, result in results.items()

@@ -43,7 +43,7 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
 
 
 def explain_difference(case: Case) -> tuple[str, ...]:
-    """Return why pieces differ from one call, as far as the layers and the mask say so."""
+    """Return the reasons, found in the layers and the mask, why pieces differ from one call."""
     found = []
     if any(spec.class_name == "Bidirectional" for spec in case.stack):
         found.append("the backward layer starts each piece without the later time steps")

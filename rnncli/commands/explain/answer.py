@@ -97,7 +97,7 @@ def _equation(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
         "remainder": number(equation.remainder),
         "rounding": number(equation.rounding),
         "masked": note and {"kind": note.kind, "timestep": note.timestep},
-        **({"held": True} if equation.held else {}),
+        **({"held": True} if equation.is_held else {}),
     }
 
 

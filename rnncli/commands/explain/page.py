@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
-from rnncli.renderers.page import Column, Line, Page, Span, Table, TableCell, View, cell, idea, line, marks
+from rnncli.renderers.page import (
+    Column,
+    Line,
+    Page,
+    Span,
+    Table,
+    TableCell,
+    View,
+    cell,
+    line,
+    marks,
+    state_part,
+)
 from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
 from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import meaning, name_factor, say
@@ -20,7 +32,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
     """Return a page with the number in the title, its meaning, then the equations, grouped by place."""
     found, root = answer.explanation, answer.explanation.equations[0]
     label = addresses.label(found.target.name)
-    style = f"strong {idea(label)}".strip()
+    style = f"strong {state_part(label)}".strip()
     value = _align_numbers([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
     sentence = [meaning(label, view.lang), *_place(root.place, answer, view)]
@@ -64,7 +76,7 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     """Put terms below their names if they are few, else one below the other."""
     name = equation.name if "[" not in equation.name else answer.explanation.target.name
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
-    if equation.held:
+    if equation.is_held:
         sentence = say("held at", view.lang).format(value=_align_numbers([equation.value], view)[0])
         return Table((Column(""), Column("")), ((cell(name, "strong"), cell(sentence)),))
     if equation.note is not None:
@@ -156,7 +168,7 @@ def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[Ta
 
 
 def _names(factors: Sequence[Factor], dot: str, lang: str) -> Line:
-    """Return the names of the factors, weights less prominent."""
+    """Return the names of the factors, with weights less prominent."""
     spans: list[Span] = []
     for factor in factors:
         weight = factor.name.startswith(("kernel[", "recurrent_kernel["))

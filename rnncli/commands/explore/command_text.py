@@ -25,7 +25,7 @@ LONGEST = 4000
 
 
 def command(experiment: EditableCase, saved: str | None = None) -> str | None:
-    """Return the command that returns the same tensors; None if it is too long, until it is saved.
+    """Return the command that returns the same tensors; None if it is too long and nothing was saved.
 
     saved: the file that holds the experiment, if it was saved.
     """
@@ -89,7 +89,7 @@ def _layer_words(experiment: EditableCase) -> Iterator[str]:
 
 
 def _reproduces(name: str, given: Mapping[str, Any], layers: tuple[Any, ...]) -> bool:
-    """Whether these flags describe exactly these layers."""
+    """Return whether these flags describe exactly these layers."""
     plain = all(isinstance(value, (str, int, float)) for value in given.values())
     try:
         return plain and tuple(specs.from_flags([name], given)) == layers
@@ -130,7 +130,7 @@ def document(experiment: EditableCase) -> bytes:
 
 
 def _least_length(case: Case) -> int:
-    """Return a length that the case document surely has: a digit and a comma for each number."""
+    """Return a lower bound of the length of the case document: a digit and a comma per number."""
     return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 

@@ -37,9 +37,9 @@ class TracePart(NamedTuple):
         return self.loop.parts[self.key]
 
     @property
-    def held(self) -> Array | None:
+    def hold_mask(self) -> Array | None:
         """Which entries of a gate are held, (steps, units), bool; None if none is."""
-        return self.loop.held.get(self._gate)
+        return self.loop.hold_masks.get(self._gate)
 
     @property
     def gate(self) -> str:
@@ -131,5 +131,5 @@ def _compute(case: Case) -> Computation:
     wide = tracing.with_all_outputs(case)
     if wide.stack.layers[-1].recurrent:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
-    trace = tracing.trace(wide)  # first: it says what is wrong with the case
+    trace = tracing.trace(wide)  # first, because it says what is wrong with the case
     return Computation(compute.run(case, trace.engine), wide, trace)

@@ -9,7 +9,7 @@ from rnncli.commands.explore.computation import Computation
 
 @dataclass(frozen=True)
 class Cursor:
-    """Indices.  tensor: of the returned tensors.  weight: of the weights; row and column inside it.
+    """Selected indices.  tensor: of the returned tensors.  weight: of the weights; row and column inside it.
 
     part: of the gates and states of the trace.
     """

@@ -54,7 +54,7 @@ class EditableCase:
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
     def with_option(self, name: str, value: Any) -> EditableCase:
-        """Return the experiment with another option of the layer, by the name of its flag.
+        """Return the experiment with a new value of an option of the layer.  name: of its flag.
 
         Raises LayerError or UsageError if the layer does not accept it.
         """
@@ -86,7 +86,7 @@ class EditableCase:
         return made.with_input_again() if self.is_input_generated else made
 
     def with_input_again(self) -> EditableCase:
-        """Return the experiment with the input as its layers and its seed read it; an edited one is kept."""
+        """Return the experiment with its input read again for its layers and seed; keep an edited input."""
         case = self.case
         origin = self.origin.read_again(case.stack, case.seed)
         is_edited = case.inputs is not self.origin.case.inputs
@@ -125,7 +125,7 @@ class EditableCase:
         """
         return self._with(weights={**weights, path: _replace_number(weights[path], place, value)})
 
-    def with_masked(self, batch: int, timestep: int) -> EditableCase:
+    def toggle_mask(self, batch: int, timestep: int) -> EditableCase:
         """Return the experiment with one time step masked, or no longer masked."""
         mask = self._copy_mask()
         mask[batch, timestep] = not mask[batch, timestep]
@@ -225,7 +225,7 @@ def require_sequences(case: Case) -> None:
 
 
 def _fit_holds(case: Case) -> Case:
-    """Return the case with its held gates read again.  Raises UsageError if its layers lack one of them."""
+    """Return the case with its holds parsed again.  Raises UsageError if its layers lack one of the gates."""
     try:
         return holds.hold_gates(case, [hold.text for hold in case.hold])
     except UsageError as error:

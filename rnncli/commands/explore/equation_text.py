@@ -36,7 +36,7 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
         note = say(f"masked {equation.note.kind}", lang)
         sentence = note.format(t=equation.place.timestep, before=equation.note.timestep)
         yield Text.assemble((name, "bold"), f" = {value}   ", (sentence, "dim"))
-    elif equation.held:
+    elif equation.is_held:
         yield Text.assemble((name, "bold"), " = ", say("held at", lang).format(value=value))
     elif equation.function:
         total = f"{equation.function}({_number(equation.total)})"

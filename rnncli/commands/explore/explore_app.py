@@ -58,7 +58,7 @@ class ExploreApp(App[None]):
     @property
     def command(self) -> str | None:
         """The command that returns the same tensors; None if it has to be saved first."""
-        shown = self.runner.shown
+        shown = self.runner.experiment
         saved = self.saved[1] if self.saved is not None and self.saved[0] is shown else None
         return command_text.command(shown, saved)
 
@@ -84,7 +84,7 @@ class ExploreApp(App[None]):
     def show(self, **changes: Any) -> None:
         """Show the last numbers, with these changes of the scene."""
         computation = self.runner.computation
-        scene = replace(self.scene, experiment=self.runner.shown, computation=computation, **changes)
+        scene = replace(self.scene, experiment=self.runner.experiment, computation=computation, **changes)
         self.scene = replace(scene, cursor=scene.cursor.within(computation))
         self.workbench.show(self.scene, self.command)
         self.workbench.show_options(self.current)
@@ -94,7 +94,7 @@ class ExploreApp(App[None]):
         self.show(cursor=replace(self.scene.cursor, **indices))
 
     def change(self, change: Change, *, reads: bool = False) -> None:
-        """Go on to a changed experiment, or say why it cannot be.  reads: see Runner.change."""
+        """Change the experiment, or say why that is not possible.  reads: see Runner.change."""
         try:
             self.runner.change(change, reads=reads)
         except RnncliError as error:
@@ -110,14 +110,14 @@ class ExploreApp(App[None]):
 
     @work
     async def _run(self) -> None:
-        """Compute beside the screen, so that a large experiment does not freeze it."""
+        """Compute in a thread, so that a large experiment does not freeze the screen."""
         message = await self.runner.catch_up(self.lang)
         self._is_running = False
         self.show()
         self.workbench.say(message)
 
     def ask(self, question: Question, *, reads: bool = False) -> None:
-        """Ask for a text, and make the change that it says."""
+        """Ask for a text, and make the change that it describes."""
 
         def answer(typed: str | None) -> None:
             if typed is None:
@@ -179,7 +179,7 @@ class ExploreApp(App[None]):
     def action_mask(self) -> None:
         """Mask the time step under the cursor, or unmask it."""
         batch, timestep = self.scene.cursor.batch, self.scene.cursor.timestep
-        self.change(lambda now: now.with_masked(batch, timestep))
+        self.change(lambda now: now.toggle_mask(batch, timestep))
 
     def action_hold(self) -> None:
         """Ask for the value at which to hold the gate under the cursor."""
@@ -193,18 +193,18 @@ class ExploreApp(App[None]):
             self.say("no hold")
 
     def action_undo(self, by: int) -> None:
-        """Undo (-1) or redo (1) one change, also one that is still computed."""
+        """Undo (-1) or redo (1) one change, even one that is still being computed."""
         if self.runner.undo(by):
             self._catch_up()
         else:
             self.say("no undo" if by < 0 else "no redo")
 
     def action_terms(self) -> None:
-        """Show every term of the equations, or only their sums."""
+        """Toggle between every term of the equations and their sums alone."""
         self.show(every_term=not self.scene.every_term)
 
     def action_difference(self) -> None:
-        """Show what the held gates change, or the numbers again."""
+        """Toggle between the numbers and what the held gates change in them."""
         if self.runner.computation.without_hold is None:
             self.say("no hold")
         else:
@@ -213,7 +213,7 @@ class ExploreApp(App[None]):
 
     def action_copy(self, expression: bool) -> None:
         """Copy the command, or the Keras expression."""
-        what = self.runner.shown.expression if expression else self.command
+        what = self.runner.experiment.expression if expression else self.command
         if what is not None:
             self.copy_to_clipboard(what)
             self.say("copied")
@@ -223,7 +223,7 @@ class ExploreApp(App[None]):
 
         def answer(name: str | None) -> None:
             if name:
-                self._save(name, self.runner.shown)
+                self._save(name, self.runner.experiment)
 
         self.push_screen(Prompt(text("file", self.lang), "experiment.json"), answer)
 

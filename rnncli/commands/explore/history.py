@@ -17,7 +17,7 @@ class History:
         return self._made[self._place]
 
     def add(self, experiment: EditableCase) -> None:
-        """Go on to `experiment`; those that were undone are dropped."""
+        """Make `experiment` the current one, and drop those that were undone."""
         self._made[self._place + 1 :] = [experiment]
         self._place += 1
 

@@ -14,7 +14,7 @@ from rnncli.renderers.numerals import choose_style, format_number
 
 LABEL = 8
 CELL = 10
-HELD = "*"
+HOLD_MARK = "*"
 """Marks an entry that is held at a value instead of computed."""
 LEFT, RIGHT, ABOVE, BELOW = "◀▶▲▼"
 """There are more numbers in that direction."""
@@ -37,7 +37,7 @@ def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int,
     line_of_cursor = starts[cursor.grid] + _headings(grids[cursor.grid]) + cursor.row
     top = _window(line_of_cursor, starts[-1], height)
     if top and line_of_cursor - starts[cursor.grid] < height:
-        top = max(min(top, starts[cursor.grid]), line_of_cursor - height + 1)  # keep the title in sight
+        top = max(min(top, starts[cursor.grid]), line_of_cursor - height + 1)  # keep the title visible
     for number, grid in enumerate(grids):
         column = cursor.column if number == cursor.grid else 0
         begin = _window(column, grid.values.shape[1], columns)
@@ -96,7 +96,7 @@ def _draw_line(
         numbers = grid.values[row, begin:end]
         style, scale = choose_style(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):
-            mark = "" if grid.held is None else HELD if grid.held[row, begin + place] else " "
+            mark = "" if grid.hold_mask is None else HOLD_MARK if grid.hold_mask[row, begin + place] else " "
             text = _fit(format_number(value, style), value, CELL - 1 - len(mark)) + mark
             here = begin + place == chosen
             line.append("▸" if here else " ", "bold" if focus else "dim")
@@ -111,7 +111,7 @@ def _draw_line(
 
 
 def _mark_end(line: Text, mark: str, width: int) -> None:
-    """Put a mark in the last column: there is more in that direction."""
+    """Put a mark in the last column, to show that there is more in that direction."""
     if line.plain.endswith(RIGHT):
         line.right_crop()
     line.truncate(width - 1, overflow="ellipsis", pad=True)

@@ -34,13 +34,13 @@ class OptionRow(NamedTuple):
     """An option.
 
     choices: the values that left and right go through; (False, True) for a flag.
-    typed: the value as the user types it, if it is shown in another form.
+    edit_text: the value as the user types it, if it is displayed in another form.
     """
 
     name: str
     value: Any
     choices: Sequence[Any] = ()
-    typed: str | None = None
+    edit_text: str | None = None
 
     @property
     def is_flag(self) -> bool:
@@ -81,9 +81,9 @@ def rows(experiment: EditableCase, batch: int = 0) -> list[OptionRow]:
     if spec is not inner:
         found.append(OptionRow("merge_mode", spec.config["merge_mode"] or "none", MERGE_MODES))
     masked = experiment.masked_steps(batch)
-    found.append(OptionRow("mask", f"t={masked}" if masked else NONE, typed=masked))
+    found.append(OptionRow("mask", f"t={masked}" if masked else NONE, edit_text=masked))
     holds = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
-    found.append(OptionRow("hold", holds or NONE, typed=holds))
+    found.append(OptionRow("hold", holds or NONE, edit_text=holds))
     if case.seed is not None:
         found.append(OptionRow("seed", case.seed))
     found.append(OptionRow("training", case.training, (False, True)))
@@ -110,18 +110,18 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
 
 
 def step(experiment: EditableCase, name: str, by: int, batch: int) -> EditableCase:
-    """Return the experiment with the next (1) or the previous (-1) value of that row, if it has the row."""
+    """Return the experiment with the next (1) or the previous (-1) value of a row, if it has that row."""
     row = next((row for row in rows(experiment, batch) if row.name == name), None)
     return experiment if row is None else apply(experiment, name, row.next(by), batch)
 
 
 def reads_input(experiment: EditableCase, name: str) -> bool:
-    """Whether a new value of that row reads a file or generates the input again, which takes time."""
+    """Return whether a new value of a row reads or generates the input again, which takes time."""
     return name in (MODEL_LAYER, "dtype") or (name == "seed" and experiment.is_input_generated)
 
 
 def apply(experiment: EditableCase, name: str, value: Any, batch: int = 0) -> EditableCase:
-    """Return the experiment with a new value of that row.
+    """Return the experiment with a new value of a row.
 
     value: typed text or a value of its choices.  batch: the sequence to mask.
     Raises RnncliError if the value is not accepted.

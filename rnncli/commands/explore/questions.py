@@ -28,8 +28,8 @@ class Question(NamedTuple):
 
 def ask_option(row: OptionRow, batch: int, lang: str) -> Question:
     """Ask for the value of an option."""
-    question = text(row.name, lang) if row.typed is not None else text("new value", lang).format(row.name)
-    value = row.text if row.typed is None else row.typed
+    question = text(row.name, lang) if row.edit_text is not None else text("new value", lang).format(row.name)
+    value = row.text if row.edit_text is None else row.edit_text
     return Question(question, value, lambda typed: option_rows.apply_text(row, typed, batch))
 
 
@@ -66,5 +66,5 @@ def ask_hold(scene: Scene, experiment: EditableCase) -> Question:
 
 
 def _is_at(hold: Hold, gate: str, unit: int) -> bool:
-    """Whether this hold is of that gate and unit.  gate: with the path of its loop, as typed."""
+    """Return whether the hold applies to this gate and unit.  gate: with the path of its loop, as typed."""
     return unit in hold.units and hold.text.partition("=")[0].partition("[")[0].strip() == gate

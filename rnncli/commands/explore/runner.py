@@ -1,4 +1,4 @@
-"""From one experiment to the next: read, compute and undo, in threads beside the screen."""
+"""Change, compute and undo experiments, in threads so that the screen stays responsive."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ Found = TypeVar("Found")
 class Runner:
     """The experiments so far, and the numbers of the one that is shown.
 
-    shown: the experiment of `computation`.  It differs from history.current until that one is computed.
+    experiment: that of `computation`.  It differs from history.current until that one is computed.
     announce: called when the work takes long.
     """
 
     def __init__(self, first: EditableCase, computation: Computation, announce: Callable[[], None]) -> None:
         self.history = History(first)
-        self.shown, self.computation = self._before = first, computation  # undo finds the last one made
+        self.experiment, self.computation = self._before = first, computation  # undo finds the last one made
         self._announce = announce
         self._unread: list[Change] = []
 
     @property
     def is_waiting(self) -> bool:
         """Whether the numbers on the screen are not yet those of the last change."""
-        return bool(self._unread) or self.history.current is not self.shown
+        return bool(self._unread) or self.history.current is not self.experiment
 
     def change(self, change: Change, *, reads: bool) -> None:
-        """Go on to a changed experiment.  Raises RnncliError if the change is not possible.
+        """Change the experiment.  Raises RnncliError if the change is not possible.
 
-        reads: the change reads a file; `catch_up` makes it, and every change after it.
+        reads: whether the change reads a file; then `catch_up` makes it, and every change after it.
         """
         if reads or self._unread:
             self._unread.append(change)
@@ -59,9 +59,9 @@ class Runner:
         return by < 0
 
     async def catch_up(self, lang: str) -> str:
-        """Make the changes that read, and compute the last experiment.  Return what to say about it.
+        """Make the pending changes, and compute the last experiment.  Return a message about them, or "".
 
-        A change that fails is undone.  Changes that come meanwhile follow.
+        A change that fails is undone.  Changes that arrive meanwhile are made next.
         """
         message = ""
         while self.is_waiting:
@@ -96,8 +96,8 @@ class Runner:
             raise
         if self.history.current is not experiment:
             return ""
-        self._before = self.shown, self.computation
-        self.shown, self.computation = experiment, computation
+        self._before = self.experiment, self.computation
+        self.experiment, self.computation = experiment, computation
         return note_missing(experiment)
 
     async def _in_thread(self, work: Callable[[], Found]) -> Found:

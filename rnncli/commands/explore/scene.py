@@ -1,4 +1,4 @@
-"""What is on the screen: an experiment, its numbers, and which of them the cursor is at."""
+"""The content of the screen: an experiment, its numbers and the cursor."""
 
 from __future__ import annotations
 

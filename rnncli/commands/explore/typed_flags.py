@@ -1,4 +1,4 @@
-"""The flags that were typed when the explorer started, which read the input again where it must change."""
+"""The flags with which the explorer was started; they are used to read the input again after a change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TypedFlags(NamedTuple):
         return (self.run.model or "").rpartition("#")[2]
 
     def read_again(self, stack: Stack, seed: int | None) -> TypedFlags:
-        """Return the flags with the input as these layers and this seed read it.
+        """Return the flags with the input read again for these layers and this seed.
 
         A number of a file is rounded to the dtype of the layers only once, and --input-shape draws from
         the seed.  Raises InputError if the file is no longer what it was.

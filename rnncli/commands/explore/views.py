@@ -28,7 +28,7 @@ class NumberGrid(NamedTuple):
 
     down, across: the fields of the cursor that choose a row and a column; "" for the only row of a state.
     rows: labels; an empty sequence labels by index.  times: the input's index of each column.
-    held: the entries that are held at a value, shape (rows, columns), bool; None if none can be.
+    hold_mask: the entries that are held at a value, shape (rows, columns), bool; None if none can be.
     """
 
     title: str
@@ -39,7 +39,7 @@ class NumberGrid(NamedTuple):
     rows: Sequence[str] = ()
     row_prefix: str = ""
     times: Sequence[int] | None = None
-    held: Array | None = None
+    hold_mask: Array | None = None
 
 
 Edit = Callable[[EditableCase, Computation, Cursor, float], EditableCase]
@@ -76,7 +76,7 @@ class GridView(NamedTuple):
 def show_weights(computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
     """Return one table per weight, a vector in one row.
 
-    The one under the cursor says what its column belongs to.
+    The title of the one under the cursor says which gate and unit the column belongs to.
     """
     found = []
     for index, (path, values) in enumerate(computation.trace.weights.items()):
@@ -112,7 +112,7 @@ VIEWS = {
         lambda found, at, lang: [_part_grid(one, at.batch, lang) for one in found.parts], field="part"
     ),
 }
-"""By the key of its name."""
+"""The views, by the keys of their names."""
 
 
 def subtract(grids: Sequence[NumberGrid], others: Sequence[NumberGrid], lang: str) -> list[NumberGrid]:
@@ -142,7 +142,7 @@ def _input_grid(case: Case, batch: int) -> NumberGrid:
 
 def _part_grid(part: TracePart, batch: int, lang: str) -> NumberGrid:
     """Return a gate or state of one sequence; units downwards and time to the right, as processed."""
-    held = None if part.held is None else part.held.T
+    held = None if part.hold_mask is None else part.hold_mask.T
     note = "" if held is None else f"* {text('held', lang)}"
     times = part.loop.times.tolist()
     return NumberGrid(part.name, note, part.values[batch].T, "unit", "timestep", (), "u", times, held)

@@ -23,7 +23,7 @@ def export(
     layer: LayerFlags,
     run: RunFlags,
     to: Annotated[
-        str | None, choice(OUTPUT, "--to", "TARGET", targets.names(), "What to write (needed).")
+        str | None, choice(OUTPUT, "--to", "TARGET", targets.names(), "What to write (required).")
     ] = None,
     output: Annotated[
         str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="Write to a file.")

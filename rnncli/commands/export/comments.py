@@ -1,4 +1,4 @@
-"""What comments in scripts call the layers and their input."""
+"""Names of the layers and of their input in the comments of scripts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def heading_of(layer: ExportLayer) -> str:
 
 
 def input_of(export: ExportCase, axes: str = "(batch, timesteps, features)") -> str:
-    """Return what the input is."""
+    """Return a sentence about the input: its layer in a saved model, and its axes."""
     name = export.layers[0].name
     return f"The input{f' of {name}' if name else ''}, {axes}."

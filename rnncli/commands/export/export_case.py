@@ -19,7 +19,7 @@ class ExportCell:
     suffix: of its names in a script, `_0_forward`; "" for a single cell.
     weights: kernel, recurrent_kernel and bias, in Keras's layout.
     states: the initial states by name, `hidden` and `cell`, each (batch, units).
-    given: whether the initial states are supplied; otherwise they are zeros.
+    has_initial_states: whether they are supplied; otherwise they are zeros.
     """
 
     suffix: str
@@ -27,7 +27,7 @@ class ExportCell:
     config: Mapping[str, Any]
     weights: Mapping[str, Array]
     states: Mapping[str, Array]
-    given: bool
+    has_initial_states: bool
 
     @property
     def features(self) -> int:
@@ -55,7 +55,7 @@ class ExportLoop:
 
     @property
     def zeroes_masked(self) -> bool:
-        """Whether masked steps put out zeros rather than the previous output."""
+        """Whether masked steps output zeros rather than the previous output."""
         return bool(self.layer.config["zero_output_for_mask"])
 
     @property
@@ -124,15 +124,15 @@ class ExportCase:
         return [cell for layer in self.layers for loop in layer.loops for cell in loop.cells]
 
     @property
-    def shown(self) -> list[TensorInfo]:
-        """All tensors that are shown."""
+    def outputs(self) -> list[TensorInfo]:
+        """The tensors that the layers return."""
         return [info for layer in self.layers for info in layer.outputs]
 
 
 def build_export(
     case: Case, weights: Mapping[str, Array], names: Mapping[str, str] | None = None
 ) -> ExportCase:
-    """Return what the targets write of `case`.
+    """Return `case` in the form that the targets write.
 
     weights: by path.  Every layer must have a step in rnncli.
     names: for layers of a saved model, their names there and their suffixes in a script.  The tensors of all

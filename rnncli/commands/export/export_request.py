@@ -28,50 +28,50 @@ class ExportRequest(NamedTuple):
     quiet: bool
 
 
-def answer(wanted: ExportRequest) -> None:
-    """Write the export that is asked for.  Raises LayerError for what the target cannot express."""
-    name = _target(wanted)
+def answer(flags: ExportRequest) -> None:
+    """Write the requested export.  Raises LayerError for what the target cannot express."""
+    name = _target(flags)
     target = targets.get(name)
-    files.require_place(wanted.output, sources.read_by(wanted.input, wanted.layer, wanted.run))
-    cases, remarks = _cases(wanted)
+    files.require_place(flags.output, sources.input_sources(flags.input, flags.layer, flags.run))
+    cases, remarks = _cases(flags)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
     if reason:
         raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(exports))
     data = target.write(exports)
     case = cases[0][0]
-    drawn = case.weights is None and wanted.run.seed is None and name != "config"
-    said = (f"the weights are those of --seed {case.seed}",) if drawn else ()
-    terminal.remark((*remarks, *said), wanted.quiet)
-    send(data.encode() if isinstance(data, str) else data, wanted.output)
+    drawn = case.weights is None and flags.run.seed is None and name != "config"
+    notes = (f"the weights are those of --seed {case.seed}",) if drawn else ()
+    terminal.remark((*remarks, *notes), flags.quiet)
+    send(data.encode() if isinstance(data, str) else data, flags.output)
 
 
-def _cases(wanted: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
+def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
-    if wanted.run.model is None:
-        case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
+    if flags.run.model is None:
+        case, remarks = request.case(flags.input, flags.layer, flags.run)
         return [(case, {})], remarks
-    sources.require_one_reader(wanted.input, wanted.layer, wanted.run)
-    parts, remarks = models.choose_parts(wanted.input, wanted.layer, wanted.run)
+    sources.require_one_reader(flags.input, flags.layer, flags.run)
+    parts, remarks = models.choose_parts(flags.input, flags.layer, flags.run)
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
 
-def _target(wanted: ExportRequest) -> str:
+def _target(flags: ExportRequest) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
-    if wanted.to is None:
+    if flags.to is None:
         raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
-    if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
-        raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
-    _require_suffix(wanted.to, wanted.output or "")
-    if wanted.run.engine != "auto":
+    if targets.get(flags.to).BINARY and is_stdout(flags.output):
+        raise UsageError(f"--to {flags.to} writes a binary file.", f"Name it: --output FILE.{flags.to}.")
+    _require_suffix(flags.to, flags.output or "")
+    if flags.run.engine != "auto":
         raise UsageError("--engine does not change the export.", "Leave --engine out.")
-    if wanted.run.calls > 1:
+    if flags.run.calls > 1:
         raise UsageError("export writes one call of the layer.", "Leave --calls out.")
-    return wanted.to
+    return flags.to
 
 
 def _require_suffix(name: str, output: str) -> None:
-    """Raise UsageError for a file that is named as what another target writes."""
+    """Raise UsageError if the suffix of the file belongs to another target."""
     own = targets.get(name).SUFFIX
     others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
     if output.casefold().endswith(tuple(others)):
@@ -100,10 +100,10 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
     """
     for spec in walk(case.layers):
         if reason := beyond_keras(spec):
-            yield reason, "Take another layer."
+            yield reason, "Use another layer."
         if spec.config.get("input_order"):
             what = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-            yield what, "Take another layer."
+            yield what, "Use another layer."
         if options_only:
             continue
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
@@ -112,7 +112,7 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
     for layer in () if options_only else case.stack.layers:
         if not layer.without_keras:
             what = f"rnncli has no step of {layer.spec.class_name}"
-            yield what, "Take --to config, which holds the options alone."
+            yield what, "Use --to config, which holds the options alone."
         if case.training and not layer.trains_without_keras:
             what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
             yield what, "Leave out training."
@@ -122,5 +122,5 @@ def _alternatives(exports: Sequence[ExportCase]) -> str:
     """Return the targets that can express them, as advice."""
     able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
     several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
-    other = "Choose other layers: --model FILE#LAYER." if several else "Take another layer."
-    return f"Take one of {format_names(able)}." if able else other
+    other = "Choose other layers: --model FILE#LAYER." if several else "Use another layer."
+    return f"Use one of {format_names(able)}." if able else other

@@ -13,7 +13,7 @@ from rnncli.case import Array
 from rnncli.commands.export import comments
 from rnncli.commands.export.export_case import ExportCase, ExportLayer
 
-EMBEDDED = 50_000
+MAX_LITERAL = 50_000
 """Arrays of more numbers than this are embedded as base64 in Python scripts."""
 
 WIDTH = 100
@@ -21,7 +21,7 @@ WIDTH = 100
 
 def to_python(array: Array) -> str:
     """Return a NumPy expression for the array."""
-    if array.size > EMBEDDED:
+    if array.size > MAX_LITERAL:
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
         text = base64.b64encode(data.tobytes()).decode()
         return f'decode("{text}", "{array.dtype}", {array.shape})'

@@ -1,4 +1,4 @@
-"""What scripts cannot express, by name."""
+"""Reasons why a script cannot express a layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = ("SimpleRNN", "LSTM", "GRU")
 DTYPES = ("float32", "float64")
 
 
-def first(exports: Sequence[ExportCase], reason_of: Callable[[ExportCase], str | None]) -> str | None:
+def first_refusal(exports: Sequence[ExportCase], reason_of: Callable[[ExportCase], str | None]) -> str | None:
     """Return the first reason against one of the exports, with the name of its layer, or None."""
     for export in exports:
         reason = reason_of(export)

@@ -58,7 +58,7 @@ def gradients(
     _require_plain(run)
     first, *others = _layers(layer, against)
     case, remarks = request.case(input, first, run)
-    cases = [case, *_others(case, others)]
+    cases = [case, *_variants(case, others)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
@@ -94,7 +94,7 @@ def _separate(word: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
+def _variants(case: Case, flags: list[LayerFlags]) -> list[Case]:
     """Return cases with the same input and seed and other layers, with the same units unless specified."""
     from rnncli.case import Document
     from rnncli.cli import request

@@ -9,9 +9,21 @@ from typing import Any, NamedTuple
 
 from rnncli.addresses import parse_part_name
 from rnncli.case import Array
-from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
+from rnncli.commands.gradients.curves import EXPLODING, VANISHING, Curve, Gradients
 from rnncli.renderers.measure import wrap
-from rnncli.renderers.page import Column, Forms, Line, Page, Records, Span, Table, TableCell, View, cell, line
+from rnncli.renderers.page import (
+    Column,
+    Line,
+    Page,
+    Records,
+    Span,
+    Table,
+    TableCell,
+    Variants,
+    View,
+    cell,
+    line,
+)
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
@@ -32,7 +44,7 @@ NamedCurve = tuple[str, Curve]
 class GradientsAnswer:
     """Gradients of one or several stacks of layers for the same input."""
 
-    found: tuple[Gradients, ...]
+    gradients: tuple[Gradients, ...]
 
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "engine", "seed", "input", "conditions", "of", "rule", "layers": [...]}`.
@@ -45,7 +57,7 @@ class GradientsAnswer:
         `verdict`: `kind` (vanishes, explodes, steady, independent, undefined), `timestep`, `ratio`,
         `reference`.
         """
-        first = self.found[0]
+        first = self.gradients[0]
         target = first.target
         common = head_of(first)
         del common["layer"], common["expression"]  # each stack has its own
@@ -57,23 +69,23 @@ class GradientsAnswer:
                 "text": target.text,
                 "entries": len(target.entries),
             },
-            "rule": {"vanishes_below": VANISHED, "explodes_above": EXPLODED},
+            "rule": {"vanishes_below": VANISHING, "explodes_above": EXPLODING},
             "layers": [
                 {
                     "expression": expression(found.stack),
                     "layer": configs(found.stack),
                     "curves": [_curve(curve) for curve in found.curves],
                 }
-                for found in self.found
+                for found in self.gradients
             ],
         }
 
     def page(self, view: View) -> Page:
         """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
-        first, curves = self.found[0], self._name_curves()
+        first, curves = self.gradients[0], self._name_curves()
         heading = line(say("norms of", view.lang).format(of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
-        parts: list[Forms | Line] = [Forms(_draw_variants(curves, steps, scale, view)), ()]
+        parts: list[Variants | Line] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
         parts += [*_notes(curves, steps, scale, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]
@@ -83,39 +95,39 @@ class GradientsAnswer:
         """Return layer, direction, part, timestep, masked, value: one norm per row."""
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
-            (name, curve.direction, curve.part, step, int(curve.skipped[step]), repr(float(norm)))
-            for name, found in zip(self._names(), self.found, strict=True)
+            (name, curve.direction, curve.part, step, int(curve.masked_steps[step]), repr(float(norm)))
+            for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
             for step, norm in enumerate(curve.norms)
         )
 
     def tensors(self) -> dict[str, Array]:
         """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several."""
-        several = len(self.found) > 1
+        several = len(self.gradients) > 1
         return {
             "/".join(filter(None, (name if several else "", curve.direction, curve.part))): curve.norms
-            for name, found in zip(self._names(), self.found, strict=True)
+            for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
         }
 
     def _title(self, view: View) -> Line:
-        first, *others = (title(found.stack, view) for found in self.found)
+        first, *others = (title(found.stack, view) for found in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _names(self) -> list[str]:
         """Return names such as `LSTM`; a second one of the same class is `LSTM 2`."""
-        kinds = [_kind(found) for found in self.found]
+        kinds = [_kind(found) for found in self.gradients]
         counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
         return [kind if count == 1 else f"{kind} {count}" for kind, count in zip(kinds, counts, strict=True)]
 
     def _name_curves(self) -> list[NamedCurve]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
-        both = {curve.direction for found in self.found for curve in found.curves} > {"forward"}
+        both = {curve.direction for found in self.gradients for curve in found.curves} > {"forward"}
         named = []
-        for layer, found in zip(self._names(), self.found, strict=True):
+        for layer, found in zip(self._names(), self.gradients, strict=True):
             for curve in found.curves:
                 way = curve.direction if both else ""
-                words = (layer if len(self.found) > 1 else "", way, curve.part)
+                words = (layer if len(self.gradients) > 1 else "", way, curve.part)
                 named.append((" ".join(filter(None, words)), curve))
         return sorted(named, key=lambda pair: pair[1].part == "input")
 
@@ -134,7 +146,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "part": curve.part,
         "direction": curve.direction,
         "norms": curve.norms,
-        "masked": curve.skipped.tolist(),
+        "masked": curve.masked_steps.tolist(),
         "verdict": curve.verdict._asdict(),
     }
 
@@ -178,13 +190,13 @@ def _table(
     curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, length: int, view: View
 ) -> Table:
     """Return one row per time step.  length: of the longest bar."""
-    skipped = curves[0][1].skipped
-    marked = skipped.any()
+    masked_steps = curves[0][1].masked_steps
+    marked = masked_steps.any()
     columns = [Column("t", right=True), *([Column("")] if marked else [])]
     columns += [Column(name) for name, _ in curves]
     rows = []
     for step in steps:
-        status = [cell(say("masked", view.lang) if skipped[step] else "", "dim")] if marked else []
+        status = [cell(say("masked", view.lang) if masked_steps[step] else "", "dim")] if marked else []
         norms = [_norm(float(curve.norms[step]), curve.part, scale, length, view) for _, curve in curves]
         rows.append((cell(f"{step}"), *status, *norms))
     return Table(tuple(columns), tuple(rows))

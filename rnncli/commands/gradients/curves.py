@@ -17,7 +17,7 @@ from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, TensorInfo
 
-VANISHED, EXPLODED = 1e-3, 1e3
+VANISHING, EXPLODING = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
 
 
@@ -55,20 +55,20 @@ class Curve:
     part: `input`, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
     "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
-    skipped: (timesteps,) of bool, True for masked steps.
+    masked_steps: (timesteps,) of bool, True for masked steps.
     """
 
     part: str
     direction: str
     norms: Array
-    skipped: Array
+    masked_steps: Array
 
     @property
     def verdict(self) -> Verdict:
         """Apply the rule to the computed steps, in processing order."""
         steps = range(len(self.norms))
         order = steps[::-1] if self.direction == "backward" else steps
-        kept = [step for step in order if not self.skipped[step]]
+        kept = [step for step in order if not self.masked_steps[step]]
         return classify_curve(kept, [float(self.norms[step]) for step in kept])
 
 
@@ -112,10 +112,10 @@ def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     ratios = [norm / norms[last] for norm in norms[: last + 1]]
     if any(ratio != ratio for ratio in ratios):
         return Verdict("undefined")
-    above = [place for place, ratio in enumerate(ratios) if ratio > EXPLODED]
+    above = [place for place, ratio in enumerate(ratios) if ratio > EXPLODING]
     if above:
         return Verdict("explodes", steps[above[-1]], max(ratios), steps[last])
-    below = next(place for place, ratio in enumerate(ratios) if ratio >= VANISHED)
+    below = next(place for place, ratio in enumerate(ratios) if ratio >= VANISHING)
     if below:
         return Verdict("vanishes", steps[below - 1], min(ratios[:below]), steps[last])
     return Verdict("steady", None, ratios[0], steps[last])
@@ -140,8 +140,8 @@ def layer_of(case: Case) -> int:
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
         raise UsageError(
-            f"gradients cannot watch the states of {(hidden or [case.layers[-1].class_name])[-1]}.",
-            "Take SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
+            f"gradients cannot track the states of {(hidden or [case.layers[-1].class_name])[-1]}.",
+            "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
         )
     return places[-1]
 
@@ -160,12 +160,12 @@ def build_curves(
     target: GradientTarget,
     states: Mapping[tuple[str, str], Array],
     inputs: Array,
-    skipped: Array,
+    masked_steps: Array,
 ) -> Gradients:
     """Convert what an engine found to curves; states by direction and part."""
-    curves = [Curve(part, direction, norms, skipped) for (direction, part), norms in states.items()]
+    curves = [Curve(part, direction, norms, masked_steps) for (direction, part), norms in states.items()]
     ways = {curve.direction for curve in curves}
-    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, skipped))
+    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, masked_steps))
     return Gradients(
         case.stack, target, tuple(curves), case.seed, tuple(case.inputs.shape), str(case.inputs.dtype)
     )
@@ -178,11 +178,12 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
             f"Its axes are {', '.join(info.axes)}.",
         )
     return tuple(
-        _one(text, part, axis, size) for part, axis, size in zip(parts, info.axes, info.shape, strict=False)
+        _parse_axis(text, part, axis, size)
+        for part, axis, size in zip(parts, info.axes, info.shape, strict=False)
     )
 
 
-def _one(text: str, part: str, axis: str, size: object) -> int | slice:
+def _parse_axis(text: str, part: str, axis: str, size: object) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     length = int(str(size))
     try:
@@ -234,5 +235,5 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
-    found = build_curves(case, numbers, norms.states, norms.inputs, norms.skipped)
+    found = build_curves(case, numbers, norms.states, norms.inputs, norms.masked_steps)
     return replace(found, conditions=conditions)

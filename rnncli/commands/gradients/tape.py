@@ -18,7 +18,7 @@ from rnncli.layers.stack import Stack
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""
-HELD = 20_000_000
+TAPE_LIMIT = 20_000_000
 """Approximate limit on the numbers held by the tape."""
 NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
@@ -33,12 +33,12 @@ class Norms(NamedTuple):
 
     states: by direction and part, each (timesteps,) of float64, by time of the last recurrent layer's
     input.  inputs: (timesteps,), by time of the stack's input.
-    skipped: (timesteps,) of bool, True for masked steps.
+    masked_steps: (timesteps,) of bool, True for masked steps.
     """
 
     states: Mapping[TrackedState, Array]
     inputs: Array
-    skipped: Array
+    masked_steps: Array
 
 
 def norms(
@@ -58,14 +58,14 @@ def norms(
         for start in range(0, len(entries), together):
             for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
                 totals[name] = totals.get(name, 0) + squares
-        return _norms(totals, walk.skipped)
+        return _norms(totals, walk.masked_steps)
 
 
-def _norms(totals: dict[TrackedState, Any], skipped: Array) -> Norms:
+def _norms(totals: dict[TrackedState, Any], masked_steps: Array) -> Norms:
     import numpy as np
 
     inputs = np.sqrt(totals.pop(INPUT))
-    return Norms({name: np.sqrt(squares) for name, squares in totals.items()}, inputs, skipped)
+    return Norms({name: np.sqrt(squares) for name, squares in totals.items()}, inputs, masked_steps)
 
 
 def _one_sequence(case: Case, batch: int) -> Case:
@@ -96,7 +96,7 @@ class _StepResult:
 
     outputs: list[Any]
     last: list[Any]
-    watched: dict[int, list[Any]]
+    tracked_states: dict[int, list[Any]]
 
 
 class _RepeatedRun:
@@ -107,7 +107,7 @@ class _RepeatedRun:
 
         self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
         self.ours = case.stack.layers
-        self.skipped: Any = None
+        self.masked_steps: Any = None
 
     def verify(self, tensor: int) -> None:
         """Check stepping against the layers.  Raises EngineError if the numbers differ."""
@@ -127,7 +127,7 @@ class _RepeatedRun:
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
-        return int(max(1, min(AT_ONCE, HELD // one)))
+        return int(max(1, min(AT_ONCE, TAPE_LIMIT // one)))
 
     def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[TrackedState, Any]]:
         """Yield sums of squared derivatives, (timesteps,), by tracked state, and by INPUT."""
@@ -138,10 +138,10 @@ class _RepeatedRun:
         inputs = tf.convert_to_tensor(case.inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
-            outputs, watched = self._forward(case, inputs, tape)
+            outputs, tracked = self._forward(case, inputs, tape)
             rows = tf.reshape(outputs[tensor], (count, -1))
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
-        names, states = list(watched), list(watched.values())
+        names, states = list(tracked), list(tracked.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
         yield INPUT, np.sum(_square(slopes[0]), axis=(0, 2))
         for name, steps in zip(names, slopes[1], strict=True):
@@ -149,16 +149,16 @@ class _RepeatedRun:
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
         """Return the last layer's tensors, and the tracked states by input time."""
-        watched: TrackedSteps = {}
+        tracked: TrackedSteps = {}
         tensors: list[Any] = []
         given = engine.arguments(self.keras, case, self.layers)
         for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
             if index == self.place:
-                tensors, watched = self._step_layer(layer, x, arguments, tape)
+                tensors, tracked = self._step_layer(layer, x, arguments, tape)
             else:
                 tensors = self.keras.tree.flatten(layer(x, **arguments))
             x = tensors[0]
-        return tensors, watched
+        return tensors, tracked
 
     def _step_layer(
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
@@ -166,7 +166,7 @@ class _RepeatedRun:
         """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
         ours: Any = self.ours[self.place]
         counts = self._counts(x, given)
-        self.skipped = ~counts
+        self.masked_steps = ~counts
         both = ours.loops
         keras_layers = [layer.forward_layer, layer.backward_layer] if len(both) > 1 else [layer]
         states = self._start_states(keras_layers, x, given)
@@ -174,13 +174,15 @@ class _RepeatedRun:
             self._direction(keras_layer, one, x, counts, state, tape)
             for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
         ]
-        watched = {
-            (direction or _direction_of(one), part): [run.watched[time][place] for time in range(len(counts))]
+        tracked = {
+            (direction or _direction_of(one), part): [
+                run.tracked_states[time][place] for time in range(len(counts))
+            ]
             for (direction, one), run in zip(both.items(), runs, strict=True)
             for place, part in enumerate(_parts(one))
         }
         last = [part for run in runs for part in run.last] if ours.returns_state else []
-        return [*self._outputs(ours, runs), *last], watched
+        return [*self._outputs(ours, runs), *last], tracked
 
     def _counts(self, x: Any, given: Mapping[str, Any]) -> Array:
         """Return (timesteps,), True for steps that are not masked; the same for every repetition.
@@ -223,7 +225,7 @@ class _RepeatedRun:
                     tape.watch(part)
             shown = counts[time] or (any_before and not zeroing)
             done.outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
-            done.watched[time] = state
+            done.tracked_states[time] = state
         done.last = state
         return done
 

@@ -22,8 +22,8 @@ from rnncli.renderers.page import (
     TableCell,
     View,
     cell,
-    idea,
     marks,
+    state_part,
 )
 from rnncli.renderers.parts import (
     axes_of,
@@ -133,7 +133,7 @@ def _row(tensor: NamedTensor) -> tuple[TableCell, ...]:
 def _list_identities(words: str, names: list[str], view: View) -> Line:
     spans = [Span(f"{words} ", "dim")]
     for name in names:
-        spans += [Span(name, idea(addresses.label(name))), Span(marks(view).dot, "dim")]
+        spans += [Span(name, state_part(addresses.label(name))), Span(marks(view).dot, "dim")]
     return tuple(spans[:-1])
 
 
@@ -153,7 +153,7 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
     if not last.recurrent:
         raise LayerError(
             f"{last.spec.class_name} has neither return_sequences nor return_state.",
-            "matrix needs a recurrent layer last, such as lstm.",
+            "matrix needs a recurrent layer at the end, such as lstm.",
         )
     varied = product(CHOICES, repeat=2)
     stacks = {

@@ -7,7 +7,19 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.renderers.page import Column, Forms, Line, Span, Table, TableCell, View, cell, idea, line, marks
+from rnncli.renderers.page import (
+    Column,
+    Line,
+    Span,
+    Table,
+    TableCell,
+    Variants,
+    View,
+    cell,
+    line,
+    marks,
+    state_part,
+)
 from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
@@ -96,9 +108,9 @@ def _letter(number: int) -> str:
     return LETTERS[place] + (str(round_) if round_ else "")
 
 
-def draw(scheme: Scheme, view: View) -> Forms:
+def draw(scheme: Scheme, view: View) -> Variants:
     """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
-    return Forms(_draw_variants(scheme, view))
+    return Variants(_draw_variants(scheme, view))
 
 
 def _draw_variants(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
@@ -137,7 +149,7 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
 
 
 def _name(row: SchemeRow) -> Line:
-    return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
+    return (Span(str(row.label), f"strong {state_part(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
 def _entry(scheme: Scheme, number: int, place: int, view: View) -> TableCell:

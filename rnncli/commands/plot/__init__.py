@@ -105,7 +105,7 @@ def plot(
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
     Heat maps of one sequence, time from left to right. Gates have one scale from 0 to 1, states one from
-    -1 to 1, wider where they go beyond; steps that the mask left out are hatched.
+    -1 to 1, wider if values exceed that; masked steps are hatched.
     """
     from rnncli.cli import request, terminal
     from rnncli.cli.steps import part
@@ -142,7 +142,7 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
     if engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {engine}: this engine does not record steps.",
-            "Leave --engine out, or take --what result.",
+            "Leave --engine out, or use --what result.",
         )
     return sheet.draw_trace(case, tracing.trace(case), selection)
 
@@ -155,7 +155,7 @@ def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
     from rnncli.commands.plot.palette import STYLES
 
     remarks: list[str] = []
-    if terminal.spoken_language(plot.lang) == "ko":
+    if terminal.displayable_language(plot.lang) == "ko":
         korean = translate_labels(sheet)
         if fonts.draws_labels(korean):
             sheet = korean
@@ -183,7 +183,7 @@ def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     if stdout is None:
         raise UsageError("standard output is closed.", "Write to a file: --output FILE.png")
     view = View(
-        lang=terminal.spoken_language(plot.lang),
+        lang=terminal.displayable_language(plot.lang),
         width=plot.width or terminal.columns(stdout, environment),
         ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
     )
@@ -204,9 +204,9 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
     if plot.output == "-":
         raise UsageError("-o -: plot needs a file.", "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import require_place
-    from rnncli.cli.sources import read_by
+    from rnncli.cli.sources import input_sources
 
-    require_place(plot.output, read_by(*reading))
+    require_place(plot.output, input_sources(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         came = f"the suffix .{suffix}" if suffix else "no suffix"

@@ -22,7 +22,7 @@ from rnncli.commands.plot.layout import (
     arrange,
     is_lowest,
     label_ends,
-    pitch,
+    row_distance,
     shorten_exponent,
     shown_name,
     shows_ticks,
@@ -32,7 +32,7 @@ from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
 from rnncli.errors import EngineError
 from rnncli.renderers.width import width_of
 
-APART = 0.06
+MIN_EDGED_CELL = 0.06
 """Minimum cell size, in inches, for edges between cells."""
 TICK_HIGH, TICK_WIDE = 0.14, 0.22
 """Size of a tick label, in inches."""
@@ -40,7 +40,7 @@ READABLE = 0.17
 """Minimum cell height for a readable number, in inches; the width must be twice that."""
 DIGIT = 0.057
 """Width of one digit, in inches."""
-CRISP = 4096
+MAX_VECTOR_CELLS = 4096
 """Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
 
 UNDATED = {
@@ -98,7 +98,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
         for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
             axes = place.axes(box)
             mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
-            _label_rows(axes, panel, row, box, pitch(sheet, down, box) if across == 0 else 0)
+            _label_rows(axes, panel, row, box, row_distance(sheet, down, box) if across == 0 else 0)
             named = sheet.time_axis if is_lowest(sheet, down, across) else ""
             _label_time(axes, panel, box, named, ticks=shows_ticks(sheet, down))
             if _readable(panel, box):
@@ -152,7 +152,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
     rows, columns = values.shape
-    has_edges = min(box.height / rows, box.width / columns) > APART
+    has_edges = min(box.height / rows, box.width / columns) > MIN_EDGED_CELL
     mesh = axes.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
@@ -162,10 +162,10 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
         vmax=scale.high,
         edgecolors=style.paper if has_edges else "none",
         linewidth=0.5 if has_edges else 0,
-        rasterized=rows * columns > CRISP,
+        rasterized=rows * columns > MAX_VECTOR_CELLS,
     )
     axes.invert_yaxis()
-    for start, stop in _runs(panel.skipped):
+    for start, stop in _runs(panel.masked_steps):
         axes.add_patch(_hatch(style, (start - 0.5, -0.5), stop - start, rows))
     return mesh
 
@@ -241,7 +241,7 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
     letters = int(box.width / panel.values.shape[1] / DIGIT)
     for (row, column), value in np.ndenumerate(panel.values):
         text = _format_short(value)
-        if len(text) > letters or (panel.skipped and panel.skipped[column]):
+        if len(text) > letters or (panel.masked_steps and panel.masked_steps[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
         ink = "#ffffff" if is_dark((red, green, blue)) else "#000000"

@@ -63,9 +63,9 @@ def _beyond_ascii(*texts: str) -> frozenset[str]:
 
 
 @cache
-def find_fonts(wanted: frozenset[str]) -> FontChoice:
+def find_fonts(characters: frozenset[str]) -> FontChoice:
     """Return as few fonts as cover these characters."""
-    fonts, missing = [DEFAULT], wanted
+    fonts, missing = [DEFAULT], characters
     if not missing:
         return FontChoice(fonts, missing)
     from matplotlib import font_manager

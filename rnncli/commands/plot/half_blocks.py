@@ -165,7 +165,7 @@ def _average_steps(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
     import numpy as np
 
     values = _means(panel.values.astype(np.float64), together)
-    skipped = panel.skipped or (False,) * panel.values.shape[1]
+    skipped = panel.masked_steps or (False,) * panel.values.shape[1]
     return values, [all(skipped[at : at + together]) for at in range(0, len(skipped), together)]
 
 

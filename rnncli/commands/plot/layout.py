@@ -125,7 +125,7 @@ def _row_margin(sheet: Sheet, place: int) -> float:
     return TITLE + (TICKS if shows_ticks(sheet, place) else 0) + named
 
 
-def pitch(sheet: Sheet, place: int, box: Box) -> float:
+def row_distance(sheet: Sheet, place: int, box: Box) -> float:
     """Return the distance from a heat map to the one below it, without the name of the axis between."""
     return box.height + TITLE + (TICKS if shows_ticks(sheet, place) else 0)
 
@@ -182,7 +182,7 @@ def shorten_exponent(value: float, text: str) -> str:
 
 
 def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
-    """Whether the legend goes right of the input: at least four heat maps wide below, and room enough."""
+    """Return whether the legend goes right of the input: four heat maps or more below, and room for it."""
     first = sheet.rows[0].panels
     room = sum(widths[1:]) + GAP * (len(widths) - 2) - 0.1
     alone = first[0].kind == "input" and len(first) == 1
@@ -198,7 +198,7 @@ def _bar_widths(sheet: Sheet) -> list[float]:
 
 
 def _bar_gap(sheet: Sheet) -> float:
-    """Return the distance between bars; holds half of the numbers at their ends."""
+    """Return the distance between bars, which has room for half of each number at their ends."""
     longest = max(len(text) for scale in sheet.scales for text in label_ends(scale).values())
     return max(0.35, longest * LETTER + 0.05)
 

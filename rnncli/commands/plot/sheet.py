@@ -47,7 +47,7 @@ class Panel:
     kind: selects the scale: `input`, `gate`, `state` or `cell`.
     values: (rows, columns), one row per unit or feature.  names: of the rows, () to show their numbers.
     times: the input's index of each column, () for a single column without a time axis.
-    skipped: per column, whether it is masked.
+    masked_steps: per column, whether the step is masked.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Panel:
     axis: str = "unit"
     names: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
-    skipped: tuple[bool, ...] = ()
+    masked_steps: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every gate, candidate and state of one sequence: one row per layer and direction."""
     selection = _entry(case, selection)
     if not result.trace:
-        raise UsageError("there is no trace: no layer steps through time.", "Take --what result.")
+        raise UsageError("there is no trace: no layer steps through time.", "Use --what result.")
     _require(selection.gates, result.trace)
     rows, skipped = [], set()
     for loop in result.trace:
@@ -110,7 +110,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         skipped.update(loop.status[selection.batch, places].tolist())
     masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
     loop = result.trace[0]
-    first = _find_skipped(loop, _places(case, loop, selection), selection)
+    first = _find_masked_steps(loop, _places(case, loop, selection), selection)
     return _sheet(case, result, selection, rows, first, masked and f"masked, {masked}")
 
 
@@ -118,7 +118,7 @@ def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every returned tensor of one sequence: one row per layer."""
     selection = _entry(case, selection)
     if selection.gates:
-        raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
+        raise UsageError("--gate applies only to a trace.", "Leave out --gate, or use --what trace.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
         panel = _draw_tensor(case, tensor, str(tensor.label.in_layer), selection)
@@ -172,10 +172,12 @@ def _label(case: Case, loop: LoopTrace) -> str:
 def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
     """Yield the heat maps of one loop, for the steps at `places`."""
     times = tuple(loop.times[places].tolist())
-    skipped = _find_skipped(loop, places, selection)
+    skipped = _find_masked_steps(loop, places, selection)
 
     def panel(title: str, kind: str, part: str) -> Panel:
-        return Panel(title, kind, loop.parts[part][selection.batch, places].T, times=times, skipped=skipped)
+        return Panel(
+            title, kind, loop.parts[part][selection.batch, places].T, times=times, masked_steps=skipped
+        )
 
     names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, selection)]
     for name in sorted(names, key=cell_number):  # cell by cell
@@ -194,7 +196,7 @@ def _is_selected(name: str, selection: SheetSelection) -> bool:
     return not selection.gates or name in selection.gates
 
 
-def _find_skipped(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
+def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
     return tuple((loop.status[selection.batch, places] != 0).tolist())
 
 
@@ -213,7 +215,9 @@ def _draw_tensor(case: Case, tensor: NamedTensor, name: str, selection: SheetSel
     kept = [place for place, time in enumerate(times) if time in _times(case, selection)]
     mask = case.mask
     skipped = () if mask is None else tuple(not mask[selection.batch, times[place]] for place in kept)
-    return Panel(name, kind, values[kept].T, times=tuple(times[place] for place in kept), skipped=skipped)
+    return Panel(
+        name, kind, values[kept].T, times=tuple(times[place] for place in kept), masked_steps=skipped
+    )
 
 
 def _sheet(

@@ -77,7 +77,7 @@ class PortAnswer:
 
     findings: empty if nothing does, or if the comparison proves nothing; see evidence.
     probe, place: the input that tells several findings apart and its file; None without --probe.
-    written: whether --output has the weights.
+    has_file: whether --output has the weights.
     """
 
     run: ForeignRun
@@ -86,7 +86,7 @@ class PortAnswer:
     evidence: Evidence
     probe: Probe | None = None
     place: str = ""
-    written: bool = False
+    has_file: bool = False
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every explanation with its steps and the layer that it makes in Keras."""
@@ -110,7 +110,7 @@ class PortAnswer:
         below = note([self._agreement(lang)], view)
         single = len(self.findings) == 1
         advice = WRITE.format(default_name(self.run.class_name)) if single else TELL
-        if self.probe is None and not (self.written and single):
+        if self.probe is None and not (self.has_file and single):
             parts += _wrap_lines(advice.in_language(lang), view, "dim")
         return Page(title[0], (*title[1:], below), tuple(parts))
 

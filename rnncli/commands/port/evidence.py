@@ -15,9 +15,9 @@ from rnncli.commands.port.search import Tolerances
 from rnncli.renderers.wording import Bilingual
 
 LEAST = 4
-"""The least number of different numbers that a match is claimed on."""
+"""The minimum number of distinct numbers for a match to count."""
 LOG_CERTAINTY = -9.0
-"""The highest common logarithm of the chance of a match between unrelated numbers that is claimed."""
+"""Base-10 logarithm of the highest probability of a chance match at which a match counts."""
 
 FEW = Bilingual(
     "the expected tensors hold too few different numbers to rule out chance: {}",
@@ -38,7 +38,7 @@ STILL = Bilingual(
 
 
 class Evidence(NamedTuple):
-    """What a match rests on.
+    """How much a match proves.
 
     numbers: how many are expected.  different: of them, those that differ by more than the tolerances.
     highest: the largest absolute value.
@@ -51,11 +51,11 @@ class Evidence(NamedTuple):
     doubts: tuple[Bilingual, ...]
 
 
-def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
-    """Return the evidence.  tried: the number of hypotheses that were compared."""
-    numbers = np.concatenate([_compared(run, key, array) for key, array in run.expected.items()])
-    different, digits = _different(numbers, tolerances)
-    digits -= math.log10(max(tried, 1))
+def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Evidence:
+    """Return the evidence.  hypothesis_count: the number of hypotheses that were compared."""
+    numbers = np.concatenate([_unmasked_numbers(run, key, array) for key, array in run.expected.items()])
+    different, digits = _count_distinct(numbers, tolerances)
+    digits -= math.log10(max(hypothesis_count, 1))
     doubts = list(_find_constants(run))
     if different < LEAST:
         doubts.append(FEW.format(different))
@@ -64,7 +64,7 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
 
 
-def _compared(run: ForeignRun, key: str, array: Array) -> Array:
+def _unmasked_numbers(run: ForeignRun, key: str, array: Array) -> Array:
     """Return the numbers of an expected tensor that are compared: those of masked steps are not."""
     if run.mask is None or not is_sequence(key):
         return array.ravel()
@@ -72,10 +72,11 @@ def _compared(run: ForeignRun, key: str, array: Array) -> Array:
     return np.asarray(array[mask]).ravel()
 
 
-def _different(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
-    """Return how many numbers are apart, and by how many digits they narrow the hypotheses down.
+def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
+    """Return how many numbers are distinct, and by how many digits they narrow the hypotheses down.
 
-    Unrelated numbers of this spread come within a tolerance of a number with the chance 2 tolerance / spread.
+    An unrelated number in this range is within the tolerance of a given one with probability
+    2 * tolerance / spread.
     """
     ordered = np.unique(numbers)
     spread = float(ordered[-1] - ordered[0])

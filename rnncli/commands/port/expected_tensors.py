@@ -1,4 +1,4 @@
-"""The expected tensors: which result of the layer each of them is, by its name, else by its shape."""
+"""Match each expected tensor to a result of the layer, by its name, else by its shape."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ ONE_KERNEL = Bilingual(
 
 
 class ForeignCell(NamedTuple):
-    """The weights of one direction, upright as far as shapes say.
+    """The weights of one direction, in Keras's orientation as far as the shapes show it.
 
     kernel: (features, gates * units).  recurrent: (units, gates * units).
     biases: none, one or two of (gates * units,).
@@ -54,13 +54,13 @@ class ForeignLayer(NamedTuple):
     """One layer of a file.
 
     cells: the forward one, and the backward one if there are two directions.
-    named: whether the names say which array is which.
-    forms: what the shapes say about its form, in the order in which Keras's form comes out of it.
+    has_names: whether the names say which array is which.
+    forms: the steps from its form to Keras's that the shapes show, in order.
     """
 
     class_name: str
     cells: tuple[ForeignCell, ...]
-    named: bool
+    has_names: bool
     forms: tuple[Bilingual, ...]
 
     @property
@@ -170,7 +170,7 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
 def _orient_cell(
     roles: Mapping[str, Array], features: int, class_name: str | None
 ) -> tuple[str, ForeignCell, tuple[Bilingual, ...]]:
-    """Return the class, the upright weights, and what was said by shapes alone."""
+    """Return the class, the weights in Keras's orientation, and the steps that the shapes show."""
     forms: list[Bilingual] = []
     kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
     if recurrent is None:
@@ -180,7 +180,7 @@ def _orient_cell(
     width = wanted.shape[1]
     upright = _orient_kernel(kernel, width, features)
     if kind == "SimpleRNN" and upright is not kernel:
-        wanted = recurrent.T  # the shape of a square matrix does not say; the other one's does
+        wanted = recurrent.T  # a square matrix does not show its orientation; the other one does
     forms += _describe_transposed(kernel, upright, recurrent, wanted)
     biases = _split_biases(roles, width)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
@@ -219,7 +219,7 @@ def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
 
 
 def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]:
-    """Return the class, and the array upright.  Raises InputError for another shape."""
+    """Return the class, and the array in Keras's orientation.  Raises InputError for another shape."""
     if array.ndim == 2:
         for upright in (array, array.T):
             kind = class_of(len(upright), upright.shape[1])

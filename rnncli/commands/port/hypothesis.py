@@ -25,7 +25,7 @@ class ForeignRun(NamedTuple):
     expected: the returned tensors: `sequence` (batch, timesteps, units), `output` (batch, units), and for
         each direction `hidden 0`, `cell 0`, `sequence 0`.
     initial_state: in Keras's order, each (batch, units); empty if there is none.
-    named: whether the names of the weights say which is which.
+    has_names: whether the names of the weights say which is which.
     mask: (batch, timesteps), True for the steps that count, None for all.
     """
 
@@ -36,7 +36,7 @@ class ForeignRun(NamedTuple):
     inputs: Array
     expected: Mapping[str, Array]
     initial_state: tuple[Array, ...] = ()
-    named: bool = True
+    has_names: bool = True
     mask: Array | None = None
 
     @property
@@ -108,7 +108,7 @@ def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
 
 
 def kernels_of(cell: ForeignCell, hypothesis: Hypothesis) -> tuple[Array, Array]:
-    """Return the kernel and the recurrent kernel upright, with the gates in the order of the file."""
+    """Return both kernels in Keras's orientation, with the gates in the order of the file."""
     kernel, recurrent = cell.kernel, cell.recurrent
     if hypothesis.kernels_exchanged:
         kernel, recurrent = recurrent, kernel
@@ -164,14 +164,14 @@ def bias_of(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> Array
 
 def is_reset_after(run: ForeignRun, hypothesis: Hypothesis) -> bool:
     """Return whether the GRU applies the reset gate after the matrix product."""
-    said = hypothesis.reset_after
-    return bool(run.options.get("reset_after", True)) if said is None else said
+    reset_after = hypothesis.reset_after
+    return bool(run.options.get("reset_after", True)) if reset_after is None else reset_after
 
 
 def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
     """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
-    said = ("activation", "recurrent_activation", "reset_after")
-    changed = {name: value for name in said if (value := getattr(hypothesis, name)) is not None}
+    names = ("activation", "recurrent_activation", "reset_after")
+    changed = {name: value for name in names if (value := getattr(hypothesis, name)) is not None}
     config = {**run.options, **changed, **more}
     if len(run.cells) == 1:
         return Spec(run.class_name, config)
@@ -180,7 +180,7 @@ def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
     return Spec("Bidirectional", outer)
 
 
-def expected_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
+def expected_in_keras(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
     """Return the expected tensors as Keras would return them; None if the hypothesis does not apply."""
     time_axis = 0 if hypothesis.swap_outputs else 1
     found = {
@@ -190,8 +190,10 @@ def expected_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | N
     return found if len(found) == len(run.expected) else None
 
 
-def as_foreign(run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what Keras computed in the form of the expected tensors: `expected_of`, backwards."""
+def expected_in_file_form(
+    run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return what Keras computed in the form of the expected tensors: the inverse of `expected_in_keras`."""
     return {
         key: _rearrange(key, computed[_name_in_keras(key, hypothesis)], hypothesis, time_axis=1)
         for key in run.expected

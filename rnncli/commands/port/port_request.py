@@ -45,7 +45,7 @@ def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: Output
     task = port_task.collect(input, layer, port.weights or "", port.expect or "", states)
     tolerances = Tolerances(port.atol, port.rtol)
     task, result = _search(task, tolerances)
-    weighed = evidence.weigh(task.run, tolerances, result.tried)
+    weighed = evidence.assess(task.run, tolerances, result.hypothesis_count)
     findings = () if weighed.doubts else result.findings
     if place is not None and len(findings) == 1:
         write_weights(task.run, findings[0].hypothesis, place)
@@ -76,21 +76,23 @@ def _require_places(
 ) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
-        files.require_place(place, sources.read_by(*reading))
+        files.require_place(place, sources.input_sources(*reading))
         if place is not None and not place.casefold().endswith(suffixes):
             raise UsageError(f"{place}: this suffix is not written.", f"Use one of {', '.join(suffixes)}.")
 
 
 def _search(task: Task, tolerances: Tolerances) -> tuple[Task, SearchResult]:
     """Search in every reading of the expected tensors; return the one that matches, or the nearest."""
-    found = [(run, search(run, tolerances)) for run in (task.run, *task.others)]
-    tried = sum(result.tried for _, result in found)
+    found = [(run, search(run, tolerances)) for run in (task.run, *task.other_readings)]
+    hypothesis_count = sum(result.hypothesis_count for _, result in found)
     run, result = min(found, key=lambda one: (not one[1].findings, one[1].distance))
     remarks = task.remarks
-    if task.others and result.findings:
+    if task.other_readings and result.findings:
         name = RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks += (f"--expect has no name; it matches as {name}",)
-    return task._replace(run=run, others=(), remarks=remarks), result._replace(tried=tried)
+    return task._replace(run=run, other_readings=(), remarks=remarks), result._replace(
+        hypothesis_count=hypothesis_count
+    )
 
 
 def _accepting_atol(task: Task, result: SearchResult, tolerances: Tolerances) -> float | None:
@@ -139,8 +141,8 @@ def _fail(result: SearchResult, atol: float | None, *, proved: bool) -> None:
         )
     names = " and ".join(one.name for one in near.differences) or "no difference"
     raise DisagreementError(
-        f"none of {result.tried:,} combinations explains the numbers. The nearest is {names}: largest "
-        f"difference {near.remaining:.1e}.",
+        f"none of {result.hypothesis_count:,} combinations explains the numbers. The nearest is {names}: "
+        f"largest difference {near.remaining:.1e}.",
         "Check that input, weights and expected tensors belong to one layer and one run."
         if atol is None
         else f"If this is rounding, which grows over many time steps, add --atol {atol:g}.",

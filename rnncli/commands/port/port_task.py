@@ -32,12 +32,13 @@ COMPUTED: Mapping[str, Any] = {
 class Task(NamedTuple):
     """What to explain.
 
-    run: with the expected tensors as they are read; others: as they may be read too, by their shape alone.
+    run: the run, with the expected tensors in their likeliest reading.
+    other_readings: the same run with every other reading that the shapes allow.
     layer: what the weights' file holds.
     """
 
     run: ForeignRun
-    others: tuple[ForeignRun, ...]
+    other_readings: tuple[ForeignRun, ...]
     layer: ForeignLayer
     remarks: tuple[str, ...]
 
@@ -65,14 +66,14 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
         found.class_name, options, merge_mode, found.cells, inputs, expected,
-        _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
-        case.mask,
+        _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape),
+        found.has_names, case.mask,
     )  # fmt: skip
-    said = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
+    notes = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
     if case.mask is not None and not case.mask.all() and any(map(is_sequence, expected)):
-        said.append("the rows of masked steps are not compared, because frameworks fill them differently")
+        notes.append("the rows of masked steps are not compared, because frameworks fill them differently")
     unlike = tuple(run._replace(expected=other) for other in others)
-    return Task(run, unlike, found, (*remarks, *said))
+    return Task(run, unlike, found, (*remarks, *notes))
 
 
 def _require_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:

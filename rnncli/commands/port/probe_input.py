@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.port.hypothesis import ForeignRun, as_foreign, compute, inputs_of
+from rnncli.commands.port.hypothesis import ForeignRun, compute, expected_in_file_form, inputs_of
 from rnncli.commands.port.search import Finding
 
 SIZES = ((1, 2), (1, 3), (2, 3), (3, 5))
 """Batch and time steps of the inputs to try, the smallest first."""
-APART = 1e-3
-"""The least difference between two predictions that a reader can see."""
+VISIBLE_DIFFERENCE = 1e-3
+"""The minimum difference between two predictions that a reader can see."""
 
 
 class Probe(NamedTuple):
@@ -42,18 +42,18 @@ def _predict(run: ForeignRun, findings: Sequence[Finding]) -> tuple[Mapping[str,
     for finding in findings:
         batch, steps, _ = inputs_of(run, finding.hypothesis).shape
         computed = compute(run, finding.hypothesis, batch, steps)
-        found.append(as_foreign(run, finding.hypothesis, computed))
+        found.append(expected_in_file_form(run, finding.hypothesis, computed))
     return tuple(found)
 
 
 def _all_differ(predictions: Sequence[Mapping[str, Array]]) -> bool:
     return all(
-        any(_measure_gap(one[key], other[key]) > APART for key in one)
+        any(_measure_gap(one[key], other[key]) > VISIBLE_DIFFERENCE for key in one)
         for place, one in enumerate(predictions)
         for other in predictions[:place]
     )
 
 
 def _measure_gap(one: Array, other: Array) -> float:
-    """Return the largest difference; infinity between two shapes, which differ at a glance."""
+    """Return the largest difference; infinity if the shapes differ."""
     return float(np.abs(one - other).max()) if one.shape == other.shape else np.inf

@@ -16,7 +16,7 @@ from rnncli.commands.port.hypothesis import (
     ForeignRun,
     Hypothesis,
     compute,
-    expected_of,
+    expected_in_keras,
     initial_state_of,
     inputs_of,
     mask_of,
@@ -27,9 +27,9 @@ from rnncli.commands.port.vectorized import compute_all
 from rnncli.errors import LayerError
 
 PART_SEQUENCES, PART_STEPS = 2, 8
-"""How much of a long sequence decides, before all of it confirms."""
+"""Sequences and steps of a long input that are compared before all of it."""
 ROUNDING = 1e-9
-"""More than the difference between two orders of computing the same in float64."""
+"""Larger than the difference between two float64 computations in different order."""
 
 
 class Tolerances(NamedTuple):
@@ -63,12 +63,12 @@ class SearchResult(NamedTuple):
 
     findings: the hypotheses with the fewest differences that explain every number.
     nearest: where there are none, the one that comes nearest; None if no hypothesis fits the shapes.
-    tried: the number of hypotheses that were computed.
+    hypothesis_count: the number of hypotheses that were computed.
     """
 
     findings: tuple[Finding, ...]
     nearest: Finding | None
-    tried: int
+    hypothesis_count: int
 
     @property
     def distance(self) -> float:
@@ -81,49 +81,49 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     """Return the explanations with the fewest differences: none, one or two."""
     known = tuple(differences.list_known(run))
     nearest: Finding | None = None
-    tried = 0
+    hypothesis_count = 0
     for count in (0, 1, 2):
         candidates = [one for chosen in _combine(known, count) if (one := _candidate(run, chosen))]
-        tried += len(candidates)
+        hypothesis_count += len(candidates)
         left, closest = _screen(run, candidates, tolerances)
         measured = [finding for one in left if (finding := _confirm(run, one, tolerances))]
         found = [finding for finding in measured if finding.matches]
         if found:
-            return SearchResult(tuple(_drop_equivalent(run, found)), None, tried)
+            return SearchResult(tuple(_drop_equivalent(run, found)), None, hypothesis_count)
         near = min(measured, key=lambda one: one.remaining, default=closest)
         if nearest is None or (near is not None and near.remaining < nearest.remaining):
             nearest = near
-    return SearchResult((), nearest, tried)
+    return SearchResult((), nearest, hypothesis_count)
 
 
 class Candidate(NamedTuple):
     """Differences whose shapes fit.  expected: the tensors as Keras would return them."""
 
-    chosen: tuple[Difference, ...]
+    differences: tuple[Difference, ...]
     hypothesis: Hypothesis
     expected: Mapping[str, Array]
 
 
 def _combine(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
-    """Yield the combinations of so many differences, none of which set the same field."""
-    for chosen in combinations(known, count):
-        fields = [field for one in chosen for field in one.changes]
+    """Yield the combinations of `count` differences that set different fields."""
+    for combination in combinations(known, count):
+        fields = [field for one in combination for field in one.changes]
         if len(fields) == len(set(fields)):
-            yield chosen
+            yield combination
 
 
-def hypothesis_of(chosen: Iterable[Difference]) -> Hypothesis:
+def hypothesis_of(combination: Iterable[Difference]) -> Hypothesis:
     """Return the hypothesis that these differences make together."""
-    changes = {field: value for one in chosen for field, value in one.changes.items()}
+    changes = {field: value for one in combination for field, value in one.changes.items()}
     return Hypothesis(**changes)
 
 
-def _candidate(run: ForeignRun, chosen: tuple[Difference, ...]) -> Candidate | None:
-    hypothesis = hypothesis_of(chosen)
-    expected = expected_of(run, hypothesis)
+def _candidate(run: ForeignRun, combination: tuple[Difference, ...]) -> Candidate | None:
+    hypothesis = hypothesis_of(combination)
+    expected = expected_in_keras(run, hypothesis)
     if expected is None or not _fits(run, expected, inputs_of(run, hypothesis).shape):
         return None
-    return Candidate(chosen, hypothesis, expected)
+    return Candidate(combination, hypothesis, expected)
 
 
 def _screen(
@@ -192,14 +192,14 @@ def _compare(
             continue
         theirs, ours = array[:sequences, :steps] if sequence else array[:sequences], computed[key]
         if ours.shape != theirs.shape:
-            return Finding(candidate.chosen, candidate.hypothesis, np.inf, np.inf)
+            return Finding(candidate.differences, candidate.hypothesis, np.inf, np.inf)
         gap = np.abs(ours - theirs)
         gap = np.where(np.isfinite(gap), gap, np.inf)
         if sequence and mask is not None:
             gap = np.where(mask[:sequences, :steps, None], gap, 0)
         remaining = max(remaining, float(gap.max()))
         excess = max(excess, float((gap / _tolerance_of(theirs, tolerances)).max()))
-    return Finding(candidate.chosen, candidate.hypothesis, remaining, excess)
+    return Finding(candidate.differences, candidate.hypothesis, remaining, excess)
 
 
 def _tolerance_of(expected: Array, tolerances: Tolerances) -> Array:
@@ -218,7 +218,7 @@ def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Find
 
 
 def _identity(run: ForeignRun, hypothesis: Hypothesis) -> tuple[object, tuple[Array, ...]]:
-    expected = expected_of(run, hypothesis) or {}
+    expected = expected_in_keras(run, hypothesis) or {}
     weights = weights_of(run, hypothesis)
     states = initial_state_of(run, hypothesis) or ()
     arrays = (*weights.values(), *expected.values(), inputs_of(run, hypothesis), *states)

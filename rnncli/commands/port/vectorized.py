@@ -1,7 +1,7 @@
-"""What Keras computes under many hypotheses at once: each is a row more of one loop over time.
+"""Compute many hypotheses at once: each is another row of one loop over time.
 
-Gates that are packed in another order are other columns of one product, so hypotheses share their products
-as long as their kernels stand the same way.  The search confirms what it finds with the numpy engine.
+Gates in another order are other columns of the same product, so hypotheses share their products as long as
+their kernels have the same orientation.  The search confirms its findings with the numpy engine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ States = tuple[Array, ...]
 def compute_all(
     run: ForeignRun, hypotheses: Sequence[Hypothesis], sequences: int, steps: int
 ) -> list[dict[str, Array]]:
-    """Return what `hypothesis.compute` returns for each of the hypotheses, but for rounding."""
+    """Return what `hypothesis.compute` returns for each of the hypotheses, apart from rounding."""
     plain = [without_outputs(one) for one in hypotheses]
     groups: dict[tuple[object, ...], list[Hypothesis]] = {}
     for one in dict.fromkeys(plain):
@@ -79,8 +79,8 @@ class HypothesisLoop(NamedTuple):
 
     orders, signs: (hypotheses, gates): where each of Keras's gates stands in the file, and its sign.
     inputs: (variants, batch, timesteps, gates * units): x W of each way in which the input may be read.
-    masks: (variants, batch, timesteps), None for no mask.  which: the variant of each hypothesis.
-    first, second: (hypotheses, gates, 1, units): the biases of the input and of the state.
+    masks: (variants, batch, timesteps), None for no mask.  variants: the variant of each hypothesis.
+    input_biases, recurrent_biases: (hypotheses, gates, 1, units): the biases of the input and of the state.
     start: the initial states, each (hypotheses, batch, units).
     """
 
@@ -89,12 +89,12 @@ class HypothesisLoop(NamedTuple):
     reset_after: bool
     orders: Array
     signs: Array
-    which: Array
+    variants: Array
     inputs: Array
     masks: Array | None
     recurrent: Array
-    first: Array
-    second: Array
+    input_biases: Array
+    recurrent_biases: Array
     start: States
     zeroing: bool
 
@@ -135,10 +135,10 @@ class HypothesisLoop(NamedTuple):
         states, outputs = self.start, []
         before = np.zeros_like(states[0])
         for t in range(self.inputs.shape[2]):
-            after = self._step(self.pick(self.inputs[self.which, :, t]) + self.first, states)
+            after = self._step(self.pick(self.inputs[self.variants, :, t]) + self.input_biases, states)
             output = after[0]
             if self.masks is not None:
-                counts = self.masks[self.which, :, t, None]
+                counts = self.masks[self.variants, :, t, None]
                 after = tuple(np.where(counts, new, old) for new, old in zip(after, states, strict=True))
                 output = np.where(counts, output, 0 if self.zeroing else before)
             outputs.append(output)
@@ -163,7 +163,7 @@ class HypothesisLoop(NamedTuple):
     def _step(self, x: Array, states: States) -> States:
         """Return the states after one time step.  x: (hypotheses, gates, batch, units), x W + b."""
         gate, activate = self.functions["gate"], self.functions["candidate"]
-        hidden, recurrent = states[0], self._product(states[0]) + self.second
+        hidden, recurrent = states[0], self._product(states[0]) + self.recurrent_biases
         if self.class_name == "SimpleRNN":
             return (activate(x[:, 0] + recurrent[:, 0]),)
         if self.class_name == "LSTM":

@@ -68,9 +68,9 @@ def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
     """Return PyTorch's tensors by its names."""
     modules = getattr(found, "modules", ())
     arrays = {
-        f"{module.name}{f'_l{number}' if len(module.stored) > 1 else ''}.{key}": array
+        f"{module.name}{f'_l{number}' if len(module.tensors) > 1 else ''}.{key}": array
         for module in modules
-        for number, own in enumerate(module.stored)
+        for number, own in enumerate(module.tensors)
         for key, array in own.items()
     }
     if not arrays:

@@ -37,7 +37,7 @@ MODULES = {
     (True, False): "saved_model",
     (True, True): "saved_model_stream",
 }
-"""What answers, by whether there is a saved model and whether lines are read as they arrive."""
+"""The module that answers, by whether there is a saved model and whether lines are read as they arrive."""
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
     run: RunFlags,
     check: CheckFlags,
     output: OutputFlags,
-    shown: ShowFlags,
+    show: ShowFlags,
     select: Select = None,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,
@@ -59,7 +59,7 @@ def run(
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    shown.require_calls(run)
+    show.require_calls(run)
     run.require_model()
     flags = RunRequest(
         input,
@@ -67,7 +67,7 @@ def run(
         run,
         check,
         output,
-        shown,
+        show,
         tuple(select or ()),
         stats,
         fail_on_nan,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, format_shape
 from rnncli.renderers.page import (
     Column,
-    Forms,
-    Later,
+    DeferredValue,
     Line,
     Numbers,
     Page,
     Records,
     Table,
     TableCell,
+    Variants,
     View,
     cell,
     line,
@@ -75,7 +75,7 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        parts: tuple[Table | Forms | Line, ...] = (table_of(self.result, view),)
+        parts: tuple[Table | Variants | Line, ...] = (table_of(self.result, view),)
         if self.stats:
             from rnncli.renderers import statistics
 
@@ -130,29 +130,29 @@ def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
 class GrowingRunAnswer:
     """A large run, written while it is computed; only one of these forms can be read, and only once."""
 
-    def __init__(self, unfolded: GrowingResult) -> None:
-        self.unfolded = unfolded
+    def __init__(self, growing: GrowingResult) -> None:
+        self.growing = growing
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; entries known only after the last chunk follow the values."""
-        agreed = self.unfolded.agreed
+        agreed = self.growing.summary
 
         def output(tensor: GrowingTensor) -> dict[str, Any]:
-            equals = Later(lambda: list(map(str, agreed.equals[tensor.name])))
+            equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.name])))
             return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
 
-        head = head_of(self.unfolded.result)
+        head = head_of(self.growing.result)
         del head["engine"]
-        outputs = [output(tensor) for tensor in self.unfolded.outputs]
-        return {**head, "outputs": outputs, "engine": Later(lambda: agreed.engine)}
+        outputs = [output(tensor) for tensor in self.growing.outputs]
+        return {**head, "outputs": outputs, "engine": DeferredValue(lambda: agreed.engine)}
 
     def records(self, view: View) -> Records:
         """Same as RunAnswer."""
-        return records_of(self.unfolded.outputs, view)
+        return records_of(self.growing.outputs, view)
 
     def tensors(self) -> dict[str, GrowingArray]:
         """Return the returned tensors by name, in the order in which they can be read."""
-        return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
+        return {tensor.name: tensor.values for tensor in self.growing.outputs}
 
 
 def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Records:
@@ -190,9 +190,9 @@ def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[Tab
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
         known += (line(difference, "dim"),)
-    under = brief(tensor.label, view.lang)
+    with_path_prefix = brief(tensor.label, view.lang)
     return (
-        (*name_cell(tensor.label), *((line(under, "dim"),) if under else ())),
+        (*name_cell(tensor.label), *((line(with_path_prefix, "dim"),) if with_path_prefix else ())),
         cell(format_shape(tensor.values.shape)),
         (Numbers(tensor.values, tensor.axes, tensor.time), *known),
     )

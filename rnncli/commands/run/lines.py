@@ -13,11 +13,11 @@ from rnncli.errors import InputError, RnncliError
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
 
-MOST_AT_ONCE = 4096
+MAX_RECORDS = 4096
 """Maximum number of records of one shape per batch, however much input is waiting."""
 SHAPES = 256
 """Maximum number of shapes remembered."""
-BYTES_AT_ONCE = 2**23
+MAX_BYTES = 2**23
 """Maximum bytes of such a batch: larger ones delay answers and are no faster."""
 
 
@@ -80,7 +80,7 @@ class Stream:
     def __init__(self, case_of: Callable[[InputLine], Case], engine: str) -> None:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
-        self._features, self._stateful, self._begun = 0, False, False
+        self._features, self._stateful, self._has_states = 0, False, False
         self._at_once: dict[Shape, int] = {}
 
     def answers(self, lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
@@ -114,7 +114,7 @@ class Stream:
         checks.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
-        self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, BYTES_AT_ONCE), MOST_AT_ONCE)
+        self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, MAX_BYTES), MAX_RECORDS)
 
     def _limit_group(self, one: Case | RnncliError) -> int:
         return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
@@ -139,7 +139,7 @@ class Stream:
                 for record in group:
                     yield from self._answer_group([record])
             return
-        self._begun = True
+        self._has_states = True
         sizes = [len(case.inputs) for case in cases]
         yield from call.split_result(result, sizes, cases[0])
 
@@ -148,7 +148,7 @@ class Stream:
         import numpy as np
 
         one = cases[0]
-        if self._stateful and self._begun and one.initial_state is not None:
+        if self._stateful and self._has_states and one.initial_state is not None:
             one = dataclasses.replace(one, initial_state=None)
         if len(cases) == 1:
             return one

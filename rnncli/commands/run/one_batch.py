@@ -23,7 +23,7 @@ def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(flags.output, *flags.file_flags)
     expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
-    shown = flags.shown
+    shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
     case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
@@ -34,8 +34,8 @@ def answer(flags: RunRequest) -> None:
 
 
 def _can_grow(flags: RunRequest) -> bool:
-    """Whether the answer can be written before the last chunk is computed."""
-    whole = flags.needs_whole_result or flags.shown.all_calls
+    """Return whether the answer can be written before the last chunk is computed."""
+    whole = flags.needs_whole_result or flags.show.all_calls
     return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
 
 
@@ -46,7 +46,7 @@ def _run_in_chunks(
 
     batch = len(case.inputs)
     among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()
-    with progress.bar(batch, wanted=not flags.output.quiet and not among_numbers) as watch:
+    with progress.bar(batch, enabled=not flags.output.quiet and not among_numbers) as watch:
         results = watch(compute.parts(case, flags.run.engine, plan))
         kept = (result_checks.select_tensors(each, flags.select) for each in results)
         deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
@@ -61,7 +61,7 @@ def _run_whole(
     expected: Expectation | None,
 ) -> None:
     batch, check = len(case.inputs), flags.check
-    with progress.bar(batch, wanted=len(plan) > 1 and not flags.output.quiet) as watch:
+    with progress.bar(batch, enabled=len(plan) > 1 and not flags.output.quiet) as watch:
         result = chunks.join_results(watch(compute.parts(case, flags.run.engine, plan)), batch)
     disagreeing: list[str] = []
     if case.hold:
@@ -69,10 +69,10 @@ def _run_whole(
 
         result = holds.compare_without(case, result, flags.budget)
     if check.check:
-        from rnncli.compute import beyond, compare
+        from rnncli.compute import compare, keras_differences
 
         result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
-        remarks += beyond.denormals(case, result)
+        remarks += keras_differences.denormals(case, result)
     result = result_checks.select_tensors(result, flags.select)
     answer = RunAnswer(result, stats_of(result) if flags.stats else {})
     flags.checks(expected).show(answer, remarks, disagreeing, deliver)

@@ -18,7 +18,7 @@ class RunRequest(NamedTuple):
     run: RunFlags
     check: CheckFlags
     output: OutputFlags
-    shown: ShowFlags
+    show: ShowFlags
     select: tuple[str, ...]
     stats: bool
     fail_on_nan: bool

@@ -87,7 +87,7 @@ def require(flags: RunRequest) -> None:
     sources.require_one_reader(*flags.file_flags)
     named = {
         "--memory": flags.memory is not None,
-        "--all-calls": flags.shown.all_calls,
+        "--all-calls": flags.show.all_calls,
         "--hold": bool(flags.hold),
     }
     for flag, given in named.items():
@@ -105,7 +105,7 @@ def answer(flags: RunRequest) -> None:
     model = models.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
     returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
-    everything, check = flags.shown.all_layers, flags.check
+    everything, check = flags.show.all_layers, flags.check
     found = model_tensors.compute_tensors(model, inputs, returns, flags.run.engine, everything=everything)
     result = found.result
     disagreeing: list[str] = []

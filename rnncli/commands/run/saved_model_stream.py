@@ -38,7 +38,7 @@ class ModelLines:
         self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[InputLine]) -> Iterator[RunAnswer | RnncliError]:
-        """One answer for each line; an error that is not the line's own is raised."""
+        """Yield one answer per line; raise the errors that do not concern one line alone."""
         for line in lines:
             try:
                 yield self._answer(line)
@@ -53,7 +53,7 @@ class ModelLines:
         raw = sources.pad_sequences(raw, self.flags.input, line.name)
         raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = model_inputs.fit_inputs(self.model, raw)
-        engine, everything = self.flags.run.engine, self.flags.shown.all_layers
+        engine, everything = self.flags.run.engine, self.flags.show.all_layers
         found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
         self.remarks.add((*remarks, *notes, *found.notes))
         result = result_checks.select_tensors(found.result, self.flags.select)
@@ -62,7 +62,7 @@ class ModelLines:
 
 
 def require_stateless(model: Model) -> None:
-    """Raise UsageError for layers that continue from the state that the line before left."""
+    """Raise UsageError for layers that continue from the state after the line before."""
     stateful = model.kind.stateful_layers(model.saved)
     if stateful:
         raise UsageError(

@@ -15,7 +15,7 @@ from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import InputLine, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
-from rnncli.compute import beyond
+from rnncli.compute import keras_differences
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, inside
 from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
@@ -43,7 +43,7 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     sources.require_one_reader(*flags.file_flags)
     require_lines(flags.input)
-    records = LineCases(*flags.file_flags, flags.shown)
+    records = LineCases(*flags.file_flags, flags.show)
     stream = Stream(records, flags.run.engine)
 
     def answers(lines: list[InputLine]) -> Iterator[RunAnswer | RnncliError]:
@@ -61,14 +61,14 @@ class NewRemarks:
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
         self._texts = list(texts)
-        self._known: set[str] = set()
+        self._kinds: set[str] = set()
 
     def add(self, texts: Sequence[str], where: str = "") -> None:
         """Add the remarks that no earlier line had, with `where` in front."""
         for text in texts:
             kind = re.sub(r"\d+", "", text)
-            if kind not in self._known:
-                self._known.add(kind)
+            if kind not in self._kinds:
+                self._kinds.add(kind)
                 self._texts.append(f"{where}{text}")
 
     def take(self) -> list[str]:
@@ -96,7 +96,7 @@ def relay(
                     terminal.remark(remarks.take(), flags.output.quiet)
                     show(answer)
                 elif flags.keep_going:
-                    terminal.complain(answer)
+                    terminal.print_error(answer)
                     bad += 1
                 else:
                     raise answer
@@ -146,37 +146,37 @@ class LineCases:
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer, Document())
-        self.given = request.collect_options(input, run, self.stack, seed, **shown._asdict())
-        weights = self.given.weights.value is not None
+        self.options = request.collect_options(input, run, self.stack, seed, **shown._asdict())
+        weights = self.options.weights.value is not None
         request.require_something_to_fill(layer, run, weights=weights)
-        self.first: Case | None = None
+        self.first_case: Case | None = None
         self.remarks = NewRemarks(request.note_missing(self.stack, run, stream=True))
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
-        self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
+        self._checked_masks: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
     def __call__(self, line: InputLine) -> Case:
-        """Raises InputError, which names the line, if another line could be right."""
+        """Return the Case of a line.  Raises InputError, which names the line, if others may be valid."""
         require_whole_value(line)
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
         _require_inputs_alone(document, line.name)
-        options = self.given.arranging
+        options = self.options.arranging
         where = f"{line.name}: "
         arranged = arrange(document, options._replace(where=where, mask_where=where + options.mask_where))
-        if self.first is None:
+        if self.first_case is None:
             self._require_fit(arranged.inputs)
-            self.first = case_builder.case_of(arranged, self.stack, self.given)
+            self.first_case = case_builder.case_of(arranged, self.stack, self.options)
         prefix = where if line.number > 1 else ""
         self.remarks.add(arranged.remarks, prefix)
-        case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
-        if (case.mask is not None) not in self._compared:
-            self._compared.add(case.mask is not None)
-            self.remarks.add(beyond.note_keras_errors(case), prefix)
+        case = dataclasses.replace(self.first_case, inputs=arranged.inputs, mask=arranged.mask)
+        if (case.mask is not None) not in self._checked_masks:
+            self._checked_masks.add(case.mask is not None)
+            self.remarks.add(keras_differences.note_keras_errors(case), prefix)
         return case
 
     def _require_fit(self, inputs: Array) -> None:
         """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
-        states, weights = self.given.initial_state, self.given.weights
+        states, weights = self.options.initial_state, self.options.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
         self._require(lambda n: case_builder.states(states, self.stack, (n, *inputs.shape[1:])), batches)

@@ -122,12 +122,12 @@ def _read(output: OutputFlags) -> None:
     from rnncli.renderers import formats
     from rnncli.renderers.wording import say
 
-    def load(place: int) -> reader.Leaf:
+    def load(place: int) -> reader.ReaderPage:
         view = view_of(_limit_width(output), "table")
         texts = (
             formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
         )
-        return reader.Leaf(*map(str, texts))
+        return reader.ReaderPage(*map(str, texts))
 
     steps, lang = lesson.load_steps(), _lang(output)
     prompts = reader.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))

@@ -10,7 +10,7 @@ from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import NumberedStep, Observation
 from rnncli.renderers.measure import wrap_command
-from rnncli.renderers.page import Forms, Line, Page, Records, Span, Table, View, line, marks
+from rnncli.renderers.page import Line, Page, Records, Span, Table, Variants, View, line, marks
 from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
 from rnncli.renderers.wording import say
 
@@ -31,7 +31,7 @@ class TourAnswer:
 
     def page(self, view: View) -> Page:
         """Return the steps, one below the other."""
-        parts: list[Table | Forms | Line] = []
+        parts: list[Table | Variants | Line] = []
         for one in self.steps:
             parts += [(), ()] if parts else []
             parts += _parts(one, view, self.shown)
@@ -84,7 +84,7 @@ def _document(one: NumberedStep, view: View) -> dict[str, Any]:
     }
 
 
-def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Forms | Line]:
+def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Variants | Line]:
     """Yield the task, the results, what to notice, and the question with its answer."""
     lang, seen = view.lang, one.step.observe(view)
     if shown != ANSWER:
@@ -93,7 +93,7 @@ def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Forms 
         yield _label("answer", one.step.answer.translate(lang, seen.facts), lang)
 
 
-def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Forms | Line]:
+def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Variants | Line]:
     step, lang = one.step, view.lang
     place = say("step of", lang).format(number=one.number, last=lesson.last_number())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translate(lang), "strong"))

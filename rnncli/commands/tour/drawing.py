@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.renderers.page import Column, Forms, Line, Span, Table, TableCell, View, cell, line
+from rnncli.renderers.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line
 from rnncli.renderers.parts import name_cell
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
@@ -46,7 +46,7 @@ DrawnRow = tuple[RowLine, Line, Line]
 """A line of a table, its time and numbers as drawn, and its mark."""
 
 
-def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) -> tuple[Forms | Line, ...]:
+def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) -> tuple[Variants | Line, ...]:
     """Return the table of a result, and a line that explains its marks if there are several.
 
     remarks: on single rows by their address, `hidden_states[2]` or `last_hidden_state`.
@@ -56,7 +56,7 @@ def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) ->
 
 def draw_table(
     outputs: Sequence[NamedTensor], view: View, remarks: Mapping[str, str] = {}, units: int | None = None
-) -> tuple[Forms | Line, ...]:
+) -> tuple[Variants | Line, ...]:
     """Return the table of tensors of one sequence, and the line on its marks.
 
     units: where the backward half of the output begins.
@@ -74,7 +74,7 @@ def draw_table(
         )
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         drawn.append((row, (Span(time, "dim"), numbers), _join_mark(mark, remark)))
-    return Forms(((_wide(drawn, view),), (_narrow(drawn),))), *legend
+    return Variants(((_wide(drawn, view),), (_narrow(drawn),))), *legend
 
 
 def _wide(drawn: Iterable[DrawnRow], view: View) -> Table:
@@ -106,14 +106,14 @@ def _join_mark(mark: Span | None, remark: str) -> Line:
     return (*((mark,) if mark else ()), *((after,) if remark else ()))
 
 
-def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Forms:
+def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Variants:
     """Return a table of texts; where it does not fit, a table for each column but the first, with it."""
     below = (
         draw_grid(("", heading), [(row[0], row[place]) for row in rows], right=False)
         for place, heading in enumerate(headings)
         if place
     )
-    return Forms(((draw_grid(headings, rows, right=False),), tuple(below)))
+    return Variants(((draw_grid(headings, rows, right=False),), tuple(below)))
 
 
 def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True) -> Table:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rnncli.case import Array
 from rnncli.commands.tour import numbering
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Forms, Line, Table, View
+from rnncli.renderers.page import Line, Table, Variants, View
 from rnncli.renderers.wording import Bilingual
 from rnncli.result import Label, NamedTensor, Result
 
@@ -37,7 +37,7 @@ class Observation(NamedTuple):
     parts: what to draw.  outputs: the tensors of each command.  facts: numbers for the texts, by name.
     """
 
-    parts: tuple[Table | Forms | Line, ...]
+    parts: tuple[Table | Variants | Line, ...]
     outputs: tuple[tuple[NamedTensor, ...], ...]
     facts: Mapping[str, str] = {}
 
@@ -141,7 +141,7 @@ def observe_trace(line: str, gates: tuple[str, ...], states: tuple[str, ...]) ->
         ]
         facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[states[0]][-2]}
         outputs = tuple(
-            NamedTensor(Label(name, traced=True), ("batch", "timesteps", "units"), values)
+            NamedTensor(Label(name, is_trace_part=True), ("batch", "timesteps", "units"), values)
             for name, values in parts.items()
         )
         return Observation((drawing.draw_grid(("", *parts), rows),), (outputs,), facts)

@@ -10,7 +10,7 @@ from rnncli.cli.hold_flag import HoldFlag, hold_gates
 
 if TYPE_CHECKING:
     from rnncli.case import Case
-    from rnncli.cli.models import ChosenLayer
+    from rnncli.cli.models import ModelLayer
     from rnncli.result import Result
 
 SECTION = "Ask a layer"
@@ -79,7 +79,7 @@ def trace(
         steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.require_steps(run)
-    expected = expectation.read_expectation(check.expect, input, output.output, named=True)
+    expected = expectation.read_expectation(check.expect, input, output.output, require_names=True)
     case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, stack = tracing.with_all_outputs(case), case.stack
@@ -94,13 +94,13 @@ def trace(
 
 
 def _verify(
-    case: "Case", result: "Result", chosen: "ChosenLayer | None", check: CheckFlags
+    case: "Case", result: "Result", chosen: "ModelLayer | None", check: CheckFlags
 ) -> tuple["Result", list[str], tuple[str, ...]]:
     """Compare with the result without --hold, and for --check with Keras or the model's framework.
 
     Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
     """
-    from rnncli.compute import beyond, compare, holds
+    from rnncli.compute import compare, holds, keras_differences
 
     if case.hold:
         result = holds.compare_without(case, result)
@@ -109,4 +109,4 @@ def _verify(
     if chosen is not None:
         return *chosen.compare_with_framework(result, *check.tolerances), ()
     result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances)
-    return result, disagreeing, beyond.denormals(case, result)
+    return result, disagreeing, keras_differences.denormals(case, result)

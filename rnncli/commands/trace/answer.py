@@ -73,7 +73,9 @@ class TraceAnswer:
     def named_tensors(self) -> tuple[NamedTensor, ...]:
         """Return the same with the names of their axes and the input index of each step."""
         return tuple(
-            NamedTensor(Label(loop.path + name, traced=True), axes, values, (), tuple(loop.times.tolist()))
+            NamedTensor(
+                Label(loop.path + name, is_trace_part=True), axes, values, (), tuple(loop.times.tolist())
+            )
             for loop in self.loops
             for name, axes, values in _list_parts(loop)
         )
@@ -108,7 +110,7 @@ def _list_parts(loop: LoopTrace) -> Iterator[tuple[str, tuple[str, ...], Array]]
         yield name.replace(".", "/"), ("batch", "timesteps", "units"), values
     yield "timestep", ("timesteps",), loop.times
     yield "status", ("batch", "timesteps"), loop.status
-    for gate, entries in loop.held.items():
+    for gate, entries in loop.hold_masks.items():
         yield f"{gate}/held", ("timesteps", "units"), entries.astype("int8")
 
 
@@ -136,7 +138,7 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
 
 def _describe_holds(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bool]]:
     """Return `held`, which units are held at a value in this step; nothing if --hold names no such gate."""
-    return {"held": loop.held[gate][place].tolist()} if gate in loop.held else {}
+    return {"held": loop.hold_masks[gate][place].tolist()} if gate in loop.hold_masks else {}
 
 
 def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tuple[Any, ...]]:
@@ -146,7 +148,7 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         for name, part in loop.parts.items():
             values = part[:, place]
-            held = loop.held.get(parse_part_name(name).short)
+            held = loop.hold_masks.get(parse_part_name(name).short)
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
@@ -173,12 +175,12 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
 def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
     """Convert indices to those of the input and the layer."""
 
-    def own(index: tuple[int, ...]) -> tuple[int, ...]:
+    def convert(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index
         return loop.entry(entry), int(loop.times[step]), loop.unit(unit)
 
     return replace(
         stats,
-        min=stats.min and replace(stats.min, index=own(stats.min.index)),
-        max=stats.max and replace(stats.max, index=own(stats.max.index)),
+        min=stats.min and replace(stats.min, index=convert(stats.min.index)),
+        max=stats.max and replace(stats.max, index=convert(stats.max.index)),
     )

@@ -19,7 +19,7 @@ MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
 """Maximum number of tables used to show a number of every gate; more would be fragmented."""
-HELD = "*"
+HOLD_MARK = "*"
 """Marks an entry that is held at a value instead of computed."""
 
 
@@ -28,7 +28,7 @@ class Quantity:
     """A gate or state: values (batch, steps, units) in processing order, drawn from `low` to `high`.
 
     units: the layer's own index of each unit.  texts: the numbers of every shown row.
-    held: the held entries, (steps, units), if there are any.
+    hold_mask: the held entries, (steps, units), if there are any.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Quantity:
     high: float
     units: Sequence[int]
     texts: Mapping[TraceRow, list[str]]
-    held: Array | None = None
+    hold_mask: Array | None = None
 
     @property
     def label(self) -> str:
@@ -70,7 +70,7 @@ class QuantityColumn:
     numbers: tuple[int, ...] = ()
 
     @property
-    def between(self) -> int:
+    def gap(self) -> int:
         """The blanks before a number; a single number is close to its bars."""
         return 1 if self.bars and len(self.numbers) == 1 else BETWEEN
 
@@ -84,7 +84,7 @@ class QuantityColumn:
         ellipsis = len(marks(view).ellipsis)
         bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
         each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
-        numbers = sum(self.between + columns for columns in each)
+        numbers = sum(self.gap + columns for columns in each)
         return max(width_of(self.heading), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
 
 
@@ -110,10 +110,10 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
     positive = finite.size and (finite >= 0).all()
     low, high = bounds(loop, name) or (0.0 if positive else -largest, largest)
     style = choose_style(values, view.precision)
-    held = loop.held.get(parse_part_name(name).short)
+    held = loop.hold_masks.get(parse_part_name(name).short)
     texts = {
         row: [
-            format_number(value, style) + ("" if held is None else HELD if held[row.step, unit] else " ")
+            format_number(value, style) + ("" if held is None else HOLD_MARK if held[row.step, unit] else " ")
             for unit, value in enumerate(values[row])
         ]
         for row in rows

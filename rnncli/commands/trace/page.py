@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnncli.addresses import parse_part_name
 from rnncli.commands.trace.columns import (
-    HELD,
+    HOLD_MARK,
     Columns,
     Quantity,
     QuantityColumn,
@@ -29,12 +29,12 @@ from rnncli.renderers import statistics
 from rnncli.renderers.measure import Space, flow
 from rnncli.renderers.page import (
     Column,
-    Forms,
     Line,
     Page,
     Span,
     Table,
     TableCell,
+    Variants,
     View,
     bar,
     cell,
@@ -54,10 +54,10 @@ def page(answer: TraceAnswer, view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
     result = answer.result
     loops = [_lay_out(loop, result, view) for loop in answer.loops]
-    parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.parts()]
+    parts: list[Table | Variants | Line] = [part for loop in loops for part in loop.parts()]
     parts += [(), *_scales(loops, view)] if loops else []
     if result.hold:
-        parts.append(line(f"{HELD} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
+        parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
     shown = {name: figures for name, figures in answer.stats.items() if parse_part_name(name).is_shown}
     parts += statistics.parts(shown, view)
     if result.differences:
@@ -89,7 +89,7 @@ class LoopTables:
         """The columns of all tables."""
         return [column for group in self.groups for column in group]
 
-    def parts(self) -> Iterator[Table | Forms]:
+    def parts(self) -> Iterator[Table | Variants]:
         """Yield one or more tables, each with a time column; the last one has the status of the steps."""
         *groups, last = self.groups
         for place, columns in enumerate(groups):
@@ -102,7 +102,7 @@ class LoopTables:
         words = ((say(f"short {key}", self.view.lang), say(key, self.view.lang)) for key in keys)
         below = (line(f"{word} = {meaning}", "dim") for word, meaning in words)
         wide, narrow = self._table(last, head, ""), self._table(last, head, "short ")
-        yield Forms(((wide,), (narrow, *below)))
+        yield Variants(((wide,), (narrow, *below)))
 
     def _table(self, shown: Columns, head: Line, prefix: str | None) -> Table:
         """prefix: of the key in wording of a status; None for a table without a status."""
@@ -130,7 +130,7 @@ class LoopTables:
             Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, unit, row) for unit in column.bars
         ]
         for place, unit in enumerate(column.numbers):
-            between = " " * (column.between if column.bars or place else 0)
+            between = " " * (column.gap if column.bars or place else 0)
             text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
             alarm = text.rstrip().endswith(("NaN", "inf"))
             style = " dim" if self._is_unused(quantity, row) else " alarm" if alarm else ""
@@ -138,8 +138,8 @@ class LoopTables:
         return (tuple(spans),)
 
     def _bar(self, quantity: Quantity, unit: int, row: TraceRow) -> Span:
-        if quantity.held is not None and quantity.held[row.step, unit]:
-            return Span(HELD, "strong")
+        if quantity.hold_mask is not None and quantity.hold_mask[row.step, unit]:
+            return Span(HOLD_MARK, "strong")
         drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
         return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
 
@@ -159,7 +159,7 @@ def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
         beside.append(longest([*words, say("status", view.lang)]))
     if is_single(quantities):
         beside.append(len(quantities))
-    groups = choose_columns(quantities, Space.beside(beside, view, least=20), view)
+    groups = choose_columns(quantities, Space.left_beside(beside, view, least=20), view)
     return LoopTables(loop, _title(loop, result, view), rows, labels, statuses, quantities, groups, view)
 
 

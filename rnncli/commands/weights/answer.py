@@ -13,12 +13,12 @@ from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
     Column,
-    Forms,
     Line,
     Page,
     Records,
     Table,
     TableCell,
+    Variants,
     View,
     cell,
     histogram,
@@ -31,7 +31,7 @@ from rnncli.renderers.wording import Bilingual, say
 if TYPE_CHECKING:
     from rnncli.commands.weights.weight_source import Description
 
-SHOWN = 10
+MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""
 
 
@@ -39,12 +39,12 @@ SHOWN = 10
 class WeightsAnswer:
     """The weights in a file, or of layers that are described."""
 
-    found: Contents
+    contents: Contents
     description: Description | None = None
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every layer with its gates, and the shapes of the other tensors."""
-        found = self.found
+        found = self.contents
         return {
             **head(),
             **self._head(),
@@ -52,7 +52,7 @@ class WeightsAnswer:
             "layers": [_layer(layer) for layer in found.layers],
             "others": [
                 {"name": name, "shape": list(shape), "parameters": prod(shape)}
-                for name, shape in found.others.items()
+                for name, shape in found.other_shapes.items()
             ],
             "notes": list(found.notes),
         }
@@ -60,7 +60,7 @@ class WeightsAnswer:
     def _head(self) -> dict[str, Any]:
         about = self.description
         if about is None:
-            return {"file": self.found.file, "origin": self.found.origin}
+            return {"file": self.contents.file, "origin": self.contents.origin}
         return {
             "seed": about.seed,
             "expression": expression(about.stack),
@@ -70,17 +70,17 @@ class WeightsAnswer:
 
     def page(self, view: View) -> Page:
         """Return the recurrent layers, then the gates of each of their cells, then the other tensors."""
-        found, about = self.found, self.description
+        found, about = self.contents, self.description
         cells = [one for layer in found.layers for one in layer.cells if one.gates]
         gates = (_gates(cells, view),) if cells else ()
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
         tables = (_layers(found, view),) if found.layers else ()
-        parts = (*tables, *refused, *gates, *_others(found, view))
+        parts = (*tables, *refused, *gates, *_other_tensors(found, view))
         titled = line(found.file, "strong") if about is None else title(about.stack, view)
         return Page(titled, (note(self._list_notes(view), view),), parts)
 
     def _list_notes(self, view: View) -> list[str]:
-        found, about = self.found, self.description
+        found, about = self.contents, self.description
         if about is not None:
             seed = f"{say('seed', view.lang)} {about.seed}"
             supplied = say("with weights", view.lang)
@@ -99,13 +99,13 @@ class WeightsAnswer:
         """Return the weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
         found = {
             f"{layer.path}{name}": array
-            for layer in self.found.layers
+            for layer in self.contents.layers
             for name, array in layer.weights.items()
         }
         return found or refuse_tensors("weights")
 
     def _records(self) -> Iterator[tuple[Any, ...]]:
-        for layer in self.found.layers:
+        for layer in self.contents.layers:
             for one in layer.cells:
                 for gate in one.gates:
                     for part in gate.parts:
@@ -123,7 +123,7 @@ def _layer(layer: LayerSummary) -> dict[str, Any]:
         "units": [one.units for one in layer.cells],
         "features": layer.cells[0].features if layer.cells else None,
         "direction": _direction(layer),
-        "return": layer.returned or None,
+        "return": layer.return_text or None,
         "parameters": layer.parameters,
         "refused": layer.note or None,
         "weights": [{"name": name, "shape": list(array.shape)} for name, array in layer.weights.items()],
@@ -178,7 +178,7 @@ def _layers(found: Contents, view: View) -> Table:
             _class(layer),
             str(layer.cells[0].features) if layer.cells else "",
             " + ".join(str(one.units) for one in layer.cells),
-            *([_returned(layer, view.lang)] if graph else []),
+            *([_describe_returns(layer, view.lang)] if graph else []),
             f"{layer.parameters:,}",
         ]
         rows.append((cell(layer.name, "strong"), *map(cell, texts)))
@@ -192,9 +192,9 @@ RETURNED = {
 }
 
 
-def _returned(layer: LayerSummary, lang: str) -> str:
+def _describe_returns(layer: LayerSummary, lang: str) -> str:
     """Return what the layer returns, such as `sequences + state`."""
-    parts = layer.returned.split(" + ") if layer.returned else []
+    parts = layer.return_text.split(" + ") if layer.return_text else []
     return " + ".join(RETURNED[part].in_language(lang) for part in parts)
 
 
@@ -218,7 +218,7 @@ FORMS = (
 RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
 
 
-def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
+def _gates(cells: Sequence[contents.CellSummary], view: View) -> Variants:
     """Return a table of gates for each cell, and what their columns mean."""
     rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
 
@@ -227,7 +227,7 @@ def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
         tables = (_table(name, own, keys, view) for name, own in rows.items())
         return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
 
-    return Forms(tuple(map(form, FORMS)))
+    return Variants(tuple(map(form, FORMS)))
 
 
 def _table(name: str, rows: Sequence[Mapping[str, TableCell]], keys: Sequence[str], view: View) -> Table:
@@ -264,15 +264,15 @@ def _number(value: float | None, view: View) -> TableCell:
     return cell(f"{value:.{digits}f}" if plain else f"{value:.{max(digits - 1, 0)}e}")
 
 
-def _others(found: Contents, view: View) -> tuple[Line | Table, ...]:
+def _other_tensors(found: Contents, view: View) -> tuple[Line | Table, ...]:
     """Return the names and shapes of the tensors that belong to no recurrent layer."""
-    if not found.others:
+    if not found.other_shapes:
         return ()
-    shown = list(found.others.items())[: None if view.full else SHOWN]
-    total = sum(prod(shape) for shape in found.others.values())
+    shown = list(found.other_shapes.items())[: None if view.full else MAX_OTHERS]
+    total = sum(prod(shape) for shape in found.other_shapes.values())
     rows = [(cell(name), cell(format_shape(shape)), cell(f"{prod(shape):,}")) for name, shape in shown]
-    if len(shown) < len(found.others):
-        rows.append((cell(f"{marks(view).ellipsis} {len(found.others) - len(shown)}", "dim"), (), ()))
+    if len(shown) < len(found.other_shapes):
+        rows.append((cell(f"{marks(view).ellipsis} {len(found.other_shapes) - len(shown)}", "dim"), (), ()))
     rows.append((cell(say("total", view.lang), "dim"), (), cell(f"{total:,}", "strong")))
     columns = (
         Column(say("other weights", view.lang)),

@@ -50,7 +50,7 @@ class LayerSummary:
 
     path: of its weights, with a slash; "" for a layer on its own.
     kind: its class, without the class of a layer inside it.
-    returned: `sequences` or `last`, with ` + state`; "" where the file does not say.
+    return_text: `sequences` or `last`, with ` + state`; "" where the file does not say.
     note: why it cannot be computed, "" where it can.
     """
 
@@ -59,7 +59,7 @@ class LayerSummary:
     kind: str
     class_name: str
     config: Mapping[str, Any]
-    returned: str
+    return_text: str
     parameters: int
     cells: tuple[CellSummary, ...]
     weights: Mapping[str, Array]
@@ -72,9 +72,9 @@ class Contents:
 
     file, origin: "" where the layers are described.
     count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
-    layers: the recurrent ones that are shown.  others: shapes of the other tensors.
-    chains: names of layers each of which gets the one before; most of them of one layer.
-    refused: recurrent layers whose weights are among the others, and why they are not shown.
+    layers: the recurrent ones that are shown.  other_shapes: shapes of the other tensors.
+    chains: names of the layers of each chain, in which a layer takes the output of the one before.
+    refusals: recurrent layers whose weights are among the others, and why they are not shown.
     """
 
     file: str
@@ -82,10 +82,10 @@ class Contents:
     count: int | None
     recurrent: int
     layers: tuple[LayerSummary, ...]
-    others: Mapping[str, tuple[int, ...]]
+    other_shapes: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
     chains: tuple[tuple[str, ...], ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe_file(found: Graph | Modules) -> Contents:
@@ -95,17 +95,19 @@ def describe_file(found: Graph | Modules) -> Contents:
 
 def _describe_modules(found: Modules) -> Contents:
     layers = tuple(
-        _layer(node, graph=False, note=module.refused) for module in found.modules for node in module.nodes
+        _layer(node, graph=False, note=module.refusal) for module in found.modules for node in module.nodes
     )
-    refused = {module.name: module.refused for module in found.modules if not module.nodes}
+    refused = {module.name: module.refusal for module in found.modules if not module.nodes}
     left_out = (f"{found.file}: {name} is not shown: {why}." for name, why in refused.items())
     notes = (*found.notes, *filter(None, [assumptions(found)]), *left_out)
     chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
-    return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes, chains, refused)
+    return Contents(
+        found.file, found.origin, None, len(layers), layers, found.other_shapes, notes, chains, refused
+    )
 
 
 def _describe_graph(found: Graph) -> Contents:
-    refused = found.refused if isinstance(found, Program) else {}
+    refused = found.refusals if isinstance(found, Program) else {}
     layers = tuple(
         _layer(node, graph=True, note=refused.get(node.name, ""))
         for node in _drop_reuses(recurrent_nodes(found))
@@ -153,7 +155,7 @@ def select_layers(found: Contents, names: Sequence[str]) -> Contents:
             what = f"{found.file}: there is no recurrent layer {name!r} in it."
             raise UsageError(what, did_you_mean(name, list(aliases)))
     layers = tuple(layer for layer in found.layers if aliases[layer.name] & set(names))
-    return replace(found, layers=layers, others={}, refused={})
+    return replace(found, layers=layers, other_shapes={}, refusals={})
 
 
 def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:
@@ -177,7 +179,7 @@ def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
         kind=node.class_name,
         class_name=class_text(node.class_name, node.config),
         config=node.config,
-        returned=_describe_returns(inner) if graph else "",
+        return_text=_describe_returns(inner) if graph else "",
         parameters=sum(prod(array.shape) for array in node.weights.values()),
         cells=tuple(_cells(node)),
         weights=node.weights,
@@ -235,8 +237,8 @@ def _biases(bias: Array | None) -> dict[str, Array]:
 
 
 def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> GateSummary:
-    def own(array: Array) -> Array:
+    def part(array: Array) -> Array:
         size = array.shape[-1] // count
         return array[..., place * size : (place + 1) * size]
 
-    return GateSummary(name, tuple(summarize(key, own(array)) for key, array in parts.items()))
+    return GateSummary(name, tuple(summarize(key, part(array)) for key, array in parts.items()))

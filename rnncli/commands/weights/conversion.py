@@ -33,14 +33,14 @@ def answer(
     to: str, output: OutputFlags, reading: Sequence[ReadingFlags], read: Callable[[], Weights]
 ) -> None:
     """Convert what `read` returns; show the arrays, or write them to the file of --output."""
-    suffix = _own_suffix(to, output)
+    suffix = _layout_suffix(to, output)
     if suffix is None:
         deliver = delivery(output, *reading)
         found = read()
         chains = chains_of(found.contents)
-        deliver(ConvertedAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
+        deliver(ConversionAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
         return
-    files.require_place(output.output, sources.read_by(*reading))
+    files.require_place(output.output, sources.input_sources(*reading))
     found = read()
     chains = chains_of(found.contents)
     layouts.require(to, (layer for chain in chains for layer in chain.layers))
@@ -49,7 +49,7 @@ def answer(
     send(data, output.output)
 
 
-def _own_suffix(to: str, output: OutputFlags) -> str | None:
+def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     """Return the suffix of --output if it is one of the layout's own files.
 
     Raises UsageError for a suffix that neither the layout nor an output format has.
@@ -89,10 +89,10 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     for layer in layers.values():
         if not layer.cells and not found.file:
             what = f"--to: only Keras draws the weights of {layer.class_name}."
-            raise LayerError(what, "Name a file with its weights, or take another layer.")
+            raise LayerError(what, "Name a file with its weights, or use another layer.")
     unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
-    for name, why in (unknown | noted | dict(found.refused)).items():
+    for name, why in (unknown | noted | dict(found.refusals)).items():
         raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", "Choose other layers with #.")
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}
@@ -144,14 +144,14 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
     seed = found.description.seed if found.description else None
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
-    said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
-    others = list(found.contents.others)
+    notes = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
+    others = list(found.contents.other_shapes)
     left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
-    return (*found.remarks, *drawn, *said, *left)
+    return (*found.remarks, *drawn, *notes, *left)
 
 
 @dataclass(frozen=True)
-class ConvertedAnswer:
+class ConversionAnswer:
     """The arrays of a layout, by name."""
 
     layout: str
@@ -172,8 +172,8 @@ class ConvertedAnswer:
         )
         titled = say("layout of", view.lang).format(layouts.get(self.layout).FRAMEWORK)
         total = sum(array.size for array in self.arrays.values())
-        said = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
-        return Page(line(titled, "strong"), (note([said], view),), (Table(columns, rows),))
+        text = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
+        return Page(line(titled, "strong"), (note([text], view),), (Table(columns, rows),))
 
     def records(self, view: View) -> Records:
         """Return one row per array."""

@@ -17,7 +17,7 @@ SQUARINGS = 12
 
 @dataclass(frozen=True)
 class Figures:
-    """One weight's part for one gate.
+    """Statistics of the part of a weight that belongs to one gate.
 
     norm: Frobenius, None where it is not finite.  radius: the spectral radius of a square part, else None.
     """

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rnncli.case import Case, Shape, format_shape
 from rnncli.cli import files, request, sources
-from rnncli.cli.flag_groups import collect_given
+from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.request import Outline, Remarks
 from rnncli.commands.weights import contents
@@ -66,15 +66,15 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
 def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
     """Return whether the layers are described, so that INPUT is not a file of weights."""
     return (
-        bool(collect_given(layer))
+        bool(collect_flags(layer))
         or input.input_shape is not None
-        or bool(set(DESCRIBING) & set(collect_given(run)))
+        or bool(set(DESCRIBING) & set(collect_flags(run)))
     )
 
 
 def _file(input: InputFlags, run: RunFlags) -> str:
     """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
-    if others := [name for name in collect_given(input) if name != "input"]:
+    if others := [name for name in collect_flags(input) if name != "input"]:
         raise UsageError(
             f"--{others[0].replace('_', '-')} applies to the input of a layer, not to a file of weights.",
             "Leave it out, or describe the layer with --layer.",
@@ -127,7 +127,7 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
     request.require_something_to_fill(layer, run, weights=options.weights.value is not None)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     supplied = case_builder.weights(options.weights, stack, sizes)
-    seed = options.drawn if options.seed is None else options.seed
+    seed = options.default_seed if options.seed is None else options.seed
     case = Case(stack, inputs, weights=supplied, seed=seed)
     checks.require_room(case, 1)
     return case

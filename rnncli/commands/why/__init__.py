@@ -32,8 +32,8 @@ def why(
 ) -> None:
     """What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.
 
-    The message may stand anywhere in TEXT; of several, the last one counts. rnncli runs each fix that it can
-    and shows the shapes that come out. An unknown message ends with exit code 1.
+    The message may be anywhere in TEXT; if there are several, the last one counts. rnncli runs each fix that
+    it can, and shows the resulting shapes. An unknown message ends with exit code 1.
     """
     from rnncli.cli.output import delivery
     from rnncli.commands.why.answer import WhyAnswer

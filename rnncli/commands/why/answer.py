@@ -15,18 +15,18 @@ from rnncli.commands.why.trial import Outcome, attempt
 from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
     Column,
-    Forms,
     Line,
     Page,
     Records,
     Span,
     Table,
     TableCell,
+    Variants,
     View,
     cell,
-    idea,
     line,
     marks,
+    state_part,
 )
 from rnncli.renderers.parts import expression, head, refuse_tensors
 from rnncli.renderers.width import width_of
@@ -61,13 +61,15 @@ class WhyAnswer:
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
         found, lang = self.diagnosis, view.lang
         title = [line(text, "strong") for text in wrap(found.explanation.in_language(lang), view)]
-        under = [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
+        with_path_prefix = (
+            [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
+        )
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            under += _format_command(command, view)
-        blank: tuple[Line, ...] = ((),) if under else ()
+            with_path_prefix += _format_command(command, view)
+        blank: tuple[Line, ...] = ((),) if with_path_prefix else ()
         if found.call is not None:
             title.append(_call(found.call, view))
-        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *under))
+        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *with_path_prefix))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor of a candidate, and one for a candidate that is not run."""
@@ -78,12 +80,12 @@ class WhyAnswer:
         """Raise UsageError; this command has no tensors."""
         return refuse_tensors("why")
 
-    def _fixes(self, view: View) -> tuple[Forms, ...]:
+    def _fixes(self, view: View) -> tuple[Variants, ...]:
         """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
         if not self.outcomes:
             return ()
         tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
-        return (Forms((*tables, _lines(self.outcomes, view))),)
+        return (Variants((*tables, _lines(self.outcomes, view))),)
 
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for outcome in self.outcomes:
@@ -99,7 +101,7 @@ class WhyAnswer:
 def command_of(outcome: Outcome) -> str:
     """Return the command that repeats the run; "" if there was none, or if it needs files."""
     fix = outcome.fix
-    if outcome.stack is None or outcome.untried or fix.mask or fix.states:
+    if outcome.stack is None or outcome.obstacle or fix.mask or fix.states:
         return ""
     flags = "".join(f" -l {_quote_layer(layer)}" for layer in fix.layers)
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
@@ -136,7 +138,7 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
         "input": {"shape": list(fix.shape)} if ran else None,
         "mask": {"shape": list(fix.shape[:2])} if ran and fix.mask else None,
         "initial_state": [{"shape": list(shape)} for shape in outcome.states] or None,
-        "run": {"shape": list(outcome.sizes)} if ran and not outcome.untried else None,
+        "run": {"shape": list(outcome.sizes)} if ran and not outcome.obstacle else None,
         "weights": [{"name": name, "shape": list(shape)} for name, shape in outcome.weights.items()],
         "outputs": [
             {"name": info.name, "axes": list(info.axes), "shape": list(info.shape)}
@@ -222,12 +224,12 @@ def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
 def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
     """Return the tensors with their shapes, then the weights if they matter, and why nothing ran."""
     lines: list[Line] = [
-        (Span(info.name, f"strong {idea(info.label)}".strip()), Span(f" {format_shape(info.shape)}"))
+        (Span(info.name, f"strong {state_part(info.label)}".strip()), Span(f" {format_shape(info.shape)}"))
         for info in outcome.outputs
     ]
     if outcome.fix.weights:
         shapes = ", ".join(f"{name} {format_shape(shape)}" for name, shape in outcome.weights.items())
         lines.append(line(say("weights are", view.lang).format(shapes=shapes), "dim"))
-    if outcome.untried:
-        lines.append(line(say(outcome.untried, view.lang), "dim"))
+    if outcome.obstacle:
+        lines.append(line(say(outcome.obstacle, view.lang), "dim"))
     return tuple(lines)

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
     stack: None if there is nothing to run.  sizes: of the input that was run.
     outputs: with the names and None of `shape`.  weights: shapes by path.  states: shapes that were given.
-    untried: why it was not run, as a key of wording; "" if it was.
+    obstacle: why it was not run, as a key of wording; "" if it was.
     """
 
     fix: Fix
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     outputs: tuple[TensorInfo, ...] = ()
     weights: Mapping[str, Shape] = {}
     states: tuple[Shape, ...] = ()
-    untried: str = ""
+    obstacle: str = ""
 
 
 def attempt(fix: Fix) -> Outcome | None:
@@ -54,15 +54,15 @@ def attempt(fix: Fix) -> Outcome | None:
         return None
     try:
         stack = specs.from_flags(list(fix.layers), {})
-        untried = _obstacle(stack, sizes)
-        if not untried:
+        obstacle = _obstacle(stack, sizes)
+        if not obstacle:
             _run(stack, sizes, fix)
         outputs = stack.outputs(fix.shape)
         weights = stack.weight_shapes(fix.shape)
         states = tuple(info.shape for info in stack.states(fix.shape)) if fix.states else ()
     except RnncliError:
         return None
-    return Outcome(fix, stack, sizes, outputs, weights, states, untried)
+    return Outcome(fix, stack, sizes, outputs, weights, states, obstacle)
 
 
 def _size(dimension: Dimension) -> int:
@@ -86,9 +86,9 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
     from rnncli import compute
     from rnncli.readers import arrange
 
-    def drawn(shape: Shape) -> Array:
+    def draw(shape: Shape) -> Array:
         return arrange.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
 
-    states = tuple(drawn(info.shape) for info in stack.states(sizes)) if fix.states else None
+    states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
     mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
-    compute.run(Case(stack, drawn(sizes), mask=mask, initial_state=states, seed=SEED), "numpy")
+    compute.run(Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED), "numpy")

@@ -12,10 +12,10 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
     stack = case.stack
     index = len(stack.layers) - 1
     last = stack.prefix(index)
-    asked = {info.name for info in stack.outputs(case.inputs.shape)}
+    returned_names = {info.name for info in stack.outputs(case.inputs.shape)}
     own = target.name in {info.name for info in result.stack.outputs(case.inputs.shape)}
     prefix = last if own else ""
-    names = {last + name for name in asked} | {
+    names = {last + name for name in returned_names} | {
         info.name for info in stack.outputs(case.inputs.shape, all_layers=True)
     }
     found: list[Claim] = []

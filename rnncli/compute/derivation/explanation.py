@@ -64,7 +64,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Others:
+class OtherTerms:
     """Sum of the smaller terms that are not listed."""
 
     count: int
@@ -90,7 +90,7 @@ class Equation:
     key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`.  symbols: one text per textbook term.
     value, total: the layer's own numbers; equal if there is no function.
     terms: largest first if a textbook term is split into several.
-    held: whether the value was set by --hold, not computed; there are no terms then.
+    is_held: whether the value was set by --hold, not computed; there are no terms then.
     remainder, rounding: how far the layer's own sum, and its function value, differ from float64.
     """
 
@@ -102,11 +102,11 @@ class Equation:
     function: str = ""
     symbols: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
-    others: Others | None = None
+    others: OtherTerms | None = None
     remainder: float = 0.0
     rounding: float = 0.0
     note: Note | None = None
-    held: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.loop_parts import LoopPart, parts
-from rnncli.layers import Entry, Now, Product, Sum, within
+from rnncli.layers import Current, Entry, Product, Sum, within
 from rnncli.layers.stack import Stack
 from rnncli.result import STATUSES, LoopTrace, Result, TensorInfo
 
@@ -128,7 +128,7 @@ class CaseTrace:
 
     def is_held(self, node: Inner, gate: str) -> bool:
         """Return whether --hold sets this gate at the node's step and unit."""
-        entries = self.loop(node).held.get(node.cell + gate)
+        entries = self.loop(node).hold_masks.get(node.cell + gate)
         return entries is not None and bool(entries[node.position, node.unit])
 
     def state_before(self, node: Inner, state: str, unit: int) -> float:
@@ -225,6 +225,6 @@ class CaseTrace:
 def _alias(equation: Sum) -> str | None:
     """Return `candidate` if the equation is only that the number equals the candidate."""
     match equation.terms:
-        case (Product((Now(name, "", False),)),) if not equation.function:
+        case (Product((Current(name, "", False),)),) if not equation.function:
             return name
     return None

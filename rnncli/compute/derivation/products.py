@@ -9,7 +9,7 @@ from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Factor
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
-from rnncli.layers import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, activations
+from rnncli.layers import Bias, Constant, Current, Entry, Fan, LayerInput, Previous, Product, activations
 
 
 class FactorLink(NamedTuple):
@@ -72,11 +72,11 @@ class Products:
                 name = f"{factor.direction} {factor.part or 'output'}"
                 return FactorLink(Factor(name, source.value(inner)), inner)
         assert isinstance(node, Inner)
-        if isinstance(factor, Before):
-            return self._before(factor.name, node.unit, f"{factor.name} {{}}")
-        return self._now(node, factor)
+        if isinstance(factor, Previous):
+            return self._previous(factor.name, node.unit, f"{factor.name} {{}}")
+        return self._current(node, factor)
 
-    def _now(self, node: Inner, factor: Now) -> FactorLink:
+    def _current(self, node: Inner, factor: Current) -> FactorLink:
         other = node._replace(name=node.cell + factor.name)
         value, name = self.source.value(other), parse_part_name(factor.name).kind or factor.name
         if factor.complement:
@@ -88,7 +88,7 @@ class Products:
             name = f"{function}({name})"
         return FactorLink(Factor(name, value), other)
 
-    def _before(self, part: str, unit: int, name: str) -> FactorLink:
+    def _previous(self, part: str, unit: int, name: str) -> FactorLink:
         """name: `hidden 1 {}`, where {} is replaced with the time."""
         node = self.node
         assert isinstance(node, Inner)
@@ -118,7 +118,7 @@ class Products:
         """Return one entry of the row that a kernel is multiplied by."""
         node = self.node
         if row != "inputs":
-            return self._before(row, place, f"{row} {place} {{}}")
+            return self._previous(row, place, f"{row} {place} {{}}")
         if isinstance(node, OutputEntry):
             return self._input((*node.indices[:-1], place))
         if node.cell_key not in ("", "0"):
@@ -158,4 +158,4 @@ class Products:
 
 def _symbol(factor: Any, link: FactorLink) -> str:
     """Return the symbol of a factor; a state is `before` even at the first step."""
-    return link.factor.name if not isinstance(factor, Before) else f"{factor.name} before"
+    return link.factor.name if not isinstance(factor, Previous) else f"{factor.name} before"

@@ -12,7 +12,15 @@ from rnncli.compute import checks
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explanation, locate
 from rnncli.compute.derivation.equal_entries import equal_entries
-from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
+from rnncli.compute.derivation.explanation import (
+    Equation,
+    Explanation,
+    Factor,
+    Note,
+    OtherTerms,
+    Target,
+    Term,
+)
 from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
@@ -51,10 +59,12 @@ def explain_number(
 def _drop_dead_links(equation: Equation, found: dict[str, Equation]) -> Equation:
     """Remove references to equations that are not in `found`."""
 
-    def kept(factor: Factor) -> Factor:
+    def without_dead_link(factor: Factor) -> Factor:
         return factor if factor.explained in found else replace(factor, explained="")
 
-    terms = tuple(replace(term, factors=tuple(map(kept, term.factors))) for term in equation.terms)
+    terms = tuple(
+        replace(term, factors=tuple(map(without_dead_link, term.factors))) for term in equation.terms
+    )
     return replace(equation, terms=terms)
 
 
@@ -69,7 +79,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> tuple[Equ
         return _with_terms(replace(bare, note=note), [links] if links else [], most, source)
     equation, base = source.equation(node)
     if isinstance(node, Inner) and source.is_held(node, base):
-        return replace(bare, held=True), []
+        return replace(bare, is_held=True), []
     spread = Products(source, node)
     products = [links for term in equation.terms for links in spread.term(term)]
     if any(isinstance(term, Fan) for term in equation.terms):
@@ -91,7 +101,7 @@ def _with_terms(
     """Add the products as terms, and their difference from the total."""
     valued = [(_multiply(links), links) for links in products]
     listed, left = valued[:most], valued[len(valued[:most]) :]
-    others = Others(len(left), sum(value for value, _ in left)) if left else None
+    others = OtherTerms(len(left), sum(value for value, _ in left)) if left else None
     total = sum(value for value, _ in valued)
     terms = tuple(Term(value, tuple(_factor(link, source) for link in links)) for value, links in listed)
     remainder = equation.total - total if valued else 0.0

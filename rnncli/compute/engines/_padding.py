@@ -1,4 +1,4 @@
-"""What engines share that run the loop in another library, which skips only the last steps of a sequence."""
+"""Shared by engines that run the loop in another library, which can skip only the end of a sequence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def refusal(case: Case) -> str | None:
     """Return why no such engine can compute the case; None if it may."""
-    if case.traced:
+    if case.with_trace:
         return "it does not record gates"
     for spec in walk(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
@@ -67,5 +67,5 @@ def mask_last(layer: Recurrent, timesteps: int, lengths: Array | None, output: A
 
 
 def _is_at_the_end(mask: Array) -> bool:
-    """Whether each sequence has at least one unmasked step, and all masked steps are at the end."""
+    """Return whether each sequence has at least one unmasked step, and all masked steps are at the end."""
     return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())

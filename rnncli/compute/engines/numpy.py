@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
-from rnncli.compute.engines._held import HeldGates
+from rnncli.compute.engines._gate_holds import GateHolds
 from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
@@ -46,22 +46,27 @@ class _NumpyRun(TimeLoop):
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights)
-        self.training, self.traced, self.seeds, self.hold = case.training, case.traced, seeds, case.hold
-        self.drawn: dict[str, int] = {}
+        self.training, self.with_trace, self.seeds, self.hold = (
+            case.training,
+            case.with_trace,
+            seeds,
+            case.hold,
+        )
+        self.draw_counts: dict[str, int] = {}
 
     def __call__(self, case: Case) -> EngineOutput:
-        before = dict(self.drawn)
+        before = dict(self.draw_counts)
         try:
             return super().__call__(case)
         except RnncliError:
-            self.drawn = before  # a failed call draws nothing
+            self.draw_counts = before  # a failed call draws nothing
             raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
-        loop = _Loop(layer, call, self._dropout(layer, call), HeldGates(holds, layer.cell, call.inputs))
-        if not self.traced:
+        loop = _Loop(layer, call, self._dropout(layer, call), GateHolds(holds, layer.cell, call.inputs))
+        if not self.with_trace:
             return loop.run(state, None)
         recorder = _Recorder(call.inputs.shape[1])
         outputs, after = loop.run(state, recorder)
@@ -72,14 +77,14 @@ class _NumpyRun(TimeLoop):
         if not self.training:
             return layer.cell.no_dropout()
         shape, dtype = (call.inputs.shape[0], call.inputs.shape[-1]), str(call.inputs.dtype)
-        return layer.cell.dropout_of(shape, dtype, call.place.path, self.seeds, self.drawn)
+        return layer.cell.dropout_of(shape, dtype, call.place.path, self.seeds, self.draw_counts)
 
 
 class _Loop:
     """Runs one layer over the time steps of one call."""
 
-    def __init__(self, layer: Recurrent, call: Call, dropout: Any, held: HeldGates) -> None:
-        self.layer, self.call, self.dropout, self.held = layer, call, dropout, held
+    def __init__(self, layer: Recurrent, call: Call, dropout: Any, holds: GateHolds) -> None:
+        self.layer, self.call, self.dropout, self.gate_holds = layer, call, dropout, holds
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroes_masked: bool = layer.config["zero_output_for_mask"]
         steps = range(call.inputs.shape[1])
@@ -94,12 +99,12 @@ class _Loop:
 
         cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
         batch, timesteps = inputs.shape[:2]
-        sequences, holding = self.layer.sequences, bool(self.held.holds)
+        sequences, holding = self.layer.sequences, bool(self.gate_holds.holds)
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
         for processed, (timestep, projected) in enumerate(self._project_inputs(self.order)):
-            held = self.held.at(timestep) if holding else None
-            after, gates = cell.step(projected, state, weights, self.dropout, held)
+            holds = self.gate_holds.at(timestep) if holding else None
+            after, gates = cell.step(projected, state, weights, self.dropout, holds)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
             computed = cell.output(after)
             if counts is None:
@@ -154,7 +159,7 @@ class _Loop:
             parts,
             cell.unpack(start),
             self.dropout,
-            held=self.held.traced(self.order),
+            hold_masks=self.gate_holds.masks(self.order),
         )
 
 
@@ -162,7 +167,7 @@ class _Recorder:
     """Stacks the parts of every step into arrays; a million steps take only the memory of their numbers."""
 
     def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
+        self.steps, self.count = steps, 0
         self.arrays: dict[str, Array] = {}  # (steps, batch, units)
         self.waiting: list[dict[str, Array]] = []
 
@@ -189,11 +194,11 @@ class _Recorder:
             return
         import numpy as np
 
-        end = self.done + len(self.waiting)
+        end = self.count + len(self.waiting)
         for name, values in self.arrays.items():
-            block = values[self.done : end].reshape(-1, values.shape[-1])
+            block = values[self.count : end].reshape(-1, values.shape[-1])
             np.concatenate([parts[name] for parts in self.waiting], out=block)
-        self.done, self.waiting = end, []
+        self.count, self.waiting = end, []
 
 
 def _parts(

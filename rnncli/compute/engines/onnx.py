@@ -70,7 +70,7 @@ ACTIVATIONS: Mapping[str, Function] = {
 GATES = ("sigmoid", "hard_sigmoid")
 """With other gate activations, small differences in a GRU grow beyond 1e-6 within a few steps."""
 
-_TAME = 1e18
+_SAFE_LIMIT = 1e18
 """Products of numbers below this limit stay far from infinity."""
 
 _OPSET, _IR = 14, 8
@@ -88,14 +88,15 @@ def refusal(case: Case) -> str | None:
         if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:
             return f"it has no activation {config['activation']}"
         if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
-            return f"it is exact with gates of {' or '.join(GATES)}, not of {config['recurrent_activation']}"
+            gates = " or ".join(GATES)
+            return f"it is exact only for gates with {gates}, not with {config['recurrent_activation']}"
         if beyond := beyond_keras(spec):
             return beyond
     return padding.refusal(case)
 
 
 def is_worthwhile(case: Case) -> bool:
-    """Whether this engine is installed and faster than NumPy: the steps of all loops reach a threshold.
+    """Return whether this engine is installed and faster than NumPy: its loops have enough steps.
 
     Always False for stateful layers: after a NaN, another engine could not continue from their states.
     """
@@ -145,14 +146,14 @@ class _OnnxRun(TimeLoop):
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
-        _require_tame(call.inputs, *state)
+        _require_safe(call.inputs, *state)
         feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
         feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
         lengths = None
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
         found = self._session(layer, call).run(None, feeds)
-        _require_tame(*found)
+        _require_safe(*found)
         states = found[-len(state) :]
         after = layer.cell.pack(tuple(part[0] for part in states))
         last = layer.cell.output(after)
@@ -163,22 +164,22 @@ class _OnnxRun(TimeLoop):
     def _session(self, layer: Recurrent, call: Call) -> Any:
         key = call.place.path, call.mask is not None
         if key not in self.sessions:
-            _require_tame(*call.weights.values())
+            _require_safe(*call.weights.values())
             self.sessions[key] = _session(_model(layer, call.weights, padded=call.mask is not None))
         return self.sessions[key]
 
 
-def _require_tame(*arrays: Array) -> None:
+def _require_safe(*arrays: Array) -> None:
     """Raises InexactError if a number is NaN, infinite, or so large that it may become infinite."""
     import numpy as np
 
     for array in arrays:
-        if np.vdot(array, array) < _TAME**2:  # one pass, and false for NaN
+        if np.vdot(array, array) < _SAFE_LIMIT**2:  # one pass, and false for NaN
             continue
-        if not (array.min() > -_TAME and array.max() < _TAME):
+        if not (array.min() > -_SAFE_LIMIT and array.max() < _SAFE_LIMIT):
             raise InexactError(
                 "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there.",
-                "Leave --engine out, or take numpy.",
+                "Leave --engine out, or use numpy.",
             )
 
 

@@ -61,7 +61,7 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
     with _guard():
         keras = _keras()
         keras.utils.set_random_seed(case.seed or 0)
-        layers = _built(keras, case)
+        layers = _build(keras, case)
         variables = _variables(case, layers)
         for path, values in weights.items():
             variables[path].assign(values)
@@ -131,7 +131,7 @@ def _keras() -> Any:
     return keras
 
 
-def _built(keras: Any, case: Case) -> list[Any]:
+def _build(keras: Any, case: Case) -> list[Any]:
     """Return the built Keras layers; all are created before the first is built, as in a script."""
     layers = [_make(keras, keras.layers, spec) for spec in case.layers]
     for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
@@ -163,7 +163,7 @@ def _argument(keras: Any, name: str, value: Any) -> Any:
 
 
 def _hard_sigmoid_of_keras_2(keras: Any) -> Any:
-    """The function, known to Keras by a name: Bidirectional copies its layer through a config."""
+    """Return the function, registered by name, because Bidirectional copies its layer through a config."""
     known = keras.saving.get_registered_object("rnncli>hard_sigmoid_keras2")
     if known is not None:
         return known

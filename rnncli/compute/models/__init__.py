@@ -49,13 +49,13 @@ class Part(NamedTuple):
 class ModelRun:
     """The recurrent layers of a model in its order, and other outputs if they were requested.
 
-    others: the outputs of the other layers, by `dense/output`.
+    other_outputs: the outputs of the other layers, by `dense/output`.
     masks: the layers that make the masks of the recurrent ones.
     order: the names of all layers, in the order in which parts and others are shown.
     """
 
     parts: tuple[Part, ...]
-    others: Mapping[str, Array] = field(default_factory=dict)
+    other_outputs: Mapping[str, Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Cases(NamedTuple):
     """The Cases of one use of a layer: as the model calls it, and as it is shown, with more outputs."""
 
     model: Case
-    shown: Case
+    display: Case
 
 
 def kind_of(model: SavedModel) -> Any:

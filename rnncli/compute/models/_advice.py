@@ -1,4 +1,4 @@
-"""Advice for a model that cannot be computed: the layers of it that can."""
+"""Advice for a model that cannot be computed: which of its layers can."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     modules = tuple(
         replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
     )
-    return replace(model, modules=modules, assumed={**model.assumed, **options})
+    return replace(model, modules=modules, assumptions={**model.assumptions, **options})
 
 
 _ADVICE = {
@@ -164,7 +164,7 @@ def _gate_activation(model: Modules, node: Node) -> str:
     name = _option(node, "recurrent_activation", "sigmoid")
     if name != "hard_sigmoid_keras2":
         return name
-    origin = "Keras 2" if "recurrent_activation" in model.assumed else model.origin
+    origin = "Keras 2" if "recurrent_activation" in model.assumptions else model.origin
     return f"{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})"
 
 
@@ -173,7 +173,7 @@ def order_of_gates(model: Modules, node: Node) -> str:
     own = OWN.get(node.core_class, "")
     if not own:
         return ""
-    chosen = gate_orders(model.assumed.get("gates", ""))
+    chosen = gate_orders(model.assumptions.get("gates", ""))
     return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][node.core_class])
 
 

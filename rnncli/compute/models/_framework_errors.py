@@ -13,10 +13,10 @@ LONGEST = 200
 
 def first_sentence(error: Exception) -> str:
     """Return the first sentence of a framework's message, without its advice for code."""
-    return cut(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0])
+    return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0])
 
 
-def cut(line: str) -> str:
+def shorten_sentence(line: str) -> str:
     """Return a line with its final stop; a long one is cut between its words."""
     line = line.rstrip(". ")
     if len(line) <= LONGEST:

@@ -49,7 +49,7 @@ def layer_inside(node: Node) -> dict[str, Any]:
     }
 
 
-def inside_others(graph: Graph) -> tuple[str, ...]:
+def note_containers(graph: Graph) -> tuple[str, ...]:
     """Return one note for each layer that contains recurrent layers without being one."""
     return tuple(
         f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."

@@ -88,12 +88,12 @@ def _fit_input(port: Port, given: Any, tables: Mapping[str, Array]) -> Array:
         )
     for layer, table in tables.items():
         what = f"token ids for the layer {layer}, whole numbers from 0 to {len(table) - 1}"
-        _require_whole(port, array, 0, len(table) - 1, what)
+        _require_integers(port, array, 0, len(table) - 1, what)
     if port.dtype == "bool":
-        _require_whole(port, array, 0, 1, "whole numbers (bool)")
+        _require_integers(port, array, 0, 1, "whole numbers (bool)")
     elif np.dtype(port.dtype).kind in "iu":
         limits = np.iinfo(port.dtype)
-        _require_whole(port, array, limits.min, limits.max, f"whole numbers ({port.dtype})")
+        _require_integers(port, array, limits.min, limits.max, f"whole numbers ({port.dtype})")
     return array.astype(port.dtype)
 
 
@@ -154,7 +154,7 @@ def _is_batch(size: Dimension) -> bool:
     return size == 1 or name.startswith(BATCH[0]) or name in BATCH
 
 
-def _require_whole(port: Port, array: Array, low: int, high: int, what: str) -> None:
+def _require_integers(port: Port, array: Array, low: int, high: int, what: str) -> None:
     """Raise InputError for a number that is not an integer from `low` to `high`."""
     import numpy as np
 

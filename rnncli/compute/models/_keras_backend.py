@@ -16,10 +16,10 @@ from rnncli.compute.models._advice import REBUILD, independent_layers, model_opt
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
     choose_nodes,
-    inside_others,
     is_recurrent,
     masking_layers,
     names_of,
+    note_containers,
     rules_of,
     with_modules,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Compute
     from rnncli.result import Result
 
-NEAR = 1e-4
+TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
 
@@ -55,8 +55,8 @@ def run(
     """Run the model as `keras.run` does, with every layer up to the recurrent ones computed by Keras.
 
     path: the file that `graph` was read from.
-    Raises LayerError where Keras cannot load or run the model, or not as it was meant when it was saved;
-    EngineError where our steps give other numbers than Keras did.
+    Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
+    EngineError if rnncli's steps give other numbers than Keras.
     """
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
@@ -69,13 +69,13 @@ def run(
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
     others = dict(_other_outputs(graph, seen)) if everything else {}
-    return ModelRun(parts, others, inside_others(graph), masking_layers(graph, parts), names_of(graph))
+    return ModelRun(parts, others, note_containers(graph), masking_layers(graph, parts), names_of(graph))
 
 
 def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    """Return every call of every layer in arrays, by our name of the use, in Keras's order.
+    """Return every call of every layer as arrays, by the name of the use in the graph, in Keras's order.
 
-    Raises UnrunnableError where Keras cannot load or run the model.
+    Raises UnrunnableError if Keras cannot load or run the model.
     """
     import importlib
 
@@ -112,7 +112,7 @@ def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict
 
 
 def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
-    """Return our error for one of Keras, which refuses custom layers and the Lambdas of a file."""
+    """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
@@ -143,18 +143,16 @@ def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
 
 
 def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
-    """Raise EngineError if our numbers differ from Keras's."""
+    """Raise EngineError if rnncli's numbers differ from Keras's."""
     import numpy as np
 
     for tensor, own in zip(result.outputs, theirs, strict=True):
         size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
-        if not np.allclose(tensor.values, own, rtol=0, atol=NEAR * size, equal_nan=True):
+        if not np.allclose(tensor.values, own, rtol=0, atol=TOLERANCE * size, equal_nan=True):
             largest = float(np.nanmax(np.abs(tensor.values - own)))
             same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
             because = "" if same else f", which does not know what {graph.origin} meant"
-            advice = (
-                "This is a mistake in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
-            )
+            advice = "This is a bug in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
             what = f"{node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
             raise EngineError(f"{graph.file}: {what}", advice)
 

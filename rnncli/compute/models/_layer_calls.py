@@ -30,7 +30,7 @@ def _to_array(value: Any) -> Any:
 
 
 def record_calls(model: Any, run: Callable[[], object]) -> dict[str, LayerCall]:
-    """Return every call of every layer, by our name of the use, in Keras's order.  run: runs the model."""
+    """Return every call of every layer, by the name of the use, in Keras's order.  run: runs the model."""
     names = list(_name_calls(model, "", 0))
     calls: list[LayerCall] = []
     _wrap_layers(model, calls)
@@ -55,7 +55,7 @@ def _list_nodes(model: Any) -> list[tuple[Any, Any]]:
 
 
 def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Yield our name of every call: `lstm`, `lstm@1`, `inside/deep`.
+    """Yield the name of every call: `lstm`, `lstm@1`, `inside/deep`.
 
     use: how many uses of the model come before this one.
     """

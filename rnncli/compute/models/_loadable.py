@@ -16,7 +16,7 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 def loadable(path: Path, name: str) -> Iterator[Path]:
     """Yield the file of a Keras model under a suffix that matches its content.
 
-    name: what errors call the model.  Raises LayerError for a model that is not in a file of its own.
+    name: of the model in errors.  Raises LayerError for a model that is not in a file of its own.
     """
     if not path.is_file():
         raise LayerError(

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from rnncli.compute.models._onnx_case import NodeCall
     from rnncli.result import Result
 
-NEAR = 1e-5
+TOLERANCE = 1e-5
 """Tolerance between two float32 computations, absolute and relative."""
-TIMES = 16
-"""Rounding grows with the steps; this multiple of the rounding error of our own computation is allowed."""
+ROUNDING_FACTOR = 16
+"""Rounding grows with the steps; this multiple of the rounding error of rnncli's computation is allowed."""
 
 
 def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> Result | None:
     """Return the result of the Case; None if it returns fewer tensors than are compared.
 
     Compares everything that the node can return, also what the model does not use.
-    Raises EngineError where the numbers differ by more than rounding explains.
+    Raises EngineError if the numbers differ by more than rounding explains.
     """
     full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)
@@ -36,7 +36,7 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
     if not _agrees(ours, theirs, {}):
         allowed = _estimate_rounding(full, ours)
         if not _agrees(ours, theirs, allowed):
-            largest = max(_apart(ours[name], theirs[name]) for name in ours)
+            largest = max(_largest_difference(ours[name], theirs[name]) for name in ours)
             raise EngineError(
                 f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
                 f"{largest:.2g} apart.",
@@ -52,14 +52,14 @@ def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Map
     for name, array in ours.items():
         other = theirs[name]
         with np.errstate(all="ignore"):
-            bound = NEAR * (1 + np.abs(other)) + allowed.get(name, 0)
+            bound = TOLERANCE * (1 + np.abs(other)) + allowed.get(name, 0)
             same = (array == other) | (np.isnan(array) & np.isnan(other)) | (np.abs(array - other) <= bound)
         if array.shape != other.shape or not same.all():
             return False
     return True
 
 
-def _apart(ours: Array, theirs: Array) -> float:
+def _largest_difference(ours: Array, theirs: Array) -> float:
     import numpy as np
 
     with np.errstate(all="ignore"):
@@ -83,7 +83,7 @@ def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array
         with np.errstate(all="ignore"):
             apart = np.nan_to_num(np.abs(array - exact[name]), nan=0.0, posinf=0.0)
         axes = tuple(range(1, apart.ndim))
-        found[name] = TIMES * apart.max(axis=axes, keepdims=True)
+        found[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
     return found
 
 

@@ -1,4 +1,4 @@
-"""One recurrent node of an ONNX graph, as a Case, and what it returns under our names."""
+"""One recurrent node of an ONNX graph, as a Case, and its outputs under rnncli's names."""
 
 from __future__ import annotations
 

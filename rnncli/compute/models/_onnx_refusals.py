@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.errors import LayerError
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
-OURS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.training")
+ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.training")
 """Domains of ONNX itself; those of ONNX Runtime begin with MICROSOFT."""
 MICROSOFT = "com.microsoft"
 HALF = {10: "float16", 16: "bfloat16"}
@@ -59,5 +59,5 @@ def _functions(model: Any) -> set[tuple[str, str]]:
 
 
 def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
-    known = node.domain in OURS or node.domain.startswith(MICROSOFT)
+    known = node.domain in ONNX_DOMAINS or node.domain.startswith(MICROSOFT)
     return known or (node.domain, node.op_type) in functions

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
-from rnncli.compute.models._framework_errors import cut
+from rnncli.compute.models._framework_errors import shorten_sentence
 from rnncli.errors import EngineError, InputError, first_nonblank_line
 from rnncli.signals import call_in_thread, defer_signals
 from rnncli.specs.memory import format_size, limit_growth
@@ -35,8 +35,8 @@ def parse(content: bytes) -> Any:
 def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Return the tensors with these names.
 
-    feeds: the inputs of the model.  file: what errors call it.
-    Raises EngineError where ONNX Runtime is missing or has no kernel for a node, InputError where the model
+    feeds: the inputs of the model.  file: its name in errors.
+    Raises EngineError if ONNX Runtime is missing or has no kernel for a node, InputError if the model
     is invalid or cannot take the inputs.
     """
     from onnx import numpy_helper
@@ -140,4 +140,4 @@ def _reason(error: Exception) -> str:
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:
         text = f"{node[1]}: {node[2]}"
-    return cut(_SOURCE.sub("", text.split(" : ", 2)[-1]))
+    return shorten_sentence(_SOURCE.sub("", text.split(" : ", 2)[-1]))

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnncli.compute.models._embedded_code import harm_in
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
-from rnncli.compute.models._harmless import harm_in
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError
@@ -30,7 +30,7 @@ def outputs(
 ) -> dict[str, Array]:
     """Return every tensor from tf_keras: from its run of the model, or from a layer that returns more.
 
-    Raises EngineError where tf_keras is not installed or cannot run the model.
+    Raises EngineError if tf_keras is not installed or cannot run the model.
     """
     with convert_errors(partial(_explain_error, graph)), record(graph, path, inputs) as calls:
         tensors = name_tensors(calls, cases, lambda layer, shown: _call_copy(calls[layer], shown))
@@ -44,9 +44,9 @@ def is_installed() -> bool:
 
 @contextmanager
 def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[dict[str, LayerCall]]:
-    """Run the model once; yield every call of every layer, by our name of the use.
+    """Run the model once; yield every call of every layer, by the name of the use.
 
-    Raises EngineError where tf_keras is not installed, ValueError for a model that would run code of its own,
+    Raises EngineError if tf_keras is not installed, ValueError for a model that would run code of its own,
     and whatever tf_keras raises.
     """
     keras, tensorflow = _packages(graph)
@@ -61,7 +61,7 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[di
 
 
 def _packages(graph: Graph) -> tuple[Any, Any]:
-    """Return the package tf_keras, and our module for TensorFlow."""
+    """Return the package tf_keras, and rnncli's module for TensorFlow."""
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
     try:
         with tensorflow.hide_output():

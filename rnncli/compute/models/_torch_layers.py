@@ -29,7 +29,7 @@ def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cas
         if not any(node.name in cases for node in module.nodes):
             continue
         given = array
-        for node, stored in zip(module.nodes, module.stored, strict=True):
+        for node, stored in zip(module.nodes, module.tensors, strict=True):
             sequence, states = _call_layer(torch, model, node, stored, given)
             if node.name in cases:
                 found |= _tensors_of(node, cases[node.name], sequence, states)
@@ -115,5 +115,5 @@ def _tensors_of(node: Node, cases: Cases, sequence: Array, states: Sequence[Arra
             return states[0][backward]
         return sequence if label.sequence else np.concatenate(states[0], axis=-1)
 
-    infos = cases.shown.stack.outputs(cases.shown.inputs.shape)
+    infos = cases.display.stack.outputs(cases.display.inputs.shape)
     return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case
 from rnncli.compute import operations
-from rnncli.compute.models import ModelRun, Part, _today
+from rnncli.compute.models import ModelRun, Part, _keras_changes
 from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._arguments import Arguments, Value
 from rnncli.compute.models._graph import (
     INPUT,
     choose_nodes,
     find_dependencies,
-    inside_others,
     is_recurrent,
     layer_inside,
     masking_layers,
     names_of,
+    note_containers,
     refs_of,
     rules_of,
     with_modules,
@@ -57,20 +57,20 @@ def follow(
 ) -> ModelRun:
     """Return what each recurrent layer of the model gets for these inputs.
 
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: those that are asked for,
-    by their names; none for all.  everything: also what every other layer puts out.
-    Raises UnknownLayerError where a layer that is asked for needs one that is not known here, UsageError
-    for a name that the model does not have, InputError where a layer cannot take what it gets.
+    inputs: as `fit_inputs` returns them.  compute: computes a Case.  layers: names of the requested layers;
+    empty for all.  everything: include the outputs of all other layers.
+    Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
+    name that the model does not have, InputError if a layer cannot take its inputs.
     """
     graph = with_modules(graph)
     wanted = choose_nodes(graph, layers)
     walk = _Walk(graph, inputs, compute, rules_of(graph.origin))
     found = walk.run(wanted, everything)
-    notes = [*found.notes, *inside_others(graph)]
+    notes = [*found.notes, *note_containers(graph)]
     again = partial(_walk_again, inputs, compute, [part.layer for part in found.parts])
     if walk.arguments.differs_today:
-        notes += _today.mask_differences(graph, found, compute, again)
-    notes += _today.sigmoid_differences(graph, found, compute, again)
+        notes += _keras_changes.mask_differences(graph, found, compute, again)
+    notes += _keras_changes.sigmoid_differences(graph, found, compute, again)
     return replace(found, notes=tuple(notes), masks=masking_layers(graph, found.parts), order=names_of(graph))
 
 
@@ -82,7 +82,7 @@ def _walk_again(
 
 
 class _Walk:
-    """One pass through the graph, each node after those that it takes something from."""
+    """One pass through the graph, in which each node comes after those that it depends on."""
 
     def __init__(self, graph: Graph, inputs: Mapping[str, Array], compute: Compute, rules: str) -> None:
         self.graph, self.inputs, self.compute, self.rules = graph, inputs, compute, rules
@@ -93,31 +93,31 @@ class _Walk:
         self.parts: dict[str, Part] = {}
         self.input_mask: Any = None
 
-    def run(self, wanted: Sequence[Node], everything: bool) -> ModelRun:
-        """Return the parts of the wanted nodes; see `follow`."""
-        names = {node.name for node in wanted}
+    def run(self, results: Sequence[Node], everything: bool) -> ModelRun:
+        """Return the parts of the nodes `results`; see `follow`."""
+        names = {node.name for node in results}
         needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
-        taken = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
+        inputs = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
         for node in self.graph.nodes:
             if node.name in needed:
-                self._visit(node, node.name in names, node.name in taken)
-        parts = tuple(self.parts[node.name] for node in wanted)
+                self._visit(node, node.name in names, node.name in inputs)
+        parts = tuple(self.parts[node.name] for node in results)
         others = dict(other_outputs(self.graph, self.values)) if everything else {}
         return ModelRun(parts, others, tuple(self._list_omissions()) if everything else ())
 
-    def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
+    def _visit(self, node: Node, is_result: bool, is_input: bool) -> None:
         """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
         failed = [self.failed[ref.node] for ref in refs_of(node) if ref.node in self.failed]
         try:
             if failed:
                 raise failed[0]
             if is_recurrent(node):
-                self._recur(node, wanted, taken)
+                self._recur(node, is_result, is_input)
             else:
                 self.values[node.name] = self._value(node)
         except UnknownLayerError as error:
             self.failed[node.name] = error
-            if wanted:
+            if is_result:
                 raise name_cause(self.graph, node, error) from None
 
     def _value(self, node: Node) -> Value:
@@ -172,10 +172,10 @@ class _Walk:
         needed = find_dependencies(self.graph, {name})
         for node in self.graph.nodes:
             if node.name in needed:
-                self._visit(node, wanted=True, taken=True)
+                self._visit(node, is_result=True, is_input=True)
         return self.values[name]
 
-    def _recur(self, node: Node, wanted: bool, taken: bool) -> None:
+    def _recur(self, node: Node, is_result: bool, is_input: bool) -> None:
         """Build the Case of the node, and compute it if a later node uses its outputs."""
         if node.config.get("stateful") and sum(node.layer == one.layer for one in self.graph.nodes) > 1:
             raise UnknownLayerError(
@@ -183,21 +183,21 @@ class _Walk:
             )
         call = self.arguments.call(node)
         if node.class_name == "TimeDistributed":
-            self._recur_inside(node, call, wanted)
+            self._recur_inside(node, call, is_result)
             return
         case = case_of(node, call)
-        result = self._compute_node(node, case) if taken else None
+        result = self._compute_node(node, case) if is_input else None
         self.parts[node.name] = Part(node.name, case, result)
         if result:
             tensors = tuple(tensor.values for tensor in result.outputs)
             self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
 
-    def _recur_inside(self, node: Node, call: OperationCall, wanted: bool) -> None:
+    def _recur_inside(self, node: Node, call: OperationCall, is_result: bool) -> None:
         """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
         inner = replace(node, **layer_inside(node))
         if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
             raise call.refuse(f"holds a {inner.class_name}")
-        whole = case_of(node, call) if wanted else None
+        whole = case_of(node, call) if is_result else None
         mask = self._entry_mask(call)
         entry = call._replace(
             inputs=wrapper.entries(call.inputs),

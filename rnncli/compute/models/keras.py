@@ -38,7 +38,7 @@ def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def fit_inputs(model: Graph, given: Any) -> dict[str, Array]:
-    """Return every input by name, in the dtype of the model.  Raises InputError where one does not fit."""
+    """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
     inputs = {node.name: node.layer for node in model.nodes if node.class_name == _graph.INPUT}
     tables: dict[str, dict[str, Array]] = {}
     for node in model.nodes:
@@ -61,7 +61,7 @@ def run(
     """Return what each recurrent layer gets; layers that NumPy does not know are computed by Keras.
 
     path: the file that `model` was read from.  For the others, and errors, see `follow`; also LayerError
-    where Keras cannot run the model either, EngineError where it is not there.
+    where Keras cannot run the model either, EngineError if it is not there.
     """
     try:
         return follow(model, inputs, compute, layers=layers, everything=everything)
@@ -99,7 +99,7 @@ def outputs(
     """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
 
     A model of Keras 2 is run by tf_keras, as today's Keras may read it otherwise.
-    Raises EngineError where that is not installed or cannot run the model.
+    Raises EngineError if that is not installed or cannot run the model.
     """
     from rnncli import compute
     from rnncli.compute.models import _keras_backend, _tf_keras

@@ -73,11 +73,11 @@ def run(
 ) -> ModelRun:
     """Return what each layer gets: the first of a module the input, the others the layer before.
 
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.
+    inputs: as `fit_inputs` returns them.  compute: computes a Case.
     layers: modules or layers of them by name; none for all.  everything: adds a note, as the file does not
     say what its other tensors are for.
     Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
-    InputError where the input does not fit.
+    InputError if the input does not fit.
     """
     array = next(iter(inputs.values()))
     parts: list[Part] = []
@@ -87,7 +87,7 @@ def run(
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     used = replace(model, modules=tuple(module for module, _ in chosen))
     notes = [f"{assumptions(used)} {CHANGES}"]
-    if everything and model.others:
+    if everything and model.other_shapes:
         notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 
@@ -99,7 +99,7 @@ def stateful_layers(model: Modules) -> tuple[str, ...]:
 
 def framework(model: Modules) -> str:
     """Return PyTorch, or Keras for a file with Keras's names; both if it has both."""
-    kinds = {bool(module.stored) for module in model.modules if module.nodes}
+    kinds = {bool(module.tensors) for module in model.modules if module.nodes}
     return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
 
 
@@ -108,12 +108,12 @@ def outputs(
 ) -> dict[str, Array]:
     """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
 
-    Raises EngineError where the framework is not installed.
+    Raises EngineError if the framework is not installed.
     """
     from rnncli import compute
     from rnncli.compute.models import _torch_layers
 
-    modules = tuple(module for module in model.modules if module.stored)
+    modules = tuple(module for module in model.modules if module.tensors)
     theirs = {node.name for module in modules for node in module.nodes}
     own = {layer: both for layer, both in cases.items() if layer in theirs}
     found = _torch_layers.outputs(replace(model, modules=modules), inputs, own) if own else {}
@@ -141,7 +141,7 @@ def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Mo
     """Yield the requested modules, each with the names of its requested layers."""
     if not modules.modules:
         what = f"{modules.file}: no recurrent layer was recognised in it"
-        raise InputError(f"{what}.", f"It has {format_names(list(modules.others)) or 'no tensors'}.")
+        raise InputError(f"{what}.", f"It has {format_names(list(modules.other_shapes)) or 'no tensors'}.")
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
@@ -160,10 +160,10 @@ def _names(module: Module) -> list[str]:
 
 def _require(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
-    others = [one.name for one in modules.modules if not one.refused]
-    if module.refused:
+    others = [one.name for one in modules.modules if not one.refusal]
+    if module.refusal:
         advice = f"Choose others: {model_option(modules.file, others)}" if others else "Give another file."
-        raise LayerError(f"{modules.file}: {module.name}: {module.refused}.", advice)
+        raise LayerError(f"{modules.file}: {module.name}: {module.refusal}.", advice)
     width = _features(module.nodes[0])
     if array.shape[2] == width:
         return

@@ -41,7 +41,7 @@ def layer_names(model: Program) -> tuple[str, ...]:
 def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     """Return the nodes with these names; all without names.
 
-    Raises UsageError for another name, InputError where the model has no recurrent node.
+    Raises UsageError for another name, InputError if the model has no recurrent node.
     """
     known = layer_names(model)
     if not known:
@@ -77,10 +77,10 @@ def run(
 ) -> ModelRun:
     """Return what each recurrent node of the model gets for these inputs.
 
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: nodes by name; none for all.
-    everything: also what every other node puts out.
-    Raises LayerError for a node that cannot be computed, UsageError for another name, InputError where the
-    model cannot take the inputs, EngineError where ONNX Runtime is missing, fails, or returns other numbers.
+    inputs: as `fit_inputs` returns them.  compute: computes a Case.  layers: names of nodes; empty for all.
+    everything: include the outputs of all other nodes.
+    Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if the
+    model cannot take the inputs, EngineError if ONNX Runtime is missing, fails, or returns other numbers.
     """
     wanted = choose(model, layers)
     prepared = _prepare(model, inputs, wanted)
@@ -95,7 +95,7 @@ def run(
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
-    others = prepared.others() if everything else {}
+    others = prepared.other_outputs() if everything else {}
     notes = (*prepared.notes, *(prepared.list_omissions() if everything else ()))
     order = tuple(node.name for node in model.nodes)
     masks = tuple(
@@ -127,40 +127,42 @@ def outputs(
         for tensor, array in list_returns(given).items()
     }
     try:
-        return prepared.others() | found
+        return prepared.other_outputs() | found
     except EngineError:  # of a node that none of these depends on
         return found
 
 
 class PreparedModel(NamedTuple):
-    """A model with its inputs, its Ifs followed to the nodes that are wanted.
+    """A model with its inputs; every If that holds a requested node is replaced by the branch taken.
 
-    feeds: every input.  nodes: the recurrent ones by name, as in the file.  made: names of all that they can
-    put out.  names: of all nodes that are in the file.  notes: what was filled in or followed.
+    feeds: every input.  nodes: the recurrent nodes by name, as in the file.  output_names: of each of them,
+    all that it can return.  names: of all nodes in the file.  notes: the states and branches chosen.
     """
 
     file: str
     model: Any
     feeds: Mapping[str, Array]
     nodes: Mapping[str, Any]
-    made: Mapping[str, tuple[str, ...]]
+    output_names: Mapping[str, tuple[str, ...]]
     names: frozenset[str]
     notes: tuple[str, ...]
 
     def find_needed(self, names: Sequence[str]) -> list[Any]:
         """Return the nodes that these recurrent nodes depend on, and these."""
-        return _onnx_graph.select_needed(self.model.graph, [one for name in names for one in self.made[name]])
+        return _onnx_graph.select_needed(
+            self.model.graph, [one for name in names for one in self.output_names[name]]
+        )
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
-        tensors = [one for name in names for one in (*filter(None, taken[name]), *self.made[name])]
+        tensors = [one for name in names for one in (*filter(None, taken[name]), *self.output_names[name])]
         found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
         return {
             name: NodeCall(
                 self.nodes[name],
                 tuple(found[one] if one else None for one in taken[name]),
-                tuple(found[one] for one in self.made[name]),
+                tuple(found[one] for one in self.output_names[name]),
             )
             for name in names
         }
@@ -172,7 +174,7 @@ class PreparedModel(NamedTuple):
             names = [name for name, own in unknown.items() if own == cause]
             yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
 
-    def others(self) -> dict[str, Array]:
+    def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
         unknown = _onnx_refusals.find_dependents(self.model)
@@ -226,13 +228,13 @@ def _with_states(
 
 def _require_computable(model: Program, wanted: Sequence[str]) -> None:
     """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
-    refused = next((name for name in wanted if name in model.refused), None)
+    refused = next((name for name in wanted if name in model.refusals), None)
     if refused is None:
         return
-    free = [name for name in layer_names(model) if name not in model.refused]
+    free = [name for name in layer_names(model) if name not in model.refusals]
     advice = f"To run the others: {model_option(model.file, free)}" if free else "Give another model."
     raise LayerError(
-        f"{model.file}: {refused}: rnncli does not compute it: {model.refused[refused]}.", advice
+        f"{model.file}: {refused}: rnncli does not compute it: {model.refusals[refused]}.", advice
     )
 
 

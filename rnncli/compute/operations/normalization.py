@@ -42,7 +42,7 @@ def _batch(call: OperationCall, x: Array) -> Array:
 
 
 def _layer(call: OperationCall, x: Array) -> Array:
-    """The same with the statistics of each sequence, over one axis or several (Ba et al., 2016)."""
+    """Normalize with the statistics of each sequence, over one axis or several (Ba et al., 2016)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     gamma, beta = call.weights.get("gamma"), call.weights.get("beta")

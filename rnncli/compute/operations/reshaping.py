@@ -66,13 +66,13 @@ def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
     """
     rank, value = x.ndim - 2, call.config.get(option, 1)
     each = [value] * rank if rank == 1 or isinstance(value, int) else value
-    pairs = [_two(own) for own in each]
+    pairs = [_as_pair(own) for own in each]
     around = [(0, 0), *pairs]
     around.insert(1 if channels_first(call.config) else len(around), (0, 0))
     return around
 
 
-def _two(value: Any) -> tuple[int, int]:
+def _as_pair(value: Any) -> tuple[int, int]:
     return (value[0], value[-1]) if isinstance(value, (list, tuple)) else (value, value)
 
 

@@ -49,7 +49,7 @@ class ReadOptions(NamedTuple):
 
 @cache
 def formats() -> tuple[str, ...]:
-    """The names of all formats: the stems of this folder."""
+    """Return the names of all formats: the stems of this folder."""
     found = pkgutil.iter_modules(__path__)
     return tuple(sorted(info.name for info in found if info.name[0] != "_" and not info.ispkg))
 

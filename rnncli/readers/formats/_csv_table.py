@@ -32,7 +32,7 @@ class CsvTable:
     lines, numbers: the text of each row, and its line number in the file.
     decimal: `.`, `,`, or None if it is not known yet.
     width: number of cells in every earlier row; 0 if these are the first rows.
-    first: line number of the file's first row.
+    first_line: line number of the file's first row.
     """
 
     delimiter: str
@@ -41,7 +41,7 @@ class CsvTable:
     lines: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     width: int = 0
-    first: int = 0
+    first_line: int = 0
 
     def cells(self) -> Iterable[tuple[int, list[str]]]:
         """Return the line number and the cells of each row."""
@@ -72,12 +72,12 @@ def start_table(
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
-    """Whether the first row is a header: none of its cells is a number."""
+    """Return whether the first row is a header: none of its cells is a number."""
     return not any(is_number(cell, decimal) for cell in cells)
 
 
 def is_number(cell: str, decimal: str | None = ".") -> bool:
-    """Whether NumPy can parse the cell; unlike Python, it rejects non-ASCII digits and underscores.
+    """Return whether NumPy can parse the cell; unlike Python, it rejects non-ASCII digits and underscores.
 
     decimal: the accepted decimal sign; None for either.
     """
@@ -100,7 +100,7 @@ def check_lines(table: CsvTable) -> None:
 
 
 def _is_closed(line: str, delimiter: str) -> bool:
-    """Whether every quoted cell ends on the same line."""
+    """Return whether every quoted cell ends on the same line."""
     if line.count('"') % 2:
         return False
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnncli.case import Document, format_shape
-from rnncli.errors import InputError, did_you_mean, under
+from rnncli.errors import InputError, did_you_mean, with_path_prefix
 from rnncli.readers import printed_output
 from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
@@ -17,19 +17,19 @@ EXAMPLE = 'The minimum is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
 def document(value: Any) -> Document:
     """Convert a parsed JSON value to a Document.  Raises InputError if the value is invalid."""
     if isinstance(value, dict):
-        return _own_output(value) if "schema" in value else _case(value)
+        return _rnncli_output(value) if "schema" in value else _case(value)
     return Document(inputs=nested.to_sequences(value))
 
 
-def _own_output(value: dict[str, Any]) -> Document:
+def _rnncli_output(value: dict[str, Any]) -> Document:
     """Use the first output of a run, which is its main output, as inputs."""
     if value["schema"] != _named_arrays.SCHEMA:
         raise InputError(
             f"its schema is {nested.describe(value['schema'])}, not {_named_arrays.SCHEMA}.",
             printed_output.ADVICE,
         )
-    tensor, values = next(iter(_named_arrays.own_outputs(value).items()))
-    with under(tensor):
+    tensor, values = next(iter(_named_arrays.rnncli_outputs(value).items()))
+    with with_path_prefix(tensor):
         array = nested.to_array(values)
     remark = f"took {tensor} {format_shape(array.shape)} from rnncli's own output"
     return Document(inputs=array, remarks=(remark,))
@@ -52,7 +52,7 @@ def _case(value: dict[str, Any]) -> Document:
     found: dict[str, Any] = {"mask": value.get("mask")}
     for key, read in readers.items():
         if value.get(key) is not None:
-            with under(key):
+            with with_path_prefix(key):
                 found[key] = read(value[key])
     return Document(**found)
 

@@ -64,14 +64,14 @@ def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
     """
     left = dict(packed)
 
-    def whole(node: Any) -> Any:
+    def unpack(node: Any) -> Any:
         if isinstance(node, str):
             return left.pop(node, node)
         if isinstance(node, list):
-            return [item if isinstance(item, str) else whole(item) for item in node]
-        return {key: whole(item) for key, item in node.items()} if isinstance(node, dict) else node
+            return [item if isinstance(item, str) else unpack(item) for item in node]
+        return {key: unpack(item) for key, item in node.items()} if isinstance(node, dict) else node
 
-    value = whole(value)
+    value = unpack(value)
     if left:
         raise InputError(
             "lists of numbers stand among other values.", "All of them must be at the same depth."
@@ -106,14 +106,14 @@ class _Lists:
         opening = OPENING.match(data, start, stop)
         rank = opening[0].count(b"[") if opening else 0
         self.end, self.value = 0, None
-        self._width, self._held = 0, bytearray()  # grows in place; joining arrays would copy them
+        self._width, self._buffer = 0, bytearray()  # grows in place; joining arrays would copy them
         self._lengths: list[list[int]] = [[] for _ in range(rank - 1)]
         if not 1 <= rank <= nested.MAX_DEPTH:
             return
         try:
             if rank == 1:
                 self._take_numbers(data, start, stop)
-                self.value = np.frombuffer(self._held, np.float64).view(PackedLists)
+                self.value = np.frombuffer(self._buffer, np.float64).view(PackedLists)
                 return
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
@@ -181,11 +181,11 @@ class _Lists:
             others = [item for item in chain.from_iterable(level) if type(item) not in types]
             if not all(isinstance(item, str) and item in nested.SPELLED for item in others):
                 raise ValueError
-        self._held += np.asarray(level, np.float64).data.cast("B")
+        self._buffer += np.asarray(level, np.float64).data.cast("B")
 
     def _reshape(self) -> Any:
         """Return all rows, in shape.  Raises ValueError if sequences differ in more than their length."""
-        array = np.frombuffer(self._held, np.float64).view(PackedLists)
+        array = np.frombuffer(self._buffer, np.float64).view(PackedLists)
         if all(len(set(lengths)) == 1 for lengths in self._lengths):
             return array.reshape(*(lengths[0] for lengths in self._lengths), self._width)
         if len(self._lengths) != 2:

@@ -99,34 +99,34 @@ def _refuse_duplicates(data: bytes, place: str) -> None:
         loads(data, object_pairs_hook=once)
 
 
-class _Fault(NamedTuple):
+class _SyntaxFault(NamedTuple):
     position: int
     what: str
     advice: str
 
 
-def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
+def _explain(message: str, text: str, position: int, *, a_line: bool) -> _SyntaxFault:
     """Convert orjson's error message to one that describes the text.
 
     a_line: whether the text is one line of an NDJSON file.
     """
     if "UTF-8" in message:
-        return _Fault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")
+        return _SyntaxFault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")
     bare = BARE.match(text, position - (text[position - 1 : position] == "-"))
     if bare:
-        return _Fault(bare.start(), f"JSON has no {bare.group()}", WORDS)
+        return _SyntaxFault(bare.start(), f"JSON has no {bare.group()}", WORDS)
     number = NUMBER.match(text, position)
     if number and "infinity" in message:
-        return _Fault(position, f"{shorten(number.group())} is too large a number", WORDS)
+        return _SyntaxFault(position, f"{shorten(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
-        return _Fault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
+        return _SyntaxFault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     advice = "It must be JSON; an input in another format needs --input-format."
     if a_line:
         advice = "Each line must be one JSON value."
     elif "after document" in message:
         advice = "An input of several values, one per line, needs --input-format ndjson."
-    return _Fault(position, f"{message}, found `{found}`", advice)
+    return _SyntaxFault(position, f"{message}, found `{found}`", advice)
 
 
 def _place(text: str, position: int, first_line: int) -> str:

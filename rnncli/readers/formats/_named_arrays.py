@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, under
+from rnncli.errors import InputError, did_you_mean, with_path_prefix
 from rnncli.specs import nested
 
 STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
@@ -38,7 +38,7 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
             f"it contains {', '.join(listed) or 'nothing'}, but no array named `inputs`.",
             "Name the array to read `inputs`, or save it alone.",
         )
-    with under(name):
+    with with_path_prefix(name):
         return Document(inputs=numeric(arrays[name]), mask=arrays.get("mask"))
 
 
@@ -51,11 +51,11 @@ def model_inputs(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"inputs"}:
         value, path = value["inputs"], ("inputs",)
     if not isinstance(value, dict):
-        with under(*path):
+        with with_path_prefix(*path):
             return nested.to_sequences(value, (2, 3))
     arrays = {}
     for name, item in value.items():
-        with under(name):
+        with with_path_prefix(name):
             is_number = type(item) in nested.INPUTS.types
             arrays[name] = np.asarray(item) if is_number else nested.to_sequences(item, (2, 3))
     return arrays
@@ -81,7 +81,7 @@ def weights(value: Any) -> dict[str, Array]:
         )
     if isinstance(value.get("weights"), dict):
         dtypes = value.get("dtypes")
-        with under("weights"):
+        with with_path_prefix("weights"):
             found = dict(_flatten(value["weights"]))
         return _convert_dtypes(found, dtypes) if isinstance(dtypes, dict) else found
     return dict(_flatten(value))
@@ -135,9 +135,9 @@ def states(value: Any) -> list[Array] | dict[str, Array]:
         return [value]
     if isinstance(value, dict):
         if value.get("schema") == SCHEMA:
-            value = own_outputs(value)
+            value = rnncli_outputs(value)
         elif "initial_state" in value:
-            with under("initial_state"):
+            with with_path_prefix("initial_state"):
                 return states(value["initial_state"])
         lasting = {name: item for name, item in value.items() if STATE_WORD in name} or value
         found = {name: _array(item, name) for name, item in lasting.items()}
@@ -147,7 +147,7 @@ def states(value: Any) -> list[Array] | dict[str, Array]:
     raise InputError(f"is {nested.describe(value)}, not a list of states.", STATES, ())
 
 
-def own_outputs(value: dict[str, Any]) -> dict[str, Any]:
+def rnncli_outputs(value: dict[str, Any]) -> dict[str, Any]:
     """Return the nested lists in rnncli's own output by name, in order.
 
     Raises InputError if it has no outputs.
@@ -185,7 +185,7 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Arr
 
 
 def _array(item: Any, step: str | int) -> Array:
-    with under(step):
+    with with_path_prefix(step):
         if isinstance(item, np.ndarray):
             return numeric(np.asarray(item))
         return nested.to_array(item, nested.TENSOR)

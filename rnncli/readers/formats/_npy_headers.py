@@ -8,7 +8,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers.refusal import RefusalError
 
 MAGIC = b"\x93NUMPY"
 VERSIONS = ((1, 0), (2, 0), (3, 0))
@@ -28,7 +28,7 @@ class Header(NamedTuple):
         """Size of the numbers in bytes."""
         return prod(self.shape) * self.dtype.itemsize
 
-    def over(self, buffer: Any, offset: int = 0) -> NDArray[Any]:
+    def array(self, buffer: Any, offset: int = 0) -> NDArray[Any]:
         """Return an array whose numbers are in `buffer`, starting at byte `offset`."""
         order = "F" if self.fortran else "C"
         return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]
@@ -37,28 +37,28 @@ class Header(NamedTuple):
 def header(file: IO[bytes], size: int) -> Header:
     """Read the header, and check that a file of `size` bytes can hold all the numbers.
 
-    Raises RefusedError if the file is invalid or truncated; exceptions from `file` propagate.
+    Raises RefusalError if the file is invalid or truncated; exceptions from `file` propagate.
     """
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
-        raise RefusedError("it is not a .npy file")
+        raise RefusalError("it is not a .npy file")
     version = tuple(start[len(MAGIC) :])
     if version not in VERSIONS:
-        raise RefusedError("it is not a valid .npy file")
+        raise RefusalError("it is not a valid .npy file")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, dtype = read(file)
     except OSError:
         raise
     except Exception:  # ast, tokenize and numpy.dtype raise many types for broken headers
-        raise RefusedError("it is not a valid .npy file") from None
+        raise RefusalError("it is not a valid .npy file") from None
     found = Header(dtype, shape, fortran)
     if dtype.hasobject:
-        raise RefusedError("it holds Python objects, not numbers")
+        raise RefusalError("it holds Python objects, not numbers")
     if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
-        raise RefusedError("it is not a valid .npy file")
+        raise RefusalError("it is not a valid .npy file")
     if found.nbytes > size - file.tell():
-        raise RefusedError("it is truncated: its header declares more numbers")
+        raise RefusalError("it is truncated: its header declares more numbers")
     if prod(max(length, 1) for length in shape) * dtype.itemsize >= 2**62:  # an axis of size 0 next to these
         found = found._replace(shape=tuple(min(length, 1) for length in shape))
     return found
@@ -73,6 +73,6 @@ def read(file: IO[bytes], size: int) -> NDArray[Any]:
     while done < len(buffer):
         came = file.readinto(buffer[done : done + PIECE])  # type: ignore[attr-defined]
         if not came:
-            raise RefusedError("it is truncated: its header declares more numbers")
+            raise RefusalError("it is truncated: its header declares more numbers")
         done += came
     return array

@@ -75,7 +75,7 @@ def _add_rows(before: CsvTable | None, numbered: list[tuple[int, str]], options:
     table = _csv_table.start_table(lines, numbers, options.delimiter, options.decimal)
     _csv_table.check_lines(replace(table, lines=lines, numbers=numbers))
     skipped = 1 if table.header else 0
-    return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first=numbers[0])
+    return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first_line=numbers[0])
 
 
 class _Rows:
@@ -84,7 +84,7 @@ class _Rows:
     def __init__(self, options: ReadOptions) -> None:
         self._batch_column = options.batch_column
         self._by: int | None = None
-        self._held = bytearray()  # grows in place; joining arrays would copy them
+        self._buffer = bytearray()  # grows in place; joining arrays would copy them
         self._sequences: dict[str, int] = {}
         self._members: list[Array] = []
         self.width = 0
@@ -100,7 +100,7 @@ class _Rows:
         numbers, decimal = _numbers(table, columns)
         self._commas = self._commas or (decimal == "," and table.decimal is None)
         self.width = numbers.shape[1]
-        self._held += np.ascontiguousarray(numbers).data.cast("B")
+        self._buffer += np.ascontiguousarray(numbers).data.cast("B")
         width = table.width or numbers.shape[1] + (self._by is not None)
         return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
 
@@ -123,7 +123,7 @@ class _Rows:
 
     def document(self, table: CsvTable) -> Document:
         """Return the Document with all rows read."""
-        array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
+        array = np.frombuffer(self._buffer, np.float64).reshape(-1, self.width)
         names = tuple(name for index, name in enumerate(table.header) if index != self._by)
         remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
         inputs = array if self._by is None else self._split(array)
@@ -173,7 +173,7 @@ def _convert(table: CsvTable, columns: list[int] | None) -> Array | None:
 
 
 def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
-    """Whether the cells have decimal commas and no decimal points."""
+    """Return whether the cells have decimal commas and no decimal points."""
     _check_widths(table)
     found = False
     for _, cell in _places(table, columns):
@@ -196,7 +196,7 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
             )
         if not is_number(number):
             advice = _cell_advice(table, cell)
-            if not table.header and f"line {table.first}, " in place:
+            if not table.header and f"line {table.first_line}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
             raise InputError(f"{place}: {text!r} is not a number.", advice)
         if any(map(str.isdigit, cell)) and abs(float(number)) == np.inf:  # the word inf is allowed

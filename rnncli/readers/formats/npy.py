@@ -10,7 +10,7 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named_arrays import numeric
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers.refusal import RefusalError
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
@@ -35,7 +35,7 @@ def load(source: Source) -> Array:
     data = source.content("Write one with numpy.save.")
     try:
         return _npy_headers.read(io.BytesIO(data), len(data))
-    except RefusedError as error:
+    except RefusalError as error:
         raise InputError(f"{error}.", ADVICE) from None
 
 
@@ -46,10 +46,10 @@ def _open_large(source: Source, size: int) -> Any:
         with ExitStack() as unless_mapped:
             file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
             header = _npy_headers.header(file, size)
-            array = arrays.FileArray.open(file, header.over, f"{source.name}: ")
+            array = arrays.FileArray.open(file, header.array, f"{source.name}: ")
             unless_mapped.pop_all()
             return array
-    except RefusedError as error:
+    except RefusalError as error:
         raise InputError(f"{error}.", ADVICE) from None
     except PermissionError:
         raise InputError("permission denied.", "Check its permissions.") from None

@@ -10,7 +10,7 @@ from rnncli.errors import InputError
 from rnncli.readers import zips
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named_arrays import inputs_of
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers.refusal import RefusalError
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
@@ -44,8 +44,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
         try:
             array = _npy_headers.read(file, entry.file_size)
             if file.read(1):  # zipfile compares the checksum only at the end
-                raise RefusedError("it has more bytes than its header declares")
+                raise RefusalError("it has more bytes than its header declares")
             return array
-        except RefusedError as error:
+        except RefusalError as error:
             reason = str(error).removeprefix("it ")
-            raise RefusedError(f"{_name(entry)[:100]} in it {reason}") from None
+            raise RefusalError(f"{_name(entry)[:100]} in it {reason}") from None

@@ -53,7 +53,7 @@ _KINDS = {
 def read(source: Source) -> Graph | Modules:
     """Read the model in a file, to run it: its graph, or its layers if the file holds only weights.
 
-    Errors: InputError, also for a graph that cannot be followed; EngineError.
+    Raises InputError, also for a graph that cannot be followed; EngineError.
     """
     kind = kind_of(source)
     try:
@@ -69,7 +69,7 @@ def read(source: Source) -> Graph | Modules:
 def read_graph_or_layers(source: Source) -> Graph | Modules:
     """Read the graph; if it cannot be followed, the layers, recognized by names and shapes.
 
-    A note says why a graph could not be followed.  Errors: InputError, EngineError.
+    A note says why a graph could not be followed.  Raises InputError, EngineError.
     """
     kind = kind_of(source)
     try:
@@ -92,7 +92,7 @@ def read_graph_alone(source: Source) -> Graph | None:
 def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
     """Return each layer's name and arrays of a file of Keras, in the model's order.
 
-    The graph is not followed.  advice: what to do if the file cannot be read.  Errors: InputError.
+    The graph is not followed.  advice: what to do if the file cannot be read.  Raises InputError.
     """
     from rnncli.readers.models import _keras_file
 

@@ -89,5 +89,5 @@ def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
             known = [cell for cell in cells if cell is not None]
             if len(known) == len(cells):
                 module = layer_of_cells(name, *known)
-                return None if module.refused else module
+                return None if module.refusal else module
     return None

@@ -27,7 +27,7 @@ _UNITS = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "se
 _LSTM, _GRU = ("recurrent_activation", "unit_forget_bias"), ("recurrent_activation", "reset_after")
 _CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_UNITS[1:], *_LSTM)
 
-_KEPT: Mapping[str, tuple[str, ...]] = {
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "SimpleRNN": (*_LOOP, *_UNITS),
     "LSTM": (*_LOOP, *_UNITS, *_LSTM),
     "GRU": (*_LOOP, *_UNITS, *_GRU),
@@ -188,7 +188,7 @@ def _is_entry(value: Any) -> bool:
 
 
 def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    names = _KEPT.get(class_name)
+    names = _ARGUMENTS.get(class_name)
     if names is not None:
         found = {key: config[key] for key in names if key in config}
         return {key: value for key, value in found.items() if value is not None or key in _NONE_COUNTS}

@@ -41,7 +41,7 @@ class Flattener:
         self.ports: list[Port] = []
         self.count = 0
 
-    def whole(self, entry: LayerEntry) -> tuple[Ref, ...]:
+    def add_model(self, entry: LayerEntry) -> tuple[Ref, ...]:
         """Add the whole model; return its outputs, in the order of `model.outputs`."""
         return self._model(entry, "", 0, None, {})
 

@@ -158,7 +158,7 @@ def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> d
     fit = all(
         len(shared[path]) == len(names.variables(entry))
         for path, entry in leaves
-        if names.own_names(entry) is not None
+        if names.direct_variables(entry) is not None
     )
     return shared if fit else None
 

@@ -32,7 +32,7 @@ ADVICE = "Save the model again in the Keras that it comes from."
 _KERNEL = ("kernel", "bias?use_bias")
 _CELL = ("kernel", "recurrent_kernel", "bias?use_bias")
 _SCALED = ("gamma?scale", "beta?center")
-_OWN: Mapping[str, tuple[str, ...]] = {
+_VARIABLES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(CELLS | CONVOLVED | PLAIN, _CELL),
     **{f"Conv{rank}D{kind}": _KERNEL for rank in (1, 2, 3) for kind in ("", "Transpose")},
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "Dense"), _KERNEL),
@@ -70,11 +70,11 @@ class Sublayer(NamedTuple):
     entry: LayerEntry
 
 
-def own_names(entry: LayerEntry) -> list[str] | None:
+def direct_variables(entry: LayerEntry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
-    if entry["class_name"] not in _OWN:
+    if entry["class_name"] not in _VARIABLES:
         return None
-    pairs = (name.partition("?")[::2] for name in _OWN[entry["class_name"]])
+    pairs = (name.partition("?")[::2] for name in _VARIABLES[entry["class_name"]])
     return [name for name, option in pairs if not option or _is_set(option, entry["config"])]
 
 
@@ -117,7 +117,7 @@ def parts(entry: LayerEntry) -> list[Sublayer]:
 
 def variables(entry: LayerEntry) -> list[str]:
     """Return the names of a layer's variables and of those inside it; none for an unknown class."""
-    names = list(own_names(entry) or ())
+    names = list(direct_variables(entry) or ())
     for part in parts(entry):
         names += [part.prefix + name for name in variables(part.entry)]
     return names
@@ -194,7 +194,7 @@ def _base(name: str) -> str:
 def read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
     """Return a layer's arrays in Keras's order, from its group in a .keras file."""
     inside = parts(entry)
-    if own_names(entry) is None and not inside:
+    if direct_variables(entry) is None and not inside:
         return list(_read_all_arrays(group))
     found = list(group.arrays)
     if "cell" in group.groups and entry["class_name"] in PLAIN | CONVOLVED:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnncli.errors import format_names
 from rnncli.model import Module, Modules
-from rnncli.readers.models import _drops, _keras_arrays, _onnx_arrays, _torch_arrays, _weight_norm
+from rnncli.readers.models import _keras_arrays, _onnx_arrays, _torch_arrays, _weight_drop, _weight_norm
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -22,7 +22,7 @@ FRAMEWORKS = {"torch.nn": "PyTorch", "keras.layers": "Keras", "onnx": "ONNX"}
 
 def is_recurrent(name: str) -> bool:
     """Return whether a tensor with this name may belong to a recurrent layer."""
-    name = _weight_norm.base_name(name.removesuffix(_drops.RAW))
+    name = _weight_norm.base_name(name.removesuffix(_weight_drop.RAW))
     return any(kind.NAME.fullmatch(name) for kind in (_torch_arrays, _keras_arrays, _onnx_arrays))
 
 
@@ -31,7 +31,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
 
     tensors: by name; arrays, or other objects with a shape.
     """
-    tensors, notes = _drops.restore_dropped(tensors)
+    tensors, notes = _weight_drop.restore_dropped(tensors)
     tensors, more = _weight_norm.restore_normalized(tensors)
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
@@ -59,12 +59,12 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterab
     """
     found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
     own = [name for name in others if found and name.startswith(found[0])]
-    if module.refused or not own:
+    if module.refusal or not own:
         return module
     more = (
         f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {format_names(own)}"
     )
-    return replace(module, refused=more)
+    return replace(module, refusal=more)
 
 
 def is_numbered(modules: Sequence[Module]) -> bool:

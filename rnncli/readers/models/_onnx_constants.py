@@ -27,8 +27,8 @@ class Constants:
         self._tensors: dict[str, Any] = {}
         self._makers: dict[str, Any] = {}
         self._opsets = {one.domain: one.version for one in model.opset_import}
-        self._shown: set[str] = set()
-        self._found: dict[str, Array | None] = {}
+        self._listed_names: set[str] = set()
+        self._values: dict[str, Array | None] = {}
         self._collect(model.graph)
 
     def _collect(self, graph: Any) -> None:
@@ -45,9 +45,9 @@ class Constants:
         """Return the tensor; None if it depends on inputs or on operators that are not evaluated here."""
         if name in self._tensors:
             return _array(self._tensors[name])
-        if name not in self._found:
-            self._found[name] = self._evaluate(name, steps)
-        return self._found[name]
+        if name not in self._values:
+            self._values[name] = self._evaluate(name, steps)
+        return self._values[name]
 
     def _evaluate(self, name: str, steps: int) -> Array | None:
         maker = self._makers.get(name)
@@ -66,8 +66,8 @@ class Constants:
         for name in node.input:
             tensor = self._tensors.get(name)
             maker = self._makers.get(name)
-            if tensor is not None and maker is None and name not in self._shown:
-                self._shown.add(name)
+            if tensor is not None and maker is None and name not in self._listed_names:
+                self._listed_names.add(name)
                 yield name, tuple(tensor.dims)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from rnncli.errors import InputError
 from rnncli.readers import child_process
-from rnncli.readers.child_process import BrokenOffError
+from rnncli.readers.child_process import IncompleteOutputError
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
-MOST = 2**31 - 2**20
+MAX_BYTES = 2**31 - 2**20
 """Bytes that one message may hold; protobuf cannot write more."""
 NODES = 100_000
 DEPTH = 16
@@ -25,7 +25,7 @@ SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
 def load(source: Source) -> Any:
     """Return the model, a ModelProto, without references to other files.
 
-    Raises InputError where it is none, is too large, or refers to files outside of its folder.
+    Raises InputError if it is none, is too large, or refers to files outside of its folder.
     """
     onnx = import_package("onnx", "ONNX models", "'rnncli[onnx]'")
     data = source.content(ADVICE)
@@ -62,7 +62,7 @@ def _require_parsable(onnx: Any, data: bytes, name: str) -> None:
     try:
         with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
             answer.take(1)
-    except BrokenOffError:
+    except IncompleteOutputError:
         raise _broken(name) from None
 
 
@@ -115,7 +115,7 @@ def _include_data(onnx: Any, model: Any, source: Source) -> None:
     for tensor in external:
         content = _external(tensor, source)
         total += len(content)
-        if total > MOST:
+        if total > MAX_BYTES:
             raise InputError(f"{source.name}: with its external data it has more than 2 GiB.", ADVICE)
         tensor.raw_data = content
         tensor.data_location = onnx.TensorProto.DEFAULT
@@ -158,7 +158,7 @@ def _external(tensor: Any, source: Source) -> bytes:
 def _part(path: Path, start: int, size: int, where: str) -> bytes:
     whole = path.stat().st_size if path.is_file() else -1
     size = whole - start if size < 0 else size
-    if start < 0 or size < 0 or start + size > whole or size > MOST:
+    if start < 0 or size < 0 or start + size > whole or size > MAX_BYTES:
         raise InputError(f"{where} is not in {path.name}, which is missing or too short.", ADVICE)
     with path.open("rb") as file:
         file.seek(start)

@@ -39,7 +39,7 @@ def layers_in(
     Raises InputError if a name is unknown, and if the order of all layers is.
     """
     found = _modules.modules(file, arrays)
-    used = [name for name in arrays if name not in found.others]
+    used = [name for name in arrays if name not in found.other_shapes]
     if not names and all(_PATH.fullmatch(name) for name in used):
         return ()
     known = {layer.name: layer for layer in _layers(found, names)}
@@ -62,13 +62,13 @@ def in_keras_layout(saved: SavedLayer) -> SavedLayer:
 
 def _layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
     for module in found.modules:
-        if module.refused and names and module.name not in names:
+        if module.refusal and names and module.name not in names:
             continue
-        if module.refused:
-            others = [node.name for one in found.modules if not one.refused for node in one.nodes]
+        if module.refusal:
+            others = [node.name for one in found.modules if not one.refusal for node in one.nodes]
             advice = f"Name the others after a #: {found.file}#{','.join(others)}"
             raise InputError(
-                f"{found.file}: {module.name}: {module.refused}.", advice if others else "Give another file."
+                f"{found.file}: {module.name}: {module.refusal}.", advice if others else "Give another file."
             )
         for node in module.nodes:
             yield SavedLayer(node.name, _title(node), tuple(node.weights.values()))

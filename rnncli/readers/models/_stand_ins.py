@@ -6,14 +6,14 @@ import io
 from typing import Any
 
 TENSORS = ("torch", "collections", "builtins")
-"""Packages of what tensors are made of: PyTorch says itself which of these it loads."""
+"""Packages of the objects that tensors consist of; PyTorch decides which of them it loads."""
 
 
 class StandIn:
-    """In the place of an object, such as the arguments of a training; takes and keeps nothing."""
+    """Replaces an object, such as the arguments of a training run; accepts anything and stores nothing."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> StandIn:
-        """Ignore what the object would be made of."""
+        """Ignore the arguments of the object."""
         return object.__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...

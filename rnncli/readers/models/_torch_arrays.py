@@ -42,8 +42,8 @@ def modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
         module = _module(path, layers)
         if module is None:
             continue
-        if not module.refused and any(match["role"].lower() == "w" for match in matches):
-            module = replace(module, refused=_explain_ambiguous_axes(module))
+        if not module.refusal and any(match["role"].lower() == "w" for match in matches):
+            module = replace(module, refusal=_explain_ambiguous_axes(module))
         yield [match.string for match in matches], module
 
 
@@ -78,7 +78,7 @@ def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array
 
 def _explain_ambiguous_axes(module: Module) -> str:
     """Return why the axes of weights called `w_ih` are ambiguous; "" if their shapes tell."""
-    for stored in module.stored:
+    for stored in module.tensors:
         shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}
         if len(shapes) == 1 and all(len(set(shape)) == 1 for shape in shapes):
             return (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def read(source: Source) -> Graph:
     """Read the model in a file, whatever its suffix.
 
-    Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
+    Raises InputError if it holds no Keras model, only weights, or a model whose graph is not in
     the file.
     """
     found = _keras_file.read_stored(source)
@@ -56,7 +56,7 @@ def read(source: Source) -> Graph:
 
 
 def read_graph_alone(source: Source) -> Graph:
-    """Return the graph without weights.  Errors: InputError, also if there is none."""
+    """Return the graph without weights.  Raises InputError, also if there is none."""
     config, version = _keras_file.read_config(source)
     try:
         return _graph(config, lambda _: {}, origin_of(version), source.name)
@@ -84,7 +84,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
         )
     found = weights(model["config"])
     flattener = Flattener(found)
-    outputs = flattener.whole(model)
+    outputs = flattener.add_model(model)
     for node in flattener.nodes:
         _require_state_order(node, translator)
     nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)

@@ -24,7 +24,7 @@ OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 def read(source: Source) -> Program:
     """Read the nodes of the model and its inputs.
 
-    Errors: EngineError where the package onnx is missing; InputError where the file is not an ONNX model.
+    Raises EngineError if the package onnx is missing; InputError if the file is not an ONNX model.
     """
     model = _onnx_file.load(source)
     try:
@@ -50,7 +50,7 @@ def read(source: Source) -> Program:
         inputs=ports,
         outputs=(),
         notes=tuple(_notes(model)),
-        refused=refused,
+        refusals=refused,
         content=model.SerializeToString(),
     )
 
@@ -75,7 +75,7 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     refused: dict[str, str] = {}
     for node, loop in _iterate_nodes(model.graph, ""):
         if not onnx_nodes.is_recurrent(node):
-            nodes.append(_other(node, constants))
+            nodes.append(_plain_node(node, constants))
             continue
         recurrent, reason = _recurrent(node, constants)
         nodes.append(recurrent)
@@ -93,7 +93,7 @@ def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
             yield from _iterate_nodes(inner, inside)
 
 
-def _other(node: Any, constants: Constants) -> Node:
+def _plain_node(node: Any, constants: Constants) -> Node:
     """Return a node that is not recurrent, with the shapes of its own tensors."""
     shapes = {name: SimpleNamespace(shape=shape) for name, shape in constants.shapes(node)}
     return _node(node, node.op_type, "onnx", {}, shapes)
@@ -110,12 +110,12 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     weights: Mapping[str, Any] = {}
     try:
         spec = recurrence.layer_of(loop)
-        if kernel is not None and recurrent is not None and (bias is not None or not loop.biased):
+        if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
             weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         return _node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
     written = to_config(spec)
-    reason = f"it uses {' and '.join(loop.beyond)}" if loop.beyond else ""
+    reason = f"it uses {' and '.join(loop.unsupported)}" if loop.unsupported else ""
     return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 

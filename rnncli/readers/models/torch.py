@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rnncli.model import Modules
     from rnncli.readers.source import Source
 
-ADVICE = "Where the model is known, write its weights alone: torch.save(model.state_dict(), 'model.pt')"
+ADVICE = "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
 OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded"
 DEPTH = 16
 
@@ -21,7 +21,7 @@ DEPTH = 16
 def read(source: Source) -> Modules:
     """Read the recurrent modules in the file, and the shapes of its other tensors.
 
-    Errors: EngineError without PyTorch; InputError where the file is not a state dict.
+    Raises EngineError without PyTorch; InputError if the file is not a state dict.
     """
     data = source.content(ADVICE)
     _refuse_others(data, source.name)

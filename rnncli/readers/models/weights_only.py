@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)
-"""The same of the one in TensorFlow."""
+"""The same for tf.keras."""
 GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
 """The gates of Keras 1 in today's order; "" where they stand side by side already."""
 ROLES = ("kernel", "recurrent_kernel", "bias")
@@ -35,15 +35,15 @@ _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
 
 
 class SavedWeights(NamedTuple):
-    """What a file holds of one layer.
+    """The weights of one layer in a file.
 
-    cells: arrays with their own names, by the path of what has them.
-    first: whether they have the names of Keras 1.
+    cells: arrays with their names in the file, by the path of the cell that has them.
+    is_keras_1: whether they have the names of Keras 1.
     """
 
     name: str
     cells: Cells
-    first: bool = False
+    is_keras_1: bool = False
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -59,9 +59,9 @@ def read(source: Source) -> Modules:
     others: dict[str, tuple[int, ...]] = {}
     first = False
     for saved in _layers(stored):
-        first = first or saved.first
+        first = first or saved.is_keras_1
         module = _module(saved)
-        if module is None or module.refused:
+        if module is None or module.refusal:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
         elif _is_hard(origin, saved, module.nodes[0]):
@@ -160,7 +160,7 @@ def _explain_unclear(paths: Sequence[str]) -> str:
 def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
     """Return whether the gates used hard_sigmoid by default; cuDNN's never did."""
     before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
-    if not saved.first and (not origin.version or origin.version >= before):
+    if not saved.is_keras_1 and (not origin.version or origin.version >= before):
         return False
     weights = saved.arrays
     bias = next((array for name, array in node.weights.items() if name.endswith("bias")), None)

@@ -27,7 +27,7 @@ class Traits(NamedTuple):
     binary: not text, so not for a terminal.  only_values: cannot hold the results of checks.
     incremental: `write` takes a GrowingAnswer too.
     separator: goes between the answers of a stream; None if a file holds only one answer.
-    for_programs: in English on every machine, unless --lang is given.  themed: has light and dark colors.
+    for_programs: in English on every machine, unless --lang is given.  has_theme: has light and dark colors.
     """
 
     binary: bool = False
@@ -35,7 +35,7 @@ class Traits(NamedTuple):
     incremental: bool = False
     separator: bytes | None = None
     for_programs: bool = False
-    themed: bool = False
+    has_theme: bool = False
 
 
 class Format(Protocol):

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.renderers.page import Later
+from rnncli.renderers.page import DeferredValue
 from rnncli.renderers.visible import escape_json
 from rnncli.signals import defer_signals
 
@@ -17,7 +17,7 @@ with defer_signals():  # orjson crashes the process if its loading is interrupte
 if TYPE_CHECKING:
     from rnncli.arrays import GrowingArray
 
-    Waiting = Array | GrowingArray | Later
+    Waiting = Array | GrowingArray | DeferredValue
 
 OPEN_LEVELS = 3
 """Up to this depth each key has its own line; deeper keys share one."""
@@ -44,7 +44,7 @@ def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterat
     before, *after = text.split(_LATER)
     yield before
     for value, rest in zip(waiting, after, strict=True):
-        if isinstance(value, Later):
+        if isinstance(value, DeferredValue):
             yield _dumps(_plain(value.value(), decimals, []))
         else:
             yield from _numbers(value, decimals)
@@ -90,7 +90,7 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
         return value
     if isinstance(value, (dict, Mapping)):
         return {key: _plain(item, decimals, waiting) for key, item in value.items()}
-    if isinstance(value, Later) or hasattr(value, "parts") or getattr(value, "size", 0) > LARGE:
+    if isinstance(value, DeferredValue) or hasattr(value, "parts") or getattr(value, "size", 0) > LARGE:
         waiting.append(value)
         return orjson.Fragment(_LATER)
     if isinstance(value, (list, tuple)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
-from rnncli.renderers.formats._looks import COLUMN_GAP, LOOKS
+from rnncli.renderers.formats._styles import COLUMN_GAP, STYLES
 from rnncli.renderers.page import Numbers, Table, View, marks
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ class ColumnLayout(NamedTuple):
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
         """Yield the rows of `numbers`, then a summary if some are omitted."""
-        from rnncli.renderers.formats._number_rows import MOST_UNITS, cut
+        from rnncli.renderers.formats._number_rows import MOST_UNITS, trim_block
 
         whole = self.blocks[id(numbers)]
         endless = self.view.width is None
         fitting = self.count_shown(whole, width)
         most = None if self.view.full else MOST_UNITS if endless else fitting
-        shown = cut(whole, numbers.values, most, self.view)
+        shown = trim_block(whole, numbers.values, most, self.view)
         per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
         for row in shown.rows:
             yield from self._row(row.labels, row.texts, shown.style, per_line)
@@ -93,7 +93,7 @@ class ColumnLayout(NamedTuple):
             from rnncli.renderers.measure import flow
 
             lines = flow(shown.summary, self.view._replace(width=width), indent="")
-            yield from (Text(line, LOOKS["dim"]) for line in lines)
+            yield from (Text(line, STYLES["dim"]) for line in lines)
 
     def _row(
         self, labels: Mapping[str, str], texts: Sequence[str], style: str, per_line: int
@@ -103,11 +103,11 @@ class ColumnLayout(NamedTuple):
             line = Text()
             for axis, width in self.gutter.items():
                 label = labels.get(axis, "") if start == 0 else ""
-                line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, LOOKS["dim"])
+                line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, STYLES["dim"])
             for text in texts[start : start + per_line]:
                 line.append(
                     text if text == ellipsis else text.rjust(each),
-                    LOOKS["alarm"] if text.endswith(("NaN", "inf")) else "",
+                    STYLES["alarm"] if text.endswith(("NaN", "inf")) else "",
                 )
                 line.append(COLUMN_GAP)
             line.rstrip()

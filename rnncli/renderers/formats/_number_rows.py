@@ -57,7 +57,7 @@ def block(numbers: Numbers, view: View) -> Block:
     return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
 
 
-def cut(whole: Block, values: Array, most: int | None, view: View) -> Block:
+def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Block:
     """Return `whole` with at most `most` entries of the last axis, from both ends."""
     units = len(whole.units)
     if most is None or units <= most:

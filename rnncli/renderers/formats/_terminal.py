@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rnncli.renderers.formats._looks import COLUMN_GAP, INDENT, LOOKS, columns
 from rnncli.renderers.formats._number_columns import ColumnLayout
+from rnncli.renderers.formats._styles import COLUMN_GAP, INDENT, STYLES, columns
 from rnncli.renderers.page import Grid, Line, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers
 
 
@@ -41,7 +41,7 @@ def _part(part: Table | Grid | Line, view: View) -> RenderableType:
 def _text(line: Iterable[Span], before: str = "") -> Text:
     text = Text(before)
     for span in line:
-        text.append(span.text, " ".join(LOOKS[word] for word in span.style.split()))
+        text.append(span.text, " ".join(STYLES[word] for word in span.style.split()))
     return text
 
 
@@ -109,7 +109,7 @@ def _one_by_one(grid: Grid) -> RenderableType:
     for down, tables in zip(grid.down, grid.cells, strict=True):
         for across, table in zip(grid.across, tables, strict=True):
             parts += [Text("")] if parts else []
-            parts += [Text(f"{down}, {across}", LOOKS["dim"])]
+            parts += [Text(f"{down}, {across}", STYLES["dim"])]
             parts += [_indent(_plain_rows([table.rows], widths))]
     return Group(*parts)
 
@@ -125,7 +125,7 @@ def _draw_side_by_side(grid: Grid, abreast: Sequence[Sequence[int]]) -> Renderab
         _indent(_plain_rows([[tuple(cell(head, "dim") for head in heads)]], widths))
     ]
     for down, tables in zip(grid.down, grid.cells, strict=True):
-        parts += [Text(down, LOOKS["dim"]), _indent(_plain_rows([table.rows for table in tables], widths))]
+        parts += [Text(down, STYLES["dim"]), _indent(_plain_rows([table.rows for table in tables], widths))]
     return Group(*parts)
 
 
@@ -159,7 +159,7 @@ def _bare(table: Table) -> RichTable:
     )
     for column in table.columns:
         drawing.add_column(
-            Text(column.heading, LOOKS["heading"]),
+            Text(column.heading, STYLES["heading"]),
             no_wrap=column is not table.columns[-1],
             justify="right" if column.right else "left",
             overflow="fold",

@@ -10,7 +10,7 @@ from typing import IO
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, Grid, Line, Numbers, Page, Table, TableCell, View, marks
 
-TRAITS = Traits(themed=True)
+TRAITS = Traits(has_theme=True)
 LIGHT = """\
 --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
         --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""
@@ -128,9 +128,9 @@ def _cell(cell: TableCell, view: View) -> str:
 
 
 def _numbers(numbers: Numbers, view: View) -> str:
-    from rnncli.renderers.formats._number_rows import MOST_UNITS, block, cut, label_axes
+    from rnncli.renderers.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
 
-    shown = cut(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
     axes = label_axes(shown)
     rows = "\n".join(
         "<tr>"

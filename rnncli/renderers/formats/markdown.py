@@ -71,9 +71,9 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.renderers.formats._number_rows import GAP, MOST_UNITS, block, cut, label_axes
+    from rnncli.renderers.formats._number_rows import GAP, MOST_UNITS, block, label_axes, trim_block
 
-    shown = cut(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
     axes = label_axes(shown)
     heads = [
         *("" for _ in axes),

@@ -15,11 +15,11 @@ from rich.cells import cell_len
 from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
 from rnncli.renderers.formats import Traits
-from rnncli.renderers.formats._looks import console
+from rnncli.renderers.formats._styles import console
 from rnncli.renderers.formats._terminal import draw_page
 from rnncli.renderers.page import Answer, View
 
-TRAITS = Traits(themed=True)
+TRAITS = Traits(has_theme=True)
 WIDTH = 80
 FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" class="rich-terminal" viewBox="0 0 {width} {height}">

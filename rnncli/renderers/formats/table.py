@@ -8,7 +8,7 @@ from typing import IO
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from rnncli.renderers.formats import Traits
-from rnncli.renderers.formats._looks import console
+from rnncli.renderers.formats._styles import console
 from rnncli.renderers.formats._terminal import draw_page
 from rnncli.renderers.page import Answer, View
 

@@ -37,7 +37,7 @@ CHANGES: dict[str, Change] = {
     "initializer": lambda now: now.with_option("kernel_initializer", "constant:0.1"),
     "input": lambda now: now.with_input((0, 1, 2), -0.3),
     "not a number": lambda now: now.with_input((0, 3, 4), float("nan")),
-    "mask": lambda now: now.with_masked(0, 1).with_masked(0, 3),
+    "mask": lambda now: now.toggle_mask(0, 1).toggle_mask(0, 3),
     "masked steps": lambda now: now.with_masked_steps(0, "0, 2:"),
     "stateful": lambda now: now.with_option("stateful", True).with_calls(3),
     "dtype": lambda now: now.with_dtype("float64"),
@@ -167,12 +167,12 @@ def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
     assert not changed[0, :2].any()
     assert changed[0, 2].tolist() == [False, True, False]
     assert changed[0, 3].all()
-    held = [part.held for part in found.parts if part.name == "forget"]
+    held = [part.hold_mask for part in found.parts if part.name == "forget"]
     assert held[0] is not None
     assert held[0].tolist() == [[False] * 3] * 2 + [[False, True, False]] * 2
     explained = found.explain_unit(found.result.outputs[0], 0, 2, 1)
     assert explained.without_hold == found.without_hold.result.outputs[0].values[0, 2, 1]
-    assert any(equation.held for equation in explained.equations)
+    assert any(equation.is_held for equation in explained.equations)
 
 
 @pytest.mark.parametrize(

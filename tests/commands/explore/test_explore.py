@@ -232,7 +232,7 @@ def test_undo_takes_back_the_change_that_is_still_computed(monkeypatch: pytest.M
         for key in ("right", "right", "right", "u"):
             await screen.pilot.press(key)
         assert screen.value("units") == 6
-        assert screen.app.runner.shown.inner.config["units"] == 4
+        assert screen.app.runner.experiment.inner.config["units"] == 4
         assert "hidden_states (1, 4, 4)" in "".join(screen.lines())
         await screen.pilot.press("u", "u", "u")
         assert screen.value("units") == 3
@@ -242,7 +242,7 @@ def test_undo_takes_back_the_change_that_is_still_computed(monkeypatch: pytest.M
         go.set()
         await screen.settle()
         assert screen.value("units") == 4
-        assert screen.app.runner.shown is screen.app.current
+        assert screen.app.runner.experiment is screen.app.current
         assert len(count) == 1  # nothing that was taken back is computed
         await screen.press("U", "U", "U")
         assert screen.value("units") == 7
@@ -430,7 +430,7 @@ def test_a_change_that_reads_a_file_leaves_the_screen_free(monkeypatch: pytest.M
         go.set()
         await screen.settle()
         assert (screen.value("dtype"), screen.value("units")) == ("float64", 4)
-        assert screen.app.current is screen.app.runner.shown
+        assert screen.app.current is screen.app.runner.experiment
         await screen.press("u", "u")
         assert (screen.value("dtype"), screen.value("units")) == ("float32", 3)
 

@@ -295,7 +295,7 @@ def test_masking_in_front_masks() -> None:
     case = drawn(3, "Masking(0.0)", "GRU(2)")
     case.inputs[0, 2:4] = 0
     found = curves.gradients(case)
-    assert found.curves[-1].skipped.tolist() == [False, False, True, True, False]
+    assert found.curves[-1].masked_steps.tolist() == [False, False, True, True, False]
     assert (found.curves[-1].norms[2:4] == 0).all()
 
 
@@ -401,7 +401,7 @@ def test_what_a_text_does_not_name(text: Any, said: Any) -> None:
 def test_layers_whose_states_are_hidden_are_refused(expressions: Any) -> None:
     layers = specs.from_flags(expressions, {})
     rank = layers.input_rank
-    with pytest.raises(UsageError, match="cannot watch the states"):
+    with pytest.raises(UsageError, match="cannot track the states"):
         curves.gradients(Case(stack=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
 
 

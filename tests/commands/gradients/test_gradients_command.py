@@ -63,7 +63,7 @@ def test_a_csv_has_a_row_a_norm(rnncli: Any) -> None:
         (["--calls", "2"], "--calls"),
         (["--against", "lstn"], "lstn"),
         (["--against", "lstm,gru", "--reset-after"], "reset-after"),
-        (["--layer", "Dense(2)"], "cannot watch the states of Dense"),
+        (["--layer", "Dense(2)"], "cannot track the states of Dense"),
     ],
 )
 def test_what_cannot_be_meant(rnncli: Any, args: Any, said: Any) -> None:

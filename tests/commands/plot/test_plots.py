@@ -137,7 +137,7 @@ def test_what_is_no_number_leaves_the_scale_alone() -> None:
 
 def test_masked_steps_are_known_to_every_heat_map() -> None:
     found = sheet(case("bigru", mask=masked(), return_sequences=True), batch=1)
-    skipped = {panel.skipped for row in found.rows for panel in row.panels}
+    skipped = {panel.masked_steps for row in found.rows for panel in row.panels}
     assert skipped == {(False, False, False, True, True)}
     assert found.masked == "masked, zeroed"
     assert titles(found)[1][-1] == "output"
@@ -148,7 +148,7 @@ def test_masked_steps_are_known_to_every_heat_map() -> None:
 def test_a_result_has_its_tensors_with_their_masks() -> None:
     found = result(case("lstm", mask=masked(), return_sequences=True, return_state=True), batch=1)
     assert titles(found)[1] == ["hidden_states", "last_hidden_state", "last_cell_state"]
-    assert found.rows[1].panels[0].skipped == (False, False, False, True, True)
+    assert found.rows[1].panels[0].masked_steps == (False, False, False, True, True)
     assert found.rows[1].panels[1].values.shape == (3, 1)
 
 
@@ -323,7 +323,7 @@ def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> No
 def test_numbers_that_do_not_fit_are_left_out() -> None:
     found = sheet(case("gru", shape=(1, 1, 1)))
     values = np.array([[-1.25e30, 0.5, 0.5]])
-    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2), skipped=())
+    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2), masked_steps=())
     scale = replace(found.scales[0], low=-2e30, high=2e30, diverging=True)
     narrow = replace(found, rows=(replace(found.rows[0], panels=(panel,)),), scales=(scale,))
     left = arrange(narrow).width - arrange(narrow).panels[0][0].width

@@ -24,5 +24,5 @@ def run_of(planted: Planted, class_name: str) -> ForeignRun:
     merge_mode = "concat" if len(layer.cells) == 2 else None
     states = tuple(planted.states or ())
     return ForeignRun(
-        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.named
+        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.has_names
     )

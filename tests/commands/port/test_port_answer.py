@@ -26,7 +26,7 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
         planted.weights["kernel"][:] = 0.1
     run = run_of(planted, kind.class_name)
     result = search(run, TOLERANCES)
-    weighed = evidence.weigh(run, TOLERANCES, result.tried)
+    weighed = evidence.assess(run, TOLERANCES, result.hypothesis_count)
     findings = () if weighed.doubts else result.findings
     layer = foreign_weights.find_layer(planted.weights, kind.features, kind.class_name)
     probe = make_probe(run, findings) if alike else None

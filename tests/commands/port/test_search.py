@@ -52,7 +52,7 @@ def check(kind: Kind, names: Collection[str]) -> None:
     planted = run_of(plant(kind, names), kind.class_name)
     result = search(planted, TOLERANCES)
     assert found(result) == [set(names)]
-    assert not evidence.weigh(planted, TOLERANCES, result.tried).doubts
+    assert not evidence.assess(planted, TOLERANCES, result.hypothesis_count).doubts
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -34,8 +34,8 @@ static void show(const char *name, const char *shape, const real *values, int ro
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why C's file cannot express them, or None."""
-    reason = refusals.first(exports, _refusal)
+    """Return why a C file cannot express them, or None."""
+    reason = refusals.first_refusal(exports, _refusal)
     if reason is None and len({export.dtype for export in exports}) > 1:
         return "it computes in one dtype, and the layers have float32 and float64"
     return reason
@@ -198,7 +198,7 @@ class _Source:
             for name, array in cell.weights.items():
                 yield self._array(f"{name}{cell.suffix}", array)
             for name, array in cell.states.items():
-                if cell.given:
+                if cell.has_initial_states:
                     yield self._array(f"{name}{cell.suffix}", array, constant=False)
                 else:
                     yield f"static real {name}{cell.suffix}[BATCH][{cell.units}];\n"
@@ -231,18 +231,18 @@ class _Source:
         return sum(units) if len(units) == 2 and layer.merge_mode == "concat" else units[0]
 
     def _merge(self, layer: ExportLayer, width: int) -> str:
-        first = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
+        first_refusal = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
         units, comment = layer.loops[0].units, "The output of the last step."
-        value = first
+        value = first_refusal
         if len(layer.loops) == 2:
             comment = "Both directions, merged."
             place = "STEPS - 1 - s" if self.sequence else "STEPS - 1"
             second = f"steps{layer.loops[1].suffix}[b][{place}]"
             value = {
-                "concat": f"j < {units} ? {first} : {second}[j - {units}]",
-                "sum": f"{first} + {second}[j]",
-                "mul": f"{first} * {second}[j]",
-                "ave": f"({first} + {second}[j]) / 2",
+                "concat": f"j < {units} ? {first_refusal} : {second}[j - {units}]",
+                "sum": f"{first_refusal} + {second}[j]",
+                "mul": f"{first_refusal} * {second}[j]",
+                "ave": f"({first_refusal} + {second}[j]) / 2",
             }[layer.merge_mode or ""]
         self.main.append(f"merge{layer.suffix}();")
         return fill_template(

@@ -16,8 +16,8 @@ BINARY = False
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why Keras's config cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    """Return why a Keras config cannot express them, or None."""
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:

@@ -1,4 +1,4 @@
-"""A script of Keras: the layers as one writes them, with the weights assigned."""
+"""A Keras script: the layers, and their weights assigned to them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DTYPES = ("float16", "float32", "float64")
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why Keras cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:
@@ -85,7 +85,7 @@ def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
         yield f"for variable, value in zip({name}.trainable_variables, weights{layer.suffix}):"
         yield "    variable.assign(value)"
     options = f", mask={mask}" if mask else ""
-    if any(cell.given for loop in layer.loops for cell in loop.cells):
+    if any(cell.has_initial_states for loop in layer.loops for cell in loop.cells):
         yield f"initial_state{layer.suffix} = {_states(layer)}"
         options += f", initial_state=initial_state{layer.suffix}"
     yield f"tensors = keras.tree.flatten({name}(x{options}))"

@@ -1,4 +1,4 @@
-"""A script of NumPy alone, in which the loop over time and each step stand as in the textbook."""
+"""A script that needs only NumPy, with the loop over time and each step written as in a textbook."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why NumPy's script cannot express them, or None."""
-    return refusals.first(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
+    """Return why a NumPy script cannot express them, or None."""
+    return refusals.first_refusal(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
 
 
 def write(exports: Sequence[ExportCase]) -> str:
@@ -113,7 +113,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
         cells.append(f"({steps[step_key(cell)][0]}, ({', '.join(names)}{',' if len(names) == 1 else ''}))")
         for name, array in cell.states.items():
             value = f'np.zeros({array.shape}, "{array.dtype}")'
-            yield f"{name}{cell.suffix} = {literals.to_python(array) if cell.given else value}"
+            yield f"{name}{cell.suffix} = {literals.to_python(array) if cell.has_initial_states else value}"
         own = [f"{name}{cell.suffix}" for name in cell.states]
         states.append(f"({', '.join(own)}{',' if len(own) == 1 else ''})")
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"

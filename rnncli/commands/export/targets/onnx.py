@@ -29,7 +29,7 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why ONNX cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:
@@ -54,7 +54,7 @@ def write(exports: Sequence[ExportCase]) -> bytes:
         graph.build()
     nodes = [node for graph in graphs for node in graph.nodes]
     arrays = {name: array for graph in graphs for name, array in graph.arrays.items()}
-    shown = [info for export in exports for info in export.shown]
+    shown = [info for export in exports for info in export.outputs]
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node(kind, ins, outs, **attributes) for kind, ins, outs, attributes in nodes],
@@ -99,7 +99,7 @@ class GraphBuilder:
         """Shape of the input; the sizes that the mask and the initial states have are fixed."""
         case = self.export.case
         batch, steps, features = case.inputs.shape
-        masked, given = case.mask is not None, any(cell.given for cell in self.export.cells)
+        masked, given = case.mask is not None, any(cell.has_initial_states for cell in self.export.cells)
         return (batch if given or masked else "batch", steps if masked else "timesteps", features)
 
     def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
@@ -146,7 +146,7 @@ class GraphBuilder:
         names = [self._array(f"{name}{own}", array[None]) for name, array in weights.items()]
         names += [""] * (3 - len(names))
         initial: list[str] = []
-        if cell.given:
+        if cell.has_initial_states:
             initial = [
                 self._array(f"initial_{part}{own}", array[None]) for part, array in cell.states.items()
             ]

@@ -1,4 +1,4 @@
-"""A script of PyTorch: one nn.LSTM, nn.GRU or nn.RNN per direction, with Keras's weights in its layout."""
+"""A PyTorch script: one nn.LSTM, nn.GRU or nn.RNN per direction, with Keras's weights in its layout."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why PyTorch's modules cannot express them, or None."""
-    return refusals.first(exports, _refusal)
+    return refusals.first_refusal(exports, _refusal)
 
 
 def _refusal(export: ExportCase) -> str | None:
@@ -137,7 +137,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
         yield f'    "{name}_l0": {value},'
     yield "})"
     arguments = [f"module{loop.suffix}", "x"]
-    if cell.given:
+    if cell.has_initial_states:
         states = [_tensor(literals.to_python(array[None])) for array in cell.states.values()]
         together = states[0] if len(states) == 1 else f"({', '.join(states)})"
         yield f"states{loop.suffix} = {together}"

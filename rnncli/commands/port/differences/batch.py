@@ -1,4 +1,4 @@
-"""Time in front of the batch, in the input, in the output or in both."""
+"""The time axis before the batch axis, in the input, in the output or in both."""
 
 from __future__ import annotations
 

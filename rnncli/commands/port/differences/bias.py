@@ -27,7 +27,7 @@ FORGET = Bilingual(
 
 
 def differences(run: ForeignRun) -> Iterator[Difference]:
-    """Yield what the number of biases in the file allows."""
+    """Yield the differences that the number of biases in the file allows."""
     if not run.options.get("use_bias", True):
         return
     count = len(run.cells[0].biases)

@@ -21,7 +21,7 @@ EXCHANGED = Bilingual(
 
 
 def differences(run: ForeignRun) -> Iterator[Difference]:
-    """Yield the transposes of square kernels, and the exchange of two that have one shape but no name."""
+    """Yield the transposes of square kernels, and the exchange of two unnamed kernels of one shape."""
     kernel, recurrent = run.cells[0].kernel.shape, run.cells[0].recurrent.shape
     square = [
         name
@@ -30,5 +30,5 @@ def differences(run: ForeignRun) -> Iterator[Difference]:
     ]
     for name in [*square, *(["both"] if len(square) == 2 else [])]:
         yield Difference(f"transposed={name}", TEXTS[name], {"transposed": name})
-    if kernel == recurrent and not run.named:
+    if kernel == recurrent and not run.has_names:
         yield Difference("kernels=exchanged", EXCHANGED, {"kernels_exchanged": True})

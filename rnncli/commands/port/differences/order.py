@@ -25,7 +25,7 @@ LAST_ROW = Bilingual(
 
 
 def differences(run: ForeignRun) -> Iterator[Difference]:
-    """Yield what the class, the directions and the expected tensors allow."""
+    """Yield the differences that the class, the directions and the expected tensors allow."""
     if run.class_name == "LSTM":
         if any(key.partition(" ")[0] in ("hidden", "cell", "output") for key in run.expected):
             yield Difference("states=c,h", STATES, {"states_exchanged": True})

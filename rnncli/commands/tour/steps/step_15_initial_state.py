@@ -34,7 +34,7 @@ def observe(view: View) -> Observation:
 
 
 def _label(name: str) -> Label:
-    return Label(name, sequence=name.endswith("s"), traced=True)
+    return Label(name, sequence=name.endswith("s"), is_trace_part=True)
 
 
 STEP = Step(

@@ -32,7 +32,7 @@ def observe(view: View) -> Observation:
         for time in SHOWN
     ]
     outputs = tuple(
-        NamedTensor(Label(f"{name}/input", traced=True), ("timesteps",), values)
+        NamedTensor(Label(f"{name}/input", is_trace_part=True), ("timesteps",), values)
         for name, values in norms.items()
     )
     facts = {name: format_difference(values[0] / values[-1]) for name, values in norms.items()}

@@ -11,7 +11,7 @@ from rnncli.commands.why.diagnosis import NO_HINT, SEQUENCE, Causes, Diagnosis, 
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
-MOST = 6
+MAX_ARGUMENTS = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""
 
 CAUSES = Causes()
@@ -25,7 +25,7 @@ def _diagnose_unrecognized(message: Message) -> Diagnosis | None:
     if not recurrent_in(message.name("owner")):
         return None
     given = message.name("given")
-    names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MOST]
+    names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MAX_ARGUMENTS]
     values = dict(re.findall(r"['\"](\w{1,60})['\"]: (\([^)]{0,60}\)|[\w.]{1,60})", given))
     return _diagnose_unknown(message, {name: values.get(name, "") for name in names}) if names else None
 

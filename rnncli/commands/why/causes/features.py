@@ -28,7 +28,7 @@ CAUSES = Causes()
     r"\[(?P<given>[\d?,]{1,60})\], \[(?P<kernel>[\d?,]{1,60})\]",
 )
 def _diagnose_product(message: Message) -> Diagnosis | None:
-    """A product of x (batch, features) and a kernel (features, gates * units)."""
+    """Explain a product of x (batch, features) and a kernel (features, gates * units)."""
     given, kernel = message.shape("given"), message.shape("kernel")
     if len(given) != 2 or len(kernel) != 2 or not given[1] or not kernel[0]:
         return None
@@ -47,7 +47,7 @@ def _diagnose_product(message: Message) -> Diagnosis | None:
     "features-cut", r"Dimensions must be equal, but are (?P<found>\d{1,9}) and (?P<wanted>\d{1,9})\W{0,5}$"
 )
 def _diagnose_product_without_shapes(message: Message) -> Diagnosis:
-    """A line that was cut before the shapes."""
+    """Explain a message that ends before the shapes."""
     return _diagnose_mismatch(expression(message), message.number("found"), message.number("wanted"))
 
 

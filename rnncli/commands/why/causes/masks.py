@@ -1,4 +1,4 @@
-"""Masks of the wrong shape, and what cuDNN asks of a mask and of a layer."""
+"""Masks of the wrong shape, and what cuDNN requires of a mask and of a layer."""
 
 from __future__ import annotations
 

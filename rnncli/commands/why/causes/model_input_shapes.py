@@ -17,7 +17,7 @@ CAUSES = Causes()
     rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{SIZES})[)\]]",
 )
 def _diagnose_model(message: Message) -> Diagnosis | None:
-    """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
+    """Explain the input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
     return _diagnose_another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
 
@@ -28,7 +28,7 @@ def _diagnose_model(message: Message) -> Diagnosis | None:
     rf"\((?P<found>{SIZES})\)",
 )
 def _diagnose_array(message: Message) -> Diagnosis | None:
-    """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
+    """Explain the input of a model in Keras 1 and early Keras 2, which leave out the batch axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
         return None
@@ -83,8 +83,8 @@ def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
         ]
     if len(found) == 3:
         turned = (found[0], found[2], found[1])
-        said = Bilingual("time and features are swapped", "시간 축과 특성 축이 바뀌었을 때")
-        return [(said, "x.transpose(0, 2, 1)", turned)]
+        situation = Bilingual("time and features are swapped", "시간 축과 특성 축이 바뀌었을 때")
+        return [(situation, "x.transpose(0, 2, 1)", turned)]
     if len(found) == 4 and found[-1] == 1:
         return [
             (Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", found[:3])

@@ -26,7 +26,7 @@ CAUSES = Causes()
 
 @CAUSES.add("state-count", r"list index out of range")
 def _diagnose_count(message: Message) -> Diagnosis | None:
-    """Too few states: Keras reads a list to its end."""
+    """Explain too few states: Keras reads a list to its end."""
     if message.call == "LSTMCell":
         return _diagnose_cell_tensor(message)
     if message.call not in ("LSTM", "GRU", "SimpleRNN") or "initial_state=None" in message.text:
@@ -61,7 +61,7 @@ def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
     r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
 )
 def _diagnose_product(message: Message) -> Diagnosis | None:
-    """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
+    """Explain a product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
     kernel, states, inputs = message.shape("kernel"), message.argument("states"), _inputs(message)
     if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
         return None
@@ -82,7 +82,7 @@ def _diagnose_product(message: Message) -> Diagnosis | None:
 
 @CAUSES.add("state-batch", r"Incompatible shapes: \[[\d,]{1,60}\] vs\. \[[\d,]{1,60}\]")
 def _diagnose_batch(message: Message) -> Diagnosis | None:
-    """The sum of x W and h U: both have a row per sequence."""
+    """Explain a sum of x W and h U, which both have one row per sequence."""
     states, inputs = message.argument("states"), _inputs(message)
     if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
         return None

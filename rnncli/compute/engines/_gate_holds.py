@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Hold
 
 if TYPE_CHECKING:
-    from rnncli.layers import Held
+    from rnncli.layers import StepHolds
 
 
-class HeldGates:
+class GateHolds:
     """The holds of one loop over time, as its cell takes them.
 
     cell: of the loop; its gates may have different numbers of units.  inputs: (batch, timesteps, features).
@@ -25,12 +25,12 @@ class HeldGates:
         }
         self._arrays = lru_cache(64)(self._make)
 
-    def at(self, timestep: int) -> Held | None:
+    def at(self, timestep: int) -> StepHolds | None:
         """Return the gates held in this step of the layer's input; None if there are none."""
         now = tuple(hold for hold in self.holds if timestep in hold.steps)
         return self._arrays(now) if now else None
 
-    def traced(self, order: Sequence[int]) -> dict[str, Array]:
+    def masks(self, order: Sequence[int]) -> dict[str, Array]:
         """Return which entries are held, by gate: (steps, units) in the order of processing."""
         import numpy as np
 
@@ -41,7 +41,7 @@ class HeldGates:
             entries[np.ix_(np.isin(order, hold.steps), np.isin(range(shape[1]), hold.units))] = True
         return found
 
-    def _make(self, now: tuple[Hold, ...]) -> Held:
+    def _make(self, now: tuple[Hold, ...]) -> StepHolds:
         import numpy as np
 
         found: dict[str, tuple[Array, Array]] = {}

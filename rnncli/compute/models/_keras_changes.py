@@ -1,4 +1,4 @@
-"""By how much today's Keras would differ from the Keras that saved a model, for the inputs at hand."""
+"""How much today's Keras would differ from the Keras that saved a model, for the given inputs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     """Runs a graph under the rules about masks of one version of Keras."""
 
 SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
-"""Today's function by the name of the one of Keras 1 and 2."""
+"""Today's function, by the name of that of Keras 1 and 2."""
 
 
 def mask_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[str]:
-    """Yield by how much today's Keras would differ because of other masks."""
+    """Yield a note for each layer whose outputs would differ in today's Keras because of other masks."""
     rules = rules_of(graph.origin)
     try:
         today = walk(graph, TODAY)
@@ -40,7 +40,7 @@ def mask_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk
 
 
 def sigmoid_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[str]:
-    """Yield by how much today's Keras would differ because its hard_sigmoid is another function."""
+    """Yield a note if the outputs would differ in today's Keras because of its other hard_sigmoid."""
     changed = _with_sigmoid_of_today(graph)
     if changed is graph:
         return

@@ -19,7 +19,7 @@ RISE = (103, 67, 73, 72, 107, 143, 179, 214)
 POLES = (33, 68, 67, 103, 138, 173, 167, 203)
 """Same, blue below zero and red above; paler near zero."""
 
-LOOKS = {
+STYLES = {
     "strong": "bold",
     "dim": "dim",
     "heading": "dim",
