@@ -48,6 +48,17 @@ def test_a_command_has_a_line_of_help_and_an_example(
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("name", "flag"), [("matrix", "return-state"), ("port", "return-state"), ("port", "dtype")]
+)
+def test_the_help_leaves_out_flags_that_the_command_refuses(
+    name: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.main([name, "--help"])
+    assert flag not in capsys.readouterr().out
+    assert app.main([name, f"--{flag}", *(["float32"] if flag == "dtype" else [])]) == 2
+
+
 def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) -> None:
     app.main(["run", "--help"])
     shown = capsys.readouterr().out

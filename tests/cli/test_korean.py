@@ -14,6 +14,7 @@ from hangul import COMMAND, PROSE, untranslated
 from rnncli.cli import app, catalog, korean
 from rnncli.cli.language import choose_language
 from rnncli.commands.plot import labels
+from rnncli.commands.tour.exercises import exercise_3_parameters
 from rnncli.renderers.width import width_of
 
 PACKAGE = Path(__file__).parents[2] / "rnncli"
@@ -131,6 +132,10 @@ def test_every_text_of_the_help_has_its_korean(name: str) -> None:
     helps = [getattr(param, "help", "") for param in command.params if not getattr(param, "hidden", False)]
     headings = [getattr(param, "rich_help_panel", None) or "Options" for param in command.params]
     assert [text for text in (*paragraphs, *helps, *headings) if untranslated(text)] == []
+
+
+def test_a_sentence_of_an_exercise_is_not_half_translated() -> None:
+    assert korean.translate(exercise_3_parameters.HINT.en) == exercise_3_parameters.HINT.en
 
 
 def test_the_list_of_commands_is_korean(rnncli: Run) -> None:

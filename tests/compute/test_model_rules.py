@@ -391,6 +391,13 @@ def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
         models.fit_inputs(embedding_graph(), given)
 
 
+def test_named_axes_are_spoken_of_where_there_is_one() -> None:
+    for shape, more in (((2, 5, 3), r"\."), ((2, "time", 3), "; a named axis takes any size")):
+        graph = replace(embedding_graph(), inputs=(Port("x", shape, "float32"),))
+        with pytest.raises(InputError, match=rf"\(5, 3\)\.\nGive an array of 3 axes with these sizes{more}"):
+            models.fit_inputs(graph, np.zeros((5, 3)))
+
+
 def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
     x = keras.Input((None, 3), name="x")
     _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.ZeroPadding1D()(L.Conv1D(3, 4, name="conv")(x))))

@@ -49,6 +49,12 @@ class TestArrays:
         assert "notes.json: " in complaint(npy_bytes(array), "npy")
         assert "inputs" in complaint(npz_bytes(inputs=array), "npz")
 
+    def test_the_arrays_of_safetensors_are_listed_in_the_same_order_in_every_run(self) -> None:
+        from safetensors.numpy import save
+
+        said = complaint(save({name: np.ones(1) for name in "fbdaec"}), "safetensors")
+        assert f"it contains {', '.join(f'{name} (1,)' for name in 'abcdef')}, but" in said
+
     @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "h5"])
     def test_an_empty_file_is_no_text(self, format: Any) -> None:
         with pytest.raises(InputError, match=r"(?s)it is empty.*Write.*with (numpy|safetensors|model)"):

@@ -150,7 +150,7 @@ def _times(case: Case, selection: SheetSelection) -> range:
 
 
 def _places(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]:
-    """Return the loop indices of the selection steps, in the order of the input's time."""
+    """Return the loop indices of the selected steps, in the order of the input's time."""
     times = _times(case, selection)
     return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
 

@@ -16,6 +16,11 @@ EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 """
+REFUSED = (
+    "stateful", "dropout", "recurrent_dropout",
+    "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
+    "return_sequences", "return_state", "unit_forget_bias",
+)  # fmt: skip
 
 
 class PortFlags(NamedTuple):

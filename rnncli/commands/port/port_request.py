@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.cli import files, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.output import delivery
-from rnncli.commands.port import evidence, port_task
+from rnncli.commands.port import REFUSED, evidence, port_task
 from rnncli.commands.port.answer import RESULTS, PortAnswer
 from rnncli.commands.port.port_task import Task
 from rnncli.commands.port.ported_weights import SUFFIXES, write_weights
@@ -22,11 +22,6 @@ from rnncli.errors import DisagreementError, UsageError
 if TYPE_CHECKING:
     from rnncli.commands.port import PortFlags
 
-REFUSED = (
-    "stateful", "dropout", "recurrent_dropout",
-    "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "return_sequences", "return_state", "unit_forget_bias",
-)  # fmt: skip
 ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
 

@@ -135,6 +135,8 @@ def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
         advice = f"Give {shape[axis]} {what}, not {array.shape[axis]}."
     elif has_batch:
         advice = f"Give an array of {len(shape)} axes; the batch axis alone may be left out."
+    elif all(isinstance(size, int) for size in shape):
+        advice = f"Give an array of {len(shape)} axes with these sizes."
     else:
         advice = f"Give an array of {len(shape)} axes with these sizes; a named axis takes any size."
     raise InputError(

@@ -22,6 +22,8 @@ SAMPLE_QUOTES = 32
 """Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
 
 THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
+POINTS = re.compile(r"\s*[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?\s*", re.ASCII)
+"""Thousands with points and a decimal comma: 1.234,5."""
 DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 

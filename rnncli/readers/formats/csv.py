@@ -17,6 +17,7 @@ from rnncli.readers.formats._csv_table import (
     DECIMAL_COMMA,
     DELIMITERS,
     MISSING,
+    POINTS,
     THOUSANDS,
     CsvTable,
     is_number,
@@ -150,12 +151,9 @@ def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | N
         array = _convert(table, columns)
     width = table.width or len(table.header)
     points = any("." in line for line in table.lines)
-    if (
-        array is None
-        or (width and columns is None and array.shape[1] != width)
-        or (points and table.decimal == ",")
-        or np.isinf(array).any()
-    ):
+    if array is not None and width and columns is None and array.shape[1] != width:
+        array = None
+    if array is None or (points and table.decimal == ",") or np.isinf(array).any():
         _check_cells(table, columns)
     if array is None:
         raise InputError("a cell in it is not a number.", "Give rows of numbers.")
@@ -189,7 +187,7 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
     for place, cell in _places(table, columns):
         number = cell.replace(",", ".") if table.decimal == "," else cell
         text = shorten(cell.strip())
-        if table.decimal == "," and "." in cell:
+        if table.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
             raise InputError(
                 f"{place}: {text!r} has a point, but the decimal sign is the comma.",
                 "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",

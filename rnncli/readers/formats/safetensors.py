@@ -23,7 +23,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
 
 
 def load(source: Source) -> dict[str, Array]:
-    """Return all arrays by name."""
+    """Return all arrays by name, in alphabetical order, since the library returns them in random order."""
     library = import_package("safetensors.numpy", "safetensors files")
     data = source.content(ADVICE)
     try:
@@ -31,4 +31,4 @@ def load(source: Source) -> dict[str, Array]:
     except Exception as error:  # the library and NumPy raise many types for broken files
         reason = str(error).rstrip(".")[:200] or "broken"
         raise InputError(f"it is not a valid safetensors file ({reason}).", ADVICE) from None
-    return arrays
+    return dict(sorted(arrays.items()))
