@@ -24,7 +24,6 @@ from rnncli.specs.shapes import parse_shape, write_with_commas
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
-_LIST = r"(?s).*[\[{].*[\]}]\W*"
 _LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 
 
@@ -287,11 +286,7 @@ def _require_existing(source: Source) -> None:
     try:
         source.file()
     except InputError as error:
-        if (
-            error.advice == "Check the path."
-            and re.fullmatch(_LIST, source.name)
-            and not _is_layer(source.name)
-        ):
+        if error.advice == "Check the path." and _ends_as_json(source.name) and not _is_layer(source.name):
             raise InputError(error.what, "JSON on the command line must begin with [ or {.") from None
         if shape := write_with_commas(source.name):
             raise InputError(
@@ -315,6 +310,13 @@ def _suggest_word(word: str, otherwise: str) -> str:
 
     advice = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else otherwise.rstrip(".")
     return f"{advice}; the built-in samples are {', '.join(builtin.names())}."
+
+
+def _ends_as_json(word: str) -> bool:
+    """Return whether a word has a bracket that opens, and ends with one that closes."""
+    ends = max(word.rfind("]"), word.rfind("}"))
+    starts = min((place for place in map(word.find, "[{") if place >= 0), default=ends)
+    return starts < ends and not re.search(r"\w", word[ends:])
 
 
 def _is_layer(word: str) -> bool:
