@@ -51,6 +51,7 @@ __all__ = [
     "make_cell",
     "names",
     "recurrent",
+    "runs_a_cell",
     "sizes",
     "within",
 ]
@@ -113,6 +114,11 @@ def is_stepped(spec: Spec) -> bool:
     """Whether the layer is recurrent and its states can be traced."""
     layer = class_of(spec.class_name)
     return layer.recurrent and layer.without_keras
+
+
+def runs_a_cell(spec: Spec) -> bool:
+    """Whether the layer is itself a loop over time: not Bidirectional, whose inner layers are."""
+    return issubclass(class_of(spec.class_name), Recurrent)
 
 
 def _require(name: str, kind: str) -> Any:
