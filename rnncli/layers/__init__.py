@@ -117,8 +117,12 @@ def is_stepped(spec: Spec) -> bool:
 
 
 def runs_a_cell(spec: Spec) -> bool:
-    """Whether the layer is itself a loop over time: not Bidirectional, whose inner layers are."""
-    return issubclass(class_of(spec.class_name), Recurrent)
+    """Whether it is a layer that is itself a loop over time: not Bidirectional, whose inner layers are.
+
+    False for the specs inside a layer that are no layers: cells and initializers.
+    """
+    found = _find(spec.class_name, "LAYERS")
+    return found is not None and issubclass(found[1], Recurrent)
 
 
 def _require(name: str, kind: str) -> Any:

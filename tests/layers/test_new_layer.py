@@ -7,7 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from rnncli import specs
+from rnncli.case import Case
+from rnncli.compute import engines
+from rnncli.layers.stack import Stack
 
 TWIN = """\
 from rnncli.layers.simple_rnn import SimpleRNN, SimpleRNNCell
@@ -53,6 +59,13 @@ def test_a_new_layer_runs(layer: str, rnncli_with_twin: Call) -> None:
     twin, theirs = (rnncli_with_twin("run", "-l", name, "-f", "csv") for name in (layer, known))
     assert (twin.returncode, twin.stderr) == (0, "")
     assert twin.stdout == theirs.stdout
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
+    stack = Stack((specs.build("LSTM(3, kernel_initializer=Constant(0.1))"),))
+    case = Case(stack, np.ones((1, 4, 5), np.float32))
+    assert engines.get(engine).refusal(case) is None
 
 
 @pytest.mark.parametrize(
