@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.compute import keras_differences
-from rnncli.errors import InputError, UsageError, did_you_mean
+from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
@@ -116,7 +117,8 @@ def require_no_file_options(options: Options) -> None:
 
 def _make_document(inputs: Any, options: Options, seed: int) -> Document:
     if inputs is not None:
-        raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
+        advice = _suggest_layer(inputs) or "Leave one of them out."
+        raise UsageError("both inputs and an input_shape are given.", advice)
     shape = shape_of(options)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) != len(shape):
@@ -132,11 +134,19 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
     source = Source(f"inputs: {name}", path=path)
     if not path.exists():
         samples = ", ".join(builtin.names())
-        raise InputError(
-            f"inputs: there is no file {name!r}.",
-            f"Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
-        )
+        advice = f"Give numbers, the path of a file, or the name of a built-in sample: {samples}."
+        raise InputError(f"inputs: there is no file {name!r}.", _suggest_layer(name) or advice)
     return formats.read(source, options.get("input_format"), read_options(options))
+
+
+def _suggest_layer(inputs: Any) -> str:
+    """Return how to name a layer, if the inputs are the name or the expression of one; otherwise ""."""
+    if not isinstance(inputs, str):
+        return ""
+    with suppress(LayerError, UsageError):
+        specs.from_flags([inputs], {})
+        return f"The input comes first, then the layer: name it with layer={inputs!r}."
+    return ""
 
 
 def read_options(options: Options) -> ReadOptions:

@@ -232,7 +232,10 @@ class RunFlags(NamedTuple):
     weights: Annotated[
         str | None,
         flag(
-            WEIGHTS, "--weights", metavar="FILE", help="Weights from JSON, npz, safetensors, .h5 or .keras."
+            WEIGHTS,
+            "--weights",
+            metavar="FILE",
+            help="Weights from JSON, npz, safetensors, .pt, .h5 or .keras.",
         ),
     ] = None
     initial_state: Annotated[

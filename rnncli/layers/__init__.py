@@ -51,6 +51,7 @@ __all__ = [
     "make_cell",
     "names",
     "recurrent",
+    "runs_a_cell",
     "sizes",
     "within",
 ]
@@ -113,6 +114,15 @@ def is_stepped(spec: Spec) -> bool:
     """Return whether the layer is recurrent and its states can be traced."""
     layer = class_of(spec.class_name)
     return layer.recurrent and layer.without_keras
+
+
+def runs_a_cell(spec: Spec) -> bool:
+    """Whether it is a layer that is itself a loop over time: not Bidirectional, whose inner layers are.
+
+    False for the specs inside a layer that are no layers: cells and initializers.
+    """
+    found = _find(spec.class_name, "LAYERS")
+    return found is not None and issubclass(found[1], Recurrent)
 
 
 def _require(name: str, kind: str) -> Any:

@@ -138,7 +138,8 @@ def _modules(chain: Chain) -> Iterator[tuple[str, tuple[LayerWeights, ...]]]:
 
 
 def _path(name: str) -> str:
-    return name.replace("/", ".")
+    """Return a module's path; the names of nodes that PyTorch exports to ONNX begin with a slash."""
+    return name.strip("/").replace("/", ".")
 
 
 def _is_one_module(layers: Sequence[LayerWeights]) -> bool:

@@ -30,6 +30,24 @@ _EXAMPLES = {
     STACKED: "StackedRNNCells([LSTMCell(3), GRUCell(2)])",
 }
 _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
+ONLY_IN_MODELS = {
+    fold_name(name): name
+    for name in (
+        *(
+            "Activation",
+            "Add",
+            "Attention",
+            "AveragePooling1D",
+            "BatchNormalization",
+            "Concatenate",
+            "Conv1D",
+        ),
+        *("Conv2D", "Embedding", "Flatten", "GlobalAveragePooling1D", "GlobalMaxPooling1D"),
+        *("LayerNormalization", "MaxPooling1D", "Permute", "RepeatVector", "Reshape"),
+        *("SpatialDropout1D",),
+    )
+}
+"""Layers that often stand beside recurrent ones; rnncli computes them in a saved model, not on their own."""
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option("dtype", "float32")}
 
@@ -89,7 +107,10 @@ def find_class(name: str) -> str:
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, (*layers.names(), *_SHORT)))
+    advice = did_you_mean(name, (*layers.names(), *_SHORT))
+    if other := ONLY_IN_MODELS.get(fold_name(name)):
+        advice = f"{other} works only in a saved model: rnncli run INPUT --model m.keras"
+    raise LayerError(f"there is no layer '{name}'.", advice)
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:

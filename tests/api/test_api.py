@@ -24,6 +24,14 @@ def test_answers_as_the_same_keras_script_does() -> None:
         np.testing.assert_allclose(mine.values, one.numpy(), rtol=0, atol=1e-6)
 
 
+def test_a_layer_in_the_place_of_the_inputs_is_named_in_the_advice() -> None:
+    for call in (lambda: rnncli.run("lstm"), lambda: rnncli.shape("lstm", input_shape=(2, 4, 5))):
+        with pytest.raises(RnncliError, match="name it with layer='lstm'"):
+            call()
+    with pytest.raises(InputError, match="Give numbers, the path of a file"):
+        rnncli.run("nowhere.json")
+
+
 def test_takes_lists_one_sequence_and_a_stack() -> None:
     result = rnncli.run(X[0].tolist(), ["LSTM(3, return_sequences=True)", "gru"], seed=1, all_layers=True)
     assert [tensor.name for tensor in result.outputs] == ["0/hidden_states", "1/hidden_state"]

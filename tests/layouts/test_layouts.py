@@ -195,6 +195,14 @@ def test_alike_layers_are_one_module_of_pytorch_and_others_are_several() -> None
     assert {"0.weight_ih_l0", "1.weight_ih_l0"} <= set(layouts.convert("torch", [wider]))
 
 
+def test_a_node_that_pytorch_exported_gets_a_path_that_a_module_can_have() -> None:
+    chain = alone("LSTM", "/encoder/LSTM")
+    assert "encoder.LSTM.weight_ih_l0" in layouts.convert("torch", [chain])
+    assert next(layouts.get("torch").notes(chain)).startswith(
+        "encoder.LSTM: load into a module whose encoder"
+    )
+
+
 def test_two_arrays_of_one_name_are_refused() -> None:
     chains = [alone("LSTM", "a/b"), alone("LSTM", "a.b")]
     with pytest.raises(LayerError, match=r"a\.b\.weight_ih_l0"):

@@ -12,8 +12,10 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
 from rnncli.commands.shape import outline
+from rnncli.compute import operations
 from rnncli.errors import LayerError, RnncliError, UsageError
 from rnncli.layers.stack import Stack
+from rnncli.specs.build import ONLY_IN_MODELS
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
@@ -100,6 +102,7 @@ class TestExpressions:
         ("expression", "message"),
         [
             ("LSTN(3)", "there is no layer 'LSTN'"),
+            ("Conv1D(3, 2)", "there is no layer 'Conv1D'"),
             ("LSTM()", "LSTM needs units"),
             ("LSTM(0)", "units=0 is not a whole number above 0"),
             ("LSTM(2.5)", "units=2.5 is not"),
@@ -350,3 +353,9 @@ class TestStacksInOneText:
     def test_a_kernel_larger_than_its_input(self) -> None:
         with pytest.raises(LayerError, match="covers 30, but the input has only 8"):
             outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))
+
+
+def test_every_layer_that_works_only_in_a_saved_model_works_there() -> None:
+    assert all(operations.is_known(name, "keras.layers") for name in ONLY_IN_MODELS.values())
+    with pytest.raises(LayerError, match="Conv1D works only in a saved model: rnncli run INPUT --model"):
+        specs.build("conv1d")

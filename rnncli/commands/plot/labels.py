@@ -12,7 +12,6 @@ KOREAN = {
     "input": "입력",
     "gates": "게이트",
     "states": "상태",
-    "cell state": "셀 상태",
     "candidate and states": "후보와 상태",
     "unit": "유닛",
     "feature": "특성",
@@ -30,6 +29,8 @@ PARTS = (
     (re.compile(r"\bseed (\d+)"), r"시드 \1"),
     (re.compile(r"\bengine (\w+)$"), r"엔진 \1"),
     (re.compile(r" gate$"), " 게이트"),
+    (re.compile(r"\bhidden state$"), "은닉 상태"),
+    (re.compile(r"\bcell state$"), "셀 상태"),
     (re.compile(r" state$"), " 상태"),
 )
 """Patterns inside titles, labels of rows and the note below the title, with their Korean."""

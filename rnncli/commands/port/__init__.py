@@ -56,7 +56,8 @@ class PortFlags(NamedTuple):
         for name, value in (("--weights", self.weights), ("--expect", self.expect)):
             if value is None:
                 raise UsageError(
-                    f"port needs {name} FILE.", "rnncli port x.npy --weights weights.npz --expect y.npy"
+                    f"port needs {name} FILE.",
+                    "For example: rnncli port x.npy --weights weights.npz --expect y.npy",
                 )
         for name, number in (("--atol", self.atol), ("--rtol", self.rtol)):
             if not math.isfinite(number):

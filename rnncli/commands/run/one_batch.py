@@ -25,12 +25,22 @@ def answer(flags: RunRequest) -> None:
     expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
     shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
+    remarks = (*remarks, *_note_dropout(flags, case))
     case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
         _run_in_chunks(flags, case, plan, deliver, remarks)
     else:
         _run_whole(flags, case, plan, deliver, remarks, expected)
+
+
+def _note_dropout(flags: RunRequest, case: Case) -> Remarks:
+    """Return a remark on a flag that changes nothing, because Keras leaves out values only in training."""
+    layer = flags.layer
+    name = "--dropout" if layer.dropout else "--recurrent-dropout" if layer.recurrent_dropout else ""
+    if not name or case.training or case.calls > 1:
+        return ()
+    return (f"{name} has no effect without --training",)
 
 
 def _can_grow(flags: RunRequest) -> bool:

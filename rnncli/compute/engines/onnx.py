@@ -17,7 +17,7 @@ from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import TimeLoop
 from rnncli.errors import EngineError, first_nonblank_line
-from rnncli.layers import activations, beyond_keras
+from rnncli.layers import activations, beyond_keras, runs_a_cell
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -83,6 +83,8 @@ def refusal(case: Case) -> str | None:
         config = spec.config
         if spec.class_name == "RNN":
             return "it has no node for RNN of cells"
+        if spec.class_name not in OPERATORS and runs_a_cell(spec):
+            return f"it has no node for {spec.class_name}"
         if config.get("dtype", "float32") != "float32":
             return f"its recurrent nodes are float32 only, and {spec.class_name} is {config['dtype']}"
         if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:

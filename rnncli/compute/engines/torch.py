@@ -13,6 +13,7 @@ from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import TimeLoop
+from rnncli.layers import runs_a_cell
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -20,20 +21,18 @@ if TYPE_CHECKING:
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
 
 DTYPES = ("float32", "float64")
-CELL_CLASSES = ("RNN",)
-"""Recurrent layers that no module of PyTorch computes."""
 
 
 def refusal(case: Case) -> str | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
-    from rnncli.layouts.torch import MODULES, explain_unsupported
+    from rnncli.layouts.torch import explain_unsupported
 
     dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
     for spec in walk(case.layers):
         reason = explain_unsupported(spec.class_name, spec.config)
-        if reason and spec.class_name in (*MODULES, *CELL_CLASSES):
+        if reason and runs_a_cell(spec):
             return reason
     return padding.refusal(case)
 

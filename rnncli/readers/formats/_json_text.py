@@ -21,6 +21,7 @@ BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 LARGE = 2**22
 """Texts of at least this many bytes are parsed in pieces."""
 
+LINES = "Each line must be one JSON value."
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
@@ -119,11 +120,12 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
     if number and "infinity" in message:
         return _SyntaxFault(position, f"{shorten(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
-        return _SyntaxFault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
+        advice = LINES if a_line else "Is the file truncated?"
+        return _SyntaxFault(len(text.rstrip()), "unexpected end of input", advice)
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     advice = "It must be JSON; an input in another format needs --input-format."
     if a_line:
-        advice = "Each line must be one JSON value."
+        advice = LINES
     elif "after document" in message:
         advice = "An input of several values, one per line, needs --input-format ndjson."
     return _SyntaxFault(position, f"{message}, found `{found}`", advice)

@@ -17,7 +17,7 @@ SUFFIXES = (".h5", ".hdf5", ".keras")
 ADVICE = "Write it with model.save_weights."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+def read(source: Source, options: ReadOptions) -> Document:
     """Raise InputError, since neither a saved model nor its weights are inputs."""
     if source.name.lower().endswith(".weights.h5"):
         raise InputError(f"{source.name}: it contains weights, not inputs.", f"Use --weights {_file(source)}")

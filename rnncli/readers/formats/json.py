@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".json",)
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+def read(source: Source, options: ReadOptions) -> Document:
     """Read nested lists of numbers as inputs, or an object as a case document."""
     return document(parse(utf8(source)))
 

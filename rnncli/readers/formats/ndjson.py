@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".ndjson", ".jsonl")
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+def read(source: Source, options: ReadOptions) -> Document:
     """Read a single object as JSON does; otherwise join the sequences of all lines into one batch.
 
     Each line is (timesteps, features) or (batch, timesteps, features).

@@ -23,7 +23,7 @@ MAPPED_FROM = 2**24
 ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float32')."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+def read(source: Source, options: ReadOptions) -> Document:
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
     array = load(source) if size < MAPPED_FROM else _open_large(source, size)

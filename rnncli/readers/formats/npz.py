@@ -20,7 +20,7 @@ SUFFIXES = (".npz",)
 ADVICE = "Write it again, uncompressed, with numpy.savez."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+def read(source: Source, options: ReadOptions) -> Document:
     """Read the array `inputs`, or the only array; and `mask`, if there is one."""
     return inputs_of(load(source))
 

@@ -17,7 +17,7 @@ SUFFIXES = (".safetensors",)
 ADVICE = "Write it with safetensors.numpy.save_file."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+def read(source: Source, options: ReadOptions) -> Document:
     """Read the array `inputs`, or the only array; and `mask`, if there is one."""
     return inputs_of(load(source))
 

@@ -24,8 +24,9 @@ def test_the_terminal_shows_korean_labels(rnncli: Run) -> None:
     for text in (
         "배치 0 (0..1), 시드 1, 엔진 numpy",
         "층 0, 역방향: forget 게이트",
-        "층 1: hidden 상태",
+        "층 1: 은닉 상태",
         "마스크: 상태 유지",
+        "역방향: 셀 상태",
     ):
         assert text in shown
     english = re.sub(r"forget|input|output|hidden|cell|candidate|update|reset", "", shown.split("\n", 3)[3])

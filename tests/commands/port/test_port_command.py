@@ -279,7 +279,7 @@ def test_several_explanations_write_no_weights(rnncli: Run, tmp_path: Path) -> N
     ("args", "message"),
     [
         ([], "port needs --weights FILE."),
-        (["--weights", "w.npz"], "port needs --expect FILE."),
+        (["--weights", "w.npz"], "port needs --expect FILE.\nFor example: rnncli port x.npy"),
         (["--weights", "none.npz", "--expect", "y.npz"], "none.npz: there is no such file."),
         (["--weights", "w.npz", "--expect", "y.npz", "-l", "gru"], "which is not the shape of GRU"),
         (

@@ -136,6 +136,10 @@ def test_all_calls_needs_several(ask: Any) -> None:
         (["--calls", "2"], "both calls return the same numbers: only a stateful layer"),
         (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: only a stateful layer"),
         (["--calls", "2", "--dropout", "0.5", "--training"], ""),
+        (["--dropout", "0.5"], "--dropout has no effect without --training"),
+        (["--recurrent-dropout", "0.5"], "--recurrent-dropout has no effect without --training"),
+        (["--dropout", "0.5", "--training"], ""),
+        (["--dropout", "0"], ""),
         (["--calls", "2", "--stateful"], ""),
         (
             ["--calls", "2", "--stateful", "-l", "gru", "--initial-state", "[[[1, 2, 3]]]"],

@@ -1,0 +1,95 @@
+"""A layer is one new file; engines and export targets that do not know its step refuse it by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnncli import specs
+from rnncli.case import Case
+from rnncli.compute import engines
+from rnncli.layers.stack import Stack
+
+TWIN = """\
+from rnncli.layers.simple_rnn import SimpleRNN, SimpleRNNCell
+
+
+class TwinCell(SimpleRNNCell):
+    pass
+
+
+class Twin(SimpleRNN):
+    cell_class = TwinCell
+
+
+LAYERS = (Twin,)
+CELLS = (TwinCell,)
+"""
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def rnncli_with_twin(tmp_path: Path) -> Call:
+    """Run rnncli where the layer Twin is one more file among the layers."""
+    (tmp_path / "twin.py").write_text(TWIN)
+    program = (
+        "import sys\nfrom rnncli import layers\n"
+        f"layers.__path__.append({str(tmp_path)!r})\n"
+        "from rnncli.cli import app\n"
+        "sys.exit(app.main(sys.argv[1:]))"
+    )
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, *args, "--seed", "1", "--quiet"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("layer", ["twin", "Bidirectional(Twin(2))", "RNN([TwinCell(2), GRUCell(3)])"])
+def test_a_new_layer_runs(layer: str, rnncli_with_twin: Call) -> None:
+    known = layer.replace("twin", "simple_rnn").replace("Twin", "SimpleRNN")
+    twin, theirs = (rnncli_with_twin("run", "-l", name, "-f", "csv") for name in (layer, known))
+    assert (twin.returncode, twin.stderr) == (0, "")
+    assert twin.stdout == theirs.stdout
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
+    stack = Stack((specs.build("LSTM(3, kernel_initializer=Constant(0.1))"),))
+    case = Case(stack, np.ones((1, 4, 5), np.float32))
+    assert engines.get(engine).refusal(case) is None
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (("run", "--engine", "torch"), "the engine torch cannot compute this: it has no module for Twin."),
+        (("run", "--engine", "onnx"), "the engine onnx cannot compute this: it has no node for Twin."),
+        (("export", "--to", "torch"), "--to torch cannot express this: it has no module for Twin."),
+        (
+            ("export", "--to", "onnx", "-o", "t.onnx"),
+            "--to onnx cannot express this: it has no node for Twin.",
+        ),
+        (("export", "--to", "numpy"), "--to numpy cannot express this: it has no formula for Twin."),
+        (("export", "--to", "c"), "--to c cannot express this: it has no formula for Twin."),
+        (
+            ("weights", "--to", "torch"),
+            "Twin cannot be converted to PyTorch's layout: it has no module for Twin.",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_does_not_know_the_step_refuses_it(
+    args: tuple[str, ...], reason: str, rnncli_with_twin: Call
+) -> None:
+    done = rnncli_with_twin(*args, "-l", "twin")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"rnncli: {reason}"
