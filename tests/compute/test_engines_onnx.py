@@ -158,7 +158,7 @@ REFUSED: dict[str, tuple[Case, str]] = {
     ),
     "gates inside": (
         oracle.case(["Bidirectional(LSTM(3, recurrent_activation='relu6'))"], X),
-        "not of relu6",
+        "not with relu6",
     ),
     "inner": (oracle.case(["Bidirectional(GRU(3, activation='mish'))"], X), "no activation mish"),
     "dropout": (oracle.case(["LSTM(3, dropout=0.5)"], X, training=True), "no dropout"),
