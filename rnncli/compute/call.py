@@ -147,11 +147,12 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         yield result
         return
     known, start = claims_of(case), 0
+    tensors = {tensor.name: tensor for tensor in result.outputs}
     for size in sizes:
-        own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
+        own = {name: tensor.values[start : start + size] for name, tensor in tensors.items()}
         equal = claims.select_true(known, own)
         outputs = tuple(
-            tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
+            tensor._replace(values=own[name], equals=equal[name]) for name, tensor in tensors.items()
         )
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)

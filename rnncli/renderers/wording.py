@@ -7,6 +7,7 @@ on them; only the explanations are translated.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from rnncli.result import Label
@@ -273,6 +274,7 @@ def name_factor(name: str, lang: str = "en") -> str:
     return name
 
 
+@lru_cache  # a stream asks for the same tensors at every line
 def _describe(label: Label, prefix: str, lang: str) -> str:
     """Return the layer, the cell of RNN, then the tensor; "" if it is neither a state nor a word."""
     if label.is_trace_part:

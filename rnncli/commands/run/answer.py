@@ -111,8 +111,8 @@ class RunAnswer:
             from rnncli.renderers import statistics
 
             own["stats"] = statistics.document(self.stats[tensor.name], tensor.axes)
-        if alone:
-            own_call = tensor.label.call
+        own_call = tensor.label.call
+        if alone and own_call is not None:
             equals = tuple(
                 claim.with_place(call=None) if claim.label.call == own_call else claim
                 for claim in tensor.equals
