@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,22 +65,22 @@ Index = tuple["int | slice", ...]
 """A NumPy index, one item per axis; omitted trailing axes are taken in full."""
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """A tensor, or a part of it, that holds the same numbers as another tensor.
 
+    slices: the part; empty for the whole tensor.
     Its text is made only here: `hidden_states[:, -1, 3:]`.
     """
 
     label: Label
-    index: Index = ()
+    slices: Index = ()
 
     def __str__(self) -> str:
-        return f"{self.label}[{', '.join(map(_axis_text, self.index))}]" if self.index else str(self.label)
+        return f"{self.label}[{', '.join(map(_axis_text, self.slices))}]" if self.slices else str(self.label)
 
     def with_place(self, **place: Any) -> Claim:
         """Return a copy about the tensor of another call or layer."""
-        return replace(self, label=self.label._replace(**place))
+        return self._replace(label=self.label._replace(**place))
 
 
 def _axis_text(item: int | slice) -> str:

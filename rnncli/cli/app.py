@@ -15,7 +15,7 @@ from typer import _click as click
 from typer.core import TyperGroup
 
 from rnncli.cli import catalog, terminal
-from rnncli.cli.help import Command, LocalizedCommand, usage_error, write_examples, write_flags
+from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
@@ -198,8 +198,10 @@ def _answer(args: list[str]) -> int:
         terminal.flush()
         return leaving.exit_code
     except click.ClickException as error:
+        from rnncli.cli import usage_errors
+
         context_ = getattr(error, "ctx", None)
-        raise usage_error(error, context_.command_path if context_ else "rnncli") from None
+        raise usage_errors.convert(error, context_.command_path if context_ else "rnncli") from None
     terminal.flush()
     return 0
 

@@ -133,6 +133,9 @@ def hold_words(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 BY_FLAG: dict[str, Completer] = {
+    "INPUT": input_words,
+    "TENSOR": number_words,
+    "NAME": sample_words,
     "--layer": layer_words,
     "--model": model_words,
     "--activation": activation_words,
@@ -144,11 +147,7 @@ BY_FLAG: dict[str, Completer] = {
     "--gate": gate_words,
     "--hold": hold_words,
 }
-
-
-def of_flag(name: str) -> dict[str, Any]:
-    """Return the argument that lets Typer complete this flag; none for a flag without completion."""
-    return {"autocompletion": BY_FLAG[name]} if name in BY_FLAG else {}
+"""The functions by flag, or by argument."""
 
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.cli import files, sources
-from rnncli.errors import DisagreementError, UsageError, did_you_mean, format_names
+from rnncli.errors import DisagreementError, UsageError, format_names
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -39,6 +39,7 @@ class Expectation(NamedTuple):
 
         side: name of what returned the tensors, such as an engine.
         """
+        from rnncli.cli.tolerances import require_known
         from rnncli.compute import compare
         from rnncli.readers.expected import match_names
 
@@ -76,14 +77,6 @@ def read_expectation(
     if require_names:
         expected.require_names()
     return expected
-
-
-def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
-    """Raise UsageError if --atol or --rtol names a tensor that is not there."""
-    for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
-        for name in tolerance if isinstance(tolerance, Mapping) else ():
-            if name and name not in names:
-                raise UsageError(f"{flag}: there is no tensor {name!r}.", did_you_mean(name, names))
 
 
 def require_same(found: Sequence[TensorDifference]) -> None:

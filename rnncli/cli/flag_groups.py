@@ -6,20 +6,33 @@ A group is a named tuple; `expand_groups` lists its flags for Typer.
 # Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 import typer
 
-from rnncli.cli import completion
 from rnncli.errors import UsageError, did_you_mean
 
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
 
+COMPLETING = "_RNNCLI_COMPLETE" in os.environ
+"""Whether the shell asks for completions.  Otherwise no flag has a completer, because Typer inspects each."""
+
+
+def completer(flag: str) -> dict[str, Any]:
+    """Return the argument that lets Typer complete this flag; none for a flag without completion."""
+    if not COMPLETING:
+        return {}
+    from rnncli.cli import completion
+
+    return {"autocompletion": completion.BY_FLAG[flag]} if flag in completion.BY_FLAG else {}
+
+
 def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
     """Define a flag under the heading `panel` of the help."""
-    more |= completion.of_flag(names[0])
+    more = completer(names[0]) | more
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
 
 
@@ -47,7 +60,8 @@ def define_choice(
     def complete(incomplete: str) -> list[str]:
         return [choice for choice in choices() if choice.startswith(incomplete)]
 
-    return flag(panel, *names, help=help, metavar=metavar, parser=parse_choice, autocompletion=complete)
+    more = {"autocompletion": complete} if COMPLETING else {}
+    return flag(panel, *names, help=help, metavar=metavar, parser=parse_choice, **more)
 
 
 def collect_flags(flags: Any) -> dict[str, Any]:

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from rnncli.case import HIGHEST_SEED
-from rnncli.cli.completion import input_words
-from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
+from rnncli.cli.flag_groups import (
+    INPUT,
+    LAYER,
+    OUTPUT,
+    RUN,
+    WEIGHTS,
+    choice,
+    completer,
+    define_choice,
+    flag,
+)
 from rnncli.cli.tolerances import ATOL, RTOL, parse_tolerance
 from rnncli.errors import UsageError
 
@@ -53,7 +62,7 @@ class InputFlags(NamedTuple):
             help="A file, - for stdin, or JSON itself. Left out: stdin if it is a pipe or a file, "
             "else the sample 'sentence'.",
             show_default=False,
-            autocompletion=input_words,
+            **completer("INPUT"),
         ),
     ] = None
     input_shape: Annotated[

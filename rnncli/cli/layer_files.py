@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,8 @@ def _require_no_model(text: str) -> None:
     file = next((name for name in names if name.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
     if file is None or "(" in file:
         return
+    import shlex
+
     find_source(file).file()
     if file.lower().endswith(WEIGHT_SUFFIXES):
         advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rnncli import addresses
-from rnncli.cli import expectation
-from rnncli.cli.tolerances import format_tolerance
+from rnncli.cli.tolerances import format_tolerance, require_known
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers import formats as output_formats
-from rnncli.renderers.page import Answer
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
@@ -19,25 +16,24 @@ if TYPE_CHECKING:
     from rnncli.cli.output import Delivery
     from rnncli.cli.request import Remarks
     from rnncli.compute.compare import TensorDifference
+    from rnncli.renderers.page import Answer
     from rnncli.result import NamedTensor, Result
 
+    class CheckedAnswer(Answer, Protocol):
+        """An answer whose numbers --check, --expect and --fail-on-nan are about."""
 
-class CheckedAnswer(Answer, Protocol):
-    """An answer whose numbers --check, --expect and --fail-on-nan are about."""
+        @property
+        def result(self) -> Result:
+            """What was computed, with its differences."""
 
-    @property
-    def result(self) -> Result:
-        """What was computed, with its differences."""
+        def named_tensors(self) -> Sequence[NamedTensor]:
+            """Return the tensors that --expect compares."""
 
-    def named_tensors(self) -> Sequence[NamedTensor]:
-        """Return the tensors that --expect compares."""
-
-    def first_nan(self) -> str | None:
-        """Return the location of the first NaN; None if there is none."""
+        def first_nan(self) -> str | None:
+            """Return the location of the first NaN; None if there is none."""
 
 
-@dataclass(frozen=True)
-class ResultChecks:
+class ResultChecks(NamedTuple):
     """The checks that the flags ask for.
 
     format: of the output.  expected: the tensors of --expect.
@@ -61,7 +57,10 @@ class ResultChecks:
         stored, left = self._compare(answer)
         deliver(answer, (*remarks, *hidden, *left))
         require_agreement(disagreeing, answer.result, self.flags)
-        expectation.require_same(stored)
+        if stored:
+            from rnncli.cli import expectation
+
+            expectation.require_same(stored)
         require_numbers(answer.first_nan() if self.fail_on_nan else None)
 
     def _compare(self, answer: CheckedAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
@@ -69,7 +68,7 @@ class ResultChecks:
         tolerances = self.flags.tolerances
         if self.expected is not None:
             return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
-        expectation.require_known(tolerances, [tensor.name for tensor in answer.result.outputs])
+        require_known(tolerances, [tensor.name for tensor in answer.result.outputs])
         return (), ()
 
 
@@ -93,6 +92,8 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
 
 def _suggest(name: str, known: Sequence[str], result: Result) -> str:
     """Return advice: --all-layers for a tensor of one layer of a stack, else a tensor of a similar name."""
+    from rnncli import addresses
+
     hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.layers) > 1
     if hidden and addresses.label(name).layer is not None:
         return "Add --all-layers, which shows the tensors of every layer."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rnncli.errors import UsageError
+from rnncli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import Tolerance  # help must not load it
@@ -35,6 +35,14 @@ def parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> T
             raise UsageError(f"{flag} is given twice for {name or 'every tensor'}.", "Leave one of them out.")
         found[name] = value
     return {"": default, **found} if set(found) - {""} else found.get("", default)
+
+
+def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
+    """Raise UsageError if --atol or --rtol names a tensor that is not there."""
+    for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
+        for name in tolerance if isinstance(tolerance, Mapping) else ():
+            if name and name not in names:
+                raise UsageError(f"{flag}: there is no tensor {name!r}.", did_you_mean(name, names))
 
 
 def format_tolerance(tolerance: Tolerance) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.case import Array
-from rnncli.cli.completion import sample_words
+from rnncli.cli.flag_groups import completer
 from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
@@ -31,7 +31,7 @@ rnncli samples sentence | rnncli run --layer gru
 def samples(
     output: OutputFlags,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this sample.", autocompletion=sample_words)
+        str | None, typer.Argument(metavar="[NAME]", help="Print this sample.", **completer("NAME"))
     ] = None,
 ) -> None:
     """The built-in inputs.

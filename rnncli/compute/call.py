@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 
 from rnncli.case import Array, Case
 from rnncli.compute import checks, engines
+from rnncli.compute.engine_choice import choose
 from rnncli.errors import EngineError, UsageError, inside
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
@@ -157,16 +158,6 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)
         start += size
-
-
-def choose(case: Case) -> str:
-    """Return the fastest engine that gives Keras's numbers for this case; tensorflow if no other does."""
-    if case.hold:
-        return "numpy"
-    if engines.get("numpy").refusal(case):
-        return "tensorflow"
-    onnx = engines.get("onnx")
-    return "onnx" if onnx.is_worthwhile(case) and not onnx.refusal(case) else "numpy"
 
 
 def require_able(case: Case, engine: str) -> None:

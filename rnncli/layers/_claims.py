@@ -24,7 +24,7 @@ def select_true(
 def evaluate(claim: Claim, tensors: Mapping[str, Array]) -> Array | None:
     """Return the part of a tensor that the claim names; None if the tensor does not exist."""
     values = tensors.get(str(claim.label))
-    return None if values is None else values[claim.index]
+    return None if values is None else values[claim.slices]
 
 
 def _same(values: Array, other: Array | None) -> bool:

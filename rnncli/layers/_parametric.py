@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Function = Callable[[Array], Array]
 
-_TEXT = re.compile(r"(\w+)\[(.+)\]")
+_TEXT = r"(\w+)\[(.+)\]"
 
 _FORMULAS: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
     "affine": lambda _, x, alpha, beta: alpha * x + beta,
@@ -66,7 +66,7 @@ class Parametric(NamedTuple):
 
 def parse_parametric(text: Any) -> Parametric | None:
     """Return the activation that a text of this form names; None for any other."""
-    match = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    match = re.fullmatch(_TEXT, text) if isinstance(text, str) and text[-1:] == "]" else None
     if match is None:
         return None
     numbers = dict(part.split("=") for part in match[2].split(", "))

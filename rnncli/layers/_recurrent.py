@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnncli import addresses
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run
@@ -101,6 +100,8 @@ class Recurrent(Layer):
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the equation of an output, at its position in processing order, or of a last state."""
+        from rnncli import addresses
+
         return Sum((times(self.entry(addresses.label(name), index, input_shape)),))
 
     def entry(

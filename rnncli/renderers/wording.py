@@ -242,10 +242,10 @@ WORDS: dict[str, tuple[str, str]] = {
 
 STATE = r"((?:hidden|cell)(?: \d+)?)"
 FACTORS = (
-    (re.compile(f"{STATE} before"), "state before"),
-    (re.compile(f"{STATE} at start"), "state at start"),
-    (re.compile(f"{STATE} at t=(\\d+)"), "state at t"),
-    (re.compile(r"feature (\d+)"), "feature"),
+    (f"{STATE} before", "state before"),
+    (f"{STATE} at start", "state at start"),
+    (f"{STATE} at t=(\\d+)", "state at t"),
+    (r"feature (\d+)", "feature"),
 )
 """Names of factors that are words, not names in the layer's code."""
 
@@ -269,7 +269,7 @@ def brief(label: Label, lang: str = "en") -> str:
 def name_factor(name: str, lang: str = "en") -> str:
     """Return the name of a factor in an equation: `cell before`, `feature 0`, `forget`."""
     for pattern, key in FACTORS:
-        if found := pattern.fullmatch(name):
+        if found := re.fullmatch(pattern, name):
             return say(key, lang).format(*found.groups())
     return name
 

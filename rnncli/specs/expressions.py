@@ -38,9 +38,7 @@ ADVICE = (
 )
 
 _SHOWN = 100
-_STRING_OR_COMMENT = re.compile(
-    r"""'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*""", re.DOTALL
-)
+_STRING_OR_COMMENT = r"""(?s)'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*"""
 _REFUSED: Mapping[type[ast.AST], str] = {
     ast.BinOp: "an operator is not evaluated",
     ast.UnaryOp: "an operator is not evaluated",
@@ -227,7 +225,7 @@ def _limit_text(text: str) -> None:
     if len(text) > LONGEST:
         raise LayerError(f"the expression has {len(text)} characters; at most {LONGEST} are allowed.", ADVICE)
     depth = 0
-    for char in _STRING_OR_COMMENT.sub("", text):
+    for char in re.sub(_STRING_OR_COMMENT, "", text):
         depth += (char in "([{") - (char in ")]}")
         if depth > DEEPEST:
             raise LayerError(f"the expression is nested more than {DEEPEST} brackets.", ADVICE)

@@ -11,7 +11,7 @@ from threading import RLock
 
 from rnncli.errors import InputError, UsageError
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = r"(?i)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?"
 _UNITS = " KMGT"
 ROOM, PER_BYTE = 2**30, 256
 """What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""
@@ -84,7 +84,7 @@ def default_budget() -> int:
 
 def parse(text: str) -> int:
     """Parse `256MB`, `1.5G`, `64 MiB` or `4096` into bytes; K, M and G are powers of 1024."""
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     size = float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper() or " ") if match else 0
     if not match or not 1 <= size < 2**63:
         raise UsageError(f"--memory: {text!r} is not a size.", "For example 256MB or 1.5G.")

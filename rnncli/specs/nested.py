@@ -15,7 +15,7 @@ MOST_NESTED = 64
 """Maximum nesting depth of lists and objects: above any config's, far below Python's recursion limit."""
 
 TIME_AXIS = 1
-PLAIN_NUMBER = re.compile(r"\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*", re.ASCII)
+PLAIN_NUMBER = r"(?a)\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*"
 SPELLED = ("NaN", "Infinity", "-Infinity")
 """Numbers that JSON does not have, written as strings."""
 
@@ -208,7 +208,7 @@ def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
         advice = kind.example
     elif isinstance(item, bool):
         advice = "Booleans are not numbers: write 1 or 0."
-    elif isinstance(item, str) and PLAIN_NUMBER.fullmatch(item):
+    elif isinstance(item, str) and re.fullmatch(PLAIN_NUMBER, item):
         advice = f"Write {item.strip()} without quotes."
     elif isinstance(item, dict) and kind is INPUTS and len(place) == 1:
         advice = "Write each time step as a list of numbers, such as [0.1, 4.2]."

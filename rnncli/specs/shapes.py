@@ -10,7 +10,7 @@ from rnncli.errors import UsageError
 EXAMPLE = (
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
 )
-_SEPARATORS = re.compile(r"\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])", re.IGNORECASE)
+_SEPARATORS = r"(?i)\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])"
 
 
 def parse_shape(text: str) -> Shape:
@@ -28,7 +28,7 @@ def parse_shape(text: str) -> Shape:
 
 def write_with_commas(text: str) -> str | None:
     """Return `2,10,8` for sizes with anything between them, such as `2x10x8` or `2 10 8`; else None."""
-    parts = _SEPARATORS.split(text.strip().strip("()[]").strip())
+    parts = re.split(_SEPARATORS, text.strip().strip("()[]").strip())
     known = len(parts) > 1 and all(part == "None" or _is_size(part) for part in parts)
     return ",".join(parts) if known else None
 

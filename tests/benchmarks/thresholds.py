@@ -1,8 +1,8 @@
 """Number of steps from which ONNX Runtime beats NumPy: python tests/benchmarks/thresholds.py [ROUNDS]
 
 Divides the seconds that loading its packages takes by the seconds that it saves per step.  Use an idle
-machine: other work slows NumPy's products of wide layers most.  Copy the steps into OPERATORS in
-rnncli/compute/engines/onnx.py, whose sizes are the numbers in a state, batch * units.
+machine: other work slows NumPy's products of wide layers most.  Copy the steps into FEWEST_STEPS in
+rnncli/compute/engine_choice.py, whose sizes are the numbers in a state, batch * units.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from figures import in_turn, machine
 from rnncli import specs
 from rnncli.case import Case
 from rnncli.compute import call as calling
-from rnncli.compute.engines.onnx import OPERATORS
+from rnncli.compute.engine_choice import FEWEST_STEPS
 
 SIZES = ((1, 3), (1, 50), (2, 64), (1, 1000), (8, 250), (32, 300), (64, 1000))
 """Batch and units; the number of features equals the units."""
@@ -57,11 +57,11 @@ def main(rounds: int) -> None:
     import onnxruntime  # noqa: F401 - imported here, so that no timed call includes the import
 
     print(f"loading {load:.3f} s\n{'':12}{'numbers':>10}{'steps':>12}{'now':>12}")
-    for kind, operator in OPERATORS.items():
+    for kind, pairs in FEWEST_STEPS.items():
         for batch, units in SIZES:
             step, extra = saved(kind, batch, units, rounds)
             steps = f"{(load + extra) / step:,.0f}" if step > 0 else "never"
-            now = next((f"{least:,}" for most, least in operator.steps if batch * units <= most), "never")
+            now = next((f"{least:,}" for most, least in pairs if batch * units <= most), "never")
             print(
                 f"{kind:12}{batch * units:10,}{steps:>12}{now:>12}   batch {batch}, {units} units", flush=True
             )

@@ -15,7 +15,7 @@ from rnncli.case import Case
 from rnncli.commands.gradients import curves
 from rnncli.commands.matrix.answer import combinations
 from rnncli.commands.shape import outline
-from rnncli.compute import call, compare, engines
+from rnncli.compute import compare, engine_choice, engines
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 
 keras = oracle.keras
@@ -309,7 +309,7 @@ class TestKerasAlone:
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
     def test_half_precision_is_left_to_keras(self, dtype: str) -> None:
-        assert call.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
+        assert engine_choice.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
 
 
 def test_engines_say_what_can_compute_here() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case
-from rnncli.cli import expectation, result_checks, tolerances
+from rnncli.cli import result_checks, tolerances
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.caution import find_cautions
@@ -143,7 +143,7 @@ def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Re
 
 
 def _require_known(settings: Comparison, result: Result) -> None:
-    expectation.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
+    tolerances.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
 
 
 def _answer(

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rnncli.cli.completion import number_words
-from rnncli.cli.flag_groups import OUTPUT, flag
+from rnncli.cli.flag_groups import OUTPUT, completer, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
@@ -27,7 +26,7 @@ Number = Annotated[
         metavar="TENSOR",
         help="A tensor and an index: 'last_cell_state[0,1]'.",
         show_default=False,
-        autocompletion=number_words,
+        **completer("TENSOR"),
     ),
 ]
 DepthFlag = Annotated[

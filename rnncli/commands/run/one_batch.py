@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.cli import expectation, progress, request, result_checks, terminal
+from rnncli.cli import progress, request, result_checks, terminal
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, stats_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(flags.output, *flags.file_flags)
-    expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
+    expected = flags.read_expectation()
     shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
     remarks = (*remarks, *_note_dropout(flags, case))

@@ -40,6 +40,14 @@ class RunRequest(NamedTuple):
 
         return None if self.memory is None else memory.parse(self.memory)
 
+    def read_expectation(self) -> Expectation | None:
+        """Read the file of --expect; None without the flag."""
+        if self.check.expect is None:
+            return None
+        from rnncli.cli import expectation
+
+        return expectation.read_expectation(self.check.expect, self.input, self.output.output)
+
     def checks(self, expected: Expectation | None) -> ResultChecks:
         """Return the checks of the result.  expected: the tensors of --expect."""
         from rnncli.cli.output import format_of

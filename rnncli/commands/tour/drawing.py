@@ -192,7 +192,7 @@ def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
 def locate_row(claim: Claim, by_name: Mapping[str, NamedTensor]) -> RowPlace:
     """Return the row that a claim names."""
     tensor = by_name[str(claim.label)]
-    index = dict(zip(tensor.axes, claim.index, strict=False))
+    index = dict(zip(tensor.axes, claim.slices, strict=False))
     part, time = index.get(tensor.axes[-1], slice(None)), index.get("timesteps")
     start, stop, _ = (part if isinstance(part, slice) else slice(part, part + 1)).indices(
         tensor.values.shape[-1]

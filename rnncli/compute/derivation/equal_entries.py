@@ -21,7 +21,7 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
     found: list[Claim] = []
     for tensor in result.outputs:
         for claim in tensor.equals:
-            other, window = claim.label, claim.index
+            other, window = claim.label, claim.slices
             shape = next(one.values.shape for one in result.outputs if one.label == other)
             if tensor.name == prefix + target.name and str(other) in names:
                 found.append(Claim(other, _to_tensor_index(target.indices, window, shape)))

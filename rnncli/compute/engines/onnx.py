@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.util import find_spec
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Case, Spec, walk
+from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import TimeLoop
@@ -23,29 +21,6 @@ if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", extra="onnx")
-
-
-class Operator(NamedTuple):
-    """An onnx operator.
-
-    steps: pairs (numbers, steps), ascending.  If a state has at most `numbers` numbers (batch * units), the
-        operator is faster than NumPy from `steps` time steps on, including the time to import its packages.
-        With more numbers than in the last pair, it is never faster.
-    """
-
-    name: str
-    steps: tuple[tuple[float, int], ...]
-
-
-OPERATORS = {
-    "SimpleRNN": Operator("RNN", ((50, 35_000), (150, 80_000))),
-    "LSTM": Operator(
-        "LSTM",
-        ((1_000, 6_700), (10_000, 2_000), (100_000, 500), (inf, 200)),
-    ),
-    "GRU": Operator("GRU", ((1_000, 5_800), (2_000, 20_000))),
-}
-"""Measure the thresholds again with `python tests/benchmarks/thresholds.py`."""
 
 
 class Function(NamedTuple):
@@ -79,6 +54,8 @@ _OPSET, _IR = 14, 8
 
 def refusal(case: Case) -> str | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
+    from rnncli.layouts.onnx import OPERATORS
+
     for spec in walk(case.layers):
         config = spec.config
         if spec.class_name == "RNN":
@@ -95,31 +72,6 @@ def refusal(case: Case) -> str | None:
         if beyond := beyond_keras(spec):
             return beyond
     return padding.refusal(case)
-
-
-def is_worthwhile(case: Case) -> bool:
-    """Return whether this engine is installed and faster than NumPy: its loops have enough steps.
-
-    Always False for stateful layers: after a NaN, another engine could not continue from their states.
-    """
-    batch, timesteps = case.inputs.shape[:2]
-    share = 0.0
-    for spec in (loop for outer in case.layers for loop in _loops(outer)):
-        if spec.config["stateful"]:
-            return False
-        numbers = batch * spec.config["units"]
-        pairs = OPERATORS[spec.class_name].steps
-        least = next((steps for most, steps in pairs if numbers <= most), None)
-        if least is None:
-            return False
-        share += timesteps * case.calls / least
-    return share > 1 and all(map(find_spec, ABOUT.packages))
-
-
-def _loops(layer: Spec) -> list[Spec]:
-    """Return every layer that loops over time; a layer in Bidirectional counts twice."""
-    loops = [spec for spec in walk((layer,)) if spec.class_name in OPERATORS]
-    return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
 def build_layers(
@@ -192,7 +144,7 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
     if they are needed.
     padded: whether to add the input sequence_lens (batch,), the number of unmasked steps per sequence.
     """
-    from rnncli.layouts.onnx import from_keras
+    from rnncli.layouts.onnx import OPERATORS, from_keras
 
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
@@ -209,7 +161,7 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
     ]
     unbounded = activations.bounds(layer.config["activation"]) is None  # a step may be infinite
     outputs = ["Y" if layer.sequences or unbounded else "", *(f"Y_{part}" for part in states)]
-    node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **attributes_of(layer))
+    node = helper.make_node(OPERATORS[layer.spec.class_name], inputs, outputs, **attributes_of(layer))
     declared = [name for name in inputs if name and name not in arrays]
     types = {"sequence_lens": onnx.TensorProto.INT32}
     graph = helper.make_graph(

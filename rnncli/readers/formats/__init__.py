@@ -12,7 +12,6 @@ For bad input a reader raises InputError.  The functions here put the source's n
 from __future__ import annotations
 
 import pkgutil
-import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -65,6 +64,8 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
+    import shlex
+
     from rnncli.readers import models
 
     if suffix in models.MODEL_ONLY_SUFFIXES:

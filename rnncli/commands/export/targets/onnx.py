@@ -12,7 +12,7 @@ from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.compute import engines
 from rnncli.errors import EngineError
-from rnncli.layouts.onnx import from_keras
+from rnncli.layouts.onnx import OPERATORS, from_keras
 from rnncli.version import __version__
 
 SUFFIX = ".onnx"
@@ -157,9 +157,7 @@ class GraphBuilder:
         attributes = engine.attributes_of(loop.layer)
         if layer.name:
             attributes["name"] = _node_name(layer, loop)
-        self.nodes.append(
-            (engine.OPERATORS[cell.class_name].name, [x, *names, lengths, *initial], ends, attributes)
-        )
+        self.nodes.append((OPERATORS[cell.class_name], [x, *names, lengths, *initial], ends, attributes))
         axis = self._array("first_axis", np.array([0]))
         states = [self.add("Squeeze", [end, axis], f"{end}_squeezed") for end in ends[1:]]
         if not layer.sequences:
