@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
     from rnncli.layers.stack import Stack
 
+    OptionKind = Literal[
+        "activation", "axes", "backward", "cell_list", "cells", "choice", "dtype", "flag", "index",
+        "initializer", "layer", "number", "positive", "rate", "scalar", "scalars", "seed", "signed_seed",
+        "size", "sizes", "window", "word",
+    ]  # fmt: skip
+
 Array: TypeAlias = "NDArray[Any]"
 """An array of any dtype.  A forward reference, so that NumPy is not loaded for it."""
 
@@ -21,13 +27,6 @@ Shape = tuple[Dimension, ...]
 
 HIGHEST_SEED = 2**32 - 1
 """The highest seed that NumPy, and so keras.utils.set_random_seed, accepts."""
-
-
-OptionKind = Literal[
-    "activation", "axes", "backward", "cell_list", "cells", "choice", "dtype", "flag", "index", "initializer",
-    "layer", "number", "positive", "rate", "scalar", "scalars", "seed", "signed_seed", "size", "sizes",
-    "window", "word",
-]  # fmt: skip
 
 
 class Option(NamedTuple):

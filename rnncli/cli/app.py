@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -177,6 +176,8 @@ def _report(error: Exception) -> int:
         failure = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")
     else:
         if os.environ.get("RNNCLI_DEBUG"):
+            import traceback
+
             traceback.print_exception(error)
         failure = _convert_bug(error)
     terminal.print_error(failure)

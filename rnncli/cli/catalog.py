@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +12,6 @@ FOLDER = Path(__file__).parents[1] / "commands"
 
 FIRST = "run"
 """The first command in the help; the others follow in alphabetical order."""
-
-_CONSTANT = r'(?m)^(SECTION|SUMMARY) = "(.*)"$'
 
 
 @cache
@@ -37,8 +34,10 @@ def sections() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name in names():
         file, folder = FOLDER / f"{name}.py", FOLDER / name / "__init__.py"
-        constants = dict(
-            re.findall(_CONSTANT, (file if file.exists() else folder).read_text(encoding="utf-8"))
-        )
-        found.setdefault(constants["SECTION"], {})[name] = constants["SUMMARY"]
+        source = (file if file.exists() else folder).read_text(encoding="utf-8")
+        found.setdefault(_constant(source, "SECTION"), {})[name] = _constant(source, "SUMMARY")
     return dict(sorted(found.items()))
+
+
+def _constant(source: str, name: str) -> str:
+    return source.partition(f'\n{name} = "')[2].partition('"\n')[0]

@@ -20,6 +20,7 @@ from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
+LONG_DASHES = "\N{EN DASH}\N{EM DASH}"
 
 
 class LocalizedCommand(click.Command):
@@ -109,8 +110,8 @@ def _names(param: TyperOption, ctx: click.Context) -> str:
 
 def refuse_wrong_dashes(word: str, known: set[str]) -> None:
     """Raise an error for `-units`, and for a dash that a text editor made longer."""
-    flag = "--" + word.lstrip("-\N{EN DASH}\N{EM DASH}")
-    if re.match("[\N{EN DASH}\N{EM DASH}]", word) and flag.partition("=")[0] in known:
+    flag = "--" + word.lstrip(f"-{LONG_DASHES}")
+    if word[:1] and word[0] in LONG_DASHES and flag.partition("=")[0] in known:
         raise UsageError(f"{word} begins with a long dash.", f"Write two hyphens: {flag}.")
     if re.match(r"-\w{2}", word) and flag.partition("=")[0] in known:
         raise UsageError(f"there is no flag {word}.", f"Did you mean {flag}?")

@@ -11,7 +11,7 @@ from rnncli.case import Case, Document, Shape, format_shape
 from rnncli.cli import layer_files, sources
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.compute import checks, chunks, keras_differences
+from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
@@ -128,6 +128,8 @@ def _make_input(
     """
     import numpy as np
 
+    from rnncli.compute import checks
+
     shape, notes = _with_batch(sources.shape_of(input), stack.input_rank)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if run.weights is None and len(sizes) == len(shape) and math.prod(sizes) < 2**40:
@@ -158,7 +160,7 @@ def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, strea
     if stateful and run.calls > 1 and started and not stream:
         return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
     training = run.training if case is None else case.training
-    drawn = training and chunks.draws_in_training(stack)
+    drawn = training and stack.draws_in_training
     if run.calls > 1 and not stateful and not drawn:
         every = "both" if run.calls == 2 else f"all {run.calls}"
         return (f"{every} calls return the same numbers: only a stateful layer keeps its state",)

@@ -6,10 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from rnncli.case import Case
-from rnncli.compute import call as calling
-from rnncli.compute import checks, chunks
 from rnncli.result import Result
-from rnncli.specs import memory
 
 
 def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
@@ -20,17 +17,24 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     Raises LayerError or InputError if the case is invalid, UsageError if the engine cannot compute it,
     EngineError if the engine fails.
     """
+    from rnncli.compute import chunks
+
     return chunks.join_results(parts(case, engine, plan(case, budget)), len(case.inputs))
 
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     """Return the chunks of the batch, which are computed one after another.  budget: see `run`."""
+    from rnncli.compute import chunks
+    from rnncli.specs import memory
+
     return chunks.plan(case, memory.default_budget() if budget is None else budget)
 
 
 def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
     """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
     from rnncli import arrays
+    from rnncli.compute import call as calling
+    from rnncli.compute import checks, chunks
 
     checks.require_room(case, planned[0].stop)
     call = calling.prepare(case, engine)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from itertools import chain
 from math import prod
 
-from rnncli.case import Case, walk
+from rnncli.case import Case
 from rnncli.layers import sizes
-from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Result
 from rnncli.specs import memory
 
@@ -17,9 +16,6 @@ COMFORTABLE = 64 * 2**20
 """Chunks of more than this many bytes are not faster."""
 ROWS = 256
 """With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
-
-_RATES = ("dropout", "recurrent_dropout", "rate")
-"""Options that make a layer draw random numbers in training, unless they are 0."""
 
 
 def plan(case: Case, budget: int) -> tuple[slice, ...]:
@@ -110,14 +106,7 @@ def _independent(case: Case) -> bool:
     They cannot if states are kept between calls, random numbers are drawn for the whole batch, or the case
     is traced.
     """
-    return not (
-        case.with_trace or case.stack.is_stateful or (case.training and draws_in_training(case.stack))
-    )
-
-
-def draws_in_training(stack: Stack) -> bool:
-    """Return whether the layers draw new random numbers at every call in training, for the whole batch."""
-    return any(spec.config.get(name) for spec in walk(stack) for name in _RATES)
+    return not (case.with_trace or case.stack.is_stateful or (case.training and case.stack.draws_in_training))
 
 
 def _bytes_of_a_sequence(case: Case) -> int:

@@ -12,6 +12,9 @@ from rnncli.errors import LayerError
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, sizes, split_parts
 from rnncli.result import Claim, TensorInfo
 
+_RATES = ("dropout", "recurrent_dropout", "rate")
+"""Options that make a layer draw random numbers in training, unless they are 0."""
+
 
 class Stack(Sequence[Spec]):
     """The layers of a Case, created once.  As a sequence, it contains their specs, first to last.
@@ -52,6 +55,11 @@ class Stack(Sequence[Spec]):
     def is_stateful(self) -> bool:
         """Whether a layer keeps its state from one call to the next."""
         return any(spec.config.get("stateful") for spec in walk(self.specs))
+
+    @property
+    def draws_in_training(self) -> bool:
+        """Whether the layers draw new random numbers at every call in training, for the whole batch."""
+        return any(spec.config.get(name) for spec in walk(self.specs) for name in _RATES)
 
     def with_returns(self, **returns: bool) -> Stack:
         """Return the same stack, with these values of return_sequences or return_state in the last layer."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
-from rnncli.compute.engines._gate_holds import GateHolds
 from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
 from rnncli.specs import memory
 
 if TYPE_CHECKING:
+    from rnncli.compute.engines._gate_holds import GateHolds
     from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("numpy",), "fast, and records every gate of every step")
@@ -63,15 +63,23 @@ class _NumpyRun(TimeLoop):
             raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        place = call.place.layer, call.place.direction
-        holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
-        loop = _Loop(layer, call, self._dropout(layer, call), GateHolds(holds, layer.cell, call.inputs))
+        loop = _Loop(layer, call, self._dropout(layer, call), self._holds(layer, call))
         if not self.with_trace:
             return loop.run(state, None)
         recorder = _Recorder(call.inputs.shape[1])
         outputs, after = loop.run(state, recorder)
         self.traces.append(loop.trace(recorder.parts(), state))
         return outputs, after
+
+    def _holds(self, layer: Recurrent, call: Call) -> GateHolds | None:
+        """Return the gates of this loop that are held at a value; None if there are none."""
+        place = call.place.layer, call.place.direction
+        holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
+        if not holds:
+            return None
+        from rnncli.compute.engines._gate_holds import GateHolds
+
+        return GateHolds(holds, layer.cell, call.inputs)
 
     def _dropout(self, layer: Recurrent, call: Call) -> Any:
         if not self.training:
@@ -83,7 +91,7 @@ class _NumpyRun(TimeLoop):
 class _Loop:
     """Runs one layer over the time steps of one call."""
 
-    def __init__(self, layer: Recurrent, call: Call, dropout: Any, holds: GateHolds) -> None:
+    def __init__(self, layer: Recurrent, call: Call, dropout: Any, holds: GateHolds | None) -> None:
         self.layer, self.call, self.dropout, self.gate_holds = layer, call, dropout, holds
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroes_masked: bool = layer.config["zero_output_for_mask"]
@@ -99,11 +107,11 @@ class _Loop:
 
         cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
         batch, timesteps = inputs.shape[:2]
-        sequences, holding = self.layer.sequences, bool(self.gate_holds.holds)
+        sequences, gate_holds = self.layer.sequences, self.gate_holds
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
         for processed, (timestep, projected) in enumerate(self._project_inputs(self.order)):
-            holds = self.gate_holds.at(timestep) if holding else None
+            holds = None if gate_holds is None else gate_holds.at(timestep)
             after, gates = cell.step(projected, state, weights, self.dropout, holds)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
             computed = cell.output(after)
@@ -159,7 +167,7 @@ class _Loop:
             parts,
             cell.unpack(start),
             self.dropout,
-            hold_masks=self.gate_holds.masks(self.order),
+            hold_masks={} if self.gate_holds is None else self.gate_holds.masks(self.order),
         )
 
 

@@ -10,12 +10,12 @@ from rnncli.errors import InputError, shorten
 from rnncli.readers.packages import import_package
 from rnncli.specs import nested
 
-BARE = re.compile(r"-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
-NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
+BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
+NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
 KEY = re.compile(rb'"\s*:')
 """Matches the end of every key; it is rare inside strings."""
 
-BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 """Matches whole strings as well as brackets, so that brackets inside strings are not counted."""
 
 LARGE = 2**22
@@ -66,7 +66,7 @@ def _parse(data: bytes, line: int | None) -> Any:
 def _too_deep(data: bytes, first_line: int) -> InputError:
     """Return the error for a value that is nested too deeply, whether or not orjson could parse it."""
     text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
-    for token in BRACKETS.finditer(text):
+    for token in re.finditer(BRACKETS, text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
         if depth > nested.MOST_NESTED:
             position = token.start()
@@ -115,10 +115,10 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
     """
     if "UTF-8" in message:
         return _SyntaxFault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")
-    bare = BARE.match(text, position - (text[position - 1 : position] == "-"))
+    bare = re.compile(BARE).match(text, position - (text[position - 1 : position] == "-"))
     if bare:
         return _SyntaxFault(bare.start(), f"JSON has no {bare.group()}", WORDS)
-    number = NUMBER.match(text, position)
+    number = re.compile(NUMBER).match(text, position)
     if number and "infinity" in message:
         return _SyntaxFault(position, f"{shorten(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
