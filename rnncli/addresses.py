@@ -86,7 +86,9 @@ def suggest_tensor(name: str, known: Sequence[str]) -> str:
     stateless = not any("last_" in other for other in known)
     if "last_" in name and stateless and any("hidden_state" in other for other in known):
         return f"States are returned only with --return-state; without it, there is {format_names(known)}."
-    return did_you_mean(name, known)
+    layer = label(name).layer
+    near = [other for other in known if label(other).layer == layer]
+    return did_you_mean(name, near or known)
 
 
 def last_address(info: TensorInfo) -> str:

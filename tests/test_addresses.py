@@ -97,3 +97,11 @@ def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name: Any, meant
 def test_parts_of_a_trace(name: str, parts: tuple[str, ...], short: str, shown: bool) -> None:
     found = addresses.parse_part_name(name)
     assert (tuple(found), found.short, found.is_shown) == (parts, short, shown)
+
+
+def test_a_tensor_of_the_same_layer_is_suggested() -> None:
+    known = ("cell_0/last_hidden_state", "0/hidden_states", "0/cell_1/last_hidden_state")
+    assert (
+        addresses.suggest_tensor("0/last_hidden_state", known) == "Did you mean 0/cell_1/last_hidden_state?"
+    )
+    assert addresses.suggest_tensor("last_hiden_state", known) == "Did you mean cell_0/last_hidden_state?"

@@ -28,8 +28,10 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         place = path.resolve(), path.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # a symlink loop, or a name that is too long
         raise UsageError(f"{output}: cannot be written: {_reason(error)}.", "Name another file.") from None
-    if place[1] or os.path.basename(output) in ("", ".", ".."):  # noqa: PTH119 - Path drops a trailing slash
+    if place[1]:
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
+    if output.endswith(os.sep):  # Path drops a trailing slash
+        raise UsageError(f"{output}: it ends as a folder does.", "Leave the / at the end out.")
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
     if path.is_file() and any(_is(path, one) for one in read):

@@ -13,9 +13,9 @@ from rnncli.case import Case, Spec, walk
 from rnncli.compute import engines
 
 FEWEST_STEPS: Mapping[str, tuple[tuple[float, int], ...]] = {
-    "SimpleRNN": ((50, 35_000), (150, 80_000)),
-    "LSTM": ((1_000, 6_700), (10_000, 2_000), (100_000, 500), (inf, 200)),
-    "GRU": ((1_000, 5_800), (2_000, 20_000)),
+    "SimpleRNN": ((150, 70_000), (1_000, 35_000)),
+    "LSTM": ((50, 18_000), (1_000, 12_000), (10_000, 2_300), (30_000, 1_000), (inf, 250)),
+    "GRU": ((50, 15_000), (500, 12_500), (2_000, 6_000), (10_000, 3_000), (30_000, 1_500), (inf, 300)),
 }
 """By layer, pairs (numbers, steps), ascending: if a state has at most `numbers` numbers (batch * units), ONNX
 Runtime is faster than NumPy from `steps` time steps on, including the time to import its packages.

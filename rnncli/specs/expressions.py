@@ -228,7 +228,7 @@ def _limit_text(text: str) -> None:
     for char in re.sub(_STRING_OR_COMMENT, "", text):
         depth += (char in "([{") - (char in ")]}")
         if depth > DEEPEST:
-            raise LayerError(f"the expression is nested more than {DEEPEST} brackets.", ADVICE)
+            raise LayerError(f"the expression is nested more than {DEEPEST} brackets.", "Use fewer brackets.")
 
 
 def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:

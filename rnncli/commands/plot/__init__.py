@@ -209,8 +209,10 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
     require_place(plot.output, input_sources(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
-        came = f"the suffix .{suffix}" if suffix else "no suffix"
-        raise UsageError(f"{plot.output} has {came}, which plot cannot write.", "Use .png, .svg or .pdf.")
+        if not suffix:
+            what = f"{plot.output}: it has no suffix, so its format is not known."
+            raise UsageError(what, "Use .png, .svg or .pdf.")
+        raise UsageError(f"{plot.output}: plot cannot write .{suffix}.", "Use .png, .svg or .pdf.")
     return suffix
 
 

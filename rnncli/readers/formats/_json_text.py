@@ -72,7 +72,7 @@ def _too_deep(data: bytes, first_line: int) -> InputError:
             position = token.start()
             break
     what = f"it is nested more than {nested.MOST_NESTED} levels deep"
-    advice = "Inputs are three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
+    advice = "Use fewer levels; inputs have three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
     return InputError(f"{_place(text, position, first_line)}: {what}.", advice)
 
 

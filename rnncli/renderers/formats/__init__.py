@@ -61,8 +61,9 @@ def for_output(path: str | PurePath) -> str:
     if format in names():
         return format
     known = ", ".join(f".{name}" for name in sorted({*names(), *OTHER_SUFFIXES} - {"table", "markdown"}))
-    came = f"the suffix .{suffix}" if suffix else "no suffix"
-    raise UsageError(f"{path} has {came}, which belongs to no format.", f"Use one of {known}.")
+    if not suffix:
+        raise UsageError(f"{path}: it has no suffix, so its format is not known.", f"Use one of {known}.")
+    raise UsageError(f"{path}: no format has the suffix .{suffix}.", f"Use one of {known}.")
 
 
 def get(format: str) -> Format:

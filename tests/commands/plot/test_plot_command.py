@@ -29,7 +29,7 @@ def test_size_in_pixels(rnncli: Any, tmp_path: Any) -> None:
     ("args", "said"),
     [
         ([], "plot needs a file"),
-        (["-o", "a.jpg"], "the suffix .jpg"),
+        (["-o", "a.jpg"], "plot cannot write .jpg"),
         (["-o", "a"], "no suffix"),
         (["-o", "-"], "plot needs a file"),
         (["-o", "a.png", "--terminal"], "--terminal and --output"),
