@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnncli import layers
-from rnncli.case import Case, Spec
+from rnncli.case import Case, Spec, walk
 from rnncli.result import Result
 from rnncli.specs import describe
+
+_ACTIVATIONS = ("activation", "recurrent_activation")
 
 
 def note_keras_errors(case: Case) -> tuple[str, ...]:
@@ -54,8 +56,26 @@ def _of_a_list(spec: Spec) -> str:
     )
 
 
-def denormals(case: Case, result: Result) -> tuple[str, ...]:
-    """Return the notes of --check about denormal numbers, which TensorFlow treats as 0."""
+def note_tensorflow_numbers(case: Case, result: Result) -> tuple[str, ...]:
+    """Return the notes of --check about numbers that TensorFlow treats otherwise: denormals, and infinity."""
+    return (*_note_denormals(case, result), *_note_softmax(case, result))
+
+
+def _note_softmax(case: Case, result: Result) -> tuple[str, ...]:
+    """Return a note if a softmax in float32 gave NaN; oneDNN's kernel then has 0 in some of the places."""
+    used = {spec.config.get(name) for spec in walk(case.layers) for name in _ACTIVATIONS}
+    if "softmax" not in used or case.inputs.dtype != "float32":
+        return ()
+    if not any(_has_nan(tensor.values) for tensor in result.outputs):
+        return ()
+    return (
+        "--check: where a softmax of infinity is NaN, TensorFlow has 0 in some places, which depend on the "
+        "processor",
+    )
+
+
+def _note_denormals(case: Case, result: Result) -> tuple[str, ...]:
+    """Return notes about denormal numbers, which TensorFlow treats as 0."""
     import numpy as np
 
     limit = float(np.finfo(case.inputs.dtype).tiny) if case.inputs.dtype.kind == "f" else 0.0
@@ -75,6 +95,14 @@ def denormals(case: Case, result: Result) -> tuple[str, ...]:
 
 def _numbers(count: int) -> str:
     return f"{count} number{'' if count == 1 else 's'}"
+
+
+def _has_nan(values: Any) -> bool:
+    import numpy as np
+
+    from rnncli import arrays
+
+    return any(bool(np.isnan(block).any()) for block in arrays.blocks(values))
 
 
 def _count(values: Any, limit: float) -> int:

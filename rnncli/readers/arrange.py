@@ -26,6 +26,9 @@ AXIS_NAMES = {
 }
 """Maps every axis name that --input-axes accepts to its axis."""
 
+MOST_NUMBERS = 2**31
+"""Maximum number of numbers to generate."""
+
 FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 WANTED = "A recurrent layer needs (batch, timesteps, features)."
 
@@ -116,8 +119,11 @@ def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtyp
     if fill not in FILLS:
         raise UsageError(f"there is no fill {fill!r}.", did_you_mean(fill, FILLS))
     size = prod(shape)
-    if size > 2**31:
-        raise UsageError(f"an input of {format_shape(shape)} is {size} numbers.", "Make it smaller.")
+    if size > MOST_NUMBERS:
+        raise UsageError(
+            f"an input of {format_shape(shape)} has {size:,} numbers; at most {MOST_NUMBERS:,} can be generated.",
+            "Make it smaller.",
+        )
     memory.refuse_beyond(size * (8 + 8 * (fill != "zeros")), f"an input of {format_shape(shape)}")
     random = np.random.default_rng(seed)
     if fill == "normal":

@@ -78,6 +78,14 @@ def test_a_cell_without_the_list_gives_the_same_numbers(capfd: pytest.CaptureFix
     oracle.near(np.float32(found[0]), np.float32(found[1]))
 
 
+def test_check_says_that_a_softmax_of_infinity_differs(capfd: pytest.CaptureFixture[str]) -> None:
+    flags = ["-l", "SimpleRNN(3, activation='softmax', return_sequences=True)", "--seed", "1", "--check"]
+    main(["run", '[[[0.3, 0], ["-Infinity", 0.1]]]', *flags])
+    assert "--check: where a softmax of infinity is NaN, TensorFlow has 0" in capfd.readouterr().err
+    assert main(["run", "[[[0.3, 0], [1, 0.1]]]", *flags]) == 0
+    assert "softmax of infinity" not in capfd.readouterr().err
+
+
 def test_check_says_that_tensorflow_takes_denormals_for_zero(capfd: pytest.CaptureFixture[str]) -> None:
     mask = oracle.keras.layers.Masking().compute_mask(np.full((1, 1, 2), 1e-40, np.float32))
     assert not np.asarray(mask).any()

@@ -82,7 +82,7 @@ def _run_whole(
         from rnncli.compute import compare, keras_differences
 
         result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
-        remarks += keras_differences.denormals(case, result)
+        remarks += keras_differences.note_tensorflow_numbers(case, result)
     result = result_checks.select_tensors(result, flags.select)
     answer = RunAnswer(result, stats_of(result) if flags.stats else {})
     flags.checks(expected).show(answer, remarks, disagreeing, deliver)

@@ -109,4 +109,4 @@ def _verify(
     if chosen is not None:
         return *chosen.compare_with_framework(result, *check.tolerances), ()
     result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances)
-    return result, disagreeing, keras_differences.denormals(case, result)
+    return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
