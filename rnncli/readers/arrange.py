@@ -26,7 +26,7 @@ AXIS_NAMES = {
 }
 """Maps every axis name that --input-axes accepts to its axis."""
 
-MOST_NUMBERS = 2**31
+LARGEST = 2**31
 """Maximum number of numbers to generate."""
 
 FILLS = ("normal", "uniform", "zeros", "ones", "arange")
@@ -119,9 +119,9 @@ def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtyp
     if fill not in FILLS:
         raise UsageError(f"there is no fill {fill!r}.", did_you_mean(fill, FILLS))
     size = prod(shape)
-    if size > MOST_NUMBERS:
+    if size > LARGEST:
         raise UsageError(
-            f"an input of {format_shape(shape)} has {size:,} numbers; at most {MOST_NUMBERS:,} can be generated.",
+            f"an input of {format_shape(shape)} has {size:,} numbers; at most {LARGEST:,} can be generated.",
             "Make it smaller.",
         )
     memory.refuse_beyond(size * (8 + 8 * (fill != "zeros")), f"an input of {format_shape(shape)}")
