@@ -6,7 +6,6 @@ from typing import Any
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, did_you_mean, with_path_prefix
-from rnncli.readers import printed_output
 from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
 
@@ -24,6 +23,8 @@ def document(value: Any) -> Document:
 def _rnncli_output(value: dict[str, Any]) -> Document:
     """Use the first output of a run, which is its main output, as inputs."""
     if value["schema"] != _named_arrays.SCHEMA:
+        from rnncli.readers import printed_output
+
         raise InputError(
             f"its schema is {nested.describe(value['schema'])}, not {_named_arrays.SCHEMA}.",
             printed_output.ADVICE,
