@@ -39,7 +39,7 @@ def _orthonormal(a: Array) -> Array:
     import numpy as np
 
     if a.shape[1] >= _LARGE and a.shape[0] >= 2 * a.shape[1]:
-        return a @ np.linalg.inv(np.linalg.cholesky(a.T @ a)).T
+        return np.asarray(a @ np.linalg.inv(np.linalg.cholesky(a.T @ a)).T)
     q, r = np.linalg.qr(a)
     return np.asarray(q * np.sign(np.diagonal(r)))
 

@@ -213,7 +213,7 @@ def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
         raise UsageError(f"--input-axes names three axes, but this layer takes {ndim}.", "Leave it out.")
     _require_named(array, axes)
     order = [axes.index(axis) for axis in AXES if axis in axes]
-    missing = [place for place, axis in enumerate(AXES) if axis not in axes]
+    missing = tuple(place for place, axis in enumerate(AXES) if axis not in axes)
     moved: Array = arrays.change_view(array, lambda view: np.expand_dims(np.transpose(view, order), missing))
     return moved
 

@@ -226,8 +226,8 @@ def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path: Path) -> None
     write(tmp_path / "m.h5", "2.2.4", model, weights)
     graph = read(tmp_path / "m.h5")
     node = graph.nodes[1]
-    for ours, plain in zip(node.weights.values(), sides[0] + sides[1], strict=True):
-        np.testing.assert_array_equal(ours, plain)
+    for ours, saved in zip(node.weights.values(), sides[0] + sides[1], strict=True):
+        np.testing.assert_array_equal(ours, saved)
     assert node.config["layer"]["class_name"] == "LSTM"
     assert graph.inputs[0].shape == ("batch", None, 3)
 
