@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -25,10 +26,12 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         raise UsageError("--output: the file name is empty.", "Name a file, or leave --output out.")
     path = expand_user(output)
     try:
-        place = path.resolve(), path.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:  # a symlink loop, or a name that is too long
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # a new file, or a folder that is reported below
+    except (OSError, ValueError) as error:  # a loop of links, or a name that is too long
         raise UsageError(f"{output}: cannot be written: {_reason(error)}.", "Name another file.") from None
-    if place[1]:
+    if path.is_dir():
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
     if output.endswith(os.sep):  # Path drops a trailing slash
         raise UsageError(f"{output}: it ends as a folder does.", "Leave the / at the end out.")
@@ -51,9 +54,9 @@ def expand_user(text: str) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "its links form a loop" if isinstance(error, RuntimeError) else "that is not a file name"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "its links form a loop"
+    return (isinstance(error, OSError) and error.strerror) or "that is not a file name"
 
 
 def _is(path: Path, other: str | int) -> bool:

@@ -36,7 +36,7 @@ def test_a_cell_below_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
     assert text.startswith("0/cell_0/last_hidden_state[0, 2] = -0.1149\n")
     assert "layer 0, cell 0" in text.splitlines()[1]
     assert main(["explain", "0/last_hidden_state[0,2]", *STACK]) == 2
-    assert "cell_0/last_hidden_state" in capfd.readouterr().err
+    assert "Did you mean 0/cell_1/last_hidden_state?" in capfd.readouterr().err
 
 
 def test_a_trace_names_the_cells(capfd: pytest.CaptureFixture[str]) -> None:

@@ -138,7 +138,7 @@ def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
         ("1" + "+1" * 9_000, "nested too deeply|operator"),
         ("not " * 4_900 + "x", "nested too deeply|operator"),
         ("a." * 9_000 + "a", "nested too deeply|begins with"),
-        ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once"),
+        ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once|a name is expected"),
         ("1" * 5_000, "too many digits"),
         ("'\0'", "null bytes|no text"),
         ("'\ud800'", "an invalid character"),
