@@ -86,7 +86,7 @@ def test_the_terminal_names_everything(rnncli: Any) -> None:
         assert title in done.stdout
 
 
-def test_colour_only_where_it_is_wanted(rnncli: Any) -> None:
+def test_color_only_where_it_is_wanted(rnncli: Any) -> None:
     def bytes_of(**env: str) -> str:
         return str(rnncli("plot", "--seed", "1", "--terminal", env=env).stdout)
 
