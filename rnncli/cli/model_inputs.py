@@ -70,7 +70,7 @@ def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
         return raw
     reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
     if isinstance(raw, Mapping):
-        reason = "an input with names is given as the model expects it"
+        reason = "an input with a name must have the axes in the order that the model expects"
     if reason:
         raise UsageError(
             f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."

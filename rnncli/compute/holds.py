@@ -102,7 +102,9 @@ def _number(text: str, value: str, inputs: Array) -> float:
     except ValueError:
         raise UsageError(f"--hold {text}: {value!r} is not a number.", EXAMPLE) from None
     if not math.isfinite(number):
-        raise UsageError(f"--hold {text}: the value must be finite in {inputs.dtype}.", "Such as 0 or 1.")
+        raise UsageError(
+            f"--hold {text}: the value must be finite in {inputs.dtype}.", "Give a number such as 0 or 1."
+        )
     return number
 
 
