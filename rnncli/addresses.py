@@ -61,21 +61,22 @@ def label(name: str) -> Label:
 
 
 def find_tensor(
-    text: str, infos: Sequence[TensorInfo], before: str = ""
+    text: str, infos: Sequence[TensorInfo], before: str = "", layer: str = ""
 ) -> tuple[TensorInfo, tuple[str, ...]]:
     """Find the tensor that `text` names; return it and its index, one text per axis for `parse_part`.
 
-    before: prefix of error messages.  Raises UsageError if there is no such tensor.
+    before: prefix of error messages.  layer: of a saved model, `gru/`, which stood before `text`.
+    Raises UsageError if there is no such tensor.
     """
     try:
         found = parse(text)
     except ValueError:
-        advice = f"Write a name and an index, such as '{last_address(infos[0])}'."
-        raise UsageError(f"{before}{text}: this is not a tensor.", advice) from None
+        advice = f"Write a name and an index, such as '{layer}{last_address(infos[0])}'."
+        raise UsageError(f"{before}{layer}{text}: this is not a tensor.", advice) from None
     known = {info.name: info for info in infos}
     name = str(found.label)
     if name not in known:
-        raise UsageError(f"{before}there is no tensor {name!r}.", suggest_tensor(name, list(known)))
+        raise UsageError(f"{before}there is no tensor {layer + name!r}.", suggest_tensor(name, list(known)))
     return known[name], found.texts
 
 

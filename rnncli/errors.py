@@ -117,6 +117,11 @@ def format_names(names: Sequence[str]) -> str:
     return f"{', '.join(shown)} and {len(names) - len(shown)} more"
 
 
+def format_indices(noun: str, count: int) -> str:
+    """Return `The units are 0 to 2.`, or `The only unit is 0.`  noun: in the plural."""
+    return f"The {noun} are 0 to {count - 1}." if count > 1 else f"The only {noun.removesuffix('s')} is 0."
+
+
 def first_nonblank_line(error: Exception) -> str:
     """Return the first line of the message that is not blank; the name of the class if there is none."""
     lines = (line.strip() for line in str(error).splitlines())

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 ENDING = ("SIGTERM", "SIGHUP")
 """Signals that end the process; not every system has both."""
@@ -60,12 +63,18 @@ def defer_signals() -> Iterator[None]:
 def call_in_thread(work: Callable[[], Returned]) -> Returned:
     """Return `work()`, called in a thread, so that a signal ends the wait for compiled code.
 
-    Raises what `work` raises.  After a signal the thread goes on, but does not keep the process alive.
+    Raises what `work` raises.  After a signal the thread goes on.
     """
+    return start_in_thread(work).result()
+
+
+def start_in_thread(work: Callable[[], Returned]) -> Future[Returned]:
+    """Start `work` in a thread, which does not keep the process alive; return its future result."""
     from concurrent.futures import Future
     from threading import Thread
 
     future: Future[Returned] = Future()
+    future.set_running_or_notify_cancel()
 
     def call() -> None:
         try:
@@ -74,7 +83,7 @@ def call_in_thread(work: Callable[[], Returned]) -> Returned:
             future.set_exception(error)
 
     Thread(target=call, daemon=True).start()
-    return future.result()
+    return future
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli import result_checks
 from rnncli.compute.compare import Tolerance
-from rnncli.errors import DisagreementError, UsageError
+from rnncli.errors import UsageError
 from rnncli.renderers.page import View
 from rnncli.result import Result as ComputedResult
 
@@ -59,7 +59,7 @@ def run(
     fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
     hold: gates to hold at a value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without them.
     """
-    from rnncli.commands.run.answer import stats_of
+    from rnncli.commands.run.answer import RunAnswer, stats_of
 
     _require_calls(options, all_calls=all_calls)
     limits = _comparison.complete_tolerances(atol, rtol) if check else None
@@ -73,7 +73,8 @@ def run(
         case = _holds.hold_gates(case, hold, options, check=check)
         computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
         found = Result.of(computed, remarks=remarks, view=view_of(options))
-    found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
+    found = _select(found, select)
+    _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
     _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
     return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
 
@@ -162,9 +163,8 @@ def trace(
             _case.require_integer(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
-    _require_agreement(apart)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
-    result_checks.require_numbers(answer.first_nan() if fail_on_nan else None)
+    _require_checks(apart, found, tolerances, answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, require_names=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
@@ -263,19 +263,27 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
     return [replace(case, stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
-def _select_and_check(
-    found: Result, select: str | Sequence[str] | None, apart: Sequence[str], *, fail_on_nan: bool
-) -> Result:
-    """Return the tensors to keep.  Raises DisagreementError if one is in `apart`, or contains NaN."""
-    from rnncli.commands.run.answer import RunAnswer
-
+def _select(found: Result, select: str | Sequence[str] | None) -> Result:
+    """Return the result with the tensors to keep."""
     names = _several(select)
     if names is not None and not all(isinstance(name, str) for name in names):
         raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
-    found = replace(found, outputs=result_checks.select_tensors(found, names).outputs)
-    _require_agreement(apart, found.reference)
-    result_checks.require_numbers(RunAnswer(found).first_nan() if fail_on_nan else None)
-    return found
+    return replace(found, outputs=result_checks.select_tensors(found, names).outputs)
+
+
+def _require_checks(
+    apart: Sequence[str],
+    found: ComputedResult,
+    tolerances: tuple[Tolerance, Tolerance] | None,
+    nan: str | None,
+) -> None:
+    """Raise DisagreementError if a tensor of `found` is in `apart`, or if there is a NaN.
+
+    tolerances: None without a check.  nan: its place; None if it may be there.
+    """
+    if tolerances is not None:
+        result_checks.require_agreement(apart, found, tolerances)
+    result_checks.require_numbers(nan)
 
 
 def _parse_memory(memory: int | str | None) -> int | None:
@@ -290,13 +298,6 @@ def _parse_memory(memory: int | str | None) -> int | None:
 def _several(one: Any) -> Any:
     """Wrap a single value such as `3` or `"forget"` in a list."""
     return [one] if isinstance(one, (str, int)) else one
-
-
-def _require_agreement(disagreeing: Sequence[str], reference: str = "TensorFlow") -> None:
-    if disagreeing:
-        raise DisagreementError(
-            f"{', '.join(disagreeing)} differs from {reference} by more than atol and rtol allow."
-        )
 
 
 def _require_calls(options: Options, *, all_calls: bool) -> None:

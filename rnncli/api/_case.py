@@ -132,7 +132,7 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
     if name in builtin.names() and not path.exists():
         path = builtin.path(builtin.get(name))
     source = Source(f"inputs: {name}", path=path)
-    if not path.exists():
+    if not name or not path.exists():  # Path("") is the current directory
         samples = ", ".join(builtin.names())
         advice = f"Give numbers, the path of a file, or the name of a built-in sample: {samples}."
         raise InputError(f"inputs: there is no file {name!r}.", _suggest_layer(name) or advice)

@@ -34,7 +34,7 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     if path.is_dir():
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
     if output.endswith(os.sep):  # Path drops a trailing slash
-        raise UsageError(f"{output}: it ends as a folder does.", "Leave the / at the end out.")
+        raise UsageError(f"{output}: a name that ends with / names a folder.", "Remove the / at the end.")
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
     if path.is_file() and any(_is(path, one) for one in read):

@@ -23,7 +23,7 @@ from rnncli.cli.flag_groups import (
     define_choice,
     flag,
 )
-from rnncli.cli.tolerances import ATOL, RTOL, parse_tolerance
+from rnncli.cli.tolerances import parse_tolerances
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ class CheckFlags(NamedTuple):
     @property
     def tolerances(self) -> "tuple[Tolerance, Tolerance]":
         """Absolute and relative tolerance, given or default."""
-        return parse_tolerance("--atol", self.atol, ATOL), parse_tolerance("--rtol", self.rtol, RTOL)
+        return parse_tolerances(self.atol, self.rtol)
 
 
 class OutputFlags(NamedTuple):

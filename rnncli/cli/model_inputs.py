@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.cli import sources
-from rnncli.errors import UsageError
+from rnncli.errors import InputError, UsageError
+from rnncli.readers import formats
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags
@@ -23,9 +24,39 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
             "Give a file, or JSON on the command line.",
         )
     require_paddable(model, flags)
-    raw, remarks = sources.read_raw(flags)
+    source, remarks = sources.choose_source(flags)
+    raw, more = formats.read_raw(source, flags.input_format, sources.read_options(flags, source))
+    raw = pad_sequences(raw, flags, source.name)
     inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
-    return inputs, (*remarks, *notes)
+    return inputs, (*remarks, *more, *notes)
+
+
+def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
+    """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
+    import numpy as np
+
+    if isinstance(raw, dict):
+        return {key: pad_sequences(value, flags, f"{name}: {key}") for key, value in raw.items()}
+    if not isinstance(raw, tuple):
+        return raw
+    longest = max(map(len, raw))
+    if flags.pad is None:
+        first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
+        raise InputError(
+            f"{name}: sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
+            "Pad the shorter ones with --pad post; they are masked only if the model itself does so.",
+        )
+    value, post = flags.pad_value or 0.0, flags.pad == "post"
+    return np.stack(
+        [
+            np.pad(
+                one,
+                [(0, longest - len(one)) if post else (longest - len(one), 0), *[(0, 0)] * (one.ndim - 1)],
+                constant_values=value,
+            )
+            for one in raw
+        ]
+    )
 
 
 def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
@@ -39,7 +70,7 @@ def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
         return raw
     reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
     if isinstance(raw, Mapping):
-        reason = "an input with names is given as the model expects it"
+        reason = "an input with a name must have the axes in the order that the model expects"
     if reason:
         raise UsageError(
             f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."

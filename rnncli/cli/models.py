@@ -272,15 +272,15 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
 def case_of_address(
     input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, tuple[str, ...], str]:
-    """Return the Case of the layer in `gru/last_hidden_state[0,3]`, notes, and `last_hidden_state[0,3]`.
+    """Return the Case of the layer in `gru/last_hidden_state[0,3]`, notes, and the prefix `gru/`.
 
-    Without a layer in the text, --model chooses it.
+    Without a layer in the text, --model chooses it, and the prefix is "".
     """
     require_alone(input, layer, run)
-    model, rest = open_model(run.model or "", run.assume), text.strip()
+    model, prefix = open_model(run.model or "", run.assume), ""
     for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
-        if rest.startswith(f"{name}/"):
-            model, rest = model._replace(names=(name,)), rest.removeprefix(f"{name}/")
+        if text.startswith(f"{name}/"):
+            model, prefix = model._replace(names=(name,)), f"{name}/"
             break
     chosen, remarks = _choose_layer(model, input, layer)
-    return chosen.case, remarks, rest
+    return chosen.case, remarks, prefix

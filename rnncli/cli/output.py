@@ -187,7 +187,7 @@ def view_of(flags: OutputFlags, format: str) -> View:
     return view._replace(
         lang=view.lang if flags.lang or terminal.encodes(stdout, "한") else "en",
         width=flags.width or terminal.columns(stdout, environment),
-        color=terminal.has_colour(stdout, environment),
+        color=terminal.has_color(stdout, environment),
         ascii=not terminal.encodes(stdout, BEYOND_ASCII),
         encoding=terminal.encoding(),
     )

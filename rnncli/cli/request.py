@@ -76,7 +76,7 @@ def case_or_layer(
 def case_of_address(
     input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, Remarks, str]:
-    """Return what `case` returns for the layer that an address names, and the rest of the address."""
+    """Return what `case` returns for the layer that an address names, and its prefix there, `gru/`."""
     from rnncli.cli import models
 
     sources.require_one_reader(input, layer, run)

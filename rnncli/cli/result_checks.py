@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnncli.cli.flags import CheckFlags
     from rnncli.cli.output import Delivery
     from rnncli.cli.request import Remarks
-    from rnncli.compute.compare import TensorDifference
+    from rnncli.compute.compare import TensorDifference, Tolerance
     from rnncli.renderers.page import Answer
     from rnncli.result import NamedTensor, Result
 
@@ -56,7 +56,7 @@ class ResultChecks(NamedTuple):
         hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
         stored, left = self._compare(answer)
         deliver(answer, (*remarks, *hidden, *left))
-        require_agreement(disagreeing, answer.result, self.flags)
+        require_agreement(disagreeing, answer.result, self.flags.tolerances)
         if stored:
             from rnncli.cli import expectation
 
@@ -114,11 +114,13 @@ def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str
     )
 
 
-def require_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
-    """Raise DisagreementError if a tensor that was shown disagrees."""
+def require_agreement(
+    disagreeing: Sequence[str], result: Result, tolerances: tuple[Tolerance, Tolerance]
+) -> None:
+    """Raise DisagreementError if a tensor of `result` is among the disagreeing ones."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
-        atol, rtol = map(format_tolerance, check.tolerances)
+        atol, rtol = map(format_tolerance, tolerances)
         verb = "differs" if len(shown) == 1 else "differ"
         raise DisagreementError(
             f"{', '.join(shown)} {verb} from {result.reference}.",

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
+from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
@@ -24,53 +23,23 @@ from rnncli.specs.shapes import parse_shape, write_with_commas
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
-_LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
     """Read the document from the flags or stdin; return it with its name in error messages."""
     source, remarks = choose_source(flags)
-    _refuse_idle_csv_flags(flags, source)
-    options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
-    document = readers.read(source, flags.input_format, options)
+    document = readers.read(source, flags.input_format, read_options(flags, source))
     return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
 
-def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
-    """Read an array, or arrays by the names of a model's inputs; return them with remarks."""
-    source, remarks = choose_source(flags)
-    _refuse_idle_csv_flags(flags, source)
+def read_options(flags: InputFlags, source: Source) -> ReadOptions:
+    """Return the flags on how CSV is read.  Raises UsageError if one is given and the source is not CSV."""
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
-    raw, more = readers.read_raw(source, flags.input_format, options)
-    return pad_sequences(raw, flags, source.name), (*remarks, *more)
-
-
-def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
-    """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
-    import numpy as np
-
-    if isinstance(raw, dict):
-        return {key: pad_sequences(value, flags, f"{name}: {key}") for key, value in raw.items()}
-    if not isinstance(raw, tuple):
-        return raw
-    longest = max(map(len, raw))
-    if flags.pad is None:
-        first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
-        raise InputError(
-            f"{name}: sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
-            "Pad the shorter ones with --pad post; they are masked only if the model itself does so.",
-        )
-    value, post = flags.pad_value or 0.0, flags.pad == "post"
-    return np.stack(
-        [
-            np.pad(
-                one,
-                [(0, longest - len(one)) if post else (longest - len(one), 0), *[(0, 0)] * (one.ndim - 1)],
-                constant_values=value,
-            )
-            for one in raw
-        ]
-    )
+    name = next((name for name, value in options._asdict().items() if value is not None), None)
+    if name is not None and (format := readers.format_name(source, flags.input_format)) != "csv":
+        flag = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{flag} applies to CSV, but {source.name} is {format}.", f"Leave {flag} out.")
+    return options
 
 
 def make_input(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
@@ -200,18 +169,6 @@ def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | Non
         )
 
 
-def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
-    given = {
-        "--batch-column": flags.batch_column, "--delimiter": flags.delimiter, "--decimal": flags.decimal
-    }  # fmt: skip
-    name = next((name for name, value in given.items() if value is not None), None)
-    if name is None:
-        return
-    format = readers.format_name(source, flags.input_format)
-    if format != "csv":
-        raise UsageError(f"{name} applies to CSV, but {source.name} is {format}.", f"Leave {name} out.")
-
-
 def find_source(text: str) -> Source:
     """Return the source that a command line word names: `-`, JSON text, or a path."""
     if not text.strip():
@@ -282,49 +239,13 @@ def stdin_holds_data() -> bool:
 
 
 def _require_existing(source: Source) -> None:
-    """Report a missing file before an unknown suffix; the word may have been meant as a layer."""
+    """Report a missing file before an unknown suffix."""
     try:
         source.file()
     except InputError as error:
-        if error.advice == "Check the path." and _ends_as_json(source.name) and not _is_layer(source.name):
-            raise InputError(error.what, "JSON on the command line must begin with [ or {.") from None
-        if shape := write_with_commas(source.name):
-            raise InputError(
-                error.what, f"To generate an input of this shape: --input-shape {shape}"
-            ) from None
-        if not re.fullmatch(_LAYER_LIKE, source.name):
-            raise
-        if source.name.casefold() in {"true", "false"}:
-            raise InputError(error.what, "Flags such as --return-sequences take no value.") from None
-        raise InputError(error.what, _suggest_word(source.name, error.advice)) from None
+        from rnncli.cli import missing_file
 
-
-def _suggest_word(word: str, otherwise: str) -> str:
-    """Return advice for a word that names no file: a similar sample, or --layer where it is a layer."""
-    near = did_you_mean(word, builtin.names())
-    if near.startswith("Did"):
-        return near
-    if otherwise.endswith("?"):
-        return otherwise
-    import shlex
-
-    advice = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else otherwise.rstrip(".")
-    return f"{advice}; the built-in samples are {', '.join(builtin.names())}."
-
-
-def _ends_as_json(word: str) -> bool:
-    """Return whether a word has a bracket that opens, and ends with one that closes."""
-    ends = max(word.rfind("]"), word.rfind("}"))
-    starts = min((place for place in map(word.find, "[{") if place >= 0), default=ends)
-    return starts < ends and not re.search(r"\w", word[ends:])
-
-
-def _is_layer(word: str) -> bool:
-    from rnncli import specs
-
-    with suppress(LayerError, UsageError):
-        return bool(specs.from_flags([word], {}))
-    return False
+        raise missing_file.explain(error, source.name) from None
 
 
 def _is_sample(word: str) -> bool:

@@ -53,7 +53,7 @@ def _shorten(text: str, most: int) -> str:
 
 
 def _say(text: str, style: str = "") -> None:
-    """Print `text`, with the program's name in `style` if stderr has colour.
+    """Print `text`, with the program's name in `style` if stderr has color.
 
     If the message cannot be written, it is lost; the data and the exit code are unaffected.
     """
@@ -63,7 +63,7 @@ def _say(text: str, style: str = "") -> None:
     try:
         if stream.isatty() and (width := columns(stream, {})):
             text = wrap(text, width)
-        if style and has_colour(stream, os.environ):
+        if style and has_color(stream, os.environ):
             name, _, rest = text.partition(" ")
             text = f"{style}{name}\x1b[0m {rest}"
         encoding = stream.encoding or "utf-8"
@@ -82,7 +82,7 @@ def say_dim(lines: Iterable[str]) -> None:
     text = next((one for one in lines if width_of(one) <= width), None)
     if text is None:
         return
-    styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_colour(stream, os.environ) else _visible(text)
+    styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_color(stream, os.environ) else _visible(text)
     with suppress(OSError, UnicodeEncodeError):
         stream.write(f"{styled}\n")
         stream.flush()
@@ -184,8 +184,8 @@ def _silence(descriptor: int) -> None:
         os.close(nowhere)
 
 
-def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Return whether to use colour: on a terminal, or with FORCE_COLOR.
+def has_color(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Return whether to use color: on a terminal, or with FORCE_COLOR.
 
     NO_COLOR and FORCE_COLOR=0 turn it off.  An empty variable counts as not set.
     """
@@ -198,7 +198,7 @@ def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 def depth(environment: Mapping[str, str]) -> Literal["truecolor", "256", "none"]:
-    """Return how many colours a colour terminal can show; none if they are too few for a heat map."""
+    """Return how many colors a color terminal can show; none if they are too few for a heat map."""
     if environment.get("COLORTERM", "").casefold() in ("truecolor", "24bit"):
         return "truecolor"
     term = environment.get("TERM", "")

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 ATOL, RTOL = 1e-6, 1e-5
 
 
-def parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
+def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> tuple[Tolerance, Tolerance]:
+    """Return the absolute and the relative tolerance, given or default."""
+    return _parse_tolerance("--atol", atol, ATOL), _parse_tolerance("--rtol", rtol, RTOL)
+
+
+def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
     """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but numbers from 0 on."""
     found: dict[str, float] = {}
     for word in words or ():

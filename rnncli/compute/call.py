@@ -216,7 +216,10 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
 
 
 def _weights(case: Case) -> dict[str, Array]:
-    """Return the given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
+    """Return the given weights in the dtype of the inputs.  Raises InputError if they do not fit.
+
+    Not every case was checked when it was made: `explore` gives a case other layers and keeps its weights.
+    """
     with inside("weights: "):
         found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

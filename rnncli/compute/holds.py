@@ -11,7 +11,7 @@ from rnncli import addresses, compute
 from rnncli.case import Array, Case, Hold
 from rnncli.compute import compare
 from rnncli.compute.loop_parts import LoopPart, parts
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import UsageError, did_you_mean, format_indices
 from rnncli.result import Result
 
 EXAMPLE = "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
@@ -88,7 +88,7 @@ def _places(text: str, index: str, size: int, axis: str) -> range:
         raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", EXAMPLE) from None
     found = range(size)[place if isinstance(place, slice) else slice(place, place + 1 or None)]
     if not found:
-        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
+        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", format_indices(axis, size))
     return found
 
 
@@ -102,7 +102,9 @@ def _number(text: str, value: str, inputs: Array) -> float:
     except ValueError:
         raise UsageError(f"--hold {text}: {value!r} is not a number.", EXAMPLE) from None
     if not math.isfinite(number):
-        raise UsageError(f"--hold {text}: the value must be finite in {inputs.dtype}.", "Such as 0 or 1.")
+        raise UsageError(
+            f"--hold {text}: the value must be finite in {inputs.dtype}.", "Give a number such as 0 or 1."
+        )
     return number
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rnncli.renderers.page import View, marks
-from rnncli.renderers.width import width_of
+from rnncli.renderers.page import Line, Numbers, Table, View, marks
+from rnncli.renderers.width import longest, width_of
 
 Item = TypeVar("Item")
 BETWEEN = 2
 """Blanks between two table columns."""
+PAGE_WIDTH = 120
+"""A page of html or markdown shows about this many columns; a wider table must be scrolled."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,21 @@ class Space:
                 group = []
             group.append(item)
         yield group
+
+
+def fits_page(table: Table) -> bool:
+    """Return whether a page shows every column of `table` at once, apart from its numbers."""
+    headings = [column.heading for column in table.columns]
+    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(headings)
+    widths = (
+        longest([heading, *(_text(part) for cell in cells for part in cell if not isinstance(part, Numbers))])
+        for heading, cells in zip(headings, columns, strict=True)
+    )
+    return Space(PAGE_WIDTH).fits(widths)
+
+
+def _text(line: Line) -> str:
+    return "".join(span.text for span in line)
 
 
 def wrap(text: str, view: View) -> list[str]:

@@ -167,6 +167,7 @@ class Answer(Protocol):
 
     document: JSON-serializable, with arrays and DeferredValue allowed as leaves.
     tensors: by name.  Raises UsageError if there are none.
+    An answer may also have `lines(view)`, which yields the documents that ndjson writes, one per line.
     """
 
     def document(self, view: View) -> dict[str, Any]: ...

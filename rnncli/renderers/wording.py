@@ -6,7 +6,7 @@ on them; only the explanations are translated.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "mask from": ("mask from {}", "마스크: {}"),
     "layer": ("layer", "층"),
     "state before": ("{} before", "이전 {}"),
-    "state at start": ("{} at start", "처음 {}"),
+    "start state": ("{} at start", "처음 {}"),
     "state at t": ("{} at t={}", "t={1}의 {0}"),
     "feature": ("feature {}", "특성 {}"),
     "cell": ("cell", "셀"),
@@ -240,15 +240,6 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 """English and Korean by key."""
 
-STATE = r"((?:hidden|cell)(?: \d+)?)"
-FACTORS = (
-    (f"{STATE} before", "state before"),
-    (f"{STATE} at start", "state at start"),
-    (f"{STATE} at t=(\\d+)", "state at t"),
-    (r"feature (\d+)", "feature"),
-)
-"""Names of factors that are words, not names in the layer's code."""
-
 
 def say(key: str, lang: str = "en") -> str:
     """Return the text for `key`, in English unless `lang` is `ko`."""
@@ -266,12 +257,12 @@ def brief(label: Label, lang: str = "en") -> str:
     return _describe(label, "brief ", lang)
 
 
-def name_factor(name: str, lang: str = "en") -> str:
-    """Return the name of a factor in an equation: `cell before`, `feature 0`, `forget`."""
-    for pattern, key in FACTORS:
-        if found := re.fullmatch(pattern, name):
-            return say(key, lang).format(*found.groups())
-    return name
+def name_factor(name: str, words: Sequence[str | int], lang: str = "en") -> str:
+    """Return the name of a factor in an equation.  words: its key and the values, if it is translated."""
+    if not words:
+        return name
+    key, *values = words
+    return say(str(key), lang).format(*values)
 
 
 @lru_cache  # a stream asks for the same tensors at every line

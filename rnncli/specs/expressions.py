@@ -75,8 +75,8 @@ class TokenSpan(NamedTuple):
         first = max(0, self.start - _SHOWN // 2) if len(source) > _SHOWN else 0
         shown = "".join(char if char.isprintable() else " " for char in source[first : first + _SHOWN])
         start, end = self.start - first, min(end - first, _SHOWN)
-        before, with_path_prefix = cell_len(shown[:start]), cell_len(shown[start:end])
-        return f"  {shown}\n  {' ' * before}{'^' * max(1, with_path_prefix)}"
+        before, width = cell_len(shown[:start]), cell_len(shown[start:end])
+        return f"  {shown}\n  {' ' * before}{'^' * max(1, width)}"
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,11 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
     assert str(caught.value) == f"{caught.value.what}\n{caught.value.advice}"
 
 
+def test_an_empty_name_is_no_file() -> None:
+    with pytest.raises(InputError, match="inputs: there is no file ''"):
+        rnncli.run("")
+
+
 def test_a_layer_file(tmp_path: Path) -> None:
     """`@layer.json` is a Keras config, as on the command line."""
     file = tmp_path / "layer.json"

@@ -156,6 +156,19 @@ def test_check_fills_the_differences_and_raises_where_they_are_too_large() -> No
         rnncli.run(seed=1, units=64, input_shape=(2, 50, 8), check=True, atol=0.0, rtol=0.0)
 
 
+def test_a_check_is_about_the_selected_tensors() -> None:
+    exact = {"last_cell_state": 0.0}
+    asked: dict[str, Any] = {**BOTH, "seed": 1, "units": 64, "input_shape": (2, 50, 8)}
+    strict: dict[str, Any] = {"check": True, "atol": exact, "rtol": exact}
+    rnncli.run(**asked, **strict, select="hidden_states")
+    with pytest.raises(DisagreementError) as caught:
+        rnncli.run(**asked, **strict)
+    assert str(caught.value) == (
+        "last_cell_state differs from TensorFlow.\nThe difference is larger than "
+        "atol=1e-06, last_cell_state=0 and rtol=1e-05, last_cell_state=0 allow."
+    )
+
+
 def test_files_are_read_as_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1,2\n3,4\n")
     (tmp_path / "s.json").write_text("[[0.5, 0.5, 0.5]]")

@@ -93,7 +93,7 @@ def test_a_real_process_says_the_same(rnncli: Run) -> None:
     assert done.stderr.startswith("rnncli: nothing.json: there is no such file.\n")
 
 
-def test_colour_of_an_error_only_where_it_is_wanted(rnncli: Run) -> None:
+def test_color_of_an_error_only_where_it_is_wanted(rnncli: Run) -> None:
     assert "\x1b[" not in rnncli("rnu").stderr
     assert rnncli("rnu", env={"FORCE_COLOR": "1"}).stderr.startswith("\x1b[1;31mrnncli:\x1b[0m there is no")
     assert "\x1b[" not in rnncli("rnu", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr

@@ -94,7 +94,11 @@ REFUSED = [
     (["run", "-o", ""], "--output: the file name is empty.", ""),
     (["run", "-o", "."], ".: it is a folder.", "Name a file in it."),
     (["run", "-f", "json", "-o", "."], ".: it is a folder.", "Name a file in it."),
-    (["run", "-o", "new.json/"], "new.json/: it ends as a folder does.", "Leave the / at the end out."),
+    (
+        ["run", "-o", "new.json/"],
+        "new.json/: a name that ends with / names a folder.",
+        "Remove the / at the end.",
+    ),
     (["run", "-o", "new"], "new: it has no suffix, so its format is not known.", "Use one of .csv"),
     (["run", "-o", "new.doc"], "new.doc: no format has the suffix .doc.", "Use one of .csv"),
     (["plot", "-o", "new.doc"], "new.doc: plot cannot write .doc.", "Use .png, .svg or .pdf."),

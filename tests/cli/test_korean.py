@@ -112,7 +112,7 @@ def test_every_text_has_its_korean() -> None:
     assert missing == {}
 
 
-def test_the_catalogue_is_in_order() -> None:
+def test_the_catalog_is_in_order() -> None:
     """No English text stands twice, no Korean text is English, and no hole is filled that there is not."""
     pairs = list(korean.pairs())
     assert len({english.removesuffix(".") for english, _ in pairs}) == len(pairs)

@@ -75,16 +75,16 @@ def test_a_closed_standard_error_changes_nothing(shell: Run) -> None:
     json.loads(done.stdout)
 
 
-def test_no_colour_in_a_pipe(rnncli: Run) -> None:
+def test_no_color_in_a_pipe(rnncli: Run) -> None:
     assert "\x1b[" not in rnncli("run", "--seed", "1").stdout
 
 
-def test_colour_by_the_environment(rnncli: Run) -> None:
+def test_color_by_the_environment(rnncli: Run) -> None:
     assert "\x1b[" in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b[" not in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
 
 
-def test_a_terminal_has_colour_and_a_width() -> None:
+def test_a_terminal_has_color_and_a_width() -> None:
     shown = in_a_terminal(60, *WIDE, "--seed", "1")
     assert "\x1b[" in shown
     plain = re.sub(r"\x1b\[[\d;]*m", "", shown)

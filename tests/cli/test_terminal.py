@@ -19,7 +19,7 @@ class Stream(io.TextIOWrapper):
 
 
 @pytest.mark.parametrize(
-    ("tty", "environment", "colour"),
+    ("tty", "environment", "color"),
     [
         (True, {}, True),
         (False, {}, False),
@@ -33,8 +33,8 @@ class Stream(io.TextIOWrapper):
         (True, {"TERM": "dumb"}, False),
     ],
 )
-def test_colour(tty: bool, environment: dict[str, str], colour: bool) -> None:
-    assert terminal.has_colour(Stream(tty=tty), environment) is colour
+def test_color(tty: bool, environment: dict[str, str], color: bool) -> None:
+    assert terminal.has_color(Stream(tty=tty), environment) is color
 
 
 @pytest.mark.parametrize(

@@ -466,7 +466,7 @@ def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, graph, path = saved(tmp_path, *two_embeddings(L.Add()))
-    with pytest.raises(LayerError, match=r"joins masks differently from Keras 2\.4\.0"):
+    with pytest.raises(LayerError, match=r"combines masks differently from Keras 2\.4\.0"):
         keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, {"a": IDS, "b": OTHER}, compute_numpy)
     monkeypatch.setattr("rnncli.compute.models._tf_keras.is_installed", lambda: False)
     older = replace(graph, origin="Keras 2.4.0", generation=2)

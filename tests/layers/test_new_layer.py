@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,6 +60,13 @@ def test_a_new_layer_runs(layer: str, rnncli_with_twin: Call) -> None:
     twin, theirs = (rnncli_with_twin("run", "-l", name, "-f", "csv") for name in (layer, known))
     assert (twin.returncode, twin.stderr) == (0, "")
     assert twin.stdout == theirs.stdout
+
+
+@pytest.mark.parametrize("args", [("run", "--check"), ("gradients",)])
+def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnncli_with_twin: Call) -> None:
+    done = rnncli_with_twin(*args, "-l", "twin")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.match(r"rnncli: Keras [\d.]+ has no Twin\.\n", done.stderr)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])

@@ -252,7 +252,7 @@ def random_kinds(draw: Any, count: int, *, alike: bool) -> list[tuple[str, bool,
 
 @pytest.mark.parametrize("name", ["keras", "torch", "onnx"])
 @given(chain=chains())
-def test_what_is_named_is_recognised_again(name: str, chain: Chain) -> None:
+def test_what_is_named_is_recognized_again(name: str, chain: Chain) -> None:
     arrays = layouts.convert(name, [chain])
     found = models.layers_in("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
     assert len(found) == len(chain.layers)

@@ -144,7 +144,7 @@ def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, said: dict[str,
         read(with_external(tmp_path, "data.bin", **said))
 
 
-def test_model_is_recognised_by_its_content(tmp_path: Path) -> None:
+def test_model_is_recognized_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "model.dat"
     onnx.save(random_lstm(), path)
     assert kind_of(Source("model.dat", path=path)) == "onnx"

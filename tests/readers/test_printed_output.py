@@ -56,7 +56,7 @@ def test_a_file_of_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     assert main(["run", str(tmp_path / "out.json")]) == 0
 
 
-def test_colours_hide_nothing() -> None:
+def test_colors_hide_nothing() -> None:
     page = b"\x1b[1mLSTM(3)\x1b[0m\n\x1b[2minput (1, 4, 5) float32\x1b[0m\n\n 1 2\n"
     with pytest.raises(InputError, match="rnncli's own output, written"):
         read(Source("standard input", data=page))

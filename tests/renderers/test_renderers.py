@@ -185,11 +185,11 @@ def test_a_histogram_counts() -> None:
     assert "█▁▁▁▁▁▁▂" in one(values, width=120)
 
 
-def test_equal_tensors_share_a_colour() -> None:
+def test_equal_tensors_share_a_color() -> None:
     text = drawn(ANSWERS["run"], color=True, width=80)
     assert "\x1b[1;36mhidden_states" in text
-    colours = dict(re.findall(r"\x1b\[1;(\d+)m(\w+)", text)[::-1])
-    assert len(colours) == 2
+    colors = dict(re.findall(r"\x1b\[1;(\d+)m(\w+)", text)[::-1])
+    assert len(colors) == 2
     assert "\x1b" not in drawn(ANSWERS["run"], color=False, width=80)
 
 

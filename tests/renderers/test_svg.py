@@ -56,7 +56,7 @@ def test_paper_is_light_or_dark_as_asked(format: str) -> None:
     assert ("prefers-color-scheme" in free) if format == "html" else (free == dark)
 
 
-def test_every_colour_can_be_read_on_light_paper() -> None:
+def test_every_color_can_be_read_on_light_paper() -> None:
     drawing = drawn(ANSWERS["run"], "svg", theme="light")
     inks = re.findall(r"\.rnncli-r\d+ \{ fill: (#\w{6})", drawing)
     assert inks
@@ -70,9 +70,9 @@ def paper(text: str) -> str:
     return found[1] or found[2]
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Of WCAG, 0 to 1."""
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )

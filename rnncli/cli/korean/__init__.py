@@ -3,7 +3,7 @@
 Every `.txt` file beside this one holds pairs of lines, English and Korean, with blank lines between the
 pairs.  `{}` is a hole, which matches any text, and `{#}` one that matches a whole number; in the Korean line
 `{}` is the next hole and `{0}` the first.  What fills a hole is translated too if it is a phrase of the
-catalogue; a single word is a name, and stays.
+catalog; a single word is a name, and stays.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Phrase(NamedTuple):
 
     @classmethod
     def parse(cls, english: str, korean: str) -> Phrase:
-        """Parse a pair of the catalogue."""
+        """Parse a pair of the catalog."""
         pieces = english.replace("{#}", "{}").split("{}")
         numeric = tuple(hole == "{#}" for hole in HOLE.findall(english)) if "{#}" in english else ()
         return cls(tuple(pieces), numeric, korean)
@@ -73,12 +73,12 @@ class Phrase(NamedTuple):
 
 
 def translate(text: str) -> str:
-    """Return `text` in Korean; what the catalogue lacks stays in English."""
+    """Return `text` in Korean; what the catalog lacks stays in English."""
     return "\n".join(map(_keep, text.split("\n")))
 
 
 def pairs() -> Iterator[tuple[str, str]]:
-    """Yield every phrase of the catalogue, in English and Korean."""
+    """Yield every phrase of the catalog, in English and Korean."""
     for file in sorted(Path(__file__).parent.glob("*.txt")):
         for pair in file.read_text(encoding="utf-8").strip().split("\n\n"):
             english, korean = pair.split("\n")
@@ -86,7 +86,7 @@ def pairs() -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _catalogue() -> tuple[dict[str, str], tuple[Phrase, ...]]:
+def _catalog() -> tuple[dict[str, str], tuple[Phrase, ...]]:
     """Return the phrases without holes, and those with holes, the most specific ones first."""
     texts = {_without_dot(english)[0]: _without_dot(korean)[0] for english, korean in pairs()}
     phrases = (
@@ -112,7 +112,7 @@ def _keep(text: str) -> str:
 def _translate(text: str) -> str | None:
     """Translate one phrase, or the parts of a text that are phrases; None if there are none."""
     bare, dot = _without_dot(text)
-    texts, phrases = _catalogue()
+    texts, phrases = _catalog()
     if bare in texts:
         return texts[bare] + dot
     fitting = [(phrase, values) for phrase in phrases if (values := phrase.match(bare)) is not None]

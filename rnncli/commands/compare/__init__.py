@@ -16,7 +16,7 @@ from rnncli.cli.flags import (
     Select,
     ShowFlags,
 )
-from rnncli.cli.tolerances import ATOL, RTOL, parse_tolerance
+from rnncli.cli.tolerances import parse_tolerances
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class CompareFlags(NamedTuple):
     @property
     def tolerances(self) -> "tuple[Tolerance, Tolerance]":
         """Absolute and relative tolerance, given or default."""
-        return parse_tolerance("--atol", self.atol, ATOL), parse_tolerance("--rtol", self.rtol, RTOL)
+        return parse_tolerances(self.atol, self.rtol)
 
 
 def compare(

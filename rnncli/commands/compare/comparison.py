@@ -101,7 +101,7 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
 
 
 def compare_stored(results: Mapping[str, Result], settings: Comparison) -> ComparisonReport:
-    """Compare each result, by engine, with the tensors of `wanted.expected`."""
+    """Compare each result, by engine, with the tensors of `settings.expected`."""
     results = _select(results, settings)
     differences: list[TensorDifference] = []
     remarks: dict[str, None] = {}

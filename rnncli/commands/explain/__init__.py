@@ -72,10 +72,12 @@ def explain(
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.require_steps(run)
+    prefix, tensor = "", tensor.strip()
     if run.model is None:
         case, remarks = request.case(input, layer, run)
     else:
-        case, remarks, tensor = request.case_of_address(input, layer, run, tensor)
+        case, remarks, prefix = request.case_of_address(input, layer, run, tensor)
     case = hold_gates(case, hold, run)
-    explained = explaining.explain(case, tensor, depth, None if output.full else terms)
+    most = None if output.full else terms
+    explained = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     deliver(ExplainAnswer(*explained), remarks)

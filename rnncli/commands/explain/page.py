@@ -93,7 +93,7 @@ def _build_note(name: str, equation: Equation, view: View) -> Table:
     sentence = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
     value = _align_numbers([equation.value], view)[0]
     factors = [factor for term in equation.terms for factor in term.factors]
-    names = [f"= {name_factor(factor.name, view.lang)}" for factor in factors]
+    names = [f"= {name_factor(factor.name, factor.words, view.lang)}" for factor in factors]
     row = (cell(name, "strong"), *map(cell, names), cell(f"= {value}"), cell(sentence, "dim"))
     return Table(tuple(Column("") for _ in row), (row,))
 
@@ -106,7 +106,7 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     rows: list[list[TableCell]] = [[cell(name, "strong")], [()], [()]]
     for place, term in enumerate(terms):
         sign, digits = "+ " if place else "= ", [next(texts) for _ in term.factors]
-        names = [name_factor(factor.name, view.lang) for factor in term.factors]
+        names = [name_factor(factor.name, factor.words, view.lang) for factor in term.factors]
         widths = [max(map(width_of, pair)) for pair in zip(names, digits, strict=True)]
         rows[0].append(cell(sign + _times(names, widths, view)))
         rows[1].append(cell(sign + _times(digits, widths, view)))
@@ -171,9 +171,8 @@ def _names(factors: Sequence[Factor], dot: str, lang: str) -> Line:
     """Return the names of the factors, with weights less prominent."""
     spans: list[Span] = []
     for factor in factors:
-        weight = factor.name.startswith(("kernel[", "recurrent_kernel["))
         spans += [Span(dot, "dim")] if spans else []
-        spans.append(Span(name_factor(factor.name, lang), "dim" if weight else ""))
+        spans.append(Span(name_factor(factor.name, factor.words, lang), "dim" if factor.is_weight else ""))
     return tuple(spans)
 
 

@@ -60,7 +60,7 @@ def _term(term: Term, lang: str) -> Text:
 
 
 def _names(term: Term, lang: str) -> str:
-    return " · ".join(name_factor(factor.name, lang) for factor in term.factors)
+    return " · ".join(name_factor(factor.name, factor.words, lang) for factor in term.factors)
 
 
 def _product(term: Term) -> str:

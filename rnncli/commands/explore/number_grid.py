@@ -1,4 +1,4 @@
-"""Draw tables of numbers with heat colours; only the part around the cursor is ever formatted."""
+"""Draw tables of numbers with heat colors; only the part around the cursor is ever formatted."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _draw_line(
             here = begin + place == chosen
             line.append("▸" if here else " ", "bold" if focus else "dim")
             line.append(
-                text, CellStyle(bgcolor=_colour(float(value), scale), color="#ffffff", reverse=here and focus)
+                text, CellStyle(bgcolor=_color(float(value), scale), color="#ffffff", reverse=here and focus)
             )
         if end < grid.values.shape[1]:
             _mark_end(line, RIGHT, width)
@@ -135,7 +135,7 @@ def _scale(values: Array) -> float:
     return float(np.max(finite, where=np.isfinite(finite), initial=0.0)) or 1.0
 
 
-def _colour(value: float, scale: float) -> str:
+def _color(value: float, scale: float) -> str:
     """Return orange above zero and blue below it, darker near zero."""
     share = min(abs(value) / scale, 1.0) if value == value else 0.0
     end = POSITIVE if value > 0 else NEGATIVE

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Thread
 from typing import TypeVar
 
+from rnncli import signals
 from rnncli.cli import request
 from rnncli.commands.explore import computation as computing
 from rnncli.commands.explore.computation import Computation
@@ -110,17 +109,7 @@ class Runner:
 
 def start(work: Callable[[], Found]) -> asyncio.Future[Found]:
     """Start `work` in a thread of its own, which does not keep the program from ending."""
-    done: Future[Found] = Future()
-    done.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return asyncio.wrap_future(done)
+    return asyncio.wrap_future(signals.start_in_thread(work))
 
 
 def note_missing(experiment: EditableCase) -> str:

@@ -55,7 +55,7 @@ TEXTS: dict[str, Bilingual] = {
     "terms": Bilingual("show every term of the equations", "방정식의 모든 항 표시"),
     "search": Bilingual("search for a command", "명령 검색"),
     "theme": Bilingual("change the theme", "테마 변경"),
-    "keys and colours": Bilingual("help", "도움말"),
+    "keys and colors": Bilingual("help", "도움말"),
     "quit": Bilingual("quit", "종료"),
     "undo": Bilingual("undo", "되돌리기"),
     "redo": Bilingual("redo", "다시 하기"),
@@ -77,7 +77,7 @@ c  k             copy the command, copy the Keras expression
 Ctrl+P           command palette
 q                quit
 
-Colours: orange is positive, blue is negative; darker is nearer to zero.
+Colors: orange is positive, blue is negative; darker is nearer to zero.
 Any key closes this page.""",
         """\
 Tab, Shift+Tab   다음 창, 이전 창

@@ -38,23 +38,23 @@ def _suffixes(names: Sequence[str]) -> dict[str, str]:
 
 
 def _follows(part: Part, before: Part) -> bool:
-    first_refusal, second = before.case, part.case
+    first, second = before.case, part.case
     return (
         part.before == before.layer
-        and first_refusal.stack.outputs(first_refusal.inputs.shape)[0].label.sequence
-        and first_refusal.stack.dtype == second.stack.dtype
+        and first.stack.outputs(first.inputs.shape)[0].label.sequence
+        and first.stack.dtype == second.stack.dtype
     )
 
 
 def _case(chain: Sequence[Part], suffixes: dict[str, str]) -> NamedCase:
-    first_refusal = chain[0].case
+    first = chain[0].case
     names = {part.layer: suffixes[part.layer] for part in chain}
     if len(chain) == 1:
-        return first_refusal, names
+        return first, names
     weights = {
         f"{index}/{path}": array
         for index, part in enumerate(chain)
         for path, array in (part.case.weights or {}).items()
     }
     stack = Stack(spec for part in chain for spec in part.case.layers)
-    return Case(stack, first_refusal.inputs, weights=weights, seed=None), names
+    return Case(stack, first.inputs, weights=weights, seed=None), names

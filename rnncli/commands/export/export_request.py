@@ -112,7 +112,7 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
     for layer in () if options_only else case.stack.layers:
         if not layer.without_keras:
             what = f"rnncli has no step of {layer.spec.class_name}"
-            yield what, "Use --to config, which holds the options alone."
+            yield what, "Use --to config, which holds only the options."
         if case.training and not layer.trains_without_keras:
             what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
             yield what, "Leave out training."

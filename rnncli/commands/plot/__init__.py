@@ -61,9 +61,7 @@ class PlotFlags(NamedTuple):
         str | None,
         flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px."),
     ] = None
-    style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colours (default light).")] = (
-        None
-    )
+    style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colors (default light).")] = None
     theme: Annotated[
         str | None, choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background, same as --style.")
     ] = None
@@ -74,7 +72,7 @@ class PlotFlags(NamedTuple):
             "--scale",
             "SCALE",
             ("fixed", "auto"),
-            "Colour range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).",
+            "Color range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).",
         ),
     ] = "fixed"
     width: Annotated[int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="--terminal: columns.")] = (
@@ -87,7 +85,7 @@ class PlotFlags(NamedTuple):
     quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
 
     @property
-    def colours(self) -> str:
+    def colors(self) -> str:
         """The style that --style or --theme names."""
         return self.style or self.theme or "light"
 
@@ -161,7 +159,7 @@ def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
             sheet = korean
         else:
             remarks.append("no installed font has Korean letters: the labels are in English")
-    data = figure.render(sheet, format, STYLES[plot.colours], size)
+    data = figure.render(sheet, format, STYLES[plot.colors], size)
     files.write(plot.output or "", data)
     letters = fonts.undrawable(sheet)
     if letters:
@@ -187,9 +185,9 @@ def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
         width=plot.width or terminal.columns(stdout, environment),
         ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
     )
-    depth = terminal.depth(environment) if terminal.has_colour(stdout, environment) else "none"
+    depth = terminal.depth(environment) if terminal.has_color(stdout, environment) else "none"
     shown = translate_labels(sheet) if view.lang == "ko" else sheet
-    return render(shown, STYLES[plot.colours], view, depth)
+    return render(shown, STYLES[plot.colors], view, depth)
 
 
 def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:

@@ -80,7 +80,7 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
     sheet = replace_names(sheet, fonts.missing)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": fonts.names})
+        matplotlib.rcParams.update({**SETTINGS, **_colors(style), "font.family": fonts.names})
         file = BytesIO()
         figure(sheet, style, size).savefig(file, format=format, dpi=DPI, metadata=UNDATED[format])
     return file.getvalue()
@@ -135,7 +135,7 @@ def _matplotlib() -> Any:
     return matplotlib
 
 
-def _colours(style: Style) -> dict[str, str]:
+def _colors(style: Style) -> dict[str, str]:
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
     faint = ("axes.edgecolor", "xtick.color", "ytick.color")
     return {
@@ -259,8 +259,8 @@ def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
     from matplotlib.colors import Normalize
 
     for place, scale in zip(axes, sheet.scales, strict=False):
-        colours = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
-        bar = place.figure.colorbar(colours, cax=place, orientation="horizontal")
+        colors = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
+        bar = place.figure.colorbar(colors, cax=place, orientation="horizontal")
         bar.outline.set_linewidth(0.4)
         marks = label_ends(scale)
         bar.set_ticks(list(marks), labels=list(marks.values()))

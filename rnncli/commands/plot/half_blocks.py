@@ -113,11 +113,11 @@ class _Drawing:
             shade = "/" if skipped else self.shade(places[0])
             if self.depth == "none":
                 return Text(shade * width)
-            return Text(("/" if skipped else " ") * width, RichStyle(bgcolor=self.colour(places[0], scale)))
-        upper = self.colour(places[0], scale)
+            return Text(("/" if skipped else " ") * width, RichStyle(bgcolor=self.color(places[0], scale)))
+        upper = self.color(places[0], scale)
         if len(places) == 1:
             return Text(("/" if skipped else UPPER) * width, RichStyle(color=upper))
-        lower = self.colour(places[1], scale)
+        lower = self.color(places[1], scale)
         if skipped:
             return Text("/" * width, RichStyle(color=self.style.faint, bgcolor=upper))
         return Text(UPPER * width, RichStyle(color=upper, bgcolor=lower))
@@ -128,7 +128,7 @@ class _Drawing:
             return "?"
         return self.shades[min(int(place * len(self.shades)), len(self.shades) - 1)]
 
-    def colour(self, place: float | None, scale: Scale) -> str:
+    def color(self, place: float | None, scale: Scale) -> str:
         """Return the color of a value."""
         if place is None:
             return self.style.bad
@@ -148,7 +148,7 @@ class _Drawing:
                 if self.depth == "none":
                     line.append(self.shade(place))
                 else:
-                    line.append(" ", RichStyle(bgcolor=self.colour(place, scale)))
+                    line.append(" ", RichStyle(bgcolor=self.color(place, scale)))
             line.append(f" {scale.high:.3g}")
             yield line
         if sheet.masked:

@@ -76,9 +76,9 @@ def mix(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def is_dark(colour: tuple[float, float, float]) -> bool:
-    """Return whether white text has more contrast on `colour` (0 to 255) than black text, per WCAG."""
-    red, green, blue = map(_linear, colour)
+def is_dark(color: tuple[float, float, float]) -> bool:
+    """Return whether white text has more contrast on `color` (0 to 255) than black text, per WCAG."""
+    red, green, blue = map(_linear, color)
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) ** 2 < 1.05 * 0.05
 
 
@@ -88,5 +88,5 @@ def _linear(part: float) -> float:
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 
 
-def _parts(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+def _parts(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

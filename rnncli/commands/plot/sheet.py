@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array, Case
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import UsageError, did_you_mean, format_indices
 from rnncli.renderers.visible import visible
 from rnncli.result import STATUSES, LoopTrace, NamedTensor, Result
 from rnncli.specs import describe
@@ -137,11 +137,12 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
     if not -count <= selection.batch < count:
         raise UsageError(
             f"--batch {selection.batch}: there is no such sequence.",
-            f"The sequences are 0 to {count - 1}; -1 is the last.",
+            format_indices("sequences", count),
         )
     if not _times(case, selection):
-        steps = case.inputs.shape[1]
-        raise UsageError("--steps: no time step is selected.", f"The time steps are 0 to {steps - 1}.")
+        raise UsageError(
+            "--steps: no time step is selected.", format_indices("time steps", case.inputs.shape[1])
+        )
     return selection._replace(batch=selection.batch % count)
 
 

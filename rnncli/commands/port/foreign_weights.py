@@ -143,7 +143,7 @@ def _assign_by_shape(arrays: Mapping[str, Array]) -> dict[bool, dict[str, Array]
     rest = [array for array in arrays.values() if all(array is not matrix for matrix in matrices)]
     if len(matrices) not in (1, 2) or len(rest) > 2:
         shapes = ", ".join(f"{name} {format_shape(array.shape)}" for name, array in arrays.items())
-        raise InputError(f"the arrays are not recognised as one recurrent layer: {shapes}.", ADVICE)
+        raise InputError(f"the arrays are not recognized as one recurrent layer: {shapes}.", ADVICE)
     if len(matrices) == 2 and not _is_recurrent(matrices[1]) and _is_recurrent(matrices[0]):
         matrices.reverse()
     roles = dict(zip(("kernel", "recurrent_kernel"), matrices, strict=False))

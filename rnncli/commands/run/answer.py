@@ -190,9 +190,9 @@ def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[Tab
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
         known += (line(difference, "dim"),)
-    with_path_prefix = brief(tensor.label, view.lang)
+    below = brief(tensor.label, view.lang)
     return (
-        (*name_cell(tensor.label), *((line(with_path_prefix, "dim"),) if with_path_prefix else ())),
+        (*name_cell(tensor.label), *((line(below, "dim"),) if below else ())),
         cell(format_shape(tensor.values.shape)),
         (Numbers(tensor.values, tensor.axes, tensor.time), *known),
     )

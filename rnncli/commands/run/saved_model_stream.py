@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.cli import model_inputs, model_tensors, models, result_checks, sources
+from rnncli.cli import model_inputs, model_tensors, models, result_checks
 from rnncli.cli.models import Model
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
@@ -50,7 +50,7 @@ class ModelLines:
     def _answer(self, line: InputLine) -> ModelAnswer:
         stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
-        raw = sources.pad_sequences(raw, self.flags.input, line.name)
+        raw = model_inputs.pad_sequences(raw, self.flags.input, line.name)
         raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = model_inputs.fit_inputs(self.model, raw)
         engine, everything = self.flags.run.engine, self.flags.show.all_layers

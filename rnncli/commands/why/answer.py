@@ -61,15 +61,13 @@ class WhyAnswer:
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
         found, lang = self.diagnosis, view.lang
         title = [line(text, "strong") for text in wrap(found.explanation.in_language(lang), view)]
-        with_path_prefix = (
-            [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
-        )
+        below = [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            with_path_prefix += _format_command(command, view)
-        blank: tuple[Line, ...] = ((),) if with_path_prefix else ()
+            below += _format_command(command, view)
+        blank: tuple[Line, ...] = ((),) if below else ()
         if found.call is not None:
             title.append(_call(found.call, view))
-        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *with_path_prefix))
+        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *below))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor of a candidate, and one for a candidate that is not run."""

@@ -48,11 +48,15 @@ class Factor:
     """A number in a term.  name: `forget`, `feature 0`, `kernel[0, 3]`.
 
     explained: the `key` of the equation that explains it; "" if there is none.
+    words: if the name can be translated, its key in renderers/wording.py and the values: ("feature", 0).
+    is_weight: whether it is an entry of a kernel.
     """
 
     name: str
     value: float
     explained: str = ""
+    words: tuple[str | int, ...] = ()
+    is_weight: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,15 +128,18 @@ class Explanation:
     without_hold: float | None = None
 
 
-def target(text: str, infos: Sequence[TensorInfo]) -> Target:
-    """Parse `last_cell_state[0,1]` against `infos`.  Raises UsageError if it does not name one number."""
-    info, parts = addresses.find_tensor(text, infos)
-    return Target(info.name, _index(text, parts, info))
+def target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Target:
+    """Parse `last_cell_state[0,1]` against `infos`.  Raises UsageError if it does not name one number.
+
+    layer: see addresses.find_tensor.
+    """
+    info, parts = addresses.find_tensor(text, infos, layer=layer)
+    return Target(info.name, _index(layer + text, parts, info, layer))
 
 
-def _index(text: str, parts: Sequence[str], info: TensorInfo) -> tuple[int, ...]:
+def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tuple[int, ...]:
     shape = sizes(info.shape)
-    example = f"Give one index per axis, such as '{addresses.last_address(info)}'."
+    example = f"Give one index per axis, such as '{layer}{addresses.last_address(info)}'."
     if any(":" in part or "..." in part for part in parts):
         raise UsageError(f"{text}: a slice selects many numbers; explain takes one at a time.", example)
     try:

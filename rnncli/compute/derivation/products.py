@@ -73,7 +73,7 @@ class Products:
                 return FactorLink(Factor(name, source.value(inner)), inner)
         assert isinstance(node, Inner)
         if isinstance(factor, Previous):
-            return self._previous(factor.name, node.unit, f"{factor.name} {{}}")
+            return self._previous(factor.name, node.unit, factor.name)
         return self._current(node, factor)
 
     def _current(self, node: Inner, factor: Current) -> FactorLink:
@@ -89,15 +89,16 @@ class Products:
         return FactorLink(Factor(name, value), other)
 
     def _previous(self, part: str, unit: int, name: str) -> FactorLink:
-        """name: `hidden 1 {}`, where {} is replaced with the time."""
+        """Return the state before this step.  name: `hidden`, or `hidden 1` for one unit of several."""
         node = self.node
         assert isinstance(node, Inner)
         full = node.cell + part
         value = self.source.state_before(node, full, unit)
         if node.position == 0:
-            return FactorLink(Factor(name.format("at start"), value))
+            return FactorLink(Factor(f"{name} at start", value, words=("start state", name)))
         earlier = node._replace(position=node.position - 1, name=full, unit=unit)
-        return FactorLink(Factor(name.format("before"), value), earlier, further=True)
+        factor = Factor(f"{name} before", value, words=("state before", name))
+        return FactorLink(factor, earlier, further=True)
 
     def _fan(self, fan: Fan) -> Iterator[FactorLinks]:
         kernel, column, mask = self.weights[fan.kernel], self._column(fan.gate), self._mask(fan)
@@ -106,7 +107,7 @@ class Products:
             links.append(self._entry(fan.row, place))
             if mask is not None:
                 links.append(FactorLink(Factor("dropout", float(mask[place]))))
-            weight = Factor(f"{fan.kernel}{[place, column]}", float(kernel[place, column]))
+            weight = Factor(f"{fan.kernel}{[place, column]}", float(kernel[place, column]), is_weight=True)
             yield (*links, FactorLink(weight))
 
     def _times(self, gate: str, unit: int) -> FactorLink:
@@ -118,7 +119,7 @@ class Products:
         """Return one entry of the row that a kernel is multiplied by."""
         node = self.node
         if row != "inputs":
-            return self._previous(row, place, f"{row} {place} {{}}")
+            return self._previous(row, place, f"{row} {place}")
         if isinstance(node, OutputEntry):
             return self._input((*node.indices[:-1], place))
         if node.cell_key not in ("", "0"):
@@ -138,7 +139,9 @@ class Products:
             node = OutputEntry(layer - 1, base, index)
             return FactorLink(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
         place = index[-1]
-        return FactorLink(Factor(names[place] if place < len(names) else f"feature {place}", value))
+        if place < len(names):
+            return FactorLink(Factor(names[place], value))
+        return FactorLink(Factor(f"feature {place}", value, words=("feature", place)))
 
     def _column(self, gate: str) -> int:
         """Return the index of the gate's column for this unit in a kernel."""

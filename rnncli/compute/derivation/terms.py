@@ -149,12 +149,15 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
     earlier = next((place for place in places if source.status(place) == "computed"), None)
     if earlier is not None:
         timestep = source.timestep(earlier)
-        factor = Factor(f"{earlier.in_cell} at t={timestep}", source.value(earlier))
+        words = ("state at t", earlier.in_cell, timestep)
+        factor = Factor(f"{earlier.in_cell} at t={timestep}", source.value(earlier), words=words)
         return Note("held", timestep), (FactorLink(factor, earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
     start = source.state_before(node._replace(position=0), name, node.unit)
-    return Note("start"), (FactorLink(Factor(f"{node._replace(name=name).in_cell} at start", start)),)
+    state = node._replace(name=name).in_cell
+    factor = Factor(f"{state} at start", start, words=("start state", state))
+    return Note("start"), (FactorLink(factor),)
 
 
 def _note_masking(source: CaseTrace, node: OutputEntry, value: float) -> tuple[Note, FactorLinks] | None:
@@ -166,17 +169,21 @@ def _note_masking(source: CaseTrace, node: OutputEntry, value: float) -> tuple[N
     return (Note("masked"), ()) if given != value and value == 0 else None
 
 
-def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> tuple[Explanation, Result]:
+def explain(
+    case: Case, text: str, depth: int = 1, terms: int | None = None, layer: str = ""
+) -> tuple[Explanation, Result]:
     """Return where the number named by `text` comes from, and the trace it was read from.
 
-    See `explain_number`.  Raises UsageError if `text` does not name a single number.
+    See `explain_number`.  layer: see addresses.find_tensor.
+    Raises UsageError if `text` does not name a single number.
     """
     address = _address(text)
     wide = _with_sequences(tracing.with_all_outputs(case), address)
     checks.refuse_impossible(wide)
     stack, shape = wide.stack, wide.inputs.shape
     infos = locate.infos(stack, shape)
-    target = explanation.target(text, (*infos, *_gates(address, stack, shape, {info.name for info in infos})))
+    gates = _gates(address, stack, shape, {info.name for info in infos})
+    target = explanation.target(text, (*infos, *gates), layer)
     result = tracing.trace(wide)
     found = explain_number(case, result, target, depth, terms)
     if case.hold:

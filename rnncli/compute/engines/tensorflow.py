@@ -146,6 +146,10 @@ def _make(keras: Any, module: Any, spec: Spec) -> Any:
     """
     own = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
     arguments = {name: _argument(keras, name, value) for name, value in own.items()}
+    if not hasattr(module, spec.class_name):
+        raise EngineError(
+            f"Keras {keras.__version__} has no {spec.class_name}.", "Update Keras, or use the engine numpy."
+        )
     return getattr(module, spec.class_name)(**arguments)
 
 

@@ -176,7 +176,7 @@ def _require_same_rules(graph: Graph) -> None:
     if rules != TODAY and masked and joined:
         free = independent_layers(graph, ())
         raise UnrunnableError(
-            f"{graph.file}: only Keras can compute it, and today's Keras joins masks differently from "
+            f"{graph.file}: only Keras can compute it, and today's Keras combines masks differently from "
             f"{graph.origin}, which saved the model.",
             f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
             if free

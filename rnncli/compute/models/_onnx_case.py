@@ -34,7 +34,7 @@ def case_of(file: str, given: NodeCall) -> Case:
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
     if sequence is None or kernel is None or recurrent is None or 0 in sequence.shape:
         raise InputError(
-            f"{file}: {given.node.name} gets no numbers.", "Give at least one sequence of one step."
+            f"{file}: {given.node.name} gets an empty input.", "Give at least one sequence of one step."
         )
     lengths = given.inputs[4]
     steps = len(sequence)

@@ -24,7 +24,7 @@ def compute(call: OperationCall) -> OperationOutput:
 
     inner = call.config["layer"]
     if call.rules == KERAS_2 and inner.get("class_name") in _MASK_MAKERS:
-        raise call.refuse(f"holds {inner.get('class_name')}, whose masks Keras 2 joined")
+        raise call.refuse(f"holds {inner.get('class_name')}, whose masks Keras 2 combined")
     if dtype_of(_config(inner).get("dtype")) is None:
         raise call.refuse("holds a layer of another dtype")
     mask = entries(call.mask)

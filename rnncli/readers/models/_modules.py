@@ -1,4 +1,4 @@
-"""Recurrent layers of files without a graph: recognised by the names and shapes of their weights."""
+"""Recurrent layers of files without a graph: recognized by the names and shapes of their weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that were recognised by their weights, as nodes."""
+"""Layers that were recognized by their weights, as nodes."""
 
 from __future__ import annotations
 

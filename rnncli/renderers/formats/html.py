@@ -8,6 +8,7 @@ from html import escape
 from typing import IO
 
 from rnncli.renderers.formats import Traits
+from rnncli.renderers.measure import fits_page
 from rnncli.renderers.page import Answer, Grid, Line, Numbers, Page, Table, TableCell, View, marks
 
 TRAITS = Traits(has_theme=True)
@@ -84,7 +85,7 @@ def _body(page: Page, view: View) -> Iterator[str]:
     if page.title:
         yield f"<h1>{_line(page.title)}</h1>"
     yield from (f"<p>{_line(note)}</p>" for note in page.notes)
-    for part in page.parts_in():
+    for part in page.parts_in(fits_page):
         match part:
             case Table():
                 yield from ([f"<h2>{_line(part.title)}</h2>"] if part.title else [])

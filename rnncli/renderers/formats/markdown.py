@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from rnncli.renderers.formats import Traits
+from rnncli.renderers.measure import fits_page
 from rnncli.renderers.page import (
     Answer,
     Grid,
@@ -33,7 +34,7 @@ def _page(page: Page, view: View) -> Iterator[str]:
     if page.title:
         yield f"## {_escape(''.join(span.text for span in page.title))}"
     yield from (_text(note) for note in page.notes)
-    for part in page.parts_in():
+    for part in page.parts_in(fits_page):
         match part:
             case Table():
                 yield from _table(part, view)

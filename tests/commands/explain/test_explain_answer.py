@@ -120,17 +120,24 @@ def test_there_are_no_tensors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "korean"),
+    ("name", "words", "korean"),
     [
-        ("cell before", "이전 cell"),
-        ("hidden 1 at start", "처음 hidden 1"),
-        ("cell at t=12", "t=12의 cell"),
-        ("feature 0", "특성 0"),
-        ("day before", "day before"),
-        ("feature", "feature"),
-        ("kernel[0, 1]", "kernel[0, 1]"),
+        ("cell before", ("state before", "cell"), "이전 cell"),
+        ("hidden 1 at start", ("start state", "hidden 1"), "처음 hidden 1"),
+        ("cell at t=12", ("state at t", "cell", 12), "t=12의 cell"),
+        ("feature 0", ("feature", 0), "특성 0"),
+        ("kernel[0, 1]", (), "kernel[0, 1]"),
     ],
 )
-def test_words_in_equations_are_translated_and_names_stay(name: str, korean: str) -> None:
-    assert name_factor(name, "ko") == korean
-    assert name_factor(name) == name
+def test_words_in_equations_are_translated_and_names_stay(
+    name: str, words: tuple[str | int, ...], korean: str
+) -> None:
+    assert name_factor(name, words, "ko") == korean
+    assert name_factor(name, words) == name
+
+
+def test_a_name_of_a_column_is_not_translated() -> None:
+    names = ("feature 1", "cell before", "light")
+    shown = drawn(answer("LSTM", "last_cell_state[0,1]", feature_names=names), lang="ko")
+    assert "feature 1 · kernel[0, " in shown
+    assert "cell before · kernel[1, " in shown

@@ -34,6 +34,12 @@ def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) ->
     assert misfits(ANSWERS[name], width, lang=lang) == []
 
 
+@pytest.mark.parametrize(("format", "head"), [("html", "<table"), ("markdown", "| t |")])
+def test_many_curves_need_no_scrolling(format: str, head: str) -> None:
+    assert drawn(ANSWERS["gradients"], format).count(head) == 1
+    assert drawn(ANSWERS["gradients_against"], format).count(head) == 2
+
+
 def test_the_document() -> None:
     document = json.loads(drawn(ANSWERS["gradients_against"], "json"))
     assert document["of"] == {

@@ -71,6 +71,11 @@ def test_the_last_sequence(rnncli: Any) -> None:
     assert "batch 2 of 0..2" in done.stdout
 
 
+def test_the_only_sequence(rnncli: Any) -> None:
+    done = rnncli("plot", "--seed", "1", "--terminal", "--batch", "1")
+    assert done.stderr.splitlines()[-1] == "The only sequence is 0."
+
+
 def test_without_matplotlib(rnncli: Any, tmp_path: Any) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
     path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
@@ -86,7 +91,7 @@ def test_the_terminal_names_everything(rnncli: Any) -> None:
         assert title in done.stdout
 
 
-def test_colour_only_where_it_is_wanted(rnncli: Any) -> None:
+def test_color_only_where_it_is_wanted(rnncli: Any) -> None:
     def bytes_of(**env: str) -> str:
         return str(rnncli("plot", "--seed", "1", "--terminal", env=env).stdout)
 

@@ -1,4 +1,4 @@
-"""What can be seen in a picture: small values, numbers on any colour, names in letters that there are."""
+"""What can be seen in a picture: small values, numbers on any color, names in letters that there are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rnncli.errors import UsageError
 from rnncli.renderers.page import View
 
 
-def luminance(colour: tuple[float, ...]) -> float:
-    parts = (part / 255 for part in colour)
+def luminance(color: tuple[float, ...]) -> float:
+    parts = (part / 255 for part in color)
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -23,7 +23,7 @@ def luminance(colour: tuple[float, ...]) -> float:
 @pytest.mark.parametrize("style", list(STYLES))
 @pytest.mark.parametrize("diverging", [False, True])
 @pytest.mark.parametrize("kind", ["gate", "input"])
-def test_a_number_can_be_read_on_every_colour(style: str, diverging: bool, kind: str) -> None:
+def test_a_number_can_be_read_on_every_color(style: str, diverging: bool, kind: str) -> None:
     ramp = STYLES[style].choose_ramp(Scale("", (kind,), -1.0, 1.0, diverging))
     for place in np.linspace(0, 1, 101):
         paper = mix(ramp, place)
@@ -49,7 +49,7 @@ def test_style_and_theme_that_differ_are_refused() -> None:
     with pytest.raises(UsageError, match="--style grey and --theme dark"):
         PlotFlags(style="grey", theme="dark").validate()
     PlotFlags(style="dark", theme="dark").validate()
-    assert (PlotFlags(theme="dark").colours, PlotFlags().colours) == ("dark", "light")
+    assert (PlotFlags(theme="dark").colors, PlotFlags().colors) == ("dark", "light")
 
 
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

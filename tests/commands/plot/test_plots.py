@@ -191,7 +191,7 @@ def test_a_result_has_no_gates() -> None:
 def drawn(found: Any, size: Any = None, style: Any = LIGHT) -> Any:
     import matplotlib
 
-    settings: Any = {**figure.SETTINGS, **figure._colours(style), "font.family": ["DejaVu Sans"]}
+    settings: Any = {**figure.SETTINGS, **figure._colors(style), "font.family": ["DejaVu Sans"]}
     with matplotlib.rc_context(settings):
         return figure.figure(found, style, size)
 
@@ -405,7 +405,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "pip install 'rnncli[plot]'" in caught.value.advice
 
 
-def test_terminal_colours_are_those_of_the_values() -> None:
+def test_terminal_colors_are_those_of_the_values() -> None:
     found = sheet(case("gru", shape=(1, 4, 2), units=2))
     text = Text.from_ansi(half_blocks.render(found, LIGHT, View(width=100), "truecolor"))
     lines = text.split("\n")
@@ -425,7 +425,7 @@ def test_the_terminal_is_never_overrun(width: Any, depth: Any) -> None:
     assert re.search(r"a column: the mean of \d time steps", plain)
 
 
-def test_without_colour_shades_say_it_and_slashes_the_mask() -> None:
+def test_without_color_shades_say_it_and_slashes_the_mask() -> None:
     text = half_blocks.render(sheet(case("gru", mask=masked()), batch=1), LIGHT, View(ascii=True), "none")
     assert text.isascii()
     assert "////////" in text

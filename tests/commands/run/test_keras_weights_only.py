@@ -38,7 +38,7 @@ def branches(family: Any) -> Any:
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])
-def test_layers_are_recognised_and_computed(family: str, tmp_path: Path) -> None:
+def test_layers_are_recognized_and_computed(family: str, tmp_path: Path) -> None:
     model = branches(pytest.importorskip(family))
     path = tmp_path / ("m.weights.h5" if family == "keras" else "m.h5")
     model.save_weights(path)

@@ -270,7 +270,7 @@ def test_an_interrupted_run_leaves_nothing(
 
 
 def test_a_bar_leaves_the_terminal_as_it_was() -> None:
-    """Its cursor is there again, whatever ends the run, and the pipe has no colours in it."""
+    """Its cursor is there again, whatever ends the run, and the pipe has no colors in it."""
     flags = ["--input-shape", "3000,99,9", "--memory", "1", "--units", "99", "-f", "ndjson"]
     ours, theirs = pty.openpty()
     with subprocess.Popen(

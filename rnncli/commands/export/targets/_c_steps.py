@@ -105,8 +105,8 @@ def _lstm(cell: ExportCell) -> str:
 
 def _gru(cell: ExportCell) -> str:
     after, units, own = cell.config["reset_after"], cell.units, cell.suffix
-    first_refusal, second = ("[0]", "[1]") if after else ("", "")
-    gates = _bias(cell, "j", first_refusal)
+    first, second = ("[0]", "[1]") if after else ("", "")
+    gates = _bias(cell, "j", first)
     if after and "bias" in cell.weights:
         gates += f" + {_bias(cell, 'j', second)}"
     gate, activation = cell.config["recurrent_activation"], cell.config["activation"]
@@ -130,7 +130,7 @@ def _gru(cell: ExportCell) -> str:
         memcpy(hidden, next, sizeof next);
         """,
         units=units, gate=activate(gate, "z[j]"), inner=inner, own=own, two=2 * units,
-        bias=_bias(cell, f"{2 * units} + j", first_refusal), features=cell.features,
+        bias=_bias(cell, f"{2 * units} + j", first), features=cell.features,
         recurrent=f"z[{units} + j] * inner" if after else "inner",
         activated=activate(activation, "candidate"),
     )  # fmt: skip

@@ -17,8 +17,8 @@ def merge_lines(layer: ExportLayer, reversal: str, concatenation: str) -> Iterat
     if len(layer.loops) == 1:
         yield f"x = outputs{layer.loops[0].suffix}{last}"
         return
-    first_refusal, second = (f"outputs{loop.suffix}" for loop in layer.loops)
-    yield f"forward = {first_refusal}{last}"
+    first, second = (f"outputs{loop.suffix}" for loop in layer.loops)
+    yield f"forward = {first}{last}"
     yield f"backward = {second}{reversal if layer.sequences else last}"
     merged = {
         "concat": concatenation,

@@ -102,9 +102,9 @@ def _lstm(cell: ExportCell) -> Iterator[str]:
 def _gru(cell: ExportCell) -> Iterator[str]:
     activation, gate = activations_of(cell)
     after, biased = cell.config["reset_after"], "bias" in cell.weights
-    first_refusal = (" + bias[0]" if after else " + bias") if biased else ""
+    first = (" + bias[0]" if after else " + bias") if biased else ""
     yield "(hidden,) = state"
-    yield f"z_x, r_x, h_x = np.split(x @ kernel{first_refusal}, 3, axis=-1)  # update, reset, candidate"
+    yield f"z_x, r_x, h_x = np.split(x @ kernel{first}, 3, axis=-1)  # update, reset, candidate"
     if after:
         second = " + bias[1]" if biased else ""
         yield f"z_h, r_h, h_h = np.split(hidden @ recurrent_kernel{second}, 3, axis=-1)"

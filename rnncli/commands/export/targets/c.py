@@ -231,18 +231,18 @@ class _Source:
         return sum(units) if len(units) == 2 and layer.merge_mode == "concat" else units[0]
 
     def _merge(self, layer: ExportLayer, width: int) -> str:
-        first_refusal = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
+        first = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
         units, comment = layer.loops[0].units, "The output of the last step."
-        value = first_refusal
+        value = first
         if len(layer.loops) == 2:
             comment = "Both directions, merged."
             place = "STEPS - 1 - s" if self.sequence else "STEPS - 1"
             second = f"steps{layer.loops[1].suffix}[b][{place}]"
             value = {
-                "concat": f"j < {units} ? {first_refusal} : {second}[j - {units}]",
-                "sum": f"{first_refusal} + {second}[j]",
-                "mul": f"{first_refusal} * {second}[j]",
-                "ave": f"({first_refusal} + {second}[j]) / 2",
+                "concat": f"j < {units} ? {first} : {second}[j - {units}]",
+                "sum": f"{first} + {second}[j]",
+                "mul": f"{first} * {second}[j]",
+                "ave": f"({first} + {second}[j]) / 2",
             }[layer.merge_mode or ""]
         self.main.append(f"merge{layer.suffix}();")
         return fill_template(

@@ -1,0 +1,51 @@
+"""Advice on a word that names no file: it may have been meant as JSON, a shape, a flag or a layer."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from contextlib import suppress
+
+from rnncli import specs
+from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
+from rnncli.readers import sample_files
+from rnncli.specs.shapes import write_with_commas
+
+LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
+
+
+def explain(error: InputError, word: str) -> InputError:
+    """Return the error of a word that is not a file, with advice on what the word may have been meant as."""
+    if error.advice == "Check the path." and _ends_as_json(word) and not _is_layer(word):
+        return InputError(error.what, "JSON on the command line must begin with [ or {.")
+    if shape := write_with_commas(word):
+        return InputError(error.what, f"To generate an input of this shape: --input-shape {shape}")
+    if not re.fullmatch(LAYER_LIKE, word):
+        return error
+    if word.casefold() in {"true", "false"}:
+        return InputError(error.what, "Flags such as --return-sequences take no value.")
+    return InputError(error.what, _suggest_word(word, error.advice))
+
+
+def _suggest_word(word: str, otherwise: str) -> str:
+    """Return advice for a word that names no file: a similar sample, or --layer where it is a layer."""
+    near = did_you_mean(word, sample_files.names())
+    if near.startswith("Did"):
+        return near
+    if otherwise.endswith("?"):
+        return otherwise
+    advice = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else otherwise.rstrip(".")
+    return f"{advice}; the built-in samples are {', '.join(sample_files.names())}."
+
+
+def _ends_as_json(word: str) -> bool:
+    """Return whether a word has a bracket that opens, and ends with one that closes."""
+    ends = max(word.rfind("]"), word.rfind("}"))
+    starts = min((place for place in map(word.find, "[{") if place >= 0), default=ends)
+    return starts < ends and not re.search(r"\w", word[ends:])
+
+
+def _is_layer(word: str) -> bool:
+    with suppress(LayerError, UsageError):
+        return bool(specs.from_flags([word], {}))
+    return False
