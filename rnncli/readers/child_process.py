@@ -29,8 +29,8 @@ class IncompleteOutputError(Exception):
 class ChildOutput:
     """The output of the child.  Reading raises IncompleteOutputError if it ends early or the time is up."""
 
-    def __init__(self, descriptor: int, seconds: float) -> None:
-        self._descriptor, self._end = descriptor, monotonic() + seconds
+    def __init__(self, descriptor: int, seconds: float, library: str) -> None:
+        self._descriptor, self._end, self._library = descriptor, monotonic() + seconds, library
 
     def fill(self, buffer: memoryview) -> None:
         """Read bytes until `buffer` is full."""
@@ -41,7 +41,7 @@ class ChildOutput:
                 raise IncompleteOutputError("reading it took too long")
             read = os.readv(self._descriptor, [buffer[done:]])
             if not read:
-                raise IncompleteOutputError("the HDF5 library could not read it")
+                raise IncompleteOutputError(f"{self._library} could not read it")
             done += read
 
     def take(self, size: int) -> bytes:
@@ -52,7 +52,9 @@ class ChildOutput:
 
 
 @contextmanager
-def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutput]:
+def run_in_child(
+    work: Work, seconds: float, memory: int, library: str = "the library"
+) -> Iterator[ChildOutput]:
     """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
     The child is forked.  Everything that `work` needs must already be imported, because the child cannot
@@ -60,6 +62,7 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
     work: called with the file to write to; an exception in it ends the child.
     seconds: time limit of the child.
     memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
+    library: what the child runs, in messages.
     """
     import resource  # noqa: F401 - imported here for the child
 
@@ -72,7 +75,7 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
             if not child:
                 _run_child(work, writing, seconds, memory)
             os.close(writing)
-        yield ChildOutput(reading, seconds)
+        yield ChildOutput(reading, seconds, library)
     finally:
         os.close(reading)
         if child:

@@ -26,6 +26,7 @@ from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
 
+LIBRARY = "the HDF5 library"
 SECONDS = 8.0
 """Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
 SPEED = 2**24
@@ -116,7 +117,7 @@ def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> 
             whole.seek(0)
             return _read_child(lambda buffer: _copy(whole, buffer), len(data))
         seconds = SECONDS + len(data) / SPEED
-        with child_process.run_in_child(work, seconds, SPACE) as answer:
+        with child_process.run_in_child(work, seconds, SPACE, LIBRARY) as answer:
             return _read_child(answer.fill, len(data))
     except RefusalError as error:
         raise InputError(f"{name}: {error}.", advice) from None
@@ -126,7 +127,7 @@ def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> 
 
 def _copy(file: BinaryIO, buffer: memoryview) -> None:
     if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise child_process.IncompleteOutputError("the HDF5 library could not read it")
+        raise child_process.IncompleteOutputError(f"{LIBRARY} could not read it")
 
 
 def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents:

@@ -209,3 +209,19 @@ def test_many_quoted_cells(delimiter: str) -> None:
     header = delimiter.join(f'"a{place}"' for place in range(40))
     row = delimiter.join(map(str, range(40)))
     assert inputs(f"{header}\n{row}\n", "csv").shape == (1, 40)
+
+
+@pytest.mark.parametrize("row", ["１,２", "١,٢", "\u22121,\u22122", "1_0,2_0", "NA,NA", "-,?"])
+def test_a_first_row_of_data_is_not_taken_for_names(row: str) -> None:
+    """It would be left out without a word."""
+    assert "line 1, column 1" in complaint(f"{row}\n3,4\n", "csv")
+
+
+def test_names_that_only_look_like_numbers() -> None:
+    document: Any = read(source("x²,½\n3,4\n"), "csv")
+    assert document.feature_names == ("x²", "½")
+
+
+def test_a_batch_column_of_two() -> None:
+    said = complaint("id,id,x\n1,2,3\n", "csv", batch_column="id")
+    assert "there are 2 columns 'id'" in said

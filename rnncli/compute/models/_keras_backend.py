@@ -23,11 +23,12 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
+from rnncli.compute.models._keras_sizes import is_no_memory, limit_memory, require_room, too_large
 from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
 from rnncli.compute.operations import TODAY, OperationCall, dtype_of, is_operation, merging
-from rnncli.errors import EngineError, LayerError
+from rnncli.errors import EngineError, LayerError, RnncliError
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
@@ -86,11 +87,17 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, L
         loadable(path, graph.file) as file,
     ):
         keras = tensorflow._keras()
-        model = keras.saving.load_model(file, compile=False)
-        tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
-        packed = keras.tree.pack_sequence_as(graph_of(model).input, tensors)
-        calls = record_calls(model, lambda: model(packed))
-        return {name: call.in_arrays() for name, call in calls.items()}
+        with limit_memory(file, inputs):
+            require_room(keras, file, graph.file, inputs)
+            return _record_calls(keras, file, inputs)
+
+
+def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    model = keras.saving.load_model(file, compile=False)
+    tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
+    packed = keras.tree.pack_sequence_as(graph_of(model).input, tensors)
+    calls = record_calls(model, lambda: model(packed, training=False))
+    return {name: call.in_arrays() for name, call in calls.items()}
 
 
 def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
@@ -111,8 +118,10 @@ def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict
     return record(graph, path, inputs)
 
 
-def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
+def _explain_error(graph: Graph, error: Exception) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
+    if is_no_memory(error):
+        return too_large(graph.file, "too much memory")
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(

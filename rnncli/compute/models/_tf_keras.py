@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models._embedded_code import harm_in
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
+from rnncli.compute.models._keras_sizes import limit_memory
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError
@@ -55,9 +56,15 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[di
     scope = keras.utils.custom_object_scope(_classes(keras))
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
     with tensorflow.hide_output(), scope, safe, loadable(path, graph.file) as file:
-        model = keras.models.load_model(file, compile=False)
-        tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
-        yield record_calls(model, lambda: model(tensors if len(tensors) > 1 else tensors[0], training=False))
+        with limit_memory(file, inputs):
+            calls = _record_calls(keras, file, inputs)
+        yield calls
+
+
+def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    model = keras.models.load_model(file, compile=False)
+    tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
+    return record_calls(model, lambda: model(tensors if len(tensors) > 1 else tensors[0], training=False))
 
 
 def _packages(graph: Graph) -> tuple[Any, Any]:

@@ -74,8 +74,22 @@ def start_table(
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
-    """Return whether the first row is a header: none of its cells is a number."""
-    return not any(is_number(cell, decimal) for cell in cells)
+    """Return whether the first row is a header: none of its cells is a number, also not in other digits.
+
+    A row of nothing but missing numbers is data.
+    """
+    if len(cells) > 1 and all(cell.casefold() in MISSING for cell in cells):
+        return False
+    return not any(is_number(cell, decimal) or _means_number(cell) for cell in cells)
+
+
+def _means_number(cell: str) -> bool:
+    """Return whether the cell is a number in other digits, with another minus sign or with underscores."""
+    try:
+        float(cell.strip().replace("\N{MINUS SIGN}", "-"))
+    except ValueError:
+        return False
+    return True
 
 
 def is_number(cell: str, decimal: str | None = ".") -> bool:

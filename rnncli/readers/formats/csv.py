@@ -243,6 +243,11 @@ def _batch_index(table: CsvTable, batch_column: str) -> int:
     batch_column: a name in the header; without a header, a number counted from 0.
     Raises InputError if there is no such column.
     """
+    if table.header.count(batch_column) > 1:
+        raise InputError(
+            f"there are {table.header.count(batch_column)} columns {batch_column!r}.",
+            "Give each column a name of its own.",
+        )
     if batch_column in table.header:
         return table.header.index(batch_column)
     if table.header:

@@ -166,7 +166,7 @@ def _kind_of_zip(source: Source, suffix: str) -> str:
         names = archive.namelist()
     if not names:
         return _KINDS.get(suffix, "keras")
-    if any(name.endswith("data.pkl") or "/code/" in f"/{name}" for name in names):
+    if any(name.endswith(("data.pkl", "archive_format")) or "/code/" in f"/{name}" for name in names):
         return "torch"
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from rnncli.errors import format_names
 from rnncli.model import Module, Modules
 from rnncli.readers.models import _keras_arrays, _onnx_arrays, _torch_arrays, _weight_drop, _weight_norm
+from rnncli.readers.models._names import Names
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -42,7 +43,8 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     ]
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
-    layers = tuple(_refuse_unknown_weights(module, names, others) for names, module in found)
+    sorted_others = Names(others)
+    layers = tuple(_refuse_unknown_weights(module, names, sorted_others) for names, module in found)
     if is_numbered(layers):
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
     packages = {module.nodes[0].module: module for module in layers if module.nodes}
@@ -52,13 +54,13 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     return Modules(file, origin, layers, others, (*notes, *more, *_onnx_arrays.notes(by_onnx)))
 
 
-def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:
+def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names) -> Module:
     """Return the module; refuse it if it has more weights than a plain layer.
 
     A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers.
     """
     found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
-    own = [name for name in others if found and name.startswith(found[0])]
+    own = others.below(found[0]) if found else []
     if module.refusal or not own:
         return module
     more = (

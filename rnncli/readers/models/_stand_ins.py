@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
+from typing import Any, BinaryIO
 
 TENSORS = ("torch", "collections", "builtins")
 """Packages of the objects that tensors consist of; PyTorch decides which of them it loads."""
@@ -21,7 +20,7 @@ class StandIn:
     def __setstate__(self, state: Any) -> None: ...
 
 
-def load(data: bytes) -> Any:
+def load(file: BinaryIO) -> Any:
     """Load what torch.load reads with weights_only, with a StandIn for every object of another package.
 
     Raises what torch.load raises, also for objects of PyTorch that it does not load.
@@ -29,10 +28,11 @@ def load(data: bytes) -> Any:
     import torch
 
     try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except (AttributeError, ValueError):  # an earlier PyTorch, or a file in its first format
         names = []
+    file.seek(0)
     others = [name for name in names if name.partition(".")[0] not in TENSORS]
     stand_ins: list[Any] = [(type("StandIn", (StandIn,), {}), name) for name in others]
     with torch.serialization.safe_globals(stand_ins) if stand_ins else torch.no_grad():
-        return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+        return torch.load(file, weights_only=True, map_location="cpu")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rnncli.readers.models._names import Names
+
 RAW = "_raw"
 
 
@@ -15,11 +17,11 @@ def restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tupl
     training the layer computes with it, whatever `lstm.module.weight_hh_l0` in the file is.
     """
     found = dict(tensors)
-    used = []
+    names, used = Names(tensors), []
     for name in tensors:
         path, _, leaf = name.removesuffix(RAW).rpartition(".")
         inside = f"{path}.module." if path else "module."
-        if not name.endswith(RAW) or not any(other.startswith(f"{inside}weight_") for other in tensors):
+        if not name.endswith(RAW) or not names.has_below(f"{inside}weight_"):
             continue
         found[f"{inside}{leaf}"] = found.pop(name)
         used.append(name)

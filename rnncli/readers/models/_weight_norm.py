@@ -8,26 +8,35 @@ from typing import Any
 
 import numpy as np
 
-_PARTS = re.compile(
-    r"(?P<old>.*(?:weight|bias)_.+)_(?P<part>[gv])"
-    r"|(?P<path>.*\.|)parametrizations\.(?P<leaf>(?:weight|bias)_.+)\.original(?P<number>[01])"
-)
+_OLD = re.compile(r"(?P<base>.*(?:weight|bias)_.+)_(?P<part>[gv])")
+_NEW = re.compile(r"(?P<path>.*\.|)parametrizations\.(?P<leaf>(?:weight|bias)_.+)\.original(?P<number>[01])")
+
+
+def _split(name: str) -> tuple[str, bool] | None:
+    """Return the name of the weight and whether this part is its length; None for any other name.
+
+    The end is looked at first: matching a long name with another end would take long.
+    """
+    if name.endswith(("_g", "_v")) and (found := _OLD.fullmatch(name)):
+        return found["base"], found["part"] == "g"
+    if name.endswith((".original0", ".original1")) and (found := _NEW.fullmatch(name)):
+        return f"{found['path']}{found['leaf']}", found["number"] == "0"
+    return None
 
 
 def base_name(name: str) -> str:
     """Return `rnn.weight_hh_l0` for the names of its two parts; any other name unchanged."""
-    found = _PARTS.fullmatch(name)
-    if found is None:
-        return name
-    return str(found["old"] or f"{found['path']}{found['leaf']}")
+    found = _split(name)
+    return name if found is None else found[0]
 
 
 def restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """Return the tensors with whole weights instead of their two parts, and a note on them."""
     pairs: dict[str, dict[bool, str]] = {}
     for name in tensors:
-        if found := _PARTS.fullmatch(name):
-            pairs.setdefault(base_name(name), {})[(found["part"] or found["number"]) in "g0"] = name
+        if found := _split(name):
+            weight_name, is_length = found
+            pairs.setdefault(weight_name, {})[is_length] = name
     whole, used = dict(tensors), []
     for name, parts in pairs.items():
         weight = None if len(parts) < 2 else _weight(tensors[parts[True]], tensors[parts[False]])

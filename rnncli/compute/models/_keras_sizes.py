@@ -1,0 +1,94 @@
+"""The sizes in a Keras model, found before anything of them is allocated.
+
+A file of a few kilobytes may describe layers that fill the memory.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnncli.compute.models._layer_calls import graph_of
+from rnncli.errors import InputError
+from rnncli.specs.memory import PER_BYTE, ROOM, format_size, limit_growth
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
+
+
+def require_room(keras: Any, path: Path, name: str, inputs: Mapping[str, Array]) -> None:
+    """Raise InputError if a tensor of the model is far larger than its file and the inputs.
+
+    Keras builds the model without numbers, and TensorFlow traces it for inputs of these shapes.
+    name: of the model in errors.  Raises what Keras raises for a model that it cannot load.
+    """
+    try:
+        with _no_variables(keras):
+            model = keras.saving.load_model(path, compile=False)
+            largest = max(_tensor_sizes(keras, model, inputs), default=0)
+    except ValueError as error:
+        if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
+            return
+        raise
+    if largest > ROOM + PER_BYTE * _count_bytes(path, inputs):
+        raise too_large(name, f"a tensor of {format_size(largest)}")
+
+
+@contextmanager
+def limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
+    """Let allocations fail beyond a multiple of the file and the inputs; see `limit_growth`."""
+    tensorflow = importlib.import_module("tensorflow")
+    tensorflow.constant(1) + 1  # now its threads exist, whose stacks would count
+    with limit_growth(_count_bytes(path, inputs)):
+        yield
+
+
+def too_large(name: str, what: str) -> InputError:
+    """Return the error for a model that needs `what`."""
+    return InputError(
+        f"{name}: the model needs {what}, far more than its file and the inputs take.",
+        "Give smaller inputs, or build the model without that tensor.",
+    )
+
+
+def is_no_memory(error: Exception) -> bool:
+    """Return whether the error of a framework says that memory ran out."""
+    return type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error)
+
+
+def _count_bytes(path: Path, inputs: Mapping[str, Array]) -> int:
+    return path.stat().st_size + sum(array.nbytes for array in inputs.values())
+
+
+@contextmanager
+def _no_variables(keras: Any) -> Iterator[None]:
+    """In the block, let Keras know the shapes of variables without creating them, also not later."""
+    state: Any = importlib.import_module("keras.src.backend.common.global_state")
+    key = "uninitialized_variables"
+    before = list(state.get_global_attribute(key, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        state.set_global_attribute(key, before)
+
+
+def _tensor_sizes(keras: Any, model: Any, inputs: Mapping[str, Array]) -> Iterator[int]:
+    """Yield the bytes of every tensor whose shape is known, in a run of the model with these inputs."""
+    tensorflow = importlib.import_module("tensorflow")
+
+    def run(*tensors: Any) -> Any:
+        packed = keras.tree.pack_sequence_as(graph_of(model).input, list(tensors))
+        return model(packed, training=False)
+
+    arrays = [inputs[tensor.name] for tensor in model.inputs]
+    specs = [tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays]
+    traced = tensorflow.function(run, autograph=False).get_concrete_function(*specs)
+    for operation in traced.graph.get_operations():
+        for output in operation.outputs:
+            yield (output.shape.num_elements() or 0) * output.dtype.size

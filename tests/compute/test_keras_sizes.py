@@ -1,0 +1,86 @@
+"""Models that Keras runs: a small file takes little memory, and ordinary models run as before."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import print_here
+from limits import processor_time
+from oracle import keras
+
+from rnncli.specs.memory import limit_growth
+
+L = keras.layers
+SECONDS = 10.0
+INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
+LAYERS: Mapping[str, Callable[[], list[Any]]] = {
+    "Conv1DTranspose": lambda: [L.Conv1DTranspose(3, 2, padding="same")],
+    "SeparableConv1D": lambda: [L.SeparableConv1D(4, 2, padding="same")],
+    "Conv2DTranspose": lambda: [L.Reshape((2, 4, 1)), L.Conv2DTranspose(2, 3), L.Reshape((4, -1))],
+    "Conv3D": lambda: [L.Reshape((2, 2, 2, 1)), L.Conv3D(2, 1), L.Reshape((2, 8))],
+    "GroupNormalization": lambda: [L.GroupNormalization(2)],
+    "SpectralNormalization": lambda: [L.SpectralNormalization(L.Conv1D(3, 1))],
+    "Resizing": lambda: [L.Reshape((2, 4, 1)), L.Resizing(4, 6), L.Reshape((4, 6))],
+    "EinsumDense": lambda: [L.EinsumDense("abc,cd->abd", output_shape=(None, 5))],
+    "RandomFlip": lambda: [L.Reshape((2, 4, 1)), L.RandomFlip(), L.Reshape((2, 4))],
+    "nested": lambda: [keras.Sequential([L.Conv1DTranspose(3, 2), L.BatchNormalization()]), L.Masking()],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_an_ordinary_model_is_run(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = keras.Sequential([keras.Input((2, 4)), *LAYERS[name](), L.LSTM(3, name="lstm")])
+    model.save(tmp_path / "m.keras")
+    printed = print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"), "-f", "json")
+    values = json.loads(printed)["outputs"][0]["values"]
+    expected = model(np.array(json.loads(INPUT), np.float32), training=False)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+def test_a_stateful_model_is_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Keras creates the states of its layers where no variable may be missing."""
+    given = keras.Input((2, 4), batch_size=1)
+    model = keras.Model(given, L.LSTM(3, stateful=True, name="lstm")(L.Conv1DTranspose(2, 2)(given)))
+    model.save(tmp_path / "m.keras")
+    print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"))
+
+
+def changed(path: Path, class_name: str, **config: Any) -> Path:
+    """Write a model with one layer's config changed."""
+    layers = [L.UpSampling1D(2), L.Conv1DTranspose(4, 3, padding="same"), L.LSTM(3)]
+    keras.Sequential([keras.Input((2, 4)), *layers]).save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    whole = json.loads(parts["config.json"])
+    layer = next(one for one in whole["config"]["layers"] if one["class_name"] == class_name)
+    layer["config"].update(config)
+    parts["config.json"] = json.dumps(whole).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "said"),
+    [
+        ("UpSampling1D", {"size": 40_000_000}, "needs too much memory for (1, 2, 4)"),
+        ("Conv1DTranspose", {"strides": 40_000_000}, "needs a tensor of 2.4 GiB, far more than its file"),
+        ("Conv1DTranspose", {"strides": 10**9}, "Keras cannot run this model"),
+        ("Conv1DTranspose", {"filters": 10**7}, "objects could not be loaded"),
+        ("Conv1DTranspose", {"filters": 10**9}, "objects could not be loaded"),
+        ("Conv1DTranspose", {"kernel_size": [10**7]}, "objects could not be loaded"),
+    ],
+)
+def test_a_model_that_would_fill_the_memory_is_refused(
+    class_name: str, config: dict[str, Any], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = changed(tmp_path / "m.keras", class_name, **config)
+    with processor_time(SECONDS), limit_growth(0):
+        assert said in print_here(capfd, "run", INPUT, "--model", str(path), code=2)
