@@ -30,6 +30,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._other_outputs import other_outputs
 from rnncli.compute.models._recurrent_cases import case_of, masks_after
+from rnncli.compute.models._training import for_training
 from rnncli.compute.operations import (
     OperationCall,
     UnknownLayerError,
@@ -92,10 +93,11 @@ class _Walk:
         self.failed: dict[str, RnncliError] = {}
         self.parts: dict[str, Part] = {}
         self.input_mask: Any = None
+        self.wanted: set[str] = set()
 
     def run(self, results: Sequence[Node], everything: bool) -> ModelRun:
         """Return the parts of the nodes `results`; see `follow`."""
-        names = {node.name for node in results}
+        names = self.wanted = {node.name for node in results}
         needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
         inputs = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
         for node in self.graph.nodes:
@@ -118,7 +120,7 @@ class _Walk:
         except UnknownLayerError as error:
             self.failed[node.name] = error
             if is_result:
-                raise name_cause(self.graph, node, error) from None
+                raise name_cause(self.graph, node, error, self.wanted) from None
 
     def _value(self, node: Node) -> Value:
         if node.class_name == INPUT and not node.args:
@@ -153,9 +155,14 @@ class _Walk:
             raise call.refuse("holds a model of several inputs or outputs")
         port, ref = inner.inputs[0], inner.outputs[0]
         given = wrapper.entries(call.inputs).astype(port.dtype)
+        if call.kwargs.get("training") is True:
+            inner = replace(inner, nodes=for_training(inner.nodes, self.graph.generation))
         walk = _Walk(inner, {port.name: given}, self.compute, self.rules)
         walk.input_mask = self._entry_mask(call)
-        value = walk.value_of(ref.node)
+        try:
+            value = walk.value_of(ref.node)
+        except UnknownLayerError as error:  # its layer and its advice are of the inner model
+            raise UnknownLayerError(call.layer, error.what) from None
         mask = wrapper.mask_after(call, value.masks[ref.tensor])
         return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
