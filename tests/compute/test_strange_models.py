@@ -186,6 +186,23 @@ def test_layers_that_are_refused_for_options_are_not_advised_in_turn(rnncli: Run
     assert (done.returncode, words) == (0, ["--model", f"{file}#free"])
 
 
+@pytest.mark.parametrize("sizes", [(0, 5), (2, 0)])
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+def test_an_input_without_numbers_is_refused(
+    rnncli: Run, tmp_path: Path, sizes: tuple[int, int], suffix: str
+) -> None:
+    x = keras.Input((None, 4), name="x")
+    model = keras.Model(
+        x, [L.GRU(2, name="gru")(x), L.GRU(2, name="last")(L.LSTM(4, return_sequences=True)(x))]
+    )
+    file = tmp_path / f"m.{suffix}"
+    (model.save if suffix == "keras" else model.save_weights)(file)
+    np.savez(tmp_path / "x.npz", x=np.zeros((*sizes, 4), "float32"))
+    done = rnncli("run", str(tmp_path / "x.npz"), "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert " gets no numbers.\nGive at least one sequence of one step." in done.stderr
+
+
 def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="mixed_float16")]).save(file)

@@ -192,7 +192,7 @@ class _Walk:
         if node.class_name == "TimeDistributed":
             self._recur_inside(node, call, is_result)
             return
-        case = case_of(node, call)
+        case = self._case(node, call)
         result = self._compute_node(node, case) if is_input else None
         self.parts[node.name] = Part(node.name, case, result)
         if result:
@@ -204,7 +204,7 @@ class _Walk:
         inner = replace(node, **layer_inside(node))
         if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
             raise call.refuse(f"holds a {inner.class_name}")
-        whole = case_of(node, call) if is_result else None
+        whole = self._case(node, call) if is_result else None
         mask = self._entry_mask(call)
         entry = call._replace(
             inputs=wrapper.entries(call.inputs),
@@ -212,13 +212,22 @@ class _Walk:
             previous=mask,
             class_name=inner.class_name,
         )
-        case = case_of(inner, entry)
+        case = self._case(inner, entry)
         result = self._compute_node(node, case)
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
             self.parts[node.name] = Part(node.name, whole, _of_all_steps(whole, result, output))
         after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
+
+    def _case(self, node: Node, call: OperationCall) -> Case:
+        """Return the Case of one use of a recurrent layer.  Raises InputError if it gets no numbers."""
+        case = case_of(node, call)
+        if 0 in case.inputs.shape:
+            raise InputError(
+                f"{self.graph.file}: {node.name} gets no numbers.", "Give at least one sequence of one step."
+            )
+        return case
 
     def _compute_node(self, node: Node, case: Case) -> Result:
         """Run `compute`; its errors name the layer."""
