@@ -62,6 +62,10 @@ class Ref:
     tensor: int = 0
 
 
+PLACED_MASK = "placed_mask"
+"""In a node's `kwargs`, a mask that is passed by position: Keras 3 does not pass that on to what follows."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One use of a layer.  The inputs of a model are nodes too, of the class InputLayer.

@@ -66,12 +66,13 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
         for layer, result in results.items()
         for tensor in result.outputs
     }
+    first = next(iter(inputs.values()))
     return Result(
         engine=", ".join(dict.fromkeys(result.engine for result in results.values())),
         seed=None,
         stack=Stack(spec for result in results.values() for spec in result.layers),
-        input_shape=next(iter(inputs.values())).shape,
-        input_dtype=next(iter(results.values())).input_dtype,
+        input_shape=first.shape,
+        input_dtype=str(first.dtype),
         outputs=_order_tensors(tensors, run),
     )
 

@@ -173,6 +173,89 @@ def test_training_for_good_is_refused(tmp_path: Path) -> None:
     held_to_keras(model, graph, given)
 
 
+def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
+    """Keras could run these, with other numbers every time or, of the batch's statistics, than predict."""
+    x = keras.Input((4, 3), name="x")
+    given = {"x": np.ones((2, 4, 3), "float32")}
+    every = (
+        L.Dropout(0.5),
+        L.TimeDistributed(L.GaussianNoise(1)),
+        L.BatchNormalization(),
+        L.MultiHeadAttention(2, 3, dropout=0.5),
+    )
+    for drawing in every:
+        both = (x, x) if isinstance(drawing, L.MultiHeadAttention) else (x,)
+        made = drawing(*both, training=True)
+        _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="after")(made), L.LSTM(2, name="free")(x)])
+        with pytest.raises(
+            UnknownLayerError, match=rf"after \(LSTM\) depends.*{drawing.name}.*training="
+        ) as raised:
+            models.run(graph, path, given, compute_numpy)
+        assert raised.value.advice.endswith("model.keras#free")
+    still = L.MultiHeadAttention(2, 3, name="heads")(x, x, training=True)
+    noise = L.Dense(2, name="head")(L.GaussianNoise(1.0, name="noise")(x, training=True))
+    _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="lstm")(still), noise])
+    found = models.run(graph, path, given, compute_numpy, everything=True)
+    assert set(found.other_outputs) == {"heads/output"}
+    assert found.notes[0].startswith(
+        "left out: noise, head; the layer noise (GaussianNoise) is called with training"
+    )
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+@pytest.mark.parametrize("inside", [None, False])
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_model_called_as_in_training_calls_its_layers_so(
+    family: str, inside: bool | None, spread: bool, tmp_path: Path
+) -> None:
+    """In Keras 3 also those that say otherwise, as most do: it saves the default of an argument."""
+    k = pytest.importorskip(family)
+    y = k.Input((4, 3))
+    quiet = {} if inside is None else {"training": inside}
+    inner = k.Model(y, k.layers.Dropout(0.5)(y, **quiet), name="inner")
+    x = k.Input((2, 4, 3) if spread else (4, 3), name="x")
+    made = (k.layers.TimeDistributed(inner) if spread else inner)(x, training=True)
+    k.Model(x, k.layers.LSTM(2)(k.layers.Reshape((-1, 3))(made))).save(tmp_path / "model.keras")
+    graph = graph_in(tmp_path / "model.keras")
+    given = {"x": np.ones((2, 2, 4, 3) if spread else (2, 4, 3), "float32")}
+    if family == "tf_keras" and inside is False:
+        assert models.follow(graph, given, compute_numpy).parts
+        return
+    with pytest.raises(UnknownLayerError, match="training=True, which draws random numbers"):
+        models.follow(graph, given, compute_numpy)
+
+
+def test_a_model_called_as_outside_of_training(tmp_path: Path) -> None:
+    y, x = keras.Input((4, 3)), keras.Input((4, 3), name="x")
+    inner = keras.Model(y, L.BatchNormalization()(y, training=True), name="inner")
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(inner(x, training=False)))
+    held_to_keras(model, graph, {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")})
+
+
+def test_masks_that_are_passed_by_position(tmp_path: Path) -> None:
+    """The layer uses such a mask, and Keras 3 does not pass it on to what follows."""
+    x, m = keras.Input((4, 3), name="x"), keras.Input((4,), dtype="bool", name="m")
+    masked = L.Masking()(x)
+    tall = L.Reshape((3, 1))
+    sequences = [
+        L.LSTM(3, return_sequences=True)(x, None, m),
+        L.Bidirectional(L.GRU(2, return_sequences=True))(masked, None, m),
+        L.Attention()([x, masked], [m, m]),
+        L.AdditiveAttention()([x, x], [None, m]),
+        L.TimeDistributed(L.Dense(3))(x, None, m),
+        L.BatchNormalization()(masked, None, m),
+        tall(L.GlobalAveragePooling1D()(x, m)),
+        L.Softmax()(x, keras.ops.repeat(keras.ops.expand_dims(m, -1), 3, axis=2)),
+    ]
+    inner = keras.Sequential([keras.Input((4, 3)), L.LSTM(3, return_sequences=True)], name="inner")
+    sequences.append(inner(x * 2, None, m))
+    model, graph, _ = saved(tmp_path, [x, m], [L.GRU(2)(one) for one in sequences])
+    random = np.random.default_rng(1)
+    given = {"x": random.standard_normal((3, 4, 3)).astype("float32"), "m": random.random((3, 4)) < 0.6}
+    given["x"][0, 1] = 0
+    held_to_keras(model, graph, given)
+
+
 def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     x = keras.Input((3, 5, 2), name="x")
     y = L.ConvLSTM1D(2, 3, return_sequences=True, name="conv")(x)

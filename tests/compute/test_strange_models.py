@@ -135,6 +135,74 @@ def test_the_layers_that_are_advised_can_be_run(rnncli: Run, tmp_path: Path) -> 
     assert rnncli("run", NUMBERS, *advised).returncode == 0
 
 
+def test_a_layer_in_a_model_in_time_distributed_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    inside = keras.Input((4, 1))
+    deep = L.LSTM(3, return_sequences=True, name="deep")(inside)
+    inner = keras.Model(inside, Pooled(name="pool")(deep))
+    x = keras.Input((5, 4))
+    after = L.Reshape((5, 3))(L.TimeDistributed(inner, name="each")(L.Reshape((5, 4, 1))(x)))
+    file = tmp_path / "m.keras"
+    keras.Model(x, [L.GRU(2, name="after")(after), L.GRU(2, name="free")(x)]).save(file)
+    for chosen in ("", "#after"):
+        done = rnncli("run", NUMBERS, "--model", f"{file}{chosen}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "after (GRU) depends on" in done.stderr
+        assert "pool (strange>Pooled)" in done.stderr
+        assert shlex.split(done.stderr.partition(" it: ")[2]) == ["--model", f"{file}#free"]
+    assert rnncli("run", NUMBERS, "--model", f"{file}#free").returncode == 0
+
+
+def test_advice_leads_to_numbers_past_every_layer_that_is_refused(rnncli: Run, tmp_path: Path) -> None:
+    """One for an option, which only a run finds, in a file that Keras cannot load either."""
+    x = keras.Input((5, 4))
+    frames = L.Reshape((5, 4, 1))(x)
+    both = L.Bidirectional(L.ConvLSTM1D(2, 2), name="both")(frames)
+    odd = L.Lambda(lambda t: t * 2, name="odd")(frames)
+    ends = [L.Reshape((6, 2))(both), L.Reshape((5, 4))(odd), x]
+    file = tmp_path / "m.keras"
+    outputs = [L.GRU(2, name=name)(end) for name, end in zip(("one", "two", "free"), ends, strict=True)]
+    keras.Model(x, outputs).save(file)
+    done = rnncli("run", NUMBERS, "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "both (Bidirectional)" in done.stderr
+    assert "cannot be run in both directions" in done.stderr
+    assert "unroll" not in done.stderr
+    advised = shlex.split(done.stderr.partition(" compute: ")[2])
+    assert advised == ["--model", f"{file}#free"]
+    assert rnncli("run", NUMBERS, *advised).returncode == 0
+
+
+def test_layers_that_are_refused_for_options_are_not_advised_in_turn(rnncli: Run, tmp_path: Path) -> None:
+    x = keras.Input((5, 4))
+    first, second = L.Dropout(0.5)(x, training=True), L.GaussianNoise(0.5)(x, training=True)
+    ends = {"one": first, "two": second, "free": x}
+    file = tmp_path / "m.keras"
+    keras.Model(x, [L.GRU(2, name=name)(end) for name, end in ends.items()]).save(file)
+    words, followed = ["--model", str(file)], []
+    while (done := rnncli("run", NUMBERS, *words)).returncode == 2:
+        words = shlex.split(done.stderr.splitlines()[-1].partition(": ")[2])
+        assert words not in followed
+        followed.append(words)
+    assert (done.returncode, words) == (0, ["--model", f"{file}#free"])
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (2, 0)])
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+def test_an_input_without_numbers_is_refused(
+    rnncli: Run, tmp_path: Path, sizes: tuple[int, int], suffix: str
+) -> None:
+    x = keras.Input((None, 4), name="x")
+    model = keras.Model(
+        x, [L.GRU(2, name="gru")(x), L.GRU(2, name="last")(L.LSTM(4, return_sequences=True)(x))]
+    )
+    file = tmp_path / f"m.{suffix}"
+    (model.save if suffix == "keras" else model.save_weights)(file)
+    np.savez(tmp_path / "x.npz", x=np.zeros((*sizes, 4), "float32"))
+    done = rnncli("run", str(tmp_path / "x.npz"), "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert " gets no numbers.\nGive at least one sequence of one step." in done.stderr
+
+
 def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="mixed_float16")]).save(file)

@@ -80,6 +80,18 @@ def test_a_cell_with_more_weights_is_refused(rnncli: Run, tmp_path: Path, lstm: 
     assert rnncli("run", json.dumps(X.tolist()), "--model", f"{tmp_path / 'm.pt'}#b").returncode == 0
 
 
+@pytest.mark.parametrize("path", ["", "rnn."])
+def test_a_bias_in_parts_is_not_left_out(rnncli: Run, tmp_path: Path, lstm: Any, path: str) -> None:
+    """As pruning saves it, and parametrizations."""
+    saved = of(path, lstm)
+    bias = saved.pop(f"{path}bias_ih_l0")
+    for parts in ("bias_ih_l0_orig", "bias_ih_l0_mask"), ("parametrizations.bias_ih_l0.original",):
+        torch.save(saved | {f"{path}{part}": bias for part in parts}, tmp_path / "m.pt")
+        done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"it has more weights than such a layer of PyTorch: {path}{parts[0]}" in done.stderr
+
+
 def test_the_layer_that_is_named_fits_the_input(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
     wide = torch.nn.LSTM(9, 2)
     torch.save({**of("wide.", wide), **of("fits.", lstm)}, tmp_path / "m.pt")

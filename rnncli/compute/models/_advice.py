@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli.compute import operations
@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 REBUILD = "Rebuild the model without it, copy the weights, and save it again."
 
 
-def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
-    """Return the recurrent layers that depend neither on these nodes nor on other unknown layers."""
-    return _layers_without(graph, {*unknown, *(node.name for node in _unknown_nodes(graph))})
+def independent_layers(graph: Graph, unknown: Iterable[str], wanted: Collection[str] = ()) -> list[str]:
+    """Return the recurrent layers that depend neither on these nodes nor on other unknown layers.
+
+    wanted: the requested layers; others are returned only if none of these can be computed, as they may have
+        been refused before for an option that only a run finds.
+    """
+    free = _layers_without(graph, {*unknown, *(node.name for node in _unknown_nodes(graph))})
+    return [name for name in free if name in wanted] or free
 
 
 def runnable_layers(graph: Graph) -> list[str]:
@@ -57,11 +62,16 @@ def model_option(file: str, names: Sequence[str]) -> str:
     return f"--model {text if shlex.quote(bare) == bare else shlex.quote(text)}"
 
 
-def name_cause(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
-    """Return the error about an unknown layer as one about a node, with the layers that can still be run."""
+def name_cause(
+    graph: Graph, node: Node, error: UnknownLayerError, wanted: Collection[str] = ()
+) -> UnknownLayerError:
+    """Return the error about an unknown layer as one about a node, with the layers that can still be run.
+
+    wanted: the requested layers.
+    """
     needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
     what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
-    free = independent_layers(graph, {error.layer})
+    free = independent_layers(graph, {error.layer}, wanted)
     advice = error.advice or REBUILD
     if free:
         advice = f"To run the layers that do not depend on it: {model_option(graph.file, free)}"

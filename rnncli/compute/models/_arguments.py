@@ -9,7 +9,7 @@ from rnncli.compute import operations
 from rnncli.compute.models._graph import iterate_refs
 from rnncli.compute.operations import KERAS_2, TODAY, OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import InputError
-from rnncli.model import Graph, Node, Ref
+from rnncli.model import PLACED_MASK, Graph, Node, Ref
 from rnncli.specs.trees import map_leaves
 
 
@@ -46,7 +46,7 @@ class Arguments:
             ) from None
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
             self.differs_today = True
-        kwargs.pop("mask", None)
+        kwargs = {name: arg for name, arg in kwargs.items() if name not in ("mask", PLACED_MASK)}
         dtype = dtype_of(node.config.get("dtype")) or ""
         plain = operations.is_operation(node.module)
         cast = (lambda arg: arg) if plain else (lambda arg: _autocast(arg, dtype))
@@ -68,8 +68,9 @@ class Arguments:
     def _masks(self, node: Node) -> tuple[Any, Any]:
         """Return the mask for the layer's own call, and the mask for its compute_mask.
 
-        An explicit mask wins.  Otherwise Keras 3 passes the mask of the first argument on to layers that get
-        no other tensor, such as a state, and Keras 2 to all layers.
+        An explicit mask wins; one that is passed by position does not for compute_mask.  Otherwise Keras 3
+        passes the mask of the first argument on to layers that get no other tensor, such as a state, and
+        Keras 2 to all layers.
         """
         given = node.kwargs.get("mask")
         if given is not None:
@@ -77,6 +78,8 @@ class Arguments:
             return explicit, explicit
         first = map_leaves(self._mask, node.args[0]) if node.args else None
         first = list(first) if isinstance(first, tuple) else first
+        if node.kwargs.get(PLACED_MASK) is not None:
+            return self._resolve_refs(node.kwargs[PLACED_MASK]), first
         arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(iterate_refs(arg))]
         if self.rules == KERAS_2 and isinstance(first, list) and all(mask is None for mask in first):
             first = None

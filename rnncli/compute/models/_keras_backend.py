@@ -6,13 +6,13 @@ become its Case, and `compute` has to return the same outputs for that Case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import ModelRun, Part, _tf_keras
-from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
+from rnncli.compute.models._advice import REBUILD, independent_layers, model_option, name_cause
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
     choose_nodes,
@@ -27,7 +27,15 @@ from rnncli.compute.models._keras_sizes import is_no_memory, limit_memory, requi
 from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
-from rnncli.compute.operations import TODAY, OperationCall, dtype_of, is_operation, merging
+from rnncli.compute.models._training import changed_nodes, note_changed
+from rnncli.compute.operations import (
+    TODAY,
+    OperationCall,
+    UnknownLayerError,
+    dtype_of,
+    is_operation,
+    merging,
+)
 from rnncli.errors import EngineError, LayerError, RnncliError
 from rnncli.model import Graph, Node
 
@@ -52,10 +60,11 @@ def run(
     *,
     layers: Sequence[str] = (),
     everything: bool = False,
+    cause: str = "",
 ) -> ModelRun:
     """Run the model as `keras.run` does, with every layer up to the recurrent ones computed by Keras.
 
-    path: the file that `graph` was read from.
+    path: the file that `graph` was read from.  cause: the node that NumPy cannot compute.
     Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
     EngineError if rnncli's steps give other numbers than Keras.
     """
@@ -64,13 +73,20 @@ def run(
     for node in wanted.values():
         _require_one_dtype(graph, node)
     record = _record_in_keras_2 if graph.generation < 3 else _record_today
-    seen = record(graph, path, inputs)
+    try:
+        seen = record(graph, path, inputs)
+    except UnrunnableError as error:
+        free = independent_layers(graph, {cause}, wanted)
+        option = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+        raise UnrunnableError(error.what, option if free else error.advice) from None
     missing = [name for name in wanted if name not in seen]
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
-    others = dict(_other_outputs(graph, seen)) if everything else {}
-    return ModelRun(parts, others, note_containers(graph), masking_layers(graph, parts), names_of(graph))
+    changed = changed_nodes(graph) if everything else {}
+    others = dict(_other_outputs(graph, seen, changed)) if everything else {}
+    notes = (*note_changed(changed), *note_containers(graph))
+    return ModelRun(parts, others, notes, masking_layers(graph, parts), names_of(graph))
 
 
 def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
@@ -122,11 +138,9 @@ def _explain_error(graph: Graph, error: Exception) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if is_no_memory(error):
         return too_large(graph.file, "too much memory")
-    free = independent_layers(graph, ())
-    advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
         f"{graph.file}: Keras cannot run this model: {first_sentence(error)}",
-        advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
+        REBUILD.replace("it,", "the layers that it does not know,"),
     )
 
 
@@ -145,7 +159,10 @@ def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
         class_name=node.class_name,
         layer=node.name,
     )
-    case = case_of(node, operation_call)
+    try:
+        case = case_of(node, operation_call)
+    except UnknownLayerError as error:
+        raise name_cause(graph, node, error) from None
     result = compute(case)
     _require_equal(graph, node, result, call.outputs)
     return Part(node.name, case, result)
@@ -166,10 +183,14 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
             raise EngineError(f"{graph.file}: {what}", advice)
 
 
-def _other_outputs(graph: Graph, seen: Mapping[str, LayerCall]) -> Iterator[tuple[str, Array]]:
-    """Yield the outputs of the layers that are not recurrent; operations are not shown."""
+def _other_outputs(
+    graph: Graph, seen: Mapping[str, LayerCall], hidden: Collection[str]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the outputs of the layers that are not recurrent nor hidden; operations are not shown."""
     for node in graph.nodes:
-        if node.name in seen and not is_recurrent(node) and not is_operation(node.module):
+        if node.name not in seen or node.name in hidden:
+            continue
+        if not is_recurrent(node) and not is_operation(node.module):
             outputs = seen[node.name].outputs
             yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
 
@@ -183,13 +204,10 @@ def _require_same_rules(graph: Graph) -> None:
         for node in graph.nodes
     )
     if rules != TODAY and masked and joined:
-        free = independent_layers(graph, ())
         raise UnrunnableError(
             f"{graph.file}: only Keras can compute it, and today's Keras combines masks differently from "
             f"{graph.origin}, which saved the model.",
-            f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
-            if free
-            else REBUILD,
+            REBUILD,
         )
 
 

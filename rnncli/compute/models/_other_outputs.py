@@ -9,7 +9,7 @@ from rnncli.compute import operations
 from rnncli.compute.models._arguments import Value
 from rnncli.compute.models._graph import INPUT, is_recurrent, iterate_refs
 from rnncli.compute.models._layer_calls import name_outputs
-from rnncli.model import Graph
+from rnncli.model import PLACED_MASK, Graph
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -35,6 +35,6 @@ def _hidden_nodes(graph: Graph) -> set[str]:
             continue
         if node.class_name == "Identity" and "trainable" not in node.config:
             hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
-        kwargs = {name: arg for name, arg in node.kwargs.items() if name != "mask"}
+        kwargs = {name: arg for name, arg in node.kwargs.items() if name not in ("mask", PLACED_MASK)}
         visible.update(ref.node for ref in iterate_refs([node.args, kwargs]))
     return hidden

@@ -24,7 +24,7 @@ def case_of(node: Node, call: OperationCall) -> Case:
     inputs, states = _split_states(call)
     if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
         raise call.refuse("takes an argument that is not a tensor")
-    if call.kwargs.get("training") and _draws(node.config):
+    if call.kwargs.get("training") and draws(node.config):
         raise call.refuse("is called with training=True, which draws random numbers")
     if call.kwargs.get("constants") is not None:
         raise call.refuse("is called with constants")
@@ -48,10 +48,7 @@ def spec_of(node: Node) -> Spec:
     """Return the Spec of the layer.  Raises UnknownLayerError for an unknown cell or option."""
     from rnncli.specs.build import build
 
-    own = dict(node.config)
-    if node.class_name.startswith("ConvLSTM"):
-        own.pop("unroll", None)  # saved, but changes no number
-    layer = {"class_name": node.class_name, "config": own}
+    layer = _without_unroll({"class_name": node.class_name, "config": node.config})
     try:
         try:
             return build(layer)
@@ -61,6 +58,17 @@ def spec_of(node: Node) -> Spec:
         raise UnknownLayerError(
             node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
         ) from None
+
+
+def _without_unroll(layer: Any) -> Any:
+    """Return the layer without the option `unroll` of a ConvLSTM, which is saved but changes no number."""
+    if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping):
+        return layer
+    plain = not str(layer.get("class_name")).startswith("ConvLSTM")
+    kept = {
+        name: _without_unroll(value) for name, value in layer["config"].items() if plain or name != "unroll"
+    }
+    return {**layer, "config": kept}
 
 
 def _strip_training(config: Any) -> Any:
@@ -86,10 +94,10 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     return first[0], states
 
 
-def _draws(config: Any) -> bool:
-    """Return whether any part of the layer applies dropout in training."""
-    rates = ("dropout", "recurrent_dropout")
-    return any(part.get(rate) for part in trees.mappings(config) for rate in rates)
+def draws(config: Any) -> bool:
+    """Return whether any part of the layer applies dropout or noise in training."""
+    rates = ("dropout", "recurrent_dropout", "rate", "stddev")
+    return any(part.get(rate) for part in trees.mappings(_strip_training(config)) for rate in rates)
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:

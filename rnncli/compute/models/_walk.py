@@ -30,6 +30,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._other_outputs import other_outputs
 from rnncli.compute.models._recurrent_cases import case_of, masks_after
+from rnncli.compute.models._training import for_training
 from rnncli.compute.operations import (
     OperationCall,
     UnknownLayerError,
@@ -92,10 +93,11 @@ class _Walk:
         self.failed: dict[str, RnncliError] = {}
         self.parts: dict[str, Part] = {}
         self.input_mask: Any = None
+        self.wanted: set[str] = set()
 
     def run(self, results: Sequence[Node], everything: bool) -> ModelRun:
         """Return the parts of the nodes `results`; see `follow`."""
-        names = {node.name for node in results}
+        names = self.wanted = {node.name for node in results}
         needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
         inputs = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
         for node in self.graph.nodes:
@@ -118,7 +120,7 @@ class _Walk:
         except UnknownLayerError as error:
             self.failed[node.name] = error
             if is_result:
-                raise name_cause(self.graph, node, error) from None
+                raise name_cause(self.graph, node, error, self.wanted) from None
 
     def _value(self, node: Node) -> Value:
         if node.class_name == INPUT and not node.args:
@@ -153,9 +155,14 @@ class _Walk:
             raise call.refuse("holds a model of several inputs or outputs")
         port, ref = inner.inputs[0], inner.outputs[0]
         given = wrapper.entries(call.inputs).astype(port.dtype)
+        if call.kwargs.get("training") is True:
+            inner = replace(inner, nodes=for_training(inner.nodes, self.graph.generation))
         walk = _Walk(inner, {port.name: given}, self.compute, self.rules)
         walk.input_mask = self._entry_mask(call)
-        value = walk.value_of(ref.node)
+        try:
+            value = walk.value_of(ref.node)
+        except UnknownLayerError as error:  # its layer and its advice are of the inner model
+            raise UnknownLayerError(call.layer, error.what) from None
         mask = wrapper.mask_after(call, value.masks[ref.tensor])
         return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
@@ -185,7 +192,7 @@ class _Walk:
         if node.class_name == "TimeDistributed":
             self._recur_inside(node, call, is_result)
             return
-        case = case_of(node, call)
+        case = self._case(node, call)
         result = self._compute_node(node, case) if is_input else None
         self.parts[node.name] = Part(node.name, case, result)
         if result:
@@ -197,7 +204,7 @@ class _Walk:
         inner = replace(node, **layer_inside(node))
         if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
             raise call.refuse(f"holds a {inner.class_name}")
-        whole = case_of(node, call) if is_result else None
+        whole = self._case(node, call) if is_result else None
         mask = self._entry_mask(call)
         entry = call._replace(
             inputs=wrapper.entries(call.inputs),
@@ -205,13 +212,22 @@ class _Walk:
             previous=mask,
             class_name=inner.class_name,
         )
-        case = case_of(inner, entry)
+        case = self._case(inner, entry)
         result = self._compute_node(node, case)
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
             self.parts[node.name] = Part(node.name, whole, _of_all_steps(whole, result, output))
         after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
+
+    def _case(self, node: Node, call: OperationCall) -> Case:
+        """Return the Case of one use of a recurrent layer.  Raises InputError if it gets no numbers."""
+        case = case_of(node, call)
+        if 0 in case.inputs.shape:
+            raise InputError(
+                f"{self.graph.file}: {node.name} gets no numbers.", "Give at least one sequence of one step."
+            )
+        return case
 
     def _compute_node(self, node: Node, case: Case) -> Result:
         """Run `compute`; its errors name the layer."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
-from rnncli.compute.models import _graph, _inputs
+from rnncli.compute.models import _graph, _inputs, _training
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
@@ -15,7 +15,7 @@ from rnncli.compute.models._layer_calls import name_tensors
 from rnncli.compute.models._walk import follow as follow
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
-from rnncli.model import Graph, Ref
+from rnncli.model import Graph, Node, Ref
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,16 +67,25 @@ def run(
         return follow(model, inputs, compute, layers=layers, everything=everything)
     except UnknownLayerError as error:
         node = next((node for node in model.nodes if node.name == error.layer), None)
-        if node is None or not operations.keras_may_know(node.class_name, node.module):
+        if node is None or not _keras_may_know(node):
             raise
-        unknown = error.what
+        _training.require_inference(_graph.with_modules(model), layers)
+        unknown, cause = error.what, node.name
     from rnncli.compute.models import _keras_backend
 
     try:
-        return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
+        return _keras_backend.run(
+            model, path, inputs, compute, layers=layers, everything=everything, cause=cause
+        )
     except _keras_backend.UnrunnableError as error:
         reason = error.what.removeprefix(f"{model.file}: ")
         raise type(error)(f"{unknown} {reason}", error.advice) from None
+
+
+def _keras_may_know(node: Node) -> bool:
+    """Return whether Keras could compute the node, and all nodes of a model inside it."""
+    inside = node.inner.nodes if node.inner is not None else ()
+    return operations.keras_may_know(node.class_name, node.module) and all(map(_keras_may_know, inside))
 
 
 def stateful_layers(model: Graph) -> tuple[str, ...]:

@@ -165,6 +165,10 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
         advice = f"Choose others: {model_option(modules.file, others)}" if others else "Give another file."
         raise LayerError(f"{modules.file}: {module.name}: {module.refusal}.", advice)
     width = _features(module.nodes[0])
+    if 0 in array.shape:
+        raise InputError(
+            f"{modules.file}: {module.name} gets no numbers.", "Give at least one sequence of one step."
+        )
     if array.shape[2] == width:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]

@@ -42,6 +42,8 @@ def compute(call: OperationCall, module: str = "") -> OperationOutput:
     file = _find_file(call.class_name, module)
     if file is None:
         raise call.refuse("is not supported")
+    if not is_operation(module) and any(arg is not None for arg in call.args):
+        raise call.refuse("is called with more arguments than are supported")
     output: OperationOutput = file.compute(call)
     return (output[0], None) if module.startswith("keras.src.activations") else output
 

@@ -34,7 +34,8 @@ def compute(call: OperationCall) -> OperationOutput:
     if masks[0] is not None:
         output = np.where(masks[0][..., None], output, output.dtype.type(0))
     both = call.kwargs.get("return_attention_scores")
-    return ((output, shares) if both else output), masks[0]
+    after = call.previous[0] if isinstance(call.previous, (list, tuple)) else None
+    return ((output, shares) if both else output), after
 
 
 def _scores(call: OperationCall, query: Array, key: Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
-from rnncli.model import Node, Port, Ref
+from rnncli.model import PLACED_MASK, Node, Port, Ref
 from rnncli.readers.models._keras_calls import (
     ADVICE,
     CallArguments,
@@ -15,7 +15,7 @@ from rnncli.readers.models._keras_calls import (
     resolve,
     resolve_call,
 )
-from rnncli.readers.models._keras_classes import MODELS, PLAIN, RECURRENT, name_of
+from rnncli.readers.models._keras_classes import MODELS, PLAIN, RECURRENT, is_operation, name_of
 from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 _MOST = 50_000
 
+_ARGUMENTS = {
+    **dict.fromkeys(("GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention"), (PLACED_MASK,)),
+    **dict.fromkeys(("BatchNormalization", "TimeDistributed"), ("training", PLACED_MASK)),
+    **dict.fromkeys(MODELS, ("training", "mask")),
+}
+"""The arguments of a call after its inputs, which a model of Keras 3 may pass by position."""
+
 _PASSING = frozenset({"Dense", "Dropout", "SpatialDropout1D", "Activation", "LayerNormalization"})
 """Layers that pass on the mask of their input without using it."""
 
@@ -31,12 +38,12 @@ _PASSING = frozenset({"Dense", "Dropout", "SpatialDropout1D", "Activation", "Lay
 class Flattener:
     """Turns the config of a model into nodes.
 
-    weights: by the layer's path.
+    weights: by the layer's path.  old: whether Keras 2 saved the model.
     nodes, ports: of the graph, in order.
     """
 
-    def __init__(self, weights: Mapping[str, Mapping[str, Array]]) -> None:
-        self.weights = weights
+    def __init__(self, weights: Mapping[str, Mapping[str, Array]], old: bool) -> None:
+        self.weights, self.old = weights, old
         self.nodes: list[Node] = []
         self.ports: list[Port] = []
         self.count = 0
@@ -50,7 +57,8 @@ class Flattener:
     ) -> tuple[Ref, ...]:
         """Add one use of a model; return its outputs.
 
-        given: its inputs; None for the whole model.  passed: arguments that its layers inherit: `training`.
+        given: its inputs; None for the whole model.
+        passed: arguments of its call that its layers get too: `training`.
         """
         config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
         layers = _group_by_name(config["layers"])
@@ -97,9 +105,12 @@ class Flattener:
         if self.count > _MOST:
             raise InputError(f"{path}: the model calls more than {_MOST} layers.", ADVICE)
         class_name, config = entry["class_name"], entry["config"]
-        kwargs = {**call.kwargs, **(passed if call.kwargs.get("training") is None else {})}
+        module = str(entry.get("module", "keras.layers"))
+        if class_name in _ARGUMENTS and not is_operation(entry):
+            call = _name_arguments(call, _ARGUMENTS[class_name])
+        kwargs = {**call.kwargs, **self._passed_on(entry, call, passed)}
         if class_name in MODELS:
-            training = {"training": True} if kwargs.get("training") is True else {}
+            training = {"training": kwargs["training"]} if kwargs.get("training") is not None else {}
             inputs = _order_inputs(call.args[0] if call.args else kwargs.get("inputs"), entry)
             inputs = self._add_masks(inputs, kwargs.get("mask"), entry, path, number)
             return self._model(entry, f"{path}/", number, inputs, training)
@@ -107,11 +118,17 @@ class Flattener:
         if class_name in RECURRENT:
             args, kwargs = _split_states(config, args, kwargs)
         name = path if number == 0 else f"{path}@{number}"
-        module = str(entry.get("module", "keras.layers"))
         weights = self.weights.get(path, {})
         config = {key: value for key, value in config.items() if key != "num_constants"}
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
         return Ref(name)
+
+    def _passed_on(
+        self, entry: LayerEntry, call: CallArguments, passed: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Return what the call gets from that of its model; only in Keras 2 its own arguments win."""
+        own = self.old and call.kwargs.get("training") is not None
+        return {} if own or is_operation(entry) else passed
 
     def _add_masks(
         self, inputs: list[Any], mask: Any, entry: LayerEntry, path: str, number: int
@@ -210,6 +227,13 @@ def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
     return found
 
 
+def _name_arguments(call: CallArguments, names: tuple[str, ...]) -> CallArguments:
+    """Return the call with these arguments by name; others stay after the inputs."""
+    named = dict(zip(names, call.args[1:], strict=False))
+    rest = call.args[1 + len(names) :]
+    return CallArguments((*call.args[:1], *rest), {**call.kwargs, **named})
+
+
 def _split_states(
     config: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -217,7 +241,7 @@ def _split_states(
 
     Keras 2 has one list of the inputs, the states and the constants of a cell.
     """
-    names = ("initial_state", "mask", "training")
+    names = ("initial_state", PLACED_MASK, "training")
     kwargs = {**dict(zip(names, args[1:], strict=False)), **kwargs}
     first = args[0] if args else kwargs.pop("sequences", kwargs.pop("inputs", None))
     if isinstance(first, (list, tuple)):

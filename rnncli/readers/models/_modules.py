@@ -17,6 +17,9 @@ from rnncli.readers.models._names import Names
 if TYPE_CHECKING:
     from rnncli.case import Array
 
+_LIKE_A_WEIGHT = re.compile(r"(parametrizations\.)?(weight|bias)_(ih|hh|hr)(?![a-z])", re.IGNORECASE)
+"""`bias_ih_l0_orig` beside `weight_ih_l0`: a weight that is made of several tensors."""
+
 FRAMEWORKS = {"torch.nn": "PyTorch", "keras.layers": "Keras", "onnx": "ONNX"}
 """The framework that saved a layer, by the module of its node."""
 
@@ -60,7 +63,8 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names)
     A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers.
     """
     found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
-    own = others.below(found[0]) if found else []
+    # The weights of a bare layer have no path.
+    own = others.below(found[0]) if found else [name for name in others if _LIKE_A_WEIGHT.match(name)]
     if module.refusal or not own:
         return module
     more = (

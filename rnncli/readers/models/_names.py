@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Names:
@@ -11,6 +11,9 @@ class Names:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = sorted(names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
 
     def below(self, prefix: str) -> list[str]:
         """Return the names that start with `prefix`."""

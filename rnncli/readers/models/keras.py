@@ -83,7 +83,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
             "Build it as a Sequential or functional model, and save that.",
         )
     found = weights(model["config"])
-    flattener = Flattener(found)
+    flattener = Flattener(found, origin.old)
     outputs = flattener.add_model(model)
     for node in flattener.nodes:
         _require_state_order(node, translator)

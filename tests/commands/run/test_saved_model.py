@@ -129,6 +129,14 @@ def test_the_mask_of_the_embedding_is_said(rnncli: Any, saved: Any) -> None:
     assert "bi/" not in done.stdout
 
 
+def test_compare_says_of_which_type_the_model_s_input_is(rnncli: Any, saved: Any, tmp_path: Path) -> None:
+    words = (json.dumps(IDS), "--model", str(saved["tagger"][2] / "tagger.keras"))
+    assert rnncli("run", *words, "-o", str(tmp_path / "expected.npz")).returncode == 0
+    done = rnncli("compare", *words, "--expect", str(tmp_path / "expected.npz"))
+    assert done.returncode == 0, done.stderr
+    assert "input (2, 6) int32" in done.stdout
+
+
 def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
     folder = saved["branches"][2]
     words = ("run", str(folder / "branches.json"), "--model", str(folder / "branches.keras"))

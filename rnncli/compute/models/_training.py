@@ -1,0 +1,72 @@
+"""Layers that are called as in training for good, so that their numbers differ from one run to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from rnncli.compute.models._advice import name_cause
+from rnncli.compute.models._graph import choose_nodes, layer_inside, refs_of
+from rnncli.compute.models._recurrent_cases import draws
+from rnncli.compute.operations import UnknownLayerError
+from rnncli.model import Graph, Node
+
+_RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
+
+
+def training_error(node: Node) -> UnknownLayerError | None:
+    """Return the error about a node that training changes; None if it is not called so or stays the same."""
+    if node.kwargs.get("training") is not True:
+        return None
+    inner = node
+    while inner.class_name == "TimeDistributed" and inner.inner is None:
+        inner = replace(inner, **layer_inside(inner))
+    if inner.class_name == "BatchNormalization":
+        effect = "is called with training=True, which takes the statistics of the batch"
+    elif inner.class_name.startswith(_RANDOM) or draws(inner.config):
+        effect = "is called with training=True, which draws random numbers"
+    else:
+        return None
+    return UnknownLayerError(node.name, f"the layer {node.name} ({node.class_name}) {effect}.")
+
+
+def require_inference(graph: Graph, layers: Sequence[str]) -> None:
+    """Raise UnknownLayerError if a requested layer depends on one that training changes.
+
+    layers: names of the requested layers; empty for all.
+    """
+    wanted, changed = choose_nodes(graph, layers), changed_nodes(graph)
+    for node in wanted:
+        if node.name in changed:
+            raise name_cause(graph, node, changed[node.name], {one.name for one in wanted})
+
+
+def changed_nodes(graph: Graph) -> dict[str, UnknownLayerError]:
+    """Return the nodes that training changes, and those that depend on them, each with the error about it."""
+    found: dict[str, UnknownLayerError] = {}
+    for node in graph.nodes:
+        above = (found[ref.node] for ref in refs_of(node) if ref.node in found)
+        error = training_error(node) or next(above, None)
+        if error is not None:
+            found[node.name] = error
+    return found
+
+
+def note_changed(changed: Mapping[str, UnknownLayerError]) -> Iterator[str]:
+    """Yield one note for each layer that training changes, with the layers that depend on it."""
+    for what in dict.fromkeys(error.what for error in changed.values()):
+        names = [name for name, error in changed.items() if error.what == what]
+        yield f"left out: {', '.join(names)}; {what}"
+
+
+def for_training(nodes: Iterable[Node], generation: int) -> tuple[Node, ...]:
+    """Return the nodes of a model that is called with training=True.
+
+    generation: of Keras; in Keras 2, nodes that say otherwise are called as they say.
+    """
+    return tuple(
+        replace(node, kwargs={**node.kwargs, "training": True})
+        if generation >= 3 or node.kwargs.get("training") is None
+        else node
+        for node in nodes
+    )
