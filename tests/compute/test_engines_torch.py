@@ -100,7 +100,7 @@ def test_random_scripts_give_the_numbers_of_numpy_or_are_refused(source: random.
 
 REFUSED = [
     ("GRU(3, reset_after=False)", {}, "reset_after=False"),
-    ("LSTM(3, activation='relu')", {}, "its activation is tanh, not relu"),
+    ("LSTM(3, activation='relu')", {}, "PyTorch has the activation tanh here, not relu"),
     ("GRU(3, recurrent_activation='hard_sigmoid')", {}, "not hard_sigmoid"),
     ("SimpleRNN(3, activation='elu')", {}, "tanh or relu, not elu"),
     ("RNN([LSTMCell(3)])", {}, "no module for RNN"),

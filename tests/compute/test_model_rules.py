@@ -375,9 +375,9 @@ def test_inputs_that_fit() -> None:
         ),
         (
             {**FINE, "ids": IDS[:, :3]},
-            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive 4 entries on axis 1",
+            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive axis 1 the size 4, not 3",
         ),
-        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive 2 sequences in a batch, not 3"),
+        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive a batch of 2, not of 3"),
         ({**FINE, "ids": IDS + 0.5}, r"token ids for the layer table.*0 to 8; ids\[0, 0\] is 1\.5"),
         ({**FINE, "ids": IDS * 5}, r"ids\[0, 1\] is 10"),
         ({**FINE, "ids": -IDS}, r"ids\[0, 0\] is -1"),

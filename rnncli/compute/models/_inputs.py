@@ -131,8 +131,9 @@ def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
         return array
     if array.ndim == len(shape):
         axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
-        what = "sequences in a batch" if axis == 0 else f"entries on axis {axis}"
-        advice = f"Give {shape[axis]} {what}, not {array.shape[axis]}."
+        advice = f"Give axis {axis} the size {shape[axis]}, not {array.shape[axis]}."
+        if axis == 0:
+            advice = f"Give a batch of {shape[0]}, not of {len(array)}."
     elif has_batch:
         advice = f"Give an array of {len(shape)} axes; the batch axis alone may be left out."
     elif all(isinstance(size, int) for size in shape):

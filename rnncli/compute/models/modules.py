@@ -140,8 +140,11 @@ def _add_batch_axis(modules: Modules, array: Array) -> Array:
 def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
     """Yield the requested modules, each with the names of its requested layers."""
     if not modules.modules:
-        what = f"{modules.file}: no recurrent layer was recognised in it"
-        raise InputError(f"{what}.", f"It has {format_names(list(modules.other_shapes)) or 'no tensors'}.")
+        raise InputError(
+            f"{modules.file}: no recurrent layer was recognised in it.",
+            "Name recurrent weights as PyTorch (weight_ih_l0, weight_hh_l0) or Keras (kernel, "
+            f"recurrent_kernel) does; it has {format_names(list(modules.other_shapes)) or 'no tensors'}.",
+        )
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
