@@ -38,6 +38,16 @@ def runnable_layers(graph: Graph) -> list[str]:
     return _layers_without(graph, set(unknown))
 
 
+def advise_free(graph: Graph, unknown: Iterable[str]) -> str:
+    """Return which layers can be run although NumPy and Keras cannot run the model.
+
+    unknown: nodes that NumPy does not compute, beside those of an unknown class.
+    """
+    if free := independent_layers(graph, unknown):
+        return f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+    return REBUILD.replace("it,", "the layers that it does not know,")
+
+
 def _unknown_nodes(graph: Graph) -> Iterator[Node]:
     """Yield the layers that NumPy does not know."""
     for node in graph.nodes:

@@ -66,7 +66,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     for name in given:
         if name not in names:
             what = f"{graph.file}: the model has no input {name!r}. {did_you_mean(name, names)}"
-            raise InputError(what, f"Its inputs are {expected}.")
+            raise InputError(what, f"Its input{' is' if len(names) == 1 else 's are'} {expected}.")
     missing = [name for name in required if name not in given]
     if missing:
         what = f"{graph.file}: missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}."
@@ -167,7 +167,7 @@ def _require_integers(port: Port, array: Array, low: int, high: int, what: str) 
         index = tuple(map(int, np.argwhere(~fine)[0]))
         place = f"{port.name}{list(index) if index else ''}"
         raise InputError(
-            f"{port.name}: the model expects {what}; {place} is {array[index]}.",
+            f"{port.name}: the model expects {what}; {place} is {str(array[index]).removesuffix('.0')}.",
             "Correct this number in the input.",
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import ModelRun, Part, _tf_keras
-from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
+from rnncli.compute.models._advice import advise_free
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
     choose_nodes,
@@ -113,11 +113,8 @@ def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict
 
 def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
-    free = independent_layers(graph, ())
-    advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
-        f"{graph.file}: Keras cannot run this model: {first_sentence(error)}",
-        advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
+        f"{graph.file}: Keras cannot run this model: {first_sentence(error)}", advise_free(graph, ())
     )
 
 
@@ -174,13 +171,10 @@ def _require_same_rules(graph: Graph) -> None:
         for node in graph.nodes
     )
     if rules != TODAY and masked and joined:
-        free = independent_layers(graph, ())
         raise UnrunnableError(
             f"{graph.file}: only Keras can compute it, and today's Keras joins masks differently from "
             f"{graph.origin}, which saved the model.",
-            f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
-            if free
-            else REBUILD,
+            advise_free(graph, ()),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
-from rnncli.compute.models import _graph, _inputs
+from rnncli.compute.models import _advice, _graph, _inputs
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
@@ -69,14 +69,15 @@ def run(
         node = next((node for node in model.nodes if node.name == error.layer), None)
         if node is None or not operations.keras_may_know(node.class_name, node.module):
             raise
-        unknown = error.what
+        unknown = error
     from rnncli.compute.models import _keras_backend
 
     try:
         return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
     except _keras_backend.UnrunnableError as error:
         reason = error.what.removeprefix(f"{model.file}: ")
-        raise type(error)(f"{unknown} {reason}", error.advice) from None
+        advice = _advice.advise_free(model, {unknown.layer})
+        raise type(error)(f"{unknown.what} {reason}", advice) from None
 
 
 def stateful_layers(model: Graph) -> tuple[str, ...]:

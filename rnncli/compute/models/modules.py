@@ -140,10 +140,11 @@ def _add_batch_axis(modules: Modules, array: Array) -> Array:
 def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
     """Yield the requested modules, each with the names of its requested layers."""
     if not modules.modules:
+        there = [f"{name} {format_shape(shape)}" for name, shape in modules.other_shapes.items()]
         raise InputError(
             f"{modules.file}: no recurrent layer was recognised in it.",
-            "Name recurrent weights as PyTorch (weight_ih_l0, weight_hh_l0) or Keras (kernel, "
-            f"recurrent_kernel) does; it has {format_names(list(modules.other_shapes)) or 'no tensors'}.",
+            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, weight_hh_l0) or "
+            f"Keras (kernel, recurrent_kernel); it has {format_names(there) or 'no tensors'}.",
         )
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:

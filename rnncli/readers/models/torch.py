@@ -81,7 +81,7 @@ def _tensors(found: Any, name: str) -> dict[str, Any]:
             )
         by_path.setdefault(path, {})[key] = tensor
     if not by_path:
-        what = f"it contains {type(found).__name__}, and no state dict"
+        what = f"it holds no tensors by name, only a value of type {type(found).__name__}"
         raise InputError(f"{name}: {what}.", ADVICE)
     recurrent = [path for path, own in by_path.items() if any(map(_modules.is_recurrent, own))]
     named: dict[str, Any] = {}
