@@ -137,11 +137,14 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
     if not -count <= selection.batch < count:
         raise UsageError(
             f"--batch {selection.batch}: there is no such sequence.",
-            f"The sequences are 0 to {count - 1}; -1 is the last.",
+            f"The sequences are 0 to {count - 1}; -1 is the last." if count > 1 else "The only one is 0.",
         )
     if not _times(case, selection):
         steps = case.inputs.shape[1]
-        raise UsageError("--steps: no time step is selected.", f"The time steps are 0 to {steps - 1}.")
+        raise UsageError(
+            "--steps: no time step is selected.",
+            f"The time steps are 0 to {steps - 1}." if steps > 1 else "The only one is 0.",
+        )
     return selection._replace(batch=selection.batch % count)
 
 
