@@ -482,3 +482,10 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
     assert list(_keras_changes.mask_differences(graph, found, compute_numpy, walk)) == [
         "masks follow Keras 2, which saved the model; today's Keras would fail on it."
     ]
+
+
+def test_one_feature_is_one_feature(rnncli: Any, tmp_path: Any) -> None:
+    np.savez(tmp_path / "w.npz", kernel=np.ones((1, 12)), recurrent_kernel=np.ones((3, 12)))
+    done = rnncli("run", "[[1, 2], [3, 4]]", "--model", "w.npz", cwd=tmp_path)
+    assert " takes 1 feature, but the input (1, 2, 2) has 2." in done.stderr
+    assert done.stderr.endswith("\nGive inputs of 1 feature.\n")

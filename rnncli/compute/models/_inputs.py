@@ -129,17 +129,18 @@ def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
         array = array[None]
     if _fits(array.shape, shape):
         return array
+    axes = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}"
     if array.ndim == len(shape):
         axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
         advice = f"Give axis {axis} the size {shape[axis]}, not {array.shape[axis]}."
         if axis == 0:
             advice = f"Give a batch of {shape[0]}, not of {len(array)}."
     elif has_batch:
-        advice = f"Give an array of {len(shape)} axes; the batch axis alone may be left out."
+        advice = f"Give an array of {axes}; the batch axis alone may be left out."
     elif all(isinstance(size, int) for size in shape):
-        advice = f"Give an array of {len(shape)} axes with these sizes."
+        advice = f"Give an array of {axes} with these sizes."
     else:
-        advice = f"Give an array of {len(shape)} axes with these sizes; a named axis takes any size."
+        advice = f"Give an array of {axes} with these sizes; a named axis takes any size."
     raise InputError(
         f"{port.name}: the model expects {describe(port)}; got shape {format_shape(array.shape)}.", advice
     )

@@ -173,14 +173,15 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
     fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
-    advice = f"Give inputs of {width} features."
+    wanted = f"{width} feature{'' if width == 1 else 's'}"
+    advice = f"Give inputs of {wanted}."
     if fitting:
         choice = model_option(modules.file, [fitting[0].name])
         advice = f"Choose a layer that takes it: {choice} ({format_names(known)})."
     elif len(known) > 1:
         advice = f"Give inputs that fit a layer, and name it after a # ({format_names(known)})."
     raise InputError(
-        f"{modules.file}: {module.name} takes {width} features, but the input "
+        f"{modules.file}: {module.name} takes {wanted}, but the input "
         f"{format_shape(array.shape)} has {array.shape[2]}.",
         advice,
     )
