@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Expectation(NamedTuple):
-    """The tensors of a file, by name.  file: its name in messages."""
+    """The tensors of a file, by name.  file: its name in messages.  command: that writes such a file."""
 
     file: str
     tensors: Mapping[str, Array]
+    command: str = "run"
 
     def require_names(self) -> None:
         """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
@@ -45,7 +46,7 @@ class Expectation(NamedTuple):
 
         require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
-        stored, remarks = match_names(self.tensors, list(shapes), shapes, self.file)
+        stored, remarks = match_names(self.tensors, list(shapes), shapes, self.file, self.command)
         found = tuple(
             compare.measure(tensor, stored[tensor.name], (side, self.file), *tolerances)
             for tensor in tensors
@@ -73,7 +74,7 @@ def read_expectation(
             "Put one of them into a file.",
         )
     source = sources.find_source(word)
-    expected = Expectation(source.name, read_expected(source))
+    expected = Expectation(source.name, read_expected(source), "trace" if require_names else "run")
     if require_names:
         expected.require_names()
     return expected

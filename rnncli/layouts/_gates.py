@@ -60,7 +60,7 @@ def explain_uneven(layer: LayerWeights) -> str | None:
     if first.class_name != last.class_name:
         return f"its directions are {first.class_name} and {last.class_name}"
     if len(layer.cells) > 1 and first.config.get("go_backwards"):
-        return "its first direction runs forwards (go_backwards)"
+        return "its first direction runs backwards (go_backwards)"
     if first.units != last.units:
         return f"its directions have {first.units} and {last.units} units"
     if ("bias" in first.weights) != ("bias" in last.weights):

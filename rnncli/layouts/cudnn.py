@@ -69,7 +69,7 @@ def refusal(layer: LayerWeights) -> str | None:
         activations = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": "tanh"}
         for option, only in activations.items():
             if config.get(option, only) != only:
-                return f"its {option} is {only}, not {config[option]}"
+                return f"cuDNN has {option}={only}, not {config[option]}"
     return None
 
 

@@ -80,11 +80,11 @@ def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | Non
         return f"it has no module for {class_name}"
     activations = ("tanh", "relu") if class_name == "SimpleRNN" else ("tanh",)
     if config.get("activation", "tanh") not in activations:
-        return f"its activation is {' or '.join(activations)}, not {config['activation']}"
+        return f"PyTorch has only the activation {' or '.join(activations)}, not {config['activation']}"
     if config.get("recurrent_activation", "sigmoid") != "sigmoid":
-        return f"its gates have the activation sigmoid, not {config['recurrent_activation']}"
+        return f"PyTorch has only the activation sigmoid for gates, not {config['recurrent_activation']}"
     if config.get("cell_activation"):
-        return f"its cell state has the activation tanh, not {config['cell_activation']}"
+        return f"PyTorch has only the activation tanh for the cell state, not {config['cell_activation']}"
     if class_name == "GRU" and not config.get("reset_after", True):
         return "its GRU applies the reset gate after the matrix product (reset_after=False)"
     return None

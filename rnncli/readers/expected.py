@@ -15,6 +15,7 @@ from rnncli.specs import nested
 FORMATS = ("json", "npz", "npy", "safetensors")
 ADVICE = f"Give {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, such as rnncli run -o expected.npz writes."
 SCHEMA = "rnncli/1"
+AGAIN = "Write it again: rnncli trace -f json"
 ALONE = ""
 """The name of a tensor whose file does not name it."""
 
@@ -101,7 +102,7 @@ def _trace(steps: Any) -> dict[str, Array]:
     loops: dict[tuple[Any, Any], list[Any]] = {}
     for step in steps:
         if not isinstance(step, dict):
-            raise InputError(f"trace holds {nested.describe(step)}, not a step.", "Write it again.")
+            raise InputError(f"trace holds {nested.describe(step)}, not a step.", AGAIN)
         loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
     layers = [layer for layer, _ in loops]
     found: dict[str, Array] = {}
@@ -112,9 +113,7 @@ def _trace(steps: Any) -> dict[str, Array]:
         for name in parts[0]:
             rows = [to_numbers(one.get(name), path + name) for one in parts]
             if len({row.shape for row in rows}) > 1:
-                raise InputError(
-                    f"{path}{name} differs in shape between time steps.", "Write the trace again."
-                )
+                raise InputError(f"{path}{name} differs in shape between time steps.", AGAIN)
             stacked = np.stack(rows, axis=1)
             found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
     return found
@@ -140,17 +139,20 @@ def _parts(step: Mapping[str, Any]) -> dict[str, Any]:
             "status": status,
         }
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise InputError(
-            "trace has a step that rnncli did not write.", "Write it again: rnncli trace -f json"
-        ) from None
+        raise InputError("trace has a step that rnncli did not write.", AGAIN) from None
 
 
 def match_names(
-    expected: Mapping[str, Array], names: Sequence[str], shapes: Mapping[str, tuple[int, ...]], file: str
+    expected: Mapping[str, Array],
+    names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    file: str,
+    command: str = "run",
 ) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the stored tensors under the names of a result, with remarks on those that have no partner.
 
     names: the tensors of the result, with their shapes.  A batch axis of 1 is added where it is missing.
+    command: the one that stores such tensors.
     Raises UsageError if a tensor without a name could be one of several, InputError if no name is known.
     """
     import numpy as np
@@ -166,7 +168,7 @@ def match_names(
     if not common:
         raise InputError(
             f"{file}: it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
-            "Store the tensors under these names, as `rnncli run -o expected.npz` does.",
+            f"Store the tensors under these names, as `rnncli {command} -o expected.npz` does.",
         )
     remarks = [
         *(f"not compared: {left} ({file} lacks {them})" for left, them in _list_missing(names, common)),

@@ -168,6 +168,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "반경: 게이트 순환 커널의 스펙트럼 반경; 편향: 평균",
     ),
     "no graph": ("no graph", "그래프 없음"),
+    "layer of": ("1 layer, {recurrent} recurrent", "층 1개, 순환층 {recurrent}개"),
     "layers of": ("{count} layers, {recurrent} of them recurrent", "층 {count}개, 그중 순환층 {recurrent}개"),
     "recurrent layers": ("recurrent layers: {recurrent}", "순환층 {recurrent}개"),
     "other weights": ("other tensors", "그 밖의 텐서"),

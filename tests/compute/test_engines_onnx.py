@@ -167,8 +167,8 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "RNN of a cell": (oracle.case(["RNN(LSTMCell(3))"], X), "no node for RNN"),
     "trace": (oracle.case(["LSTM(3)"], X, with_trace=True), "does not record gates"),
     "Masking": (oracle.case(["Masking()", "LSTM(3)"], X), "Masking may skip steps anywhere"),
-    "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "no step in rnncli"),
-    "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "no step in rnncli"),
+    "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "only Keras computes"),
+    "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "only Keras computes"),
 }
 
 
@@ -319,3 +319,13 @@ def test_engines_says_that_it_is_here() -> None:
     [info] = [info for info in engines.available() if info.name == "onnx"]
     assert info.available
     assert "onnxruntime" in info.version
+
+
+def test_a_graph_that_onnx_runtime_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = oracle.case(["LSTM(3)"], X)
+    monkeypatch.setattr(engine, "_OPSET", 999)
+    with pytest.raises(EngineError, match=r"ONNX Runtime refused the graph: .*opset") as caught:
+        compute.run(case, "onnx")
+    assert caught.value.advice == "Use another engine: --engine numpy"
+    assert not caught.value.what.endswith("..")
+    compute.run(case, "numpy")

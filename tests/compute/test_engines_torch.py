@@ -100,12 +100,12 @@ def test_random_scripts_give_the_numbers_of_numpy_or_are_refused(source: random.
 
 REFUSED = [
     ("GRU(3, reset_after=False)", {}, "reset_after=False"),
-    ("LSTM(3, activation='relu')", {}, "its activation is tanh, not relu"),
+    ("LSTM(3, activation='relu')", {}, "PyTorch has only the activation tanh, not relu"),
     ("GRU(3, recurrent_activation='hard_sigmoid')", {}, "not hard_sigmoid"),
     ("SimpleRNN(3, activation='elu')", {}, "tanh or relu, not elu"),
     ("RNN([LSTMCell(3)])", {}, "no module for RNN"),
     ("LSTM(3, dtype='float16')", {}, "not in float16"),
-    ("LSTM(3, dropout=0.5)", {"training": True}, "no dropout between time steps"),
+    ("LSTM(3, dropout=0.5)", {"training": True}, "no dropout inside recurrent layers"),
     ("Masking()", {}, "Masking may skip steps anywhere"),
     ("LSTM(3)", {"mask": RIGHT[:, ::-1]}, "not right padding"),
     ("LSTM(3)", {"mask": np.zeros((3, 5), bool)}, "not right padding"),

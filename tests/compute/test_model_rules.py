@@ -458,9 +458,9 @@ def test_inputs_that_fit() -> None:
         ),
         (
             {**FINE, "ids": IDS[:, :3]},
-            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive 4 entries on axis 1",
+            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive axis 1 the size 4, not 3",
         ),
-        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive 2 sequences in a batch, not 3"),
+        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive a batch of 2, not of 3"),
         ({**FINE, "ids": IDS + 0.5}, r"token ids for the layer table.*0 to 8; ids\[0, 0\] is 1\.5"),
         ({**FINE, "ids": IDS * 5}, r"ids\[0, 1\] is 10"),
         ({**FINE, "ids": -IDS}, r"ids\[0, 0\] is -1"),
@@ -565,3 +565,10 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
     assert list(_keras_changes.mask_differences(graph, found, compute_numpy, walk)) == [
         "masks follow Keras 2, which saved the model; today's Keras would fail on it."
     ]
+
+
+def test_one_feature_is_one_feature(rnncli: Any, tmp_path: Any) -> None:
+    np.savez(tmp_path / "w.npz", kernel=np.ones((1, 12)), recurrent_kernel=np.ones((3, 12)))
+    done = rnncli("run", "[[1, 2], [3, 4]]", "--model", "w.npz", cwd=tmp_path)
+    assert " takes 1 feature, but the input (1, 2, 2) has 2." in done.stderr
+    assert done.stderr.endswith("\nGive inputs of 1 feature.\n")

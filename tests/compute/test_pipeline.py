@@ -189,7 +189,7 @@ class TestRefusals:
     def test_an_engine_that_is_not_there_or_cannot(self) -> None:
         with pytest.raises(UsageError, match="no engine 'nunpy'"):
             oracle.asked(["LSTM(2)"], X, "nunpy")
-        with pytest.raises(UsageError, match="ConvLSTM1D has no step in rnncli"):
+        with pytest.raises(UsageError, match="only Keras computes ConvLSTM1D"):
             oracle.asked(["ConvLSTM1D(2, 2)"], X[..., None], "numpy")
 
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])

@@ -200,7 +200,7 @@ def test_an_input_without_numbers_is_refused(
     np.savez(tmp_path / "x.npz", x=np.zeros((*sizes, 4), "float32"))
     done = rnncli("run", str(tmp_path / "x.npz"), "--model", str(file))
     assert (done.returncode, done.stdout) == (2, "")
-    assert " gets no numbers.\nGive at least one sequence of one step." in done.stderr
+    assert " gets an empty input.\nGive at least one sequence of one step." in done.stderr
 
 
 def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
@@ -276,3 +276,39 @@ def test_a_layer_in_half_precision_is_refused_with_its_file(rnncli: Any, tmp_pat
             "Rebuild the model with the dtype float32, copy the weights, and save it again.",
         ],
     )
+
+
+def test_a_layer_that_cannot_be_computed_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    inputs = keras.Input((5, 4))
+    first = L.LSTM(3, name="a")(inputs)
+    keras.Model(inputs, [first, L.GRU(2, name="b")(inputs)]).save(tmp_path / "whole.keras")
+    with zipfile.ZipFile(tmp_path / "whole.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content.replace(b'"activation": "tanh"', b'"activation": "foo"', 1))
+    done = rnncli("run", NUMBERS, "--model", "m.keras", cwd=tmp_path)
+    assert "there is no activation 'foo'. Keras cannot run this model" in done.stderr
+    assert done.stderr.endswith("To run the layers that NumPy can compute: --model m.keras#b\n")
+    assert rnncli("run", NUMBERS, "--model", "m.keras#b", cwd=tmp_path).returncode == 0
+
+
+def test_weights_that_do_not_fit_are_shown_with_their_shapes(rnncli: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", weight_ih_l0=np.ones((12, 4)), weight_hh_l0=np.ones((12, 5)))
+    done = rnncli("run", NUMBERS, "--model", "w.npz", cwd=tmp_path)
+    assert "Its weights must fit together, and be named as in PyTorch" in done.stderr
+    assert "it has weight_ih_l0 (12, 4), weight_hh_l0 (12, 5)." in done.stderr
+
+
+def test_a_token_that_is_too_large_is_said_as_it_was_given(rnncli: Run, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((3,)), L.Embedding(10, 4, name="e"), L.LSTM(2)]).save(tmp_path / "m.keras")
+    done = rnncli("run", "[[1, 2, 50]]", "--model", "m.keras", cwd=tmp_path)
+    assert "[0, 2] is 50.\n" in done.stderr
+
+
+def test_a_layer_inside_two_time_distributed_is_run(rnncli: Run, tmp_path: Path) -> None:
+    inner = L.TimeDistributed(L.TimeDistributed(L.LSTM(2)), name="td")
+    model = keras.Sequential([keras.Input((3, 2, 5, 4)), inner, L.Reshape((3, 4)), L.LSTM(3, name="a")])
+    model.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(2, 3, 2, 5, 4)).astype(np.float32))
+    done = rnncli("run", "x.npy", "--model", "m.keras", "--check", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -381,3 +381,19 @@ def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path: Path) -
         assert len(held["heads"].weights) == 8
         assert held["small"].config["dtype"] == "int8_from_float32"
         np.testing.assert_array_equal(held["gru"].weights["kernel"], model.get_layer("gru").get_weights()[0])
+
+
+def test_a_zip_file_that_lacks_a_part_of_a_model_names_it(whole: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("model.weights.h5", b"x")
+    said = refusal(tmp_path / "a.keras")
+    assert said.startswith("a.keras: there is no config.json in it.\nSave the whole model with")
+
+
+def test_a_sequential_model_without_layers_is_not_called_another_class(whole: Any, tmp_path: Path) -> None:
+    _, folder = whole
+    with zipfile.ZipFile(folder / "m.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            config = b'{"class_name": "Sequential", "config": {"name": "s"}}'
+            new.writestr(name, config if name == "config.json" else old.read(name))
+    assert refusal(tmp_path / "m.keras").startswith("m.keras: the config of this model has no layers.\nSave")

@@ -43,7 +43,14 @@ def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
             raise UsageError(
                 f"the engine {name} cannot compute this: {reason}.", _other_engines(case, name, names)
             )
-    return {name: compute.run(case, name) for name in names}
+    return {name: _run(case, name, names) for name in names}
+
+
+def _run(case: Case, name: str, names: Sequence[str]) -> Result:
+    try:
+        return compute.run(case, name)
+    except engines.InexactError as error:  # whose advice is for a run in one engine
+        raise EngineError(error.what, _other_engines(case, name, names)) from None
 
 
 def _other_engines(case: Case, refused: str, names: Sequence[str]) -> str:
@@ -53,11 +60,13 @@ def _other_engines(case: Case, refused: str, names: Sequence[str]) -> str:
     able = [
         info.name
         for info in engines.available()
-        if info.available and engines.get(info.name).refusal(case) is None
+        if info.available and info.name != refused and engines.get(info.name).refusal(case) is None
     ]
     if len(able) > 1:
         return f"These can: --engines {','.join(able)}."
-    return "Compare with a stored result: --expect FILE."
+    if able:
+        return f"Compare with a stored result: --engines {able[0]} --expect FILE."
+    return "Choose other options of the layer."
 
 
 def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:

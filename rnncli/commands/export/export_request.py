@@ -111,8 +111,8 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
             yield what, "Leave out training, or dropout."
     for layer in () if options_only else case.stack.layers:
         if not layer.without_keras:
-            what = f"rnncli has no step of {layer.spec.class_name}"
-            yield what, "Use --to config, which holds only the options."
+            what = f"export cannot write out {layer.spec.class_name}, which only Keras computes"
+            yield what, "Use --to config, which holds the options without numbers."
         if case.training and not layer.trains_without_keras:
             what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
             yield what, "Leave out training."

@@ -32,7 +32,7 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
     """
     dtypes = {spec.config["dtype"] for spec in walk(export.case.layers) if spec.config.get("dtype")}
     if len(dtypes) > 1 or export.dtype not in DTYPES:
-        return f"it computes in float32 or float64 only, not in {' and '.join(sorted(dtypes))}"
+        return f"it computes in float32 or float64, not in {' and '.join(sorted(dtypes))}"
     unknown = next((cell.class_name for cell in export.cells if cell.class_name not in KINDS), None)
     if unknown:
         return f"it has no formula for {unknown}"

@@ -141,7 +141,7 @@ def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageEr
     )
     return UsageError(
         f"--size {size[0]:g}x{size[1]:g} inches is too small for this picture.",
-        f"It needs at least {wide:g}x{high:g}; or show less with --gate or --steps.",
+        f"It needs at least {wide:g}x{high:g}; or show less with --steps, or of a trace with --gate.",
     )
 
 

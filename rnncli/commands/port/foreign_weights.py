@@ -161,7 +161,10 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
         yield dict(roles)
         return
     if roles["kernel"].ndim != 3 or len({len(array) for array in roles.values()}) > 1:
-        raise InputError(f"the kernel has {roles['kernel'].ndim} axes.", ADVICE)
+        raise InputError(
+            f"the kernel has {roles['kernel'].ndim} axes.",
+            "Give it two, (features, gates * units); or give every array a first axis for the directions.",
+        )
     yield from (
         {role: array[place] for role, array in roles.items()} for place in range(len(roles["kernel"]))
     )
@@ -225,10 +228,22 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
             kind = class_of(len(upright), upright.shape[1])
             if kind is not None and class_name in (None, kind):
                 return kind, upright
-    wanted = "" if class_name is None else f" of {class_name}: (units, {len(GATES[class_name])} * units)"
+    found = format_shape(array.shape)
+    known = sorted({kind for shape in (array.shape, array.shape[::-1]) if (kind := _class_of(shape))})
+    if class_name is not None and known:
+        raise InputError(
+            f"the recurrent kernel is {found}, which is not the shape of {class_name}: "
+            f"(units, {len(GATES[class_name])} * units).",
+            f"Name the layer that has this shape, {known[0]}, or leave --layer out.",
+        )
     raise InputError(
-        f"the recurrent kernel is {format_shape(array.shape)}, which is not the shape{wanted}.", ADVICE
+        f"the recurrent kernel is {found}, which is not the shape of any layer.",
+        "It is (units, units) for SimpleRNN, (units, 3 * units) for GRU, (units, 4 * units) for LSTM.",
     )
+
+
+def _class_of(shape: tuple[int, ...]) -> str | None:
+    return class_of(*shape) if len(shape) == 2 else None
 
 
 def _orient_kernel(array: Array, width: int, features: int) -> Array:
@@ -251,7 +266,8 @@ def _split_biases(roles: Mapping[str, Array], width: int) -> tuple[Array, ...]:
             array = np.asarray(roles[role])
             if array.size not in (width, 2 * width):
                 raise InputError(
-                    f"a bias is {format_shape(array.shape)}, not {format_shape((width,))}.", ADVICE
+                    f"a bias is {format_shape(array.shape)}, not {format_shape((width,))}.",
+                    "Give the bias that belongs to these kernels, or leave it out if there is none.",
                 )
             vectors += list(array.reshape(-1, width))
     if len(vectors) > 2:

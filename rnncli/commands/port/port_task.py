@@ -56,7 +56,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     with inside(f"{file}: "):
         found = foreign_weights.find_layer(arrays, inputs.shape[-1], class_name)
         spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
-        _require_fit(spec, found)
+        _require_fit(spec, found, layer.units)
     stored = read_expected(sources.find_source(expect))
     batch, steps, _ = inputs.shape
     with inside(f"{expect}: "):
@@ -110,7 +110,7 @@ def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
         return request.stack_of(layer._replace(units=found.units), Document())[0]
     flags = layer._replace(
         layer=[default_name(found.class_name)],
-        units=found.units,
+        units=layer.units or found.units,
         bidirectional=True if len(found.cells) == 2 else layer.bidirectional,
     )
     return request.stack_of(flags, Document())[0]
@@ -121,8 +121,11 @@ def _inner_spec(spec: Spec) -> Spec:
     return inner
 
 
-def _require_fit(spec: Spec, found: ForeignLayer) -> None:
-    """Raise InputError if the weights are those of a layer of another size or number of directions."""
+def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
+    """Raise InputError if the weights are those of a layer of another size or number of directions.
+
+    flag: the units of --units.
+    """
     units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
@@ -133,7 +136,9 @@ def _require_fit(spec: Spec, found: ForeignLayer) -> None:
     if units != found.units:
         raise InputError(
             f"it has weights of {found.units} units, but {describe(spec)} has {units}.",
-            f"Write --layer '{_inner_spec(spec).class_name}({found.units})'.",
+            f"Write --layer '{_inner_spec(spec).class_name}({found.units})'."
+            if flag is None
+            else "Leave --units out.",
         )
 
 

@@ -85,12 +85,12 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     for count in (0, 1, 2):
         candidates = [one for chosen in _combine(known, count) if (one := _candidate(run, chosen))]
         hypothesis_count += len(candidates)
-        left, closest = _screen(run, candidates, tolerances)
+        left = _screen(run, candidates, tolerances)
         measured = [finding for one in left if (finding := _confirm(run, one, tolerances))]
         found = [finding for finding in measured if finding.matches]
         if found:
             return SearchResult(tuple(_drop_equivalent(run, found)), None, hypothesis_count)
-        near = min(measured, key=lambda one: one.remaining, default=closest)
+        near = min(measured, key=lambda one: one.remaining, default=None)
         if nearest is None or (near is not None and near.remaining < nearest.remaining):
             nearest = near
     return SearchResult((), nearest, hypothesis_count)
@@ -126,9 +126,7 @@ def _candidate(run: ForeignRun, combination: tuple[Difference, ...]) -> Candidat
     return Candidate(combination, hypothesis, expected)
 
 
-def _screen(
-    run: ForeignRun, candidates: Sequence[Candidate], tolerances: Tolerances
-) -> tuple[list[Candidate], Finding | None]:
+def _screen(run: ForeignRun, candidates: Sequence[Candidate], tolerances: Tolerances) -> list[Candidate]:
     """Return the candidates that a part of the numbers does not rule out; if there are none, the nearest.
 
     The part is the first time step, then the first few, where sequences of one direction are expected;
@@ -146,9 +144,10 @@ def _screen(
         ]
         kept = [one for one, finding in zip(left, found, strict=True) if finding.matches]
         if not kept:
-            return [], min(found, key=lambda one: one.remaining, default=None)
+            ranked = sorted(zip(found, left, strict=True), key=lambda one: one[0].remaining)
+            return [one for _, one in ranked[:1]]
         left = kept
-    return left, None
+    return left
 
 
 def _confirm(run: ForeignRun, candidate: Candidate, tolerances: Tolerances) -> Finding | None:

@@ -67,6 +67,8 @@ def _split_layer_name(source: Source) -> tuple[Source, str]:
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
     """Return PyTorch's tensors by its names."""
     modules = getattr(found, "modules", ())
+    if (refused := next((one.refusal for one in modules if "weight_hr" in one.refusal), None)) is not None:
+        raise InputError(f"{refused}.", "Give the weights of a layer without a projection.")
     arrays = {
         f"{module.name}{f'_l{number}' if len(module.tensors) > 1 else ''}.{key}": array
         for module in modules
@@ -84,7 +86,7 @@ def _name_keras_arrays(layers: tuple[SavedLayer, ...]) -> dict[str, Array]:
     for layer in layers:
         count = len(layer.weights)
         halves = 2 if count in (4, 6) else 1
-        if count not in (2, 3, 4, 6):
+        if count not in (2, 3, 4, 6) or layer.weights[1].ndim != 2:
             continue
         for number, array in enumerate(layer.weights):
             direction, place = divmod(number, count // halves)

@@ -105,7 +105,7 @@ class Stream:
         if features != self._features:
             return InputError(
                 f"{line.name} has {_number_of(features)}, but the previous lines have {self._features}.",
-                "The weights are built once, for the features of the first line.",
+                f"Give every line {_number_of(self._features)}: the weights are built for the first one.",
             )
         return case
 

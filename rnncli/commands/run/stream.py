@@ -221,5 +221,5 @@ def _require_inputs_alone(document: Document, name: str) -> None:
         if getattr(document, part) is not None:
             raise InputError(
                 f"{name}: it has its own {part}, but the layers of a stream are built once.",
-                "Give it as a flag; a line contains inputs and, if there is one, a mask.",
+                "Give it as a flag, and take it out of the line, which has only inputs and a mask.",
             )

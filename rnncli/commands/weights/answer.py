@@ -86,7 +86,7 @@ class WeightsAnswer:
             supplied = say("with weights", view.lang)
             shown = input_text(about.input_shape, about.stack.dtype, view)
             return [shown, supplied if about.seed is None else seed]
-        key = "recurrent layers" if found.count is None else "layers of"
+        key = "recurrent layers" if found.count is None else "layer of" if found.count == 1 else "layers of"
         said = [found.origin, say(key, view.lang).format(count=found.count, recurrent=found.recurrent)]
         return said if found.count is not None else [*said, say("no graph", view.lang)]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import NamedTuple
 
 from rnncli.case import Case, Shape, format_shape
-from rnncli.cli import files, request, sources
+from rnncli.cli import files, layer_files, request, sources
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.request import Outline, Remarks
@@ -106,12 +107,25 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
             "--model and a described layer do not go together: a saved model has its own layers and weights.",
             "Leave out --model, or the flags of the layer.",
         )
+    _require_no_model(input.input or "", layer, run)
     outline = request.outline(input, layer)
     case = _case(outline, input, layer, run)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
     return Weights(found, outline.remarks, Description(case.stack, outline.shape, seed))
+
+
+def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
+    """Raise UsageError if INPUT is a saved model although a flag describes a layer."""
+    path = _split_layer_names(word)[0]
+    if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
+        names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
+        flag = f"--{names[0].replace('_', '-')}" if names else "--input-shape"
+        raise UsageError(
+            f"{word} is a saved model, but {flag} describes another layer.",
+            f"Leave out {flag}; or give the weights to the described layer: --weights {shlex.quote(path)}",
+        )
 
 
 def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:

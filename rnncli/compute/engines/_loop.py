@@ -21,7 +21,7 @@ def without_step(case: Case) -> str | None:
     for spec in case.layers:
         layer = make(spec)
         if not layer.without_keras:
-            return f"{spec.class_name} has no step in rnncli"
+            return f"only Keras computes {spec.class_name}"
         if case.training and not layer.trains_without_keras:
             return f"Keras draws what {spec.class_name} leaves out while it trains"
     return None

@@ -20,7 +20,7 @@ def refusal(case: Case) -> str | None:
         return "it does not record gates"
     for spec in walk(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            return "it has no dropout between time steps"
+            return "it has no dropout inside recurrent layers"
         if spec.class_name == "Masking":
             return "Masking may skip steps anywhere, but it can skip only the last ones"
     if case.mask is not None and not _is_at_the_end(case.mask):

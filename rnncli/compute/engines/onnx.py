@@ -172,7 +172,10 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
         [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
-    return model.SerializeToString()  # type: ignore[no-any-return]
+    try:
+        return model.SerializeToString()  # type: ignore[no-any-return]
+    except Exception as error:  # protobuf's own class: more than 2 GiB, or too little memory
+        raise _refused(error) from error
 
 
 def attributes_of(layer: Recurrent) -> dict[str, Any]:
@@ -200,6 +203,9 @@ def _session(model: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise EngineError(
-            f"ONNX Runtime refused the graph: {first_nonblank_line(error)}", "Leave --engine out."
-        ) from error
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> EngineError:
+    what = first_nonblank_line(error).rstrip(".")
+    return EngineError(f"ONNX Runtime refused the graph: {what}.", "Use another engine: --engine numpy")

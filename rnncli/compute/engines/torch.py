@@ -29,7 +29,7 @@ def refusal(case: Case) -> str | None:
 
     dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
-        return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
+        return f"it computes in {' or '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
     for spec in walk(case.layers):
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and runs_a_cell(spec):

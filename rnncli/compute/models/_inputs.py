@@ -66,7 +66,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     for name in given:
         if name not in names:
             what = f"{graph.file}: the model has no input {name!r}. {did_you_mean(name, names)}"
-            raise InputError(what, f"Its inputs are {expected}.")
+            raise InputError(what, f"Its input{' is' if len(names) == 1 else 's are'} {expected}.")
     missing = [name for name in required if name not in given]
     if missing:
         what = f"{graph.file}: missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}."
@@ -129,16 +129,18 @@ def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
         array = array[None]
     if _fits(array.shape, shape):
         return array
+    axes = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}"
     if array.ndim == len(shape):
         axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
-        what = "sequences in a batch" if axis == 0 else f"entries on axis {axis}"
-        advice = f"Give {shape[axis]} {what}, not {array.shape[axis]}."
+        advice = f"Give axis {axis} the size {shape[axis]}, not {array.shape[axis]}."
+        if axis == 0:
+            advice = f"Give a batch of {shape[0]}, not of {len(array)}."
     elif has_batch:
-        advice = f"Give an array of {len(shape)} axes; the batch axis alone may be left out."
+        advice = f"Give an array of {axes}; the batch axis alone may be left out."
     elif all(isinstance(size, int) for size in shape):
-        advice = f"Give an array of {len(shape)} axes with these sizes."
+        advice = f"Give an array of {axes} with these sizes."
     else:
-        advice = f"Give an array of {len(shape)} axes with these sizes; a named axis takes any size."
+        advice = f"Give an array of {axes} with these sizes; a named axis takes any size."
     raise InputError(
         f"{port.name}: the model expects {describe(port)}; got shape {format_shape(array.shape)}.", advice
     )
@@ -166,7 +168,7 @@ def _require_integers(port: Port, array: Array, low: int, high: int, what: str) 
         index = tuple(map(int, np.argwhere(~fine)[0]))
         place = f"{port.name}{list(index) if index else ''}"
         raise InputError(
-            f"{port.name}: the model expects {what}; {place} is {array[index]}.",
+            f"{port.name}: the model expects {what}; {place} is {str(array[index]).removesuffix('.0')}.",
             "Correct this number in the input.",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ def case_of(node: Node, call: OperationCall) -> Case:
         inputs=np.ascontiguousarray(inputs, dtype),
         mask=None if mask is None else np.asarray(mask, bool),
         initial_state=tuple(np.asarray(state, dtype) for state in states) or None,
-        weights={name.removeprefix("layer/"): array for name, array in node.weights.items()},
+        weights={re.sub("^(layer/)+", "", name): array for name, array in node.weights.items()},
         seed=None,
     )
 

@@ -140,8 +140,12 @@ def _add_batch_axis(modules: Modules, array: Array) -> Array:
 def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
     """Yield the requested modules, each with the names of its requested layers."""
     if not modules.modules:
-        what = f"{modules.file}: no recurrent layer was recognized in it"
-        raise InputError(f"{what}.", f"It has {format_names(list(modules.other_shapes)) or 'no tensors'}.")
+        there = [f"{name} {format_shape(shape)}" for name, shape in modules.other_shapes.items()]
+        raise InputError(
+            f"{modules.file}: no recurrent layer was recognized in it.",
+            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, weight_hh_l0) or "
+            f"Keras (kernel, recurrent_kernel); it has {format_names(there) or 'no tensors'}.",
+        )
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
@@ -167,20 +171,21 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
     width = _features(module.nodes[0])
     if 0 in array.shape:
         raise InputError(
-            f"{modules.file}: {module.name} gets no numbers.", "Give at least one sequence of one step."
+            f"{modules.file}: {module.name} gets an empty input.", "Give at least one sequence of one step."
         )
     if array.shape[2] == width:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
     fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
-    advice = f"Give inputs of {width} features."
+    wanted = f"{width} feature{'' if width == 1 else 's'}"
+    advice = f"Give inputs of {wanted}."
     if fitting:
         choice = model_option(modules.file, [fitting[0].name])
         advice = f"Choose a layer that takes it: {choice} ({format_names(known)})."
     elif len(known) > 1:
         advice = f"Give inputs that fit a layer, and name it after a # ({format_names(known)})."
     raise InputError(
-        f"{modules.file}: {module.name} takes {width} features, but the input "
+        f"{modules.file}: {module.name} takes {wanted}, but the input "
         f"{format_shape(array.shape)} has {array.shape[2]}.",
         advice,
     )

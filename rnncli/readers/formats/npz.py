@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".npz",)
-ADVICE = "Write it again, uncompressed, with numpy.savez."
+ADVICE = "Write it again with numpy.savez: uncompressed arrays of numbers."
 
 
 def read(source: Source, options: ReadOptions) -> Document:

@@ -134,7 +134,7 @@ def kind_of(source: Source) -> str:
         return "torch"  # pickled, as the older form is; it is read as weights alone
     raise InputError(
         f"{source.name}: it is not a file of a model that can be read.",
-        f"These can be read: {', '.join(_KINDS)}. Of PyTorch: torch.save(model.state_dict(), 'model.pt')",
+        f"These can be read: {', '.join(_KINDS)}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
     )
 
 

@@ -149,6 +149,8 @@ def _describe_other(names: list[str]) -> str:
     for suffix, description in OTHERS.items():
         if any(name.endswith(suffix) for name in names):
             return description
+    if missing := [name for name in (CONFIG, WEIGHTS) if {CONFIG, WEIGHTS} & {*names} and name not in names]:
+        return f"there is no {missing[0]} in it"
     return "it is a zip file, but not a Keras model"
 
 
@@ -158,7 +160,7 @@ def _advise_inner(file: str, names: list[str]) -> str:
     models = [name for name in names if name.endswith(SUFFIXES) and not name.endswith(".weights.h5")]
     if models:
         return f"It holds {format_names(models)}; give --model '{file}!{models[0]}', or unpack it."
-    if weights:
-        folder = min(name.rpartition("/")[0] for name in weights)
+    if folders := [folder for name in weights if (folder := name.rpartition("/")[0])]:
+        folder = min(folders)
         return f"{folder} in it is an unpacked .keras file; zip what is in that folder."
     return ""

@@ -160,7 +160,7 @@ def _named(found: Any) -> dict[str, Any]:
         _require_numbers(key, tensor)
         by_path.setdefault(path, {})[key] = tensor
     if not by_path:
-        raise InputError(f"it contains {type(found).__name__}, and no state dict", ADVICE)
+        raise InputError(f"it holds no tensors by name, only a value of type {type(found).__name__}", ADVICE)
     recurrent = [path for path, own in by_path.items() if any(map(_modules.is_recurrent, own))]
     named: dict[str, Any] = {}
     for path, own in by_path.items():

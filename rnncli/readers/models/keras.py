@@ -77,7 +77,10 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     _check(config, origin)
     translator = Translator(origin)
     model = translator.entry(config, "")
-    if class_of(config, origin) not in MODELS or "layers" not in model["config"]:
+    known = class_of(config, origin) in MODELS
+    if known and "layers" not in model["config"]:
+        raise InputError("the config of this model has no layers.", _keras_file.ADVICE)
+    if not known:
         raise InputError(
             f"the file does not hold the graph of this model, which is in its class {config['class_name']}.",
             "Build it as a Sequential or functional model, and save that.",

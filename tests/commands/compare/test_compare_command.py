@@ -164,7 +164,7 @@ def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
             "Leave onnx out of --engines.",
         ),
         (["--dtype", "bfloat16"], 2, "rnncli: no engine can compute this here (numpy: "),
-        (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "stored result: --expect FILE."),
+        (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "Choose other options of the layer."),
         (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
         (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
         (["--split", "4"], 2, "there is one piece"),
@@ -365,3 +365,33 @@ def test_errors_in_korean_are_whole(args: tuple[str, ...], korean: str, english:
     assert done.returncode > 0
     assert korean in done.stderr
     assert english not in done.stderr
+
+
+def test_one_engine_that_can_is_named_with_the_stored_result(rnncli: Run, tmp_path: Path) -> None:
+    args = ["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,4", "--seed", "1"]
+    done = rnncli("compare", *args, "--engines", "numpy,torch")
+    assert "cannot compute this: only Keras computes ConvLSTM1D." in done.stderr
+    assert "Compare with a stored result: --engines tensorflow --expect FILE." in done.stderr
+    stored = str(tmp_path / "e.npz")
+    assert rnncli("run", *args, "-o", stored).returncode == 0
+    assert rnncli("compare", *args, "--engines", "tensorflow", "--expect", stored).returncode == 0
+
+
+def test_a_trace_is_told_to_store_a_trace(rnncli: Run, stored: Path, tmp_path: Path) -> None:
+    done = rnncli("trace", "-l", "lstm", "--seed", "1", "--expect", str(stored))
+    assert "as `rnncli trace -o expected.npz` does." in done.stderr
+    whole = str(tmp_path / "trace.npz")
+    assert rnncli("trace", "-l", "lstm", "--seed", "1", "-o", whole).returncode == 0
+    assert rnncli("trace", "-l", "lstm", "--seed", "1", "--expect", whole).returncode == 0
+    wrong = rnncli("compare", "-l", "lstm", "--seed", "1", "--expect", whole)
+    assert "as `rnncli run -o expected.npz` does." in wrong.stderr
+
+
+def test_an_engine_that_meets_numbers_beyond_it_is_to_be_left_out(rnncli: Run) -> None:
+    args = ("compare", "[[[1e19, 1], [2, 3]]]", "-l", "lstm", "--seed", "1", "--engines")
+    done = rnncli(*args, "numpy,torch,onnx")
+    assert done.returncode == 3
+    assert done.stderr.endswith("Leave onnx out of --engines.\n")
+    assert rnncli(*args, "numpy,torch").returncode == 0
+    two = rnncli(*args, "numpy,onnx")
+    assert two.stderr.endswith("These can: --engines numpy,tensorflow,torch.\n")

@@ -119,3 +119,16 @@ def test_help_loads_nothing_heavy(command: Any) -> None:
 
 def test_the_terminal_needs_no_matplotlib() -> None:
     assert "matplotlib" not in loaded_by("plot", "--seed", "1", "--terminal")
+
+
+def test_one_sequence_and_one_step_are_not_counted_to_zero(rnncli: Any, tmp_path: Any) -> None:
+    file, shape = str(tmp_path / "p.png"), ("--input-shape", "1,1,4")
+    for flag, value in (("--batch", "5"), ("--steps", "7:9")):
+        done = rnncli("plot", *shape, flag, value, "-o", file)
+        assert done.stderr.endswith("The only one is 0.\n")
+
+
+def test_the_advice_for_a_small_size_fits_a_result_too(rnncli: Any, tmp_path: Any) -> None:
+    args = ("plot", "--input-shape", "1,9,4", "--return-sequences", "--what", "result")
+    done = rnncli(*args, "--size", "1x1", "-o", str(tmp_path / "p.png"))
+    assert "or show less with --steps, or of a trace with --gate." in done.stderr

@@ -454,3 +454,60 @@ def test_a_layer_that_goes_backwards_is_compared_from_its_first_row(rnncli: Run,
     args = write(tmp_path, planted._replace(inputs=planted.inputs[:, ::-1]))
     done = rnncli("port", *args, "-l", "GRU(3, go_backwards=True)", "-f", "json")
     assert json.loads(done.stdout)["explanations"][0]["differences"] == ["gates=reset,update,candidate"]
+
+
+def test_the_difference_of_the_nearest_is_that_of_all_numbers(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("LSTM", steps=40), ())
+    files = write(tmp_path, planted)
+    expected = np.load(tmp_path / "y.npz")["hidden_states"]
+    expected = expected + np.linspace(3e-6, 4e-5, 40)[:, None]
+    np.savez(tmp_path / "y.npz", hidden_states=expected)
+    done = rnncli("port", *files)
+    assert "The nearest is no difference: largest difference 4.0e-05." in done.stderr
+    assert "add --atol 0.0001." in done.stderr
+    assert rnncli("port", *files, "--atol", "0.0001").returncode == 0
+
+
+KERNEL, RECURRENT, BIAS = np.ones((5, 12)), np.ones((3, 12)), np.ones(12)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "args", "message", "advice"),
+    [
+        ({"recurrent_kernel": np.eye(3, 11)}, [], "not the shape of any", "(units, 4 * units) for LSTM"),
+        ({}, ["-l", "gru"], "not the shape of GRU: (units, 3 * units)", "this shape, LSTM, or leave -"),
+        ({"bias": np.ones(7)}, [], "a bias is (7,), not (12,).", "belongs to these kernels, or leave it out"),
+        ({"kernel": KERNEL[None]}, [], "the kernel has 3 axes.", "Give it two, (features, gates * units)"),
+        ({}, ["--units", "5"], "weights of 3 units, but LSTM(5) has 5.", "Leave --units out."),
+        ({}, ["-l", "LSTM(5)"], "weights of 3 units, but LSTM(5) has 5.", "Write --layer 'LSTM(3)'."),
+    ],
+)  # fmt: skip
+def test_the_advice_about_weights_that_do_not_fit_says_what_fits(
+    arrays: dict[str, Any], args: list[str], message: str, advice: str, rnncli: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, plant(Kind("LSTM"), ()))
+    np.savez(tmp_path / "f.npz", **{"kernel": KERNEL, "recurrent_kernel": RECURRENT, "bias": BIAS} | arrays)
+    done = rnncli("port", "x.npy", "--weights", "f.npz", "--expect", "y.npz", *args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert advice in done.stderr
+
+
+def test_a_projection_is_named(rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    write(tmp_path, plant(Kind("LSTM"), ()))
+    torch.save(torch.nn.LSTM(5, 3, proj_size=2).state_dict(), tmp_path / "w.pt")
+    done = rnncli("port", "x.npy", "--weights", "w.pt", "--expect", "y.npz", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "w.pt: it projects its state (weight_hr_l0), which is not supported." in done.stderr
+
+
+def test_a_saved_model_without_recurrent_layers_is_refused_as_such(rnncli: Run, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    write(tmp_path, plant(Kind("LSTM"), ()))
+    keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)]).save(tmp_path / "w.keras")
+    done = rnncli("port", "x.npy", "--weights", "w.keras", "--expect", "y.npz", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "rnncli: w.keras: there is no recurrent layer in it.\nSave the weights of one.\n",
+    )

@@ -528,3 +528,17 @@ def test_what_only_a_later_line_is_told() -> None:
     assert done.returncode == 0
     assert done.stderr.count("too large") == 1
     assert "note: line 2: 1 number is too large for float32" in done.stderr
+
+
+def test_the_advice_about_a_line_is_followed(tmp_path: Path) -> None:
+    def answer(*lines: str, layer: str = "gru") -> subprocess.CompletedProcess[str]:
+        (tmp_path / "x.ndjson").write_text("".join(f"{line}\n" for line in lines))
+        args = [RNNCLI, "run", "x.ndjson", "--stream", "--layer", layer, "--seed", "1", "--quiet"]
+        return subprocess.run(args, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    own = answer('{"inputs": [[[1, 2]]], "layer": "GRU(3)"}')
+    assert "Give it as a flag, and take it out of the line, which has only inputs and a mask." in own.stderr
+    assert answer('{"inputs": [[[1, 2]]]}').returncode == 0
+    other = answer("[[1, 2]]", "[[1, 2, 3]]")
+    assert other.stderr.endswith("Give every line 2 features: the weights are built for the first one.\n")
+    assert answer("[[1, 2]]", "[[1, 2]]").returncode == 0

@@ -235,7 +235,7 @@ def test_a_trace_that_ends_elsewhere_is_an_error(expressions: Any, monkeypatch: 
 
 
 def test_layers_without_a_step_cannot_be_traced() -> None:
-    with pytest.raises(UsageError, match="cannot trace this: ConvLSTM1D has no step in rnncli") as caught:
+    with pytest.raises(UsageError, match="cannot trace this: only Keras computes ConvLSTM1D") as caught:
         tracing.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
     assert "--engine" not in str(caught.value)
     assert "rnncli run" in caught.value.advice

@@ -67,7 +67,7 @@ def test_flags_narrow_a_trace(rnncli: Any) -> None:
             "It is one of update, reset, candidate.",
         ),
         (("--engine", "tensorflow"), "--engine tensorflow: this engine does not record steps."),
-        (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "ConvLSTM1D has no step in rnncli"),
+        (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "only Keras computes ConvLSTM1D"),
         (("--dtype", "float16"), "cannot trace this: it does not round as Keras does in float16."),
         (("--format", "npy"), "Use npz"),
         (("--precision", "18"), "--precision"),

@@ -246,3 +246,22 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     assert "bidirectional cannot be converted: " in done.stderr
     assert "bidirectional is not shown: " in rnncli("weights", str(file)).stderr
     assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0
+
+
+def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((4, 5)), keras.layers.LSTM(3)]).save(tmp_path / "m.keras")
+    done = rnncli("weights", "m.keras", "--units", "4", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "rnncli: m.keras is a saved model, but --units describes another layer.\n"
+        "Leave out --units; or give the weights to the described layer: --weights m.keras\n"
+    )
+    assert "1 layer, 1 recurrent" in rnncli("weights", "m.keras", cwd=tmp_path).stdout
+    given = ("--input-shape", "1,4,5", "--layer", "lstm", "--weights", "m.keras")
+    assert rnncli("weights", *given, cwd=tmp_path).returncode == 0
+
+
+def test_a_first_direction_that_runs_backwards_is_called_so(rnncli: Any, tmp_path: Path) -> None:
+    layer = "Bidirectional(LSTM(3, go_backwards=True), backward_layer=LSTM(3))"
+    done = rnncli("weights", "--layer", layer, "--to", "torch", "-o", str(tmp_path / "w.npz"))
+    assert "its first direction runs backwards (go_backwards)." in done.stderr
