@@ -221,11 +221,12 @@ class _Walk:
         self.values[node.name] = Value((output,), (after,))
 
     def _case(self, node: Node, call: OperationCall) -> Case:
-        """Return the Case of one use of a recurrent layer.  Raises InputError if it gets no numbers."""
+        """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
         case = case_of(node, call)
         if 0 in case.inputs.shape:
             raise InputError(
-                f"{self.graph.file}: {node.name} gets no numbers.", "Give at least one sequence of one step."
+                f"{self.graph.file}: {node.name} gets an empty input.",
+                "Give at least one sequence of one step.",
             )
         return case
 
