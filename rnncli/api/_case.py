@@ -229,7 +229,8 @@ def array(value: Any, name: str) -> Array:
     try:
         found = np.asarray(value)
     except ValueError as error:
-        raise InputError(f"{name}: {error}.", "Give an array, or lists of equal length.") from None
+        what = str(error).rstrip(".")
+        raise InputError(f"{name}: {what}.", "Give an array, or lists of equal length.") from None
     if found.dtype.kind not in "fiu" or not found.ndim:
         raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
     if not found.size:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli import result
+from rnncli.api._case import require_integer
 from rnncli.api._options import Options
 from rnncli.case import Array, format_shape
 from rnncli.errors import did_you_mean
@@ -27,7 +28,9 @@ PLAIN = View()
 
 
 def view_of(options: Options) -> View:
-    """Return the display settings in the options."""
+    """Return the display settings in the options.  Raises InputError for an impossible width or precision."""
+    require_integer("width", options.get("width"), 1, 2**31)
+    require_integer("precision", options.get("precision"), 0, 17)
     return View(
         lang=options.get("lang") or "en",
         precision=options.get("precision"),

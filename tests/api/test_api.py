@@ -119,6 +119,8 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
         (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "'en' or 'ko'"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, width=0), "width is 0.", "from 1"),
+        (lambda: rnncli.run(X, precision=18), "precision is 18.", "from 0 to 17"),
         (lambda: rnncli.run(X, weights=[X]), "weights: they have no names.", "kernel"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, initial_state=5), "initial_state is 5.", "list"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, memory=-1), "memory is -1.", "whole number"),
