@@ -236,8 +236,9 @@ def test_what_is_no_state_dict_is_refused_with_the_way_out(what: str, tmp_path: 
         path.write_bytes(stored(model().state_dict(), path).read_bytes()[:-200])
     else:
         path.write_bytes(b"hello, no model" if what == "text" else b"")
-    with pytest.raises(InputError, match=r"torch\.save\(model\.state_dict\(\)"):
+    with pytest.raises(InputError, match=r"torch\.save\(model\.state_dict\(\)") as caught:
         read(path)
+    assert "KeyError" not in caught.value.what
 
 
 def test_the_weights_of_a_checkpoint_by_the_command(tmp_path: Path, rnncli: Any) -> None:

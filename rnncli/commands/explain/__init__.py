@@ -70,6 +70,7 @@ def explain(
     if tensor is None or not tensor.strip():
         example = explaining.example(request.stack_of(layer, Document()))
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
+    _require_no_file(tensor, input)
     deliver = delivery(output, input, layer, run)
     request.require_steps(run)
     prefix, tensor = "", tensor.strip()
@@ -81,3 +82,12 @@ def explain(
     most = None if output.full else terms
     explained = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     deliver(ExplainAnswer(*explained), remarks)
+
+
+def _require_no_file(tensor: str, input: InputFlags) -> None:
+    """Raise UsageError if a file stands in the place of the tensor, which comes first."""
+    from pathlib import Path
+
+    if input.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
+        what = f"{tensor}: it is a file; the tensor to explain comes before it."
+        raise UsageError(what, f"For example: rnncli explain 'hidden_state[0,0]' {tensor}")

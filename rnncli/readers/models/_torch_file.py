@@ -141,6 +141,8 @@ def _load(data: bytes) -> Any:
         raise InputError("it is not a state dict of PyTorch", ADVICE) from None
     except MemoryError:
         raise InputError("reading it takes too much memory", ADVICE) from None
+    except KeyError:  # a byte that is no instruction of a pickle, or a number in it that is not there
+        raise InputError("it is not a state dict of PyTorch", ADVICE) from None
     except Exception as error:  # torch raises many kinds for broken files
         if "allocate memory" in str(error):
             raise InputError("reading it takes too much memory", ADVICE) from None

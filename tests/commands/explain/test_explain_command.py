@@ -38,6 +38,17 @@ def test_remarks_come_with_an_answer_and_not_without(rnncli: Any) -> None:
     assert failed.stderr.startswith("rnncli: there is no tensor 'nope'.")
 
 
+def test_a_file_in_the_place_of_the_tensor_is_named(rnncli: Any, tmp_path: Any) -> None:
+    (tmp_path / "x.json").write_text("[[[1, 2]]]")
+    failed = rnncli("explain", "x.json", cwd=tmp_path)
+    assert failed.returncode == 2
+    assert failed.stderr == (
+        "rnncli: x.json: it is a file; the tensor to explain comes before it.\n"
+        "For example: rnncli explain 'hidden_state[0,0]' x.json\n"
+    )
+    assert rnncli("explain", "hidden_state[0,0]", "x.json", cwd=tmp_path).returncode == 0
+
+
 def test_how_many_terms(rnncli: Any) -> None:
     def listed(*flags: Any) -> Any:
         done = rnncli(
