@@ -89,7 +89,8 @@ def test_a_bias_in_parts_is_not_left_out(rnncli: Run, tmp_path: Path, lstm: Any,
         torch.save(saved | {f"{path}{part}": bias for part in parts}, tmp_path / "m.pt")
         done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"it has more weights than such a layer of PyTorch: {path}{parts[0]}" in done.stderr
+        assert "it has more weights than such a layer of PyTorch: " in done.stderr
+        assert f"{path}{parts[0]}" in done.stderr
 
 
 def test_the_layer_that_is_named_fits_the_input(rnncli: Run, tmp_path: Path, lstm: Any) -> None:

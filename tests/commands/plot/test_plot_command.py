@@ -123,9 +123,9 @@ def test_the_terminal_needs_no_matplotlib() -> None:
 
 def test_one_sequence_and_one_step_are_not_counted_to_zero(rnncli: Any, tmp_path: Any) -> None:
     file, shape = str(tmp_path / "p.png"), ("--input-shape", "1,1,4")
-    for flag, value in (("--batch", "5"), ("--steps", "7:9")):
+    for flag, value, only in (("--batch", "5", "sequence"), ("--steps", "7:9", "time step")):
         done = rnncli("plot", *shape, flag, value, "-o", file)
-        assert done.stderr.endswith("The only one is 0.\n")
+        assert done.stderr.endswith(f"The only {only} is 0.\n")
 
 
 def test_the_advice_for_a_small_size_fits_a_result_too(rnncli: Any, tmp_path: Any) -> None:
