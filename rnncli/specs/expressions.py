@@ -33,7 +33,7 @@ PREFIXES = frozenset(
 )
 
 ADVICE = (
-    "An expression may contain only calls, names, numbers, strings, lists and tuples: "
+    "An expression may contain only calls, names, numbers, strings, lists, tuples and dicts: "
     "LSTM(3, activation='relu')."
 )
 

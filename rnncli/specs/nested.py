@@ -24,12 +24,13 @@ class Kind(NamedTuple):
     """What nested lists should contain.
 
     types: the Python types allowed for an entry.  accepts_strings: whether those in SPELLED are allowed too.
-    noun, plural: names of an entry in error messages.  example: how to write such lists.
+    noun, singular, plural: names of an entry in error messages.  example: how to write such lists.
     """
 
     types: frozenset[type]
     accepts_strings: bool
     noun: str
+    singular: str
     plural: str
     example: str
 
@@ -38,6 +39,7 @@ INPUTS = Kind(
     frozenset({int, float}),
     True,
     "a number",
+    "number",
     "numbers",
     "Write one list per sequence, and in it one list per time step: [[[0.1, 4.2], [1.0, 3.1]]].",
 )
@@ -46,6 +48,7 @@ FLAGS = Kind(
     frozenset({bool, int, float}),
     False,
     "true or false",
+    "entry",
     "entries",
     "Write true for a step to process, else false, in one list per sequence: [[true, true, false]].",
 )
@@ -150,7 +153,8 @@ class _Check:
         if axis == self.loose_axis:
             self.ragged = True
             return
-        noun = self.kind.plural if axis == len(self.lengths) - 1 else "lists"
+        innermost, one = axis == len(self.lengths) - 1, self.lengths[axis] == 1
+        noun = (self.kind.singular if one else self.kind.plural) if innermost else "list" if one else "lists"
         raise InputError(
             f"has {self.lengths[axis]} {noun}, {format_path(place)} has {len(node)}.",
             "All lists of one axis must have the same length"

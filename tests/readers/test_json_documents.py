@@ -58,6 +58,7 @@ class TestJson:
             ("[[[[1]]], [[[1]], [[2]]]]", "notes.json: [0] has 1 lists, [1] has 2."),
             ("[]", "notes.json: the document is an empty list."),
             ("[[[1]], []]", "notes.json: [1] is an empty list."),
+            ("[[[1]], [[1, 2]]]", "notes.json: [0][0] has 1 number, [1][0] has 2."),
             ("[[[1]], [[]]]", "notes.json: [1][0] is an empty list."),
             ("5", "notes.json: the document is the number 5"),
             ("null", "notes.json: the document is null"),
