@@ -55,7 +55,7 @@ class TestJson:
             ("[[[1, 2, 3, 4, 5], [1, 2, 3, 4]]]", "notes.json: [0][0] has 5 numbers, [0][1] has 4."),
             ("[[[1, 2]], [[1, 2], [1]]]", "notes.json: [0][0] has 2 numbers, [1][1] has 1."),
             ("[[[1, 2], [3, 4]], [[1, 2, 3]]]", "notes.json: [0][0] has 2 numbers, [1][0] has 3."),
-            ("[[[[1]]], [[[1]], [[2]]]]", "notes.json: [0] has 1 lists, [1] has 2."),
+            ("[[[[1]]], [[[1]], [[2]]]]", "notes.json: [0] has 1 list, [1] has 2."),
             ("[]", "notes.json: the document is an empty list."),
             ("[[[1]], []]", "notes.json: [1] is an empty list."),
             ("[[[1]], [[1, 2]]]", "notes.json: [0][0] has 1 number, [1][0] has 2."),
