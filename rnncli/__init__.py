@@ -17,10 +17,10 @@ if "".join(getattr(sys, "argv", ())[:1]).rpartition("/")[2] in ("rnncli", "-m"):
 
 from typing import TYPE_CHECKING, Any
 
-from rnncli.version import __version__
-
 if TYPE_CHECKING:
     from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Report",

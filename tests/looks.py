@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from rnncli import __version__
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
-from rnncli.version import __version__
 
 GOLDEN = Path(__file__).parent / "golden"
 

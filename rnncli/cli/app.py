@@ -121,7 +121,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        from rnncli.version import __version__
+        from rnncli import __version__
 
         typer.echo(f"rnncli {__version__}")
         raise typer.Exit

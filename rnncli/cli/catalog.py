@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from rnncli.registry import names_in
+
 PACKAGE = "rnncli.commands"
 FOLDER = Path(__file__).parents[1] / "commands"
 
@@ -17,8 +19,7 @@ FIRST = "run"
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all commands."""
-    found = (entry.stem for entry in FOLDER.iterdir() if entry.suffix in ("", ".py") and entry.name[0] != "_")
-    return tuple(sorted(found, key=lambda name: (name != FIRST, name)))
+    return tuple(sorted(names_in((str(FOLDER),)), key=FIRST.__ne__))
 
 
 def load(name: str) -> ModuleType:

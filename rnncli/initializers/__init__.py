@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from random import Random
 from typing import Any
 
 from rnncli.case import Array, Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.initializers._contract import Initializer as Initializer
+from rnncli.registry import names_in
 
 DTYPES = ("float16", "float32", "float64")
 
@@ -98,8 +98,7 @@ def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: 
 
 @cache
 def _list() -> tuple[Initializer, ...]:
-    stems = sorted(module.name for module in iter_modules(__path__) if module.name[0] != "_")
-    families = (import_module(f"{__name__}.{stem}") for stem in stems)
+    families = (import_module(f"{__name__}.{name}") for name in names_in(__path__))
     return tuple(initializer for family in families for initializer in family.INITIALIZERS)
 
 

@@ -8,7 +8,6 @@ helpers that these use.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 from typing import Any
 
@@ -21,6 +20,7 @@ from rnncli.layers._equations import Bias, Constant, Current, Entry, Fan, LayerI
 from rnncli.layers._layer import INERT, Call, Layer, sizes, within
 from rnncli.layers._parametric import Parametric, parse_parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
+from rnncli.registry import names_in
 
 __all__ = [
     "BEYOND_KERAS",
@@ -145,8 +145,8 @@ def _find(name: str, kind: str) -> tuple[str, Any] | None:
 
 
 @cache
-def _stems() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
+def _stems() -> tuple[str, ...]:
+    return names_in(__path__)
 
 
 def _classes_in(stem: str, kind: str) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ from rnncli.case import Array
 from rnncli.errors import LayerError, UsageError, did_you_mean
 from rnncli.layouts._gates import GATES, class_of
 from rnncli.layouts._paths import default_name
+from rnncli.registry import names_in
 
 __all__ = [
     "GATES",
@@ -95,7 +95,7 @@ class Chain(NamedTuple):
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all layouts: the stems of the files in this folder."""
-    return tuple(module.name for module in iter_modules(__path__) if module.name[0] != "_")
+    return names_in(__path__)
 
 
 def get(name: str) -> ModuleType:

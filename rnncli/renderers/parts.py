@@ -7,12 +7,12 @@ from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from rnncli import __version__
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Line, Span, TableCell, View, cell, line, marks, state_part
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
-from rnncli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -80,7 +80,7 @@ def test_help_lists_every_command(args: list[str], capsys: pytest.CaptureFixture
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    from rnncli.version import __version__
+    from rnncli import __version__
 
     assert app.main(["--version"]) == 0
     assert capsys.readouterr().out == f"rnncli {__version__}\n"

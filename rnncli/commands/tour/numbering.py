@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from types import ModuleType
+
+from rnncli.registry import names_in
 
 PACKAGE = "rnncli.commands.tour"
 
@@ -16,7 +17,7 @@ PACKAGE = "rnncli.commands.tour"
 def list_stems(folder: str) -> Mapping[int, str]:
     """Return the names of the files in `folder` by their number, in order."""
     path = import_module(f"{PACKAGE}.{folder}").__path__
-    found = ((re.search(r"_(\d+)_", module.name), module.name) for module in iter_modules(path))
+    found = ((re.search(r"_(\d+)_", name), name) for name in names_in(path))
     return dict(sorted((int(number[1]), name) for number, name in found if number))
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import NamedTuple
 
 from rnncli.case import Shape
 from rnncli.commands.why import causes
 from rnncli.commands.why.message import Frame, Message, last_frame, normalize
 from rnncli.errors import DisagreementError
+from rnncli.registry import names_in
 from rnncli.renderers.wording import Bilingual
 
 SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
@@ -131,9 +131,8 @@ def matches(text: str) -> list[Match]:
 
 def iterate_causes() -> Iterator[Cause]:
     """Yield the causes of every family."""
-    for module in iter_modules(causes.__path__):
-        if not module.name.startswith("_"):
-            yield from import_module(f"{causes.__name__}.{module.name}").CAUSES
+    for name in names_in(causes.__path__):
+        yield from import_module(f"{causes.__name__}.{name}").CAUSES
 
 
 def _match(cause: Cause, line: str) -> Match | None:

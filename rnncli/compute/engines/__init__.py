@@ -9,7 +9,6 @@ An engine's file has
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.errors import EngineError, UsageError, did_you_mean
+from rnncli.registry import names_in
 from rnncli.result import LoopTrace
 
 
@@ -71,7 +71,7 @@ def repeat(case: Case, call: Callable[[Case], Tensors]) -> Sequence[Tensors]:
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all engines: the stems of the files in this folder."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+    return names_in(__path__)
 
 
 def get(name: str) -> ModuleType:

@@ -7,7 +7,6 @@ of one call.  The families are those of Keras's documentation.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 from typing import Any
 
@@ -20,6 +19,7 @@ from rnncli.compute.operations._call import (
     UnknownLayerError,
     dtype_of,
 )
+from rnncli.registry import names_in
 
 __all__ = [
     "KERAS_2",
@@ -66,8 +66,7 @@ def _find_file(class_name: str, module: str) -> Any:
 @cache
 def _layer_files() -> tuple[str, ...]:
     """Return the files of layers; first core, as most models need no other, and others need not be loaded."""
-    stems = (file.name for file in pkgutil.iter_modules(__path__))
-    return tuple(sorted((stem for stem in stems if stem[0] != "_" and stem != OPS), key="core".__ne__))
+    return tuple(sorted((name for name in names_in(__path__) if name != OPS), key="core".__ne__))
 
 
 def is_operation(module: str) -> bool:

@@ -11,7 +11,6 @@ For bad input a reader raises InputError.  The functions here put the source's n
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -24,6 +23,7 @@ from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source as Source
+from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 RENAMED = "Rename the file, or save it in one of these formats."
@@ -49,8 +49,7 @@ class ReadOptions(NamedTuple):
 @cache
 def formats() -> tuple[str, ...]:
     """Return the names of all formats: the stems of this folder."""
-    found = pkgutil.iter_modules(__path__)
-    return tuple(sorted(info.name for info in found if info.name[0] != "_" and not info.ispkg))
+    return names_in(__path__)
 
 
 def format_of(path: Path, advice: str = "Give the format with --input-format.") -> str:

@@ -10,10 +10,10 @@ from functools import cache
 from importlib import import_module
 from io import BytesIO
 from pathlib import PurePath
-from pkgutil import iter_modules
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from rnncli.errors import UsageError, did_you_mean
+from rnncli.registry import names_in
 
 if TYPE_CHECKING:
     from rnncli.renderers.page import Answer, View
@@ -50,8 +50,7 @@ class Format(Protocol):
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all formats, table first."""
-    found = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
-    return tuple(sorted(found, key=lambda name: name != "table"))
+    return tuple(sorted(names_in(__path__), key="table".__ne__))
 
 
 def for_output(path: str | PurePath) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from results_by_hand import HIDDEN, SEQUENCE, of_size, result, sentence
 
+from rnncli import __version__
 from rnncli.addresses import label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.renderers.page import Numbers, Table, View
 from rnncli.result import NamedTensor
-from rnncli.version import __version__
 
 VIEW = View()
 

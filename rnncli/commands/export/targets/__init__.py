@@ -12,15 +12,16 @@ A target's file has
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 from types import ModuleType
+
+from rnncli.registry import names_in
 
 
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all targets: the stems of the files in this folder."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+    return names_in(__path__)
 
 
 def get(name: str) -> ModuleType:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from rnncli import __version__
 from rnncli.case import Array
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.compute import engines
 from rnncli.errors import EngineError
 from rnncli.layouts.onnx import OPERATORS, from_keras
-from rnncli.version import __version__
 
 SUFFIX = ".onnx"
 BINARY = True

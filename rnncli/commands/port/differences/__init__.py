@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
+
+from rnncli.registry import names_in
 
 if TYPE_CHECKING:
     from rnncli.commands.port.hypothesis import Difference, ForeignRun
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def names() -> tuple[str, ...]:
     """Return the families: the stems of the files in this folder."""
-    return tuple(sorted(module.name for module in iter_modules(__path__) if module.name[0] != "_"))
+    return names_in(__path__)
 
 
 def list_known(run: ForeignRun) -> Iterator[Difference]:
