@@ -1,6 +1,6 @@
 """The Case: the complete, frozen request.  Readers and the command line fill it, engines compute it."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
     from rnncli.layers.stack import Stack
 
-    OptionKind = Literal[
-        "activation", "axes", "backward", "cell_list", "cells", "choice", "dtype", "flag", "index",
-        "initializer", "layer", "number", "positive", "rate", "scalar", "scalars", "seed", "signed_seed",
-        "size", "sizes", "window", "word",
-    ]  # fmt: skip
+    Array: TypeAlias = NDArray[Any]
+else:
+    Array = Any
+    """An array of any dtype.  NumPy is not loaded for it."""
 
-Array: TypeAlias = "NDArray[Any]"
-"""An array of any dtype.  A forward reference, so that NumPy is not loaded for it."""
+OptionKind = Literal[
+    "activation", "axes", "backward", "cell_list", "cells", "choice", "dtype", "flag", "index",
+    "initializer", "layer", "number", "positive", "rate", "scalar", "scalars", "seed", "signed_seed",
+    "size", "sizes", "window", "word",
+]  # fmt: skip
 
 Dimension = int | str | None
 """A known size, a name such as `batch`, or None if unknown."""
@@ -75,7 +77,7 @@ class Case:
     all_calls: whether to return the tensors of every call, rather than of the last one.
     """
 
-    stack: Stack
+    stack: "Stack"
     inputs: Array
     mask: Array | None = None
     initial_state: tuple[Array, ...] | None = None
@@ -87,7 +89,7 @@ class Case:
     all_layers: bool = False
     with_trace: bool = False
     feature_names: tuple[str, ...] = ()
-    hold: tuple[Hold, ...] = ()
+    hold: "tuple[Hold, ...]" = ()
 
     @property
     def layers(self) -> tuple[Spec, ...]:

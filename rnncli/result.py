@@ -1,6 +1,6 @@
 """The Result: everything that an engine returned, frozen."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,24 +44,24 @@ class Label(NamedTuple):
         return f"{call}{layer}{direction}{cell}{part}"
 
     @property
-    def in_call(self) -> Label:
+    def in_call(self) -> "Label":
         """The same label without the call."""
         return self._replace(call=None)
 
     @property
-    def in_layer(self) -> Label:
+    def in_layer(self) -> "Label":
         """The same label without the layer."""
         return self._replace(layer=None)
 
     @property
-    def in_trace(self) -> Label:
+    def in_trace(self) -> "Label":
         """Name of this part of the state in a trace: `cell_0/hidden`."""
         return Label(
             self.part, cell=self.cell, direction=self.direction, layer=self.layer, is_trace_part=True
         )
 
 
-Index = tuple["int | slice", ...]
+Index = tuple[int | slice, ...]
 """A NumPy index, one item per axis; omitted trailing axes are taken in full."""
 
 
@@ -78,7 +78,7 @@ class Claim(NamedTuple):
     def __str__(self) -> str:
         return f"{self.label}[{', '.join(map(_axis_text, self.slices))}]" if self.slices else str(self.label)
 
-    def with_place(self, **place: Any) -> Claim:
+    def with_place(self, **place: Any) -> "Claim":
         """Return a copy about the tensor of another call or layer."""
         return self._replace(label=self.label._replace(**place))
 
@@ -102,7 +102,7 @@ class TensorInfo(NamedTuple):
         """The label's text."""
         return str(self.label)
 
-    def with_place(self, **place: Any) -> TensorInfo:
+    def with_place(self, **place: Any) -> "TensorInfo":
         """Return a copy with another call, layer, direction or cell."""
         return self._replace(label=self.label._replace(**place))
 
@@ -130,7 +130,7 @@ class GrowingTensor(NamedTuple):
 
     label: Label
     axes: tuple[str, ...]
-    values: GrowingArray
+    values: "GrowingArray"
     time: Sequence[int] = ()
 
     @property
@@ -222,7 +222,7 @@ class Result:
 
     engine: str
     seed: int | None
-    stack: Stack
+    stack: "Stack"
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
@@ -266,7 +266,7 @@ class ShapeReport(NamedTuple):
     claims: by tensor name, the equalities that hold for any numbers.
     """
 
-    stack: Stack
+    stack: "Stack"
     input_shape: Shape
     input_dtype: str
     layers: tuple[LayerShapes, ...]

@@ -3,7 +3,7 @@
 An equation gives one number, for one batch entry and one unit.
 """
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from typing import NamedTuple
 

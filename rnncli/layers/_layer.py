@@ -1,6 +1,6 @@
 """The interface of a layer: options, shapes, seeds, weights, claims and computation."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class Place(NamedTuple):
     direction: str = ""
     path: str = ""
 
-    def inside(self, path: str, direction: str = "") -> Place:
+    def inside(self, path: str, direction: str = "") -> "Place":
         """Return the place of a part of this layer."""
         return Place(self.layer, direction or self.direction, f"{self.path}{path}/")
 
@@ -120,7 +120,7 @@ class Layer(ABC):
         return bool(self.config.get("go_backwards"))
 
     @property
-    def loops(self) -> Mapping[str, Layer]:
+    def loops(self) -> "Mapping[str, Layer]":
         """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""
         return {"": self} if self.recurrent else {}
 

@@ -7,7 +7,7 @@ that are the same; `rise0` to `rise7`, values between two bounds; and `pole0` to
 values around zero.
 """
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -77,7 +77,7 @@ class Span(_Span):
 
     __slots__ = ()
 
-    def __new__(cls, text: str, style: str = "") -> Span:
+    def __new__(cls, text: str, style: str = "") -> "Span":
         """Create a span with `text` made safe to show."""
         return super().__new__(cls, visible(text), style)
 
@@ -189,7 +189,7 @@ class GrowingAnswer(Protocol):
 
     def records(self, view: View) -> Records: ...
 
-    def tensors(self) -> Mapping[str, GrowingArray]: ...
+    def tensors(self) -> "Mapping[str, GrowingArray]": ...
 
 
 def line(text: str, style: str = "") -> Line:
