@@ -1,6 +1,6 @@
 """The command line application: loads each command when it is called, and handles all errors."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which Typer would evaluate six times.
 
 import os
 import sys
