@@ -9,8 +9,6 @@ from typer import _click as click
 
 from rnncli.errors import UsageError
 
-SAVED_MODEL = r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)"
-
 
 def convert(error: click.ClickException, command: str) -> UsageError:
     """Return the error that `command` prints for an error of click."""
@@ -49,10 +47,13 @@ def convert(error: click.ClickException, command: str) -> UsageError:
 
 def _suggest_model(error: click.ClickException) -> str:
     """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
+    from rnncli.cli.layer_files import MODEL_SUFFIXES
+
     word = error.format_message().rpartition(" ")[2].strip("().")
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
-    return f"Name a saved model with --model {word}." if known and re.search(SAVED_MODEL, word) else ""
+    is_model = word.partition("#")[0].lower().endswith(MODEL_SUFFIXES)
+    return f"Name a saved model with --model {word}." if known and is_model else ""
 
 
 def _suggest_shape(error: click.ClickException) -> str:
