@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 
-from rnncli.case import Array, Case
+from rnncli.case import Array, Case, Shape
 from rnncli.compute import checks, engines
 from rnncli.compute.engine_choice import choose
 from rnncli.errors import EngineError, UsageError, inside
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
-from rnncli.result import Claim, NamedTensor, Result
+from rnncli.result import Claim, NamedTensor, Result, TensorInfo
 from rnncli.specs import fit
 
 
@@ -38,10 +38,8 @@ class _PreparedCase:
         require_able(case, engine)
         self.engine = engine
         self.call = engines.get(engine).build_layers(case, *weights_and_seeds(case, engine))
-        stack, all_layers = case.stack, case.all_layers
         self.claims = claims_of(case)
-        self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
-        self.times = lru_cache(256)(lambda shape: stack.times(shape, all_layers=all_layers))
+        self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
@@ -54,17 +52,13 @@ class _PreparedCase:
     def _name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
-        infos = [
-            info.with_place(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)
-        ]
-        times = self.times(case.inputs.shape)
         kept = (layer for call in calls for layer in (call if case.all_layers else call[-1:]))
-        arrays = [tensor for layer in kept for tensor in layer]
-        tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
-        for info, array in zip(infos, arrays, strict=True):
-            if array.shape != info.shape:
+        expected = self.expected(case.inputs.shape)
+        tensors = dict(zip(expected, (tensor for layer in kept for tensor in layer), strict=True))
+        for name, (info, _) in expected.items():
+            if tensors[name].shape != info.shape:
                 raise EngineError(
-                    f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}.",
+                    f"{self.engine} returned {name} as {tensors[name].shape}, not as {info.shape}.",
                     "This is a bug in rnncli; please report it.",
                 )
         equal = claims.select_true(self.claims, tensors)
@@ -75,16 +69,25 @@ class _PreparedCase:
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
-                NamedTensor(
-                    info.label, info.axes, array, equal[info.name], times.get(str(info.label.in_call), ())
-                )
-                for info, array in zip(infos, arrays, strict=True)
+                NamedTensor(info.label, info.axes, tensors[name], equal[name], times)
+                for name, (info, times) in expected.items()
             ),
             trace=computed.trace,
             weights=computed.weights,
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),
         )
+
+
+def _expected_tensors(case: Case, input_shape: Shape) -> dict[str, tuple[TensorInfo, Sequence[int]]]:
+    """Return, by name, what the layers return for inputs of this shape, and the input times of its rows."""
+    stack, all_layers = case.stack, case.all_layers
+    infos = stack.outputs(input_shape, all_layers=all_layers)
+    times = stack.times(input_shape, all_layers=all_layers)
+    found = (
+        (info.with_place(call=call), times.get(info.name, ())) for call in calls_of(case) for info in infos
+    )
+    return {info.name: (info, rows) for info, rows in found}
 
 
 class _EngineWithFallback:
