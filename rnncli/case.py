@@ -60,8 +60,7 @@ class Spec:
     deferred: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
+class Case(NamedTuple):
     """One experiment.
 
     stack: the layers, created and validated once.

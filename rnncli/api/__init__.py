@@ -260,7 +260,7 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
         raise UsageError(
             "against draws the weights of each layer and starts from zero states.", "Leave weights out."
         )
-    return [replace(case, stack=_case.stack_of(other, options)) for other in _several(others)]
+    return [case._replace(stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
 def _select(found: Result, select: str | Sequence[str] | None) -> Result:

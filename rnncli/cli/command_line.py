@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
@@ -51,7 +50,7 @@ class CommandLine(NamedTuple):
         case, _ = request.case(
             input, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
         )
-        return case if initial_state is None else replace(case, initial_state=initial_state)
+        return case if initial_state is None else case._replace(initial_state=initial_state)
 
 
 def _drop_empty(value: Any) -> Any:

@@ -52,7 +52,7 @@ class Returns(NamedTuple):
         last = case.layers[-1]
         if not given or last.class_name == "TimeDistributed":
             return case
-        return replace(case, stack=case.stack.with_returns(**given))
+        return case._replace(stack=case.stack.with_returns(**given))
 
 
 def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:

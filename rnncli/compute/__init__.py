@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from rnncli.case import Case
@@ -38,7 +37,7 @@ def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Resul
 
     checks.require_room(case, planned[0].stop)
     call = calling.prepare(case, engine)
-    case = dataclasses.replace(case, initial_state=calling.initial_state(case))
+    case = case._replace(initial_state=calling.initial_state(case))
     for chunk in planned:
         yield call(chunks.part(case, chunk))
         arrays.release(case.inputs)

@@ -114,7 +114,7 @@ def _make_contiguous(case: Case) -> Case:
     inputs, states = np.ascontiguousarray(case.inputs), initial_state(case)
     if inputs is case.inputs and states is None:
         return case
-    return dataclasses.replace(case, inputs=inputs, initial_state=states)
+    return case._replace(inputs=inputs, initial_state=states)
 
 
 def calls_of(case: Case) -> Sequence[int | None]:

@@ -41,8 +41,7 @@ def count_fitting(case: Case, budget: int) -> int:
 def part(case: Case, chunk: slice) -> Case:
     """Return the case with only the sequences in `chunk`."""
     states = case.initial_state
-    return dataclasses.replace(
-        case,
+    return case._replace(
         inputs=case.inputs[chunk],
         mask=None if case.mask is None else case.mask[chunk],
         initial_state=None if states is None else tuple(state[chunk] for state in states),

@@ -32,12 +32,12 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
                 f"--hold {first.text} and --hold {second.text} hold the same entries.",
                 "Give each of them other units or other steps.",
             )
-    return dataclasses.replace(case, hold=holds)
+    return case._replace(hold=holds)
 
 
 def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
     """Return `result` with the largest difference of every tensor from the run without the holds."""
-    other = compute.run(dataclasses.replace(case, hold=()), result.engine, budget)
+    other = compute.run(case._replace(hold=()), result.engine, budget)
     return dataclasses.replace(result, differences=compare.differences(result, other), reference=REFERENCE)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -201,15 +200,14 @@ def trace(case: Case) -> Result:
             f"the engine numpy, the only one that records steps, cannot trace this: {refusal}.",
             "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
         )
-    result = compute.run(dataclasses.replace(case, with_trace=True), "numpy")
+    result = compute.run(case._replace(with_trace=True), "numpy")
     verify(result)
     return result
 
 
 def with_all_outputs(case: Case) -> Case:
     """Return the case with the outputs and states of every layer returned, to verify the whole trace."""
-    return dataclasses.replace(
-        case,
+    return case._replace(
         stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers),
         all_layers=True,
     )

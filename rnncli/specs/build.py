@@ -10,7 +10,7 @@ from rnncli import layers
 from rnncli.case import Option, Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import INERT
-from rnncli.specs import expressions, initializers
+from rnncli.specs import expressions
 from rnncli.specs.call_arguments import Signature, point_at, split_config
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
 from rnncli.specs.values import check, format_value
@@ -187,6 +187,8 @@ def _require_complete(class_name: str, options: Mapping[str, Option], values: Ma
 def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
     """Return the initializer, the layer, the cell or the cells in an option; None for no backward layer."""
     if option.kind == "initializer":
+        from rnncli.specs import initializers
+
         return initializers.build(value)
     if option.kind == "backward" and value is None:
         return None

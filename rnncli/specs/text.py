@@ -7,7 +7,6 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Option, Spec
 from rnncli.initializers import settings
-from rnncli.specs import initializers
 from rnncli.specs.build import options_of
 
 OLD_SIGMOID = "hard_sigmoid_keras2"
@@ -60,6 +59,8 @@ def to_config(spec: Spec) -> dict[str, Any]:
 
 def _plain(name: str, value: Any) -> Any:
     if name.endswith("_initializer"):
+        from rnncli.specs import initializers
+
         return initializers.to_config(value)
     if isinstance(value, Spec):
         return to_config(value)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -134,7 +133,7 @@ class TestNumbers:
         case = oracle.case([expression], X, weights=oracle.filled(layers, np.random.default_rng(1)))
         answer = call.prepare(case, "onnx")
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
-            oracle.alike(answer(replace(case, inputs=inputs)), oracle.called(layers, inputs)[-1])
+            oracle.alike(answer(case._replace(inputs=inputs)), oracle.called(layers, inputs)[-1])
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_of_many_steps_and_units(self, kind: str) -> None:
@@ -259,9 +258,9 @@ class TestAuto:
     def test_counts_calls_directions_and_layers(self) -> None:
         below = _steps("LSTM", 10_000)
         above = [
-            replace(below, calls=8),
+            below._replace(calls=8),
             _steps("Bidirectional(LSTM(3))", 10_000),
-            replace(below, stack=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).stack),
+            below._replace(stack=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).stack),
         ]
         assert not engine_choice.has_many_steps(below)
         assert all(map(engine_choice.has_many_steps, above))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,7 @@ def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, pat
 
 def test_chunks_and_calls_hold_alike() -> None:
     case = holds.hold_gates(flagged("LSTM(3, stateful=True)"), ["forget=1"])
-    assert compute.run(replace(case, calls=2)).hold == ("forget=1",)
+    assert compute.run(case._replace(calls=2)).hold == ("forget=1",)
     case = holds.hold_gates(flagged("lstm"), ["forget=1"])
     whole, apart = compute.run(case), compute.run(case, budget=1)
     assert np.array_equal(whole.outputs[0].values, apart.outputs[0].values)
@@ -117,7 +116,7 @@ def test_chunks_and_calls_hold_alike() -> None:
 
 def test_the_difference_is_from_the_run_without_it() -> None:
     case = holds.hold_gates(flagged("lstm"), ["forget=1"])
-    plain, held = compute.run(replace(case, hold=()), "numpy"), compute.run(case)
+    plain, held = compute.run(case._replace(hold=()), "numpy"), compute.run(case)
     compared = holds.compare_without(case, held)
     largest = np.abs(plain.outputs[0].values.astype(float) - held.outputs[0].values).max()
     assert compared.differences == {"hidden_state": largest}

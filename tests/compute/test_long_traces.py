@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,7 +56,7 @@ def test_each_step_is_that_of_a_run_of_so_many_steps(expression: str) -> None:
     (loop,) = tracing.trace(asked).trace
     assert loop.status.dtype == np.int8
     for step in range(0, STEPS, 7):
-        short = replace(asked, inputs=asked.inputs[:, : step + 1], mask=asked.mask[:, : step + 1])
+        short = asked._replace(inputs=asked.inputs[:, : step + 1], mask=asked.mask[:, : step + 1])
         output, *states = (tensor.values for tensor in compute.run(short, "numpy").outputs)
         for name, values in zip(("output", *loop.states), (output, *states), strict=True):
             np.testing.assert_array_equal(loop.parts[name][:, step], values)
@@ -80,10 +79,10 @@ def test_what_is_kept_is_cut_out_of_every_part() -> None:
 
 def test_a_long_trace_takes_the_memory_of_its_numbers() -> None:
     count = 20_000
-    asked = replace(case("LSTM(3)", count), mask=None)
+    asked = case("LSTM(3)", count)._replace(mask=None)
     tracemalloc.start()
     try:
-        result = compute.run(replace(asked, with_trace=True), "numpy")
+        result = compute.run(asked._replace(with_trace=True), "numpy")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

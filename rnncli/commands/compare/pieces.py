@@ -21,7 +21,7 @@ def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, d
     Raises UsageError if the pieces cannot carry the states.
     """
     _require_splittable(case, steps)
-    plain = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=False))
+    plain = case._replace(stack=_with_stateful(case.stack, stateful=False))
     whole = compute.run(plain, engine)
     return whole, run_pieces(case, steps, whole, stateful=True)
 
@@ -31,7 +31,7 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
 
     stateful: whether each piece continues from the last state of the one before; otherwise from zeros.
     """
-    kept = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=stateful))
+    kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)
     pieces = list(_run_pieces(kept, bounds, whole.engine))
     return {
@@ -59,7 +59,7 @@ def explain_difference(case: Case) -> tuple[str, ...]:
 def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
     """Yield the result of each piece; the layers are built once, so that they keep their states."""
     # An initial state would replace the state that is kept, so only the first piece gets it.
-    continued = dataclasses.replace(case, initial_state=None)
+    continued = case._replace(initial_state=None)
     prepared = call.prepare(_piece(case, bounds, 0), engine)
     for place in range(len(bounds)):
         yield prepared(_piece(continued if place else case, bounds, place))
@@ -68,7 +68,7 @@ def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
 def _piece(case: Case, bounds: range, place: int) -> Case:
     part = slice(bounds[place], bounds[place] + bounds.step)
     mask = None if case.mask is None else case.mask[:, part]
-    return dataclasses.replace(case, inputs=case.inputs[:, part], mask=mask)
+    return case._replace(inputs=case.inputs[:, part], mask=mask)
 
 
 def _join(pieces: Sequence[tuple[int, NamedTensor]], whole: NamedTensor) -> Array:

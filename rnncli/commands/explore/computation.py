@@ -124,12 +124,12 @@ def compute_experiment(experiment: EditableCase) -> Computation:
     found = _compute(case)
     if not case.hold:
         return found
-    return dataclasses.replace(found, without_hold=_compute(dataclasses.replace(case, hold=())))
+    return dataclasses.replace(found, without_hold=_compute(case._replace(hold=())))
 
 
 def _compute(case: Case) -> Computation:
     wide = tracing.with_all_outputs(case)
     if wide.stack.layers[-1].recurrent:
-        wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
+        wide = wide._replace(stack=wide.stack.with_returns(return_sequences=True))
     trace = tracing.trace(wide)  # first, because it says what is wrong with the case
     return Computation(compute.run(case, trace.engine), wide, trace)

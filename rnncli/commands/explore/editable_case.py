@@ -91,7 +91,7 @@ class EditableCase:
         origin = self.origin.read_again(case.stack, case.seed)
         is_edited = case.inputs is not self.origin.case.inputs
         inputs = case.inputs.astype(case.stack.dtype) if is_edited else origin.case.inputs
-        return replace(self, origin=origin, case=_fit_holds(replace(case, inputs=inputs)))
+        return replace(self, origin=origin, case=_fit_holds(case._replace(inputs=inputs)))
 
     def with_model_layer(self, name: str) -> EditableCase:
         """Return an experiment with another layer of the model, as it was saved."""
@@ -173,7 +173,7 @@ class EditableCase:
         return np.ones(self.case.inputs.shape[:2], bool) if mask is None else mask.copy()
 
     def _with(self, **changes: Any) -> EditableCase:
-        return replace(self, case=replace(self.case, **changes))
+        return replace(self, case=self.case._replace(**changes))
 
     def _with_spec(self, spec: Spec) -> EditableCase:
         made = [*self.case.layers]
@@ -181,7 +181,7 @@ class EditableCase:
         return self._with_stack(Stack(made))
 
     def _with_stack(self, stack: Stack) -> EditableCase:
-        return replace(self, case=_fit_holds(replace(self.case, stack=stack)))
+        return replace(self, case=_fit_holds(self.case._replace(stack=stack)))
 
     def _require_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):

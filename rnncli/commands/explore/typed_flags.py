@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from rnncli import specs
@@ -42,7 +41,7 @@ class TypedFlags(NamedTuple):
             # The sample, as at the start; stdin now belongs to the screen.
             input = input._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
         case, _ = request.case(input, flags, run)
-        return self._replace(case=replace(self.case, inputs=case.inputs))
+        return self._replace(case=self.case._replace(inputs=case.inputs))
 
     def in_model_layer(self, name: str) -> TypedFlags:
         """Return the flags for another layer of the model, with what it gets and returns there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -89,7 +88,7 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.require_mask(case)
-    started = dataclasses.replace(case, initial_state=call.initial_state(case))
+    started = case._replace(initial_state=call.initial_state(case))
     return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated
 
 from rnncli.case import Case
@@ -110,7 +109,7 @@ def _variants(case: Case, flags: list[LayerFlags]) -> list[Case]:
         one._replace(units=units) if not one.units and all(map(_is_name, one.layer or ())) else one
         for one in flags
     ]
-    return [replace(case, stack=request.stack_of(one, Document())) for one in sized]
+    return [case._replace(stack=request.stack_of(one, Document())) for one in sized]
 
 
 def _is_name(text: str) -> bool:

@@ -228,9 +228,9 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
 
     checks.refuse_impossible(case)
     conditions = calling.conditions(case)
-    case = replace(case, initial_state=calling.initial_state(case))
+    case = case._replace(initial_state=calling.initial_state(case))
     calling.require_able(case, "tensorflow")
-    wide = replace(case, stack=case.stack.with_returns(return_state=True))
+    wide = case._replace(stack=case.stack.with_returns(return_state=True))
     numbers = target_of(of, wide.stack.outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)

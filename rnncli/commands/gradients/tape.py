@@ -72,8 +72,7 @@ def _one_sequence(case: Case, batch: int) -> Case:
     """Return the case for one sequence, as in a first call: no state is kept."""
     only = slice(batch, batch + 1)
     states = case.initial_state
-    return replace(
-        case,
+    return case._replace(
         stack=Stack(map(_stateless, case.layers)),
         inputs=case.inputs[only],
         mask=None if case.mask is None else case.mask[only],
@@ -253,8 +252,7 @@ class _RepeatedRun:
 
 def _repeat(case: Case, count: int) -> Case:
     states = case.initial_state
-    return replace(
-        case,
+    return case._replace(
         inputs=case.inputs.repeat(count, axis=0),
         mask=None if case.mask is None else case.mask.repeat(count, axis=0),
         initial_state=None if states is None else tuple(state.repeat(count, axis=0) for state in states),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -160,4 +160,4 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
         (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)
         for sequences, state in varied
     }
-    return Matrix({key: compute.run(replace(case, stack=stack), engine) for key, stack in stacks.items()})
+    return Matrix({key: compute.run(case._replace(stack=stack), engine) for key, stack in stacks.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
@@ -121,7 +120,7 @@ class Stream:
 
     def _open(self, case: Case) -> None:
         """Create the layers; each line brings its own mask and initial state."""
-        bare = dataclasses.replace(case, mask=None, initial_state=None)
+        bare = case._replace(mask=None, initial_state=None)
         self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
         self._stateful = case.stack.is_stateful
 
@@ -149,10 +148,10 @@ class Stream:
 
         one = cases[0]
         if self._stateful and self._has_states and one.initial_state is not None:
-            one = dataclasses.replace(one, initial_state=None)
+            one = one._replace(initial_state=None)
         if len(cases) == 1:
             return one
-        return dataclasses.replace(one, inputs=np.concatenate([case.inputs for case in cases]))
+        return one._replace(inputs=np.concatenate([case.inputs for case in cases]))
 
     def _kind(self, one: Case | RnncliError) -> object:
         """Key for grouping neighbors; a record is alone if the layers keep state or draw random numbers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -168,7 +167,7 @@ class LineCases:
             self.first_case = case_builder.case_of(arranged, self.stack, self.options)
         prefix = where if line.number > 1 else ""
         self.remarks.add(arranged.remarks, prefix)
-        case = dataclasses.replace(self.first_case, inputs=arranged.inputs, mask=arranged.mask)
+        case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._checked_masks:
             self._checked_masks.add(case.mask is not None)
             self.remarks.add(keras_differences.note_keras_errors(case), prefix)

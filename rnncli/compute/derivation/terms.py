@@ -187,7 +187,7 @@ def explain(
     result = tracing.trace(wide)
     found = explain_number(case, result, target, depth, terms)
     if case.hold:
-        free = replace(wide, hold=())
+        free = wide._replace(hold=())
         source = CaseTrace(free, tracing.trace(free))
         found = replace(found, without_hold=source.value(source.node(target)))
     return found, replace(result, stack=case.stack)
@@ -197,7 +197,7 @@ def _with_sequences(case: Case, address: addresses.Address | None) -> Case:
     """Let the last layer return its sequence if the number requires it; its other numbers do not change."""
     if address is None or not address.label.sequence or not case.stack.layers[-1].recurrent:
         return case
-    return replace(case, stack=case.stack.with_returns(return_sequences=True))
+    return case._replace(stack=case.stack.with_returns(return_sequences=True))
 
 
 def _gates(

@@ -29,7 +29,7 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
     Compares everything that the node can return, also what the model does not use.
     Raises EngineError if the numbers differ by more than rounding explains.
     """
-    full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
+    full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)
     theirs = list_returns(given)
     ours = {tensor.name: tensor.values for tensor in result.outputs}
@@ -92,8 +92,7 @@ def _to_float64(case: Case) -> Case:
         return None if array is None else array.astype("float64")
 
     weights: Mapping[str, Array] = case.weights or {}
-    return replace(
-        case,
+    return case._replace(
         stack=Stack(map(_widen_spec, case.layers)),
         inputs=widen(case.inputs),
         initial_state=tuple(map(widen, case.initial_state)) if case.initial_state else None,

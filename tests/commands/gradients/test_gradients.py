@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,7 @@ def drawn(
     built: Any = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
     case = Case(stack=built, inputs=rng.standard_normal(shape))
     layers: Any = outline.outline(built, shape).layers
-    return replace(
-        case,
+    return case._replace(
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
         initial_state=tuple(
             rng.standard_normal(info.shape) for info in built.states(shape)
@@ -68,7 +66,7 @@ def of_inputs(case: Case, found: Any) -> np.ndarray:
     def function(sequence: Any) -> Any:
         inputs = case.inputs.copy()
         inputs[found.batch] = sequence
-        return values(replace(case, inputs=inputs), found)
+        return values(case._replace(inputs=inputs), found)
 
     return np.asarray(np.sqrt((slopes(function, case.inputs[found.batch]) ** 2).sum(axis=(0, 2))))
 
@@ -80,12 +78,12 @@ class Restarted:
         self.case, self.found = case, found
         self.layer: Any = registry.make(case.layers[place])
         self.both: Mapping[str, Any] = self.layer.loops
-        before = replace(case, stack=Stack(case.layers[:place]), initial_state=None)
+        before = case._replace(stack=Stack(case.layers[:place]), initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
         given = case.weights or {}
         self.weights = dict(given)
         if place:
-            before = replace(before, weights={path[2:]: w for path, w in given.items() if path[0] == "0"})
+            before = before._replace(weights={path[2:]: w for path, w in given.items() if path[0] == "0"})
             self.inputs = compute.run(before, "numpy").outputs[0].values
         if len(case.layers) > 1:
             self.weights = within(given, str(place))
@@ -225,14 +223,14 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
     )
     found = curves.gradients(case, of)
     assert found.layers == case.layers != stack.specs
-    theirs = curves.gradients(replace(case, stack=stack), of)
+    theirs = curves.gradients(case._replace(stack=stack), of)
     assert found.target.text == theirs.target.text
     assert any(curve.norms.any() for curve in found.curves[:-1])
     for mine, other in zip(found.curves, theirs.curves, strict=True):
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.norms, other.norms)
     if len(expressions) == 1:
-        held(replace(case, stack=stack), of)
+        held(case._replace(stack=stack), of)
 
 
 def test_states_below_the_last_layer_are_not_returned() -> None:
@@ -276,8 +274,7 @@ def test_random_layers(seed: Any) -> None:
 def test_cells_one_on_the_other() -> None:
     """In float32, because Keras rounds to it between the cells; central differences in float64."""
     case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
-    single = replace(
-        case,
+    single = case._replace(
         stack=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
         inputs=case.inputs.astype(np.float32),
     )

@@ -121,7 +121,7 @@ def test_a_gate_below_zero_has_a_diverging_scale() -> None:
 
 def test_an_input_that_is_nowhere_negative_begins_at_zero() -> None:
     asked = case("gru")
-    found = sheet(replace(asked, inputs=abs(asked.inputs)))
+    found = sheet(asked._replace(inputs=abs(asked.inputs)))
     scale = found.scale(found.rows[0].panels[0])
     assert (scale.low, scale.diverging) == (0, False)
 

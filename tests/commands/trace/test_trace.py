@@ -236,13 +236,13 @@ def test_a_trace_that_ends_elsewhere_is_an_error(expressions: Any, monkeypatch: 
 
 def test_layers_without_a_step_cannot_be_traced() -> None:
     with pytest.raises(UsageError, match="cannot trace this: only Keras computes ConvLSTM1D") as caught:
-        tracing.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
+        tracing.trace(case("ConvLSTM1D(2, 2)")._replace(inputs=np.zeros((1, 2, 4, 1), np.float32)))
     assert "--engine" not in str(caught.value)
     assert "rnncli run" in caught.value.advice
 
 
 def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways() -> None:
-    nowhere = replace(case("LSTM(2)"), inputs=np.full((1, 2, 2), np.nan, np.float32))
+    nowhere = case("LSTM(2)")._replace(inputs=np.full((1, 2, 2), np.nan, np.float32))
     shown = formats.render(answer(tracing.trace(nowhere)), "table", View())
     assert "candidate cell hidden -1..1" in shown
 
@@ -349,7 +349,7 @@ def test_the_first_nan_is_named() -> None:
     assert first_nan(lstm()) is None
     place = first_nan(odd())
     assert place == "forget.activation at timestep 1, batch 0, unit 2"
-    result = compute.run(replace(case("LSTM(2, return_sequences=True)"), seed=1))
+    result = compute.run(case("LSTM(2, return_sequences=True)")._replace(seed=1))
     assert run_answer.RunAnswer(result).first_nan() is None
     result.outputs[0].values[1, 2, 0] = np.nan
     assert run_answer.RunAnswer(result).first_nan() == "hidden_states[1, 2, 0]"
@@ -360,9 +360,9 @@ def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
     inputs[1, 2] = np.nan
     mask = np.ones((2, 4), bool)
     mask[1, 2] = False
-    shut_out = replace(case("GRU(2)"), inputs=inputs, mask=mask)
+    shut_out = case("GRU(2)")._replace(inputs=inputs, mask=mask)
     assert first_nan(tracing.trace(shut_out)) is None
-    found = first_nan(tracing.trace(replace(shut_out, mask=None)))
+    found = first_nan(tracing.trace(shut_out._replace(mask=None)))
     assert found is not None
     assert found.startswith("update.preactivation")
 
