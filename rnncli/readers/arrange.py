@@ -230,7 +230,7 @@ def _add_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
         new = format_shape(with_batch.shape)
         remarks.append(f"added a batch axis: {shape} -> {new}")
         return with_batch
-    if array.ndim == 1:
+    if array.ndim == 1 and ndim == len(AXES):
         raise InputError(
             f"the input is 1-D, {shape}.",
             f"{WANTED} For a series of one feature use --input-axes time, "

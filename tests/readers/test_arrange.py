@@ -48,6 +48,7 @@ class TestRank:
         assert arranged(np.ones(shape), ndim=ndim).inputs.shape == shape
         assert arranged(np.ones(shape[1:]), ndim=ndim).inputs.shape == (1, *shape[1:])
         assert f"needs {ndim} axes" in complaint(np.ones(shape[2:]), ndim=ndim)
+        assert f"needs {ndim} axes" in complaint(np.ones(2), ndim=ndim)
 
     def test_one_axis_is_an_error_with_a_way_out(self) -> None:
         said = complaint(CUBE[0, 0])
