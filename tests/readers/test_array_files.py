@@ -85,6 +85,11 @@ class TestArrays:
     def test_several_arrays_are_named(self) -> None:
         assert "a (2,), b (3,)" in complaint(npz_bytes(a=np.ones(2), b=np.ones(3)), "npz")
 
+    def test_a_file_without_arrays(self) -> None:
+        assert "notes.json: it contains no array named `inputs`." in complaint(npz_bytes(), "npz")
+        with pytest.raises(InputError, match=r"the document contains no mask\.\nWrite true or false"):
+            read_tensor(source(npz_bytes()), "npz")
+
     @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "h5"])
     def test_broken_files(self, format: Any) -> None:
         from safetensors.numpy import save
