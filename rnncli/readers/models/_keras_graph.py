@@ -67,7 +67,7 @@ class Flattener:
         inputs = [plan.link(item) for item in flat(config["input_layers"])]
         if given is not None and len(given) != len(inputs):
             raise InputError(
-                f"{prefix.rstrip('/')}: this model has {len(inputs)} inputs, and it is called with "
+                f"{prefix.rstrip('/')}: this model has {_count_inputs(inputs)}, and it is called with "
                 f"{len(given)}.",
                 ADVICE,
             )
@@ -141,7 +141,8 @@ class Flattener:
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
-            raise InputError(f"{path}: it has {len(inputs)} inputs and gets {len(masks)} masks.", ADVICE)
+            gets = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
+            raise InputError(f"{path}: it has {_count_inputs(inputs)} and gets {gets}.", ADVICE)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
         refs: list[Any] = []
         for item, own, name in zip(inputs, masks, named, strict=True):
@@ -172,6 +173,10 @@ class Flattener:
         if tested is None or tested.class_name != "NotEqual":
             return False
         return maker.class_name in ("Masking", "Embedding") and tested.args[:1] == maker.args[:1]
+
+
+def _count_inputs(inputs: list[Any]) -> str:
+    return "1 input" if len(inputs) == 1 else f"{len(inputs)} inputs"
 
 
 def _functional(
