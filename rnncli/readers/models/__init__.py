@@ -40,6 +40,8 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 """Files that only PyTorch writes."""
 MODEL_ONLY_SUFFIXES = (".pt", ".pth", ".onnx")
 """Files that hold a model or its weights, and never an input."""
+KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
+"""Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
 _KINDS = {
     **dict.fromkeys((".keras", ".h5", ".hdf5"), "keras"),
     **dict.fromkeys(TORCH_SUFFIXES, "torch"),
@@ -168,6 +170,8 @@ def _kind_of_zip(source: Source, suffix: str) -> str:
         return _KINDS.get(suffix, "keras")
     if any(name.endswith(("data.pkl", "archive_format")) or "/code/" in f"/{name}" for name in names):
         return "torch"
+    if suffix in TORCH_SUFFIXES and not any(name.endswith(KERAS_ENDS) for name in names):
+        return "torch"  # which says that it is not one of PyTorch
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 
