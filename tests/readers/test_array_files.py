@@ -44,6 +44,19 @@ class TestArrays:
         assert document.inputs.shape == (1, 2, 3)
         assert document.mask.tolist() == [[True, True]]
 
+    def test_bfloat16_of_safetensors_is_read_as_float32(self) -> None:
+        header = b'{"x":{"dtype":"BF16","shape":[1,2],"data_offsets":[0,4]}}'
+        data = len(header).to_bytes(8, "little") + header + b"\x80\x3f\x20\xc0"
+        assert inputs(data, "safetensors").tolist() == [[1.0, -2.5]]
+        found: Any = read_weights(source(data), "safetensors")
+        assert found["x"].dtype == np.float32
+
+    def test_a_dtype_that_numpy_lacks_is_named(self) -> None:
+        header = b'{"x":{"dtype":"F8_E5M2","shape":[2],"data_offsets":[0,2]}}'
+        data = len(header).to_bytes(8, "little") + header + b"\0\0"
+        said = "notes.json: x is of dtype F8_E5M2, which is not supported.\nSave it as float32."
+        assert complaint(data, "safetensors") == said
+
     @pytest.mark.parametrize("array", [np.array([True]), np.array([1j]), np.array(["a"]), np.zeros((0, 3))])
     def test_what_is_not_numbers(self, array: Any) -> None:
         assert "notes.json: " in complaint(npy_bytes(array), "npy")
