@@ -94,8 +94,7 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
 
 def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
     """Return (inputs, padding mask, remarks)."""
-    if document.inputs is None:
-        raise InputError("there are no inputs.", "Give a file, or --input-shape 2,10,8.")
+    assert document.inputs is not None  # the readers refuse a document without inputs
     padding: Array | None = None
     remarks = list(document.remarks)
     array = document.inputs

@@ -58,10 +58,6 @@ class TestRank:
     def test_four_axes_are_an_error(self) -> None:
         assert "the input is 4-D, (1, 2, 3, 4)." in complaint(CUBE[None])
 
-    def test_no_inputs(self) -> None:
-        with pytest.raises(InputError, match="no inputs"):
-            arrange(Document())
-
 
 class TestAxes:
     @given(st.permutations(["batch", "time", "features"]), st.integers(1, 3))

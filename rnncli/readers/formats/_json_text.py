@@ -37,7 +37,7 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
         from rnncli.readers.formats import _json_packed
 
         short, packed = _json_packed.pack_lists(data)
-        with suppress(InputError):  # parsing the whole text locates the error
+        with suppress(InputError, _json_packed.MisplacedListError):  # the whole text locates the error
             return _json_packed.unpack_lists(_parse(short, line), packed)
         del packed
     return _parse(data, line)

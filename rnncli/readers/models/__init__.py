@@ -33,7 +33,7 @@ __all__ = [
 
 
 class NoGraphError(InputError):
-    """A file of Keras that holds weights and no model."""
+    """A file of Keras that holds weights and no model; `read` recognizes its layers."""
 
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -60,11 +60,8 @@ def read(source: Source) -> Graph | Modules:
     kind = kind_of(source)
     try:
         found: Graph | Modules = _reader(kind).read(source)
-    except NoGraphError as error:
-        try:
-            found = _reader("weights_only").read(source)
-        except InputError:
-            raise error from None
+    except NoGraphError:
+        found = _reader("weights_only").read(source)
     return found
 
 

@@ -30,11 +30,7 @@ def read(source: Source) -> Graph:
     """
     found = _keras_file.read_stored(source)
     if found.config is None:
-        raise NoGraphError(
-            f"{source.name}: it holds weights and no model.",
-            f"Describe the layer, and give its weights: -l 'LSTM(3)' --weights {source.name}. "
-            "To keep the graph too, save with model.save('model.keras').",
-        )
+        raise NoGraphError(f"{source.name}: no graph.", _keras_file.ADVICE)
     origin = origin_of(found.version)
 
     def weights(model: Mapping[str, Any]) -> Weights:
