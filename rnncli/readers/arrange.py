@@ -143,7 +143,8 @@ def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, 
     lengths = [len(sequence) for sequence in sequences]
     if options.ndim != len(AXES):
         raise InputError(
-            "sequences differ in length.", f"A layer of {options.ndim} axes does not take padding."
+            "sequences differ in length.",
+            f"Make them equally long: a layer of {options.ndim} axes does not take padding.",
         )
     if options.axes is not None and _parse_axes(options.axes) != AXES:
         raise InputError(

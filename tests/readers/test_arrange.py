@@ -123,7 +123,7 @@ class TestPadding:
 
     def test_not_with_other_axes_or_other_ranks(self) -> None:
         assert "--input-axes" in complaint(RAGGED, pad="post", axes=("time", "batch", "features"))
-        assert "differ in length" in complaint(RAGGED, pad="post", ndim=4)
+        assert "Make them equally long: a layer of 4 axes" in complaint(RAGGED, pad="post", ndim=4)
         assert arranged(RAGGED, pad="post", axes=("batch", "time", "features")).inputs.shape == (4, 4, 2)
 
 
