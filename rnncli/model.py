@@ -161,7 +161,7 @@ class Module:
     name: its path, `decoder.rnn`; a bare one is called after its class.
     nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
         weights are in Keras's layout.
-    refusal: why it cannot be computed, "" where it can.
+    refusal: why it cannot be computed, "" where it can; after a semicolon what to do, where there is a way.
     tensors: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
@@ -169,6 +169,14 @@ class Module:
     nodes: tuple[Node, ...]
     refusal: str = ""
     tensors: tuple[Mapping[str, Array], ...] = ()
+
+    def explain_refusal(self, others: str) -> tuple[str, str]:
+        """Return why it cannot be computed, and what to do.  others: advice to choose others; "" for none."""
+        why, _, way_out = self.refusal.partition("; ")
+        if others:
+            return f"{self.name}: {self.refusal}.", others
+        advice = f"{way_out[:1].upper()}{way_out[1:]}." if way_out else "Give another file."
+        return f"{self.name}: {why}.", advice
 
 
 @dataclass(frozen=True)

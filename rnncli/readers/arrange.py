@@ -94,8 +94,7 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
 
 def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
     """Return (inputs, padding mask, remarks)."""
-    if document.inputs is None:
-        raise InputError("there are no inputs.", "Give a file, or --input-shape 2,10,8.")
+    assert document.inputs is not None  # the readers refuse a document without inputs
     padding: Array | None = None
     remarks = list(document.remarks)
     array = document.inputs
@@ -144,7 +143,8 @@ def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, 
     lengths = [len(sequence) for sequence in sequences]
     if options.ndim != len(AXES):
         raise InputError(
-            "sequences differ in length.", f"A layer of {options.ndim} axes does not take padding."
+            "sequences differ in length.",
+            f"Make them equally long: a layer of {options.ndim} axes does not take padding.",
         )
     if options.axes is not None and _parse_axes(options.axes) != AXES:
         raise InputError(
@@ -230,7 +230,7 @@ def _add_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
         new = format_shape(with_batch.shape)
         remarks.append(f"added a batch axis: {shape} -> {new}")
         return with_batch
-    if array.ndim == 1:
+    if array.ndim == 1 and ndim == len(AXES):
         raise InputError(
             f"the input is 1-D, {shape}.",
             f"{WANTED} For a series of one feature use --input-axes time, "

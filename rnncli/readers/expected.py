@@ -8,6 +8,7 @@ from typing import Any
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, UsageError, format_names, inside, with_path_prefix
 from rnncli.readers import formats
+from rnncli.readers.printed_output import has_values
 from rnncli.readers.source import Source
 from rnncli.result import STATUSES
 from rnncli.specs import nested
@@ -71,13 +72,13 @@ def _rnncli_output(value: Mapping[str, Any]) -> dict[str, Array]:
         return {name: _restore(array, dtype) for name, array in _trace(value["trace"]).items()}
     groups = [value, *_items(value, "calls")]
     outputs = [one for group in groups for one in _items(group, "outputs")]
-    if not outputs or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs):
+    if not outputs or not all(map(has_values, outputs)):
         raise InputError(
             "it is rnncli's own output, without tensors.",
             "Use what rnncli run or trace wrote with --format json.",
         )
     return {
-        one["name"]: _restore(to_numbers(one.get("values"), one["name"]), one.get("dtype")) for one in outputs
+        one["name"]: _restore(to_numbers(one["values"], one["name"]), one.get("dtype")) for one in outputs
     }
 
 

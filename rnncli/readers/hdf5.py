@@ -61,10 +61,12 @@ class Group:
     def layers(self, name: str = "") -> Iterator[tuple[str, dict[str, list[Array]]]]:
         """Yield the name of each layer and its arrays by the path of their group: ``, `cell`.
 
-        name: of this group.  A group that contains anything but PARTS and SEEDS is a model.
+        name: of this group.  A group that contains anything but PARTS and SEEDS is a model; so is the root,
+        where `layer` and `cell` are attributes of a class of its own.
         """
         groups = {"layers": self.groups["layers"]} if "layers" in self.groups else self.groups
-        inside = {name: group for name, group in groups.items() if name not in PARTS | SEEDS}
+        parts = PARTS if name else {"vars"}
+        inside = {name: group for name, group in groups.items() if name not in parts | SEEDS}
         if not inside:
             yield self.name or name, dict(self.cells())
         for name, group in inside.items():

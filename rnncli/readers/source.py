@@ -30,9 +30,8 @@ class Source(NamedTuple):
         return found
 
     def file(self) -> Path:
-        """Return the path.  Raises InputError if it is not an existing file."""
-        if self.path is None:
-            raise InputError(f"{self.name}: there is nothing to read.", "Name a file.")
+        """Return the path, which there must be.  Raises InputError if it is not an existing file."""
+        assert self.path is not None
         try:
             found, folder = self.path.exists(), self.path.is_dir()
         except (OSError, ValueError) as error:

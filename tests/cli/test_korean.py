@@ -192,6 +192,15 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
             "배치 축을 더했습니다: (4, 5) -> (1, 4, 5); "
             "특성이 하나이면 ((4, 5, 1)) 이렇게 쓰세요: --input-shape 4,5,1",
         ),
+        (
+            "line 1, column 65: it is nested more than 64 levels deep.",
+            "1번째 줄 65번째 칸: 중첩이 64단계보다 깊습니다.",
+        ),
+        ("m.keras: its config is nested too deeply.", "m.keras: config의 중첩이 너무 깊습니다."),
+        (
+            "weights is printed output without weights by name.",
+            "weights: 이름이 붙은 가중치가 없는 rnncli의 출력입니다.",
+        ),
     ],
 )
 def test_a_sentence_of_several_parts_is_korean_throughout(english: str, said: str) -> None:

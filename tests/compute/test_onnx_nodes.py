@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
     kind = kind_of(saved)
     (part,) = kind.run(saved, PATH, feeds, compute_numpy).parts
     for sequences in (True, False):
-        case = replace(part.case, stack=part.case.stack.with_returns(return_sequences=sequences))
+        case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
         theirs = kind.outputs(saved, PATH, feeds, {"rnn": Cases(part.case, case)})
         for tensor in tracing.trace(case).outputs:
             np.testing.assert_allclose(

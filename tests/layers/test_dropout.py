@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ def test_a_call_that_is_refused_draws_nothing() -> None:
     """The first layer has drawn when the second sees another batch than the one it keeps states of."""
     stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
     one = case(*stack, training=True)
-    other = dataclasses.replace(one, inputs=INPUTS[:1])
+    other = one._replace(inputs=INPUTS[:1])
     plain, disturbed = call.prepare(one, "numpy"), call.prepare(one, "numpy")
     plain(one)
     disturbed(one)

@@ -44,6 +44,19 @@ class TestArrays:
         assert document.inputs.shape == (1, 2, 3)
         assert document.mask.tolist() == [[True, True]]
 
+    def test_bfloat16_of_safetensors_is_read_as_float32(self) -> None:
+        header = b'{"x":{"dtype":"BF16","shape":[1,2],"data_offsets":[0,4]}}'
+        data = len(header).to_bytes(8, "little") + header + b"\x80\x3f\x20\xc0"
+        assert inputs(data, "safetensors").tolist() == [[1.0, -2.5]]
+        found: Any = read_weights(source(data), "safetensors")
+        assert found["x"].dtype == np.float32
+
+    def test_a_dtype_that_numpy_lacks_is_named(self) -> None:
+        header = b'{"x":{"dtype":"F8_E5M2","shape":[2],"data_offsets":[0,2]}}'
+        data = len(header).to_bytes(8, "little") + header + b"\0\0"
+        said = "notes.json: x is of dtype F8_E5M2, which is not supported.\nSave it as float32."
+        assert complaint(data, "safetensors") == said
+
     @pytest.mark.parametrize("array", [np.array([True]), np.array([1j]), np.array(["a"]), np.zeros((0, 3))])
     def test_what_is_not_numbers(self, array: Any) -> None:
         assert "notes.json: " in complaint(npy_bytes(array), "npy")
@@ -84,6 +97,11 @@ class TestArrays:
 
     def test_several_arrays_are_named(self) -> None:
         assert "a (2,), b (3,)" in complaint(npz_bytes(a=np.ones(2), b=np.ones(3)), "npz")
+
+    def test_a_file_without_arrays(self) -> None:
+        assert "notes.json: it contains no array named `inputs`." in complaint(npz_bytes(), "npz")
+        with pytest.raises(InputError, match=r"the document contains no mask\.\nWrite true or false"):
+            read_tensor(source(npz_bytes()), "npz")
 
     @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "h5"])
     def test_broken_files(self, format: Any) -> None:

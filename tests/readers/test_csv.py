@@ -130,6 +130,9 @@ class TestCsv:
         for name in ("tab", "\\t", "\t"):
             assert inputs("1\t2\n", "csv", delimiter=name).tolist() == [[1, 2]]
 
+    def test_a_long_line_is_split_at_the_given_delimiter(self) -> None:
+        assert inputs(" ".join(["1.5"] * 60_000), "csv", delimiter="space").shape == (1, 60_000)
+
     @pytest.mark.parametrize("name", ["", ",,", '"'])
     def test_no_delimiter(self, name: Any) -> None:
         with pytest.raises(UsageError, match="is not one character"):
@@ -159,6 +162,7 @@ class TestCsv:
             ("a,b\n1,2\n-1e999,inf\n", "line 3, column 1 (a): -1e999 is too large a number."),
             ("1,2\n3,１\n", "line 2, column 2: '１' is not a number.\nWrite its digits as 0 to 9."),
             ("1,2\n1_0,4\n", "line 2, column 1: '1_0' is not a number."),
+            ("1,2\n\x1c2,x\n", "line 2, column 2: 'x' is not a number."),
         ],
     )
     def test_the_cell_is_named(self, text: Any, said: Any) -> None:

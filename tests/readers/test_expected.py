@@ -73,6 +73,7 @@ def test_rnncli_s_own_numbers_have_the_dtype_that_it_names() -> None:
         ('{"schema": "rnncli/2"}', "its schema is"),
         ('{"schema": "rnncli/1"}', "without tensors"),
         ('{"schema": "rnncli/1", "outputs": 5}', "without tensors"),
+        ('{"schema": "rnncli/1", "outputs": [{"name": "a", "shape": [1, 3]}]}', "without tensors"),
         ('{"schema": "rnncli/1", "calls": [{"outputs": 5}]}', "without tensors"),
         ('{"schema": "rnncli/1", "trace": []}', "without tensors"),
         ('{"schema": "rnncli/1", "trace": [3]}', "not a step"),

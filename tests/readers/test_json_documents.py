@@ -70,8 +70,12 @@ class TestJson:
             ("[1, 1e999]", "1e999 is too large a number."),
             ("[[1.0,2],\n [3,,4]]", "notes.json: line 2, column 5: "),
             ("[[1.0,2],\n [3,,4]]", "found `,4]]`"),
+            ("[[.5, 2]]", "notes.json: line 1, column 3: no digit before decimal point, found `.5, 2]]`."),
+            ("[[-.5, 2]]", "notes.json: line 1, column 4: no digit after sign, found `.5, 2]]`."),
             ("[[1, 2], [3", "notes.json: line 1, column 12: unexpected end of input."),
             ("[[1]]\n[[2]]", "--input-format ndjson"),
+            ("[[1]] [[2]]", "It must be JSON; an input in another format needs --input-format."),
+            ("1,2\n3,4", "It must be JSON; an input in another format needs --input-format."),
             ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
             ("[" * 64 + "1" + "]" * 64, "is nested deeper than 32 lists"),
             ("[" * 65 + "1" + "]" * 65, "notes.json: line 1, column 65: it is nested more than 64 levels"),
@@ -195,12 +199,21 @@ class TestCaseDocument:
         assert "notes.json: its schema is" in complaint(json.dumps({"schema": schema}))
 
     @pytest.mark.parametrize(
-        "outputs", [None, [], {}, [1], [{"values": [[1]]}], [{"name": 1, "values": [[1]]}]]
+        "outputs",
+        [
+            None,
+            [],
+            {},
+            [1],
+            [{"values": [[1]]}],
+            [{"name": 1, "values": [[1]]}],
+            [{"name": "hidden_state", "shape": [1, 3]}],
+        ],
     )
     def test_output_without_tensors_is_not(self, outputs: Any) -> None:
         text = json.dumps({"schema": "rnncli/1", "outputs": outputs})
-        assert "notes.json: it is rnncli's own output, without outputs." in complaint(text)
-        with pytest.raises(InputError, match="without outputs"):
+        assert "notes.json: it is rnncli's own output, without values of outputs." in complaint(text)
+        with pytest.raises(InputError, match="without values of outputs"):
             read_states(source(text), "json")
 
 

@@ -14,7 +14,9 @@ import pytest
 from keras_graphs import evaluated, read
 
 from rnncli.errors import InputError
-from rnncli.model import Graph, Port, Ref
+from rnncli.model import Graph, Modules, Port, Ref
+from rnncli.readers import models
+from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
 
 FAMILIES = ("keras", "tf_keras")
@@ -283,10 +285,10 @@ def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_pa
 def test_what_holds_no_graph_says_so(whole: Any, tmp_path: Path) -> None:
     keras: Any = pytest.importorskip("keras")
     _, folder = whole
-    assert "holds weights and no model" in refusal(folder / "m.weights.h5")
-    assert "--weights m.weights.h5" in refusal(folder / "m.weights.h5")
+    assert "no graph" in refusal(folder / "m.weights.h5")
     (tmp_path / "w.h5").write_bytes((folder / "m.weights.h5").read_bytes())
-    assert "holds weights and no model" in refusal(tmp_path / "w.h5")
+    assert "no graph" in refusal(tmp_path / "w.h5")
+    assert isinstance(models.read(Source("w.h5", path=tmp_path / "w.h5")), Modules)
     assert "PyTorch" in refusal(zipped(tmp_path / "m.pt", archive__data_pkl=b"x"))
     assert "not a Keras model" in refusal(zipped(tmp_path / "m.zip", a_txt=b"x"))
     (tmp_path / "text.keras").write_text("no model")
@@ -307,6 +309,37 @@ def test_what_holds_no_graph_says_so(whole: Any, tmp_path: Path) -> None:
     model(np.zeros((1, 2, 3)))
     model.save(tmp_path / "own.keras")
     assert "Own" in refusal(tmp_path / "own.keras")
+    found = models.read_graph_or_layers(Source("own.keras", path=tmp_path / "own.keras"))
+    assert isinstance(found, Modules)
+    assert [node.class_name for module in found.modules for node in module.nodes] == ["LSTM"]
+
+
+def test_a_model_without_weights_is_to_be_built(tmp_path: Path) -> None:
+    keras: Any = pytest.importorskip("keras")
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([keras.layers.LSTM(3, name="lstm")]).save(tmp_path / "m.keras")
+    said = "m.keras: lstm: the file has no weights for this LSTM.\nBuild the model, and save it again."
+    assert refusal(tmp_path / "m.keras") == said
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ([["x", 0, 0, {}], ["x", 0, 0, {}]], "this model has 1 input, and it is called with 2."),
+        ([["x", 0, 0, {"mask": [["x", 0, 0], ["x", 0, 0]]}]], "it has 1 input and gets 2 masks."),
+    ],
+)
+def test_one_input_is_singular(whole: Any, tmp_path: Path, call: Any, said: str) -> None:
+    _, folder = whole
+    given = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_shape": [None, 6, 4]}}
+    own = {"name": "inside", "layers": [given], "input_layers": [["x", 0, 0]], "output_layers": [["x", 0, 0]]}
+    inside = {"class_name": "Functional", "name": "inside", "config": own, "inbound_nodes": [call]}
+    config = {**own, "name": "m", "layers": [given, inside], "output_layers": [["inside", 1, 0]]}
+    with zipfile.ZipFile(folder / "m.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        text = json.dumps({"class_name": "Functional", "config": config})
+        new.writestr("config.json", text)
+        new.writestr("model.weights.h5", old.read("model.weights.h5"))
+    assert f"m.keras: inside: {said}" in refusal(tmp_path / "m.keras")
 
 
 def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnncli.errors import InputError
 from rnncli.model import Program
 from rnncli.readers.formats import Source
-from rnncli.readers.models import kind_of, read
+from rnncli.readers.models import _onnx_file, kind_of, read
 
 
 def read_bytes(content: bytes) -> Program:
@@ -142,6 +142,12 @@ def test_data_outside_of_the_folder_is_refused(tmp_path: Path, location: str) ->
 def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, said: dict[str, int]) -> None:
     with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
         read(with_external(tmp_path, "data.bin", **said))
+
+
+def test_data_that_is_too_large_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_onnx_file, "MAX_BYTES", 95)
+    with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nGive another"):
+        read(with_external(tmp_path, "data.bin", offset=4, length=96))
 
 
 def test_model_is_recognized_by_its_content(tmp_path: Path) -> None:

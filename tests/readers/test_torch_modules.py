@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,18 @@ def test_what_is_no_state_dict_is_refused_with_the_way_out(what: str, tmp_path: 
     with pytest.raises(InputError, match=r"torch\.save\(model\.state_dict\(\)") as caught:
         read(path)
     assert "KeyError" not in caught.value.what
+
+
+def test_other_zip_files_are_refused_in_whole_words(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    with pytest.raises(InputError, match=r"other\.pt: it is a zip file, but not one of PyTorch\.\nIf the"):
+        read(tmp_path / "other.pt")
+    with zipfile.ZipFile(tmp_path / "part.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", "hello")
+    with pytest.raises(InputError, match=r"PyTorch cannot read it \(RuntimeError: .*[a-z…]\)\.\n") as caught:
+        read(tmp_path / "part.pt")
+    assert "(Could" not in caught.value.what
 
 
 def test_the_weights_of_a_checkpoint_by_the_command(tmp_path: Path, rnncli: Any) -> None:

@@ -166,8 +166,9 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refusal]
     if module.refusal:
-        advice = f"Choose others: {model_option(modules.file, others)}" if others else "Give another file."
-        raise LayerError(f"{modules.file}: {module.name}: {module.refusal}.", advice)
+        choice = f"Choose others: {model_option(modules.file, others)}" if others else ""
+        what, advice = module.explain_refusal(choice)
+        raise LayerError(f"{modules.file}: {what}", advice)
     width = _features(module.nodes[0])
     if 0 in array.shape:
         raise InputError(

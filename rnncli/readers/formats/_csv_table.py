@@ -61,10 +61,10 @@ def start_table(
 
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
     """
-    _require_short(lines, numbers)
     decimal = _parse_decimal(decimal)
-    sample = tuple(lines[:SAMPLE_LINES])
-    found = _parse_delimiter(delimiter) if delimiter is not None else _sniff_delimiter(sample, decimal)
+    given = None if delimiter is None else _parse_delimiter(delimiter)
+    _require_short(lines, numbers, given or DELIMITERS)
+    found = given or _sniff_delimiter(tuple(lines[:SAMPLE_LINES]), decimal)
     if found == decimal == ",":
         raise UsageError("--decimal , and --delimiter , are both given.", "Leave one of them out.")
     decimal = "." if found == "," else decimal
@@ -109,7 +109,7 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 def check_lines(table: CsvTable) -> None:
     """Raise InputError if a line has an unclosed quote, or a cell too long for csv to read."""
-    _require_short(table.lines, table.numbers)
+    _require_short(table.lines, table.numbers, table.delimiter)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
             raise InputError(f"line {number} has a quote that is not closed.", "Each row must be one line.")
@@ -122,10 +122,11 @@ def _is_closed(line: str, delimiter: str) -> bool:
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
-def _require_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
-    """Raise InputError if a cell is too long for csv to read."""
+def _require_short(lines: Sequence[str], numbers: Sequence[int], delimiters: str) -> None:
+    """Raise InputError if a cell is too long for csv to read.  delimiters: characters that may end a cell."""
+    between = f"[{re.escape(delimiters)}]"
     for number, line in zip(numbers, lines, strict=True):
-        if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
+        if len(line) > csv.field_size_limit() and len(max(re.split(between, line), key=len)) > 1000:
             raise InputError(
                 f"line {number} has a cell of more than 1000 characters.",
                 "Give rows of numbers; to use another delimiter, add --delimiter.",

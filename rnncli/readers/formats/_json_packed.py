@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.errors import InputError
 from rnncli.readers.formats._named_arrays import PackedLists
 from rnncli.readers.packages import import_package
 from rnncli.specs import nested
@@ -33,6 +32,10 @@ OPENING = re.compile(rb"[\[\s]+")
 
 _STEPS = np.zeros(256, np.int8)
 _STEPS[ord("[")], _STEPS[ord("]")] = 1, -1
+
+
+class MisplacedListError(Exception):
+    """A list of numbers is among other values; the parser of the whole text reports it."""
 
 
 def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -60,7 +63,7 @@ def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
 def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
     """Put the packed lists back into the parsed value of a text from `pack_lists`.
 
-    Raises InputError if a name is in a place where a list of numbers is not allowed.
+    Raises MisplacedListError if a name is in a place where a list of numbers is not allowed.
     """
     left = dict(packed)
 
@@ -73,9 +76,7 @@ def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
 
     value = unpack(value)
     if left:
-        raise InputError(
-            "lists of numbers stand among other values.", "All of them must be at the same depth."
-        )
+        raise MisplacedListError
     return value
 
 

@@ -37,7 +37,7 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
         from rnncli.readers.formats import _json_packed
 
         short, packed = _json_packed.pack_lists(data)
-        with suppress(InputError):  # parsing the whole text locates the error
+        with suppress(InputError, _json_packed.MisplacedListError):  # the whole text locates the error
             return _json_packed.unpack_lists(_parse(short, line), packed)
         del packed
     return _parse(data, line)
@@ -125,10 +125,13 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
         advice = LINES if a_line else "Is the file truncated?"
         return _SyntaxFault(len(text.rstrip()), "unexpected end of input", advice)
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
+    if message == "no digit after sign" and text[position - 1 : position + 1] != "-." and found[:1] == ".":
+        message = "no digit before decimal point"
     advice = "It must be JSON; an input in another format needs --input-format."
+    between = text[:position][len(text[:position].rstrip()) :]
     if a_line:
         advice = LINES
-    elif "after document" in message:
+    elif "after document" in message and "\n" in between:
         advice = "An input of several values, one per line, needs --input-format ndjson."
     return _SyntaxFault(position, f"{message}, found `{found}`", advice)
 

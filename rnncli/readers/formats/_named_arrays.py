@@ -9,6 +9,7 @@ import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean, with_path_prefix
+from rnncli.readers.printed_output import has_values
 from rnncli.specs import nested
 
 STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
@@ -34,8 +35,9 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
     else:
         listed = [f"{name} {arrays[name].shape}" for name in others]
         listed[8:] = ["…"] if listed[8:] else []
+        what = f"it contains {', '.join(listed)}, but no array named `inputs`."
         raise InputError(
-            f"it contains {', '.join(listed) or 'nothing'}, but no array named `inputs`.",
+            what if listed else "it contains no array named `inputs`.",
             "Name the array to read `inputs`, or save it alone.",
         )
     with with_path_prefix(name):
@@ -114,9 +116,10 @@ def tensor(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     name = "mask" if "mask" in value else next(iter(value), "")
-    if not value or (name != "mask" and len(value) > 1):
-        what = f"contains {', '.join(value) or 'nothing'}, but no mask."
-        raise InputError(what, "Name one of them `mask`.", ())
+    if not value:
+        raise InputError("contains no mask.", "Write true or false for every time step.", ())
+    if name != "mask" and len(value) > 1:
+        raise InputError(f"contains {', '.join(value)}, but no mask.", "Name one of them `mask`.", ())
     return value[name]
 
 
@@ -154,11 +157,12 @@ def rnncli_outputs(value: dict[str, Any]) -> dict[str, Any]:
     """
     outputs = value.get("outputs")
     items = outputs if isinstance(outputs, list) else []
-    if not items or not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
+    if not items or not all(map(has_values, items)):
         raise InputError(
-            "it is rnncli's own output, without outputs.", "Use the output of `rnncli run --format json`."
+            "it is rnncli's own output, without values of outputs.",
+            "Use the output of `rnncli run --format json`.",
         )
-    return {item["name"]: item.get("values") for item in items}
+    return {item["name"]: item["values"] for item in items}
 
 
 def numeric(array: Array) -> Array:

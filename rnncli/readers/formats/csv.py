@@ -197,7 +197,7 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
             if not table.header and f"line {table.first_line}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
             raise InputError(f"{place}: {text!r} is not a number.", advice)
-        if any(map(str.isdigit, cell)) and abs(float(number)) == np.inf:  # the word inf is allowed
+        if any(map(str.isdigit, cell)) and abs(float(number.strip())) == np.inf:  # the word inf is allowed
             raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
 
 

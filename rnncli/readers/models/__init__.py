@@ -33,13 +33,15 @@ __all__ = [
 
 
 class NoGraphError(InputError):
-    """A file of Keras that holds weights and no model."""
+    """A file of Keras that holds weights and no model; `read` recognizes its layers."""
 
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 """Files that only PyTorch writes."""
 MODEL_ONLY_SUFFIXES = (".pt", ".pth", ".onnx")
 """Files that hold a model or its weights, and never an input."""
+KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
+"""Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
 _KINDS = {
     **dict.fromkeys((".keras", ".h5", ".hdf5"), "keras"),
     **dict.fromkeys(TORCH_SUFFIXES, "torch"),
@@ -58,11 +60,8 @@ def read(source: Source) -> Graph | Modules:
     kind = kind_of(source)
     try:
         found: Graph | Modules = _reader(kind).read(source)
-    except NoGraphError as error:
-        try:
-            found = _reader("weights_only").read(source)
-        except InputError:
-            raise error from None
+    except NoGraphError:
+        found = _reader("weights_only").read(source)
     return found
 
 
@@ -168,6 +167,8 @@ def _kind_of_zip(source: Source, suffix: str) -> str:
         return _KINDS.get(suffix, "keras")
     if any(name.endswith(("data.pkl", "archive_format")) or "/code/" in f"/{name}" for name in names):
         return "torch"
+    if suffix in TORCH_SUFFIXES and not any(name.endswith(KERAS_ENDS) for name in names):
+        return "torch"  # which says that it is not one of PyTorch
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 

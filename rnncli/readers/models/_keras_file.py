@@ -28,6 +28,7 @@ OTHERS = {
     "saved_model.pb": "it is a zip file with a TensorFlow SavedModel in it",
 }
 """Other kinds of zip files, by a suffix of the files in them."""
+TOO_DEEP = "its config is nested too deeply"
 MOST_NESTED = 400
 """Models in models nest deeper than layers do; still far below Python's recursion limit."""
 
@@ -98,13 +99,13 @@ def _parse_config(file: str, text: str | bytes | None) -> Any:
             config = orjson.loads(text)
         except orjson.JSONDecodeError:
             config = json.loads(text)
-        fault = "nested too deeply" if nested.is_too_deep(config, MOST_NESTED) else None
+        fault = TOO_DEEP if nested.is_too_deep(config, MOST_NESTED) else None
     except ValueError:
-        fault = "not JSON"
+        fault = "its config is not JSON"
     except RecursionError:
-        fault = "nested too deeply"
+        fault = TOO_DEEP
     if fault:
-        raise InputError(f"{file}: its config is {fault}.", "Save the model again.")
+        raise InputError(f"{file}: {fault}.", "Save the model again.")
     return config
 
 

@@ -67,7 +67,7 @@ class Flattener:
         inputs = [plan.link(item) for item in flat(config["input_layers"])]
         if given is not None and len(given) != len(inputs):
             raise InputError(
-                f"{prefix.rstrip('/')}: this model has {len(inputs)} inputs, and it is called with "
+                f"{prefix.rstrip('/')}: this model has {_count_inputs(inputs)}, and it is called with "
                 f"{len(given)}.",
                 ADVICE,
             )
@@ -103,7 +103,7 @@ class Flattener:
         """Add the nodes of one call; return a model's outputs, or the first output of a layer."""
         self.count += 1
         if self.count > _MOST:
-            raise InputError(f"{path}: the model calls more than {_MOST} layers.", ADVICE)
+            raise InputError(f"{path}: the model calls more than {_MOST} layers.", "Give another model.")
         class_name, config = entry["class_name"], entry["config"]
         module = str(entry.get("module", "keras.layers"))
         if class_name in _ARGUMENTS and not is_operation(entry):
@@ -141,7 +141,8 @@ class Flattener:
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
-            raise InputError(f"{path}: it has {len(inputs)} inputs and gets {len(masks)} masks.", ADVICE)
+            gets = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
+            raise InputError(f"{path}: it has {_count_inputs(inputs)} and gets {gets}.", ADVICE)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
         refs: list[Any] = []
         for item, own, name in zip(inputs, masks, named, strict=True):
@@ -174,6 +175,10 @@ class Flattener:
         return maker.class_name in ("Masking", "Embedding") and tested.args[:1] == maker.args[:1]
 
 
+def _count_inputs(inputs: list[Any]) -> str:
+    return "1 input" if len(inputs) == 1 else f"{len(inputs)} inputs"
+
+
 def _functional(
     entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str
 ) -> Mapping[str, Any]:
@@ -187,7 +192,7 @@ def _functional(
     layers: list[dict[str, Any]] = []
     entries = [dict(layer) for layer in config["layers"]]
     if not entries:
-        raise InputError(f"{name_of(entry)}: there is no layer in this model.", ADVICE)
+        raise InputError(f"{name_of(entry)}: there is no layer in this model.", "Give another model.")
     if entries[0]["class_name"] != "InputLayer":
         entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
     for layer in entries:

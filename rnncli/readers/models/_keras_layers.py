@@ -115,7 +115,7 @@ def _share_twins(
             weights[path] = weights[next(iter(twins.values()))]
         elif entry["class_name"] in RECURRENT:
             what = f"the file has no weights for this {entry['class_name']}"
-            raise InputError(f"{path}: {what}.", names.ADVICE)
+            raise InputError(f"{path}: {what}.", "Build the model, and save it again.")
     return weights
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, shorten
 from rnncli.readers import child_process
 from rnncli.readers.child_process import IncompleteOutputError
 from rnncli.readers.packages import import_package
@@ -14,6 +14,8 @@ from rnncli.readers.source import Source
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
+BESIDE = "Keep external data beside the model, and save it again."
+OTHER = "Give another model."
 MAX_BYTES = 2**31 - 2**20
 """Bytes that one message may hold; protobuf cannot write more."""
 NODES = 100_000
@@ -81,7 +83,7 @@ def _require_bounded(model: Any, name: str) -> None:
     for graph, depth in _graphs(model.graph):
         count += len(graph.node)
         if count > NODES or depth > DEPTH:
-            raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", ADVICE)
+            raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", OTHER)
 
 
 def _texts(model: Any) -> Iterator[Any]:
@@ -104,8 +106,8 @@ def _inline_functions(model: Any, name: str) -> Any:
 
         return inliner.inline_local_functions(model)
     except Exception as error:  # compiled code raises many kinds
-        reason = str(error).partition("\n")[0][:120]
-        raise InputError(f"{name}: its functions cannot be written out ({reason}).", ADVICE) from None
+        reason = shorten(str(error).partition("\n")[0].rstrip("."), 120)
+        raise InputError(f"{name}: its functions cannot be written out ({reason}).", OTHER) from None
 
 
 def _include_data(onnx: Any, model: Any, source: Source) -> None:
@@ -113,11 +115,11 @@ def _include_data(onnx: Any, model: Any, source: Source) -> None:
     external = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     total = model.ByteSize()
     for tensor in external:
-        content = _external(tensor, source)
-        total += len(content)
+        part = _external(tensor, source)
+        total += part.size
         if total > MAX_BYTES:
-            raise InputError(f"{source.name}: with its external data it has more than 2 GiB.", ADVICE)
-        tensor.raw_data = content
+            raise InputError(f"{source.name}: with its external data it has more than 2 GiB.", OTHER)
+        tensor.raw_data = part.read()
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
 
@@ -133,8 +135,29 @@ def _tensors(model: Any) -> Iterator[Any]:
                 yield attribute.t
 
 
-def _external(tensor: Any, source: Source) -> bytes:
-    """Return the bytes of one tensor in another file."""
+class _Part(NamedTuple):
+    """The bytes of one tensor in another file.  where: prefix of messages."""
+
+    path: Path
+    start: int
+    size: int
+    where: str
+
+    def read(self) -> bytes:
+        """Return the bytes."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.start)
+                return file.read(self.size)
+        except OSError as error:
+            raise InputError(
+                f"{self.where} is in {self.path.name}, which cannot be read: {error.strerror}.",
+                "Check its permissions." if isinstance(error, PermissionError) else BESIDE,
+            ) from None
+
+
+def _external(tensor: Any, source: Source) -> _Part:
+    """Return where the bytes of a tensor in another file are."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     where = f"{source.name}: {tensor.name}"
     if source.path is None:
@@ -144,25 +167,13 @@ def _external(tensor: Any, source: Source) -> bytes:
     folder = source.path.resolve().parent
     path = (folder / entries.get("location", "")).resolve()
     if not entries.get("location") or folder not in path.parents:
-        advice = "Keep external data beside the model, and save it again."
-        raise InputError(f"{where} is in a file outside of the model's folder.", advice)
+        raise InputError(f"{where} is in a file outside of the model's folder.", BESIDE)
     start, size = _number(entries, "offset", 0), _number(entries, "length", -1)
-    try:
-        return _part(path, start, size, where)
-    except OSError as error:
-        raise InputError(
-            f"{where} is in {path.name}, which cannot be read: {error.strerror}.", ADVICE
-        ) from None
-
-
-def _part(path: Path, start: int, size: int, where: str) -> bytes:
     whole = path.stat().st_size if path.is_file() else -1
     size = whole - start if size < 0 else size
-    if start < 0 or size < 0 or start + size > whole or size > MAX_BYTES:
-        raise InputError(f"{where} is not in {path.name}, which is missing or too short.", ADVICE)
-    with path.open("rb") as file:
-        file.seek(start)
-        return file.read(size)
+    if start < 0 or size < 0 or start + size > whole:
+        raise InputError(f"{where} is not in {path.name}, which is missing or too short.", BESIDE)
+    return _Part(path, start, size, where)
 
 
 def _number(entries: dict[str, str], key: str, default: int) -> int:

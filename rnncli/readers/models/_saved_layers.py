@@ -66,10 +66,9 @@ def _layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
             continue
         if module.refusal:
             others = [node.name for one in found.modules if not one.refusal for node in one.nodes]
-            advice = f"Name the others after a #: {found.file}#{','.join(others)}"
-            raise InputError(
-                f"{found.file}: {module.name}: {module.refusal}.", advice if others else "Give another file."
-            )
+            choice = f"Name the others after a #: {found.file}#{','.join(others)}" if others else ""
+            what, advice = module.explain_refusal(choice)
+            raise InputError(f"{found.file}: {what}", advice)
         for node in module.nodes:
             yield SavedLayer(node.name, _title(node), tuple(node.weights.values()))
 

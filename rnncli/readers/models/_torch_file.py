@@ -62,7 +62,7 @@ def read(data: bytes, unpacked: int, name: str) -> dict[str, Any]:
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
             return _receive(answer.fill, name)
     except child_process.IncompleteOutputError as error:
-        raise InputError(f"{name}: it is not a state dict of PyTorch: {error}.", ADVICE) from None
+        raise InputError(f"{name}: it was not read: {error}.", ADVICE) from None
 
 
 def _prepare() -> None:
@@ -146,8 +146,8 @@ def _load(data: bytes) -> Any:
     except Exception as error:  # torch raises many kinds for broken files
         if "allocate memory" in str(error):
             raise InputError("reading it takes too much memory", ADVICE) from None
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")[:120]
-        raise InputError(f"PyTorch cannot read it ({reason})", ADVICE) from None
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].partition("  (Could this")[0]
+        raise InputError(f"PyTorch cannot read it ({shorten(reason.rstrip('.: '), 120)})", ADVICE) from None
     if not data.startswith(b"PK") and file.tell() != len(data):
         raise InputError("it continues behind its tensors", ADVICE)
     return found

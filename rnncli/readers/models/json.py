@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rnncli.errors import InputError
@@ -20,8 +21,9 @@ def read(source: Source) -> Modules:
     """
     value = formats.load(source, "json")
     if isinstance(value, dict) and "inputs" in value:
+        file = shlex.quote(str(source.path or "-"))
         raise InputError(
             f"{source.name}: it is a case document, which describes a layer.",
-            "Add --seed N or --layer LAYER to read it as rnncli run does.",
+            f"To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
         )
     return _modules.modules(source.name, formats.weights_of(value, source))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, format_names
+from rnncli.errors import InputError, format_names, shorten
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models._keras_classes import MODELS, Origin, class_of, is_operation, origin_of
@@ -30,11 +30,7 @@ def read(source: Source) -> Graph:
     """
     found = _keras_file.read_stored(source)
     if found.config is None:
-        raise NoGraphError(
-            f"{source.name}: it holds weights and no model.",
-            f"Describe the layer, and give its weights: -l 'LSTM(3)' --weights {source.name}. "
-            "To keep the graph too, save with model.save('model.keras').",
-        )
+        raise NoGraphError(f"{source.name}: no graph.", _keras_file.ADVICE)
     origin = origin_of(found.version)
 
     def weights(model: Mapping[str, Any]) -> Weights:
@@ -45,7 +41,7 @@ def read(source: Source) -> Graph:
     except InputError as error:
         raise InputError(f"{source.name}: {error.what}", error.advice) from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
-        reason = f"{type(error).__name__} {error}".strip()[:80]
+        reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
         raise InputError(
             f"{source.name}: its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
         ) from None

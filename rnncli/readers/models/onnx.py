@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, LayerError
+from rnncli.errors import InputError, LayerError, shorten
 from rnncli.model import Node, Port, Program
 from rnncli.readers.models import _onnx_file
 from rnncli.readers.models._onnx_constants import Constants
@@ -39,7 +39,7 @@ def read(source: Source) -> Program:
         RecursionError,
         MemoryError,
     ) as error:
-        reason = f"{type(error).__name__} {error}".strip()[:80]
+        reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
         raise InputError(
             f"{source.name}: it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE
         ) from None

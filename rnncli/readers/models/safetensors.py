@@ -6,9 +6,8 @@ from operator import itemgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rnncli.errors import InputError
+from rnncli.errors import InputError, shorten
+from rnncli.readers.formats.safetensors import DTYPES, to_array
 from rnncli.readers.models import _modules
 from rnncli.readers.packages import import_package
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
-DTYPES = {"I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def read(source: Source) -> Modules:
@@ -29,7 +27,7 @@ def read(source: Source) -> Modules:
     try:
         found = library.deserialize(data)
     except Exception as error:  # of the library's own kind
-        reason = str(error).rstrip(".")[:200] or "broken"
+        reason = shorten(str(error).rstrip("."), 200) or "broken"
         raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
     in_order = sorted(found, key=itemgetter(0))  # the library gives them in no order
     return _modules.modules(source.name, {name: _tensor(name, tensor) for name, tensor in in_order})
@@ -40,7 +38,4 @@ def _tensor(name: str, one: Mapping[str, Any]) -> Any:
     shape = tuple(one["shape"])
     if one["dtype"] not in DTYPES or not _modules.is_recurrent(name):
         return SimpleNamespace(shape=shape)
-    numbers = np.frombuffer(one["data"], DTYPES[one["dtype"]])
-    if one["dtype"] == "BF16":  # the upper half of a float32
-        numbers = (numbers.astype("<u4") << 16).view("<f4")
-    return numbers.reshape(shape)
+    return to_array(one)

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import UsageError
 from rnncli.registry import names_in
 
 if TYPE_CHECKING:
@@ -66,14 +66,12 @@ def for_output(path: str | PurePath) -> str:
 
 
 def get(format: str) -> Format:
-    """Return the module of a format.  Raises UsageError if the format is unknown."""
-    if format not in names():
-        raise UsageError(f"there is no format {format}.", did_you_mean(format, names()))
+    """Return the module of a format, one of `names()`."""
     return cast("Format", import_module(f"{__name__}.{format}"))
 
 
 def render(answer: Answer, format: str, view: View) -> str | bytes:
-    """Render `answer` in `format`.  Raises UsageError if the format is unknown."""
+    """Render `answer` in `format`, one of `names()`."""
     renderer, file = get(format), BytesIO()
     renderer.write(answer, view, file)
     return file.getvalue() if renderer.TRAITS.binary else file.getvalue().decode()

@@ -477,3 +477,23 @@ def test_a_refused_layer_alone_needs_another_file(rnncli: Any, tmp_path: Path) -
     path = saved(nn.LSTM(3, 4, proj_size=2), tmp_path / "m.pt")
     refused = rnncli("run", json.dumps(X.tolist()), "--weights", path)
     assert (refused.returncode, refused.stderr.splitlines()[1:]) == (2, ["Give another file."])
+
+
+def test_a_refusal_with_a_way_out_says_what_to_do(rnncli: Any, tmp_path: Path) -> None:
+    square = np.ones((3, 3), np.float32)
+    np.savez(tmp_path / "m.npz", w_ih=square, w_hh=square)
+    refused = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.npz"))
+    first, advice = refused.stderr.splitlines()
+    assert first.endswith("m.npz: rnn: its square w_ih and w_hh may be transposed.")
+    assert advice.startswith("Call them weight_ih and weight_hh if they are (units, features)")
+
+
+@pytest.mark.parametrize("words", [("run", "sentence", "--model"), ("weights",)])
+def test_a_case_document_names_the_commands_that_read_it(rnncli: Any, tmp_path: Path, words: Any) -> None:
+    path = tmp_path / "case.json"
+    path.write_text('{"inputs": [[1, 2]]}')
+    refused = rnncli(*words, str(path))
+    said = f"To run it: rnncli run {path}; for its weights: rnncli weights {path} --seed 1"
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (2, said)
+    for command in (("run", str(path)), ("weights", str(path), "--seed", "1")):
+        assert rnncli(*command).returncode == 0
