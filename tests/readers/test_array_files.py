@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from reader_sources import complaint, inputs, npy_bytes, npz_bytes, source
 
 from rnncli.errors import EngineError, InputError, RnncliError
+from rnncli.readers import models
 from rnncli.readers.formats import (
+    Source,
     formats,
     read,
     read_states,
@@ -50,6 +52,15 @@ class TestArrays:
         assert inputs(data, "safetensors").tolist() == [[1.0, -2.5]]
         found: Any = read_weights(source(data), "safetensors")
         assert found["x"].dtype == np.float32
+
+    @pytest.mark.parametrize("shape", [[0, 2**62], [1] * 100 + [0]])
+    def test_a_shape_that_numpy_lacks(self, shape: list[int]) -> None:
+        entry = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+        header = json.dumps({"weight_ih_l0": entry, "weight_hh_l0": entry}).encode()
+        data = len(header).to_bytes(8, "little") + header
+        assert "it is not a valid safetensors file" in complaint(data, "safetensors")
+        found: Any = models.read(Source("notes.safetensors", data))
+        assert (found.modules, list(found.other_shapes.values())) == ((), [tuple(shape)] * 2)
 
     def test_a_dtype_that_numpy_lacks_is_named(self) -> None:
         header = b'{"x":{"dtype":"F8_E5M2","shape":[2],"data_offsets":[0,2]}}'

@@ -425,12 +425,6 @@ def test_an_unknown_suffix_is_an_error_that_lists_the_known(path: Any) -> None:
     assert ".npz" in caught.value.advice
 
 
-def test_an_unknown_format_is_an_error() -> None:
-    with pytest.raises(UsageError) as caught:
-        drawn(ANSWERS["run"], "jsn")
-    assert "json" in caught.value.advice
-
-
 # What is loaded
 
 

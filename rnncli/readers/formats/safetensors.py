@@ -41,8 +41,7 @@ def load(source: Source) -> dict[str, Array]:
     try:
         found = library.deserialize(data)
     except Exception as error:  # of the library's own kind
-        reason = shorten(str(error).rstrip("."), 200) or "broken"
-        raise InputError(f"it is not a valid safetensors file ({reason}).", ADVICE) from None
+        raise _invalid(error) from None
     return {name: _array(name, tensor) for name, tensor in sorted(found, key=itemgetter(0))}
 
 
@@ -51,11 +50,22 @@ def _array(name: str, tensor: Mapping[str, Any]) -> Array:
         raise InputError(
             f"{name} is of dtype {tensor['dtype']}, which is not supported.", "Save it as float32."
         )
-    return to_array(tensor)
+    try:
+        return to_array(tensor)
+    except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
+        raise _invalid(error) from None
+
+
+def _invalid(error: Exception) -> InputError:
+    reason = shorten(str(error).rstrip("."), 200) or "broken"
+    return InputError(f"it is not a valid safetensors file ({reason}).", ADVICE)
 
 
 def to_array(tensor: Mapping[str, Any]) -> Array:
-    """Return a tensor of one of DTYPES; bfloat16, which NumPy lacks, becomes float32 without loss."""
+    """Return a tensor of one of DTYPES; bfloat16, which NumPy lacks, becomes float32 without loss.
+
+    Raises ValueError for a shape that NumPy does not have.
+    """
     numbers = np.frombuffer(tensor["data"], DTYPES[tensor["dtype"]])
     if tensor["dtype"] == "BF16":  # the upper half of a float32
         numbers = (numbers.astype("<u4") << 16).view("<f4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -38,4 +39,6 @@ def _tensor(name: str, one: Mapping[str, Any]) -> Any:
     shape = tuple(one["shape"])
     if one["dtype"] not in DTYPES or not _modules.is_recurrent(name):
         return SimpleNamespace(shape=shape)
-    return to_array(one)
+    with suppress(ValueError):  # a shape that NumPy does not have
+        return to_array(one)
+    return SimpleNamespace(shape=shape)
