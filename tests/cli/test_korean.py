@@ -15,7 +15,9 @@ from rnncli.cli import app, catalog, korean
 from rnncli.cli.language import choose_language
 from rnncli.commands.plot import labels
 from rnncli.commands.tour.exercises import exercise_3_parameters
+from rnncli.errors import LayerError
 from rnncli.renderers.width import width_of
+from rnncli.specs.expressions import parse
 
 PACKAGE = Path(__file__).parents[2] / "rnncli"
 BILINGUAL = ("Bilingual", "say", "text", "flag", "choice")
@@ -196,6 +198,33 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
 )
 def test_a_sentence_of_several_parts_is_korean_throughout(english: str, said: str) -> None:
     assert korean.translate(english) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f(“relu”)",
+        "f(\x01)",
+        "f(3 4)",
+        "f('''a)",
+        "f('a)",
+        "f(0b2)",
+        "f(3)\\",
+        "f(**x, 4)",
+        "f(a=1, 4)",
+        "f('a'=3)",
+        "f(07)",
+        "f(3",
+        "f(3]",
+        "f(3))",
+    ],
+)
+def test_what_python_says_of_an_expression_is_korean(text: str) -> None:
+    with pytest.raises(LayerError) as caught:
+        parse(text)
+    reason = caught.value.what.split("\n")[0]
+    assert not untranslated(reason)
+    assert not korean.translate(reason).endswith("?.")
 
 
 def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:
