@@ -82,9 +82,7 @@ IN_PARTS = {
     "the lines before have": "line 2 has 3 columns, the lines before have 2.",
     "the header has": "line 2 has 3 columns, the header has 2.",
     "{}: {} {} not have it.": "--reset-after: LSTM does not have it.",
-    "{} applies to recurrent layers, but {} {} not recurrent.": (
-        "--units applies to recurrent layers, but Dense is not recurrent."
-    ),
+    "--bidirectional: {} {} not recurrent.": "--bidirectional: Dense, Masking are not recurrent.",
     "{}: .weights.h5 names the parts inside {} by their classes": (
         "a: .weights.h5 names the parts inside b by their classes, which are not known here."
     ),
@@ -187,6 +185,10 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
     ("english", "said"),
     [
         ("there is no flag --layr.", "그런 플래그가 없습니다: --layr."),
+        (
+            "the command line: [1][0] is the number 3, where [0][0] is a list of 2.",
+            "명령줄: [1][0]: 숫자 3입니다. [0][0]: 원소 2개인 리스트입니다.",
+        ),
         ("--unit 9: there are 3 units, 0 to 2.", "--unit 9: 유닛은 3개이고 인덱스는 0부터 2까지입니다."),
         (
             "added a batch axis: (4, 5) -> (1, 4, 5); for one feature in (4, 5, 1), "
