@@ -52,5 +52,6 @@ def _keyword(flag: re.Match[str]) -> str:
         return f"{asked}{name}=False" if flag["no"] else f"{asked}{name}{'=True' if asked else ''}"
     if not value:
         return f"{asked}{name}"
-    plain = value.startswith("'") or value.isupper() or re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
+    hole = value.isupper() and name != "layer"  # FILE, but LSTM is a layer
+    plain = hole or value.startswith("'") or re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
     return f"{asked}{name}={value if plain else repr(value)}"

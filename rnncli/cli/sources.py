@@ -189,6 +189,8 @@ def _report_os_error(name: str) -> Iterator[None]:
     """Convert an OSError to an InputError that names the input."""
     try:
         yield
+    except PermissionError:
+        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
     except OSError as error:
         raise InputError(f"{name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
