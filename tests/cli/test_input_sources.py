@@ -197,7 +197,7 @@ def test_shape_reads_an_input_for_its_shape(rnncli: Run, tmp_path: Path) -> None
 def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:
     done = rnncli("run", "series", *QUICK)
     assert answer(done)["input"]["shape"] == [1, 24, 1]
-    assert "there is no file series: using the built-in sample" in done.stderr
+    assert "there is no file series: using the built-in sample\n" in done.stderr
 
 
 def test_a_file_of_a_samples_name_comes_first(rnncli: Run, tmp_path: Path, expected: Any) -> None:

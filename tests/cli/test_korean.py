@@ -189,6 +189,18 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
             "the command line: [1][0] is the number 3, where [0][0] is a list of 2.",
             "명령줄: [1][0]: 숫자 3입니다. [0][0]: 원소 2개인 리스트입니다.",
         ),
+        (
+            "Constant: value=[[1]] is not a number, or lists of numbers at most 8 deep.",
+            "Constant: value=[[1]]: 숫자 또는 8단계까지 중첩된 숫자 리스트여야 합니다.",
+        ),
+        (
+            "STFT: window=3 is not a name, a list of numbers or None.",
+            "STFT: window=3: 이름, 숫자 리스트 또는 None이어야 합니다.",
+        ),
+        (
+            "They are mean, seed. Give the others by name.",
+            "다음과 같습니다: mean, seed. 나머지는 이름으로 주세요.",
+        ),
         ("--unit 9: there are 3 units, 0 to 2.", "--unit 9: 유닛은 3개이고 인덱스는 0부터 2까지입니다."),
         (
             "added a batch axis: (4, 5) -> (1, 4, 5); for one feature in (4, 5, 1), "
