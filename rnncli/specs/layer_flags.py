@@ -45,7 +45,8 @@ def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: A
         return _stack(texts, flags, document_layer)
     except RecursionError:
         raise LayerError(
-            "the layer is nested too deeply.", "Write a stack as a list of layers: [LSTM(3), GRU(2)]"
+            "the layer is nested too deeply.",
+            "Write a stack as a list of layers: [LSTM(3, return_sequences=True), GRU(2)]",
         ) from None
 
 

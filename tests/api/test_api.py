@@ -11,7 +11,7 @@ import pytest
 
 import rnncli
 from rnncli.api import _phrasing
-from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.errors import InputError, LayerError, RnncliError, UsageError
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 
@@ -150,6 +150,16 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
 def test_an_empty_name_is_no_file() -> None:
     with pytest.raises(InputError, match="inputs: there is no file ''"):
         rnncli.run("")
+
+
+def test_the_advice_on_a_layer_that_is_too_deep_works() -> None:
+    layer: Any = "lstm"
+    for _ in range(5000):
+        layer = [layer]
+    with pytest.raises(LayerError, match="the layer is nested too deeply") as caught:
+        rnncli.run(X, layer)
+    stack = caught.value.advice.partition(": ")[2]
+    assert rnncli.run(X, stack)["hidden_state"].shape == (2, 2)
 
 
 def test_the_weights_of_a_file_with_names_of_layers(tmp_path: Path) -> None:
