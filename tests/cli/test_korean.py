@@ -79,6 +79,8 @@ IN_PARTS = {
     "line {} has {}, {} {}.": "line 2 has 3 columns, the header has 2.",
     "there is no {} '{}'.": "there is no cell 'foo'.",
     "{}: there is no {}.": "--format: there is no 'foo'.",
+    "the {}'s config has no class_name.": "the layer's config has no class_name.",
+    "is nested more than {} deep.": "weights is nested more than 32 deep.",
     "the lines before have": "line 2 has 3 columns, the lines before have 2.",
     "the header has": "line 2 has 3 columns, the header has 2.",
     "{}: {} {} not have it.": "--reset-after: LSTM does not have it.",
@@ -200,6 +202,20 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
         (
             "They are mean, seed. Give the others by name.",
             "다음과 같습니다: mean, seed. 나머지는 이름으로 주세요.",
+        ),
+        (
+            "standard input: line 1, column 321: it is nested more than 64 levels deep.",
+            "표준 입력: 1번째 줄 321번째 칸: 중첩이 64단계보다 깊습니다.",
+        ),
+        ("weights is nested more than 32 deep.", "weights: 중첩이 너무 깊습니다. 한도: 32단계."),
+        ("Give another model.", "다른 모델을 주세요."),
+        (
+            "hidden_state: largest difference from the run without --hold 2.5e-01",
+            "hidden_state: --hold 없이 실행한 값과의 최대 차이 2.5e-01",
+        ),
+        (
+            "the command line: the layer's config has no class_name.",
+            "명령줄: 층의 config에 class_name이 없습니다.",
         ),
         ("--unit 9: there are 3 units, 0 to 2.", "--unit 9: 유닛은 3개이고 인덱스는 0부터 2까지입니다."),
         (
