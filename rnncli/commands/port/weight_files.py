@@ -49,7 +49,7 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             "port does not read weights from .onnx files.",
             f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
         )
-    format = formats.format_of(source.path, formats.RENAMED) if source.path else formats.format_name(source)
+    format = formats.format_of(source.file(), formats.RENAMED) if source.path else formats.format_name(source)
     if not hasattr(import_module(f"{formats.__name__}.{format}"), "load"):
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format)
