@@ -23,6 +23,9 @@ FLAG = re.compile(
 )
 """A flag, and its value if it is a number, is in quotes, or ends the clause."""
 
+FLAGS = re.compile(r"(--[a-z-]+ (?:'[^'\n]*'|(?!(?:and|or|out|needs|is|with)\b)[\w.#/-]+)) (?=--[a-z])")
+"""A flag with its value, before another flag."""
+
 COMMAND = re.compile(r"\brnncli [a-z]+ .*")
 """A command line, which stays as it is."""
 
@@ -42,7 +45,7 @@ def rephrase(error: Error) -> Error:
 def _in_line(line: str) -> str:
     command = COMMAND.search(line)
     end = command.start() if command else len(line)
-    return FLAG.sub(_keyword, line[:end]) + line[end:]
+    return FLAG.sub(_keyword, FLAGS.sub(r"\1, ", line[:end])) + line[end:]
 
 
 def _keyword(flag: re.Match[str]) -> str:

@@ -87,6 +87,11 @@ def test_what_cannot_be_meant_is_said(arguments: dict[str, Any], said: str) -> N
         ("For example --atol 1e-4.", "For example atol=1e-4."),
         ("Compare with --expect FILE.", "Compare with expect=FILE."),
         ("Use --layer LSTM.", "Use layer='LSTM'."),
+        ("Compare: --engines torch --expect FILE.", "Compare: engines='torch', expect=FILE."),
+        ("Give --layer 'LSTM(3)' --weights w.npz", "Give layer='LSTM(3)', weights='w.npz'"),
+        ("--pad-value needs --pad.", "pad_value needs pad."),
+        ("--delimiter and --decimal are the same.", "delimiter and decimal are the same."),
+        ("larger than --atol 0 and --rtol 0 allow.", "larger than atol=0 and rtol=0 allow."),
         ("Run it: rnncli run INPUT --model m.keras", "Run it: rnncli run INPUT --model m.keras"),
     ],
 )
