@@ -31,7 +31,8 @@ COMMAND = re.compile(r"\brnncli [a-z]+ .*")
 
 
 def in_python(text: str) -> str:
-    """Rewrite the flags in a message as keywords, line by line."""
+    """Rewrite the flags in a message as keywords, line by line; and inputs by name as a dict of them."""
+    text = text.replace('{"inputs": {"NAME": ...}}', '{"NAME": ...}')
     return "\n".join(_in_line(line) for line in text.split("\n"))
 
 

@@ -87,6 +87,7 @@ def test_what_cannot_be_meant_is_said(arguments: dict[str, Any], said: str) -> N
         ("For example --atol 1e-4.", "For example atol=1e-4."),
         ("Compare with --expect FILE.", "Compare with expect=FILE."),
         ("Use --layer LSTM.", "Use layer='LSTM'."),
+        ('Give them by name, {"inputs": {"NAME": ...}}: a.', 'Give them by name, {"NAME": ...}: a.'),
         ("Compare: --engines torch --expect FILE.", "Compare: engines='torch', expect=FILE."),
         ("Give --layer 'LSTM(3)' --weights w.npz", "Give layer='LSTM(3)', weights='w.npz'"),
         ("--pad-value needs --pad.", "pad_value needs pad."),
