@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ import numpy as np
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
+from rnncli.cli.files import expand_user
+from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
 from rnncli.compute import keras_differences
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
@@ -20,8 +21,6 @@ from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
-
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
 
 
 def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple[Case, tuple[str, ...]]:
@@ -64,16 +63,27 @@ def stack_of(layer: Any, options: Options, document_layer: Any = None) -> Stack:
 def _read_layer(layer: Any) -> Any:
     """Return the configs in the JSON file after an @; anything else as it is.
 
-    Raises UsageError for a saved model.
+    Raises UsageError for the name of another file, with or without the @.
     """
-    if not isinstance(layer, str) or not layer.startswith("@"):
+    if not isinstance(layer, str) or "(" in layer:
         return layer
-    if Path(layer).suffix.lower() in MODEL_SUFFIXES:
+    word, name = layer.removeprefix("@"), layer.partition("#")[0].lower()
+    if name.endswith(WEIGHT_SUFFIXES):
+        raise UsageError(
+            f"layer {layer}: it contains weights, not layers.",
+            f"Describe the layer, and give its weights: layer='LSTM(3)', weights={word!r}.",
+        )
+    if name.endswith(MODEL_SUFFIXES):
         raise UsageError(
             f"layer {layer}: it is a saved model, and layer is for layers that you describe.",
-            f"Run the model as it was saved: model={layer[1:]!r}.",
+            f"Run the model as it was saved: model={word!r}.",
         )
-    return formats.read_config(_file(layer[1:], "layer"))
+    if word == layer:
+        if name.endswith(".json"):
+            what = f"layer {layer}: it is not a layer."
+            raise UsageError(what, f"For a file that contains layers, write layer='@{layer}'.")
+        return layer
+    return formats.read_config(file(layer[1:], "layer"))
 
 
 def shape_of(options: Options) -> Shape:
@@ -128,7 +138,8 @@ def _make_document(inputs: Any, options: Options, seed: int) -> Document:
 
 def _read(inputs: str | PathLike[str], options: Options) -> Document:
     """Read a file, or a built-in sample if there is no file of that name."""
-    path, name = Path(inputs).expanduser(), str(inputs)
+    name = str(inputs)
+    path = expand_user(name)
     if name in builtin.names() and not path.exists():
         path = builtin.path(builtin.get(name))
     source = Source(f"inputs: {name}", path=path)
@@ -185,7 +196,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     if axes is not None and not isinstance(axes, (str, list, tuple)):
         raise UsageError(f"input_axes is {axes!r}.", "For example input_axes='time,features'.")
     if isinstance(mask, (str, PathLike)):
-        mask = formats.read_tensor(_file(mask, "mask"))
+        mask = formats.read_tensor(file(mask, "mask"))
     return arrange.ArrangeOptions(
         axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
         pad=pad,
@@ -200,7 +211,9 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
 
 def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        given = formats.read_weights(_file(given, "weights"))
+        where, given = f"{given}: ", formats.read_weights(file(given, "weights"))
+        if isinstance(given, tuple):  # layers by name
+            return case_builder.RawValue(given, where)
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
     elif given is not None:
@@ -210,7 +223,7 @@ def _weights(given: Any) -> case_builder.RawValue:
 
 def _states(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        given = formats.read_states(_file(given, "initial_state"))
+        given = formats.read_states(file(given, "initial_state"))
     if isinstance(given, Mapping):
         given = {name: array(state, "initial_state") for name, state in given.items()}
     elif given is not None:
@@ -220,8 +233,11 @@ def _states(given: Any) -> case_builder.RawValue:
     return case_builder.RawValue(given, "initial_state: ")
 
 
-def _file(path: str | PathLike[str], what: str) -> Source:
-    return Source(f"{what}: {path}", path=Path(path).expanduser())
+def file(path: str | PathLike[str], what: str) -> Source:
+    """Return the source of a path.  Raises UsageError for an empty one, or if there is no such user."""
+    if not str(path).strip():
+        raise UsageError(f"{what}: the file name is empty.", "Give the path of a file.")
+    return Source(f"{what}: {path}", path=expand_user(str(path)))
 
 
 def array(value: Any, name: str) -> Array:

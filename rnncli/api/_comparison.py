@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from numbers import Real
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rnncli.api import _case
@@ -19,7 +18,6 @@ from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.compute.compare import Tolerance, compare_with_keras
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
-from rnncli.readers.formats import Source
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def require_expected(
     if expect is not None:
         expected = _expectation(expect)
         if require_names:
-            expected.require_names()
+            expected.require_names("Give arrays by name, such as another trace's tensors().")
         require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
 
 
@@ -124,7 +122,7 @@ def _complete(name: str, tolerance: Tolerance | None, default: float) -> Toleran
 
 def _expectation(expect: Any) -> Expectation:
     if isinstance(expect, (str, PathLike)):
-        name = str(expect)
-        return Expectation(name, read_expected(Source(name, path=Path(expect).expanduser())))
+        source = _case.file(expect, "expect")
+        return Expectation(str(expect), read_expected(source._replace(name=str(expect))))
     arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
     return Expectation("expect", {name: _case.array(value, "expect") for name, value in arrays.items()})

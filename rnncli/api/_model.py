@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array, read_options, require_no_file_options
+from rnncli.api._case import array, file, read_options, require_no_file_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._results import RunResult, view_of
 from rnncli.cli import model_inputs, models
 from rnncli.errors import UsageError
-from rnncli.readers.formats import Source, read_raw
+from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model, ModelLayer, Returns
@@ -89,8 +88,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
 
 def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, (str, PathLike)):
-        source = Source(f"inputs: {inputs}", path=Path(inputs).expanduser())
-        return read_raw(source, options.get("input_format"), read_options(options))
+        return read_raw(file(inputs, "inputs"), options.get("input_format"), read_options(options))
     require_no_file_options(options)
     if isinstance(inputs, Mapping):
         return {name: array(value, name) for name, value in inputs.items()}, ()

@@ -23,12 +23,16 @@ FLAG = re.compile(
 )
 """A flag, and its value if it is a number, is in quotes, or ends the clause."""
 
+FLAGS = re.compile(r"(--[a-z-]+ (?:'[^'\n]*'|(?!(?:and|or|out|needs|is|with)\b)[\w.#/-]+)) (?=--[a-z])")
+"""A flag with its value, before another flag."""
+
 COMMAND = re.compile(r"\brnncli [a-z]+ .*")
 """A command line, which stays as it is."""
 
 
 def in_python(text: str) -> str:
-    """Rewrite the flags in a message as keywords, line by line."""
+    """Rewrite the flags in a message as keywords, line by line; and inputs by name as a dict of them."""
+    text = text.replace('{"inputs": {"NAME": ...}}', '{"NAME": ...}')
     return "\n".join(_in_line(line) for line in text.split("\n"))
 
 
@@ -42,7 +46,7 @@ def rephrase(error: Error) -> Error:
 def _in_line(line: str) -> str:
     command = COMMAND.search(line)
     end = command.start() if command else len(line)
-    return FLAG.sub(_keyword, line[:end]) + line[end:]
+    return FLAG.sub(_keyword, FLAGS.sub(r"\1, ", line[:end])) + line[end:]
 
 
 def _keyword(flag: re.Match[str]) -> str:
@@ -52,5 +56,6 @@ def _keyword(flag: re.Match[str]) -> str:
         return f"{asked}{name}=False" if flag["no"] else f"{asked}{name}{'=True' if asked else ''}"
     if not value:
         return f"{asked}{name}"
-    plain = value.startswith("'") or value.isupper() or re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
+    hole = value.isupper() and name != "layer"  # FILE, but LSTM is a layer
+    plain = hole or value.startswith("'") or re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
     return f"{asked}{name}={value if plain else repr(value)}"

@@ -9,7 +9,6 @@ what it needs, and no framework; and it must not fail, so a wrong command line c
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -168,10 +167,13 @@ def _needs_only_units(name: str) -> bool:
 
 def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
     """Return the files with these suffixes, and the folders, whose path begins with `start`."""
+    from rnncli.cli import files
+    from rnncli.errors import UsageError
+
     folder, name = os.path.split(start)
     try:
-        entries = sorted(Path(folder or ".").expanduser().iterdir())
-    except (OSError, RuntimeError):
+        entries = sorted(files.expand_user(folder or ".").iterdir())
+    except (OSError, UsageError):
         return []
     shown = (entry for entry in entries if entry.name.startswith(name) and (name or entry.name[0] != "."))
     kept = (entry for entry in shown if entry.is_dir() or entry.name.endswith(suffixes))

@@ -23,14 +23,13 @@ class Expectation(NamedTuple):
     tensors: Mapping[str, Array]
     command: str = "run"
 
-    def require_names(self) -> None:
+    def require_names(self, advice: str = "Give what the same command writes with -o expected.npz.") -> None:
         """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
         from rnncli.readers.expected import ALONE
 
         if ALONE in self.tensors:
             raise UsageError(
-                f"{self.file}: it holds one tensor without a name, and a trace has several.",
-                "Give what the same command writes with -o expected.npz.",
+                f"{self.file}: it holds one tensor without a name, and a trace has several.", advice
             )
 
     def compare(

@@ -27,9 +27,9 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     path = expand_user(output)
     try:
         path.stat()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError):
         pass  # a new file, or a folder that is reported below
-    except (OSError, ValueError) as error:  # a loop of links, or a name that is too long
+    except (OSError, ValueError) as error:  # a loop of links, a locked folder, or a name that is too long
         raise UsageError(f"{output}: cannot be written: {_reason(error)}.", "Name another file.") from None
     if path.is_dir():
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
@@ -45,6 +45,8 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
 
 def expand_user(text: str) -> Path:
     """Return the path with `~` expanded.  Raises UsageError if there is no such user."""
+    if not text.startswith("~"):  # expanduser would read ./~name as ~name
+        return Path(text)
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -61,9 +63,9 @@ def _reason(error: Exception) -> str:
 
 def _is(path: Path, other: str | int) -> bool:
     try:
-        found = os.fstat(other) if isinstance(other, int) else Path(other).expanduser().stat()
+        found = os.fstat(other) if isinstance(other, int) else expand_user(other).stat()
         return os.path.samestat(path.stat(), found)
-    except (OSError, ValueError, RuntimeError):  # JSON may be too long for a file name
+    except (OSError, ValueError, UsageError):  # JSON may be too long for a file name
         return False
 
 

@@ -117,7 +117,8 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
     found = tuple(name.strip() for name in names.split(",") if name.strip())
     if not found:
         raise UsageError(
-            f"--model {word}: there is no layer name after the #.", f"For all layers: --model {file}"
+            f"--model {word}: there is no layer name after the #.",
+            f"For all layers: --model {shlex.quote(file)}",
         )
     return sources.find_source(file), found
 
@@ -260,7 +261,7 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
         raise UsageError(
             f"--model {file}: this command looks into one recurrent layer, and the model has "
             f"{', '.join(names)}.",
-            f"Name one: --model '{file}#{names[0]}'",
+            f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
         )
     # The engine of the flags is for this layer alone; what comes before it has its own.
     found = run_model(model._replace(names=names), inputs, "auto")

@@ -101,9 +101,7 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
             return stdin(), ()
         return sample(SAMPLE), (SAMPLE_REMARK,)
     if _is_sample(flags.input):
-        hint = builtin.get(flags.input).hint
-        wanted = f", best run with {hint}" if hint else ""
-        return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample{wanted}",)
+        return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample",)
     source = find_source(flags.input)
     if source.path is not None:
         _require_existing(source)
@@ -189,6 +187,8 @@ def _report_os_error(name: str) -> Iterator[None]:
     """Convert an OSError to an InputError that names the input."""
     try:
         yield
+    except PermissionError:
+        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
     except OSError as error:
         raise InputError(f"{name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 

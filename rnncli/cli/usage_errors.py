@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 
 import typer
 from typer import _click as click
@@ -30,12 +32,14 @@ def convert(error: click.ClickException, command: str) -> UsageError:
     if isinstance(error, click.exceptions.BadOptionUsage) and "does not take a value" in error.message:
         name = error.option_name
         return UsageError(f"{name} does not take a value.", f"Write {name} alone, or leave it out.")
+    if isinstance(error, click.exceptions.BadOptionUsage) and "requires" in error.message:
+        return UsageError(f"{error.option_name} needs a value, but nothing follows it.", "Add its value.")
     if isinstance(error, typer.BadParameter) and error.param is not None:
         names = getattr(error.param, "opts", [])
-        if not error.message and error.ctx is not None:
-            return UsageError(f"{error.param.make_metavar(error.ctx)} is missing.", advice)
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
     what = _sentence(error.format_message())
+    if what == "missing command.":
+        return UsageError("no command was named.", f"`{command} --help` lists the commands.")
     if what.startswith("unexpected argument"):
         advice = (
             _suggest_model(error)
@@ -49,11 +53,12 @@ def _suggest_model(error: click.ClickException) -> str:
     """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
     from rnncli.cli.layer_files import MODEL_SUFFIXES
 
-    word = error.format_message().rpartition(" ")[2].strip("().")
+    rest = _sentence(error.format_message()).removeprefix("unexpected argument: ").removesuffix(".")
+    word = rest if Path(rest.partition("#")[0]).exists() else rest.rpartition(" ")[2]
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
-    is_model = word.partition("#")[0].lower().endswith(MODEL_SUFFIXES)
-    return f"Name a saved model with --model {word}." if known and is_model else ""
+    saved = known and word.partition("#")[0].lower().endswith(MODEL_SUFFIXES)
+    return f"Name a saved model with --model {shlex.quote(word)}." if saved else ""
 
 
 def _suggest_shape(error: click.ClickException) -> str:
@@ -93,4 +98,4 @@ def _sentence(text: str) -> str:
     text = re.sub(r"is not in the range x>=(\S+)", r"is less than \1", text)
     text = re.sub(r"^Got unexpected extra argument(?:\(s\)|s)? \((.*)\)$", r"unexpected argument: \1", text)
     text = re.sub(r"is not in the range (\S+)<=x<=(\S+)", r"is not between \1 and \2", text)
-    return f"{text[:1].lower()}{text[1:]}." if text else "not understood."
+    return f"{text[:1].lower()}{text[1:]}."

@@ -34,6 +34,8 @@ class Source(NamedTuple):
         assert self.path is not None
         try:
             found, folder = self.path.exists(), self.path.is_dir()
+        except PermissionError:
+            raise InputError(f"{self.name}: permission denied.", "Check its permissions.") from None
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "that is not a file name"
             raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
@@ -44,6 +46,22 @@ class Source(NamedTuple):
         if folder:
             raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
         return self.path
+
+
+def split_layers(source: Source) -> tuple[Source, str]:
+    """Return the file, and the names of layers after a # that is not part of the file's own name.
+
+    Raises InputError if nothing stands before the #.
+    """
+    path = source.path
+    if path is None or "#" not in path.name or path.exists():
+        return source, ""
+    file, _, names = path.name.rpartition("#")
+    if not file:
+        raise InputError(
+            f"{source.name}: there is no file name before the #.", "For example weights.npz#lstm."
+        )
+    return Source(source.name.removesuffix(f"#{names}"), path=path.with_name(file)), names
 
 
 def _read_bytes(path: Path, name: str) -> bytes:

@@ -49,7 +49,7 @@ class Signature(NamedTuple):
             raise fault(
                 source.spans[count],
                 f"{self.class_name} takes {count} {'positional ' * others}argument{'s' * (count != 1)}",
-                f"{'They are' if count > 1 else 'It is'} {names}{'; give the others by name' * others}."
+                f"{'They are' if count > 1 else 'It is'} {names}.{' Give the others by name.' * others}"
                 if names
                 else "Leave it out.",
             )

@@ -57,6 +57,17 @@ _REFUSED: Mapping[type[ast.AST], str] = {
     ast.Starred: "*arguments cannot be unpacked, write them out",
 }
 
+_SMALLER = "Write a smaller number."
+_UNNAMED = ("the name of an argument is expected before =", ADVICE)
+_SYNTAX = {
+    "Exceeds the limit": ("the number has too many digits", _SMALLER),
+    "cannot assign": _UNNAMED,
+    "expression cannot": _UNNAMED,
+    "invalid syntax. Maybe": ("invalid syntax", ADVICE),
+    "source code": ("it contains an invalid character", ADVICE),
+}
+"""The beginnings of reasons that Python gives, and what is said instead."""
+
 
 class TokenSpan(NamedTuple):
     """Position of a token: `line` counts from 1; `start` and `end` are character offsets in it, from 0."""
@@ -115,14 +126,20 @@ def parse(text: str) -> Any:
             warnings.simplefilter("ignore")
             tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
-        too_long = error.msg.startswith("Exceeds the limit")
-        reason = "the number has too many digits" if too_long else error.msg
-        raise fault(_span_of_error(text, error), reason) from None
+        raise fault(_span_of_error(text, error), *_explain_syntax(error.msg)) from None
     except (RecursionError, MemoryError):
         raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply") from None
     except ValueError:
         raise fault(TokenSpan(text, 1, 0, 1), "it contains an invalid character") from None
     return _Reader(text).value(tree.body)
+
+
+def _explain_syntax(reason: str) -> tuple[str, str]:
+    """Return the reason that Python gives, or a better one, and advice."""
+    for start, ours in _SYNTAX.items():
+        if reason.startswith(start):
+            return ours
+    return reason, ADVICE
 
 
 def fault(span: TokenSpan, reason: str, advice: str = ADVICE) -> LayerError:
@@ -159,7 +176,7 @@ class _Reader:
     def constant(self, node: Any) -> Any:
         value = node.value
         if isinstance(value, float) and not math.isfinite(value):
-            raise self.fault(node, "the number is too large")
+            raise fault(self.span(node), "the number is too large", _SMALLER)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         raise self.fault(node, f"a literal of type {type(value).__name__} cannot be used")
@@ -180,7 +197,7 @@ class _Reader:
         parts.append(node.id)
         for part in reversed(parts[1:]):
             if part not in PREFIXES:
-                raise self.fault(whole, f"the name begins with {part}, which is not part of Keras")
+                raise self.fault(whole, f"the name contains {part}, which is not part of Keras")
         return parts[0]
 
     def call(self, node: ast.Call) -> CallExpression:
@@ -192,7 +209,8 @@ class _Reader:
             if keyword.arg is None:
                 raise self.fault(keyword, "**arguments cannot be unpacked, write them out")
             if keyword.arg in kwargs:
-                raise fault(self.keyword_span(keyword), f"{keyword.arg} is given twice")
+                what = f"{keyword.arg} is given twice"
+                raise fault(self.keyword_span(keyword), what, "Leave one of them out.")
             spans[keyword.arg] = self.keyword_span(keyword)
             kwargs[keyword.arg] = self.value(keyword.value)
         return CallExpression(name, args, kwargs, self.span(node.func), spans)
@@ -223,7 +241,10 @@ def _limit_text(text: str) -> None:
     if not text:
         raise LayerError("the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
     if len(text) > LONGEST:
-        raise LayerError(f"the expression has {len(text)} characters; at most {LONGEST} are allowed.", ADVICE)
+        raise LayerError(
+            f"the expression has {len(text)} characters; at most {LONGEST} are allowed.",
+            "Write the layer as a Keras config in a file: --layer '@layer.json'",
+        )
     depth = 0
     for char in re.sub(_STRING_OR_COMMENT, "", text):
         depth += (char in "([{") - (char in ")]}")

@@ -100,6 +100,8 @@ def order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list
     Raises InputError if a name is unknown or missing.
     """
     names = [info.name for info in infos]
+    if states and not names:
+        raise _no_states()
     for name in states:
         if name not in names:
             raise InputError(f"there is no state {name!r}.", did_you_mean(name, names))
@@ -117,7 +119,7 @@ def fit_states(given: Sequence[Array], infos: Sequence[TensorInfo]) -> tuple[Arr
     """
     if len(given) != len(infos):
         if not infos:
-            raise InputError("the layer has no states.", "Leave the initial state out.")
+            raise _no_states()
         names = ", ".join(info.name for info in infos)
         raise InputError(
             f"it has {len(given)} {'state' if len(given) == 1 else 'states'}, but the layer needs "
@@ -135,3 +137,7 @@ def fit_states(given: Sequence[Array], infos: Sequence[TensorInfo]) -> tuple[Arr
                 f"Its axes are {', '.join(info.axes)}.",
             )
     return tuple(states)
+
+
+def _no_states() -> InputError:
+    return InputError("the layer has no states.", "Leave the initial state out.")

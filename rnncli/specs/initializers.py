@@ -153,10 +153,11 @@ def _word(word: str) -> Any:
 
 
 def _json(text: str) -> Mapping[str, Any]:
+    """Return the object in a text that begins with {."""
     import json
 
     try:
-        value = json.loads(text)
+        value: Mapping[str, Any] = json.loads(text)
         deep = nested.is_too_deep(value)
     except RecursionError:
         deep = True
@@ -166,6 +167,4 @@ def _json(text: str) -> Mapping[str, Any]:
         ) from None
     if deep:
         raise LayerError("the initializer's JSON is nested too deeply.", _CONFIG)
-    if isinstance(value, dict):
-        return value
-    raise LayerError("the initializer's JSON is not an object.", _CONFIG)
+    return value

@@ -45,7 +45,8 @@ def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: A
         return _stack(texts, flags, document_layer)
     except RecursionError:
         raise LayerError(
-            "the layer is nested too deeply.", "Write a stack as a list of layers: [LSTM(3), GRU(2)]"
+            "the layer is nested too deeply.",
+            "Write a stack as a list of layers: [LSTM(3, return_sequences=True), GRU(2)]",
         ) from None
 
 
@@ -109,16 +110,18 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         raise UsageError("--merge-mode needs a bidirectional layer.", "Add --bidirectional, or name bilstm.")
     classes = _class_names(stack)
     if flags.get("bidirectional") and not both:
-        raise UsageError(f"--bidirectional: {classes} is not recurrent.", "Name a recurrent layer: -l lstm")
+        verb = "are" if ", " in classes else "is"
+        raise UsageError(
+            f"--bidirectional: {classes} {verb} not recurrent.", "Name a recurrent layer: -l lstm"
+        )
     for name, value in flags.items():
         having = list(_parts(stack if name == "dtype" else taking))
         if name in WRAPPER_FLAGS or any(name in spec.config for spec in having):
             continue
         others = _class_names([spec for spec in stack if name in spec.config])
-        if others:
-            verb = "are" if ", " in others else "is"
+        if others:  # only Dense shares options with recurrent layers
             raise UsageError(
-                f"{format_flag(name, value)} applies to recurrent layers, but {others} {verb} not recurrent.",
+                f"{format_flag(name, value)} applies to recurrent layers, but {others} is not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
         owners = _class_names(having or stack)

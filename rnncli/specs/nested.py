@@ -176,8 +176,9 @@ class _Check:
                 continue
             if type(item) not in self.kind.types:
                 raise _not_one(item, (*place, index), self.kind)
+            axis = len(place) + 1
             raise InputError(
-                f"is {describe(item)}, where {format_path((*place, 0))} is {describe(node[0])}.",
+                f"is {describe(item)}, where {format_path((0,) * axis)} is a list of {self.lengths[axis]}.",
                 "All of them must be at the same depth.",
                 (*place, index),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -113,11 +114,17 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+    return _is_int(value) or (isinstance(value, float) and not math.isnan(value))
 
 
 def _is_sizes(value: Any) -> bool:
     return _is_size(value) or (isinstance(value, (list, tuple)) and bool(value) and all(map(_is_size, value)))
+
+
+def _number(value: Any) -> str:
+    if not _is_number(value):
+        return "a number"
+    return "" if abs(value) <= sys.float_info.max else "a number of 64 bits"
 
 
 def _scalar(value: Any) -> str:
@@ -176,7 +183,7 @@ _WANTED: Mapping[str, Callable[[Any], str]] = {
     ),
     "flag": _make_check(lambda value: isinstance(value, bool), "True or False"),
     "index": _make_check(lambda value: _is_int(value) and 0 <= value <= 10**9, "an integer from 0 to 1e9"),
-    "number": _make_check(_is_number, "a number"),
+    "number": _number,
     "positive": lambda value: _scalar(value) or ("" if value > 0 else "a number above 0"),
     "rate": _make_check(
         lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to (not including) 1"
@@ -184,11 +191,12 @@ _WANTED: Mapping[str, Callable[[Any], str]] = {
     "scalar": _scalar,
     "scalars": _scalars,
     "seed": _make_check(
-        lambda value: value is None or (_is_int(value) and 0 <= value < 2**63), "a whole number or None"
+        lambda value: value is None or (_is_int(value) and 0 <= value < 2**63),
+        f"a whole number from 0 to {2**63 - 1}, or None",
     ),
     "signed_seed": _signed_seed,
     "size": _size,
-    "sizes": _make_check(_is_sizes, "a whole number above 0, or one for each axis"),
+    "sizes": _make_check(_is_sizes, f"a whole number from 1 to {2**31 - 1}, or one for each axis"),
     "window": _window,
 }
 """By kind: returns what the value should be, "" if it is."""

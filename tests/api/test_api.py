@@ -11,7 +11,7 @@ import pytest
 
 import rnncli
 from rnncli.api import _phrasing
-from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.errors import InputError, LayerError, RnncliError, UsageError
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 
@@ -86,6 +86,13 @@ def test_what_cannot_be_meant_is_said(arguments: dict[str, Any], said: str) -> N
         ("--input-axes names 2: time, features.", "input_axes names 2: time, features."),
         ("For example --atol 1e-4.", "For example atol=1e-4."),
         ("Compare with --expect FILE.", "Compare with expect=FILE."),
+        ("Use --layer LSTM.", "Use layer='LSTM'."),
+        ('Give them by name, {"inputs": {"NAME": ...}}: a.', 'Give them by name, {"NAME": ...}: a.'),
+        ("Compare: --engines torch --expect FILE.", "Compare: engines='torch', expect=FILE."),
+        ("Give --layer 'LSTM(3)' --weights w.npz", "Give layer='LSTM(3)', weights='w.npz'"),
+        ("--pad-value needs --pad.", "pad_value needs pad."),
+        ("--delimiter and --decimal are the same.", "delimiter and decimal are the same."),
+        ("larger than --atol 0 and --rtol 0 allow.", "larger than atol=0 and rtol=0 allow."),
         ("Run it: rnncli run INPUT --model m.keras", "Run it: rnncli run INPUT --model m.keras"),
     ],
 )
@@ -122,6 +129,14 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
         (lambda: rnncli.run(X, width=0), "width is 0.", "from 1"),
         (lambda: rnncli.run(X, precision=18), "precision is 18.", "from 0 to 17"),
         (lambda: rnncli.run(X, weights=[X]), "weights: they have no names.", "kernel"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, weights=""), "weights: the file name is empty.", "the path of a file"),
+        (lambda: rnncli.run(X, mask=""), "mask: the file name is empty.", "the path of a file"),
+        (lambda: rnncli.run(X, expect=""), "expect: the file name is empty.", "the path of a file"),
+        (lambda: rnncli.run(X, "@"), "layer: the file name is empty.", "the path of a file"),
+        (lambda: rnncli.run(X, "m.keras"), "layer m.keras: it is a saved model", "model='m.keras'."),
+        (lambda: rnncli.run(X, "@w.npz"), "layer @w.npz: it contains weights", "weights='w.npz'."),
+        (lambda: rnncli.run(X, "a.json"), "layer a.json: it is not a layer.", "write layer='@a.json'."),
+        (lambda: rnncli.trace(X, expect=X), "a trace has several.", "another trace"),
         (lambda: rnncli.run(X, initial_state=5), "initial_state is 5.", "list"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, memory=-1), "memory is -1.", "whole number"),
         (lambda: rnncli.shape(input_shape=5), "input_shape is 5.", "(2, 10, 8)"),  # type: ignore[arg-type]
@@ -141,6 +156,38 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
 def test_an_empty_name_is_no_file() -> None:
     with pytest.raises(InputError, match="inputs: there is no file ''"):
         rnncli.run("")
+
+
+def test_the_advice_on_a_layer_that_is_too_deep_works() -> None:
+    layer: Any = "lstm"
+    for _ in range(5000):
+        layer = [layer]
+    with pytest.raises(LayerError, match="the layer is nested too deeply") as caught:
+        rnncli.run(X, layer)
+    stack = caught.value.advice.partition(": ")[2]
+    assert rnncli.run(X, stack)["hidden_state"].shape == (2, 2)
+
+
+def test_the_weights_of_a_file_with_names_of_layers(tmp_path: Path) -> None:
+    """The layers of such a file are chosen as on the command line."""
+    file, drawn = tmp_path / "w.npz", rnncli.run(X, "GRU(2)", seed=1)
+    rng = np.random.default_rng(0)
+    shapes = {"kernel": (3, 6), "recurrent_kernel": (2, 6), "bias": (2, 6)}
+    arrays: dict[str, Any] = {
+        f"a/{name}": rng.normal(size=shape).astype("float32") for name, shape in shapes.items()
+    }
+    np.savez(file, **arrays)
+    by_name = {name.removeprefix("a/"): array for name, array in arrays.items()}
+    found = rnncli.run(X, "GRU(2)", weights=file)["hidden_state"]
+    assert np.array_equal(found, rnncli.run(X, "GRU(2)", weights=by_name)["hidden_state"])
+    assert not np.array_equal(found, drawn["hidden_state"])
+    twins: dict[str, Any] = {name.replace("a/", "b/"): array for name, array in arrays.items()}
+    np.savez(file, **arrays, **twins)
+    with pytest.raises(InputError) as caught:
+        rnncli.run(X, "GRU(2)", weights=file)
+    assert caught.value.what == f"{file}: a and b in it both fit layer 0 (GRU)."
+    assert f"Name the layers to use after a #: {file}#b." in caught.value.advice
+    assert np.array_equal(rnncli.run(X, "GRU(2)", weights=f"{file}#b")["hidden_state"], found)
 
 
 def test_a_layer_file(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--units", "many"], "--units: 'many' is not a valid integer.", "rnncli run --help"),
         (["run", "--calls", "0"], "--calls: 0 is less than 1.", "rnncli run --help"),
         (["run", "[[1]]", "[[2]]"], "unexpected argument: [[2]]", "rnncli run --help"),
-        (["run", "[[1]]", "m.keras#gru"], "unexpected argument: m.keras#gru", "with --model m.keras#gru."),
+        (["run", "[[1]]", "m.keras#gru"], "unexpected argument: m.keras#gru", "with --model 'm.keras#gru'."),
         (["why", "message", "m.keras"], "unexpected argument: m.keras", "rnncli why --help"),
         (["run", "m.onnx"], "no such file", "Check"),
         (["run", "\u2014units", "3"], "begins with a long dash.", "Write two hyphens: --units."),

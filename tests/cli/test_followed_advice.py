@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hangul import PROSE, untranslated
 
 from rnncli.cli.app import main
@@ -88,6 +89,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("lstm.npz", **torch_weights("_l0", 5))
     np.savez("two.npz", **torch_weights("_l0", 2))
     np.savez("stack.npz", **torch_weights("_l0", 5), **torch_weights("_l1", 3))
+    np.savez("it's.npz", **torch_weights("_l0", 5), **torch_weights("_l1", 3))
+    np.savez("a b.npz", **torch_weights("_l0", 5))
+    torch.save({name: torch.tensor(one) for name, one in torch_weights("_l0", 5).items()}, "my model.pt")
     np.savez("lstm2.npz", **twice)
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Completed, Run
+from command import Completed, Run, print_here
+
+import rnncli
+from rnncli.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = ROOT / "samples" / "sentence.json"
@@ -194,7 +197,7 @@ def test_shape_reads_an_input_for_its_shape(rnncli: Run, tmp_path: Path) -> None
 def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:
     done = rnncli("run", "series", *QUICK)
     assert answer(done)["input"]["shape"] == [1, 24, 1]
-    assert "there is no file series: using the built-in sample" in done.stderr
+    assert "there is no file series: using the built-in sample\n" in done.stderr
 
 
 def test_a_file_of_a_samples_name_comes_first(rnncli: Run, tmp_path: Path, expected: Any) -> None:
@@ -336,3 +339,53 @@ def test_a_saved_model_is_no_input(rnncli: Run, tmp_path: Path, name: str, flags
             f"rnncli: {name}: it is a saved model.",
             f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(name)}",
         ]
+
+
+def test_a_folder_whose_name_begins_with_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The advice on a user that does not exist works for an input and an output, here and in Python."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "~nobody7"
+    folder.mkdir()
+    (folder / "x.json").write_text(INLINE)
+    for words in (["run", "~nobody7/x.json"], ["run", INLINE, "-o", "~nobody7/y.json"]):
+        said = print_here(capfd, *words, code=2)
+        assert "there is no home folder ~nobody7." in said
+        place = said.rpartition("A file of that name is ")[2].strip()
+        print_here(capfd, *words[:-1], place)
+    assert (folder / "y.json").is_file()
+    place = "./~nobody7/x.json"
+    assert "would be overwritten" in print_here(capfd, "run", place, "-o", place, code=2)
+    assert rnncli.run("./~nobody7/x.json").input_shape == (1, 2, 2)
+    for option in ("inputs", "weights", "initial_state", "mask", "expect"):
+        arguments: dict[str, Any] = {"inputs": "sentence", option: "~nobody7/x.json"}
+        with pytest.raises(UsageError, match="there is no home folder ~nobody7"):
+            rnncli.run(**arguments)
+
+
+@pytest.mark.parametrize("word", ["#lstm", "folder/#lstm"])
+@pytest.mark.parametrize(
+    "words", [["run", "sentence", "--weights"], ["port", "sentence", "--expect", "x.npy", "--weights"]]
+)
+def test_a_layer_without_a_file(words: list[str], word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    said = print_here(capfd, *words, word, code=2)
+    assert said == f"rnncli: {word}: there is no file name before the #.\nFor example weights.npz#lstm.\n"
+
+
+@pytest.mark.parametrize("locked", ["folder/x.json", "folder/x.npz"])
+def test_a_folder_that_may_not_be_entered(
+    locked: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stat = Path.stat
+
+    def refuse(self: Path, **more: Any) -> Any:
+        if self.parent.name == "folder":
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **more)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    said = print_here(capfd, "run", "sentence", "-o", locked, code=2)
+    assert said == f"rnncli: {locked}: cannot be written: Permission denied.\nName another file.\n"
+    said = print_here(capfd, "run", locked, code=2)
+    assert said == f"rnncli: {locked}: permission denied.\nCheck its permissions.\n"

@@ -15,7 +15,9 @@ from rnncli.cli import app, catalog, korean
 from rnncli.cli.language import choose_language
 from rnncli.commands.plot import labels
 from rnncli.commands.tour.exercises import exercise_3_parameters
+from rnncli.errors import LayerError
 from rnncli.renderers.width import width_of
+from rnncli.specs.expressions import parse
 
 PACKAGE = Path(__file__).parents[2] / "rnncli"
 BILINGUAL = ("Bilingual", "say", "text", "flag", "choice")
@@ -77,12 +79,12 @@ IN_PARTS = {
     "line {} has {}, {} {}.": "line 2 has 3 columns, the header has 2.",
     "there is no {} '{}'.": "there is no cell 'foo'.",
     "{}: there is no {}.": "--format: there is no 'foo'.",
+    "the {}'s config has no class_name.": "the layer's config has no class_name.",
+    "is nested more than {} deep.": "weights is nested more than 32 deep.",
     "the lines before have": "line 2 has 3 columns, the lines before have 2.",
     "the header has": "line 2 has 3 columns, the header has 2.",
     "{}: {} {} not have it.": "--reset-after: LSTM does not have it.",
-    "{} applies to recurrent layers, but {} {} not recurrent.": (
-        "--units applies to recurrent layers, but Dense is not recurrent."
-    ),
+    "--bidirectional: {} {} not recurrent.": "--bidirectional: Dense, Masking are not recurrent.",
     "{}: .weights.h5 names the parts inside {} by their classes": (
         "a: .weights.h5 names the parts inside b by their classes, which are not known here."
     ),
@@ -185,6 +187,36 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
     ("english", "said"),
     [
         ("there is no flag --layr.", "그런 플래그가 없습니다: --layr."),
+        (
+            "the command line: [1][0] is the number 3, where [0][0] is a list of 2.",
+            "명령줄: [1][0]: 숫자 3입니다. [0][0]: 원소 2개인 리스트입니다.",
+        ),
+        (
+            "Constant: value=[[1]] is not a number, or lists of numbers at most 8 deep.",
+            "Constant: value=[[1]]: 숫자 또는 8단계까지 중첩된 숫자 리스트여야 합니다.",
+        ),
+        (
+            "STFT: window=3 is not a name, a list of numbers or None.",
+            "STFT: window=3: 이름, 숫자 리스트 또는 None이어야 합니다.",
+        ),
+        (
+            "They are mean, seed. Give the others by name.",
+            "다음과 같습니다: mean, seed. 나머지는 이름으로 주세요.",
+        ),
+        (
+            "standard input: line 1, column 321: it is nested more than 64 levels deep.",
+            "표준 입력: 1번째 줄 321번째 칸: 중첩이 64단계보다 깊습니다.",
+        ),
+        ("weights is nested more than 32 deep.", "weights: 중첩이 너무 깊습니다. 한도: 32단계."),
+        ("Give another model.", "다른 모델을 주세요."),
+        (
+            "hidden_state: largest difference from the run without --hold 2.5e-01",
+            "hidden_state: --hold 없이 실행한 값과의 최대 차이 2.5e-01",
+        ),
+        (
+            "the command line: the layer's config has no class_name.",
+            "명령줄: 층의 config에 class_name이 없습니다.",
+        ),
         ("--unit 9: there are 3 units, 0 to 2.", "--unit 9: 유닛은 3개이고 인덱스는 0부터 2까지입니다."),
         (
             "added a batch axis: (4, 5) -> (1, 4, 5); for one feature in (4, 5, 1), "
@@ -205,6 +237,33 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
 )
 def test_a_sentence_of_several_parts_is_korean_throughout(english: str, said: str) -> None:
     assert korean.translate(english) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f(“relu”)",
+        "f(\x01)",
+        "f(3 4)",
+        "f('''a)",
+        "f('a)",
+        "f(0b2)",
+        "f(3)\\",
+        "f(**x, 4)",
+        "f(a=1, 4)",
+        "f('a'=3)",
+        "f(07)",
+        "f(3",
+        "f(3]",
+        "f(3))",
+    ],
+)
+def test_what_python_says_of_an_expression_is_korean(text: str) -> None:
+    with pytest.raises(LayerError) as caught:
+        parse(text)
+    reason = caught.value.what.split("\n")[0]
+    assert not untranslated(reason)
+    assert not korean.translate(reason).endswith("?.")
 
 
 def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:

@@ -51,6 +51,7 @@ class TestJson:
             ('[[1, "nan"]]', 'notes.json: [0][1] is the text "nan", not a number.'),
             ("[[1, {}]]", "notes.json: [0][1] is an object, not a number.\nWrite a number."),
             ("[[1, 2], 3]", "notes.json: [1] is the number 3, where [0] is a list of 2."),
+            ("[[[1, 2]], [3]]", "notes.json: [1][0] is the number 3, where [0][0] is a list of 2."),
             ("[[1, 2], [3, [4]]]", "notes.json: [1][1] is a list of 1, not a number."),
             ("[[[1, 2, 3, 4, 5], [1, 2, 3, 4]]]", "notes.json: [0][0] has 5 numbers, [0][1] has 4."),
             ("[[[1, 2]], [[1, 2], [1]]]", "notes.json: [0][0] has 2 numbers, [1][1] has 1."),

@@ -154,6 +154,8 @@ def _after_colon(text: str) -> str | None:
     if not colon or text.count(colon) > MOST_PARTS:
         return None
     translation, place = _translate(rest), _keep(head)
+    if translation is None and place != head and not PROSE.search(rest):
+        translation = rest  # a name or an index: `the command line: [1]`
     return None if translation is None or PROSE.search(place) else f"{place}: {translation}"
 
 

@@ -14,6 +14,7 @@ from rnncli.commands.port import foreign_weights
 from rnncli.errors import InputError, inside
 from rnncli.readers import formats, models
 from rnncli.readers.formats import Source
+from rnncli.readers.source import split_layers
 
 if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
@@ -48,7 +49,7 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             "port does not read weights from .onnx files.",
             f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
         )
-    format = formats.format_of(source.path, formats.RENAMED) if source.path else formats.format_name(source)
+    format = formats.format_of(source.file(), formats.RENAMED) if source.path else formats.format_name(source)
     if not hasattr(import_module(f"{formats.__name__}.{format}"), "load"):
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format)
@@ -57,11 +58,8 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
 
 def _split_layer_name(source: Source) -> tuple[Source, str]:
     """Return the file, and the layer after a # that is not part of the file's own name."""
-    path = source.path
-    if path is None or "#" not in path.name or path.exists():
-        return source, ""
-    file, _, name = path.name.rpartition("#")
-    return Source(source.name.removesuffix(f"#{name}"), path=path.with_name(file)), name.strip()
+    file, name = split_layers(source)
+    return file, name.strip()
 
 
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:

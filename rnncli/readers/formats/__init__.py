@@ -23,6 +23,7 @@ from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source as Source
+from rnncli.readers.source import split_layers
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -166,12 +167,8 @@ def weights_of(value: Any, source: Source) -> dict[str, Array]:
 
 def _split_names(source: Source) -> tuple[Source, tuple[str, ...]]:
     """Split the source into the file and the names after a #, unless the # is part of the file name."""
-    path = source.path
-    if path is None or "#" not in path.name or path.exists():
-        return source, ()
-    file, _, names = path.name.rpartition("#")
-    known = source.name.removesuffix(f"#{names}")
-    return Source(known, path=path.with_name(file)), tuple(map(str.strip, names.split(",")))
+    file, names = split_layers(source)
+    return file, () if file is source else tuple(map(str.strip, names.split(",")))
 
 
 def read_tensor(source: Source, format: str | None = None) -> Any:

@@ -345,6 +345,19 @@ def test_weights_in_an_onnx_model_are_refused_with_a_command(rnncli: Run, tmp_pa
     assert "rnncli weights m.onnx --to onnx -o weights.npz" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (".", "rnncli: .: it is a folder.\nName a file in it.\n"),
+        ("nosuch", "rnncli: nosuch: there is no such file.\nCheck the path.\n"),
+    ],
+)
+def test_weights_that_are_no_file(rnncli: Run, tmp_path: Path, word: str, said: str) -> None:
+    args = write(tmp_path, plant(Kind("LSTM"), ()))
+    done = rnncli("port", args[0], "--weights", word, *args[3:], cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 @pytest.mark.parametrize(("class_name", "bidirectional"), [("LSTM", False), ("GRU", False), ("GRU", True)])
 def test_the_last_state_of_pytorch_needs_no_name(
     class_name: str, bidirectional: bool, rnncli: Run, tmp_path: Path
