@@ -262,6 +262,8 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     ):
         assert words in done.stderr
     assert "proves little" not in rnncli("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]").stderr
+    dense = rnncli("compare", "[[1, 2]]", "-l", "Dense(2)", "--engines", "numpy,torch", "--seed", "1")
+    assert (dense.returncode, dense.stderr) == (0, "rnncli: note: added a batch axis: (1, 2) -> (1, 1, 2)\n")
 
 
 def test_a_stored_result_needs_no_framework() -> None:
