@@ -107,7 +107,9 @@ def find_class(name: str) -> str:
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    advice = did_you_mean(name, (*layers.names(), *_SHORT))
+    cells = layers.names("CELLS")
+    known = cells if fold_name(name).endswith("cell") else (*layers.names(), *cells, *_SHORT)
+    advice = did_you_mean(name, known)
     if other := ONLY_IN_MODELS.get(fold_name(name)):
         advice = f"{other} works only in a saved model: rnncli run INPUT --model m.keras"
     raise LayerError(f"there is no layer '{name}'.", advice)

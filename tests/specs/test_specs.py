@@ -98,6 +98,11 @@ class TestExpressions:
     def test_a_description_says_what_differs_from_the_defaults(self, expression: str, text: str) -> None:
         assert specs.describe(specs.build(expression)) == text
 
+    @pytest.mark.parametrize("name", ["LSTMCel", "FooCell"])
+    def test_of_an_unknown_cell_name_the_cells(self, name: str) -> None:
+        with pytest.raises(LayerError, match="LSTMCell"):
+            specs.build(f"RNN({name}(3))")
+
     @pytest.mark.parametrize(
         ("expression", "message"),
         [
