@@ -257,6 +257,9 @@ def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_pat
         "rnncli: m.keras is a saved model, but --units describes another layer.\n"
         "Leave out --units; or give the weights to the described layer: --weights m.keras\n"
     )
+    for flag, value in (("--weights", "w.npz"), ("--kernel-initializer", "zeros")):
+        done = rnncli("weights", "m.keras", flag, value, cwd=tmp_path)
+        assert done.stderr.endswith(f"\nLeave out {flag}.\n")
     assert "1 layer, 1 recurrent" in rnncli("weights", "m.keras", cwd=tmp_path).stdout
     given = ("--input-shape", "1,4,5", "--layer", "lstm", "--weights", "m.keras")
     assert rnncli("weights", *given, cwd=tmp_path).returncode == 0
