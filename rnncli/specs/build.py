@@ -107,12 +107,11 @@ def find_class(name: str) -> str:
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    cells = layers.names("CELLS")
-    known = cells if fold_name(name).endswith("cell") else (*layers.names(), *cells, *_SHORT)
-    advice = did_you_mean(name, known)
+    cells, what = layers.names("CELLS"), "cell" if fold_name(name).endswith("cell") else "layer"
+    advice = did_you_mean(name, cells if what == "cell" else (*layers.names(), *cells, *_SHORT))
     if other := ONLY_IN_MODELS.get(fold_name(name)):
         advice = f"{other} works only in a saved model: rnncli run INPUT --model m.keras"
-    raise LayerError(f"there is no layer '{name}'.", advice)
+    raise LayerError(f"there is no {what} '{name}'.", advice)
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:

@@ -107,6 +107,7 @@ class TestExpressions:
         ("expression", "message"),
         [
             ("LSTN(3)", "there is no layer 'LSTN'"),
+            ("RNN(FooCell(3))", "there is no cell 'FooCell'"),
             ("Conv1D(3, 2)", "there is no layer 'Conv1D'"),
             ("LSTM()", "LSTM needs units"),
             ("LSTM(0)", "units=0 is not a whole number above 0"),
