@@ -211,10 +211,11 @@ def test_a_sentence_of_several_parts_is_korean_throughout(english: str, said: st
         "gru: load into a module whose gru is torch.nn.GRU(3, 2, batch_first=True)",
         "--to onnx cannot express this: it has no operator for the activation gelu.",
         "the activation glu halves its input, so no layer can use it as its activation.",
+        "Write steps from 0 to 3, such as 1 or 2:.",
     ],
 )
 def test_no_word_of_the_sentence_stays_english(english: str) -> None:
-    words = "it|the|its|but|layer|input|returns|module|activation|load"
+    words = "it|the|its|but|layer|input|returns|module|activation|load|steps|or"
     assert re.findall(rf"\b({words})\b", korean.translate(english)) == []
 
 
