@@ -148,7 +148,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
     notes = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.other_shapes)
-    left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
+    left = (f"not recurrent, so not converted: {format_names(others)}",) if others else ()
     return (*found.remarks, *drawn, *notes, *left)
 
 

@@ -481,6 +481,12 @@ WEIGHTS = {"kernel": KERNEL, "recurrent_kernel": RECURRENT, "bias": BIAS}
         ({"kernel": KERNEL[None]}, [], "the kernel has 3 axes.", "Give it two, (features, gates * units)"),
         ({}, ["--units", "5"], "weights of 3 units, but LSTM(5) has 5.", "Leave --units out."),
         ({}, ["-l", "LSTM(5)"], "weights of 3 units, but LSTM(5) has 5.", "Write --layer 'LSTM(3)'."),
+        (
+            {"kernel": np.ones((5, 4)), "recurrent_kernel": np.ones((1, 4)), "bias": np.ones(4)},
+            ["--units", "5"],
+            "it has weights of 1 unit, but LSTM(5) has 5.",
+            "Leave --units out.",
+        ),
         ({}, ["-l", "LSTM(5, use_bias=False)"], "has 5.", "Write --layer 'LSTM(3, use_bias=False)'."),
         (
             {name: np.stack([one] * 2) for name, one in WEIGHTS.items()},

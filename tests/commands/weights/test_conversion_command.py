@@ -108,7 +108,7 @@ def test_a_seed_that_was_drawn_is_said_and_gives_the_same_weights(rnncli: Any, t
 def test_other_layers_are_not_converted_and_a_note_says_so(rnncli: Any, tmp_path: Path) -> None:
     file = tmp_path / "w.npz"
     done = rnncli("weights", "-l", "LSTM(3)", "-l", "Dense(2)", "--to", "torch", "-o", str(file))
-    assert "not converted, because they are not recurrent: 1/kernel, 1/bias" in done.stderr
+    assert "not recurrent, so not converted: 1/kernel, 1/bias" in done.stderr
     assert set(np.load(file)) == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"}
 
 
