@@ -107,8 +107,9 @@ def find_class(name: str) -> str:
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    cells, what = layers.names("CELLS"), "cell" if fold_name(name).endswith("cell") else "layer"
-    advice = did_you_mean(name, cells if what == "cell" else (*layers.names(), *cells, *_SHORT))
+    what = "cell" if "cel" in fold_name(name) else "layer"  # LSTMCel is a misspelt cell
+    known = layers.names("CELLS") if what == "cell" else (*layers.names(), *_SHORT)
+    advice = did_you_mean(name, known)
     if other := ONLY_IN_MODELS.get(fold_name(name)):
         advice = f"{other} works only in a saved model: rnncli run INPUT --model m.keras"
     raise LayerError(f"there is no {what} '{name}'.", advice)
