@@ -117,6 +117,11 @@ def format_names(names: Sequence[str]) -> str:
     return f"{', '.join(shown)} and {len(names) - len(shown)} more"
 
 
+def count(number: int, noun: str) -> str:
+    """Return `1 unit` or `3 units`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def format_indices(noun: str, count: int) -> str:
     """Return `The units are 0 to 2.`, or `The only unit is 0.`  noun: in the plural."""
     return f"The {noun} are 0 to {count - 1}." if count > 1 else f"The only {noun.removesuffix('s')} is 0."

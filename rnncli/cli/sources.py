@@ -133,6 +133,12 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
 
 
+def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
+    """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
+    with _report_os_error(where.removesuffix(": ") or "the input"):
+        return file.read(most)
+
+
 def input_sources(*flags: ReadingFlags) -> list[str | int]:
     """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
     words: list[str | None] = []

@@ -172,14 +172,14 @@ class Layer(ABC):
         index: without negative entries.
         Raises NotImplementedError if only Keras can compute the layer.
         """
-        raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
+        raise NotImplementedError(self.spec.class_name)
 
     def call(self, run: Run, call: Call) -> LayerOutput:
         """Compute everything that the layer returns.
 
         Raises NotImplementedError if only Keras can compute the layer.
         """
-        raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
+        raise NotImplementedError(self.spec.class_name)
 
 
 def axis_names(shape: Shape, last: str) -> tuple[str, ...]:

@@ -97,16 +97,15 @@ class Stack(Sequence[Spec]):
                 f"({before}) returns (batch, units).",
                 f"Give layer {last} return_sequences=True.",
             )
-        before = (
-            f"layer {index - 1} ({self.layers[index - 1].spec.class_name}) returns"
+        rank, axes, shown = layer.input_rank, len(shape), format_shape(shape)
+        before = self.layers[index - 1].spec.class_name
+        what = (
+            f"layer {index} ({name}) needs an input of {rank} axes, "
+            f"but layer {index - 1} ({before}) returns {axes}: {shown}."
             if index
-            else "the input has"
+            else f"layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}."
         )
-        raise LayerError(
-            f"layer {index} ({name}) needs an input of {layer.input_rank} axes, but {before} "
-            f"{len(shape)}: {format_shape(shape)}.",
-            f"Leave layer {index} out, or give it an input of {layer.input_rank} axes.",
-        )
+        raise LayerError(what, f"Leave layer {index} out, or give it an input of {rank} axes.")
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the shape of each weight by path."""

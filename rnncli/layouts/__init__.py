@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, UsageError, did_you_mean
+from rnncli.errors import LayerError
 from rnncli.layouts._gates import GATES, class_of
 from rnncli.layouts._paths import default_name
 from rnncli.registry import names_in
@@ -99,9 +99,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> ModuleType:
-    """Return the module of a layout.  Raises UsageError if there is no such layout."""
-    if name not in names():
-        raise UsageError(f"there is no layout {name!r}.", did_you_mean(name, names()))
+    """Return the module of a layout, one of `names()`."""
     return import_module(f"{__name__}.{name}")
 
 

@@ -111,7 +111,7 @@ def notes(chain: Chain) -> Iterator[str]:
         if len(layer.cells) > 1 and layer.merge_mode != "concat":
             yield f"{layer.title}: the node returns both directions; merge_mode is {layer.merge_mode}"
     if any(map(adds_bias, chain.layers)):
-        yield "ONNX adds two biases: the first half of B holds Keras's bias, the second half is zero"
+        yield "ONNX adds two biases: where Keras has one, the first half of B holds it, the second is zero"
 
 
 def arrays(chain: Chain) -> dict[str, Array]:

@@ -99,7 +99,7 @@ def notes(chain: Chain) -> Iterator[str]:
         for layer in merged:
             yield f"{layer.title}: PyTorch concatenates the directions; merge_mode is {layer.merge_mode}"
     if any(map(adds_bias, chain.layers)):
-        yield "PyTorch adds two biases: bias_ih holds Keras's bias, bias_hh is zero"
+        yield "PyTorch adds two biases: where Keras has one, bias_ih holds it, bias_hh is zero"
 
 
 def arrays(chain: Chain) -> dict[str, Array]:

@@ -107,10 +107,12 @@ def find_class(name: str) -> str:
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    advice = did_you_mean(name, (*layers.names(), *_SHORT))
+    what = "cell" if "cel" in fold_name(name) else "layer"  # LSTMCel is a misspelt cell
+    known = layers.names("CELLS") if what == "cell" else (*layers.names(), *_SHORT)
+    advice = did_you_mean(name, known)
     if other := ONLY_IN_MODELS.get(fold_name(name)):
         advice = f"{other} works only in a saved model: rnncli run INPUT --model m.keras"
-    raise LayerError(f"there is no layer '{name}'.", advice)
+    raise LayerError(f"there is no {what} '{name}'.", advice)
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:

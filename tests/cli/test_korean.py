@@ -13,9 +13,10 @@ from hangul import COMMAND, PROSE, untranslated
 
 from rnncli.cli import app, catalog, korean
 from rnncli.cli.language import choose_language
+from rnncli.commands.explore.texts import describe_error
 from rnncli.commands.plot import labels
 from rnncli.commands.tour.exercises import exercise_3_parameters
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, UsageError
 from rnncli.renderers.width import width_of
 from rnncli.specs.expressions import parse
 
@@ -264,6 +265,30 @@ def test_what_python_says_of_an_expression_is_korean(text: str) -> None:
     reason = caught.value.what.split("\n")[0]
     assert not untranslated(reason)
     assert not korean.translate(reason).endswith("?.")
+
+
+@pytest.mark.parametrize(
+    "english",
+    [
+        "layer 1 (LSTM) needs an input of 3 axes, but layer 0 (ConvLSTM1D) returns 4: (1, 4, 3, 2).",
+        "layer 0 (LSTM) needs an input of 3 axes, but the input has 4: (1, 4, 3, 2).",
+        "y.npy: it contains NaN or infinity.",
+        "y.npy: it is (2, 3), which this layer does not return; it has 3 units, and the input has a batch of "
+        "2 and 4 time steps.",
+        "gru: load into a module whose gru is torch.nn.GRU(3, 2, batch_first=True)",
+        "--to onnx cannot express this: it has no operator for the activation gelu.",
+        "the activation glu halves its input, so no layer can use it as its activation.",
+        "Write steps from 0 to 3, such as 1 or 2:.",
+    ],
+)
+def test_no_word_of_the_sentence_stays_english(english: str) -> None:
+    words = "it|the|its|but|layer|input|returns|module|activation|load|steps|or"
+    assert re.findall(rf"\b({words})\b", korean.translate(english)) == []
+
+
+def test_an_error_in_the_explorer_is_korean_throughout() -> None:
+    error = UsageError("units is fixed in a saved model.", "return_sequences and return_state can change.")
+    assert [part for part in describe_error(error, "ko").split(". ") if untranslated(part)] == []
 
 
 def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:

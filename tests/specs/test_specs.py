@@ -98,10 +98,16 @@ class TestExpressions:
     def test_a_description_says_what_differs_from_the_defaults(self, expression: str, text: str) -> None:
         assert specs.describe(specs.build(expression)) == text
 
+    @pytest.mark.parametrize("name", ["LSTMCel", "FooCell"])
+    def test_of_an_unknown_cell_name_the_cells(self, name: str) -> None:
+        with pytest.raises(LayerError, match="LSTMCell"):
+            specs.build(f"RNN({name}(3))")
+
     @pytest.mark.parametrize(
         ("expression", "message"),
         [
             ("LSTN(3)", "there is no layer 'LSTN'"),
+            ("RNN(FooCell(3))", "there is no cell 'FooCell'"),
             ("Conv1D(3, 2)", "there is no layer 'Conv1D'"),
             ("LSTM()", "LSTM needs units"),
             ("LSTM(3, seed=-1)", "seed=-1 is not a whole number from 0 to 9223372036854775807, or None"),

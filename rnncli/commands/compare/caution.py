@@ -33,7 +33,7 @@ def _cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedT
         yield "this proves little: every input is 0, so the kernel has no effect; give another input"
     if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
         yield "this proves little: with one unit, no order of units can be wrong; use several units"
-    if case.inputs.ndim > 2 and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1:
+    if _is_first_step_alone(case):
         yield (
             "this proves little: in the one time step the recurrent kernel has no effect; "
             "give an input of several time steps"
@@ -48,6 +48,12 @@ def _cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedT
             f"this proves little: no number in {', '.join(names)} is finite, and NaN counts as the same as "
             "NaN; give a finite input and finite weights"
         )
+
+
+def _is_first_step_alone(case: Case) -> bool:
+    """Return whether every recurrent layer takes one step from zero states; False without one."""
+    recurrent = any(layer.recurrent for layer in case.stack.layers)
+    return recurrent and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1
 
 
 def _is_constant(array: Array) -> bool:

@@ -87,13 +87,11 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         return found._replace(remarks=(*found.remarks, *cautions))
     if len(results) < 2:
         reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
-        only = f"only {next(iter(results))}" if results else "no engine"
-        raise UsageError(
-            f"{only} can compute this here ({reasons}).",
-            "Compare with a stored result: --expect FILE."
-            if results
-            else "Choose other options of the layer.",
-        )
+        if not results:
+            what = f"no engine can compute this here ({reasons})."
+            raise UsageError(what, "Choose other options of the layer.")
+        what = f"only {next(iter(results))} can compute this here ({reasons})."
+        raise UsageError(what, "Compare with a stored result: --expect FILE.")
     results = _select(results, settings)
     _require_known(settings, next(iter(results.values())))
     differences = engine_pairs.compare_pairs(results, *settings.tolerances)

@@ -9,7 +9,7 @@ from typing import Any
 from rnncli import compute
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import call
-from rnncli.errors import UsageError
+from rnncli.errors import UsageError, count
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
@@ -91,8 +91,10 @@ def _require_splittable(case: Case, steps: int) -> None:
     if steps >= length:
         longer = ",".join(map(str, (1, 2 * steps, *features)))
         raise UsageError(
-            f"--split {steps}: there is one piece, as the input has {length} time steps.",
-            f"Make it smaller, or give a longer input: --input-shape {longer}.",
+            f"--split {steps}: there is one piece, as the input has {count(length, 'time step')}.",
+            f"Give a longer input: --input-shape {longer}."
+            if length == 1
+            else f"Make it smaller, or give a longer input: --input-shape {longer}.",
         )
     if case.calls > 1:
         raise UsageError("--split makes the calls itself.", "Leave --calls out.")

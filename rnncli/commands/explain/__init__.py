@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -61,16 +62,14 @@ def explain(
     The equation of the layer with its numbers in it, term by term, down to the inputs and the states
     before; the terms add up to the number, apart from the rounding that is shown.
     """
-    from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute.derivation import terms as explaining
 
     if tensor is None or not tensor.strip():
-        example = explaining.example(request.stack_of(layer, Document()))
-        raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
-    _require_no_file(tensor, input)
+        raise UsageError("no tensor was named.", _example(layer))
+    _require_no_file(tensor, input, layer)
     deliver = delivery(output, input, layer, run)
     request.require_steps(run)
     prefix, tensor = "", tensor.strip()
@@ -84,10 +83,27 @@ def explain(
     deliver(ExplainAnswer(*explained), remarks)
 
 
-def _require_no_file(tensor: str, input: InputFlags) -> None:
+def _require_no_file(tensor: str, input: InputFlags, layer: LayerFlags) -> None:
     """Raise UsageError if a file stands in the place of the tensor, which comes first."""
     from pathlib import Path
 
     if input.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
         what = f"{tensor}: it is a file; the tensor to explain comes before it."
-        raise UsageError(what, f"For example: rnncli explain 'hidden_state[0,0]' {tensor}")
+        raise UsageError(what, _example(layer, input._replace(input=tensor)))
+
+
+def _example(layer: LayerFlags, input: InputFlags | None = None) -> str:
+    """Return a command that explains a number of these layers.  input: names a file, which may hold them."""
+    from rnncli.case import Document
+    from rnncli.cli import request, sources
+    from rnncli.compute.derivation import terms
+
+    document, name = (Document(), "") if input is None else sources.read(input)
+    stack = request.stack_of(layer, document, name)
+    if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
+        layer = LayerFlags()
+        stack = request.stack_of(layer, Document())
+    words = [f"'{terms.example(stack)}'", *([shlex.quote(name)] if name else [])]
+    words += [f"-l {shlex.quote(text)}" for text in layer.layer or ()]
+    words += ["--bidirectional"] if layer.bidirectional else []
+    return f"For example: rnncli explain {' '.join(words)}"

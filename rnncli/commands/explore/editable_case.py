@@ -78,8 +78,6 @@ class EditableCase:
 
     def with_seed(self, seed: int) -> EditableCase:
         """Return the experiment with weights, and an input of --input-shape, drawn from another seed."""
-        if self.origin.run.model is not None:
-            raise UsageError("a saved model has its own weights.", "Change single weights instead.")
         if not 0 <= seed <= HIGHEST_SEED:
             raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
         made = self._with(seed=seed, weights=None)

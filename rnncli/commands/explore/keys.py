@@ -41,7 +41,7 @@ PALETTE = {
     "copy": "copy(False)",
     "copy expression": "copy(True)",
     "theme": "change_theme",
-    "keys and colors": "help",
+    "help page": "help",
     "quit": "quit",
 }
 """The action of each entry of the command palette, by the key of its text."""

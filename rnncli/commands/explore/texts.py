@@ -55,7 +55,7 @@ TEXTS: dict[str, Bilingual] = {
     "terms": Bilingual("show every term of the equations", "방정식의 모든 항 표시"),
     "search": Bilingual("search for a command", "명령 검색"),
     "theme": Bilingual("change the theme", "테마 변경"),
-    "keys and colors": Bilingual("help", "도움말"),
+    "help page": Bilingual("help", "도움말"),
     "quit": Bilingual("quit", "종료"),
     "undo": Bilingual("undo", "되돌리기"),
     "redo": Bilingual("redo", "다시 하기"),
@@ -109,4 +109,4 @@ def text(key: str, lang: str) -> str:
 
 def describe_error(error: RnncliError, lang: str) -> str:
     """Return what is wrong, and what to do."""
-    return localize(f"{error.what} {error.advice}", lang)
+    return " ".join(localize(text, lang) for text in (error.what, error.advice) if text)

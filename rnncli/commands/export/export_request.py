@@ -59,8 +59,9 @@ def _target(flags: ExportRequest) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
     if flags.to is None:
         raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
-    if targets.get(flags.to).BINARY and is_stdout(flags.output):
-        raise UsageError(f"--to {flags.to} writes a binary file.", f"Name it: --output FILE.{flags.to}.")
+    target = targets.get(flags.to)
+    if target.BINARY and is_stdout(flags.output):
+        raise UsageError(f"--to {flags.to} writes a binary file.", f"Name it: --output FILE{target.SUFFIX}.")
     _require_suffix(flags.to, flags.output or "")
     if flags.run.engine != "auto":
         raise UsageError("--engine does not change the export.", "Leave --engine out.")

@@ -31,8 +31,10 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
     activations: those that it knows.
     """
     dtypes = {spec.config["dtype"] for spec in walk(export.case.layers) if spec.config.get("dtype")}
-    if len(dtypes) > 1 or export.dtype not in DTYPES:
-        return f"it computes in float32 or float64, not in {' and '.join(sorted(dtypes))}"
+    if len(dtypes) > 1:
+        return f"it computes in one dtype, not in {' and '.join(sorted(dtypes))}"
+    if export.dtype not in DTYPES:
+        return f"it computes in float32 or float64, not in {export.dtype}"
     unknown = next((cell.class_name for cell in export.cells if cell.class_name not in KINDS), None)
     if unknown:
         return f"it has no formula for {unknown}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError
+from rnncli.errors import InputError, count
 
 PARTS: Mapping[str, str] = {
     "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",
@@ -129,8 +129,8 @@ def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> N
         axes = (batch, steps) if sequence else (batch,)
         shapes = [format_shape((*axes, width)) for width in sorted(widths)]
         raise InputError(
-            f"{name} is {format_shape(array.shape)}, which this layer does not return; it has {units} units, "
-            f"and the input has a batch of {batch} and {steps} time steps.",
+            f"{name} is {format_shape(array.shape)}, which this layer does not return; it has "
+            f"{count(units, 'unit')}, and the input has a batch of {batch} and {count(steps, 'time step')}.",
             f"The shape should be {' or '.join(shapes)}.",
         )
     if not np.isfinite(array).all():

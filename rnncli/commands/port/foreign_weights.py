@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, did_you_mean, format_names
+from rnncli.errors import InputError, count, did_you_mean, format_names
 from rnncli.layouts import GATES, class_of
 from rnncli.renderers.wording import Bilingual
 
@@ -252,7 +252,7 @@ def _orient_kernel(array: Array, width: int, features: int) -> Array:
     if array.shape == (width, features):
         return array.T
     raise InputError(
-        f"the kernel is {format_shape(array.shape)}; the input has {features} features, which needs "
+        f"the kernel is {format_shape(array.shape)}; the input has {count(features, 'feature')}, which needs "
         f"{format_shape((features, width))} or its transpose.",
         "Give the input that belongs to these weights.",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from rnncli.commands.port import expected_tensors, foreign_weights, weight_files
 from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
 from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.errors import InputError, LayerError, UsageError, inside
+from rnncli.errors import InputError, LayerError, UsageError, count, inside
 from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
@@ -129,17 +131,26 @@ def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
     units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
-            f"it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
+            f"it has weights of {count(len(found.cells), 'direction')}, but "
             f"{describe(spec)} has {directions}.",
             "Add --bidirectional." if directions == 1 else "Name the layer without Bidirectional.",
         )
     if units != found.units:
         raise InputError(
-            f"it has weights of {found.units} units, but {describe(spec)} has {units}.",
-            f"Write --layer '{_inner_spec(spec).class_name}({found.units})'."
+            f"it has weights of {count(found.units, 'unit')}, but {describe(spec)} has {units}.",
+            f"Write --layer {shlex.quote(describe(_with_units(spec, found.units)))}."
             if flag is None
             else "Leave --units out.",
         )
+
+
+def _with_units(spec: Spec, units: int) -> Spec:
+    """Return the layer, and each layer inside it, with other units."""
+    config = {
+        name: units if name == "units" else _with_units(value, units) if isinstance(value, Spec) else value
+        for name, value in spec.config.items()
+    }
+    return dataclasses.replace(spec, config=config)
 
 
 def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
-from rnncli.errors import InputError, RnncliError
+from rnncli.errors import InputError, RnncliError, count
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
 
@@ -102,9 +102,10 @@ class Stream:
         except InputError as error:
             return _name_line(line, error)
         if features != self._features:
+            came, wanted = count(features, "feature"), count(self._features, "feature")
             return InputError(
-                f"{line.name} has {_number_of(features)}, but the previous lines have {self._features}.",
-                f"Give every line {_number_of(self._features)}: the weights are built for the first one.",
+                f"{line.name} has {came}, but the previous lines have {self._features}.",
+                f"Give every line {wanted}: the weights are built for the first one.",
             )
         return case
 
@@ -160,10 +161,6 @@ class Stream:
         if one.mask is not None or one.initial_state is not None:
             return object()
         return one.inputs.shape[1:]
-
-
-def _number_of(count: int) -> str:
-    return f"{count} feature" if count == 1 else f"{count} features"
 
 
 def _name_line(line: InputLine, error: RnncliError) -> RnncliError:

@@ -66,8 +66,8 @@ def require_stateless(model: Model) -> None:
     stateful = model.kind.stateful_layers(model.saved)
     if stateful:
         raise UsageError(
-            f"--stream: {', '.join(stateful)} in {model.saved.file} is stateful, and a stream does not carry "
-            "the states of a model from line to line.",
+            f"--stream: {', '.join(stateful)} in {model.saved.file} {'is' if len(stateful) == 1 else 'are'} "
+            "stateful, and a stream does not carry the states of a model from line to line.",
             f"Describe the layer instead: rnncli weights '{model.saved.file}#{stateful[0]}' --to keras "
             "-o layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
         )

@@ -88,7 +88,7 @@ def relay(
     bad, empty = 0, True
     file, where = sources.open_lines(flags.input)
     with file, stream_answers(flags.output, *flags.file_flags) as show:
-        for lines in whole_lines(lambda: file.read(AT_ONCE), where):
+        for lines in whole_lines(lambda: sources.read_arrived(file, AT_ONCE, where), where):
             for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):

@@ -92,8 +92,10 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
             raise LayerError(what, "Name a file with its weights, or use another layer.")
     unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
-    for name, why in (unknown | noted | dict(found.refusals)).items():
-        raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", "Choose other layers with #.")
+    refused = unknown | noted | dict(found.refusals)
+    for name, why in refused.items():
+        advice = "Choose other layers with #." if layers.keys() - refused else "Give another file."
+        raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", advice)
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}
     kept = dict.fromkeys(inside.get(name, (name,)) for name in layers)
@@ -146,7 +148,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
     notes = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.other_shapes)
-    left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
+    left = (f"not recurrent, so not converted: {format_names(others)}",) if others else ()
     return (*found.remarks, *drawn, *notes, *left)
 
 

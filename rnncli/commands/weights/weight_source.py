@@ -122,10 +122,11 @@ def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
         names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
         flag = f"--{names[0].replace('_', '-')}" if names else "--input-shape"
-        raise UsageError(
-            f"{word} is a saved model, but {flag} describes another layer.",
-            f"Leave out {flag}; or give the weights to the described layer: --weights {shlex.quote(path)}",
-        )
+        given = f"--weights {shlex.quote(path)}"
+        advice = f"Leave out {flag}; or give the weights to the described layer: {given}"
+        if flag == "--weights" or flag.endswith("-initializer"):  # which do not go with other weights
+            advice = f"Leave out {flag}."
+        raise UsageError(f"{word} is a saved model, but {flag} describes another layer.", advice)
 
 
 def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:

@@ -222,8 +222,6 @@ def _address(text: str) -> addresses.Address | None:
 
 def example(stack: Stack) -> str:
     """Return a number that `explain` accepts for any sizes: `last_cell_state[0,0]`."""
-    last = stack.layers[-1]
-    if not last.recurrent or last.input_rank != 3:
-        return "last_cell_state[0,0]"
-    info = last.states((1, 1, 1))[-1]
+    last, shape = stack.layers[-1], (1,) * stack.input_rank
+    info = last.states(shape)[-1] if last.recurrent else stack.outputs(shape)[0]
     return f"{info.name}[{','.join('0' for _ in info.axes)}]"

@@ -167,7 +167,8 @@ def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
         (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "Choose other options of the layer."),
         (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
         (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
-        (["--split", "4"], 2, "there is one piece"),
+        (["--split", "4"], 2, "there is one piece, as the input has 4 time steps.\nMake it smaller, or give"),
+        (["[[1, 2]]", "--split", "4"], 2, "has 1 time step.\nGive a longer input: --input-shape 1,8,2"),
         (["--split", "30", "--input-shape", "1,25,4"], 2, "longer input: --input-shape 1,60,4."),
         (["--split", "2", "-l", "dense", "--input-shape", "1,4,2"], 2, "needs a recurrent layer"),
         (["--split", "2", "--training"], 2, "Leave --training out."),
@@ -262,6 +263,8 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     ):
         assert words in done.stderr
     assert "proves little" not in rnncli("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]").stderr
+    dense = rnncli("compare", "[[1, 2]]", "-l", "Dense(2)", "--engines", "numpy,torch", "--seed", "1")
+    assert (dense.returncode, dense.stderr) == (0, "rnncli: note: added a batch axis: (1, 2) -> (1, 1, 2)\n")
 
 
 def test_a_stored_result_needs_no_framework() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -44,9 +45,43 @@ def test_a_file_in_the_place_of_the_tensor_is_named(rnncli: Any, tmp_path: Any) 
     assert failed.returncode == 2
     assert failed.stderr == (
         "rnncli: x.json: it is a file; the tensor to explain comes before it.\n"
-        "For example: rnncli explain 'hidden_state[0,0]' x.json\n"
+        "For example: rnncli explain 'last_cell_state[0,0]' x.json\n"
     )
-    assert rnncli("explain", "hidden_state[0,0]", "x.json", cwd=tmp_path).returncode == 0
+    assert rnncli("explain", "last_cell_state[0,0]", "x.json", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ("-l", "bilstm", "--return-sequences"),
+        ("-l", "gru", "--bidirectional"),
+        ("-l", "Dense(2)"),
+        ("-l", "lstm", "-l", "Dense(2)"),
+        ("-l", "ConvLSTM1D(2, 3)"),
+        ("-l", "@layer.json"),
+    ],
+)
+@pytest.mark.parametrize("words", [(), ("plain.json",)])
+def test_the_example_is_one_of_the_layers_that_were_named(
+    layers: Any, words: Any, rnncli: Any, tmp_path: Any
+) -> None:
+    (tmp_path / "plain.json").write_text("[[[1, 2], [3, 4]]]")
+    (tmp_path / "layer.json").write_text('{"class_name": "GRU", "config": {"units": 2}}')
+    follow(rnncli("explain", *words, *layers, cwd=tmp_path), rnncli, tmp_path)
+
+
+@pytest.mark.parametrize("layer", ["GRU(2)", "LSTM(2, return_sequences=True)", "Bidirectional(GRU(2))"])
+def test_the_example_is_one_of_the_layer_of_a_document(layer: str, rnncli: Any, tmp_path: Any) -> None:
+    (tmp_path / "case.json").write_text(json.dumps({"layer": layer, "inputs": [[[1, 2], [3, 4]]]}))
+    follow(rnncli("explain", "case.json", cwd=tmp_path), rnncli, tmp_path)
+
+
+def follow(failed: Any, rnncli: Any, folder: Any) -> None:
+    """Run the example of a message."""
+    assert failed.returncode == 2
+    program, *example = shlex.split(failed.stderr.splitlines()[-1].removeprefix("For example: "))
+    assert program == "rnncli"
+    assert rnncli(*example, cwd=folder).returncode == 0
 
 
 def test_how_many_terms(rnncli: Any) -> None:

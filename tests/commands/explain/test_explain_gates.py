@@ -49,7 +49,7 @@ def test_a_sequence_needs_no_flag(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("layer", ["lstm", "gru", "simple_rnn", "bilstm", "RNN([LSTMCell(2), GRUCell(1)])"])
 def test_what_is_suggested_works(layer: str, capfd: pytest.CaptureFixture[str]) -> None:
-    example = re.search("'(.*)'", print_answer(capfd, "explain", "-l", layer, code=2))
+    example = re.search("'([^']*)'", print_answer(capfd, "explain", "-l", layer, code=2))
     assert example is not None
     assert print_answer(capfd, "explain", example[1], "-l", layer).startswith(example[1].partition("[")[0])
 

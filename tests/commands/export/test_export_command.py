@@ -117,6 +117,10 @@ def test_a_config_is_a_layer_for_rnncli_too(rnncli: Any, tmp_path: Path) -> None
         (("--to", "torch", "-l", "GRU(2, reset_after=False)"), "reset_after=False"),
         (("--to", "torch", "-l", "RNN([LSTMCell(2)])"), "RNN"),
         (("--to", "onnx", "-l", "LSTM(2, dtype='float64')", "-o", "never.onnx"), "float64"),
+        (
+            ("--to", "c", "-l", "LSTM(2, dtype='float64', return_sequences=True)", "-l", "LSTM(2)"),
+            "it computes in one dtype, not in float32 and float64.",
+        ),
         (("--to", "c", "-l", "GRU(2, activation='softmax')"), "keras, numpy"),
         (("--to", "numpy", "-l", "LSTM(2, dtype='float16')"), "float16"),
         (("--to", "keras", "-l", "LSTM(2, dropout=0.5)", "--training"), "dropout"),

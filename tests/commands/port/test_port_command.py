@@ -482,6 +482,7 @@ def test_the_difference_of_the_nearest_is_that_of_all_numbers(rnncli: Run, tmp_p
 
 
 KERNEL, RECURRENT, BIAS = np.ones((5, 12)), np.ones((3, 12)), np.ones(12)
+WEIGHTS = {"kernel": KERNEL, "recurrent_kernel": RECURRENT, "bias": BIAS}
 
 
 @pytest.mark.parametrize(
@@ -493,13 +494,26 @@ KERNEL, RECURRENT, BIAS = np.ones((5, 12)), np.ones((3, 12)), np.ones(12)
         ({"kernel": KERNEL[None]}, [], "the kernel has 3 axes.", "Give it two, (features, gates * units)"),
         ({}, ["--units", "5"], "weights of 3 units, but LSTM(5) has 5.", "Leave --units out."),
         ({}, ["-l", "LSTM(5)"], "weights of 3 units, but LSTM(5) has 5.", "Write --layer 'LSTM(3)'."),
+        (
+            {"kernel": np.ones((5, 4)), "recurrent_kernel": np.ones((1, 4)), "bias": np.ones(4)},
+            ["--units", "5"],
+            "it has weights of 1 unit, but LSTM(5) has 5.",
+            "Leave --units out.",
+        ),
+        ({}, ["-l", "LSTM(5, use_bias=False)"], "has 5.", "Write --layer 'LSTM(3, use_bias=False)'."),
+        (
+            {name: np.stack([one] * 2) for name, one in WEIGHTS.items()},
+            ["-l", "Bidirectional(LSTM(5))"],
+            "weights of 3 units, but Bidirectional(LSTM(5)) has 5.",
+            "Write --layer 'Bidirectional(LSTM(3))'.",
+        ),
     ],
 )  # fmt: skip
 def test_the_advice_about_weights_that_do_not_fit_says_what_fits(
     arrays: dict[str, Any], args: list[str], message: str, advice: str, rnncli: Run, tmp_path: Path
 ) -> None:
     write(tmp_path, plant(Kind("LSTM"), ()))
-    np.savez(tmp_path / "f.npz", **{"kernel": KERNEL, "recurrent_kernel": RECURRENT, "bias": BIAS} | arrays)
+    np.savez(tmp_path / "f.npz", **WEIGHTS | arrays)
     done = rnncli("port", "x.npy", "--weights", "f.npz", "--expect", "y.npz", *args, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

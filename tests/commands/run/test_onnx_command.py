@@ -249,3 +249,4 @@ def test_weights_that_the_model_computes_are_not_converted(rnncli: Run, tmp_path
     done = rnncli("weights", path, "--to", "torch", "-o", str(tmp_path / "out.pt"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "gru cannot be converted: its weights are not in the file" in done.stderr
+    assert done.stderr.endswith("Give another file.\n")  # there is no other layer in it

@@ -337,3 +337,16 @@ def test_a_note_advises_model_only_for_a_file_that_it_takes(rnncli: Any, tmp_pat
         assert done.returncode == 0, done.stderr
         assert (f"--model {path} runs the layers of the file" in done.stderr) == (followed.returncode == 0)
         assert followed.returncode == (0 if name == "graph" else 2)
+
+
+def test_a_stream_names_every_stateful_layer(rnncli: Any, tmp_path: Path) -> None:
+    layers = [
+        keras.layers.LSTM(3, stateful=True, return_sequences=True, name="first"),
+        keras.layers.GRU(2, stateful=True, name="second"),
+    ]
+    keras.Sequential([keras.Input(batch_shape=(1, 4, 5)), *layers]).save(tmp_path / "m.keras")
+    (tmp_path / "x.ndjson").write_text("[[[1]]]\n")
+    done = rnncli("run", "x.ndjson", "--stream", "--model", "m.keras", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("rnncli: --stream: first, second in m.keras are stateful, and a stream ")
+    assert "rnncli weights 'm.keras#first' --to keras -o layer.npz" in done.stderr

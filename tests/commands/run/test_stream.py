@@ -249,6 +249,15 @@ def test_keep_going_alone_is_refused() -> None:
     assert "--stream" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.ndjson").symlink_to("/proc/self/mem")
+    command = [RNNCLI, "run", "--stream", "x.ndjson"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("rnncli: x.ndjson: it cannot be read: ")
+
+
 def test_an_empty_stream_is_no_stream() -> None:
     for nothing in ("", "\n\n"):
         done = stream(nothing)

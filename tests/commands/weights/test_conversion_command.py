@@ -108,7 +108,7 @@ def test_a_seed_that_was_drawn_is_said_and_gives_the_same_weights(rnncli: Any, t
 def test_other_layers_are_not_converted_and_a_note_says_so(rnncli: Any, tmp_path: Path) -> None:
     file = tmp_path / "w.npz"
     done = rnncli("weights", "-l", "LSTM(3)", "-l", "Dense(2)", "--to", "torch", "-o", str(file))
-    assert "not converted, because they are not recurrent: 1/kernel, 1/bias" in done.stderr
+    assert "not recurrent, so not converted: 1/kernel, 1/bias" in done.stderr
     assert set(np.load(file)) == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"}
 
 
@@ -244,6 +244,7 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     done = rnncli("weights", str(file), "--to", "keras", "-o", str(out))
     assert (done.returncode, done.stdout, out.exists()) == (2, "", False)
     assert "bidirectional cannot be converted: " in done.stderr
+    assert done.stderr.endswith("Choose other layers with #.\n")
     assert "bidirectional is not shown: " in rnncli("weights", str(file)).stderr
     assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0
 
@@ -256,6 +257,9 @@ def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_pat
         "rnncli: m.keras is a saved model, but --units describes another layer.\n"
         "Leave out --units; or give the weights to the described layer: --weights m.keras\n"
     )
+    for flag, value in (("--weights", "w.npz"), ("--kernel-initializer", "zeros")):
+        done = rnncli("weights", "m.keras", flag, value, cwd=tmp_path)
+        assert done.stderr.endswith(f"\nLeave out {flag}.\n")
     assert "1 layer, 1 recurrent" in rnncli("weights", "m.keras", cwd=tmp_path).stdout
     given = ("--input-shape", "1,4,5", "--layer", "lstm", "--weights", "m.keras")
     assert rnncli("weights", *given, cwd=tmp_path).returncode == 0
