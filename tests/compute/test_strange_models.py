@@ -203,6 +203,20 @@ def test_an_input_without_numbers_is_refused(
     assert " gets an empty input.\nGive at least one sequence of one step." in done.stderr
 
 
+@pytest.mark.parametrize("dtype", ["<U1", "complex64"])
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_an_array_that_is_not_of_numbers_is_refused(
+    rnncli: Run, tmp_path: Path, dtype: str, suffix: str
+) -> None:
+    file, given = tmp_path / "m.keras", tmp_path / f"x.{suffix}"
+    keras.Sequential([keras.Input((5, 4), name="x"), L.LSTM(3)]).save(file)
+    array = np.ones((1, 5, 4)).astype(dtype)
+    np.save(given, array) if suffix == "npy" else np.savez(given, x=array)
+    done = rnncli("run", str(given), "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"is of dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
+
+
 def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="mixed_float16")]).save(file)
