@@ -79,7 +79,7 @@ def _guard() -> Iterator[None]:
     except Exception as error:
         missing = re.search(r"requires the (\w+) module", str(error))
         raise EngineError(
-            f"Keras failed: {_first_line(error)}",
+            f"Keras failed: {first_line(error)}",
             f"pip install {missing[1]}" if missing else "See rnncli engines for the versions.",
         ) from error
 
@@ -120,7 +120,7 @@ def _keras() -> Any:
         import keras
     except ImportError as error:
         raise EngineError(
-            f"the engine tensorflow is not installed: {_first_line(error).rstrip('.')}.",
+            f"the engine tensorflow is not installed: {first_line(error).rstrip('.')}.",
             "pip install tensorflow keras",
         ) from error
     if keras.backend.backend() != "tensorflow":
@@ -227,7 +227,7 @@ def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(paths, variables, strict=True))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first informative line of the error.
 
     Omits the line in which Keras names the call, and the codes for bold text.

@@ -20,6 +20,7 @@ from rnncli.compute.models._graph import (
     masking_layers,
     names_of,
     note_containers,
+    require_one_use,
     rules_of,
     with_modules,
 )
@@ -72,6 +73,7 @@ def run(
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _require_one_dtype(graph, node)
+        _require_one_use(graph, node)
     record = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
         seen = record(graph, path, inputs)
@@ -138,10 +140,10 @@ def _explain_error(graph: Graph, error: Exception) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if is_no_memory(error):
         return too_large(graph.file, "too much memory")
-    return UnrunnableError(
-        f"{graph.file}: Keras cannot run this model: {first_sentence(error)}",
-        REBUILD.replace("it,", "the layers that it does not know,"),
-    )
+    what = f"{graph.file}: Keras cannot run this model: {first_sentence(error)}"
+    if str(error).startswith("Exception encountered"):  # it knows the layer
+        return UnrunnableError(what, "Correct the model so that Keras runs it, or give other inputs.")
+    return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
 
 
 def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
@@ -209,6 +211,14 @@ def _require_same_rules(graph: Graph) -> None:
             f"{graph.origin}, which saved the model.",
             REBUILD,
         )
+
+
+def _require_one_use(graph: Graph, node: Node) -> None:
+    """Raise UnknownLayerError for a layer whose states of one use are the start of the next."""
+    try:
+        require_one_use(graph, node)
+    except UnknownLayerError as error:
+        raise name_cause(graph, node, error) from None
 
 
 def _require_one_dtype(graph: Graph, node: Node) -> None:
