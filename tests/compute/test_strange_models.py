@@ -268,6 +268,25 @@ def test_a_damaged_config_is_refused(
     assert message in found.stderr
 
 
+def test_a_layer_that_keras_leaves_out_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    """Nothing that the model returns depends on it, as no Keras would save it."""
+    inputs = keras.Input((5, 4))
+    seen = L.Conv1DTranspose(2, 1)(inputs)
+    keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen))).save(
+        tmp_path / "whole.keras"
+    )
+    with zipfile.ZipFile(tmp_path / "whole.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"output_layers": ["b"', b'"output_layers": ["a"'))
+    done = rnncli("run", NUMBERS, "--model", "m.keras", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    what = "rnncli: m.keras: Keras did not call b when it ran the model."
+    assert done.stderr.splitlines() == [what, "To run the others: --model m.keras#a"]
+    assert rnncli("run", NUMBERS, "--model", "m.keras#a", cwd=tmp_path).returncode == 0
+    alone = rnncli("run", NUMBERS, "--model", "m.keras#b", cwd=tmp_path)
+    assert alone.stderr.splitlines() == [what, "Save the model again with model.save('model.keras')."]
+
+
 def test_a_layer_that_fills_the_memory_is_rejected(tmp_path: Path, rnncli: Run) -> None:
     given = keras.Input((3,))
     pooled = L.GlobalAveragePooling1D()(L.RepeatVector(2**28)(given))

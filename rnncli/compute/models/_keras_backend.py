@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Compute
     from rnncli.result import Result
 
+SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
@@ -83,7 +84,11 @@ def run(
         raise UnrunnableError(error.what, option if free else error.advice) from None
     missing = [name for name in wanted if name not in seen]
     if missing:
-        raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
+        others = [name for name in wanted if name in seen]
+        advice = f"To run the others: {model_option(graph.file, others)}" if others else SAVE_AGAIN
+        raise LayerError(
+            f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.", advice
+        )
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
     changed = changed_nodes(graph) if everything else {}
     others = dict(_other_outputs(graph, seen, changed)) if everything else {}
