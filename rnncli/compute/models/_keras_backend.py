@@ -84,8 +84,8 @@ def run(
         raise UnrunnableError(error.what, option if free else error.advice) from None
     missing = [name for name in wanted if name not in seen]
     if missing:
-        others = [name for name in wanted if name in seen]
-        advice = f"To run the others: {model_option(graph.file, others)}" if others else SAVE_AGAIN
+        called = [name for name in wanted if name in seen]
+        advice = f"To run the others: {model_option(graph.file, called)}" if called else SAVE_AGAIN
         raise LayerError(
             f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.", advice
         )
