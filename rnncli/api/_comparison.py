@@ -51,17 +51,13 @@ def compare(
     split: time steps of each piece, which starts from the state after the piece before.
     atol, rtol: same as for `run`.
     """
-    from rnncli.commands.compare import comparison, engine_pairs
+    from rnncli.commands.compare import comparison
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
     _case.require_integer("split", split, 1, 2**31)
-    if engines is not None and not engines:
-        raise UsageError(f"engines is {engines!r}.", TWO)
-    _case.require_texts("engines", engines, TWO)
     _case.require_texts("select", select, NAMES)
-    given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
-    names = () if given is None else engine_pairs.parse_engines(given)
+    names = _engine_names(engines)
     if len(names) == 1 and expect is None:
         raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
     settings = comparison.Comparison(
@@ -77,6 +73,18 @@ def compare(
     answer = found.answer
     all_remarks = (*remarks, *found.remarks)
     return Report("compare", case.stack, answer.differences, answer, all_remarks, view_of(options))
+
+
+def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Return the engines to compare; none for all.  Raises UsageError if there is no such engine."""
+    from rnncli.commands.compare import engine_pairs
+
+    if engines is None:
+        return ()
+    if not engines:
+        raise UsageError(f"engines is {engines!r}.", TWO)
+    _case.require_texts("engines", engines, TWO)
+    return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
 
 
 def check(
