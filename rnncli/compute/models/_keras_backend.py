@@ -212,8 +212,8 @@ def _require_same_rules(graph: Graph) -> None:
     )
     if rules != TODAY and masked and joined:
         raise UnrunnableError(
-            f"{graph.file}: only Keras can compute it, and today's Keras combines masks differently from "
-            f"{graph.origin}, which saved the model.",
+            f"{graph.file}: Keras cannot run this model: today's Keras combines masks differently from "
+            f"{graph.origin}, which saved it.",
             REBUILD,
         )
 
