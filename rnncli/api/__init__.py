@@ -17,12 +17,11 @@ from rnncli.api._comparison import compare
 from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._results import RunResult as Result
-from rnncli.api._signature import expand_options
+from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
 from rnncli.cli import result_checks
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import UsageError
-from rnncli.renderers.page import View
 from rnncli.result import Result as ComputedResult
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def run(
     from rnncli.commands.run.answer import RunAnswer, stats_of
 
     _require_calls(options, all_calls=all_calls)
-    limits = _comparison.complete_tolerances(atol, rtol) if check else None
+    limits = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     if options.get("model") is not None:
         from rnncli.api import _model
 
@@ -73,7 +72,7 @@ def run(
         case = _holds.hold_gates(case, hold, options, check=check)
         computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
         found = Result.of(computed, remarks=remarks, view=view_of(options))
-    found = _select(found, select)
+    found = _select(found, select, limits if expect is None else None)
     _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
     _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
     return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
@@ -153,10 +152,11 @@ def trace(
     from rnncli.compute import trace as tracing
 
     _require_steps(options)
+    _case.require_texts("gate", gate, "For example gate='forget'.")
+    tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
     found = _holds.compare_without(wide, tracing.trace(wide))
-    tolerances = _comparison.complete_tolerances(atol, rtol) if check else None
     found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
@@ -164,6 +164,7 @@ def trace(
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
+    _comparison.require_known_names(found.outputs, tolerances if expect is None else None)
     _require_checks(apart, found, tolerances, answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, require_names=True)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
@@ -216,10 +217,13 @@ def gradients(
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
 
-    if options.get("engine") not in (None, "auto", "tensorflow") or options.get("training"):
-        raise UsageError(
-            "gradients are computed by tensorflow, for one call without dropout.", "Leave engine out."
-        )
+    for name, fine in (("engine", options.get("engine") in (None, "auto", "tensorflow")),
+                       ("training", not options.get("training"))):  # fmt: skip
+        if not fine:
+            raise UsageError(
+                "gradients are computed by tensorflow, for one call without dropout.", f"Leave {name} out."
+            )
+    _case.require_texts("of", of, "For example of='hidden_state'.")
     case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
@@ -239,8 +243,10 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
 
     if not isinstance(text, str) or not text.strip():
         raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
+    require_kind("lang", lang)
+    view = view_of({"width": width, "lang": lang})
     found = diagnose(text)
-    return Report("why", None, found, WhyAnswer.of(found), (), View(lang=lang or "en", width=width))
+    return Report("why", None, found, WhyAnswer.of(found), (), view)
 
 
 def _build_or_choose(
@@ -256,19 +262,23 @@ def _build_or_choose(
 
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
-    if others and (case.weights is not None or case.initial_state is not None):
+    given = {"weights": case.weights, "initial_state": case.initial_state}
+    named = [name for name, value in given.items() if value is not None]
+    if others and named:
         raise UsageError(
-            "against draws the weights of each layer and starts from zero states.", "Leave weights out."
+            "against draws the weights of each layer and starts from zero states.",
+            f"Leave {' and '.join(named)} out.",
         )
     return [case._replace(stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
-def _select(found: Result, select: str | Sequence[str] | None) -> Result:
-    """Return the result with the tensors to keep."""
-    names = _several(select)
-    if names is not None and not all(isinstance(name, str) for name in names):
-        raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
-    return replace(found, outputs=result_checks.select_tensors(found, names).outputs)
+def _select(
+    found: Result, select: str | Sequence[str] | None, limits: tuple[Tolerance, Tolerance] | None
+) -> Result:
+    """Return the result with the tensors to keep.  limits: of a check, by names of all tensors."""
+    _comparison.require_known_names(found.outputs, limits)
+    _case.require_texts("select", select, _comparison.NAMES)
+    return replace(found, outputs=result_checks.select_tensors(found, _several(select)).outputs)
 
 
 def _require_checks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from typing import Any
@@ -133,7 +133,7 @@ def _make_document(inputs: Any, options: Options, seed: int) -> Document:
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) != len(shape):
         raise UsageError(f"input_shape {shape} has a size that is not a number.", "Give every size.")
-    return Document(inputs=arrange.make_input(sizes, options.get("fill") or "normal", seed, "float64"))
+    return Document(inputs=arrange.make_input(sizes, str(options.get("fill") or "normal"), seed, "float64"))
 
 
 def _read(inputs: str | PathLike[str], options: Options) -> Document:
@@ -193,8 +193,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     pad_value = options.get("pad_value")
     if pad_value is not None and pad is None:
         raise UsageError("pad_value needs pad.", "Add pad='post'.")
-    if axes is not None and not isinstance(axes, (str, list, tuple)):
-        raise UsageError(f"input_axes is {axes!r}.", "For example input_axes='time,features'.")
+    require_texts("input_axes", axes, "For example input_axes='time,features'.")
     if isinstance(mask, (str, PathLike)):
         mask = formats.read_tensor(file(mask, "mask"))
     return arrange.ArrangeOptions(
@@ -211,9 +210,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
 
 def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        where, given = f"{given}: ", formats.read_weights(file(given, "weights"))
-        if isinstance(given, tuple):  # layers by name
-            return case_builder.RawValue(given, where)
+        return case_builder.RawValue(formats.read_weights(file(given, "weights")), f"{given}: ")
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
     elif given is not None:
@@ -252,6 +249,14 @@ def array(value: Any, name: str) -> Array:
     if not found.size:
         raise InputError(f"{name}: it is of shape {found.shape}: empty.", "No axis may have size 0.")
     return found
+
+
+def require_texts(name: str, value: Any, advice: str) -> None:
+    """Raise UsageError if the value is given and neither text nor a list of texts."""
+    if value is None or isinstance(value, str):
+        return
+    if not isinstance(value, Collection) or not all(isinstance(one, str) for one in value):
+        raise UsageError(f"{name} is {value!r}.", advice)
 
 
 def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:

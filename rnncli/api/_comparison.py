@@ -14,7 +14,7 @@ from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, require_same
-from rnncli.cli.tolerances import ATOL, RTOL
+from rnncli.cli.tolerances import ATOL, RTOL, require_known
 from rnncli.compute.compare import Tolerance, compare_with_keras
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
@@ -22,6 +22,10 @@ from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer
+
+
+TWO = "Name two, such as engines=['numpy', 'tensorflow']."
+NAMES = "Give names, such as select='hidden_state'."
 
 
 @expand_options
@@ -45,15 +49,13 @@ def compare(
     split: time steps of each piece, which starts from the state after the piece before.
     atol, rtol: same as for `run`.
     """
-    from rnncli.commands.compare import comparison, engine_pairs
+    from rnncli.commands.compare import comparison
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
     _case.require_integer("split", split, 1, 2**31)
-    if engines is not None and (not engines or not isinstance(engines, (str, list, tuple))):
-        raise UsageError(f"engines is {engines!r}.", "Name two, such as engines=['numpy', 'tensorflow'].")
-    given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
-    names = () if given is None else engine_pairs.parse_engines(given)
+    _case.require_texts("select", select, NAMES)
+    names = _engine_names(engines)
     if len(names) == 1 and expect is None:
         raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
     settings = comparison.Comparison(
@@ -69,6 +71,18 @@ def compare(
     answer = found.answer
     all_remarks = (*remarks, *found.remarks)
     return Report("compare", case.stack, answer.differences, answer, all_remarks, view_of(options))
+
+
+def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Return the engines to compare; none for all.  Raises UsageError if there is no such engine."""
+    from rnncli.commands.compare import engine_pairs
+
+    if engines is None:
+        return ()
+    if not engines:
+        raise UsageError(f"engines is {engines!r}.", TWO)
+    _case.require_texts("engines", engines, TWO)
+    return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
 
 
 def check(
@@ -106,6 +120,24 @@ def require_expected(
         require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
 
 
+def tolerances_of_check(
+    atol: Tolerance | None, rtol: Tolerance | None, *, check: bool, expect: Any
+) -> tuple[Tolerance, Tolerance] | None:
+    """Return the tolerances of a check; None without one.  Raises UsageError if nothing is compared."""
+    for name, tolerance in (("atol", atol), ("rtol", rtol)):
+        if tolerance is not None and not check and expect is None:
+            raise UsageError(f"{name} needs check or expect.", "Add check=True.")
+    return complete_tolerances(atol, rtol) if check else None
+
+
+def require_known_names(
+    tensors: Sequence[NamedTensor], tolerances: tuple[Tolerance, Tolerance] | None
+) -> None:
+    """Raise UsageError if a tolerance of a check names a tensor that is not there."""
+    if tolerances is not None:
+        require_known(tolerances, [tensor.name for tensor in tensors])
+
+
 def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
     """Return both tolerances; a missing one, and tensors that a mapping leaves out, get the default."""
     return _complete("atol", atol, ATOL), _complete("rtol", rtol, RTOL)
@@ -125,4 +157,4 @@ def _expectation(expect: Any) -> Expectation:
         source = _case.file(expect, "expect")
         return Expectation(str(expect), read_expected(source._replace(name=str(expect))))
     arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
-    return Expectation("expect", {name: _case.array(value, "expect") for name, value in arrays.items()})
+    return Expectation("expect", {str(name): _case.array(value, "expect") for name, value in arrays.items()})

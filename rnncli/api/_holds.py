@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rnncli.api._case import require_texts
 from rnncli.api._options import Options
 from rnncli.case import Case
 from rnncli.compute import holds
@@ -18,6 +19,7 @@ def hold_gates(
 
     Raises UsageError for a text that does not fit the layers, another engine, or check.
     """
+    require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
     if not hold:
         return case
     if options.get("engine") not in (None, "auto", "numpy"):

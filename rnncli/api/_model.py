@@ -62,7 +62,11 @@ def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ModelLayer,
 
 
 def _returns(options: Options) -> Returns:
-    return models.Returns(options.get("return_sequences"), options.get("return_state"))
+    found = models.Returns(options.get("return_sequences"), options.get("return_state"))
+    for name, value in found._asdict().items():
+        if value not in (None, True, False):
+            raise UsageError(f"return_{name} is {value!r}.", "It is True or False.")
+    return found
 
 
 def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
@@ -78,7 +82,10 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
         )
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
-    model = models.open_model(str(options.get("model")), options.get("assume"))
+    assume = options.get("assume")
+    if assume is not None and not isinstance(assume, (str, Mapping)):
+        raise UsageError(f"assume is {assume!r}.", "For example assume='activation=relu'.")
+    model = models.open_model(str(options.get("model")), assume)
     raw, remarks = _raw(inputs, options)
     axes = options.get("input_axes")
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
@@ -90,6 +97,8 @@ def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, (str, PathLike)):
         return read_raw(file(inputs, "inputs"), options.get("input_format"), read_options(options))
     require_no_file_options(options)
+    if isinstance(inputs, Mapping) and inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
+        inputs = inputs["inputs"]  # as in a JSON document
     if isinstance(inputs, Mapping):
         return {name: array(value, name) for name, value in inputs.items()}, ()
     return array(inputs, "inputs"), ()

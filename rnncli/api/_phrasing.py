@@ -19,7 +19,7 @@ SWITCHES = {
 FLAG = re.compile(
     r"(?P<asked>\b(?:[Aa]dd|with) )?(?<![\w-])--(?P<no>no-)?(?P<name>[a-z][a-z-]*[a-z])\b"
     r"(?:[ =](?P<value>'[^'\n]*'|-?\d+(?:\.\d+)?e-?\d+|-?\d[\w.,]*\b"
-    r"|(?!out\b)[\w.,=#/-]*\w(?=[.,:;]*$|[.,:;]+\s)))?"
+    r"|(?!out\b)[\w.,=#/-]*\w(?=[.,:;]*$|[.,:;]+\s| \()))?"
 )
 """A flag, and its value if it is a number, is in quotes, or ends the clause."""
 

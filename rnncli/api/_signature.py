@@ -15,7 +15,7 @@ from rnncli.errors import RnncliError, UsageError, did_you_mean
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-CHECKED_LATER = {*LayerOptions.__annotations__, "seed", "calls", "fill", "pad"}
+CHECKED_LATER = {*LayerOptions.__annotations__, "seed", "calls", "fill", "pad"} - {"bidirectional"}
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "str": (str, "It is text."),
     "int": (Integral, "It is a whole number."),
@@ -35,6 +35,7 @@ def expand_options(function: Decorated) -> Decorated:
     own = inspect.signature(function)
     plain = [parameter for parameter in own.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
     known = {*(parameter.name for parameter in plain), *Options.__annotations__}
+    switches = {parameter.name for parameter in plain if parameter.annotation == "bool"}
 
     @wraps(function)
     def wrapper(*args: Any, **keywords: Any) -> Any:
@@ -43,7 +44,9 @@ def expand_options(function: Decorated) -> Decorated:
                 raise TypeError(
                     f"{function.__name__}() has no argument {name!r}. {did_you_mean(name, sorted(known))}"
                 )
-            _require_kind(name, value)
+            require_kind(name, value)
+            if name in switches and not isinstance(value, KINDS["bool"][0]):
+                raise UsageError(f"{name} is {value!r}.", KINDS["bool"][1])
         try:
             found = function(*args, **keywords)
         except RnncliError as error:
@@ -59,7 +62,7 @@ def expand_options(function: Decorated) -> Decorated:
     return wrapper  # type: ignore[return-value]
 
 
-def _require_kind(name: str, value: Any) -> None:
+def require_kind(name: str, value: Any) -> None:
     """Raise UsageError if a shared option does not have the type of its annotation."""
     text = _text(Options.__annotations__.get(name, ""))
     kind, advice = KINDS.get(str(text).removesuffix(" | None").replace('"', "'"), (object, ""))

@@ -166,9 +166,11 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
 def require_able(case: Case, engine: str) -> None:
     """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
-    if case.hold and (refusal or engine != "numpy"):
-        why = refusal or f"{engine} computes every gate"
-        raise UsageError(f"--hold: no engine can hold a gate here: {why}.", "Leave --hold out.")
+    if case.hold and engine != "numpy":
+        raise UsageError(f"--hold: the engine {engine} cannot hold a gate.", "Leave --engine out.")
+    if case.hold and refusal:
+        what = f"--hold: the engine numpy, the only one that holds gates, cannot compute this: {refusal}."
+        raise UsageError(what, "Leave --hold out.")
     if refusal:
         raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", _other_engine(case, engine))
 

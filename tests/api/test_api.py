@@ -93,6 +93,7 @@ def test_what_cannot_be_meant_is_said(arguments: dict[str, Any], said: str) -> N
         ("--pad-value needs --pad.", "pad_value needs pad."),
         ("--delimiter and --decimal are the same.", "delimiter and decimal are the same."),
         ("larger than --atol 0 and --rtol 0 allow.", "larger than atol=0 and rtol=0 allow."),
+        ("that takes it: --model a/b.pt#a (a takes 3).", "that takes it: model='a/b.pt#a' (a takes 3)."),
         ("Run it: rnncli run INPUT --model m.keras", "Run it: rnncli run INPUT --model m.keras"),
     ],
 )
@@ -151,6 +152,86 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
     assert said in caught.value.what
     assert advice in caught.value.advice
     assert str(caught.value) == f"{caught.value.what}\n{caught.value.advice}"
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "said", "advice"),
+    [
+        ("run", {"check": "yes"}, "check is 'yes'.", "True or False"),
+        ("run", {"fail_on_nan": "yes"}, "fail_on_nan is 'yes'.", "True or False"),
+        ("run", {"all_layers": "yes"}, "all_layers is 'yes'.", "True or False"),
+        ("trace", {"stats": "yes"}, "stats is 'yes'.", "True or False"),
+        ("run", {"bidirectional": "yes"}, "bidirectional is 'yes'.", "True or False"),
+        ("run", {"hold": 3}, "hold is 3.", "hold='forget[:, 1]=1@2:'"),
+        ("trace", {"hold": ["forget=1", 3]}, "hold is ['forget=1', 3].", "hold="),
+        ("trace", {"gate": 3}, "gate is 3.", "gate='forget'"),
+        ("run", {"input_axes": ("time", 3, "batch")}, "input_axes is ('time', 3, 'batch').", "time,features"),
+        ("run", {"fill": 3, "inputs": None, "input_shape": (1, 2, 3)}, "there is no fill '3'.", "normal"),
+        ("run", {"atol": 1}, "atol needs check or expect.", "Add check=True."),
+        ("trace", {"rtol": {"cell": 1}}, "rtol needs check or expect.", "Add check=True."),
+        ("run", {"atol": {"hiden": 1}, "check": True}, "atol: there is no tensor 'hiden'.", "hidden_state"),
+        ("gradients", {"of": 3}, "of is 3.", "of='hidden_state'"),
+        ("gradients", {"training": True}, "computed by tensorflow", "Leave training out."),
+        (
+            "gradients",
+            {"against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
+            "against draws the weights",
+            "Leave initial_state out.",
+        ),
+        ("compare", {"engines": ["numpy", 3]}, "engines is ['numpy', 3].", "Name two"),
+        ("compare", {"select": 3}, "select is 3.", "select='hidden_state'"),
+        ("compare", {"select": [3]}, "select is [3].", "select='hidden_state'"),
+    ],
+)
+def test_an_argument_of_another_type_is_said(name: str, keywords: Any, said: str, advice: str) -> None:
+    with pytest.raises(RnncliError) as caught:
+        getattr(rnncli, name)(**{"inputs": X, **keywords})
+    assert said in caught.value.what
+    assert advice in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"), [({"lang": "fr"}, "lang is 'fr'."), ({"width": 0}, "width is 0.")]
+)
+def test_why_takes_what_the_others_take(keywords: Any, said: str) -> None:
+    with pytest.raises(RnncliError, match=said):
+        rnncli.why("expected ndim=3, found ndim=2", **keywords)
+
+
+def test_a_name_in_expect_that_is_not_text_is_not_there() -> None:
+    result = rnncli.run(X, seed=1)
+    rnncli.run(X, seed=1, expect={"hidden_state": result["hidden_state"], 3: X})
+
+
+def test_weights_come_from_the_files_that_the_command_line_takes(tmp_path: Path) -> None:
+    x = keras.Input((4, 3))
+    model = keras.Model(x, keras.layers.LSTM(3, name="lstm")(x))
+    for name in ("m.keras", "m.h5", "m.weights.h5"):
+        save = model.save_weights if "weights" in name else model.save
+        save(tmp_path / name)
+        found = rnncli.run(X, "LSTM(3)", weights=tmp_path / name)
+        np.testing.assert_allclose(found["hidden_state"], model(X), atol=1e-6)
+    with pytest.raises(InputError) as caught:
+        rnncli.run(X, "GRU(3)", weights=tmp_path / "m.keras")
+    assert caught.value.what.startswith(f"{tmp_path / 'm.keras'}: no layer in it fits layer 0 (GRU)")
+
+
+def test_inputs_of_a_model_may_be_under_inputs_as_its_error_says(tmp_path: Path) -> None:
+    a, b = keras.Input((4, 3), name="a"), keras.Input((4, 3), name="b")
+    model = keras.Model([a, b], keras.layers.GRU(2, name="gru")(keras.layers.Add()([a, b])))
+    model.save(tmp_path / "m.keras")
+    path = str(tmp_path / "m.keras")
+    with pytest.raises(InputError) as caught:
+        rnncli.run(X, model=path)
+    assert '{"NAME": ...}' in caught.value.advice
+    found = rnncli.run({"inputs": {"a": X, "b": X}}, model=path)
+    np.testing.assert_allclose(found["gru/hidden_state"], model([X, X]), atol=1e-6)
+    for keywords, said in (
+        ({"return_state": "yes"}, "return_state is 'yes'"),
+        ({"assume": 3}, "assume is 3"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            rnncli.run({"a": X, "b": X}, model=path, **keywords)
 
 
 def test_an_empty_name_is_no_file() -> None:

@@ -234,6 +234,18 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
             "weights is printed output without weights by name.",
             "weights: 이름이 붙은 가중치가 없는 rnncli의 출력입니다.",
         ),
+        (  # what NumPy and Keras say stays English, and the sentence around it does not
+            "m.keras: the layer up (Up) needs too much memory for (1, 2): Unable to allocate an array.",
+            "m.keras: 층 up(Up)에 메모리가 너무 많이 필요합니다. 입력 (1, 2): Unable to allocate an array.",
+        ),
+        (
+            "m.keras: the layer c (Conv1D) cannot take (1, 5, 4): slice step cannot be zero.",
+            "m.keras: 층 c(Conv1D): (1, 5, 4): 받을 수 없는 입력입니다: slice step cannot be zero.",
+        ),
+        (
+            "m.keras: the layer t (Odd) is not supported. Keras cannot run this model: Types differ.",
+            "m.keras: 층 t(Odd): 지원하지 않습니다. Keras가 이 모델을 실행할 수 없습니다: Types differ.",
+        ),
     ],
 )
 def test_a_sentence_of_several_parts_is_korean_throughout(english: str, said: str) -> None:

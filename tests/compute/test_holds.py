@@ -156,7 +156,17 @@ def test_holds_that_do_not_meet_are_taken_together() -> None:
     assert (loop.parts["forget.activation"][0, :2] == 0.5).all()
 
 
+def test_a_dtype_that_numpy_cannot_compute_is_its_own_reason() -> None:
+    case = holds.hold_gates(flagged("LSTM(3, dtype='float16')"), ["forget=1"])
+    with pytest.raises(UsageError) as caught:
+        compute.run(case)
+    assert caught.value.what == (
+        "--hold: the engine numpy, the only one that holds gates, cannot compute this: "
+        "it does not round as Keras does in float16."
+    )
+
+
 def test_no_other_engine_holds_a_gate() -> None:
     case = holds.hold_gates(flagged("lstm"), ["forget=1"])
-    with pytest.raises(UsageError, match="tensorflow computes every gate"):
+    with pytest.raises(UsageError, match="the engine tensorflow cannot hold a gate"):
         compute.run(case, "tensorflow")

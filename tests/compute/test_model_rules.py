@@ -406,6 +406,28 @@ def test_a_shared_stateful_layer_is_refused(tmp_path: Path) -> None:
         models.follow(graph, {"x": np.ones((2, 4, 3), "float32")}, compute_numpy)
 
 
+def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) -> None:
+    """Keras runs it, but the states that the second use starts from are not in its arguments."""
+    x, y = keras.Input(batch_shape=(1, 4, 3), name="x"), keras.Input(batch_shape=(1, 4, 3), name="y")
+    layer = L.LSTM(3, stateful=True, name="memory")
+    _, graph, path = saved(tmp_path, [x, y], [layer(x), layer(y), L.GRU(2, name="free")(x)])
+    given = dict.fromkeys("xy", np.ones((1, 4, 3), "float32"))
+    with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once") as raised:
+        models.run(graph, path, given, compute_numpy)
+    assert raised.value.advice.endswith("#free")
+    assert len(models.run(graph, path, given, compute_numpy, layers=["free"]).parts) == 1
+
+
+def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None:
+    x, m = keras.Input((5, 4), name="x"), keras.Input((4,), dtype="bool", name="m")
+    _, graph, path = saved(tmp_path, [x, m], L.GRU(2, name="gru")(x, mask=m))
+    given = {"x": np.ones((1, 5, 4), "float32"), "m": np.ones((1, 4), bool)}
+    with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
+        models.run(graph, path, given, compute_numpy)
+    assert "Exception encountered" not in raised.value.what
+    assert raised.value.advice == "Correct the model so that Keras runs it, or give other inputs."
+
+
 def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> None:
     given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3))}
     for dtype in ("float64", "mixed_float16"):

@@ -231,6 +231,15 @@ def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
         run(made, given)
 
 
+@pytest.mark.parametrize("given", [{}, {"X": np.ones((2, 1, 3))}, np.ones((2, 1, 3))])
+def test_a_model_without_inputs_is_refused(given: Any) -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
+    arrays["X"] = np.ones((2, 1, 3), np.float32)
+    made = onnx_graphs.model([onnx_graphs.node("GRU", arrays)], {}, arrays, ["Y"])
+    with pytest.raises(InputError, match="the model takes no input; all of its numbers are in the file"):
+        run(made, given)
+
+
 def test_numbers_that_onnx_runtime_computes_otherwise_are_an_error() -> None:
     """Its Relu makes 0 of NaN."""
     arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 3, 2)

@@ -455,3 +455,26 @@ class TestClaims:
         found = equals("RNN([LSTMCell(2), GRUCell(3)], return_state=True)")
         assert found["cell_1/last_hidden_state"] == ("hidden_state",)
         assert found["cell_0/last_hidden_state"] == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "mask", "advice"),
+    [
+        (
+            "RNN([LSTMCell(2)])",
+            HOLES,
+            "Keras cannot compute RNN([LSTMCell(2)]) with a mask (its call raises ValueError); "
+            "RNN(LSTMCell(2)), without the list, gives these numbers there.",
+        ),
+        (
+            "Bidirectional(LSTM(2, stateful=True, return_state=True))",
+            None,
+            "Keras cannot compute a stateful Bidirectional with return_state (its call raises TypeError); "
+            "rnncli shows what its two layers return.",
+        ),
+    ],
+)
+def test_what_is_known_of_a_failure_of_keras_is_said(expression: str, mask: Any, advice: str) -> None:
+    with pytest.raises(EngineError, match="Keras failed: ") as caught:
+        oracle.asked([expression], X, engine="tensorflow", mask=mask)
+    assert caught.value.advice == advice

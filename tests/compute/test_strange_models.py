@@ -203,6 +203,20 @@ def test_an_input_without_numbers_is_refused(
     assert " gets an empty input.\nGive at least one sequence of one step." in done.stderr
 
 
+@pytest.mark.parametrize("dtype", ["<U1", "complex64"])
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_an_array_that_is_not_of_numbers_is_refused(
+    rnncli: Run, tmp_path: Path, dtype: str, suffix: str
+) -> None:
+    file, given = tmp_path / "m.keras", tmp_path / f"x.{suffix}"
+    keras.Sequential([keras.Input((5, 4), name="x"), L.LSTM(3)]).save(file)
+    array = np.ones((1, 5, 4)).astype(dtype)
+    np.save(given, array) if suffix == "npy" else np.savez(given, x=array)
+    done = rnncli("run", str(given), "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"is of dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
+
+
 def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="mixed_float16")]).save(file)
@@ -252,6 +266,25 @@ def test_a_damaged_config_is_refused(
     found = rnncli("run", NUMBERS, "--model", str(tmp_path / "broken.keras"))
     assert (found.returncode, found.stdout) == (2, "")
     assert message in found.stderr
+
+
+def test_a_layer_that_keras_leaves_out_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    """Nothing that the model returns depends on it, as no Keras would save it."""
+    inputs = keras.Input((5, 4))
+    seen = L.Conv1DTranspose(2, 1)(inputs)
+    keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen))).save(
+        tmp_path / "whole.keras"
+    )
+    with zipfile.ZipFile(tmp_path / "whole.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"output_layers": ["b"', b'"output_layers": ["a"'))
+    done = rnncli("run", NUMBERS, "--model", "m.keras", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    what = "rnncli: m.keras: Keras did not call b when it ran the model."
+    assert done.stderr.splitlines() == [what, "To run the others: --model m.keras#a"]
+    assert rnncli("run", NUMBERS, "--model", "m.keras#a", cwd=tmp_path).returncode == 0
+    alone = rnncli("run", NUMBERS, "--model", "m.keras#b", cwd=tmp_path)
+    assert alone.stderr.splitlines() == [what, "Save the model again with model.save('model.keras')."]
 
 
 def test_a_layer_that_fills_the_memory_is_rejected(tmp_path: Path, rnncli: Run) -> None:

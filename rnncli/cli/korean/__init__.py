@@ -109,8 +109,11 @@ def _keep(text: str) -> str:
 
 
 @lru_cache(4096)
-def _translate(text: str) -> str | None:
-    """Translate one phrase, or the parts of a text that are phrases; None if there are none."""
+def _translate(text: str, whole: bool = True) -> str | None:
+    """Translate one phrase, or the parts of a text that are phrases; None if there are none.
+
+    whole: whether the holes of a phrase may contain what a framework says, in English.
+    """
     bare, dot = _without_dot(text)
     texts, phrases = _catalog()
     if bare in texts:
@@ -119,12 +122,16 @@ def _translate(text: str) -> str | None:
     clear = [phrase for phrase in fitting if phrase[0].length >= CLEAR]
     return (
         _fill(clear, dot)
-        or _sentences(text)
-        or _after_colon(text)
+        or _sentences(text, whole)
+        or _after_colon(text, whole=False)
         or _fill(fitting, dot)
-        or _fill(clear, dot, whole=True)
-        or _parts(text)
+        or (_loosely(clear, text, dot) if whole else None)
     )
+
+
+def _loosely(clear: Iterable[tuple[Phrase, Sequence[str]]], text: str, dot: str) -> str | None:
+    """Translate around what stays English, or the parts that are phrases."""
+    return _fill(clear, dot, whole=True) or _after_colon(text, whole=True) or _parts(text)
 
 
 def _fill(fitting: Iterable[tuple[Phrase, Sequence[str]]], dot: str, whole: bool = False) -> str | None:
@@ -139,21 +146,21 @@ def _fill(fitting: Iterable[tuple[Phrase, Sequence[str]]], dot: str, whole: bool
     return None
 
 
-def _sentences(text: str) -> str | None:
+def _sentences(text: str, whole: bool) -> str | None:
     """Translate sentence by sentence, if each is known."""
     sentences = SENTENCES.split(text)
     if not 1 < len(sentences) <= MOST_PARTS:
         return None
-    translations = [_translate(sentence) for sentence in sentences]
+    translations = [_translate(sentence, whole) for sentence in sentences]
     return None if None in translations else " ".join(filter(None, translations))
 
 
-def _after_colon(text: str) -> str | None:
+def _after_colon(text: str, whole: bool) -> str | None:
     """Translate what follows a name or a place: `a.json: it is empty.`"""
     head, colon, rest = text.partition(": ")
     if not colon or text.count(colon) > MOST_PARTS:
         return None
-    translation, place = _translate(rest), _keep(head)
+    translation, place = _translate(rest, whole), _keep(head)
     if translation is None and place != head and not PROSE.search(rest):
         translation = rest  # a name or an index: `the command line: [1]`
     return None if translation is None or PROSE.search(place) else f"{place}: {translation}"
@@ -162,7 +169,7 @@ def _after_colon(text: str) -> str | None:
 def _parts(text: str) -> str | None:
     """Translate the parts of a text that are phrases."""
     for separator in SEPARATORS:
-        parts = text.split(separator)
+        parts = re.split(rf"{separator}(?![^()]*\))", text)  # not inside brackets
         if 1 < len(parts) <= MOST_PARTS:
             translations = [_translate(part) if " " in part else None for part in parts]
             if any(translations):

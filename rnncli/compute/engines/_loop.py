@@ -80,6 +80,6 @@ class TimeLoop(ABC):
         if before != batch:
             raise InputError(
                 f"a stateful layer keeps the states of a batch of {before}, but this batch has {batch}.",
-                "Use the same batch size every time, or leave --stateful out.",
+                "Use the same batch size every time, or leave stateful out.",
             )
         return kept

@@ -48,7 +48,7 @@ def build_layers(
         used = {path: variable.numpy() for path, variable in variables.items()}
 
     def call(one: Case) -> EngineOutput:
-        with _guard():
+        with _guard(one):
             *earlier, last = repeat(one, lambda case: tuple(call_layers(keras, case, layers)))
         return EngineOutput(last, used, earlier=tuple(earlier))
 
@@ -58,7 +58,7 @@ def build_layers(
 @contextmanager
 def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
     """Yield Keras and the layers with their weights; an exception in the block becomes an EngineError."""
-    with _guard():
+    with _guard(case):
         keras = _keras()
         keras.utils.set_random_seed(case.seed or 0)
         layers = _build(keras, case)
@@ -69,7 +69,7 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
 
 
 @contextmanager
-def _guard() -> Iterator[None]:
+def _guard(case: Case) -> Iterator[None]:
     """Hide TensorFlow's messages, and turn any exception into an EngineError."""
     try:
         with hide_output():
@@ -77,11 +77,17 @@ def _guard() -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        missing = re.search(r"requires the (\w+) module", str(error))
-        raise EngineError(
-            f"Keras failed: {_first_line(error)}",
-            f"pip install {missing[1]}" if missing else "See rnncli engines for the versions.",
-        ) from error
+        raise EngineError(f"Keras failed: {first_line(error)}", _explain_failure(case, error)) from error
+
+
+def _explain_failure(case: Case, error: Exception) -> str:
+    """Return what to install, or what is known of such a case, or where the versions are."""
+    from rnncli.compute.keras_differences import note_keras_errors
+
+    if missing := re.search(r"requires the (\w+) module", str(error)):
+        return f"pip install {missing[1]}"
+    known = "; ".join(note_keras_errors(case))
+    return f"{known}." if known else "See rnncli engines for the versions."
 
 
 @contextmanager
@@ -120,7 +126,7 @@ def _keras() -> Any:
         import keras
     except ImportError as error:
         raise EngineError(
-            f"the engine tensorflow is not installed: {_first_line(error).rstrip('.')}.",
+            f"the engine tensorflow is not installed: {first_line(error).rstrip('.')}.",
             "pip install tensorflow keras",
         ) from error
     if keras.backend.backend() != "tensorflow":
@@ -227,7 +233,7 @@ def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(paths, variables, strict=True))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first informative line of the error.
 
     Omits the line in which Keras names the call, and the codes for bold text.

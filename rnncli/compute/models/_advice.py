@@ -11,6 +11,7 @@ from rnncli.compute.models._graph import (
     INPUT,
     find_dependencies,
     is_recurrent,
+    is_shared_state,
     recurrent_nodes,
     with_modules,
 )
@@ -44,8 +45,10 @@ def runnable_layers(graph: Graph) -> list[str]:
 
 
 def _unknown_nodes(graph: Graph) -> Iterator[Node]:
-    """Yield the layers that NumPy does not know."""
+    """Yield the layers that NumPy does not know, or not as they are used."""
     for node in graph.nodes:
+        if is_shared_state(graph, node):
+            yield node
         plain = is_recurrent(node) or node.class_name == INPUT
         if not plain and not operations.is_known(node.class_name, node.module):
             yield node

@@ -49,9 +49,10 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
             raise UsageError(f"{name} cannot be assumed.", did_you_mean(name, changes))
         changed = {key: changes[name](node, value) for key, node in nodes.items()}
         if all(node is None for node in changed.values()):
-            raise UsageError(
-                f"{model.file}: no layer in it takes {name}={value}.", _ADVICE.get(name, "Leave it out.")
-            )
+            advice = _ADVICE.get(name, "Leave it out.")
+            if name == "gates" and not any(node.core_class in OWN for node in nodes.values()):
+                advice = _ADVICE["recurrent_activation"]
+            raise UsageError(f"{model.file}: no layer in it takes {name}={value}.", advice)
         nodes |= {key: node for key, node in changed.items() if node is not None}
     for node in nodes.values():
         _require_known(model, node, options)

@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rnncli.errors import RnncliError, first_nonblank_line
+from rnncli.compute.engines.tensorflow import first_line
+from rnncli.errors import RnncliError
 
 LONGEST = 200
 
 
 def first_sentence(error: Exception) -> str:
     """Return the first sentence of a framework's message, without its advice for code."""
-    return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0])
+    return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_line(error))[0])
 
 
 def shorten_sentence(line: str) -> str:

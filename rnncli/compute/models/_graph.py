@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import layers
 from rnncli.compute import operations
-from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY
+from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY, UnknownLayerError
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.model import Graph, Node, Ref
 from rnncli.specs import trees
@@ -36,6 +36,19 @@ def is_recurrent(node: Node) -> bool:
     if not class_name or not operations.from_keras(module):
         return False
     return _is_recurrent_class(class_name)
+
+
+def require_one_use(graph: Graph, node: Node) -> None:
+    """Raise UnknownLayerError for a stateful layer that is used more than once."""
+    if is_shared_state(graph, node):
+        raise UnknownLayerError(
+            node.name, f"the layer {node.name} ({node.class_name}) is stateful and used more than once."
+        )
+
+
+def is_shared_state(graph: Graph, node: Node) -> bool:
+    """Return whether the states after one use of the layer are those before the next."""
+    return bool(node.config.get("stateful")) and sum(node.layer == one.layer for one in graph.nodes) > 1
 
 
 def layer_inside(node: Node) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def describe(port: Port) -> str:
 
 def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
     """Return the given inputs by name.  Raises InputError if one is missing or unknown."""
+    if not graph.inputs:
+        raise InputError(
+            f"{graph.file}: the model takes no input; all of its numbers are in the file.",
+            "Export the model with the sequence as an input.",
+        )
     expected = describe_inputs(graph)
     required = [port.name for port in graph.inputs if not port.optional and port.name not in optional]
     if not isinstance(given, Mapping):

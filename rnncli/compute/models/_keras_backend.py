@@ -20,6 +20,7 @@ from rnncli.compute.models._graph import (
     masking_layers,
     names_of,
     note_containers,
+    require_one_use,
     rules_of,
     with_modules,
 )
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Compute
     from rnncli.result import Result
 
+SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
@@ -72,6 +74,7 @@ def run(
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _require_one_dtype(graph, node)
+        _require_one_use(graph, node)
     record = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
         seen = record(graph, path, inputs)
@@ -81,7 +84,11 @@ def run(
         raise UnrunnableError(error.what, option if free else error.advice) from None
     missing = [name for name in wanted if name not in seen]
     if missing:
-        raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
+        called = [name for name in wanted if name in seen]
+        advice = f"To run the others: {model_option(graph.file, called)}" if called else SAVE_AGAIN
+        raise LayerError(
+            f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.", advice
+        )
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
     changed = changed_nodes(graph) if everything else {}
     others = dict(_other_outputs(graph, seen, changed)) if everything else {}
@@ -138,10 +145,10 @@ def _explain_error(graph: Graph, error: Exception) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if is_no_memory(error):
         return too_large(graph.file, "too much memory")
-    return UnrunnableError(
-        f"{graph.file}: Keras cannot run this model: {first_sentence(error)}",
-        REBUILD.replace("it,", "the layers that it does not know,"),
-    )
+    what = f"{graph.file}: Keras cannot run this model: {first_sentence(error)}"
+    if str(error).startswith("Exception encountered"):  # it knows the layer
+        return UnrunnableError(what, "Correct the model so that Keras runs it, or give other inputs.")
+    return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
 
 
 def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
@@ -205,10 +212,18 @@ def _require_same_rules(graph: Graph) -> None:
     )
     if rules != TODAY and masked and joined:
         raise UnrunnableError(
-            f"{graph.file}: only Keras can compute it, and today's Keras combines masks differently from "
-            f"{graph.origin}, which saved the model.",
+            f"{graph.file}: Keras cannot run this model: today's Keras combines masks differently from "
+            f"{graph.origin}, which saved it.",
             REBUILD,
         )
+
+
+def _require_one_use(graph: Graph, node: Node) -> None:
+    """Raise UnknownLayerError for a layer whose states of one use are the start of the next."""
+    try:
+        require_one_use(graph, node)
+    except UnknownLayerError as error:
+        raise name_cause(graph, node, error) from None
 
 
 def _require_one_dtype(graph: Graph, node: Node) -> None:

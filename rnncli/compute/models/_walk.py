@@ -25,6 +25,7 @@ from rnncli.compute.models._graph import (
     names_of,
     note_containers,
     refs_of,
+    require_one_use,
     rules_of,
     with_modules,
 )
@@ -184,10 +185,7 @@ class _Walk:
 
     def _recur(self, node: Node, is_result: bool, is_input: bool) -> None:
         """Build the Case of the node, and compute it if a later node uses its outputs."""
-        if node.config.get("stateful") and sum(node.layer == one.layer for one in self.graph.nodes) > 1:
-            raise UnknownLayerError(
-                node.name, f"the layer {node.name} ({node.class_name}) is stateful and used more than once."
-            )
+        require_one_use(self.graph, node)
         call = self.arguments.call(node)
         if node.class_name == "TimeDistributed":
             self._recur_inside(node, call, is_result)

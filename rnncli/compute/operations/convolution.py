@@ -32,10 +32,8 @@ def compute(call: OperationCall) -> OperationOutput:
         found = _convolve(call, x, weights["kernel"], int(config.get("groups") or 1))
     else:
         separable = call.class_name.startswith("Separable")
-        kernel = weights.get("depthwise_kernel", weights.get("kernel"))
-        if kernel is None:
-            raise call.refuse("has no kernel")
-        found = _depthwise(call, x, kernel)
+        kernel = "depthwise_kernel" if "depthwise_kernel" in weights else "kernel"
+        found = _depthwise(call, x, weights[kernel])
         if separable:
             pointwise = weights["pointwise_kernel"]
             found = found @ pointwise.reshape(pointwise.shape[-2:])

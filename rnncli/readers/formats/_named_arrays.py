@@ -54,13 +54,19 @@ def model_inputs(value: Any) -> Any:
         value, path = value["inputs"], ("inputs",)
     if not isinstance(value, dict):
         with with_path_prefix(*path):
-            return nested.to_sequences(value, (2, 3))
+            return _model_input(value)
     arrays = {}
     for name, item in value.items():
         with with_path_prefix(name):
-            is_number = type(item) in nested.INPUTS.types
-            arrays[name] = np.asarray(item) if is_number else nested.to_sequences(item, (2, 3))
+            arrays[name] = _model_input(item)
     return arrays
+
+
+def _model_input(item: Any) -> Any:
+    """Return one input of a saved model; unlike that of a layer, it may be empty, or of true and false."""
+    if isinstance(item, np.ndarray) and item.dtype.kind != "b":
+        require_real(item)
+    return np.asarray(item) if type(item) in nested.INPUTS.types else nested.to_sequences(item, (2, 3))
 
 
 def weights(value: Any) -> dict[str, Array]:
@@ -167,11 +173,16 @@ def rnncli_outputs(value: dict[str, Any]) -> dict[str, Any]:
 
 def numeric(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
-    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+    require_real(array)
     if not array.size:
         raise InputError(f"is of shape {array.shape}: empty.", "No axis may have size 0.", ())
     return array
+
+
+def require_real(array: Array) -> None:
+    """Raise InputError if the array does not hold real numbers."""
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
+        raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:

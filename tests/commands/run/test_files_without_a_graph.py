@@ -159,6 +159,12 @@ def test_wrong_assumptions_are_refused(rnncli: Any, tmp_path: Path, assume: str,
     assert len(done.stderr.strip().splitlines()) <= 2
 
 
+def test_an_order_of_gates_for_a_layer_without_gates(rnncli: Any, tmp_path: Path) -> None:
+    path = saved(nn.RNN(3, 2), tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path, "--assume", "gates=ifgo")
+    assert done.stderr.splitlines()[1:] == ["LSTM and GRU have one."]
+
+
 def test_assume_needs_a_file_without_a_graph(rnncli: Any) -> None:
     done = rnncli("run", "--assume", "activation=relu")
     assert (done.returncode, done.stdout) == (2, "")
