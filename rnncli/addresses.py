@@ -35,7 +35,7 @@ def parse(text: str) -> Address:
     """
     found = re.fullmatch(_TEXT, text)
     if found is None:
-        raise ValueError(text)
+        raise ValueError(f"{text!r} is not a tensor with an index")
     inside = (found["index"] or "").strip()
     return Address(label(found["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
 
@@ -108,7 +108,7 @@ def parse_part(text: str) -> int | slice:
 def parse_number(text: str) -> int:
     """Parse an integer such as `-1`.  Raises ValueError for anything else."""
     if not re.fullmatch(_NUMBER, text.strip()):
-        raise ValueError(text)
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
 
