@@ -120,6 +120,12 @@ def test_what_pytorch_computes_otherwise_is_refused(
         oracle.asked([expression], INPUTS, "torch", **rest)
 
 
+def test_layers_of_two_dtypes_are_refused() -> None:
+    layers = ["LSTM(3, return_sequences=True, dtype='float64')", "LSTM(3, dtype='float32')"]
+    with pytest.raises(UsageError, match="its layers mix float32 and float64"):
+        oracle.asked(layers, INPUTS, "torch")
+
+
 def test_dropout_outside_of_training_is_none() -> None:
     both(["LSTM(3, dropout=0.5, recurrent_dropout=0.5)"])
 

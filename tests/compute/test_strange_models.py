@@ -311,6 +311,16 @@ def test_a_layer_in_half_precision_is_refused_with_its_file(rnncli: Any, tmp_pat
     )
 
 
+def test_a_layer_below_in_half_precision_is_said_so(rnncli: Any, tmp_path: Path) -> None:
+    """Keras could run it, but not the Lambda in the same file."""
+    x, file = keras.Input((5, 4)), tmp_path / "m.keras"
+    half = L.LSTM(3, return_sequences=True, name="half", dtype="mixed_float16")(x)
+    keras.Model(x, [L.GRU(2, name="after")(half), L.Lambda(lambda t: t)(x)]).save(file)
+    done = rnncli("run", NUMBERS, "--model", f"{file}#after")
+    assert done.returncode == 2
+    assert "the layer half (LSTM) does not compute in float32 or float64. Keras cannot run" in done.stderr
+
+
 def test_a_layer_that_cannot_be_computed_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
     inputs = keras.Input((5, 4))
     first = L.LSTM(3, name="a")(inputs)

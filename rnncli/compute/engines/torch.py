@@ -28,8 +28,10 @@ def refusal(case: Case) -> str | None:
     from rnncli.layouts.torch import explain_unsupported
 
     dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
-    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
-        return f"it computes in {' or '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
+    if len(dtypes) > 1:
+        return f"its layers mix {' and '.join(sorted(dtypes))}"
+    if not dtypes <= set(DTYPES):
+        return f"it computes in {' or '.join(DTYPES)}, not in {dtypes.pop()}"
     for spec in walk(case.layers):
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and runs_a_cell(spec):

@@ -18,10 +18,10 @@ def case_of(node: Node, call: OperationCall) -> Case:
     """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer."""
     import numpy as np
 
-    spec = spec_of(node)
     dtype = dtype_of(node.config.get("dtype"))
     if dtype is None:
         raise call.refuse("does not compute in float32 or float64")
+    spec = spec_of(node)
     inputs, states = _split_states(call)
     if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
         raise call.refuse("takes an argument that is not a tensor")
