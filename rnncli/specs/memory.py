@@ -45,11 +45,11 @@ def total() -> int:
 
 
 @contextmanager
-def limit_growth(size: int) -> Iterator[None]:
+def limit_growth(size: int, used: int = 0) -> Iterator[None]:
     """In the block, let allocations fail beyond ROOM bytes plus PER_BYTE bytes for each of `size` bytes.
 
     So a model file of a few bytes cannot fill the memory.  Works only on Linux; elsewhere this does nothing.
-    size: of the file and the inputs.
+    size: of the file and the inputs.  used: bytes of these that were allocated before the block.
     """
     with _growth:
         try:
@@ -57,7 +57,7 @@ def limit_growth(size: int) -> Iterator[None]:
 
             soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
             limits = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-            limits.append(_statm(5) + ROOM + PER_BYTE * size)
+            limits.append(_statm(5) + max(0, ROOM + PER_BYTE * size - used))
             resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
         except (ImportError, OSError, ValueError):
             yield

@@ -14,6 +14,7 @@ from command import print_here
 from limits import processor_time
 from oracle import keras
 
+from rnncli.specs import memory
 from rnncli.specs.memory import limit_growth
 
 L = keras.layers
@@ -71,6 +72,7 @@ def changed(path: Path, class_name: str, **config: Any) -> Path:
     ("class_name", "config", "said"),
     [
         ("UpSampling1D", {"size": 40_000_000}, "needs too much memory for (1, 2, 4)"),
+        ("Conv1DTranspose", {"strides": 15_000_000}, "needs tensors of "),
         ("Conv1DTranspose", {"strides": 40_000_000}, "needs a tensor of 2.4 GiB, far more than its file"),
         ("Conv1DTranspose", {"strides": 10**9}, "Keras cannot run this model"),
         ("Conv1DTranspose", {"filters": 10**7}, "objects could not be loaded"),
@@ -84,3 +86,16 @@ def test_a_model_that_would_fill_the_memory_is_refused(
     path = changed(tmp_path / "m.keras", class_name, **config)
     with processor_time(SECONDS), limit_growth(0):
         assert said in print_here(capfd, "run", INPUT, "--model", str(path), code=2)
+
+
+def test_the_outputs_of_all_layers_count(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes a third of what is allowed, and a chain of them takes more."""
+    monkeypatch.setattr(memory, "ROOM", 3 * 2**26)
+    steps = 2**21
+    layers = [L.UpSampling1D(steps), *[L.Activation("tanh") for _ in range(4)], L.GlobalAveragePooling1D()]
+    model = keras.Sequential([keras.Input((2, 4)), *layers, L.Reshape((1, 4)), L.LSTM(3)])
+    model.save(tmp_path / "m.keras")
+    said = print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"), code=2)
+    assert f"needs too much memory for (1, {2 * steps}, 4)" in said

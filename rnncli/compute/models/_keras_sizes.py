@@ -22,21 +22,25 @@ NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 
 
 def require_room(keras: Any, path: Path, name: str, inputs: Mapping[str, Array]) -> None:
-    """Raise InputError if a tensor of the model is far larger than its file and the inputs.
+    """Raise InputError if the tensors of the model are far larger than its file and the inputs.
 
-    Keras builds the model without numbers, and TensorFlow traces it for inputs of these shapes.
+    Keras builds the model without numbers, and TensorFlow traces it for inputs of these shapes.  Keras
+    keeps all tensors until the model has run, and TensorFlow may crash where memory runs out.
     name: of the model in errors.  Raises what Keras raises for a model that it cannot load.
     """
     try:
         with _no_variables(keras):
             model = keras.saving.load_model(path, compile=False)
-            largest = max(_tensor_sizes(keras, model, inputs), default=0)
+            sizes = tuple(_tensor_sizes(keras, model, inputs))
     except ValueError as error:
         if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
             return
         raise
-    if largest > ROOM + PER_BYTE * _count_bytes(path, inputs):
-        raise too_large(name, f"a tensor of {format_size(largest)}")
+    room = ROOM + PER_BYTE * _count_bytes(path, inputs)
+    if max(sizes, default=0) > room:
+        raise too_large(name, f"a tensor of {format_size(max(sizes))}")
+    if sum(sizes) > room:
+        raise too_large(name, f"tensors of {format_size(sum(sizes))}")
 
 
 @contextmanager
@@ -52,7 +56,7 @@ def too_large(name: str, what: str) -> InputError:
     """Return the error for a model that needs `what`."""
     return InputError(
         f"{name}: the model needs {what}, far more than its file and the inputs take.",
-        "Give smaller inputs, or build the model without that tensor.",
+        "Give smaller inputs, or build the model without tensors as large.",
     )
 
 

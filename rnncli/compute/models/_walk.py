@@ -31,6 +31,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._other_outputs import other_outputs
 from rnncli.compute.models._recurrent_cases import case_of, masks_after
+from rnncli.compute.models._tensor_memory import TensorMemory
 from rnncli.compute.models._training import for_training
 from rnncli.compute.operations import (
     OperationCall,
@@ -41,7 +42,6 @@ from rnncli.compute.operations import (
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node
 from rnncli.result import NamedTensor, Result
-from rnncli.specs.memory import limit_growth
 from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
@@ -86,8 +86,16 @@ def _walk_again(
 class _Walk:
     """One pass through the graph, in which each node comes after those that it depends on."""
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, Array], compute: Compute, rules: str) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Array],
+        compute: Compute,
+        rules: str,
+        memory: TensorMemory | None = None,
+    ) -> None:
         self.graph, self.inputs, self.compute, self.rules = graph, inputs, compute, rules
+        self.memory = memory or TensorMemory.of_model(graph, inputs)
         self.nodes = {node.name: node for node in graph.nodes}
         self.values: dict[str, Value] = {}
         self.arguments = Arguments(graph, self.values, rules)
@@ -118,6 +126,8 @@ class _Walk:
                 self._recur(node, is_result, is_input)
             else:
                 self.values[node.name] = self._value(node)
+            if node.name in self.values:
+                self.memory.add(self.values[node.name].tensors)
         except UnknownLayerError as error:
             self.failed[node.name] = error
             if is_result:
@@ -131,7 +141,7 @@ class _Walk:
         try:
             if node.inner is not None:
                 return self._run_distributed(with_modules(node.inner), call)
-            with limit_growth(_count_bytes(call)):
+            with self.memory.limit():
                 output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
@@ -158,7 +168,7 @@ class _Walk:
         given = wrapper.entries(call.inputs).astype(port.dtype)
         if call.kwargs.get("training") is True:
             inner = replace(inner, nodes=for_training(inner.nodes, self.graph.generation))
-        walk = _Walk(inner, {port.name: given}, self.compute, self.rules)
+        walk = _Walk(inner, {port.name: given}, self.compute, self.rules, self.memory.copy())
         walk.input_mask = self._entry_mask(call)
         try:
             value = walk.value_of(ref.node)
@@ -262,11 +272,6 @@ def _require_dtype(node: Node) -> None:
         raise UnknownLayerError(
             node.name, f"the layer {node.name} ({node.class_name}) does not compute in float32 or float64."
         )
-
-
-def _count_bytes(call: OperationCall) -> int:
-    arrays = [*leaves(call.inputs), *call.weights.values()]
-    return sum(getattr(array, "nbytes", 0) for array in arrays)
 
 
 def _shapes(inputs: Any) -> str:
