@@ -99,7 +99,7 @@ def _sort_descending(np: Any, x: Any) -> Any:
     if broken.any():
         from rnncli.layers import _std_sort
 
-        falling[broken] = [_std_sort.descending(row) for row in x[broken].tolist()]
+        falling[broken] = [_std_sort.sort_descending(row) for row in x[broken].tolist()]
     return falling
 
 

@@ -9,7 +9,7 @@ SHORT = 16
 """Longest part that is left to insertion sort."""
 
 
-def descending(row: list[float]) -> list[float]:
+def sort_descending(row: list[float]) -> list[float]:
     """Return the sorted row."""
     found = list(row)
     _partition(found, 0, len(found))

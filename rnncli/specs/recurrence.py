@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Spec
+from rnncli.case import Array, Spec
 from rnncli.errors import LayerError
 from rnncli.layers import Parametric
 from rnncli.layouts import onnx
 from rnncli.specs.build import build
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
 """Keras's class of each operator."""

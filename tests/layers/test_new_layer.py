@@ -31,13 +31,26 @@ class Twin(SimpleRNN):
 LAYERS = (Twin,)
 CELLS = (TwinCell,)
 """
+TWICE = """\
+from rnncli.layers.masking import Masking
+
+
+class Twice(Masking):
+    def call(self, run, call):
+        return super().call(run, call._replace(inputs=call.inputs * 2))
+
+
+LAYERS = (Twice,)
+"""
+"""A layer that is not recurrent."""
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def rnncli_with_twin(tmp_path: Path) -> Call:
-    """Run rnncli where the layer Twin is one more file among the layers."""
+    """Run rnncli where the layers Twin and Twice are two more files among the layers."""
     (tmp_path / "twin.py").write_text(TWIN)
+    (tmp_path / "twice.py").write_text(TWICE)
     program = (
         "import sys\nfrom rnncli import layers\n"
         f"layers.__path__.append({str(tmp_path)!r})\n"
@@ -100,4 +113,16 @@ def test_what_does_not_know_the_step_refuses_it(
 ) -> None:
     done = rnncli_with_twin(*args, "-l", "twin")
     assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"rnncli: {reason}"
+
+
+@pytest.mark.parametrize("target", ["c", "numpy", "onnx", "torch"])
+def test_a_target_does_not_leave_out_a_layer_that_it_does_not_know(
+    target: str, rnncli_with_twin: Call, tmp_path: Path
+) -> None:
+    place = tmp_path / "script"
+    done = rnncli_with_twin("export", "--to", target, "-l", "twice", "-l", "lstm", "-o", str(place))
+    assert not place.exists()
+    assert (done.returncode, done.stdout) == (2, "")
+    reason = f"--to {target} cannot express this: it has no formula for Twice."
     assert done.stderr.splitlines()[0] == f"rnncli: {reason}"

@@ -6,9 +6,12 @@ from collections.abc import Callable, Container, Iterator, Sequence
 
 from rnncli.case import walk
 from rnncli.commands.export.export_case import ExportCase, ExportLayer
+from rnncli.layers import class_of
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
 DTYPES = ("float32", "float64")
+NOT_RECURRENT = ("Dense", "Dropout", "Masking")
+"""The other layers that scripts and ONNX models write out."""
 
 
 def first_refusal(exports: Sequence[ExportCase], reason_of: Callable[[ExportCase], str | None]) -> str | None:
@@ -23,6 +26,14 @@ def first_refusal(exports: Sequence[ExportCase], reason_of: Callable[[ExportCase
 def _names(export: ExportCase) -> str:
     names = [layer.name for layer in export.layers if layer.name]
     return f"{', '.join(names)}: " if names else ""
+
+
+def of_layers(export: ExportCase) -> str | None:
+    """Return which layer, among those that are not recurrent, cannot be written out, or None."""
+    for spec in export.case.layers:
+        if spec.class_name not in NOT_RECURRENT and not class_of(spec.class_name).recurrent:
+            return f"it has no formula for {spec.class_name}"
+    return None
 
 
 def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
@@ -42,7 +53,7 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
         for name in ("activation", "recurrent_activation"):
             if name in spec.config and spec.config[name] not in activations:
                 return f"it has no formula for the activation {spec.config[name]}"
-    return None
+    return of_layers(export)
 
 
 def dense(*exports: ExportCase) -> Iterator[ExportLayer]:

@@ -175,7 +175,7 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
     try:
         return model.SerializeToString()  # type: ignore[no-any-return]
     except Exception as error:  # protobuf's own class: more than 2 GiB, or too little memory
-        raise _refused(error) from error
+        raise _refusal_error(error) from error
 
 
 def attributes_of(layer: Recurrent) -> dict[str, Any]:
@@ -203,9 +203,9 @@ def _session(model: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _refused(error) from error
+        raise _refusal_error(error) from error
 
 
-def _refused(error: Exception) -> EngineError:
+def _refusal_error(error: Exception) -> EngineError:
     what = first_nonblank_line(error).rstrip(".")
     return EngineError(f"ONNX Runtime refused the graph: {what}.", "Use another engine: --engine numpy")

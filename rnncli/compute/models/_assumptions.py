@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from rnncli.case import Array
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.model import Modules, Node
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 ORDERS = {
     "torch.nn": {"LSTM": "ifgo", "GRU": "rzn"},

@@ -9,14 +9,12 @@ import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.compute.models._layer_calls import graph_of
 from rnncli.errors import InputError
 from rnncli.specs.memory import PER_BYTE, ROOM, format_size, limit_growth
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.errors import InputError, LayerError
 from rnncli.layers.stack import Stack
 from rnncli.specs import recurrence
 from rnncli.specs.onnx_nodes import recurrence_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 class NodeCall(NamedTuple):

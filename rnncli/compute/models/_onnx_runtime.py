@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.compute.models import _onnx_graph
 from rnncli.compute.models._framework_errors import shorten_sentence
 from rnncli.errors import EngineError, InputError, first_nonblank_line
 from rnncli.signals import call_in_thread, defer_signals
 from rnncli.specs.memory import format_size, limit_growth
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""

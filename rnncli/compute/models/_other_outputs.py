@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from rnncli.case import Array
 from rnncli.compute import operations
 from rnncli.compute.models._arguments import Value
 from rnncli.compute.models._graph import INPUT, is_recurrent, iterate_refs
 from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.model import PLACED_MASK, Graph
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def other_outputs(graph: Graph, values: Mapping[str, Value]) -> Iterator[tuple[str, Array]]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from rnncli.case import Array
 from rnncli.errors import LayerError
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 FLOATS = ("float32", "float64")
 

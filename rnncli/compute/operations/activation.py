@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, axes_of
 from rnncli.layers import activations
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def compute(call: OperationCall) -> OperationOutput:

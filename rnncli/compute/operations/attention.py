@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.compute.operations._call import OperationCall, OperationOutput
 from rnncli.layers import activations
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NAMES = ("Attention", "AdditiveAttention")
 

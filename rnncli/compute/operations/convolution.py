@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
 from rnncli.compute.operations._windows import windows
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NAMES = (
     "Conv1D",

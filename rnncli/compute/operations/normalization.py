@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.compute.operations._call import OperationCall, OperationOutput, axes_of, axis_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 EPSILON = 1e-7
 """keras.backend.epsilon()."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
 from rnncli.compute.operations._windows import windows
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NAMES = tuple(
     f"{scope}{kind}Pooling{rank}D"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def compute(call: OperationCall) -> OperationOutput:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, dtype_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NAMES = ("TimeDistributed",)
 

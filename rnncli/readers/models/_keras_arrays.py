@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.layouts import class_of, cudnn
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NAME = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?::\d+)?")
 _DIRECTION = re.compile(r"(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")

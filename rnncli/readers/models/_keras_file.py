@@ -6,17 +6,15 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.errors import InputError, format_names
 from rnncli.readers import hdf5, zips
 from rnncli.readers.hdf5 import FileContents
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source
 from rnncli.specs import nested
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Save the whole model with model.save('model.keras')."

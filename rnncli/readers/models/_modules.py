@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.errors import format_names
 from rnncli.model import Module, Modules
 from rnncli.readers.models import _keras_arrays, _onnx_arrays, _torch_arrays, _weight_drop, _weight_norm
 from rnncli.readers.models._names import Names
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 _LIKE_A_WEIGHT = re.compile(r"(parametrizations\.)?(weight|bias)_(ih|hh|hr)(?![a-z])", re.IGNORECASE)
 """`bias_ih_l0_orig` beside `weight_ih_l0`: a weight that is made of several tensors."""

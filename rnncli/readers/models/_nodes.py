@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.model import Node
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 BARE = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
 """Names of layers whose weights have no path."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.layouts import class_of, onnx
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 NAME = re.compile(rf"(?:(?P<path>.*)/)?(?P<role>[WRB]|{onnx.ATTRIBUTE})")
 

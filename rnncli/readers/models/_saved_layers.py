@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from rnncli.case import SavedLayer
+from rnncli.case import Array, SavedLayer
 from rnncli.errors import InputError, did_you_mean, format_names
 from rnncli.model import Graph, Modules, Node
 from rnncli.readers.models import _keras_arrays, _modules
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a layer that is described, which has no name."""

@@ -106,7 +106,7 @@ def _answer(data: bytes, out: BinaryIO) -> None:
     arrays: dict[str, Any] = {}
     head: dict[str, Any] = {"refused": None, "advice": ""}
     try:
-        tensors = _named(_load(data))
+        tensors = _tensors_by_name(_load(data))
         arrays = {key: one for key, one in tensors.items() if _modules.is_recurrent(key) and _dtype(one)}
         _require_room(arrays.values(), len(data))
         head["tensors"] = [
@@ -153,7 +153,7 @@ def _load(data: bytes) -> Any:
     return found
 
 
-def _named(found: Any) -> dict[str, Any]:
+def _tensors_by_name(found: Any) -> dict[str, Any]:
     """Return every tensor by its name.  Raises InputError for a weight that has no numbers."""
     if isinstance(found, _stand_ins.StandIn):
         raise InputError(OBJECTS, ADVICE)

@@ -36,8 +36,7 @@ def _refusal(export: ExportCase) -> str | None:
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
             return f"it has no operator for the activation {layer.spec.config['activation']}"
-    reason: str | None = engines.get("onnx").refusal(export.case)
-    return reason
+    return refusals.of_layers(export) or engines.get("onnx").refusal(export.case)
 
 
 def write(exports: Sequence[ExportCase]) -> bytes:

@@ -73,8 +73,7 @@ def _refusal(export: ExportCase) -> str | None:
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ACTIVATIONS:
             return f"its Dense has no activation {layer.spec.config['activation']}"
-    reason: str | None = engines.get("torch").refusal(export.case)
-    return reason
+    return refusals.of_layers(export) or engines.get("torch").refusal(export.case)
 
 
 def write(exports: Sequence[ExportCase]) -> str:
