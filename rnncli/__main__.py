@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from rnncli.errors import INTERRUPTED
-from rnncli.signals import ended
+from rnncli.signals import interrupt_handler
 
 SOON = "20"
 """Put the idle threads of NumPy's matrix products to sleep after 2**20 ticks, about 0.4 ms.
@@ -28,7 +28,7 @@ def main() -> NoReturn:
         sys.unraisablehook = lambda _: None
     try:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, ended)
+            signal.signal(signal.SIGINT, interrupt_handler)
         from rnncli.cli.app import main as answer
 
         code = answer(sys.argv[1:])

@@ -37,14 +37,14 @@ class InterruptHandler:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
-ended = InterruptHandler()
+interrupt_handler = InterruptHandler()
 """The handler of this process."""
 
 
 @contextmanager
 def exit_cleanly() -> Iterator[None]:
     """Let a signal leave the block as an exception does, so that cleanup runs."""
-    with handle_signals(("SIGINT", *ENDING), ended):
+    with handle_signals(("SIGINT", *ENDING), interrupt_handler):
         yield
 
 

@@ -108,7 +108,7 @@ class Flattener:
         module = str(entry.get("module", "keras.layers"))
         if class_name in _ARGUMENTS and not is_operation(entry):
             call = _name_arguments(call, _ARGUMENTS[class_name])
-        kwargs = {**call.kwargs, **self._passed_on(entry, call, passed)}
+        kwargs = {**call.kwargs, **self._pass_arguments(entry, call, passed)}
         if class_name in MODELS:
             training = {"training": kwargs["training"]} if kwargs.get("training") is not None else {}
             inputs = _order_inputs(call.args[0] if call.args else kwargs.get("inputs"), entry)
@@ -123,7 +123,7 @@ class Flattener:
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
         return Ref(name)
 
-    def _passed_on(
+    def _pass_arguments(
         self, entry: LayerEntry, call: CallArguments, passed: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Return what the call gets from that of its model; only in Keras 2 its own arguments win."""

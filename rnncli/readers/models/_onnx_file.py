@@ -36,19 +36,19 @@ def load(source: Source) -> Any:
     try:
         model.ParseFromString(data)
     except Exception as error:  # the kind depends on the version of protobuf
-        raise _broken(source.name) from error
+        raise _invalid_file(source.name) from error
     if not model.graph.node or not model.opset_import:
-        raise _broken(source.name)
+        raise _invalid_file(source.name)
     _require_bounded(model, source.name)
     if not all(isinstance(text, str) for text in _texts(model)):
-        raise _broken(source.name)
+        raise _invalid_file(source.name)
     _include_data(onnx, model, source)
     model = _inline_functions(model, source.name)
     _name_nodes(model)
     return model
 
 
-def _broken(name: str) -> InputError:
+def _invalid_file(name: str) -> InputError:
     return InputError(f"{name}: it is not an ONNX model, or it is broken.", ADVICE)
 
 
@@ -65,7 +65,7 @@ def _require_parsable(onnx: Any, data: bytes, name: str) -> None:
         with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
             answer.take(1)
     except IncompleteOutputError:
-        raise _broken(name) from None
+        raise _invalid_file(name) from None
 
 
 def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
