@@ -19,7 +19,7 @@ from rnncli.signals import call_in_thread, defer_signals, exit_cleanly
 
 @pytest.fixture(autouse=True)
 def nothing_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "ended", signals.InterruptHandler())
+    monkeypatch.setattr(signals, "interrupt_handler", signals.InterruptHandler())
 
 
 def test_a_signal_waits_until_the_block_has_ended() -> None:
