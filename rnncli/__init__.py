@@ -9,11 +9,13 @@ import sys
 
 if "".join(getattr(sys, "argv", ())[:1]).rpartition("/")[2] in ("rnncli", "-m"):
     # While the command loads, before it installs its handlers, an interrupt ends it without a traceback.
-    # `signal`, and `typing` below, take longer to load than everything else here.
+    # `signal`, and `typing` below, take longer to load than everything else here.  With SIG_DFL as the
+    # handler, Python would print a traceback for an interrupt that came just before, and go on.
     import _signal  # type: ignore[import-not-found]
+    import os
 
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        _signal.signal(_signal.SIGINT, lambda *_: os._exit(130))
 
 from typing import TYPE_CHECKING, Any
 
