@@ -31,10 +31,13 @@ def require_room(case: Case, sequences: int) -> None:
 def require_mask(case: Case) -> None:
     """Raises InputError if the mask does not fit, LayerError if Keras would apply it incorrectly."""
     stack = case.stack
-    if case.mask is not None and not _fits(case.mask.shape, case.inputs.shape, stack):
+    ranks = stack.layers[0].mask_ranks
+    if case.mask is not None and case.mask.shape not in [case.inputs.shape[:rank] for rank in ranks]:
         raise InputError(
-            f"the mask has shape {case.mask.shape}, but the inputs need {case.inputs.shape[:2]}.",
-            "A mask is (batch, timesteps), true for the steps to process.",
+            f"the mask has shape {case.mask.shape}, but the inputs need {case.inputs.shape[: ranks[0]]}.",
+            "A mask is (batch, timesteps), true for the steps to process."
+            if ranks[0] == 2
+            else "TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps).",
         )
     if case.mask is not None and stack.layers[0].makes_mask:
         raise InputError(
@@ -42,11 +45,6 @@ def require_mask(case: Case) -> None:
             f"Leave out the mask, or the layer {case.layers[0].class_name}.",
         )
     _refuse_reversed_mask(stack, case)
-
-
-def _fits(mask: Shape, inputs: Shape, stack: Stack) -> bool:
-    """Return whether a mask has an entry per time step; for TimeDistributed, it may be per inner step."""
-    return len(mask) in stack.layers[0].mask_ranks and mask == inputs[: len(mask)]
 
 
 def _refuse_reversed_mask(stack: Stack, case: Case) -> None:

@@ -93,7 +93,7 @@ def measure(
         beyond = ~np.isclose(first, second, found.rtol, found.atol, equal_nan=True)
     return found._replace(
         absolute=float(gap[largest]),
-        relative=float(relative.max(initial=0.0)) if nonzero.any() else float("inf"),
+        relative=float(relative.max(initial=0.0)) or float("inf"),  # all differ from 0
         place=largest,
         ulps=count_ulps(first[largest], second[largest], dtype),
         step=_first_step(tensor, beyond),

@@ -107,7 +107,7 @@ class Layer(ABC):
     without_keras: ClassVar[bool] = True
     trains_without_keras: bool = True
     takes_mask: ClassVar[bool] = True
-    mask_ranks: ClassVar[tuple[int, ...]] = (2,)
+    mask_ranks: tuple[int, ...] = (2,)
     unsaved: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, spec: Spec) -> None:

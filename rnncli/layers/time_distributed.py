@@ -16,7 +16,6 @@ class TimeDistributed(Layer):
     """Calls the inner layer on inputs (batch, ...) of one time step each, and stacks its outputs."""
 
     without_keras = False
-    mask_ranks = (2, 3)
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
         "dtype": Option("dtype", "float32"),
@@ -26,6 +25,8 @@ class TimeDistributed(Layer):
         super().__init__(spec)
         self.layer = layers.make(spec.config["layer"])
         self.input_rank = self.layer.input_rank and self.layer.input_rank + 1
+        # Keras gives a recurrent layer the mask of its own steps, so there must be one per inner step.
+        self.mask_ranks = (3,) if self.layer.recurrent else (2, 3)
         if self.layer.config.get("return_state"):
             raise LayerError(
                 "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",

@@ -12,18 +12,19 @@ from rnncli.specs import nested
 def parse_mask(raw: Any, inputs: Array) -> Array:
     """Return the mask as a bool array (batch, timesteps).
 
-    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.
+    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.  Sequences of sequences
+    may also have a mask of (batch, timesteps, inner timesteps), which stays as it is.
     """
     import numpy as np
 
     mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
-    expected = inputs.shape[:2]
+    expected = inputs.shape[: 3 if mask.ndim == 3 and inputs.ndim > 3 else 2]
     if mask.dtype.kind not in "bfiu":
         raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")
-    if mask.shape not in (expected, expected[1:], (1, expected[1])):
+    if mask.shape not in (expected, (1, *expected[1:]), expected[1:2]):
         raise InputError(
             f"the mask is {format_shape(mask.shape)}, but the input is {format_shape(inputs.shape)}.",
-            f"A mask is (batch, timesteps), here {format_shape(expected)}.",
+            f"A mask is (batch, timesteps), here {format_shape(inputs.shape[:2])}.",
         )
     wrong = np.argwhere((mask != 0) & (mask != 1))
     if len(wrong):

@@ -133,7 +133,7 @@ FOLLOWED = (
         "Leave the initial state out.",
         ("-l", "dense"),
     ),
-    (("--mask", "[[true,"), "Is the file truncated?", ("--mask", "[[true, true, true, false]]")),
+    (("--mask", "[[true,"), "Is the input truncated?", ("--mask", "[[true, true, true, false]]")),
 )
 """What is wrong, what the message says to do, and what it comes to."""
 

@@ -67,6 +67,11 @@ def test_place_step_and_mismatch() -> None:
     assert found.mismatch == ((0, 2, 1), 0.0, 0.25, 2)
 
 
+def test_differences_from_zero_alone_are_relatively_infinite() -> None:
+    found = measure(tensor(np.array([[[0.5, 3.0]]])), np.array([[[0.0, 3.0]]]), SIDES, 0, 0)
+    assert (found.absolute, found.relative) == (0.5, np.inf)
+
+
 def test_a_step_is_the_input_s_index() -> None:
     second = np.zeros((1, 4, 2))
     second[0, 0, 0] = 1

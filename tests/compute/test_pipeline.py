@@ -302,6 +302,17 @@ class TestKerasAlone:
         result = oracle.asked([expression], inputs, "auto", weights=weights, initial_state=states, mask=mask)
         oracle.alike(result, [tensor.numpy() for tensor in theirs])
 
+    @pytest.mark.parametrize("inner", ["LSTM(2)", "Bidirectional(GRU(2))"])
+    def test_recurrent_layers_of_each_step_take_a_mask_of_their_own_steps(self, inner: str) -> None:
+        inputs = np.random.default_rng(1).standard_normal((2, 2, 3, 4)).astype("float32")
+        mask = np.array([[[1, 1, 0], [1, 0, 0]], [[0, 1, 1], [1, 1, 1]]], bool)
+        expression = f"TimeDistributed({inner})"
+        keras.utils.set_random_seed(8)
+        theirs = oracle.called(oracle.made(expression), inputs, mask=mask)[-1]
+        oracle.alike(oracle.asked([expression], inputs, "auto", seed=8, mask=mask), theirs)
+        with pytest.raises(InputError, match=r"the mask has shape \(2, 2\), but the inputs need \(2, 2, 3\)"):
+            oracle.asked([expression], inputs, "auto", mask=mask[..., 0])
+
     def test_what_keras_refuses_is_said_in_its_own_words(self) -> None:
         mask = np.ones(X.shape[:2], bool)
         with pytest.raises(EngineError, match="don't have the same nested structure"):

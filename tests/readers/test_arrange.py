@@ -137,6 +137,14 @@ class TestMask:
         assert found.dtype == bool
         assert found.tolist() == [[True, False, True]] * 2
 
+    def test_sequences_of_sequences_may_have_an_entry_for_each_inner_step(self) -> None:
+        inner = [[[1, 0, 1], [0, 1, 1]]]
+        assert (
+            arranged(np.ones((1, 2, 3, 4)), mask=inner, ndim=4).mask.tolist() == np.equal(inner, 1).tolist()
+        )
+        assert arranged(np.ones((1, 2, 3, 4)), mask=[1, 0], ndim=4).mask.tolist() == [[True, False]]
+        assert "the mask is (1, 1, 3)" in complaint(np.ones((1, 1, 3)), mask=[[[1, 0, 1]]])
+
     def test_the_option_wins_over_the_document(self) -> None:
         document = Document(inputs=CUBE, mask=[True, True, False])
         assert arranged(None, document).mask.tolist() == [[True, True, False]] * 2

@@ -122,7 +122,7 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
     if number and "infinity" in message:
         return _SyntaxFault(position, f"{shorten(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
-        advice = LINES if a_line else "Is the file truncated?"
+        advice = LINES if a_line else "Is the input truncated?"
         return _SyntaxFault(len(text.rstrip()), "unexpected end of input", advice)
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     if message == "no digit after sign" and text[position - 1 : position + 1] != "-." and found[:1] == ".":
