@@ -43,8 +43,8 @@ class Stack(Sequence[Spec]):
 
     @property
     def input_rank(self) -> int:
-        """The number of axes of the input; 3 if the first layer accepts any number."""
-        return self.layers[0].input_rank or 3
+        """The number of axes of the input: that of the first layer that does not accept any; else 3."""
+        return next((layer.input_rank for layer in self.layers if layer.input_rank), 3)
 
     @property
     def dtype(self) -> str:

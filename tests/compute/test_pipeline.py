@@ -313,6 +313,25 @@ class TestKerasAlone:
         with pytest.raises(InputError, match=r"the mask has shape \(2, 2\), but the inputs need \(2, 2, 3\)"):
             oracle.asked([expression], inputs, "auto", mask=mask[..., 0])
 
+    @pytest.mark.parametrize(
+        ("expressions", "shape"),
+        [
+            (["Masking()", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4)),
+            (["Dense(3)", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4)),
+            (["Dropout(0.5)", "ConvLSTM2D(2, 2)"], (1, 2, 3, 4, 2)),
+            (["Masking()", "LSTM(2)"], (2, 3, 4)),
+        ],
+    )
+    def test_a_layer_for_any_rank_takes_the_input_of_the_next_layer(
+        self, expressions: Any, shape: Any
+    ) -> None:
+        inputs = np.random.default_rng(1).standard_normal(shape).astype("float32")
+        inputs[0, -1] = 0
+        assert oracle.case(expressions, inputs).stack.input_rank == len(shape)
+        keras.utils.set_random_seed(8)
+        theirs = oracle.called(oracle.made(*expressions), inputs)[-1]
+        oracle.alike(oracle.asked(expressions, inputs, "auto", seed=8), theirs)
+
     def test_what_keras_refuses_is_said_in_its_own_words(self) -> None:
         mask = np.ones(X.shape[:2], bool)
         with pytest.raises(EngineError, match="don't have the same nested structure"):
