@@ -150,7 +150,7 @@ def assumptions(model: Modules) -> str:
         "inputs are batch first",
     ]
     if len(model.modules) > 1:
-        words.append(f"each of {format_names([module.name for module in model.modules])} takes the input")
+        words.append(f"each layer ({format_names([module.name for module in model.modules])}) takes the input")
     return f"the file has no graph; assumed: {', '.join(words)}." if nodes else ""
 
 

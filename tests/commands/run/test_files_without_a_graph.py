@@ -110,7 +110,7 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
     assert len(notes) == 1
     assert (
         "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), "
-        "directions are concatenated, inputs are batch first, each of a, b takes the input." in notes[0]
+        "directions are concatenated, inputs are batch first, each layer (a, b) takes the input." in notes[0]
     )
     one = rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#a")
     assert "recurrent_activation=sigmoid, gates=ifgo, inputs are batch first. Change" in one.stderr
