@@ -18,6 +18,9 @@ from rnncli.specs.memory import address_space
 
 Work = Callable[[BinaryIO], None]
 
+PATIENCE = 4
+"""On a busy machine, work that takes a second of processor time may take this many seconds."""
+
 _memory_at_start: list[int] = []
 """In a child: the bytes of address space that it started with; empty if the system does not report them."""
 
@@ -30,18 +33,21 @@ class ChildOutput:
     """The output of the child.  Reading raises IncompleteOutputError if it ends early or the time is up."""
 
     def __init__(self, descriptor: int, seconds: float, library: str) -> None:
-        self._descriptor, self._end, self._library = descriptor, monotonic() + seconds, library
+        self._descriptor, self._seconds, self._library = descriptor, seconds, library
+        self._start = monotonic()
 
     def fill(self, buffer: memoryview) -> None:
         """Read bytes until `buffer` is full."""
         done = 0
         while done < len(buffer):
-            ready, _, _ = select.select([self._descriptor], [], [], max(0.0, self._end - monotonic()))
-            if not ready:
-                raise IncompleteOutputError("reading it took too long")
-            read = os.readv(self._descriptor, [buffer[done:]])
+            left = max(0.0, self._start + PATIENCE * self._seconds - monotonic())
+            ready, _, _ = select.select([self._descriptor], [], [], left)
+            read = os.readv(self._descriptor, [buffer[done:]]) if ready else 0
             if not read:
-                raise IncompleteOutputError(f"{self._library} could not read it")
+                late = monotonic() > self._start + self._seconds
+                raise IncompleteOutputError(
+                    "reading it took too long" if late else f"{self._library} could not read it"
+                )
             done += read
 
     def take(self, size: int) -> bytes:
@@ -60,7 +66,7 @@ def run_in_child(
     The child is forked.  Everything that `work` needs must already be imported, because the child cannot
     open files.
     work: called with the file to write to; an exception in it ends the child.
-    seconds: time limit of the child.
+    seconds: limit on the processor time of the child; in real time, it may take PATIENCE times as long.
     memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
     library: what the child runs, in messages.
     """
@@ -105,7 +111,7 @@ def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoRetur
             with suppress(OSError, ValueError):
                 _memory_at_start.append(address_space())
             limit_memory(memory)
-            for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds) + 1), ("NOFILE", 0)):
+            for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds)), ("NOFILE", 0)):
                 _limit(f"RLIMIT_{resource}", most)
             work(file)
         code = 0

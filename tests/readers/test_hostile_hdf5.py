@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -184,6 +185,7 @@ class TestTheChild:
         [
             (lambda *_: os.kill(os.getpid(), signal.SIGSEGV), "the HDF5 library could not read it"),
             (lambda *_: time.sleep(60), "it took too long"),
+            (lambda *_: [None for _ in itertools.count() if False], "it took too long"),
             (lambda *_: bytearray(2**34), "it is not a Keras file, or it is damaged"),
         ],
     )

@@ -150,7 +150,8 @@ def assumptions(model: Modules) -> str:
         "inputs are batch first",
     ]
     if len(model.modules) > 1:
-        words.append(f"each layer ({format_names([module.name for module in model.modules])}) takes the input")
+        names = format_names([module.name for module in model.modules])
+        words.append(f"each layer ({names}) takes the input")
     return f"the file has no graph; assumed: {', '.join(words)}." if nodes else ""
 
 
