@@ -21,18 +21,8 @@ COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 """Whether the shell asks for completions.  Otherwise no flag has a completer, because Typer inspects each."""
 
 
-def completer(flag: str) -> dict[str, Any]:
-    """Return the argument that lets Typer complete this flag; none for a flag without completion."""
-    if not COMPLETING:
-        return {}
-    from rnncli.cli import completion
-
-    return {"autocompletion": completion.BY_FLAG[flag]} if flag in completion.BY_FLAG else {}
-
-
 def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
     """Define a flag under the heading `panel` of the help."""
-    more = completer(names[0]) | more
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
 
 

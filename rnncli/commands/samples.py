@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.case import Array
-from rnncli.cli.flag_groups import completer
 from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
@@ -30,9 +29,7 @@ rnncli samples sentence | rnncli run --layer gru
 
 def samples(
     output: OutputFlags,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this sample.", **completer("NAME"))
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this sample.")] = None,
 ) -> None:
     """The built-in inputs.
 
