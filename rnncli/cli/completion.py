@@ -192,11 +192,11 @@ def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
 
 def _model_layers(file: str) -> list[str]:
     """Return the names of a saved model's recurrent layers; none if the file cannot be read."""
-    from rnncli.cli import models
+    from rnncli.cli import model_files
     from rnncli.errors import RnncliError
 
     try:
-        model = models.open_model(file)
+        model = model_files.open_model(file)
         return list(model.kind.choose(model.saved, ()))
     except RnncliError:
         return []

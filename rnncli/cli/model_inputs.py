@@ -12,7 +12,7 @@ from rnncli.readers import formats
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags
-    from rnncli.cli.models import Model
+    from rnncli.cli.model_files import Model
 
 
 def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:

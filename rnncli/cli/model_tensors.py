@@ -12,7 +12,8 @@ from rnncli.layers.stack import Stack
 from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import Model, Returns
+    from rnncli.cli.model_files import Model
+    from rnncli.cli.models import Returns
     from rnncli.compute.models import ModelRun
 
 
