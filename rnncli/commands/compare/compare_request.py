@@ -11,7 +11,7 @@ from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
-    from rnncli.commands.compare import CompareFlags
+    from rnncli.commands.compare.compare_flags import CompareFlags
     from rnncli.commands.compare.comparison import ComparisonReport
 
 
