@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -61,7 +63,7 @@ def test_files_found_by_name_do_not_import_each_other(folder: str) -> None:
     package = f"rnncli.{folder.replace('/', '.')}"
     own = {f"{package}.{path.stem}" for path in (ROOT / "rnncli" / folder).glob("[!_]*")}
     for file in sorted((ROOT / "rnncli" / folder).rglob("*.py")):
-        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        name = module_name(file)
         for imported in imports(file):
             other = next((one for one in own if imported == one or imported.startswith(f"{one}.")), None)
             inside = other is None or name == other or name.startswith(f"{other}.")
@@ -100,6 +102,24 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def test_imports_make_no_circle() -> None:
+    """Counts imports inside functions and of types; the exceptions are those of import-linter."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = settings["tool"]["importlinter"]["contracts"]
+    exceptions = {tuple(line.split(" -> ")) for line in contract["ignore_imports"]}
+    files = {module_name(file): file for file in sorted((ROOT / "rnncli").rglob("*.py"))}
+    graph = {}
+    for name, file in files.items():
+        found = {whole if whole in files else whole.rpartition(".")[0] for whole in imports(file)}
+        graph[name] = {one for one in found & files.keys() if (name, one) not in exceptions} - {name}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
+
+
+def module_name(file: Path) -> str:
+    """Return the name under which a file is imported."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_private_files_and_names_stay_in_their_folder() -> None:

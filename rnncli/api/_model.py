@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array, file, read_options, require_no_file_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._results import RunResult, view_of
+from rnncli.api._values import array, file, read_options, require_no_file_options
 from rnncli.cli import model_files, model_inputs, models
 from rnncli.errors import UsageError
 from rnncli.readers.formats import read_raw

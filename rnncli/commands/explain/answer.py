@@ -51,7 +51,7 @@ class ExplainAnswer:
         """Return the number, then every equation in order."""
         from rnncli.commands.explain.page import page
 
-        return page(self, view)
+        return page(self.explanation, self.result, view)
 
     def records(self, view: View) -> Records:
         """Return one row per factor, with its term and its equation."""

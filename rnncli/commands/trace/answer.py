@@ -47,7 +47,7 @@ class TraceAnswer:
         """Return one table per loop, one row per step."""
         from rnncli.commands.trace.page import page
 
-        return page(self, view)
+        return page(self.result, self.loops, self.stats, view)
 
     def records(self, view: View) -> Records:
         """Return one number per row; a step's status is repeated in each of its rows.
