@@ -53,6 +53,9 @@ class Marks(NamedTuple):
 UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
 ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
 
+TEXT_BLOCK = 2**16
+"""About how many numbers become text at a time: text takes many times the memory of an array."""
+
 
 def marks(view: View) -> Marks:
     """Return the symbols that `view` can show."""
