@@ -165,15 +165,24 @@ Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 """A header and its rows in long form: one number per row."""
 
 
-class Answer(Protocol):
-    """What a command returns, in each form that a renderer may need.
+class DocumentAnswer(Protocol):
+    """The forms that JSON needs.
 
     document: JSON-serializable, with arrays and DeferredValue allowed as leaves.
-    tensors: by name.  Raises UsageError if there are none.
-    An answer may also have `lines(view)`, which yields the documents that ndjson writes, one per line.
+    lines: the documents that ndjson writes, one per line; only the document, unless an answer has more.
     """
 
     def document(self, view: View) -> dict[str, Any]: ...
+
+    def lines(self, view: View) -> Iterable[dict[str, Any]]:
+        return (self.document(view),)
+
+
+class Answer(DocumentAnswer, Protocol):
+    """What a command returns, in each form that a renderer may need.
+
+    tensors: by name.  Raises UsageError if there are none.
+    """
 
     def page(self, view: View) -> Page: ...
 
@@ -182,13 +191,11 @@ class Answer(Protocol):
     def tensors(self) -> Mapping[str, Array]: ...
 
 
-class GrowingAnswer(Protocol):
+class GrowingAnswer(DocumentAnswer, Protocol):
     """An answer written while it is computed, for the formats that support it.
 
     Its arrays arrive in parts, in the order of the document; only one form can be read, and only once.
     """
-
-    def document(self, view: View) -> dict[str, Any]: ...
 
     def records(self, view: View) -> Records: ...
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".csv", ".tsv")
+ONLY_INPUTS = True
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -46,6 +47,11 @@ def read(source: Source, options: ReadOptions) -> Document:
                 "it looks like rnncli's own output, written for people to read.", printed_output.ADVICE
             ) from None
         raise
+
+
+def load(source: Source) -> Array | tuple[Array, ...] | None:
+    """Return the numbers."""
+    return read(source, ReadOptions()).inputs
 
 
 def _read_rows(source: Source, options: ReadOptions) -> Document:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".npz",)
+ONLY_INPUTS = False
 ADVICE = "Write it again with numpy.savez: uncompressed arrays of numbers."
 
 
