@@ -70,12 +70,12 @@ def histogram(counts: Sequence[int], view: View) -> str:
     return "".join(bars[-(-count * (len(bars) - 1) // highest)] for count in counts)
 
 
-class _Span(NamedTuple):
+class _SpanFields(NamedTuple):
     text: str
     style: str
 
 
-class Span(_Span):
+class Span(_SpanFields):
     """A piece of text in one style; control characters, such as in column names of a file, are escaped."""
 
     __slots__ = ()

@@ -135,7 +135,7 @@ def _tensors(model: Any) -> Iterator[Any]:
                 yield attribute.t
 
 
-class _Part(NamedTuple):
+class _ExternalData(NamedTuple):
     """The bytes of one tensor in another file.  where: prefix of messages."""
 
     path: Path
@@ -156,7 +156,7 @@ class _Part(NamedTuple):
             ) from None
 
 
-def _external(tensor: Any, source: Source) -> _Part:
+def _external(tensor: Any, source: Source) -> _ExternalData:
     """Return where the bytes of a tensor in another file are."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     where = f"{source.name}: {tensor.name}"
@@ -173,7 +173,7 @@ def _external(tensor: Any, source: Source) -> _Part:
     size = whole - start if size < 0 else size
     if start < 0 or size < 0 or start + size > whole:
         raise InputError(f"{where} is not in {path.name}, which is missing or too short.", BESIDE)
-    return _Part(path, start, size, where)
+    return _ExternalData(path, start, size, where)
 
 
 def _number(entries: dict[str, str], key: str, default: int) -> int:
