@@ -118,7 +118,7 @@ class MatrixAnswer(Answer):
         for key, names in (("same", equal), ("different", others)):
             if names:
                 yield _list_identities(
-                    say(key, view.lang), sorted(names, key=lambda name: "last_" in name), view
+                    say(key, view.lang), sorted(names, key=lambda name: addresses.label(name).last), view
                 )
 
 
