@@ -28,8 +28,8 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
+    comparison.validate()
     from rnncli.commands.compare.compare_request import CompareRequest, answer
 
-    comparison.validate()
     show.require_calls(run)
     answer(CompareRequest(input, layer, run, comparison, output, show, tuple(select or ())))

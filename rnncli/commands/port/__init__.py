@@ -22,7 +22,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     computes the layer in Keras's way under every known difference, and shows those that explain all numbers.
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. It exits with 1 if none fits.
     """
+    port.validate()
     from rnncli.commands.port import port_request
 
-    port.validate()
     port_request.answer(input, layer, port, output)

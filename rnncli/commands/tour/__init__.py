@@ -80,12 +80,12 @@ def tour(
 
     In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
     """
+    part.validate()
     from rnncli.cli import reader
     from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
 
-    part.validate()
     table = format_of(output) == "table"
     deliver = delivery(_limit_width(output) if table else output)
     if part.exercise is not None:

@@ -67,6 +67,7 @@ def trace(
 
     Steps are in the order in which the layer took them; t is the input's own index.
     """
+    check.validate()
     from dataclasses import replace
 
     from rnncli.cli import expectation, request, steps
@@ -75,7 +76,6 @@ def trace(
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
-    check.validate()
     for text in narrow.step or ():
         steps.part(text)
     deliver = delivery(output, input, layer, run)
