@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -61,7 +64,7 @@ def test_files_found_by_name_do_not_import_each_other(folder: str) -> None:
     package = f"rnncli.{folder.replace('/', '.')}"
     own = {f"{package}.{path.stem}" for path in (ROOT / "rnncli" / folder).glob("[!_]*")}
     for file in sorted((ROOT / "rnncli" / folder).rglob("*.py")):
-        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        name = module_name(file)
         for imported in imports(file):
             other = next((one for one in own if imported == one or imported.startswith(f"{one}.")), None)
             inside = other is None or name == other or name.startswith(f"{other}.")
@@ -102,6 +105,24 @@ def imports(file: Path) -> set[str]:
     return found
 
 
+def test_imports_make_no_circle() -> None:
+    """Counts imports inside functions and of types; the exceptions are those of import-linter."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = settings["tool"]["importlinter"]["contracts"]
+    exceptions = {tuple(line.split(" -> ")) for line in contract["ignore_imports"]}
+    files = {module_name(file): file for file in sorted((ROOT / "rnncli").rglob("*.py"))}
+    graph = {}
+    for name, file in files.items():
+        found = {whole if whole in files else whole.rpartition(".")[0] for whole in imports(file)}
+        graph[name] = {one for one in found & files.keys() if (name, one) not in exceptions} - {name}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
+
+
+def module_name(file: Path) -> str:
+    """Return the name under which a file is imported."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def test_private_files_and_names_stay_in_their_folder() -> None:
     """A name with a leading underscore may be used only in its folder (a package's: in the parent folder)."""
     for file in sorted((ROOT / "rnncli").rglob("*.py")):
@@ -114,13 +135,13 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
 
 
 def test_a_type_name_has_one_meaning() -> None:
-    """Each class, each alias of a type and each type variable of the package has a name of its own."""
+    """Each class, alias of a type and type variable has a name of its own; an underscore is no difference."""
     found: dict[str, list[str]] = {}
     for file in sorted((ROOT / "rnncli").rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         names = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
         for name in (*names, *aliases(tree)):
-            found.setdefault(name, []).append(str(file.relative_to(ROOT)))
+            found.setdefault(name.lstrip("_"), []).append(str(file.relative_to(ROOT)))
     assert {name: files for name, files in found.items() if len(files) > 1} == {}
 
 
@@ -129,7 +150,7 @@ def aliases(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
-            if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper():
+            if isinstance(target, ast.Name) and re.match(r"_*[A-Z]\w*[a-z]", target.id):
                 yield target.id
 
 

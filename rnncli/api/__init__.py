@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from rnncli.api import _case, _comparison, _holds
+from rnncli.api import _case, _comparison, _holds, _values
 from rnncli.api._comparison import compare
 from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
@@ -152,7 +152,7 @@ def trace(
     from rnncli.compute import trace as tracing
 
     _require_steps(options)
-    _case.require_texts("gate", gate, "For example gate='forget'.")
+    _values.require_texts("gate", gate, "For example gate='forget'.")
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
@@ -160,7 +160,7 @@ def trace(
     found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
-            _case.require_integer(name, index, -(2**31), 2**31)
+            _values.require_integer(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
@@ -192,8 +192,8 @@ def explain(
     _require_steps(options)
     if not isinstance(tensor, str):
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
-    _case.require_integer("depth", depth, 1, 2**31)
-    _case.require_integer("terms", terms, 0, 2**31)
+    _values.require_integer("depth", depth, 1, 2**31)
+    _values.require_integer("terms", terms, 0, 2**31)
     case, remarks = _case.build_case(inputs, layer, options)
     case = _holds.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
@@ -223,7 +223,7 @@ def gradients(
             raise UsageError(
                 "gradients are computed by tensorflow, for one call without dropout.", f"Leave {name} out."
             )
-    _case.require_texts("of", of, "For example of='hidden_state'.")
+    _values.require_texts("of", of, "For example of='hidden_state'.")
     case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
@@ -277,7 +277,7 @@ def _select(
 ) -> Result:
     """Return the result with the tensors to keep.  limits: of a check, by names of all tensors."""
     _comparison.require_known_names(found.outputs, limits)
-    _case.require_texts("select", select, _comparison.NAMES)
+    _values.require_texts("select", select, _comparison.NAMES)
     return replace(found, outputs=result_checks.select_tensors(found, _several(select)).outputs)
 
 
@@ -301,7 +301,7 @@ def _parse_memory(memory: int | str | None) -> int | None:
 
     if isinstance(memory, str):
         return parse(memory)
-    _case.require_integer("memory", memory, 1, 2**63)
+    _values.require_integer("memory", memory, 1, 2**63)
     return memory
 
 

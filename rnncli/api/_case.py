@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from typing import Any
@@ -11,6 +11,14 @@ import numpy as np
 
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
+from rnncli.api._values import (
+    array,
+    file,
+    read_options,
+    require_integer,
+    require_no_file_options,
+    require_texts,
+)
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
@@ -19,7 +27,7 @@ from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
-from rnncli.readers.formats import ReadOptions, Source
+from rnncli.readers.formats import Source
 from rnncli.specs.shapes import parse_shape
 
 
@@ -114,17 +122,6 @@ def _document(inputs: Any, options: Options, seed: int) -> Document:
     return Document(inputs=_sequences(inputs))
 
 
-def require_no_file_options(options: Options) -> None:
-    """Raise UsageError for an option on how a file is read, where the inputs are arrays."""
-    every: dict[str, Any] = dict(options)
-    given = [name for name in ("input_format", *ReadOptions._fields) if every.get(name) is not None]
-    if given:
-        raise UsageError(
-            f"{given[0]} applies only to a file, and the inputs are arrays.",
-            f"Leave out {given[0]}, or give the path of a file.",
-        )
-
-
 def _make_document(inputs: Any, options: Options, seed: int) -> Document:
     if inputs is not None:
         advice = _suggest_layer(inputs) or "Leave one of them out."
@@ -158,12 +155,6 @@ def _suggest_layer(inputs: Any) -> str:
         specs.from_flags([inputs], {})
         return f"The input comes first, then the layer: name it with layer={inputs!r}."
     return ""
-
-
-def read_options(options: Options) -> ReadOptions:
-    """Return the options on how a file is read."""
-    every: dict[str, Any] = dict(options)
-    return ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
 
 
 def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
@@ -228,41 +219,3 @@ def _states(given: Any) -> case_builder.RawValue:
             raise InputError(f"initial_state is {given!r}.", "Give a list of arrays, (batch, units) each.")
         given = [array(state, "initial_state") for state in given]
     return case_builder.RawValue(given, "initial_state: ")
-
-
-def file(path: str | PathLike[str], what: str) -> Source:
-    """Return the source of a path.  Raises UsageError for an empty one, or if there is no such user."""
-    if not str(path).strip():
-        raise UsageError(f"{what}: the file name is empty.", "Give the path of a file.")
-    return Source(f"{what}: {path}", path=expand_user(str(path)))
-
-
-def array(value: Any, name: str) -> Array:
-    """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
-    try:
-        found = np.asarray(value)
-    except ValueError as error:
-        what = str(error).rstrip(".")
-        raise InputError(f"{name}: {what}.", "Give an array, or lists of equal length.") from None
-    if found.dtype.kind not in "fiu" or not found.ndim:
-        raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
-    if not found.size:
-        raise InputError(f"{name}: it is of shape {found.shape}: empty.", "No axis may have size 0.")
-    return found
-
-
-def require_texts(name: str, value: Any, advice: str) -> None:
-    """Raise UsageError if the value is given and neither text nor a list of texts."""
-    if value is None or isinstance(value, str):
-        return
-    if not isinstance(value, Collection) or not all(isinstance(one, str) for one in value):
-        raise UsageError(f"{name} is {value!r}.", advice)
-
-
-def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
-    """Raise InputError if the value is given and not a whole number in these bounds."""
-    if value is None:
-        return
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    if not (whole and lowest <= value <= highest):
-        raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")

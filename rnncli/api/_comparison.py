@@ -8,7 +8,7 @@ from numbers import Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
-from rnncli.api import _case
+from rnncli.api import _case, _values
 from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
@@ -53,8 +53,8 @@ def compare(
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
-    _case.require_integer("split", split, 1, 2**31)
-    _case.require_texts("select", select, NAMES)
+    _values.require_integer("split", split, 1, 2**31)
+    _values.require_texts("select", select, NAMES)
     names = _engine_names(engines)
     if len(names) == 1 and expect is None:
         raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
@@ -81,7 +81,7 @@ def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
         return ()
     if not engines:
         raise UsageError(f"engines is {engines!r}.", TWO)
-    _case.require_texts("engines", engines, TWO)
+    _values.require_texts("engines", engines, TWO)
     return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
 
 
@@ -154,7 +154,9 @@ def _complete(name: str, tolerance: Tolerance | None, default: float) -> Toleran
 
 def _expectation(expect: Any) -> Expectation:
     if isinstance(expect, (str, PathLike)):
-        source = _case.file(expect, "expect")
+        source = _values.file(expect, "expect")
         return Expectation(str(expect), read_expected(source._replace(name=str(expect))))
     arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
-    return Expectation("expect", {str(name): _case.array(value, "expect") for name, value in arrays.items()})
+    return Expectation(
+        "expect", {str(name): _values.array(value, "expect") for name, value in arrays.items()}
+    )

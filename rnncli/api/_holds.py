@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnncli.api._case import require_texts
 from rnncli.api._options import Options
+from rnncli.api._values import require_texts
 from rnncli.case import Case
 from rnncli.compute import holds
 from rnncli.errors import UsageError

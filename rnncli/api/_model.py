@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array, file, read_options, require_no_file_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._results import RunResult, view_of
-from rnncli.cli import model_inputs, models
+from rnncli.api._values import array, file, read_options, require_no_file_options
+from rnncli.cli import model_files, model_inputs, models
 from rnncli.errors import UsageError
 from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import Model, ModelLayer, Returns
+    from rnncli.cli.model_files import Model
+    from rnncli.cli.models import ModelLayer, Returns
     from rnncli.compute.compare import Tolerance
 
 OWN = (
@@ -85,7 +86,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
     assume = options.get("assume")
     if assume is not None and not isinstance(assume, (str, Mapping)):
         raise UsageError(f"assume is {assume!r}.", "For example assume='activation=relu'.")
-    model = models.open_model(str(options.get("model")), assume)
+    model = model_files.open_model(str(options.get("model")), assume)
     raw, remarks = _raw(inputs, options)
     axes = options.get("input_axes")
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli import result
-from rnncli.api._case import require_integer
 from rnncli.api._options import Options
+from rnncli.api._values import require_integer
 from rnncli.case import Array, format_shape
 from rnncli.errors import did_you_mean
 from rnncli.renderers.page import View

@@ -99,10 +99,14 @@ def load(name: str) -> click.Command:
 
     The module may define REFUSED, flags of a shared group that it rejects; its help omits them.
     """
-    from rnncli.cli.flag_groups import expand_groups
+    from rnncli.cli.flag_groups import COMPLETING, expand_groups
 
     module = catalog.load(name)
     function = expand_groups(getattr(module, name))
+    if COMPLETING:
+        from rnncli.cli import completion
+
+        completion.add_completers(function)
     # As typer.main.get_command does, which inspects every flag twice: that takes a millisecond.
     params, converters, _ = get_params_convertors_ctx_param_name_from_function(function)
     for param in params:

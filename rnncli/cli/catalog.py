@@ -6,8 +6,12 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from rnncli.registry import names_in
+
+if TYPE_CHECKING:
+    from typer import _click as click
 
 PACKAGE = "rnncli.commands"
 FOLDER = Path(__file__).parents[1] / "commands"
@@ -25,6 +29,14 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> ModuleType:
     """Load the module of a command."""
     return import_module(f"{PACKAGE}.{name}")
+
+
+def command(context: click.Context, name: str) -> click.Command:
+    """Return another command of the program that this context is of: its flags, and its help."""
+    root = context.find_root()
+    group: Any = root.command
+    found: click.Command = group.get_command(root, name)
+    return found
 
 
 def sections() -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ what it needs, and no framework; and it must not fail, so a wrong command line c
 
 # Annotations are objects rather than text, because Typer evaluates them for every flag.
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -132,21 +133,29 @@ def hold_words(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 BY_FLAG: dict[str, Completer] = {
-    "INPUT": input_words,
-    "TENSOR": number_words,
-    "NAME": sample_words,
-    "--layer": layer_words,
-    "--model": model_words,
-    "--activation": activation_words,
-    "--recurrent-activation": activation_words,
-    "--kernel-initializer": initializer_words,
-    "--recurrent-initializer": initializer_words,
-    "--bias-initializer": initializer_words,
-    "--select": tensor_words,
-    "--gate": gate_words,
-    "--hold": hold_words,
+    "input": input_words,
+    "tensor": number_words,
+    "name": sample_words,
+    "layer": layer_words,
+    "model": model_words,
+    "activation": activation_words,
+    "recurrent_activation": activation_words,
+    "kernel_initializer": initializer_words,
+    "recurrent_initializer": initializer_words,
+    "bias_initializer": initializer_words,
+    "select": tensor_words,
+    "gate": gate_words,
+    "hold": hold_words,
 }
-"""The functions by flag, or by argument."""
+"""The functions by the name of a flag, or of an argument, in Python."""
+
+
+def add_completers(function: Callable[..., None]) -> None:
+    """Let Typer complete the flags and arguments of a command."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in BY_FLAG:
+            (info,) = parameter.annotation.__metadata__
+            info.autocompletion = BY_FLAG[name]
 
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:
@@ -183,11 +192,11 @@ def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
 
 def _model_layers(file: str) -> list[str]:
     """Return the names of a saved model's recurrent layers; none if the file cannot be read."""
-    from rnncli.cli import models
+    from rnncli.cli import model_files
     from rnncli.errors import RnncliError
 
     try:
-        model = models.open_model(file)
+        model = model_files.open_model(file)
         return list(model.kind.choose(model.saved, ()))
     except RnncliError:
         return []

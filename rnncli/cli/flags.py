@@ -19,7 +19,6 @@ from rnncli.cli.flag_groups import (
     RUN,
     WEIGHTS,
     choice,
-    completer,
     define_choice,
     flag,
 )
@@ -62,7 +61,6 @@ class InputFlags(NamedTuple):
             help="A file, - for stdin, or JSON itself. Left out: stdin if it is a pipe or a file, "
             "else the sample 'sentence'.",
             show_default=False,
-            **completer("INPUT"),
         ),
     ] = None
     input_shape: Annotated[

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from typer import _click as click
 from typer.core import TyperOption
 
-from rnncli.cli import terminal
+from rnncli.cli import catalog, terminal
 from rnncli.renderers.wording import Bilingual
 
 Values = Mapping[str, Any]
@@ -118,11 +118,14 @@ def find(context: click.Context, lang: str) -> tuple[str, ...]:
 
 def _same(context: click.Context, command: str) -> str:
     """Return the flags of the input, the layers and the weights as typed, for a command that takes them."""
-    from rnncli.cli.app import load
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 
     shared = {*InputFlags._fields, *LayerFlags._fields, *RunFlags._fields}.difference(UNREPEATABLE)
-    known = {param.name for param in load(command).params if not getattr(param, "hidden", False)}
+    known = {
+        param.name
+        for param in catalog.command(context, command).params
+        if not getattr(param, "hidden", False)
+    }
     words: list[str] = []
     for param in context.command.params if shared & known else ():
         if param.name in shared & known and param.name is not None:

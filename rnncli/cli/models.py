@@ -1,42 +1,23 @@
-"""`--model FILE[#names]`: a saved model with its inputs, and the Cases of its recurrent layers."""
+"""The Cases of the recurrent layers that `--model FILE[#names]` chooses, with the inputs of the model."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli import addresses
 from rnncli.case import Array, Case
-from rnncli.cli import model_inputs, sources
-from rnncli.compute.models import kind_of
-from rnncli.errors import UsageError, format_names
-from rnncli.model import SavedModel
-from rnncli.readers.formats import Source
+from rnncli.cli import model_inputs
+from rnncli.cli.model_files import Model, open_model
+from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
     from rnncli.compute.models import Cases, ModelRun, Part
     from rnncli.result import Result
-
-
-class Model(NamedTuple):
-    """A saved model after reading.  names: the layers after the #; empty for all."""
-
-    saved: SavedModel
-    path: Path
-    names: tuple[str, ...]
-
-    @property
-    def kind(self) -> Any:
-        """The module of `rnncli.compute.models` that runs it."""
-        return kind_of(self.saved)
-
-    def notes_on(self, run: ModelRun) -> tuple[str, ...]:
-        """Return the notes on the file and on a run of it, each with the name of the file."""
-        return tuple(f"{self.saved.file}: {note}" for note in (*self.saved.notes, *run.notes))
 
 
 class Returns(NamedTuple):
@@ -53,74 +34,6 @@ class Returns(NamedTuple):
         if not given or last.class_name == "TimeDistributed":
             return case
         return case._replace(stack=case.stack.with_returns(**given))
-
-
-def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
-    """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
-
-    assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
-    """
-    from rnncli.readers import models as readers
-
-    source, names = _split_names(word)
-    model = Model(readers.read(source), source.path or Path(source.name), names)
-    model.kind.choose(model.saved, names)
-    if assume is None:
-        return model
-    if not hasattr(model.kind, "assume"):
-        raise UsageError(
-            f"--assume is for files without a graph, and {model.saved.file} has a graph.",
-            "Leave --assume out.",
-        )
-    options = _parse_assumptions(assume) if isinstance(assume, str) else assume
-    written = {name: str(value) for name, value in options.items()}
-    return model._replace(saved=model.kind.assume(model.saved, written))
-
-
-def note_whole_model(file: str) -> str | None:
-    """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
-    from rnncli.compute.models import keras
-    from rnncli.readers import models as readers
-
-    graph = readers.read_graph_alone(sources.find_source(file))
-    layers = () if graph is None else keras.layer_names(graph)
-    names = keras.runnable_layers(graph) if graph is not None else []
-    if not names:
-        return None
-    if len(names) == len(layers):
-        return f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file"
-    option = keras.model_option(file, names)
-    return f"only the weights of {file} are used; {option} runs only {format_names(names)}"
-
-
-def _parse_assumptions(text: str) -> dict[str, str]:
-    """Parse `activation=relu,gates=iofg`."""
-    found: dict[str, str] = {}
-    for item in text.split(","):
-        name, sign, value = (part.strip() for part in item.partition("="))
-        if not (name and sign and value) or name in found:
-            what = f"{name} is given twice" if name in found else f"{item.strip()!r} is not NAME=VALUE"
-            raise UsageError(
-                f"--assume {text}: {what}.",
-                "Write NAME=VALUE, several with commas between: --assume activation=relu,gates=iofg.",
-            )
-        found[name] = value
-    return found
-
-
-def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
-    """Return the file, and the layer names after a #, unless the # is part of the file's own name."""
-    whole = sources.find_source(word)
-    if "#" not in word or (whole.path is not None and whole.path.exists()):
-        return whole, ()
-    file, _, names = word.rpartition("#")
-    found = tuple(name.strip() for name in names.split(",") if name.strip())
-    if not found:
-        raise UsageError(
-            f"--model {word}: there is no layer name after the #.",
-            f"For all layers: --model {shlex.quote(file)}",
-        )
-    return sources.find_source(file), found
 
 
 def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
@@ -278,10 +191,7 @@ def case_of_address(
     Without a layer in the text, --model chooses it, and the prefix is "".
     """
     require_alone(input, layer, run)
-    model, prefix = open_model(run.model or "", run.assume), ""
-    for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
-        if text.startswith(f"{name}/"):
-            model, prefix = model._replace(names=(name,)), f"{name}/"
-            break
-    chosen, remarks = _choose_layer(model, input, layer)
-    return chosen.case, remarks, prefix
+    model = open_model(run.model or "", run.assume)
+    name = addresses.layer_in_model(text, model.kind.layer_names(model.saved))
+    chosen, remarks = _choose_layer(model._replace(names=(name,)) if name else model, input, layer)
+    return chosen.case, remarks, f"{name}/" if name else ""

@@ -145,9 +145,9 @@ def _note_saved_model(weights: str | None) -> Remarks:
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
 
-    from rnncli.cli import models
+    from rnncli.cli import model_files
 
-    note = models.note_whole_model(file)
+    note = model_files.note_whole_model(file)
     return () if note is None else (note,)
 
 

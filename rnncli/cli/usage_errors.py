@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 from typer import _click as click
 
+from rnncli.cli import catalog
 from rnncli.errors import UsageError
 
 
@@ -19,9 +20,9 @@ def convert(error: click.ClickException, command: str) -> UsageError:
         near = _find_nearest_flag(error)
         if error.option_name == "-V":
             near = "rnncli --version"
-        elif command == "rnncli" and not near and _is_flag_of_run(error.option_name):
+        elif command == "rnncli" and not near and _is_flag_of_run(error):
             advice = f"A command's flags come after its name: rnncli run {error.option_name}."
-        elif command != "rnncli" and _is_flag_of_run(error.option_name):
+        elif command != "rnncli" and _is_flag_of_run(error):
             return UsageError(
                 f"{command} has no flag {error.option_name}; rnncli run has it.",
                 f"Leave {error.option_name} out; {advice}",
@@ -71,10 +72,9 @@ def _suggest_shape(error: click.ClickException) -> str:
     return f"Write --input-shape {shape}" if given.get("input_shape") and shape else ""
 
 
-def _is_flag_of_run(name: str) -> bool:
-    from rnncli.cli import app
-
-    return any(name in (*param.opts, *param.secondary_opts) for param in app.load("run").params)
+def _is_flag_of_run(error: click.exceptions.NoSuchOption) -> bool:
+    params = catalog.command(error.ctx, "run").params if error.ctx else []
+    return any(error.option_name in (*param.opts, *param.secondary_opts) for param in params)
 
 
 def _find_nearest_flag(error: click.exceptions.NoSuchOption) -> str:

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.case import Array
-from rnncli.cli.flag_groups import completer
 from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
-from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
+from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
@@ -30,9 +29,7 @@ rnncli samples sentence | rnncli run --layer gru
 
 def samples(
     output: OutputFlags,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this sample.", **completer("NAME"))
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this sample.")] = None,
 ) -> None:
     """The built-in inputs.
 
@@ -69,7 +66,7 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
 
 
 @dataclass(frozen=True)
-class SamplesAnswer:
+class SamplesAnswer(Answer):
     """The samples' names, descriptions, and commands to try them."""
 
     samples: Sequence[Sample]

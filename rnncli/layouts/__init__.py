@@ -16,14 +16,14 @@ and bias, (gates * units,) or for a GRU with reset_after (2, 3 * units).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import LayerError
+from rnncli.layouts._chain import CellWeights, Chain, LayerWeights
 from rnncli.layouts._gates import GATES, class_of
 from rnncli.layouts._paths import default_name
 from rnncli.registry import names_in
@@ -39,57 +39,6 @@ __all__ = [
     "get",
     "names",
 ]
-
-
-class CellWeights(NamedTuple):
-    """One direction of a layer.
-
-    class_name: SimpleRNN, LSTM or GRU; any other class has only Keras's layout.
-    config: Keras's config; an option that is missing has Keras's default.
-    weights: by Keras's names, `kernel`.
-    """
-
-    class_name: str
-    config: Mapping[str, Any]
-    weights: Mapping[str, Array]
-
-    @property
-    def units(self) -> int:
-        """The size of the state."""
-        return len(self.weights["recurrent_kernel"])
-
-    @property
-    def features(self) -> int:
-        """The size of the input."""
-        return len(self.weights["kernel"])
-
-
-class LayerWeights(NamedTuple):
-    """A recurrent layer.
-
-    name: its path, `inside/deep`; "" for a layer on its own.
-    cells: one, or the forward and the backward one of a Bidirectional.
-    merge_mode: of a Bidirectional.
-    """
-
-    name: str
-    cells: tuple[CellWeights, ...]
-    merge_mode: str | None = "concat"
-
-    @property
-    def title(self) -> str:
-        """What messages call the layer."""
-        return self.name or self.cells[0].class_name
-
-
-class Chain(NamedTuple):
-    """Layers each of which gets the output of the one before it; most chains have one layer.
-
-    name: what PyTorch calls the module that holds them all; "" for a module on its own.
-    """
-
-    name: str
-    layers: tuple[LayerWeights, ...]
 
 
 @cache

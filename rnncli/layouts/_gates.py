@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnncli.case import Array
-
-if TYPE_CHECKING:
-    from rnncli.layouts import LayerWeights
+from rnncli.layouts._chain import LayerWeights
 
 GATES: Mapping[str, tuple[str, ...]] = {
     "SimpleRNN": ("candidate",),

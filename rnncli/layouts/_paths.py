@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from rnncli.case import Array
-
-if TYPE_CHECKING:
-    from rnncli.layouts import CellWeights, Chain, LayerWeights
+from rnncli.layouts._chain import CellWeights, Chain, LayerWeights
 
 Convert = Callable[[str, Mapping[str, Array]], dict[str, Array]]
 

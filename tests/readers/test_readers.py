@@ -16,12 +16,21 @@ from rnncli.readers.formats import (
     Source,
     format_of,
     formats,
+    get,
     read,
     sniff,
 )
 
 
 class TestRegistry:
+    @pytest.mark.parametrize("name", formats())
+    def test_every_format_has_what_the_contract_says(self, name: str) -> None:
+        reader = get(name)
+        assert reader.SUFFIXES
+        assert isinstance(reader.ONLY_INPUTS, bool)
+        assert callable(reader.read)
+        assert callable(reader.load)
+
     def test_every_format_by_its_suffix(self) -> None:
         suffixes = {
             ".json": "json",

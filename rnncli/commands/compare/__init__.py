@@ -1,26 +1,9 @@
 """`rnncli compare`: engines with each other, or results with a stored one or with consecutive pieces."""
 
-# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
-
-from rnncli.cli.flag_groups import RUN, flag
-from rnncli.cli.flags import (
-    Atol,
-    Expect,
-    InputFlags,
-    LayerFlags,
-    OutputFlags,
-    Rtol,
-    RunFlags,
-    Select,
-    ShowFlags,
-)
-from rnncli.cli.tolerances import parse_tolerances
-from rnncli.errors import UsageError
-
-if TYPE_CHECKING:
-    from rnncli.compute.compare import Tolerance
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Select, ShowFlags
+from rnncli.commands.compare.compare_flags import CompareFlags
 
 SECTION = "Between frameworks"
 SUMMARY = "Do engines agree? Does a result match a stored one?"
@@ -30,48 +13,6 @@ rnncli compare data.csv --layer lstm --seed 1 --expect expected.npz
 rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10
 rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
 """
-
-
-class CompareFlags(NamedTuple):
-    """What to compare, and how closely."""
-
-    engines: Annotated[
-        str | None,
-        flag(
-            RUN,
-            "--engines",
-            metavar="NAMES",
-            help="Compare these engines: numpy,tensorflow,... (default: all that can compute the layer).",
-        ),
-    ] = None
-    expect: Expect = None
-    split: Annotated[
-        int | None,
-        flag(
-            RUN,
-            "--split",
-            metavar="N",
-            min=1,
-            help="Compare one call with consecutive pieces of N time steps that carry the state.",
-        ),
-    ] = None
-    atol: Atol = None
-    rtol: Rtol = None
-
-    def validate(self) -> None:
-        """Raise UsageError for wrong tolerances and for flags that exclude each other."""
-        _ = self.tolerances
-        given = [name for name in ("engines", "expect", "split") if getattr(self, name) is not None]
-        if "split" in given and len(given) > 1:
-            raise UsageError(
-                f"--split compares one engine with itself, not with --{given[0]}.",
-                f"Leave --split or --{given[0]} out; --engine chooses the engine for --split.",
-            )
-
-    @property
-    def tolerances(self) -> "tuple[Tolerance, Tolerance]":
-        """Absolute and relative tolerance, given or default."""
-        return parse_tolerances(self.atol, self.rtol)
 
 
 def compare(
@@ -87,6 +28,7 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
+    comparison.validate()
     from rnncli.commands.compare.compare_request import CompareRequest, answer
 
     show.require_calls(run)

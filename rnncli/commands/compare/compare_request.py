@@ -11,7 +11,7 @@ from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
-    from rnncli.commands.compare import CompareFlags
+    from rnncli.commands.compare.compare_flags import CompareFlags
     from rnncli.commands.compare.comparison import ComparisonReport
 
 
@@ -61,10 +61,10 @@ def _comparison(flags: CompareRequest) -> comparison.Comparison:
 
 def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> ComparisonReport:
     """Compare every chosen layer of a saved model, under the names that `run --model` gives."""
-    from rnncli.cli import model_inputs, model_tensors, models
+    from rnncli.cli import model_files, model_inputs, model_tensors, models
 
     models.require_alone(flags.input, flags.layer, flags.run)
-    model = models.open_model(flags.run.model or "", flags.run.assume)
+    model = model_files.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
     returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
     tensors = model_tensors.compute_tensors(

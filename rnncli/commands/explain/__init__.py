@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rnncli.cli.flag_groups import OUTPUT, completer, flag
+from rnncli.cli.flag_groups import OUTPUT, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
@@ -27,7 +27,6 @@ Number = Annotated[
         metavar="TENSOR",
         help="A tensor and an index: 'last_cell_state[0,1]'.",
         show_default=False,
-        **completer("TENSOR"),
     ),
 ]
 DepthFlag = Annotated[

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rnncli import addresses
-from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
+from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation, Term
 from rnncli.renderers.page import (
     Column,
     Line,
@@ -23,24 +22,22 @@ from rnncli.renderers.page import (
 from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
 from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import meaning, name_factor, say
-
-if TYPE_CHECKING:
-    from rnncli.commands.explain.answer import ExplainAnswer
+from rnncli.result import Result
 
 
-def page(answer: ExplainAnswer, view: View) -> Page:
+def page(found: Explanation, result: Result, view: View) -> Page:
     """Return a page with the number in the title, its meaning, then the equations, grouped by place."""
-    found, root = answer.explanation, answer.explanation.equations[0]
+    root = found.equations[0]
     label = addresses.label(found.target.name)
     style = f"strong {state_part(label)}".strip()
     value = _align_numbers([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
-    sentence = [meaning(label, view.lang), *_place(root.place, answer, view)]
+    sentence = [meaning(label, view.lang), *_place(root.place, result, view)]
     notes = [
         line(marks(view).dot.join(filter(None, sentence)), "dim"),
         *claim_lines(found.equals),
-        (*(Span(span.text, "dim") for span in title(answer.result.stack, view)),),
-        note_of(answer.result, view),
+        (*(Span(span.text, "dim") for span in title(result.stack, view)),),
+        note_of(result, view),
     ]
     if found.without_hold is not None:
         free = _align_numbers([found.without_hold], view)[0]
@@ -51,14 +48,14 @@ def page(answer: ExplainAnswer, view: View) -> Page:
         together.setdefault(equation.place, []).append(equation)
     for place, equations in together.items():
         if place != root.place:
-            parts += [(), line(marks(view).dot.join(_place(place, answer, view)), "strong")]
-        parts += [_table(equation, answer, view) for equation in equations]
+            parts += [(), line(marks(view).dot.join(_place(place, result, view)), "strong")]
+        parts += [_table(equation, found.target.name, view) for equation in equations]
     return Page(head, tuple(notes), tuple(parts))
 
 
-def _place(place: NumberLocation, answer: ExplainAnswer, view: View) -> Iterator[str]:
+def _place(place: NumberLocation, result: Result, view: View) -> Iterator[str]:
     """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
-    lang, result = view.lang, answer.result
+    lang = view.lang
     if len(result.layers) > 1:
         yield f"{say('layer', lang)} {place.layer}"
     if place.direction and (place.direction == "backward" or "layer" in result.layers[place.layer].config):
@@ -72,9 +69,9 @@ def _place(place: NumberLocation, answer: ExplainAnswer, view: View) -> Iterator
             yield f"{say('step', lang)} {place.step}"
 
 
-def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
+def _table(equation: Equation, tensor: str, view: View) -> Table:
     """Put terms below their names if they are few, else one below the other."""
-    name = equation.name if "[" not in equation.name else answer.explanation.target.name
+    name = equation.name if "[" not in equation.name else tensor
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
     if equation.is_held:
         sentence = say("held at", view.lang).format(value=_align_numbers([equation.value], view)[0])

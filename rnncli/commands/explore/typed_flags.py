@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rnncli import specs
 from rnncli.case import Case
-from rnncli.cli import models, request, sources
+from rnncli.cli import model_files, request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.layers.stack import Stack
 from rnncli.readers import sample_files
@@ -58,7 +58,7 @@ def choose_model_layer(run: RunFlags) -> tuple[RunFlags, tuple[str, ...]]:
     """
     if run.model is None:
         return run, ()
-    model = models.open_model(run.model, run.assume)
+    model = model_files.open_model(run.model, run.assume)
     names = tuple(model.kind.choose(model.saved, model.names if len(model.names) > 1 else ()))
     if len(names) > 1 and len(model.names) != 1:
         run = run._replace(model=f"{model.path}#{names[0]}")

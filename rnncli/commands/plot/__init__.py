@@ -105,6 +105,7 @@ def plot(
     Heat maps of one sequence, time from left to right. Gates have one scale from 0 to 1, states one from
     -1 to 1, wider if values exceed that; masked steps are hatched.
     """
+    plot.validate()
     from rnncli.cli import request, terminal
     from rnncli.cli.steps import part
     from rnncli.commands.plot.sheet import SheetSelection

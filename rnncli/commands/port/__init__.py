@@ -1,14 +1,11 @@
 """`rnncli port`."""
 
-# Annotations are objects rather than text, as in rnncli.cli.flags.
+from __future__ import annotations
 
-import math
-from typing import Annotated, NamedTuple
-
-from rnncli.cli.flag_groups import RUN, WEIGHTS, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags
-from rnncli.cli.tolerances import ATOL, RTOL
-from rnncli.errors import UsageError
+from rnncli.commands.port.port_flags import REFUSED, PortFlags
+
+__all__ = ["REFUSED", "port"]
 
 SECTION = "Between frameworks"
 SUMMARY = "Which known differences make another framework's numbers match."
@@ -16,54 +13,6 @@ EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 """
-REFUSED = (
-    "stateful", "dropout", "recurrent_dropout",
-    "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "return_sequences", "return_state", "unit_forget_bias",
-)  # fmt: skip
-
-
-class PortFlags(NamedTuple):
-    """Files of the other framework, and tolerances."""
-
-    weights: Annotated[
-        str | None,
-        flag(WEIGHTS, "--weights", metavar="FILE[#LAYER]", help="The other framework's weights, as saved."),
-    ] = None
-    expect: Annotated[
-        str | None,
-        flag(RUN, "--expect", metavar="FILE", help="What it returned: json, npy, npz or safetensors."),
-    ] = None
-    initial_state: Annotated[
-        str | None, flag(RUN, "--initial-state", metavar="FILE", help="The initial states it was given.")
-    ] = None
-    probe: Annotated[
-        str | None,
-        flag(
-            RUN, "--probe", metavar="FILE",
-            help="If several explanations fit, write a small input that tells them apart.",
-        ),
-    ] = None  # fmt: skip
-    atol: Annotated[
-        float, flag(RUN, "--atol", metavar="X", min=0, help="Absolute tolerance (default 1e-6).")
-    ] = ATOL
-    rtol: Annotated[
-        float, flag(RUN, "--rtol", metavar="X", min=0, help="Relative tolerance (default 1e-5).")
-    ] = RTOL
-
-    def validate(self) -> None:
-        """Raise UsageError for a missing file, and for a tolerance that is not a finite number."""
-        for name, value in (("--weights", self.weights), ("--expect", self.expect)):
-            if value is None:
-                raise UsageError(
-                    f"port needs {name} FILE.",
-                    "For example: rnncli port x.npy --weights weights.npz --expect y.npy",
-                )
-        for name, number in (("--atol", self.atol), ("--rtol", self.rtol)):
-            if not math.isfinite(number):
-                raise UsageError(
-                    f"{name} {number:g}: a tolerance must be a finite number.", f"For example {name} 1e-4."
-                )
 
 
 def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
@@ -73,6 +22,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     computes the layer in Keras's way under every known difference, and shows those that explain all numbers.
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. It exits with 1 if none fits.
     """
+    port.validate()
     from rnncli.commands.port import port_request
 
     port_request.answer(input, layer, port, output)

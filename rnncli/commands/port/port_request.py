@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnncli.cli import files, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.output import delivery
-from rnncli.commands.port import REFUSED, evidence, port_task
+from rnncli.commands.port import evidence, port_task
 from rnncli.commands.port.answer import RESULTS, PortAnswer
+from rnncli.commands.port.port_flags import REFUSED, PortFlags
 from rnncli.commands.port.port_task import Task
 from rnncli.commands.port.ported_weights import SUFFIXES, write_weights
 from rnncli.commands.port.probe_input import Probe, make_probe
 from rnncli.commands.port.search import Finding, SearchResult, Tolerances, search
 from rnncli.errors import DisagreementError, UsageError
-
-if TYPE_CHECKING:
-    from rnncli.commands.port import PortFlags
 
 ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""

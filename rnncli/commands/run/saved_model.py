@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import model_inputs, model_tensors, models, result_checks, sources
+from rnncli.cli import model_files, model_inputs, model_tensors, models, result_checks, sources
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import UsageError
@@ -102,7 +102,7 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     deliver = delivery(flags.output, *flags.file_flags)
     expected = flags.read_expectation()
-    model = models.open_model(flags.run.model or "", flags.run.assume)
+    model = model_files.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
     returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
     everything, check = flags.show.all_layers, flags.check

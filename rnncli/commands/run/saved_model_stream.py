@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.cli import model_inputs, model_tensors, models, result_checks
-from rnncli.cli.models import Model
+from rnncli.cli import model_files, model_inputs, model_tensors, models, result_checks
+from rnncli.cli.model_files import Model
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
@@ -22,7 +22,7 @@ def answer(flags: RunRequest) -> None:
     stream.require(flags)
     model_answers.require(flags)
     stream.require_lines(flags.input)
-    model = models.open_model(flags.run.model or "", flags.run.assume)
+    model = model_files.open_model(flags.run.model or "", flags.run.assume)
     model_inputs.require_paddable(model, flags.input)
     require_stateless(model)
     answers = ModelLines(model, flags)

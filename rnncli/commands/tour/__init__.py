@@ -80,6 +80,7 @@ def tour(
 
     In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
     """
+    part.validate()
     from rnncli.cli import reader
     from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.commands.tour import lesson

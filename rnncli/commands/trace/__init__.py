@@ -67,6 +67,7 @@ def trace(
 
     Steps are in the order in which the layer took them; t is the input's own index.
     """
+    check.validate()
     from dataclasses import replace
 
     from rnncli.cli import expectation, request, steps

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rnncli.addresses import parse_part_name
 from rnncli.commands.trace.columns import (
@@ -42,23 +41,20 @@ from rnncli.renderers.page import (
     marks,
 )
 from rnncli.renderers.parts import difference_text, format_difference, note_of, title
+from rnncli.renderers.statistics import Stats
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
-
-if TYPE_CHECKING:
-    from rnncli.commands.trace.answer import TraceAnswer
-    from rnncli.result import LoopTrace, Result
+from rnncli.result import LoopTrace, Result
 
 
-def page(answer: TraceAnswer, view: View) -> Page:
+def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[str, Stats], view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
-    result = answer.result
-    loops = [_lay_out(loop, result, view) for loop in answer.loops]
-    parts: list[Table | Variants | Line] = [part for loop in loops for part in loop.parts()]
-    parts += [(), *_scales(loops, view)] if loops else []
+    tables = [_lay_out(loop, result, view) for loop in loops]
+    parts: list[Table | Variants | Line] = [part for loop in tables for part in loop.parts()]
+    parts += [(), *_scales(tables, view)] if tables else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
-    shown = {name: figures for name, figures in answer.stats.items() if parse_part_name(name).is_shown}
+    shown = {name: figures for name, figures in stats.items() if parse_part_name(name).is_shown}
     parts += statistics.parts(shown, view)
     if result.differences:
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())

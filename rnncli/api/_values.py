@@ -1,0 +1,70 @@
+"""Check and convert the values of arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from rnncli.api._options import Options
+from rnncli.case import Array
+from rnncli.cli.files import expand_user
+from rnncli.errors import InputError, UsageError
+from rnncli.readers.formats import ReadOptions, Source
+
+
+def file(path: str | PathLike[str], what: str) -> Source:
+    """Return the source of a path.  Raises UsageError for an empty one, or if there is no such user."""
+    if not str(path).strip():
+        raise UsageError(f"{what}: the file name is empty.", "Give the path of a file.")
+    return Source(f"{what}: {path}", path=expand_user(str(path)))
+
+
+def array(value: Any, name: str) -> Array:
+    """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        what = str(error).rstrip(".")
+        raise InputError(f"{name}: {what}.", "Give an array, or lists of equal length.") from None
+    if found.dtype.kind not in "fiu" or not found.ndim:
+        raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
+    if not found.size:
+        raise InputError(f"{name}: it is of shape {found.shape}: empty.", "No axis may have size 0.")
+    return found
+
+
+def require_texts(name: str, value: Any, advice: str) -> None:
+    """Raise UsageError if the value is given and neither text nor a list of texts."""
+    if value is None or isinstance(value, str):
+        return
+    if not isinstance(value, Collection) or not all(isinstance(one, str) for one in value):
+        raise UsageError(f"{name} is {value!r}.", advice)
+
+
+def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
+    """Raise InputError if the value is given and not a whole number in these bounds."""
+    if value is None:
+        return
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    if not (whole and lowest <= value <= highest):
+        raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")
+
+
+def read_options(options: Options) -> ReadOptions:
+    """Return the options on how a file is read."""
+    every: dict[str, Any] = dict(options)
+    return ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
+
+
+def require_no_file_options(options: Options) -> None:
+    """Raise UsageError for an option on how a file is read, where the inputs are arrays."""
+    every: dict[str, Any] = dict(options)
+    given = [name for name in ("input_format", *ReadOptions._fields) if every.get(name) is not None]
+    if given:
+        raise UsageError(
+            f"{given[0]} applies only to a file, and the inputs are arrays.",
+            f"Leave out {given[0]}, or give the path of a file.",
+        )

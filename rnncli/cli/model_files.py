@@ -1,0 +1,102 @@
+"""Open the saved model of `--model FILE[#names]`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.cli import sources
+from rnncli.compute.models import kind_of
+from rnncli.errors import UsageError, format_names
+from rnncli.model import SavedModel
+from rnncli.readers.formats import Source
+
+if TYPE_CHECKING:
+    from rnncli.compute.models import ModelRun
+
+
+class Model(NamedTuple):
+    """A saved model after reading.  names: the layers after the #; empty for all."""
+
+    saved: SavedModel
+    path: Path
+    names: tuple[str, ...]
+
+    @property
+    def kind(self) -> Any:
+        """The module of `rnncli.compute.models` that runs it."""
+        return kind_of(self.saved)
+
+    def notes_on(self, run: ModelRun) -> tuple[str, ...]:
+        """Return the notes on the file and on a run of it, each with the name of the file."""
+        return tuple(f"{self.saved.file}: {note}" for note in (*self.saved.notes, *run.notes))
+
+
+def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
+    """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
+
+    assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
+    """
+    from rnncli.readers import models as readers
+
+    source, names = _split_names(word)
+    model = Model(readers.read(source), source.path or Path(source.name), names)
+    model.kind.choose(model.saved, names)
+    if assume is None:
+        return model
+    if model.kind.HAS_GRAPH:
+        raise UsageError(
+            f"--assume is for files without a graph, and {model.saved.file} has a graph.",
+            "Leave --assume out.",
+        )
+    options = _parse_assumptions(assume) if isinstance(assume, str) else assume
+    written = {name: str(value) for name, value in options.items()}
+    return model._replace(saved=model.kind.assume(model.saved, written))
+
+
+def note_whole_model(file: str) -> str | None:
+    """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
+    from rnncli.compute.models import keras
+    from rnncli.readers import models as readers
+
+    graph = readers.read_graph_alone(sources.find_source(file))
+    layers = () if graph is None else keras.layer_names(graph)
+    names = keras.runnable_layers(graph) if graph is not None else []
+    if not names:
+        return None
+    if len(names) == len(layers):
+        return f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file"
+    option = keras.model_option(file, names)
+    return f"only the weights of {file} are used; {option} runs only {format_names(names)}"
+
+
+def _parse_assumptions(text: str) -> dict[str, str]:
+    """Parse `activation=relu,gates=iofg`."""
+    found: dict[str, str] = {}
+    for item in text.split(","):
+        name, sign, value = (part.strip() for part in item.partition("="))
+        if not (name and sign and value) or name in found:
+            what = f"{name} is given twice" if name in found else f"{item.strip()!r} is not NAME=VALUE"
+            raise UsageError(
+                f"--assume {text}: {what}.",
+                "Write NAME=VALUE, several with commas between: --assume activation=relu,gates=iofg.",
+            )
+        found[name] = value
+    return found
+
+
+def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
+    """Return the file, and the layer names after a #, unless the # is part of the file's own name."""
+    whole = sources.find_source(word)
+    if "#" not in word or (whole.path is not None and whole.path.exists()):
+        return whole, ()
+    file, _, names = word.rpartition("#")
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not found:
+        raise UsageError(
+            f"--model {word}: there is no layer name after the #.",
+            f"For all layers: --model {shlex.quote(file)}",
+        )
+    return sources.find_source(file), found
