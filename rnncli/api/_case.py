@@ -54,8 +54,8 @@ class _KeywordRequest(CaseRequest):
         self._inputs, self._options, self._shown = inputs, options, shown
         self.layers, self.options = _layers_of(layer), layer_options(options)
         self.shape = None if options.get("input_shape") is None else shape_of(inputs, options)
-        self.fill, self.seed = options.get("fill"), options.get("seed")
-        weights = options.get("weights")
+        fill, weights = options.get("fill"), options.get("weights")
+        self.fill, self.seed = None if fill is None else str(fill), options.get("seed")
         self.weights_file = str(weights) if isinstance(weights, (str, PathLike)) else ""
         self.engine = options.get("engine") or "auto"
 
