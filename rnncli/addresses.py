@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -60,6 +60,17 @@ def label(name: str) -> Label:
     return label if str(label) == name else Label(name, is_trace_part=True)
 
 
+def label_in_model(name: str) -> Label:
+    """Return the label of a tensor that a saved model returned: `inside/gru/hidden_states`."""
+    layer, _, own = name.rpartition("/")
+    return label(own)._replace(layer=layer or None, is_trace_part=False)
+
+
+def layer_in_model(text: str, layers: Iterable[str]) -> str:
+    """Return which layer of a saved model `inside/gru/hidden_states[0]` begins with; "" for none of them."""
+    return max((layer for layer in layers if text.startswith(f"{layer}/")), key=len, default="")
+
+
 def find_tensor(
     text: str, infos: Sequence[TensorInfo], before: str = "", layer: str = ""
 ) -> tuple[TensorInfo, tuple[str, ...]]:
@@ -82,10 +93,13 @@ def find_tensor(
 
 def suggest_tensor(name: str, known: Sequence[str]) -> str:
     """Return advice for the name of a tensor that is not among `known`, the returned ones."""
-    if name.endswith("hidden_states") and f"{name[:-1]}" in known:
-        return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
-    stateless = not any("last_" in other for other in known)
-    if "last_" in name and stateless and any("hidden_state" in other for other in known):
+    wanted, returned = label_in_model(name), [label_in_model(other) for other in known]
+    single = wanted._replace(sequence=False)
+    if wanted.sequence and single in returned:
+        return f"{name} exists only with --return-sequences; without it, use {single}."
+    stateless = not any(other.last for other in returned)
+    # A misspelt name has no label that says so.
+    if "last_" in name and stateless and any(other.part == "hidden" for other in returned):
         return f"States are returned only with --return-state; without it, there is {format_names(known)}."
     layer = label(name).layer
     near = [other for other in known if label(other).layer == layer]

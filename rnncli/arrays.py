@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 2**20
-"""Approximate number of elements to process at a time."""
+"""About how many numbers, or how many bytes of a file, are handled at a time."""
 
-READ_SIZE = 2**16
-"""Number of bytes to read from a file at a time, however few of them are needed."""
+SMALLEST_READ = 2**16
+"""Bytes that one read brings in less time than two: numbers this close together are read with the gap."""
 
 PLACES = (int, np.integer, slice)
 
@@ -90,7 +90,7 @@ class FileArray:
         spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
         first = view.ctypes.data + sum(span for span in spans if span < 0)
         extent = sum(map(abs, spans)) + view.itemsize
-        if extent <= max(2 * view.nbytes, READ_SIZE):
+        if extent <= max(2 * view.nbytes, SMALLEST_READ):
             buffer = np.empty(extent, np.uint8)
             self._fill(buffer.data, first - self._start)
             return np.ndarray(view.shape, view.dtype, buffer, view.ctypes.data - first, view.strides)

@@ -99,6 +99,51 @@ def test_parts_of_a_trace(name: str, parts: tuple[str, ...], short: str, shown: 
     assert (tuple(found), found.short, found.is_shown) == (parts, short, shown)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gru/hidden_states", Label("hidden", sequence=True, layer="gru")),
+        (
+            "inside/deep/backward_last_cell_state",
+            Label("cell", last=True, direction="backward", layer="inside/deep"),
+        ),
+        ("dense/output", Label("output", layer="dense")),
+        ("output", Label("output")),
+    ],
+)
+def test_a_tensor_of_a_saved_model_has_the_layer_in_its_label(name: str, meant: Label) -> None:
+    assert addresses.label_in_model(name) == meant
+    assert str(meant) == name
+
+
+def test_the_longest_layer_of_a_saved_model_is_found() -> None:
+    layers = ("gru", "gru/1", "lstm")
+    assert addresses.layer_in_model("gru/1/hidden_state[0,1]", layers) == "gru/1"
+    assert addresses.layer_in_model("gru/hidden_state[0,1]", layers) == "gru"
+    assert addresses.layer_in_model("hidden_state[0,1]", layers) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "advice"),
+    [
+        (
+            "gru/forward_hidden_states",
+            ["gru/forward_hidden_state"],
+            "gru/forward_hidden_states exists only with --return-sequences; without it, use "
+            "gru/forward_hidden_state.",
+        ),
+        (
+            "last_state",
+            ["hidden_state"],
+            "States are returned only with --return-state; without it, there is hidden_state.",
+        ),
+        ("last_cell_state", ["hidden_state", "last_hidden_state"], "Did you mean last_hidden_state?"),
+    ],
+)
+def test_advice_on_a_tensor_names_the_flag_that_returns_it(name: str, known: list[str], advice: str) -> None:
+    assert addresses.suggest_tensor(name, known) == advice
+
+
 def test_a_tensor_of_the_same_layer_is_suggested() -> None:
     known = ("cell_0/last_hidden_state", "0/hidden_states", "0/cell_1/last_hidden_state")
     assert (

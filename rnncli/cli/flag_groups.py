@@ -60,10 +60,7 @@ def collect_flags(flags: Any) -> dict[str, Any]:
 
 
 def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
-    """Return `function` with every group in its signature replaced by the flags of that group.
-
-    A group may have `validate`, which raises UsageError before the function is called.
-    """
+    """Return `function` with every group in its signature replaced by the flags of that group."""
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
     groups = {name: hints[name] for name in parameters if _is_group(hints[name])}
@@ -72,8 +69,6 @@ def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
         arguments = {name: values[name] for name in parameters if name not in groups}
         for name, group in groups.items():
             arguments[name] = group(**{flag: values[flag] for flag in group._fields})
-            if hasattr(group, "validate"):
-                arguments[name].validate()
         function(**arguments)
 
     flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]

@@ -46,7 +46,7 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
     model.kind.choose(model.saved, names)
     if assume is None:
         return model
-    if not hasattr(model.kind, "assume"):
+    if model.kind.HAS_GRAPH:
         raise UsageError(
             f"--assume is for files without a graph, and {model.saved.file} has a graph.",
             "Leave --assume out.",

@@ -89,7 +89,7 @@ def require_paddable(model: Model, flags: InputFlags) -> None:
         raise UsageError(
             "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
         )
-    if flags.pad is not None and not getattr(model.kind, "MASKS", False):
+    if flags.pad is not None and not model.kind.MASKS:
         raise UsageError(
             f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",

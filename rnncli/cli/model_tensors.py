@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
 from rnncli.cli import models
 from rnncli.compute.models import Cases
 from rnncli.layers.stack import Stack
-from rnncli.result import Label, NamedTensor, Result
+from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.model_files import Model
@@ -81,9 +82,8 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
 def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
     """Return the tensors of all layers, in the order of the model."""
     others = {
-        name: NamedTensor(Label(part, layer=layer), _axes(array), array)
+        name: NamedTensor(label_in_model(name), _axes(array), array)
         for name, array in run.other_outputs.items()
-        for layer, _, part in (name.rpartition("/"),)
     }
     places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
     return tuple(sorted((*tensors.values(), *others.values()), key=lambda tensor: places[tensor.label.layer]))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.cli import model_inputs
 from rnncli.cli.model_files import Model, open_model
@@ -190,10 +191,7 @@ def case_of_address(
     Without a layer in the text, --model chooses it, and the prefix is "".
     """
     require_alone(input, layer, run)
-    model, prefix = open_model(run.model or "", run.assume), ""
-    for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
-        if text.startswith(f"{name}/"):
-            model, prefix = model._replace(names=(name,)), f"{name}/"
-            break
-    chosen, remarks = _choose_layer(model, input, layer)
-    return chosen.case, remarks, prefix
+    model = open_model(run.model or "", run.assume)
+    name = addresses.layer_in_model(text, model.kind.layer_names(model.saved))
+    chosen, remarks = _choose_layer(model._replace(names=(name,)) if name else model, input, layer)
+    return chosen.case, remarks, f"{name}/" if name else ""

@@ -15,8 +15,8 @@ from rnncli.errors import UsageError
 from rnncli.renderers import formats
 from rnncli.renderers.page import UNICODE, Answer, GrowingAnswer, View
 
-AT_ONCE = 2**20
-"""Number of bytes to send at a time."""
+BUFFER_SIZE = 2**20
+"""Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
 BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
 """Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
@@ -108,7 +108,7 @@ class _Buffer:
     def write(self, data: bytes) -> int:
         self._pieces.append(data)
         self._size += len(data)
-        if self._size >= AT_ONCE:
+        if self._size >= BUFFER_SIZE:
             self._send()
         return len(data)
 

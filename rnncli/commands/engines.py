@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
-from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
+from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
@@ -33,7 +33,7 @@ def engines(output: OutputFlags) -> None:
 
 
 @dataclass(frozen=True)
-class EnginesAnswer:
+class EnginesAnswer(Answer):
     """Engine names, versions and availability."""
 
     engines: Sequence[EngineInfo]

@@ -14,7 +14,7 @@ from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
-from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
+from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
@@ -66,7 +66,7 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
 
 
 @dataclass(frozen=True)
-class SamplesAnswer:
+class SamplesAnswer(Answer):
     """The samples' names, descriptions, and commands to try them."""
 
     samples: Sequence[Sample]

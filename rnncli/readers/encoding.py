@@ -16,10 +16,6 @@ UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-AT_ONCE = 2**21
-"""Bytes of a large text that are decoded at a time."""
-
-
 def utf8(source: Source, *advice: str) -> bytes:
     """Return the bytes of a UTF-8 text without the byte order mark.
 
@@ -37,9 +33,11 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
     A large file is never fully in memory.
     Raises InputError if the text is not UTF-8; the message names the line of the first bad byte.
     """
+    from rnncli import arrays
+
     first = 1
-    with _open(source) as file:
-        while data := file.read(AT_ONCE):
+    with _open(source, arrays.BLOCK) as file:
+        while data := file.read(arrays.BLOCK):
             data += file.readline()
             if first == 1:
                 _require_utf8(data)
@@ -48,9 +46,9 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
             first += data.count(b"\n")
 
 
-def _open(source: Source) -> IO[bytes]:
-    """Open a large file directly; read anything else into memory first."""
-    if source.data is None and source.file().stat().st_size > AT_ONCE:
+def _open(source: Source, small: int) -> IO[bytes]:
+    """Open a file directly; read anything else, and a file of at most `small` bytes, into memory first."""
+    if source.data is None and source.file().stat().st_size > small:
         with suppress(OSError):  # content() reports the error
             return source.file().open("rb")
     return io.BytesIO(source.content())

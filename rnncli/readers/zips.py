@@ -17,10 +17,10 @@ PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
-def open_archive(data: bytes, where: str, broken: str, advice: str) -> Iterator[zipfile.ZipFile]:
+def open_archive(data: bytes, broken: str, advice: str) -> Iterator[zipfile.ZipFile]:
     """Yield the archive; everything that zipfile and zlib raise in the block becomes an InputError.
 
-    where: prefix of messages.  broken: the message for a broken file.
+    broken: the message for a broken file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -28,9 +28,9 @@ def open_archive(data: bytes, where: str, broken: str, advice: str) -> Iterator[
     except InputError:
         raise
     except RefusalError as error:
-        raise InputError(f"{where}{error}.", advice) from None
+        raise InputError(f"{error}.", advice) from None
     except Exception:  # zipfile and zlib raise many types of exception for broken files
-        raise InputError(f"{where}{broken}.", advice) from None
+        raise InputError(f"{broken}.", advice) from None
 
 
 def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:

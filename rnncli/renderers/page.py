@@ -53,6 +53,9 @@ class Marks(NamedTuple):
 UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
 ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
 
+TEXT_BLOCK = 2**16
+"""About how many numbers become text at a time: text takes many times the memory of an array."""
+
 
 def marks(view: View) -> Marks:
     """Return the symbols that `view` can show."""
@@ -67,12 +70,12 @@ def histogram(counts: Sequence[int], view: View) -> str:
     return "".join(bars[-(-count * (len(bars) - 1) // highest)] for count in counts)
 
 
-class _Span(NamedTuple):
+class _SpanFields(NamedTuple):
     text: str
     style: str
 
 
-class Span(_Span):
+class Span(_SpanFields):
     """A piece of text in one style; control characters, such as in column names of a file, are escaped."""
 
     __slots__ = ()
@@ -162,15 +165,24 @@ Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 """A header and its rows in long form: one number per row."""
 
 
-class Answer(Protocol):
-    """What a command returns, in each form that a renderer may need.
+class DocumentAnswer(Protocol):
+    """The forms that JSON needs.
 
     document: JSON-serializable, with arrays and DeferredValue allowed as leaves.
-    tensors: by name.  Raises UsageError if there are none.
-    An answer may also have `lines(view)`, which yields the documents that ndjson writes, one per line.
+    lines: the documents that ndjson writes, one per line; only the document, unless an answer has more.
     """
 
     def document(self, view: View) -> dict[str, Any]: ...
+
+    def lines(self, view: View) -> Iterable[dict[str, Any]]:
+        return (self.document(view),)
+
+
+class Answer(DocumentAnswer, Protocol):
+    """What a command returns, in each form that a renderer may need.
+
+    tensors: by name.  Raises UsageError if there are none.
+    """
 
     def page(self, view: View) -> Page: ...
 
@@ -179,13 +191,11 @@ class Answer(Protocol):
     def tensors(self) -> Mapping[str, Array]: ...
 
 
-class GrowingAnswer(Protocol):
+class GrowingAnswer(DocumentAnswer, Protocol):
     """An answer written while it is computed, for the formats that support it.
 
     Its arrays arrive in parts, in the order of the document; only one form can be read, and only once.
     """
-
-    def document(self, view: View) -> dict[str, Any]: ...
 
     def records(self, view: View) -> Records: ...
 

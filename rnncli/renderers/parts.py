@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from rnncli import __version__
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Line, Span, TableCell, View, cell, line, marks, state_part
+from rnncli.renderers.page import TEXT_BLOCK, Line, Span, TableCell, View, cell, line, marks, state_part
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
 
@@ -172,7 +172,7 @@ def rows_of(
     from rnncli.renderers.numerals import format_exactly
 
     start = 0
-    for block in arrays.blocks(tensor.values, 2**16):
+    for block in arrays.blocks(tensor.values, TEXT_BLOCK):
         shape = tensor.values.shape
         places = np.unravel_index(np.arange(start, start + block.size), shape) if shape else ()
         by_axis = dict(zip(tensor.axes, places, strict=True))

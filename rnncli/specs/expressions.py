@@ -131,7 +131,7 @@ def parse(text: str) -> Any:
         raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply") from None
     except ValueError:
         raise fault(TokenSpan(text, 1, 0, 1), "it contains an invalid character") from None
-    return _Reader(text).value(tree.body)
+    return _TreeReader(text).value(tree.body)
 
 
 def _explain_syntax(reason: str) -> tuple[str, str]:
@@ -147,7 +147,7 @@ def fault(span: TokenSpan, reason: str, advice: str = ADVICE) -> LayerError:
     return LayerError(f"{reason.rstrip('.?')}.\n{span.caret()}", advice)
 
 
-class _Reader:
+class _TreeReader:
     """Converts the syntax tree of one text to values."""
 
     def __init__(self, text: str) -> None:

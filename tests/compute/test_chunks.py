@@ -275,7 +275,7 @@ class TestMapped:
     def test_any_index_is_that_of_numpy(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, turned: tuple[int, ...]
     ) -> None:
-        monkeypatch.setattr(arrays, "READ_SIZE", 8)
+        monkeypatch.setattr(arrays, "SMALLEST_READ", 8)
         array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype("f4", order=order)
         np.save(tmp_path / "a.npy", array)
         filed: Any = read(Source("a.npy", path=tmp_path / "a.npy")).inputs

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rnncli import arrays
 from rnncli.errors import InputError
 from rnncli.readers.formats import (
     Source,
@@ -31,8 +32,8 @@ from rnncli.readers.formats import (
 def _small_pieces() -> Any:
     """Pieces of some bytes, so that small texts come in many."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(_json_packed, "AT_ONCE", 16)
-    patch.setattr(_json_packed, "BLOCK", 4)
+    patch.setattr(arrays, "BLOCK", 16)
+    patch.setattr(_json_packed, "LONG", 4)
     yield
     patch.undo()
 

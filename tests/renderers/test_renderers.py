@@ -25,8 +25,7 @@ from safetensors.numpy import load as load_safetensors
 from rnncli.addresses import label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
-from rnncli.renderers import formats, numerals
-from rnncli.renderers.formats import _json_pieces
+from rnncli.renderers import formats, numerals, page
 from rnncli.renderers.page import Column, Page, Table, Variants, View, cell, line
 from rnncli.result import NamedTensor
 
@@ -287,7 +286,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(
     odd = RunAnswer(of_size(2, 3, 4, odd=True))
     answer = {**ANSWERS, "odd": odd}[name]
     whole = drawn(answer, format, precision=precision)
-    monkeypatch.setattr(_json_pieces, "LARGE", 2)
+    monkeypatch.setattr(page, "TEXT_BLOCK", 2)
     pieces = written(answer, format, precision=precision)
     assert len(pieces) > 8
     assert b"".join(pieces).decode() == whole
@@ -295,7 +294,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(
 
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(ANSWERS["run"], "csv")
-    monkeypatch.setattr(formats.get("csv"), "AT_ONCE", 2)
+    monkeypatch.setattr(page, "TEXT_BLOCK", 2)
     pieces = written(ANSWERS["run"], "csv")
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
     assert b"".join(pieces).decode() == whole

@@ -30,5 +30,6 @@ def compare(
     """
     from rnncli.commands.compare.compare_request import CompareRequest, answer
 
+    comparison.validate()
     show.require_calls(run)
     answer(CompareRequest(input, layer, run, comparison, output, show, tuple(select or ())))

@@ -11,7 +11,19 @@ from rnncli.case import Array, format_shape
 from rnncli.cli.language import localize
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
-from rnncli.renderers.page import Column, Line, Page, Records, Table, TableCell, Variants, View, cell, line
+from rnncli.renderers.page import (
+    Answer,
+    Column,
+    Line,
+    Page,
+    Records,
+    Table,
+    TableCell,
+    Variants,
+    View,
+    cell,
+    line,
+)
 from rnncli.renderers.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
 from rnncli.renderers.wording import Bilingual
 
@@ -41,7 +53,7 @@ MOST_ULPS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class CompareAnswer:
+class CompareAnswer(Answer):
     """How far the tensors of each pair differ.
 
     header: the case.  refused: engines that cannot compute it.  tolerances: as text.

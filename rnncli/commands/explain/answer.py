@@ -9,14 +9,14 @@ from typing import Any
 from rnncli import addresses
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
-from rnncli.renderers.page import Page, Records, View
+from rnncli.renderers.page import Answer, Page, Records, View
 from rnncli.renderers.parts import head_of, refuse_tensors
 from rnncli.renderers.wording import meaning
 from rnncli.result import Result
 
 
 @dataclass(frozen=True)
-class ExplainAnswer:
+class ExplainAnswer(Answer):
     """An explanation and the run it belongs to."""
 
     explanation: Explanation

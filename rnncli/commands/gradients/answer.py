@@ -12,6 +12,7 @@ from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODING, VANISHING, Curve, Gradients
 from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import (
+    Answer,
     Column,
     Line,
     Page,
@@ -41,7 +42,7 @@ NamedCurve = tuple[str, Curve]
 
 
 @dataclass(frozen=True)
-class GradientsAnswer:
+class GradientsAnswer(Answer):
     """Gradients of one or several stacks of layers for the same input."""
 
     gradients: tuple[Gradients, ...]

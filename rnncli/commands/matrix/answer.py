@@ -12,6 +12,7 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.renderers.page import (
+    Answer,
     Column,
     Grid,
     Line,
@@ -43,7 +44,7 @@ CHOICES = (False, True)
 
 
 @dataclass(frozen=True)
-class MatrixAnswer:
+class MatrixAnswer(Answer):
     """The four results side by side."""
 
     matrix: Matrix
@@ -117,7 +118,7 @@ class MatrixAnswer:
         for key, names in (("same", equal), ("different", others)):
             if names:
                 yield _list_identities(
-                    say(key, view.lang), sorted(names, key=lambda name: "last_" in name), view
+                    say(key, view.lang), sorted(names, key=lambda name: addresses.label(name).last), view
                 )
 
 

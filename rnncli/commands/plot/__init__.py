@@ -109,6 +109,7 @@ def plot(
     from rnncli.cli.steps import part
     from rnncli.commands.plot.sheet import SheetSelection
 
+    plot.validate()
     size = _size(plot)
     steps = slice(None) if plot.steps is None else part(plot.steps)
     format = _format(plot, input, layer, run)

@@ -31,7 +31,7 @@ MOST_ROWS = 32
 
 def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
     """Draw the heat maps of a row side by side if they fit, then the meaning of the colors."""
-    drawing = _Drawing(style, view, depth)
+    drawing = _TerminalDrawing(style, view, depth)
     width, margin = view.width or UNBOUND, _margin(sheet)
     title = sheet.title.replace("→", "->") if view.ascii else sheet.title
     lines = [Text(part, "bold") for part in textwrap.wrap(title, width)]
@@ -76,7 +76,7 @@ def _margin(sheet: Sheet) -> int:
     return min(max(map(cell_len, names + counts)), 16)
 
 
-class _Drawing:
+class _TerminalDrawing:
     """What the terminal supports."""
 
     def __init__(self, style: Style, view: View, depth: Depth) -> None:

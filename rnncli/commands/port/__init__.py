@@ -24,4 +24,5 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     """
     from rnncli.commands.port import port_request
 
+    port.validate()
     port_request.answer(input, layer, port, output)

@@ -17,7 +17,7 @@ from rnncli.commands.port.probe_input import Probe
 from rnncli.commands.port.search import Finding
 from rnncli.layouts import default_name
 from rnncli.renderers.measure import wrap
-from rnncli.renderers.page import Line, Page, Records, Span, View, line
+from rnncli.renderers.page import Answer, Line, Page, Records, Span, View, line
 from rnncli.renderers.parts import format_difference, head, note, refuse_tensors
 from rnncli.renderers.wording import Bilingual
 from rnncli.specs import describe, to_script
@@ -72,7 +72,7 @@ MOST_PREDICTED = 8
 
 
 @dataclass(frozen=True)
-class PortAnswer:
+class PortAnswer(Answer):
     """What explains the numbers.
 
     findings: empty if nothing does, or if the comparison proves nothing; see evidence.

@@ -15,7 +15,7 @@ from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, weights_of
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
-from rnncli.renderers.page import Page, Records, View, line
+from rnncli.renderers.page import Answer, Page, Records, View, line
 from rnncli.renderers.parts import head
 
 SUFFIXES = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
@@ -37,7 +37,7 @@ def write_weights(run: ForeignRun, hypothesis: Hypothesis, place: str) -> None:
 
 
 @dataclass(frozen=True)
-class PortedWeights:
+class PortedWeights(Answer):
     """The weights in Keras's layout, for --output."""
 
     weights: Mapping[str, Array]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
         )
     format = formats.format_of(source.file(), formats.RENAMED) if source.path else formats.format_name(source)
-    if not hasattr(import_module(f"{formats.__name__}.{format}"), "load"):
+    if formats.get(format).ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format)
     return _name_keras_arrays(value) if isinstance(value, tuple) else formats.weights_of(value, source)

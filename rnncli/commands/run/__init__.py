@@ -59,6 +59,7 @@ def run(
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
+    check.validate()
     show.require_calls(run)
     run.require_model()
     flags = RunRequest(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.renderers.page import (
+    Answer,
     Column,
     DeferredValue,
+    GrowingAnswer,
     Line,
     Numbers,
     Page,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class RunAnswer:
+class RunAnswer(Answer):
     """Every returned tensor with its name, shape, meaning and numbers.
 
     stats: by tensor name; empty if not requested.
@@ -127,7 +129,7 @@ def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
     return [list(call) for _, call in calls] or [[]]
 
 
-class GrowingRunAnswer:
+class GrowingRunAnswer(GrowingAnswer):
     """A large run, written while it is computed; only one of these forms can be read, and only once."""
 
     def __init__(self, growing: GrowingResult) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnncli import arrays
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import case_request, request, result_checks, sources, terminal
 from rnncli.cli.flag_groups import collect_flags
@@ -21,8 +22,6 @@ from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
 
-AT_ONCE = 1 << 20
-"""Maximum bytes per read; a pipe returns what it has."""
 LINES = ("ndjson", "json")
 """The formats a line can be in."""
 
@@ -89,7 +88,7 @@ def relay(
     bad, empty = 0, True
     file, where = sources.open_lines(flags.input)
     with file, stream_answers(flags.output, *flags.file_flags) as show:
-        for lines in whole_lines(lambda: sources.read_arrived(file, AT_ONCE, where), where):
+        for lines in whole_lines(lambda: sources.read_arrived(file, arrays.BLOCK, where), where):
             for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):
@@ -204,8 +203,8 @@ def _accepts(fit: Callable[[int], object], size: int) -> bool:
 def _arrays(raw: Any) -> list[Array]:
     """Return the arrays with a first axis in a file of weights or states."""
     held = raw.values() if isinstance(raw, Mapping) else raw or ()
-    arrays = [array for one in held for array in (one.weights if isinstance(one, SavedLayer) else (one,))]
-    return [array for array in arrays if array.ndim]
+    every = [array for one in held for array in (one.weights if isinstance(one, SavedLayer) else (one,))]
+    return [array for array in every if array.ndim]
 
 
 def require_whole_value(line: InputLine) -> None:

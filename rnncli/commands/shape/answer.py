@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.shape.outline import add_counts, count_parameters
-from rnncli.renderers.page import Column, Line, Page, Records, Span, Table, View, cell, line
+from rnncli.renderers.page import Answer, Column, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import (
     claim_lines,
     configs,
@@ -25,7 +25,7 @@ from rnncli.result import LayerShapes, ShapeReport
 
 
 @dataclass(frozen=True)
-class ShapeAnswer:
+class ShapeAnswer(Answer):
     """Every layer's weights, then the returned tensors and which of them are equal."""
 
     report: ShapeReport

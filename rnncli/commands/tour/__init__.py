@@ -85,6 +85,7 @@ def tour(
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
 
+    part.validate()
     table = format_of(output) == "table"
     deliver = delivery(_limit_width(output) if table else output)
     if part.exercise is not None:

@@ -10,7 +10,7 @@ from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import NumberedStep, Observation
 from rnncli.renderers.measure import wrap_command
-from rnncli.renderers.page import Line, Page, Records, Span, Table, Variants, View, line, marks
+from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, Variants, View, line, marks
 from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
 from rnncli.renderers.wording import say
 
@@ -19,7 +19,7 @@ WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 
 
 @dataclass(frozen=True)
-class TourAnswer:
+class TourAnswer(Answer):
     """One step or several.  shown: WHOLE, QUESTION or ANSWER."""
 
     steps: Sequence[NumberedStep]

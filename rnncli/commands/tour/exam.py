@@ -17,7 +17,7 @@ from rnncli.commands.tour import numbering
 from rnncli.commands.tour.grading import Key
 from rnncli.commands.tour.lesson import Text
 from rnncli.errors import DisagreementError, UsageError
-from rnncli.renderers.page import Line, Page, Records, Span, Table, Variants, View, line, marks
+from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, Variants, View, line, marks
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
@@ -42,7 +42,7 @@ class Exercise(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ExamAnswer:
+class ExamAnswer(Answer):
     """An exercise with its task, or the verdict on an answer to it.  answer: None if none was given."""
 
     number: int

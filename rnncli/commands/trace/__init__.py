@@ -75,6 +75,7 @@ def trace(
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
+    check.validate()
     for text in narrow.step or ():
         steps.part(text)
     deliver = delivery(output, input, layer, run)

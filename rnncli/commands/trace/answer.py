@@ -11,14 +11,14 @@ from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
-from rnncli.renderers.page import Page, Records, View
+from rnncli.renderers.page import Answer, Page, Records, View
 from rnncli.renderers.parts import head, head_of
 from rnncli.renderers.statistics import Stats
 from rnncli.result import STATUSES, Label, LoopTrace, NamedTensor, Result
 
 
 @dataclass(frozen=True)
-class TraceAnswer:
+class TraceAnswer(Answer):
     """Every loop of a trace, with its steps in processing order.
 
     loops: of `result`, possibly narrowed.  stats: by path and name, `0/forward/input.activation`; empty

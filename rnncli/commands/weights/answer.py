@@ -12,6 +12,7 @@ from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
+    Answer,
     Column,
     Line,
     Page,
@@ -36,7 +37,7 @@ MAX_OTHERS = 10
 
 
 @dataclass(frozen=True)
-class WeightsAnswer:
+class WeightsAnswer(Answer):
     """The weights in a file, or of layers that are described."""
 
     contents: Contents

@@ -19,7 +19,7 @@ from rnncli.errors import InputError, LayerError, UsageError, format_names
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
-from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
+from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, note
 from rnncli.renderers.wording import say
 
@@ -153,7 +153,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
 
 
 @dataclass(frozen=True)
-class ConversionAnswer:
+class ConversionAnswer(Answer):
     """The arrays of a layout, by name."""
 
     layout: str

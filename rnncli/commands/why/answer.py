@@ -14,6 +14,7 @@ from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
 from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
+    Answer,
     Column,
     Line,
     Page,
@@ -34,7 +35,7 @@ from rnncli.renderers.wording import say
 
 
 @dataclass(frozen=True)
-class WhyAnswer:
+class WhyAnswer(Answer):
     """The diagnosis and the result of each fix."""
 
     diagnosis: Diagnosis

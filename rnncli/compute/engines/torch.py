@@ -47,14 +47,14 @@ def build_layers(
     Raises EngineError if PyTorch is missing.
     """
     _package()
-    return _Run(case, weights)
+    return _TorchRun(case, weights)
 
 
 def _package() -> Any:
     return padding.import_packages("torch", "torch")[0]
 
 
-class _Run(TimeLoop):
+class _TorchRun(TimeLoop):
     """Keeps one module per recurrent layer, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

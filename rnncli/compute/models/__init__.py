@@ -10,8 +10,8 @@ A kind's file has
     framework(model)                        what --check runs the model in, `Keras`
     outputs(model, path, inputs, cases)     what that framework returns, by `gru/hidden_state`
     stateful_layers(model)                  the layers that keep their state from one call to the next
-and, where it applies,
-    MASKS                                   True for a kind whose models make masks, of padding for example
+    MASKS                                   whether the models make masks, of padding for example
+    HAS_GRAPH                               whether a file says how its layers are connected; if it does not:
     assume(model, options)                  the same model with other assumptions than the defaults
 """
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute, ModelRun
 
+HAS_GRAPH = True
 MASKS = True
 """A graph makes its own masks, so that sequences can be padded."""
 

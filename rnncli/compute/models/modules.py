@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute
 
+HAS_GRAPH, MASKS = False, False
 CHANGES = "Change the values with --assume, the order of the axes with --input-axes."
 
 

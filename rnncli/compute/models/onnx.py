@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Cases, Compute
     from rnncli.model import Program
 
+HAS_GRAPH, MASKS = True, False
+
 
 def layer_names(model: Program) -> tuple[str, ...]:
     """Return the recurrent nodes, also those in the branches of an If."""

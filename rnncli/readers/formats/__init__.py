@@ -2,8 +2,8 @@
 
 A reader file has
     SUFFIXES: tuple[str, ...]                              the file suffixes, with the dot
+    ONLY_INPUTS: bool                                      whether a file can contain nothing but inputs
     read(source: Source, options: ReadOptions) -> Document
-and, if a file of the format can contain more than inputs,
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
 For bad input a reader raises InputError.  The functions here put the source's name in front of the message.
@@ -124,7 +124,7 @@ def read_raw(
     """
     reader = _reader(source, format)
     with _name_errors(source):
-        contents = reader.load(source) if hasattr(reader, "load") else None
+        contents = None if reader.ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
             from rnncli.readers.formats import _named_arrays
 
@@ -222,9 +222,7 @@ def load(source: Source, format: str | None) -> Any:
     named = format_of(source.file(), RENAMED) if format is None and source.path else format
     reader = _reader(source, named)
     with _name_errors(source), _replace_advice(OTHER_SUFFIX):
-        if hasattr(reader, "load"):
-            return reader.load(source)
-        return reader.read(source, ReadOptions()).inputs
+        return reader.load(source)
 
 
 def format_name(source: Source, format: str | None = None) -> str:
@@ -243,11 +241,15 @@ def format_name(source: Source, format: str | None = None) -> str:
 
 
 def _reader(source: Source, format: str | None) -> Any:
-    """Import and return the module that reads the source's format."""
-    return import_module(f"{__name__}.{format_name(source, format)}")
+    return get(format_name(source, format))
+
+
+def get(name: str) -> Any:
+    """Import and return the module that reads a format."""
+    return import_module(f"{__name__}.{name}")
 
 
 @cache
 def _by_suffix() -> dict[str, str]:
-    readers = {name: import_module(f"{__name__}.{name}") for name in formats()}
+    readers = {name: get(name) for name in formats()}
     return {suffix: name for name, reader in readers.items() for suffix in reader.SUFFIXES}

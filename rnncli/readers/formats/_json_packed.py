@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from rnncli import arrays
 from rnncli.readers.formats._named_arrays import PackedLists
 from rnncli.readers.packages import import_package
 from rnncli.specs import nested
 
-AT_ONCE = 2**20
-"""Bytes that are parsed at a time; more if one innermost list is longer."""
-BLOCK = 2**15
-"""Block size of the search, in bytes: a list is packed only if it fills a whole block with NUMERIC."""
+LONG = 2**15
+"""Bytes of NUMERIC without a gap in which lists are searched for; shorter ones are not packed."""
 
 NUMERIC = b'[]0123456789eE+-., \t\r\n"NaIinfty'
 """The characters in lists of numbers, including the words for NaN and infinity."""
@@ -83,8 +82,8 @@ def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
 def _runs(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of long runs of NUMERIC characters."""
     first, before = None, b""
-    for at in range(0, len(data), BLOCK):
-        block = data[at : at + BLOCK]
+    for at in range(0, len(data), LONG):
+        block = data[at : at + LONG]
         if not block.translate(None, NUMERIC):
             if first is None:
                 first = at - len(before) + len(before.rstrip(NUMERIC))
@@ -126,7 +125,7 @@ class _Lists:
         """Add the numbers of one list.  Raises ValueError if it holds anything else."""
         end, at, last = data.index(b"]", start, stop), start, False
         while not last:
-            comma = data.find(b",", at + AT_ONCE, end)
+            comma = data.find(b",", at + arrays.BLOCK, end)
             last = comma < 0
             text = data[at + 1 : end if last else comma]
             numbers = import_package("orjson", "JSON").loads(b"[%s]" % text)
@@ -139,8 +138,8 @@ class _Lists:
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
         """Yield pieces of text that start at a bracket, each with the number of lists open before it."""
         at, depth, open_lists = start, 0, 0
-        for position in range(start, stop, AT_ONCE):
-            steps = _STEPS[np.frombuffer(data, np.uint8, min(AT_ONCE, stop - position), position)]
+        for position in range(start, stop, arrays.BLOCK):
+            steps = _STEPS[np.frombuffer(data, np.uint8, min(arrays.BLOCK, stop - position), position)]
             places = np.flatnonzero(steps)
             steps = steps[places]
             depths = depth + np.cumsum(steps, dtype=np.int64)

@@ -8,12 +8,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnncli import arrays
 from rnncli.readers.refusal import RefusalError
 
 MAGIC = b"\x93NUMPY"
 VERSIONS = ((1, 0), (2, 0), (3, 0))
 MAX_NDIM = 32
-PIECE = 2**20
 
 
 class Header(NamedTuple):
@@ -71,7 +71,7 @@ def read(file: IO[bytes], size: int) -> NDArray[Any]:
     flat = array.T if found.fortran else array
     buffer, done = flat.reshape(-1).view(np.uint8).data if array.size else memoryview(b""), 0
     while done < len(buffer):
-        came = file.readinto(buffer[done : done + PIECE])  # type: ignore[attr-defined]
+        came = file.readinto(buffer[done : done + arrays.BLOCK])  # type: ignore[attr-defined]
         if not came:
             raise RefusalError("it is truncated: its header declares more numbers")
         done += came

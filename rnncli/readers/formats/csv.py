@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".csv", ".tsv")
+ONLY_INPUTS = True
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -48,8 +49,13 @@ def read(source: Source, options: ReadOptions) -> Document:
         raise
 
 
+def load(source: Source) -> Array | tuple[Array, ...] | None:
+    """Return the numbers."""
+    return read(source, ReadOptions()).inputs
+
+
 def _read_rows(source: Source, options: ReadOptions) -> Document:
-    rows = _Rows(options)
+    rows = _CsvRows(options)
     table: CsvTable | None = None
     for first, text in pieces(source):
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -79,7 +85,7 @@ def _add_rows(before: CsvTable | None, numbered: list[tuple[int, str]], options:
     return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first_line=numbers[0])
 
 
-class _Rows:
+class _CsvRows:
     """The rows read so far: their numbers, and the sequence that each row belongs to."""
 
     def __init__(self, options: ReadOptions) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
+ONLY_INPUTS = False
 ADVICE = "Write it with model.save_weights."
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".json",)
+ONLY_INPUTS = False
 
 
 def read(source: Source, options: ReadOptions) -> Document:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".ndjson", ".jsonl")
+ONLY_INPUTS = False
 
 
 def read(source: Source, options: ReadOptions) -> Document:

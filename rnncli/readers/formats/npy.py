@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".npy",)
+ONLY_INPUTS = False
 MAPPED_FROM = 2**24
 """Files of at least this many bytes are not read into memory."""
 

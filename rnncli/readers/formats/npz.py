@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".npz",)
+ONLY_INPUTS = False
 ADVICE = "Write it again with numpy.savez: uncompressed arrays of numbers."
 
 
@@ -30,7 +31,7 @@ def load(source: Source) -> dict[str, Array]:
     data = source.content("Write one with numpy.savez.")
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
-    with zips.open_archive(data, "", "it is damaged or truncated", ADVICE) as archive:
+    with zips.open_archive(data, "it is damaged or truncated", ADVICE) as archive:
         zips.require_room(archive, len(data))
         return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
 

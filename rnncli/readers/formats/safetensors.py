@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 SUFFIXES = (".safetensors",)
+ONLY_INPUTS = False
 ADVICE = "Write it with safetensors.numpy.save_file."
 DTYPES = {
     "BF16": "<u2",

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError, format_names
+from rnncli.errors import InputError, format_names, inside
 from rnncli.readers import hdf5, zips
 from rnncli.readers.hdf5 import FileContents
 from rnncli.readers.packages import import_package
@@ -109,10 +109,11 @@ def _parse_config(file: str, text: str | bytes | None) -> Any:
 
 def _unpack(file: str, data: bytes) -> tuple[bytes, str, bytes]:
     """Return config.json, the version of Keras and the HDF5 file in a .keras file."""
-    with zips.open_archive(data, f"{file}: ", "it is not a Keras file, or it is damaged", ADVICE) as archive:
+    broken = "it is not a Keras file, or it is damaged"
+    with inside(f"{file}: "), zips.open_archive(data, broken, ADVICE) as archive:
         names = archive.namelist()
         if not {CONFIG, WEIGHTS} <= set(names):
-            raise InputError(f"{file}: {_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
+            raise InputError(f"{_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
         zips.require_room(archive, len(data), (CONFIG, WEIGHTS))
         return archive.read(CONFIG), _version(archive), archive.read(WEIGHTS)
 
@@ -135,10 +136,10 @@ def _content(source: Source, advice: str) -> bytes:
         return source.content(advice)
     outer, _, inner = str(path).partition("!")
     data = Source(outer, path=type(path)(outer)).content(ADVICE)
-    with zips.open_archive(data, f"{outer}: ", "it is not a zip file, or damaged", ADVICE) as archive:
+    with inside(f"{outer}: "), zips.open_archive(data, "it is not a zip file, or damaged", ADVICE) as archive:
         names = archive.namelist()
         if inner not in names:
-            raise InputError(f"{outer}: there is no file {inner} in it.", _advise_inner(outer, names))
+            raise InputError(f"there is no file {inner} in it.", _advise_inner(outer, names))
         zips.require_room(archive, len(data), [inner])
         return archive.read(inner)
 

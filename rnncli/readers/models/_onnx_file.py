@@ -31,28 +31,28 @@ def load(source: Source) -> Any:
     """
     onnx = import_package("onnx", "ONNX models", "'rnncli[onnx]'")
     data = source.content(ADVICE)
-    _require_parsable(onnx, data, source.name)
+    _require_parsable(onnx, data)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
     except Exception as error:  # the kind depends on the version of protobuf
-        raise _invalid_file(source.name) from error
+        raise _invalid_file() from error
     if not model.graph.node or not model.opset_import:
-        raise _invalid_file(source.name)
-    _require_bounded(model, source.name)
+        raise _invalid_file()
+    _require_bounded(model)
     if not all(isinstance(text, str) for text in _texts(model)):
-        raise _invalid_file(source.name)
+        raise _invalid_file()
     _include_data(onnx, model, source)
-    model = _inline_functions(model, source.name)
+    model = _inline_functions(model)
     _name_nodes(model)
     return model
 
 
-def _invalid_file(name: str) -> InputError:
-    return InputError(f"{name}: it is not an ONNX model, or it is broken.", ADVICE)
+def _invalid_file() -> InputError:
+    return InputError("it is not an ONNX model, or it is broken.", ADVICE)
 
 
-def _require_parsable(onnx: Any, data: bytes, name: str) -> None:
+def _require_parsable(onnx: Any, data: bytes) -> None:
     """Raise InputError for a small file that takes too much memory or time to parse."""
     if len(data) <= LARGE:
         return
@@ -65,7 +65,7 @@ def _require_parsable(onnx: Any, data: bytes, name: str) -> None:
         with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
             answer.take(1)
     except IncompleteOutputError:
-        raise _invalid_file(name) from None
+        raise _invalid_file() from None
 
 
 def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
@@ -77,13 +77,13 @@ def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
         graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
 
 
-def _require_bounded(model: Any, name: str) -> None:
+def _require_bounded(model: Any) -> None:
     """Raise InputError for more nodes, or deeper nested graphs, than any model has."""
     count = 0
     for graph, depth in _graphs(model.graph):
         count += len(graph.node)
         if count > NODES or depth > DEPTH:
-            raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", OTHER)
+            raise InputError(f"its graph is too large ({count} nodes, {depth} deep).", OTHER)
 
 
 def _texts(model: Any) -> Iterator[Any]:
@@ -97,7 +97,7 @@ def _texts(model: Any) -> Iterator[Any]:
             yield from (attribute.name for attribute in node.attribute)
 
 
-def _inline_functions(model: Any, name: str) -> Any:
+def _inline_functions(model: Any) -> Any:
     """Return the model with its functions inlined, where they contain recurrent nodes."""
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
@@ -107,7 +107,7 @@ def _inline_functions(model: Any, name: str) -> Any:
         return inliner.inline_local_functions(model)
     except Exception as error:  # compiled code raises many kinds
         reason = shorten(str(error).partition("\n")[0].rstrip("."), 120)
-        raise InputError(f"{name}: its functions cannot be written out ({reason}).", OTHER) from None
+        raise InputError(f"its functions cannot be written out ({reason}).", OTHER) from None
 
 
 def _include_data(onnx: Any, model: Any, source: Source) -> None:
@@ -118,7 +118,7 @@ def _include_data(onnx: Any, model: Any, source: Source) -> None:
         part = _external(tensor, source)
         total += part.size
         if total > MAX_BYTES:
-            raise InputError(f"{source.name}: with its external data it has more than 2 GiB.", OTHER)
+            raise InputError("with its external data it has more than 2 GiB.", OTHER)
         tensor.raw_data = part.read()
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
@@ -135,13 +135,13 @@ def _tensors(model: Any) -> Iterator[Any]:
                 yield attribute.t
 
 
-class _Part(NamedTuple):
-    """The bytes of one tensor in another file.  where: prefix of messages."""
+class _ExternalData(NamedTuple):
+    """The bytes of one tensor in another file.  name: of the tensor."""
 
+    name: str
     path: Path
     start: int
     size: int
-    where: str
 
     def read(self) -> bytes:
         """Return the bytes."""
@@ -151,29 +151,29 @@ class _Part(NamedTuple):
                 return file.read(self.size)
         except OSError as error:
             raise InputError(
-                f"{self.where} is in {self.path.name}, which cannot be read: {error.strerror}.",
+                f"{self.name} is in {self.path.name}, which cannot be read: {error.strerror}.",
                 "Check its permissions." if isinstance(error, PermissionError) else BESIDE,
             ) from None
 
 
-def _external(tensor: Any, source: Source) -> _Part:
+def _external(tensor: Any, source: Source) -> _ExternalData:
     """Return where the bytes of a tensor in another file are."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    where = f"{source.name}: {tensor.name}"
+    name = tensor.name
     if source.path is None:
         raise InputError(
-            f"{where} is in another file, and the model has no folder.", "Give the model as a file."
+            f"{name} is in another file, and the model has no folder.", "Give the model as a file."
         )
     folder = source.path.resolve().parent
     path = (folder / entries.get("location", "")).resolve()
     if not entries.get("location") or folder not in path.parents:
-        raise InputError(f"{where} is in a file outside of the model's folder.", BESIDE)
+        raise InputError(f"{name} is in a file outside of the model's folder.", BESIDE)
     start, size = _number(entries, "offset", 0), _number(entries, "length", -1)
     whole = path.stat().st_size if path.is_file() else -1
     size = whole - start if size < 0 else size
     if start < 0 or size < 0 or start + size > whole:
-        raise InputError(f"{where} is not in {path.name}, which is missing or too short.", BESIDE)
-    return _Part(path, start, size, where)
+        raise InputError(f"{name} is not in {path.name}, which is missing or too short.", BESIDE)
+    return _ExternalData(name, path, start, size)
 
 
 def _number(entries: dict[str, str], key: str, default: int) -> int:

@@ -41,7 +41,7 @@ class ShapeOnly(NamedTuple):
     shape: tuple[int, ...]
 
 
-def read(data: bytes, unpacked: int, name: str) -> dict[str, Any]:
+def read(data: bytes, unpacked: int) -> dict[str, Any]:
     """Return every tensor by name, an array or a ShapeOnly; dicts become a prefix if several hold layers.
 
     unpacked: bytes of the file without compression.
@@ -57,12 +57,12 @@ def read(data: bytes, unpacked: int, name: str) -> dict[str, Any]:
             whole = io.BytesIO()
             work(whole)
             whole.seek(0)
-            return _receive(lambda buffer: _copy(whole, buffer), name)
+            return _receive(lambda buffer: _copy(whole, buffer))
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
-            return _receive(answer.fill, name)
+            return _receive(answer.fill)
     except child_process.IncompleteOutputError as error:
-        raise InputError(f"{name}: it was not read: {error}.", ADVICE) from None
+        raise InputError(f"it was not read: {error}.", ADVICE) from None
 
 
 def _prepare() -> None:
@@ -80,7 +80,7 @@ def _copy(file: BinaryIO, buffer: memoryview) -> None:
         raise child_process.IncompleteOutputError("PyTorch could not read it")
 
 
-def _receive(fill: Callable[[memoryview], None], name: str) -> dict[str, Any]:
+def _receive(fill: Callable[[memoryview], None]) -> dict[str, Any]:
     """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
     size = bytearray(8)
     fill(memoryview(size))
@@ -88,7 +88,7 @@ def _receive(fill: Callable[[memoryview], None], name: str) -> dict[str, Any]:
     fill(memoryview(text))
     head = json.loads(text)
     if head["refused"]:
-        raise InputError(f"{name}: {head['refused']}.", head["advice"])
+        raise InputError(f"{head['refused']}.", head["advice"])
     found: dict[str, Any] = {}
     for key, shape, dtype in head["tensors"]:
         if dtype is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, LayerError, shorten
+from rnncli.errors import InputError, LayerError, inside, shorten
 from rnncli.model import Node, Port, Program
 from rnncli.readers.models import _onnx_file
 from rnncli.readers.models._onnx_constants import Constants
@@ -26,7 +26,8 @@ def read(source: Source) -> Program:
 
     Raises EngineError if the package onnx is missing; InputError if the file is not an ONNX model.
     """
-    model = _onnx_file.load(source)
+    with inside(f"{source.name}: "):
+        model = _onnx_file.load(source)
     try:
         nodes, refused = _nodes(model)
         ports = tuple(_ports(model.graph))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.errors import EngineError, InputError
+from rnncli.errors import EngineError, InputError, inside
 from rnncli.readers import zips
 from rnncli.readers.models import _modules, _torch_file
 from rnncli.readers.models._torch_file import ADVICE
@@ -20,9 +20,9 @@ def read(source: Source) -> Modules:
     Raises EngineError without PyTorch; InputError if the file is not a state dict.
     """
     data = source.content(ADVICE)
-    unpacked = _unpacked_size(data, source.name)
     try:
-        tensors = _torch_file.read(data, unpacked, source.name)
+        with inside(f"{source.name}: "):
+            tensors = _torch_file.read(data, _unpacked_size(data))
     except ImportError:
         raise EngineError(
             f"{source.name}: PyTorch is not installed; it is needed to read .pt files.",
@@ -31,20 +31,20 @@ def read(source: Source) -> Modules:
     return _modules.modules(source.name, tensors)
 
 
-def _unpacked_size(data: bytes, name: str) -> int:
+def _unpacked_size(data: bytes) -> int:
     """Return the bytes of the file without compression.
 
     Raises InputError for a program of PyTorch, and for a zip file that unpacks to too much.
     """
     if not data.startswith(b"PK"):
         return len(data)
-    with zips.open_archive(data, f"{name}: ", "it is a broken or truncated zip file", ADVICE) as archive:
+    with zips.open_archive(data, "it is a broken or truncated zip file", ADVICE) as archive:
         zips.require_room(archive, len(data))
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
-        raise InputError(f"{name}: it is a TorchScript program, which is not run.", ADVICE)
+        raise InputError("it is a TorchScript program, which is not run.", ADVICE)
     if any(file.endswith("archive_format") for file in files):
-        raise InputError(f"{name}: it is a program of torch.export, which is not run.", ADVICE)
+        raise InputError("it is a program of torch.export, which is not run.", ADVICE)
     if not any(file.endswith("data.pkl") for file in files):
-        raise InputError(f"{name}: it is a zip file, but not one of PyTorch.", ADVICE)
+        raise InputError("it is a zip file, but not one of PyTorch.", ADVICE)
     return sum(files.values())

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
+from rnncli.renderers import page
 from rnncli.renderers.page import DeferredValue
 from rnncli.renderers.visible import escape_json
 from rnncli.signals import defer_signals
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 OPEN_LEVELS = 3
 """Up to this depth each key has its own line; deeper keys share one."""
-LARGE = 2**16
-"""Larger arrays are converted to text in parts, when they are reached."""
 _LATER = b"\0"
 """Placeholder for a value that is converted later; JSON text never contains this character."""
 
@@ -65,7 +64,7 @@ def _numbers(array: Array | GrowingArray, decimals: int | None) -> Iterator[byte
 
 def _rows(array: Array, decimals: int | None) -> Iterator[Iterator[bytes]]:
     """Yield `[...],[...]`, in groups of rows that together are large."""
-    rows = LARGE * len(array) // array.size
+    rows = page.TEXT_BLOCK * len(array) // array.size
     for start in range(0, len(array), max(rows, 1)):
         if rows:
             yield iter((_dumps(_plain(array[start : start + rows], decimals, []))[1:-1],))
@@ -90,7 +89,8 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
         return value
     if isinstance(value, (dict, Mapping)):
         return {key: _plain(item, decimals, waiting) for key, item in value.items()}
-    if isinstance(value, DeferredValue) or hasattr(value, "parts") or getattr(value, "size", 0) > LARGE:
+    large = getattr(value, "size", 0) > page.TEXT_BLOCK
+    if large or isinstance(value, DeferredValue) or hasattr(value, "parts"):
         waiting.append(value)
         return orjson.Fragment(_LATER)
     if isinstance(value, (list, tuple)):

@@ -8,14 +8,13 @@ from io import StringIO
 from itertools import islice
 from typing import IO
 
+from rnncli.renderers import page
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 from rnncli.renderers.visible import visible
 
 TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-AT_ONCE = 2**14
-"""Rows converted to text at a time."""
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
@@ -30,7 +29,7 @@ def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(some)
         file.write(_format(text.getvalue()).encode())
-        some = list(islice(rows, AT_ONCE))
+        some = list(islice(rows, page.TEXT_BLOCK))
 
 
 def _format(text: str) -> str:

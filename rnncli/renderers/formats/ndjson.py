@@ -12,8 +12,7 @@ TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
-    """Write the document on one line; an answer with `lines` is written as one line for each."""
-    documents = answer.lines(view) if hasattr(answer, "lines") else (answer.document(view),)
-    for document in documents:
+    """Write each of the answer's documents on a line."""
+    for document in answer.lines(view):
         file.writelines(compact(document, view.precision))
         file.write(b"\n")

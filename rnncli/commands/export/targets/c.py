@@ -52,7 +52,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     """Return the file."""
     double = exports[0].dtype == "float64"
     shared = len({export.case.inputs.shape[:2] for export in exports}) == 1
-    sources = [_Source(export, "" if shared else export.suffix) for export in exports]
+    sources = [_Definitions(export, "" if shared else export.suffix) for export in exports]
     body = "\n".join(text for source in sources for text in source.texts())
     sizes = ", ".join(source.sizes for source in sources[: 1 if shared else None])
     calls = "\n".join(f"    {line}" for source in sources for line in source.main)
@@ -81,7 +81,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     )
 
 
-class _Source:
+class _Definitions:
     """Collects the definitions of one export, and its calls in main.
 
     size_suffix: of BATCH and STEPS, where other exports have other sizes.

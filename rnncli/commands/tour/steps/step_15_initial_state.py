@@ -17,10 +17,10 @@ def observe(view: View) -> Observation:
     encoder = run_line(COMMANDS[0])
     states = encoder.outputs[1:]
     decoder = run_line(COMMANDS[1], tuple(state.values for state in states), traced=True)
-    given = [state._replace(label=_label(f"encoder/{state.name}"), equals=()) for state in states]
+    given = [state._replace(label=_label("encoder", state.label), equals=()) for state in states]
     start = decoder.trace[0].start
     starts = [
-        NamedTensor(_label(f"decoder/start_{name}"), ("batch", "units"), values)
+        NamedTensor(Label(f"decoder/start_{name}", is_trace_part=True), ("batch", "units"), values)
         for name, values in start.items()
     ]
     equal = claims.select_true(
@@ -28,13 +28,13 @@ def observe(view: View) -> Observation:
         {one.name: one.values for one in (*given, *starts)},
     )
     starts = [one._replace(equals=equal[one.name]) for one in starts]
-    rows = [one._replace(label=_label(f"decoder/{one.name}"), equals=()) for one in decoder.outputs]
+    rows = [one._replace(label=_label("decoder", one.label), equals=()) for one in decoder.outputs]
     parts = drawing.draw_table((*given, *starts, *rows), view)
     return Observation(parts, (encoder.outputs, decoder.outputs))
 
 
-def _label(name: str) -> Label:
-    return Label(name, sequence=name.endswith("s"), is_trace_part=True)
+def _label(layer: str, label: Label) -> Label:
+    return Label(f"{layer}/{label}", sequence=label.sequence, is_trace_part=True)
 
 
 STEP = Step(
