@@ -51,7 +51,8 @@ def test_an_option_that_does_not_apply_is_refused_as_on_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.ones((1, 4, 5), np.float32))
-    np.savez("w.npz", **run("x.npy", seed=1).weights)
+    weights: dict[str, Any] = dict(run("x.npy", seed=1).weights)
+    np.savez("w.npz", **weights)
     with pytest.raises(UsageError) as found:
         run(**arguments)
     command = rnncli("run", *flags)
