@@ -22,7 +22,7 @@ BLOCK = 2**20
 SMALLEST_READ = 2**16
 """Bytes that one read brings in less time than two: numbers this close together are read with the gap."""
 
-PLACES = (int, np.integer, slice)
+INTEGERS = (int, np.integer)
 
 MAX_READ = 2**30
 """Maximum number of bytes to read in one call; the system has a limit near 2**31."""
@@ -70,8 +70,9 @@ class FileArray:
 
     def __getitem__(self, index: Any) -> Any:
         whole: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
-        if not all(one is None or one is ... or isinstance(one, PLACES) for one in whole):
-            return self[whole[0]][whole[1:]] if isinstance(whole[0], PLACES[:2]) else self[...][index]
+        if not all(one is None or one is ... or isinstance(one, (*INTEGERS, slice)) for one in whole):
+            # Arrays as indices need the numbers themselves: those of one sequence, or all.
+            return self[whole[0]][whole[1:]] if isinstance(whole[0], INTEGERS) else self[...][index]
         elliptic = any(one is ... for one in whole)
         found = self._read(self._view[whole if elliptic else (*whole, ...)])  # otherwise a scalar
         return found if found.ndim or elliptic else found[()]

@@ -20,6 +20,7 @@ from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
 from rnncli.cli import result_checks
+from rnncli.cli.case_request import add_batch, note_dropout
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import UsageError
 from rnncli.result import Result as ComputedResult
@@ -71,6 +72,7 @@ def run(
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
         case = _holds.hold_gates(case, hold, options, check=check)
         computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
+        remarks = (*remarks, *note_dropout(_case.layer_options(options), case))
         found = Result.of(computed, remarks=remarks, view=view_of(options))
     found = _select(found, select, limits if expect is None else None)
     _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
@@ -102,8 +104,7 @@ def shape(
 
     if options.get("input_shape") is not None and inputs is None:
         stack = _case.stack_of(layer, options)
-        sizes = _case.with_batch(_case.shape_of(options), stack)
-        remarks: tuple[str, ...] = ()
+        sizes, remarks = add_batch(_case.shape_of(inputs, options), stack.input_rank)
     else:
         case, remarks = _case.build_case(inputs, layer, options)
         stack, sizes = case.stack, case.inputs.shape

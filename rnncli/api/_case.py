@@ -20,9 +20,11 @@ from rnncli.api._values import (
     require_texts,
 )
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
+from rnncli.cli import case_request, sources
+from rnncli.cli.case_request import CaseRequest
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
-from rnncli.compute import keras_differences
+from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
@@ -42,30 +44,61 @@ def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         require_integer(name, options.get(name), lowest, highest)
-    given_seed = options.get("seed")
-    seed = case_builder.draw_seed() if given_seed is None else given_seed
-    document = _document(inputs, options, seed)
-    stack = stack_of(layer, options, document.layer)
-    given = case_builder.CaseOptions(
-        arranging=_arrange_options(options, stack),
-        default_seed=seed,
-        weights=_weights(options.get("weights")),
-        initial_state=_states(options.get("initial_state")),
-        seed=given_seed,
-        training=options.get("training"),
-        calls=options.get("calls") or 1,
-        **more,
-    )
-    case, remarks = case_builder.build(document, stack, given)
-    unanswered = () if options.get("engine") == "tensorflow" else keras_differences.note_keras_errors(case)
-    return case, (*remarks, *unanswered)
+    return case_request.build_case(_KeywordRequest(inputs, layer, options, **more))
 
 
-def stack_of(layer: Any, options: Options, document_layer: Any = None) -> Stack:
-    """Return the layers, first to last.  document_layer: used if `layer` is None."""
-    texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
-    flags = {name: options.get(name) for name in LayerOptions.__annotations__}
-    return specs.from_flags([_read_layer(text) for text in texts], flags, document_layer)
+class _KeywordRequest(CaseRequest):
+    """The Case that the arguments of a function describe."""
+
+    def __init__(self, inputs: Any, layer: Any, options: Options, **shown: bool) -> None:
+        self._inputs, self._options, self._shown = inputs, options, shown
+        self.layers, self.options = _layers_of(layer), layer_options(options)
+        self.shape = None if options.get("input_shape") is None else shape_of(inputs, options)
+        fill, weights = options.get("fill"), options.get("weights")
+        self.fill, self.seed = None if fill is None else str(fill), options.get("seed")
+        self.weights_file = str(weights) if isinstance(weights, (str, PathLike)) else ""
+        self.engine = options.get("engine") or "auto"
+
+    def read(self) -> tuple[Document, str]:
+        sources.require_generated(self.fill)
+        inputs = self._inputs
+        if inputs is None:
+            sample = Source(f"inputs: {SAMPLE}", path=sources.sample(SAMPLE).path)
+            require_no_file_options(self._options)
+            return formats.read(sample)._replace(remarks=(SAMPLE_REMARK,)), "inputs"
+        if isinstance(inputs, (str, PathLike)):
+            return _read(inputs, self._options), "inputs"
+        require_no_file_options(self._options)
+        return Document(inputs=_sequences(inputs)), "inputs"
+
+    def collect_options(self, stack: Stack, seed: int, where: str) -> case_builder.CaseOptions:
+        options = self._options
+        return case_builder.CaseOptions(
+            arranging=_arrange_options(options, stack)._replace(where=where),
+            default_seed=seed,
+            weights=_weights(options.get("weights")),
+            initial_state=_states(options.get("initial_state")),
+            seed=self.seed,
+            training=options.get("training"),
+            calls=options.get("calls") or 1,
+            **self._shown,
+        )
+
+
+def stack_of(layer: Any, options: Options) -> Stack:
+    """Return the layers, first to last."""
+    return case_request.make_stack(_layers_of(layer), layer_options(options))
+
+
+def layer_options(options: Options) -> dict[str, Any]:
+    """Return the options of the layers that are given."""
+    every = dict(options)
+    return {name: every[name] for name in LayerOptions.__annotations__ if every.get(name) is not None}
+
+
+def _layers_of(layer: Any) -> list[Any]:
+    several = layer if isinstance(layer, (list, tuple)) else [] if layer is None else [layer]
+    return [_read_layer(one) for one in several]
 
 
 def _read_layer(layer: Any) -> Any:
@@ -94,43 +127,16 @@ def _read_layer(layer: Any) -> Any:
     return formats.read_config(file(layer[1:], "layer"))
 
 
-def shape_of(options: Options) -> Shape:
-    """Return the given input_shape."""
+def shape_of(inputs: Any, options: Options) -> Shape:
+    """Return the given input_shape, which cannot be combined with inputs."""
+    if inputs is not None:
+        advice = _suggest_layer(inputs) or "Leave one of them out."
+        raise UsageError("both inputs and an input_shape are given.", advice)
+    sources.require_unread(options)
     shape = options.get("input_shape")
     if shape is not None and not isinstance(shape, (str, tuple, list)):
         raise UsageError(f"input_shape is {shape!r}.", "Give every size: input_shape=(2, 10, 8).")
     return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape or ())))
-
-
-def with_batch(shape: Shape, stack: Stack) -> Shape:
-    """Add a batch axis of 1 to the shape of a single sequence, as `arrange` does for arrays."""
-    return (1, *shape) if len(shape) == stack.input_rank - 1 else shape
-
-
-def _document(inputs: Any, options: Options, seed: int) -> Document:
-    if options.get("input_shape") is not None:
-        return _make_document(inputs, options, seed)
-    if options.get("fill") is not None:
-        raise UsageError(
-            f"fill={options.get('fill')!r} applies only to a generated input.", "Give its input_shape."
-        )
-    if inputs is None:
-        inputs = builtin.names()[0]
-    if isinstance(inputs, (str, PathLike)):
-        return _read(inputs, options)
-    require_no_file_options(options)
-    return Document(inputs=_sequences(inputs))
-
-
-def _make_document(inputs: Any, options: Options, seed: int) -> Document:
-    if inputs is not None:
-        advice = _suggest_layer(inputs) or "Leave one of them out."
-        raise UsageError("both inputs and an input_shape are given.", advice)
-    shape = shape_of(options)
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if len(sizes) != len(shape):
-        raise UsageError(f"input_shape {shape} has a size that is not a number.", "Give every size.")
-    return Document(inputs=arrange.make_input(sizes, str(options.get("fill") or "normal"), seed, "float64"))
 
 
 def _read(inputs: str | PathLike[str], options: Options) -> Document:
@@ -144,7 +150,9 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
         samples = ", ".join(builtin.names())
         advice = f"Give numbers, the path of a file, or the name of a built-in sample: {samples}."
         raise InputError(f"inputs: there is no file {name!r}.", _suggest_layer(name) or advice)
-    return formats.read(source, options.get("input_format"), read_options(options))
+    reading = read_options(options)
+    sources.require_csv(reading, source, options.get("input_format"))
+    return formats.read(source, options.get("input_format"), reading)
 
 
 def _suggest_layer(inputs: Any) -> str:
@@ -195,7 +203,6 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
         mask_value=options.get("mask_value"),
         dtype=stack.dtype,
         ndim=stack.input_rank,
-        where="inputs: ",
     )
 
 

@@ -11,10 +11,10 @@ from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers import formats as output_formats
 
 if TYPE_CHECKING:
+    from rnncli.cli.case_request import Remarks
     from rnncli.cli.expectation import Expectation
     from rnncli.cli.flags import CheckFlags
     from rnncli.cli.output import Delivery
-    from rnncli.cli.request import Remarks
     from rnncli.compute.compare import TensorDifference, Tolerance
     from rnncli.renderers.page import Answer
     from rnncli.result import NamedTensor, Result

@@ -6,10 +6,10 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from rnncli.case import Document, Shape
 from rnncli.cli import files
@@ -35,27 +35,16 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 def read_options(flags: InputFlags, source: Source) -> ReadOptions:
     """Return the flags on how CSV is read.  Raises UsageError if one is given and the source is not CSV."""
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
-    name = next((name for name, value in options._asdict().items() if value is not None), None)
-    if name is not None and (format := readers.format_name(source, flags.input_format)) != "csv":
-        flag = f"--{name.replace('_', '-')}"
-        raise UsageError(f"{flag} applies to CSV, but {source.name} is {format}.", f"Leave {flag} out.")
+    require_csv(options, source, flags.input_format)
     return options
 
 
-def make_input(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
-    """Generate the input of --input-shape; return it as `read` does.  seed: for random fills."""
-    from rnncli.readers import arrange
-
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if len(sizes) != len(shape):
-        unknown = next(size for size in shape if not isinstance(size, int))
-        raise UsageError(
-            f"--input-shape {flags.input_shape}: {unknown} is not a number; "
-            "run needs concrete sizes, None works only with shape.",
-            "Give every size, or use rnncli shape, which accepts names.",
-        )
-    inputs = arrange.make_input(sizes, flags.fill or "normal", seed, "float64")
-    return Document(inputs=inputs), f"--input-shape {flags.input_shape}"
+def require_csv(options: ReadOptions, source: Source, input_format: str | None) -> None:
+    """Raise UsageError if one of the options on how CSV is read is given and the source is not CSV."""
+    name = next((name for name, value in options._asdict().items() if value is not None), None)
+    if name is not None and (format := readers.format_name(source, input_format)) != "csv":
+        flag = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{flag} applies to CSV, but {source.name} is {format}.", f"Leave {flag} out.")
 
 
 def shape_of(flags: InputFlags) -> Shape:
@@ -66,17 +55,30 @@ def shape_of(flags: InputFlags) -> Shape:
             f"both an input, {flags.input[:40]!r}, and --input-shape are given.",
             f"Write --input-shape {shape}" if shape else "Leave one of them out.",
         )
-    if flags.input_axes is not None:
+    require_unread(flags._asdict())
+    return parse_shape(flags.input_shape or "")
+
+
+def require_unread(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option on an input that is read, because --input-shape generates one."""
+    if options.get("input_axes") is not None:
         raise UsageError(
             "--input-axes applies only to an input that is read.", "Give --input-shape in Keras's order."
         )
     for name in ("input_format", "batch_column", "delimiter", "decimal", "pad"):
-        if getattr(flags, name) is not None:
+        if options.get(name) is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(
                 f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out."
             )
-    return parse_shape(flags.input_shape or "")
+
+
+def require_generated(fill: str | None) -> None:
+    """Raise UsageError if --fill is given for an input that is read."""
+    if fill is not None:
+        raise UsageError(
+            f"--fill {fill} applies only to a generated input.", "Give its shape: --input-shape 2,10,8."
+        )
 
 
 def is_bare(flags: InputFlags) -> bool:
@@ -92,10 +94,7 @@ def is_stdin(flags: InputFlags) -> bool:
 
 def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     """Return the source of the input, with remarks on it."""
-    if flags.fill is not None:
-        raise UsageError(
-            f"--fill {flags.fill} applies only to a generated input.", "Give its shape: --input-shape 2,10,8."
-        )
+    require_generated(flags.fill)
     if flags.input is None:
         if stdin_holds_data():
             return stdin(), ()

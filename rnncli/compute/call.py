@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import chain
 
 from rnncli.case import Array, Case, Shape
 from rnncli.compute import checks, engines
@@ -52,9 +53,9 @@ class _PreparedCase:
     def _name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
-        kept = (layer for call in calls for layer in (call if case.all_layers else call[-1:]))
+        kept = [layer for call in calls for layer in (call if case.all_layers else call[-1:])]
         expected = self.expected(case.inputs.shape)
-        tensors = dict(zip(expected, (tensor for layer in kept for tensor in layer), strict=True))
+        tensors = dict(zip(expected, chain.from_iterable(kept), strict=True))
         for name, (info, _) in expected.items():
             if tensors[name].shape != info.shape:
                 raise EngineError(

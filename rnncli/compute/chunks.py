@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from itertools import chain
-from math import prod
+from math import ceil, prod
 
 from rnncli.case import Case
 from rnncli.layers import sizes
@@ -29,7 +29,8 @@ def plan(case: Case, budget: int) -> tuple[slice, ...]:
         return (slice(0, batch),)
     each = _bytes_of_a_sequence(case)
     most = max(1, min(budget // each, max(COMFORTABLE // each, ROWS)))
-    size = -(-batch // -(-batch // most))
+    count = ceil(batch / most)
+    size = ceil(batch / count)
     return tuple(slice(start, min(start + size, batch)) for start in range(0, batch, size))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rnncli import layers
 from rnncli.case import Case, Spec, walk
 from rnncli.result import Result
 from rnncli.specs import describe
@@ -24,12 +23,12 @@ def note_keras_errors(case: Case) -> tuple[str, ...]:
 
 def _find_keras_errors(case: Case) -> Iterator[str]:
     masked = explicit = case.mask is not None
-    for spec in case.layers:
-        layer = layers.make(spec)
+    for layer in case.stack.layers:
         if layer.makes_mask:
             masked = True
         if not layer.recurrent:
             continue
+        spec = layer.spec
         inner: Spec = spec.config.get("layer", spec)
         if inner is not spec and inner.config["stateful"] and inner.config["return_state"]:
             yield (

@@ -40,8 +40,8 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
     config = loop.cells[cell] if part != "output" else list(loop.cells.values())[-1]
     if name == "cell" or kind in ("preactivation", "recurrent"):
         return None
-    own = not kind or name == "candidate"
-    return activations.bounds(config["activation" if own else "recurrent_activation"])
+    is_gate = kind and name != "candidate"
+    return activations.bounds(config["recurrent_activation" if is_gate else "activation"])
 
 
 def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopTrace, ...]:

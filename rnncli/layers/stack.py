@@ -201,11 +201,11 @@ class Stack(Sequence[Spec]):
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
             place = Place(index, path=self.prefix(index))
-            used = mask if explicit or not states else None
-            returned.append(layer.call(run, Call(inputs, own, place, used, states)))
+            takes_mask = explicit or not states
+            returned.append(layer.call(run, Call(inputs, own, place, mask if takes_mask else None, states)))
             inputs = returned[-1].tensors[0]
-            passed_over = mask if inputs.ndim > 2 and used is not mask else None
-            mask = returned[-1].mask if passed_over is None else passed_over
+            if takes_mask or mask is None or inputs.ndim == 2:
+                mask = returned[-1].mask
             explicit = explicit and not layer.takes_mask
         return returned
 

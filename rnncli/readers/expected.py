@@ -158,7 +158,7 @@ def match_names(
     """
     import numpy as np
 
-    if set(expected) == {ALONE} or (len(expected) == 1 and set(expected) <= {"arr_0"}):
+    if set(expected) in ({ALONE}, {"arr_0"}):
         if len(names) > 1:
             raise UsageError(
                 f"--expect {file}: it holds one tensor without a name, and there are {format_names(names)}.",

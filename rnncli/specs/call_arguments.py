@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rnncli.case import Option
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, count, did_you_mean
 from rnncli.specs.expressions import CallExpression, TokenSpan, fault
 from rnncli.specs.values import Reader, check
 
@@ -43,20 +43,24 @@ class Signature(NamedTuple):
         """
         if not isinstance(source, CallExpression):
             return [Argument(str(name), value) for name, value in source.items()]
-        count = len(self.positional)
-        if len(source.args) > count:
-            names, others = ", ".join(self.positional), len(self.options) > count
-            raise fault(
-                source.spans[count],
-                f"{self.class_name} takes {count} {'positional ' * others}argument{'s' * (count != 1)}",
-                f"{'They are' if count > 1 else 'It is'} {names}.{' Give the others by name.' * others}"
-                if names
-                else "Leave it out.",
-            )
+        size = len(self.positional)
+        if len(source.args) > size:
+            raise self._too_many(source.spans[size])
         named = dict(zip(self.positional, source.args, strict=False))
         spans = [source.spans.get(key) for key in (*range(len(named)), *source.kwargs)]
         pairs = (*named.items(), *source.kwargs.items())
         return [Argument(*pair, span) for pair, span in zip(pairs, spans, strict=True)]
+
+    def _too_many(self, span: TokenSpan) -> LayerError:
+        """Return the error about the first positional argument that is too many."""
+        size = len(self.positional)
+        more = len(self.options) > size
+        advice = f"{'They are' if size > 1 else 'It is'} {', '.join(self.positional)}."
+        return fault(
+            span,
+            f"{self.class_name} takes {count(size, 'positional argument' if more else 'argument')}",
+            (advice + " Give the others by name." if more else advice) if size else "Leave it out.",
+        )
 
     def read(self, arguments: Iterable[Argument]) -> dict[str, Any]:
         """Return the arguments that have an effect, checked, in the form stored in a Spec.

@@ -46,11 +46,10 @@ def _comparison(flags: CompareRequest) -> comparison.Comparison:
     """Return the requested comparison.  Raises UsageError if there is nothing to compare."""
     options, engine = flags.comparison, flags.run.engine
     engines = () if options.engines is None else engine_pairs.parse_engines(options.engines)
-    alone = options.expect is None and options.split is None
-    single = engine if engine != "auto" else engines[0] if len(engines) == 1 else ""
     if engines and engine != "auto":
         raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
-    if alone and single:
+    single = engines[0] if len(engines) == 1 else "" if engine == "auto" else engine
+    if single and options.expect is None and options.split is None:
         raise UsageError(
             f"{single} is one engine, and there is nothing to compare it with.",
             f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from rnncli import signals
-from rnncli.cli import request
+from rnncli.cli import case_request
 from rnncli.commands.explore import computation as computing
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.editable_case import Change, EditableCase
@@ -114,5 +114,4 @@ def start(work: Callable[[], Found]) -> asyncio.Future[Found]:
 
 def note_missing(experiment: EditableCase) -> str:
     """Return what `stateful` or several calls lack to have an effect."""
-    case, run = experiment.case, experiment.origin.run
-    return "; ".join(request.note_missing(case.stack, run._replace(calls=case.calls), case))
+    return "; ".join(case_request.note_missing(experiment.case))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import progress, request, result_checks, terminal
+from rnncli.cli.case_request import note_dropout
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, stats_of
@@ -14,8 +15,8 @@ from rnncli.compute import chunks
 from rnncli.renderers import formats
 
 if TYPE_CHECKING:
+    from rnncli.cli.case_request import Remarks
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.request import Remarks
     from rnncli.commands.run.run_request import RunRequest
 
 
@@ -25,22 +26,13 @@ def answer(flags: RunRequest) -> None:
     expected = flags.read_expectation()
     shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    remarks = (*remarks, *_note_dropout(flags, case))
+    remarks = (*remarks, *note_dropout(flags.layer._asdict(), case))
     case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
         _run_in_chunks(flags, case, plan, deliver, remarks)
     else:
         _run_whole(flags, case, plan, deliver, remarks, expected)
-
-
-def _note_dropout(flags: RunRequest, case: Case) -> Remarks:
-    """Return a remark on a flag that changes nothing, because Keras leaves out values only in training."""
-    layer = flags.layer
-    name = "--dropout" if layer.dropout else "--recurrent-dropout" if layer.recurrent_dropout else ""
-    if not name or case.training or case.calls > 1:
-        return ()
-    return (f"{name} has no effect without --training",)
 
 
 def _can_grow(flags: RunRequest) -> bool:

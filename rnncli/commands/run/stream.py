@@ -9,7 +9,8 @@ from typing import Any
 
 from rnncli import arrays
 from rnncli.case import Array, Case, Document, SavedLayer
-from rnncli.cli import request, result_checks, sources, terminal
+from rnncli.cli import case_request, request, result_checks, sources, terminal
+from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
@@ -143,12 +144,13 @@ class LineCases:
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
-        self.stack = request.stack_of(layer, Document())
+        self.stack = request.stack_of(layer)
         self.options = request.collect_options(input, run, self.stack, seed, **shown._asdict())
-        weights = self.options.weights.value is not None
-        request.require_something_to_fill(layer, run, weights=weights)
+        supplied = self.options.weights.value is not None
+        case_request.require_something_to_fill(collect_flags(layer), "--weights", weights=supplied)
         self.first_case: Case | None = None
-        self.remarks = NewRemarks(request.note_missing(self.stack, run, stream=True))
+        notes = case_request.note_equal_calls(self.stack, run.calls, training=bool(run.training))
+        self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._checked_masks: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 

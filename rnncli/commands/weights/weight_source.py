@@ -6,10 +6,11 @@ import shlex
 from typing import NamedTuple
 
 from rnncli.case import Case, Shape, format_shape
-from rnncli.cli import files, layer_files, request, sources
+from rnncli.cli import case_request, files, layer_files, request, sources
+from rnncli.cli.case_request import Remarks
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.cli.request import Outline, Remarks
+from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import UsageError
@@ -135,15 +136,15 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
 
     from rnncli.compute import checks
     from rnncli.readers import case_builder
+    from rnncli.readers.arrange import Arrangement
 
     stack, sizes = outline.stack, _sizes(outline.shape)
     options = request.collect_options(input, run, stack, case_builder.draw_seed(), where=outline.where)
-    options = options.fill_from(outline.document)
-    request.require_something_to_fill(layer, run, weights=options.weights.value is not None)
+    options = options.fill_from(outline.document)._replace(initial_state=case_builder.RawValue())
+    supplied, flag = options.weights.value is not None, "--weights" if run.weights else ""
+    case_request.require_something_to_fill(collect_flags(layer), flag, weights=supplied)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
-    supplied = case_builder.weights(options.weights, stack, sizes)
-    seed = options.default_seed if options.seed is None else options.seed
-    case = Case(stack, inputs, weights=supplied, seed=seed)
+    case = case_builder.case_of(Arrangement(inputs), stack, options)
     checks.require_room(case, 1)
     return case
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case
 from rnncli.compute.engines import EngineOutput, Tensors, repeat
 from rnncli.errors import InputError, RnncliError
-from rnncli.layers import make
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
@@ -18,12 +17,11 @@ if TYPE_CHECKING:
 
 def without_step(case: Case) -> str | None:
     """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
-    for spec in case.layers:
-        layer = make(spec)
+    for layer in case.stack.layers:
         if not layer.without_keras:
-            return f"only Keras computes {spec.class_name}"
+            return f"only Keras computes {layer.spec.class_name}"
         if case.training and not layer.trains_without_keras:
-            return f"Keras draws what {spec.class_name} leaves out while it trains"
+            return f"Keras draws what {layer.spec.class_name} leaves out while it trains"
     return None
 
 

@@ -154,9 +154,8 @@ class _Loop:
         cell, place, mask = self.layer.cell, self.call.place, self.call.mask
         status = np.zeros(self.call.inputs.shape[:2], np.int8)
         if mask is not None:
-            status[~mask[:, :: -1 if self.backwards else 1]] = STATUSES.index(
-                "zeroed" if self.zeroes_masked else "held"
-            )
+            masked = ~mask[:, self.order]
+            status[masked] = STATUSES.index("zeroed" if self.zeroes_masked else "held")
         return LoopTrace(
             place.layer,
             place.direction or ("backward" if self.backwards else "forward"),

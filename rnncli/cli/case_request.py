@@ -1,0 +1,191 @@
+"""Build a Case for the command line and for Python: read, arrange and fit everything once."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rnncli import specs
+from rnncli.case import Case, Document, Shape, format_shape
+from rnncli.compute import keras_differences
+from rnncli.errors import UsageError, inside
+from rnncli.layers.stack import Stack
+
+if TYPE_CHECKING:
+    from rnncli.readers.case_builder import CaseOptions
+
+Remarks = tuple[str, ...]
+
+
+class CaseRequest(ABC):
+    """What a Case is built from; its messages name the flags of the command line.
+
+    layers: names, expressions and configs, first to last; options: of the layers, by Keras's names.
+    shape: shape of a generated input, or None; fill: its values.
+    weights_file: the file of the weights; "" if they are not in a file.
+    engine: its name, or `auto`.
+    """
+
+    layers: Sequence[Any]
+    options: Mapping[str, Any]
+    shape: Shape | None
+    fill: str | None
+    seed: int | None
+    weights_file: str
+    engine: str
+
+    @abstractmethod
+    def read(self) -> tuple[Document, str]:
+        """Read the input; return it with its name in error messages."""
+
+    @abstractmethod
+    def collect_options(self, stack: Stack, seed: int, where: str) -> CaseOptions:
+        """Read what is given besides the input.  seed: used if neither that nor the input sets one."""
+
+
+def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
+    """Return the Case, and remarks about its input."""
+    from rnncli.readers import case_builder
+
+    seed = case_builder.draw_seed() if request.seed is None else request.seed
+    notes: Remarks = ()
+    if request.shape is None:
+        document, name = request.read()
+    else:
+        shape, notes = add_batch(request.shape, make_stack(request.layers, request.options).input_rank)
+        document, name = _make_input(request, shape, seed), f"--input-shape {_format_option(shape)}"
+    stack = make_stack(request.layers, request.options, document, name)
+    given = request.collect_options(stack, seed, f"{name}: ")
+    source = "" if given.weights.value is None else "--weights"
+    supplied = bool(source) or document.weights is not None
+    require_something_to_fill(request.options, source, weights=supplied)
+    case, remarks = case_builder.build(document, stack, given)
+    unanswered = () if request.engine == "tensorflow" else keras_differences.note_keras_errors(case)
+    return case, (
+        *notes, *remarks, *unanswered, *note_missing(case), *_note_whole_model(request.weights_file),
+    )  # fmt: skip
+
+
+def make_stack(
+    layers: Sequence[Any], options: Mapping[str, Any], document: Document | None = None, name: str = ""
+) -> Stack:
+    """Return the layers, first to last; those of the document, called `name`, if no others are given."""
+    own = None if document is None else document.layer
+    if not layers and own is not None:
+        with inside(f"{name}: " if name else ""):
+            specs.from_flags([own], {})
+    return specs.from_flags(list(layers), options, own)
+
+
+def require_something_to_fill(options: Mapping[str, Any], source: str, *, weights: bool) -> None:
+    """Raise UsageError if an initializer is given but every weight is supplied.
+
+    source: the flag that supplies the weights; "" if the input does.
+    """
+    idle = next((name for name in options if name.endswith("_initializer") and options[name] is not None), "")
+    if weights and idle:
+        raise UsageError(
+            f"--{idle.replace('_', '-')} has no effect: {source or 'the input'} supplies every weight.",
+            "Leave one of them out.",
+        )
+
+
+def note_missing(case: Case) -> Remarks:
+    """Return remarks on what a stateful layer, or several calls, need to have an effect."""
+    stateful = case.stack.is_stateful
+    if stateful and case.calls == 1:
+        return ("stateful has no effect in the first call: rnncli run --calls 2 shows what the layer keeps",)
+    if stateful and case.initial_state is not None:
+        return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
+    return note_equal_calls(case.stack, case.calls, training=case.training)
+
+
+def note_equal_calls(stack: Stack, calls: int, *, training: bool) -> Remarks:
+    """Return a remark if several calls return the same numbers."""
+    if calls == 1 or stack.is_stateful or (training and stack.draws_in_training):
+        return ()
+    every = "both" if calls == 2 else f"all {calls}"
+    return (f"{every} calls return the same numbers: only a stateful layer keeps its state",)
+
+
+def note_dropout(options: Mapping[str, Any], case: Case) -> Remarks:
+    """Return a remark on an option that changes nothing, because Keras leaves out values only in training."""
+    name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
+    if not name or case.training or case.calls > 1:
+        return ()
+    return (f"--{name.replace('_', '-')} has no effect without --training",)
+
+
+def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
+    """Generate the input.
+
+    Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
+    shape, and InputError if memory is too small.
+    """
+    import numpy as np
+
+    from rnncli.compute import checks
+    from rnncli.readers import arrange
+
+    stack = make_stack(request.layers, request.options)
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if len(sizes) == len(shape) and not request.weights_file and math.prod(sizes) < 2**40:
+        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
+        checks.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
+    if len(sizes) != len(shape):
+        unknown = next(size for size in shape if not isinstance(size, int))
+        raise UsageError(
+            f"--input-shape {_format_option(shape)}: {unknown} is not a number; "
+            "run needs concrete sizes, None works only with shape.",
+            "Give every size, or use rnncli shape, which accepts names.",
+        )
+    return Document(inputs=arrange.make_input(sizes, request.fill or "normal", seed, "float64"))
+
+
+def _note_whole_model(weights: str) -> Remarks:
+    """Return a remark for a file that may hold a whole model, of which only the weights are used."""
+    file = weights.partition("#")[0]
+    if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
+        return ()
+
+    from rnncli.cli import model_files
+
+    note = model_files.note_whole_model(file)
+    return () if note is None else (note,)
+
+
+def add_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
+    """Add a batch axis to a shape, as `arrange` does for arrays; return it with a remark.
+
+    Raises UsageError if that does not give `rank` axes.
+    """
+    if len(shape) == rank:
+        return shape, ()
+    if len(shape) == rank - 1:
+        new = (1, *shape)
+        note = f"added a batch axis: {format_shape(shape)} -> {format_shape(new)}"
+        if rank == 3 and 1 not in shape[1:]:
+            one = (*shape, 1)
+            note += f"; for one feature in {format_shape(one)}, write --input-shape {_format_option(one)}"
+        return new, (note,)
+    axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+    raise UsageError(
+        f"--input-shape {format_shape(shape)} has {axes}, but this layer needs {rank}.", _remedy(shape, rank)
+    )
+
+
+def _remedy(shape: Shape, rank: int) -> str:
+    """Suggest a shape of the right rank that keeps as many of the sizes as possible."""
+    if rank != 3:
+        return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
+    wanted = "A recurrent layer needs (batch, timesteps, features)"
+    if len(shape) == 1:
+        steps, features = _format_option((1, *shape, 1)), _format_option((1, 1, *shape))
+        return f"{wanted}: {steps} is a series of one feature, {features} one time step."
+    return f"{wanted}, such as {_format_option(shape[:3])}."
+
+
+def _format_option(shape: Shape) -> str:
+    return ",".join(map(str, shape))

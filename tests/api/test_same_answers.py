@@ -1,0 +1,79 @@
+"""Python refuses and notes what the command line does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Run
+
+from rnncli import run
+from rnncli.api._phrasing import in_python
+from rnncli.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags", "said"),
+    [
+        (
+            {"inputs": "x.npy", "weights": "w.npz", "kernel_initializer": "zeros"},
+            ["x.npy", "--weights", "w.npz", "--kernel-initializer", "zeros"],
+            "{}kernel{}initializer has no effect: {}weights supplies every weight.",
+        ),
+        (
+            {"inputs": "x.npy", "delimiter": ";"},
+            ["x.npy", "--delimiter", ";"],
+            "{}delimiter applies to CSV, but ",
+        ),
+        (
+            {"input_shape": (1, 4, 3), "input_axes": "time,batch,features"},
+            ["--input-shape", "1,4,3", "--input-axes", "time,batch,features"],
+            "{}input{}axes applies only to an input that is read.",
+        ),
+        (
+            {"input_shape": (1, 4, 3), "pad": "post"},
+            ["--input-shape", "1,4,3", "--pad", "post"],
+            "{}pad applies to an input that is read, not to {}input{}shape.",
+        ),
+        ({"input_shape": "4"}, ["--input-shape", "4"], "{}input{}shape (4,) has 1 axis, "),
+        ({"inputs": "x.npy", "fill": "ones"}, ["x.npy", "--fill", "ones"], "applies only to a generated"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_refused_as_on_the_command_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rnncli: Run,
+    arguments: dict[str, Any],
+    flags: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.ones((1, 4, 5), np.float32))
+    weights: dict[str, Any] = dict(run("x.npy", seed=1).weights)
+    np.savez("w.npz", **weights)
+    with pytest.raises(UsageError) as found:
+        run(**arguments)
+    command = rnncli("run", *flags)
+    assert command.returncode == 2
+    assert said.replace("{}", "") in str(found.value).replace("_", "")
+    assert said.replace("{}", "") in command.stderr.replace("-", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags"),
+    [
+        ({}, []),
+        ({"layer": "LSTM(3, stateful=True)"}, ["-l", "LSTM(3, stateful=True)"]),
+        ({"calls": 2}, ["--calls", "2"]),
+        ({"recurrent_dropout": 0.5}, ["--recurrent-dropout", "0.5"]),
+        ({"input_shape": (4, 3)}, ["--input-shape", "4,3"]),
+    ],
+)
+def test_the_notes_are_those_of_the_command_line(
+    rnncli: Run, arguments: dict[str, Any], flags: list[str]
+) -> None:
+    notes = [line.removeprefix("rnncli: note: ") for line in rnncli("run", *flags).stderr.splitlines()]
+    assert notes
+    assert list(run(**arguments).remarks) == [in_python(note) for note in notes]
