@@ -1,8 +1,6 @@
 """SimpleRNN with return_state."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l simple_rnn --return-state --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("return_state: the last state as well", "return_state: 마지막 상태도 함께"),
@@ -12,8 +10,7 @@ STEP = Step(
         "늘어납니다.",
     ),
     layer="SimpleRNN(3, return_state=True)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l simple_rnn --return-state --seed 7",),
     notice=Text(
         "the same numbers twice: the output of a SimpleRNN is its hidden state. The option becomes useful "
         "together with return_sequences (step 4) and with LSTM (step 5).",

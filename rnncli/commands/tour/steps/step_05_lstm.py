@@ -1,8 +1,6 @@
 """LSTM with return_state: two states."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l lstm --return-state --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("LSTM: two states", "LSTM: 상태 두 개"),
@@ -13,8 +11,7 @@ STEP = Step(
         "상태(cell state)입니다.",
     ),
     layer="LSTM(3, return_state=True)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l lstm --return-state --seed 7",),
     notice=Text(
         "three tensors, always in this order: output, last hidden state, last cell state. The first two "
         "are the same numbers; the cell state is not part of the output.",

@@ -1,8 +1,6 @@
 """LSTM with return_sequences and return_state."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l lstm --return-sequences --return-state --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("LSTM with both options", "LSTM에 두 옵션을 함께"),
@@ -11,8 +9,7 @@ STEP = Step(
         "이번에는 LSTM의 모든 은닉 상태와 마지막 상태 두 개를 함께 받습니다.",
     ),
     layer="LSTM(3, return_sequences=True, return_state=True)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l lstm --return-sequences --return-state --seed 7",),
     notice=Text(
         "the last hidden state is the last row again. return_sequences affects the hidden state only: the "
         "cell state comes for the last time step alone.",
