@@ -7,7 +7,7 @@ A group is a named tuple; `expand_groups` lists its flags for Typer.
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_type_hints
 
 import typer
@@ -67,6 +67,16 @@ def define_choice(
 def collect_flags(flags: Any) -> dict[str, Any]:
     """Return the flags of a group that the command line set, by field."""
     return {name: value for name, value in flags._asdict().items() if value is not None}
+
+
+def first_given(flags: Any, names: Iterable[str]) -> str:
+    """Return the first of these flags that the command line set, `--batch-column`; "" if none is set."""
+    return next((flag_name(name) for name in names if getattr(flags, name) is not None), "")
+
+
+def flag_name(field: str) -> str:
+    """Return the flag of a field, `--batch-column`."""
+    return f"--{field.replace('_', '-')}"
 
 
 def expand_groups(function: Callable[..., None]) -> Callable[..., None]:

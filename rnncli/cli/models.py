@@ -125,7 +125,7 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
 
 def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
-    from rnncli.cli.flag_groups import collect_flags
+    from rnncli.cli.flag_groups import collect_flags, flag_name
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
@@ -134,7 +134,7 @@ def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     if run.calls > 1:
         named.append("calls")
     if named:
-        flag = f"--{named[0].replace('_', '-')}"
+        flag = flag_name(named[0])
         if named[0] in {"input_shape", "fill"}:
             raise UsageError(
                 f"{flag} cannot be combined with --model: it makes inputs for layers that you describe.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape
 from rnncli.cli import layer_files, sources
-from rnncli.cli.flag_groups import collect_flags
+from rnncli.cli.flag_groups import collect_flags, flag_name
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
@@ -113,8 +113,7 @@ def require_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool
     if weights and idle is not None:
         where = "the input" if run.weights is None else "--weights"
         raise UsageError(
-            f"--{idle.replace('_', '-')} has no effect: {where} supplies every weight.",
-            "Leave one of them out.",
+            f"{flag_name(idle)} has no effect: {where} supplies every weight.", "Leave one of them out."
         )
 
 

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 
 from rnncli.case import Document, Shape
 from rnncli.cli import files
+from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
@@ -35,9 +36,8 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 def read_options(flags: InputFlags, source: Source) -> ReadOptions:
     """Return the flags on how CSV is read.  Raises UsageError if one is given and the source is not CSV."""
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
-    name = next((name for name, value in options._asdict().items() if value is not None), None)
-    if name is not None and (format := readers.format_name(source, flags.input_format)) != "csv":
-        flag = f"--{name.replace('_', '-')}"
+    flag = first_given(options, options._fields)
+    if flag and (format := readers.format_name(source, flags.input_format)) != "csv":
         raise UsageError(f"{flag} applies to CSV, but {source.name} is {format}.", f"Leave {flag} out.")
     return options
 
@@ -70,12 +70,8 @@ def shape_of(flags: InputFlags) -> Shape:
         raise UsageError(
             "--input-axes applies only to an input that is read.", "Give --input-shape in Keras's order."
         )
-    for name in ("input_format", "batch_column", "delimiter", "decimal", "pad"):
-        if getattr(flags, name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out."
-            )
+    if flag := first_given(flags, ("input_format", "batch_column", "delimiter", "decimal", "pad")):
+        raise UsageError(f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out.")
     return parse_shape(flags.input_shape or "")
 
 

@@ -12,7 +12,6 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.renderers.page import (
-    Column,
     Grid,
     Line,
     Page,
@@ -29,6 +28,7 @@ from rnncli.renderers.parts import (
     axes_of,
     claim_lines,
     head_of,
+    headings,
     name_cell,
     note_of,
     records_header,
@@ -122,8 +122,9 @@ class MatrixAnswer:
 
 
 def _quadrant(result: Result, view: View) -> Table:
-    headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "equal"))
-    return Table(headings, tuple(_row(tensor) for tensor in result.outputs))
+    return Table(
+        headings(("tensor", "shape", "equal"), view), tuple(_row(tensor) for tensor in result.outputs)
+    )
 
 
 def _row(tensor: NamedTensor) -> tuple[TableCell, ...]:

@@ -12,7 +12,6 @@ from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
-    Column,
     Line,
     Page,
     Records,
@@ -25,7 +24,16 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import configs, expression, head, input_text, note, refuse_tensors, title
+from rnncli.renderers.parts import (
+    configs,
+    expression,
+    head,
+    headings,
+    input_text,
+    note,
+    refuse_tensors,
+    title,
+)
 from rnncli.renderers.wording import Bilingual, say
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""
+RIGHT = ("features", "units", "parameters", "fans", "norm", "min", "max", "bias", "radius")
+"""The columns of numbers."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +178,7 @@ def _part(part: Figures) -> dict[str, Any]:
 
 def _layers(found: Contents, view: View) -> Table:
     graph = found.count is not None
-    columns = [Column(say("layer", view.lang)), Column(say("class", view.lang))]
-    columns += [Column(say(key, view.lang), right=True) for key in ("features", "units")]
-    columns += [Column(say("return", view.lang))] if graph else []
-    columns += [Column(say("parameters", view.lang), right=True)]
+    keys = ("layer", "class", "features", "units", *(["return"] if graph else []), "parameters")
     rows = []
     for layer in found.layers:
         texts = [
@@ -182,7 +189,7 @@ def _layers(found: Contents, view: View) -> Table:
             f"{layer.parameters:,}",
         ]
         rows.append((cell(layer.name, "strong"), *map(cell, texts)))
-    return Table(tuple(columns), tuple(rows))
+    return Table(headings(keys, view, RIGHT), tuple(rows))
 
 
 RETURNED = {
@@ -215,7 +222,6 @@ FORMS = (
     ("gate", "weight", "norm", "radius"),
 )
 """The columns of a table of gates, for ever narrower pages."""
-RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
 
 
 def _gates(cells: Sequence[contents.CellSummary], view: View) -> Variants:
@@ -231,8 +237,11 @@ def _gates(cells: Sequence[contents.CellSummary], view: View) -> Variants:
 
 
 def _table(name: str, rows: Sequence[Mapping[str, TableCell]], keys: Sequence[str], view: View) -> Table:
-    columns = tuple(Column(say(key, view.lang), right=key in RIGHT) for key in keys)
-    return Table(columns, tuple(tuple(row[key] for key in keys) for row in rows), line(name, "strong"))
+    return Table(
+        headings(keys, view, RIGHT),
+        tuple(tuple(row[key] for key in keys) for row in rows),
+        line(name, "strong"),
+    )
 
 
 def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
@@ -274,9 +283,5 @@ def _other_tensors(found: Contents, view: View) -> tuple[Line | Table, ...]:
     if len(shown) < len(found.other_shapes):
         rows.append((cell(f"{marks(view).ellipsis} {len(found.other_shapes) - len(shown)}", "dim"), (), ()))
     rows.append((cell(say("total", view.lang), "dim"), (), cell(f"{total:,}", "strong")))
-    columns = (
-        Column(say("other weights", view.lang)),
-        Column(say("shape", view.lang)),
-        Column(say("parameters", view.lang), right=True),
-    )
+    columns = headings(("other weights", "shape", "parameters"), view, RIGHT)
     return (Table(columns, tuple(rows)),)

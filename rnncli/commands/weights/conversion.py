@@ -19,8 +19,8 @@ from rnncli.errors import InputError, LayerError, UsageError, format_names
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
-from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, note
+from rnncli.renderers.page import Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import head, headings, note
 from rnncli.renderers.wording import say
 
 NO_WEIGHTS = "its weights are not in the file; the model computes them"
@@ -166,8 +166,7 @@ class ConversionAnswer:
 
     def page(self, view: View) -> Page:
         """Return the names, shapes and dtypes."""
-        headings = ("tensor", "shape", "dtype", "parameters")
-        columns = tuple(Column(say(key, view.lang), right=key == "parameters") for key in headings)
+        columns = headings(("tensor", "shape", "dtype", "parameters"), view, right=("parameters",))
         rows = tuple(
             (cell(name, "strong"), cell(format_shape(one.shape)), cell(str(one.dtype)), cell(f"{one.size:,}"))
             for name, one in self.arrays.items()
