@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -138,19 +137,10 @@ def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
     if units != found.units:
         raise InputError(
             f"it has weights of {count(found.units, 'unit')}, but {describe(spec)} has {units}.",
-            f"Write --layer {shlex.quote(describe(_with_units(spec, found.units)))}."
+            f"Write --layer {shlex.quote(describe(spec.with_option('units', found.units)))}."
             if flag is None
             else "Leave --units out.",
         )
-
-
-def _with_units(spec: Spec, units: int) -> Spec:
-    """Return the layer, and each layer inside it, with other units."""
-    config = {
-        name: units if name == "units" else _with_units(value, units) if isinstance(value, Spec) else value
-        for name, value in spec.config.items()
-    }
-    return dataclasses.replace(spec, config=config)
 
 
 def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:

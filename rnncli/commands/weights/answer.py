@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
-from rnncli.commands.weights import contents
-from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
+from rnncli.commands.weights.contents import CellSummary, Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
     Line,
@@ -224,27 +223,23 @@ FORMS = (
 """The columns of a table of gates, for ever narrower pages."""
 
 
-def _gates(cells: Sequence[contents.CellSummary], view: View) -> Variants:
+def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
     """Return a table of gates for each cell, and what their columns mean."""
     rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
 
     def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
         rules = [key for key in ("fans", "radius") if key in keys]
-        tables = (_table(name, own, keys, view) for name, own in rows.items())
+        columns = headings(keys, view, RIGHT)
+        tables = (
+            Table(columns, tuple(tuple(row[key] for key in keys) for row in own), line(name, "strong"))
+            for name, own in rows.items()
+        )
         return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
 
     return Variants(tuple(map(form, FORMS)))
 
 
-def _table(name: str, rows: Sequence[Mapping[str, TableCell]], keys: Sequence[str], view: View) -> Table:
-    return Table(
-        headings(keys, view, RIGHT),
-        tuple(tuple(row[key] for key in keys) for row in rows),
-        line(name, "strong"),
-    )
-
-
-def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
+def _rows(one: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
     """Yield the row of the kernel, then that of the recurrent kernel; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
     for name, heading, words in (("kernel", gate.name, "kernel"), ("recurrent_kernel", "", "recurrent")):
