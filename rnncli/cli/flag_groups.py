@@ -43,11 +43,7 @@ def choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: st
 
 
 def define_choice(
-    panel: str,
-    *names: str,
-    metavar: str,
-    choices: Callable[[], Sequence[str]],
-    help: str,
+    panel: str, *names: str, metavar: str, choices: Callable[[], Sequence[str]], help: str
 ) -> Any:
     """Define a flag whose value is one of `choices()`, which is called when it is needed."""
 

@@ -205,9 +205,7 @@ def compare_with_framework(
     outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
     other = replace(result, outputs=outputs)
     compared = replace(
-        result,
-        differences=compare.differences(result, other),
-        reference=model.kind.framework(model.saved),
+        result, differences=compare.differences(result, other), reference=model.kind.framework(model.saved)
     )
     return compared, compare.find_disagreements(result, other, atol, rtol)
 

@@ -96,7 +96,7 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         if stdin_holds_data():
             return stdin(), ()
         return sample(SAMPLE), (SAMPLE_REMARK,)
-    if _is_sample(flags.input):
+    if flags.input in builtin.names() and not Path(flags.input).exists():
         return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample",)
     source = find_source(flags.input)
     if source.path is not None:
@@ -248,7 +248,3 @@ def _require_existing(source: Source) -> None:
         from rnncli.cli import missing_file
 
         raise missing_file.explain(error, source.name) from None
-
-
-def _is_sample(word: str) -> bool:
-    return word in builtin.names() and not Path(word).exists()

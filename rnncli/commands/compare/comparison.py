@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 WHOLE = Bilingual("one call", "한 번 호출")
 PIECES = Bilingual("pieces of {}", "{}시점씩 나눈 호출")
 IDENTICAL = Bilingual(
-    "one call and the pieces return exactly the same numbers",
-    "한 번의 호출과 나눈 호출의 값이 완전히 같음",
+    "one call and the pieces return exactly the same numbers", "한 번의 호출과 나눈 호출의 값이 완전히 같음"
 )
 ROUNDING = Bilingual(
     "the difference between one call and the pieces is rounding",
@@ -81,7 +80,8 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     else:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
-    cautions = find_cautions(case, weights, next(iter(results.values())).outputs if results else ())
+    outputs = next(iter(results.values())).outputs if results else ()
+    cautions = tuple(find_cautions(case, weights, outputs))
     if settings.expected is not None:
         found = compare_stored(results, settings)
         return found._replace(remarks=(*found.remarks, *cautions))

@@ -42,8 +42,7 @@ class PlotFlags(NamedTuple):
         flag(RUN, "--gate", metavar="NAME", help="Draw this gate or state of a trace; repeat for several."),
     ] = None
     batch: Annotated[
-        int,
-        flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last."),
+        int, flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last.")
     ] = 0
     steps: Annotated[
         str | None,
@@ -58,8 +57,7 @@ class PlotFlags(NamedTuple):
         False
     )
     size: Annotated[
-        str | None,
-        flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px."),
+        str | None, flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px.")
     ] = None
     style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colors (default light).")] = None
     theme: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,9 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
 
 def _is_format(name: str) -> bool:
     """Return whether the suffix belongs to an output format."""
-    try:
-        formats.for_output(name)
-    except UsageError:
-        return False
-    return True
+    with suppress(UsageError):
+        return bool(formats.for_output(name))
+    return False
 
 
 def chains_of(found: Contents) -> tuple[Chain, ...]:

@@ -17,10 +17,7 @@ STEP = Step(
         "같은 값이 두 번 나왔습니다. SimpleRNN은 은닉 상태를 그대로 출력하기 때문입니다. 이 옵션은 "
         "return_sequences와 함께 쓸 때(4단계), 그리고 LSTM에서(5단계) 쓸모가 있습니다.",
     ),
-    question=Text(
-        "how do you call this layer in Python?",
-        "파이썬에서는 이 층을 어떻게 호출할까요?",
-    ),
+    question=Text("how do you call this layer in Python?", "파이썬에서는 이 층을 어떻게 호출할까요?"),
     answer=Text(
         "with two names on the left: output, state = layer(x). Without return_state there is one: output = "
         "layer(x).",

@@ -19,8 +19,7 @@ STEP = Step(
         "값이고, 셀 상태는 출력에 들어 있지 않습니다.",
     ),
     question=Text(
-        "which of the two states can be larger than 1?",
-        "두 상태 가운데 1보다 커질 수 있는 것은 무엇일까요?",
+        "which of the two states can be larger than 1?", "두 상태 가운데 1보다 커질 수 있는 것은 무엇일까요?"
     ),
     answer=Text(
         "the cell state: it is a sum that may grow at each step. The hidden state is a gate times tanh of "

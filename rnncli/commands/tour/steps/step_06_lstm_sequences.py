@@ -16,10 +16,7 @@ STEP = Step(
         "이번에도 마지막 은닉 상태는 마지막 행과 같습니다. return_sequences는 은닉 상태에만 적용되므로 셀 "
         "상태는 마지막 시점의 것만 나옵니다.",
     ),
-    question=Text(
-        "where can you see the cell state at t=1?",
-        "t=1의 셀 상태는 어디에서 볼 수 있을까요?",
-    ),
+    question=Text("where can you see the cell state at t=1?", "t=1의 셀 상태는 어디에서 볼 수 있을까요?"),
     answer=Text(
         "not in what Keras returns. rnncli trace -l lstm --seed 7 shows it; so does step 9.",
         "케라스가 돌려주는 값에는 없습니다. rnncli trace -l lstm --seed 7로 볼 수 있고, 9단계에도 나옵니다.",
