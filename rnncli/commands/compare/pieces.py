@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rnncli import compute
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Case
 from rnncli.compute import call
 from rnncli.errors import UsageError, count
 from rnncli.layers.stack import Stack
@@ -107,16 +105,8 @@ def _require_splittable(case: Case, steps: int) -> None:
 
 
 def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
-    return Stack(_set_stateful(spec, stateful) for spec in stack)
-
-
-def _set_stateful(spec: Spec, stateful: bool) -> Spec:
-    config: dict[str, Any] = {
-        name: _set_stateful(value, stateful)
-        if spec.class_name == "Bidirectional" and isinstance(value, Spec)
-        else stateful
-        if name == "stateful"
-        else value
-        for name, value in spec.config.items()
-    }
-    return dataclasses.replace(spec, config=config)
+    """Return the stack with this option in every layer but those that TimeDistributed calls once a step."""
+    return Stack(
+        spec if spec.class_name == "TimeDistributed" else spec.with_option("stateful", stateful)
+        for spec in stack
+    )

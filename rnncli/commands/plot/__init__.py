@@ -195,20 +195,19 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
             name = "--output" if plot.output else "--size"
             raise UsageError(f"--terminal and {name} cannot be combined.", "Leave out one of them.")
         return None
-    if plot.output is None:
-        raise UsageError("plot needs a file to write.", "Name one, -o FILE.png, or draw here: --terminal")
-    if plot.output == "-":
-        raise UsageError("-o -: plot needs a file.", "Name one, -o FILE.png, or draw here: --terminal")
+    if plot.output is None or plot.output == "-":
+        what = "-o -: plot needs a file." if plot.output else "plot needs a file to write."
+        raise UsageError(what, "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import require_place
     from rnncli.cli.sources import input_sources
 
     require_place(plot.output, input_sources(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
+        what = f"{plot.output}: plot cannot write .{suffix}."
         if not suffix:
             what = f"{plot.output}: it has no suffix, so its format is not known."
-            raise UsageError(what, "Use .png, .svg or .pdf.")
-        raise UsageError(f"{plot.output}: plot cannot write .{suffix}.", "Use .png, .svg or .pdf.")
+        raise UsageError(what, "Use .png, .svg or .pdf.")
     return suffix
 
 
