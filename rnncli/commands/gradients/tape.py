@@ -8,7 +8,6 @@ does not expose the states; the result is checked against what the layer itself 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
@@ -68,8 +67,7 @@ def norms(
         return Norms(found, inputs, walk.masked_steps)
 
 
-@dataclass
-class _StepResult:
+class _StepResult(NamedTuple):
     """Result of stepping a layer in one direction: outputs by input time, and the tracked states."""
 
     outputs: list[Any]
@@ -191,7 +189,7 @@ class _RepeatedRun:
         like = layer.get_initial_state(1)
         hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
         zeroing, any_before = ours.config["zero_output_for_mask"], False
-        done = _StepResult([], [], {})
+        outputs, tracked = [], {}
         times = range(len(counts))
         for time in reversed(times) if ours.config["go_backwards"] else times:
             if counts[time]:
@@ -202,10 +200,9 @@ class _RepeatedRun:
                 for part in state:
                     tape.watch(part)
             shown = counts[time] or (any_before and not zeroing)
-            done.outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
-            done.tracked_states[time] = state
-        done.last = state
-        return done
+            outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
+            tracked[time] = state
+        return _StepResult(outputs, state, tracked)
 
     def _outputs(self, ours: Any, runs: Sequence[_StepResult]) -> list[Any]:
         """Return the sequence or its last step, merged as in Bidirectional."""

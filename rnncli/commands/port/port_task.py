@@ -107,13 +107,10 @@ def _is_unsized(layer: LayerFlags) -> bool:
 
 def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
     """Return the layer with the units, and without -l the class and the directions, of the weights."""
-    if layer.layer:
-        return request.stack_of(layer._replace(units=found.units), Document())[0]
-    flags = layer._replace(
-        layer=[default_name(found.class_name)],
-        units=layer.units or found.units,
-        bidirectional=True if len(found.cells) == 2 else layer.bidirectional,
-    )
+    flags = layer._replace(units=layer.units or found.units)
+    if not layer.layer:
+        both = True if len(found.cells) == 2 else layer.bidirectional
+        flags = flags._replace(layer=[default_name(found.class_name)], bidirectional=both)
     return request.stack_of(flags, Document())[0]
 
 

@@ -35,7 +35,7 @@ def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
     layer: Any = case.stack.layers[0]
     wide = {name: values.astype(np.float64) for name, values in weights.items()}
     inputs = case.inputs[0].astype(np.float64)
-    states = [_flat(layer.cell.start(1, np.float64))]
+    states = [np.concatenate(list(layer.cell.start(1, np.float64)), axis=-1)]
     step = partial(_step_states, layer.cell, wide)
     with np.errstate(all="ignore"):
         for x in inputs:
@@ -46,13 +46,6 @@ def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
             found.append(np.linalg.norm(row @ _jacobian(partial(step, states=state), x)))
             row = row @ _jacobian(partial(step, x[None]), state[0])
     return np.array(found[::-1])
-
-
-def _flat(state: Any) -> Array:
-    """Return the parts of a state side by side, (batch, all units)."""
-    import numpy as np
-
-    return np.concatenate(list(state), axis=-1)
 
 
 def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array) -> Array:
@@ -67,7 +60,7 @@ def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states:
     parts = np.split(states, states.shape[-1] // cell.units, axis=-1)
     projected = cell.project(inputs, weights, cell.no_dropout())
     state, _ = cell.step(projected, cell.pack(tuple(parts)), weights, cell.no_dropout())
-    return _flat(state)
+    return np.concatenate(list(state), axis=-1)
 
 
 def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:
