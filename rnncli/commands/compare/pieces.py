@@ -12,21 +12,16 @@ from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
 
-def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, dict[str, Array]]:
-    """Return the result of one call, and the tensors that pieces of `steps` time steps give.
-
-    A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
-    Raises UsageError if the pieces cannot carry the states.
-    """
+def run_whole(case: Case, steps: int, engine: str) -> Result:
+    """Return the result of one call.  Raises UsageError if pieces of `steps` cannot carry the states."""
     _require_splittable(case, steps)
-    plain = case._replace(stack=_with_stateful(case.stack, stateful=False))
-    whole = compute.run(plain, engine)
-    return whole, run_pieces(case, steps, whole, stateful=True)
+    return compute.run(case._replace(stack=_with_stateful(case.stack, stateful=False)), engine)
 
 
 def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
-    """Return the tensors that pieces of `steps` time steps give, joined as `run_whole_and_pieces` says.
+    """Return the tensors that pieces of `steps` time steps give.
 
+    A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
     stateful: whether each piece continues from the last state of the one before; otherwise from zeros.
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
