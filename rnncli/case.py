@@ -3,7 +3,7 @@
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -58,6 +58,14 @@ class Spec:
     class_name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     deferred: bool = False
+
+    def with_option(self, name: str, value: Any) -> "Spec":
+        """Return the spec with another value of an option that it has, and so every spec in its config."""
+        config = {
+            key: value if key == name else own.with_option(name, value) if isinstance(own, Spec) else own
+            for key, own in self.config.items()
+        }
+        return replace(self, config=config)
 
 
 class Case(NamedTuple):

@@ -114,7 +114,8 @@ def load(name: str) -> click.Command:
             param.hidden = True
 
     def call(**values: Any) -> None:
-        function(**{name: converters.get(name, _same)(value) for name, value in values.items()})
+        converted = {name: convert(values[name]) for name, convert in converters.items()}
+        function(**{**values, **converted})
 
     return Command(
         name,
@@ -124,10 +125,6 @@ def load(name: str) -> click.Command:
         epilog=module.EXAMPLES,
         rich_markup_mode=None,
     )
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 app = typer.Typer(

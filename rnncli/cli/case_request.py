@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape
+from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
@@ -87,7 +88,7 @@ def require_something_to_fill(options: Mapping[str, Any], source: str, *, weight
     idle = next((name for name in options if name.endswith("_initializer") and options[name] is not None), "")
     if weights and idle:
         raise UsageError(
-            f"--{idle.replace('_', '-')} has no effect: {source or 'the input'} supplies every weight.",
+            f"{flag_name(idle)} has no effect: {source or 'the input'} supplies every weight.",
             "Leave one of them out.",
         )
 
@@ -115,7 +116,7 @@ def note_dropout(options: Mapping[str, Any], case: Case) -> Remarks:
     name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
     if not name or case.training or case.calls > 1:
         return ()
-    return (f"--{name.replace('_', '-')} has no effect without --training",)
+    return (f"{flag_name(name)} has no effect without --training",)
 
 
 def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:

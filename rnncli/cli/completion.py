@@ -116,20 +116,12 @@ def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def gate_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete a gate of the layers."""
-    from rnncli.compute.loop_parts import parts
-
-    stack = _stack(ctx)
-    gates = [part.name for part in parts(stack).values() if part.is_gate] if stack else []
-    return _begin(gates, incomplete)
+    return _begin((part.name for part in _gates(ctx).values()), incomplete)
 
 
 def hold_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete a gate with a value: closed, 0, or open, 1."""
-    from rnncli.compute.loop_parts import parts
-
-    stack = _stack(ctx)
-    gates = [name for name, part in parts(stack).items() if part.is_gate] if stack else []
-    return _begin((f"{gate}={value}" for gate in gates for value in (0, 1)), incomplete)
+    return _begin((f"{gate}={value}" for gate in _gates(ctx) for value in (0, 1)), incomplete)
 
 
 BY_FLAG: dict[str, Completer] = {
@@ -214,6 +206,14 @@ def _stack(ctx: typer.Context) -> "Stack | None":
         return request.stack_of(LayerFlags(**given), Document())
     except RnncliError:
         return None
+
+
+def _gates(ctx: typer.Context) -> dict[str, Any]:
+    """Return the gates of the layers by their addresses; none if the command line describes no layers."""
+    from rnncli.compute.loop_parts import parts
+
+    stack = _stack(ctx)
+    return {name: part for name, part in parts(stack).items() if part.is_gate} if stack else {}
 
 
 def _outputs(stack: "Stack | None") -> list[Any]:

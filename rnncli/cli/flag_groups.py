@@ -7,7 +7,7 @@ A group is a named tuple; `expand_groups` lists its flags for Typer.
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 import typer
@@ -33,11 +33,7 @@ def choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: st
 
 
 def define_choice(
-    panel: str,
-    *names: str,
-    metavar: str,
-    choices: Callable[[], Sequence[str]],
-    help: str,
+    panel: str, *names: str, metavar: str, choices: Callable[[], Sequence[str]], help: str
 ) -> Any:
     """Define a flag whose value is one of `choices()`, which is called when it is needed."""
 
@@ -59,17 +55,30 @@ def collect_flags(flags: Any) -> dict[str, Any]:
     return {name: value for name, value in flags._asdict().items() if value is not None}
 
 
+def first_given(flags: Any, names: Iterable[str]) -> str:
+    """Return the first of these flags that is set, `--batch-column`; "" if none is.
+
+    flags: a group, or a mapping by field.
+    """
+    given = flags if isinstance(flags, Mapping) else flags._asdict()
+    return next((flag_name(name) for name in names if given.get(name) is not None), "")
+
+
+def flag_name(field: str) -> str:
+    """Return the flag of a field, `--batch-column`."""
+    return f"--{field.replace('_', '-')}"
+
+
 def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
-    """Return `function` with every group in its signature replaced by the flags of that group."""
+    """Return `function` with every group in its signature replaced by the flags of that group.
+
+    A group may hold other groups.
+    """
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
-    groups = {name: hints[name] for name in parameters if _is_group(hints[name])}
 
     def wrapper(**values: Any) -> None:
-        arguments = {name: values[name] for name in parameters if name not in groups}
-        for name, group in groups.items():
-            arguments[name] = group(**{flag: values[flag] for flag in group._fields})
-        function(**arguments)
+        function(**{name: _fill(name, hints[name], values) for name in parameters})
 
     flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]
     wrapper.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
@@ -78,15 +87,18 @@ def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def _flags(name: str, hint: Any, default: Any) -> list[inspect.Parameter]:
-    keyword = inspect.Parameter.KEYWORD_ONLY
+def _fill(name: str, hint: Any, values: Mapping[str, Any]) -> Any:
+    """Return the value of a flag; for a group, the group with the values of its flags."""
     if not _is_group(hint):
-        return [inspect.Parameter(name, keyword, default=default, annotation=hint)]
-    defaults, types = hint._field_defaults, hint.__annotations__
-    return [
-        inspect.Parameter(flag, keyword, default=defaults[flag], annotation=types[flag])
-        for flag in hint._fields
-    ]
+        return values[name]
+    return hint(**{field: _fill(field, kind, values) for field, kind in hint.__annotations__.items()})
+
+
+def _flags(name: str, hint: Any, default: Any = None) -> list[inspect.Parameter]:
+    if not _is_group(hint):
+        return [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)]
+    fields, defaults = hint.__annotations__.items(), hint._field_defaults
+    return [flag for field, kind in fields for flag in _flags(field, kind, defaults.get(field))]
 
 
 def _is_group(hint: Any) -> bool:

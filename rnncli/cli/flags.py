@@ -12,16 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from rnncli.case import HIGHEST_SEED
-from rnncli.cli.flag_groups import (
-    INPUT,
-    LAYER,
-    OUTPUT,
-    RUN,
-    WEIGHTS,
-    choice,
-    define_choice,
-    flag,
-)
+from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
 from rnncli.cli.tolerances import parse_tolerances
 from rnncli.errors import UsageError
 
@@ -102,8 +93,7 @@ class InputFlags(NamedTuple):
         str | None, flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
     ] = None
     pad: Annotated[
-        str | None,
-        choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),
+        str | None, choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences.")
     ] = None
     pad_value: Annotated[
         float | None, flag(INPUT, "--pad-value", metavar="X", help="Value that --pad fills in (default 0).")
@@ -131,8 +121,7 @@ class LayerFlags(NamedTuple):
     ] = None  # fmt: skip
     units: Annotated[int | None, flag(LAYER, "--units", metavar="N", help="Units (default 3).")] = None
     return_sequences: Annotated[
-        bool | None,
-        flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step."),
+        bool | None, flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step.")
     ] = None
     return_state: Annotated[
         bool | None, flag(LAYER, "--return-state/--no-return-state", help="Also return the last state.")

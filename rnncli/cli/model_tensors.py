@@ -38,12 +38,7 @@ class ModelTensors(NamedTuple):
 
 
 def compute_tensors(
-    model: Model,
-    inputs: Mapping[str, Array],
-    returns: Returns,
-    engine: str,
-    *,
-    everything: bool,
+    model: Model, inputs: Mapping[str, Array], returns: Returns, engine: str, *, everything: bool
 ) -> ModelTensors:
     """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
     found = models.run_model(model, inputs, engine, everything=everything)

@@ -38,7 +38,7 @@ class Returns(NamedTuple):
 
 def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
-    from rnncli.cli.flag_groups import collect_flags
+    from rnncli.cli.flag_groups import collect_flags, flag_name
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
@@ -47,7 +47,7 @@ def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     if run.calls > 1:
         named.append("calls")
     if named:
-        flag = f"--{named[0].replace('_', '-')}"
+        flag = flag_name(named[0])
         if named[0] in {"input_shape", "fill"}:
             raise UsageError(
                 f"{flag} cannot be combined with --model: it makes inputs for layers that you describe.",
@@ -118,9 +118,7 @@ def compare_with_framework(
     outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
     other = replace(result, outputs=outputs)
     compared = replace(
-        result,
-        differences=compare.differences(result, other),
-        reference=model.kind.framework(model.saved),
+        result, differences=compare.differences(result, other), reference=model.kind.framework(model.saved)
     )
     return compared, compare.find_disagreements(result, other, atol, rtol)
 

@@ -130,11 +130,6 @@ def outline(input: InputFlags, layer: LayerFlags) -> Outline:
     return Outline(stack, shape, remarks, document, where)
 
 
-def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]:
-    """Return the layers, the input shape and the remarks of an outline."""
-    return outline(input, layer)[:3]
-
-
 def stack_of(flags: LayerFlags, document: Document | None = None, name: str = "") -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
     return make_stack(_layers_of(flags), _options_of(flags), document, name)

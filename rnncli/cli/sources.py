@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from rnncli.case import Document, Shape
 from rnncli.cli import files
+from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
@@ -41,9 +42,8 @@ def read_options(flags: InputFlags, source: Source) -> ReadOptions:
 
 def require_csv(options: ReadOptions, source: Source, input_format: str | None) -> None:
     """Raise UsageError if one of the options on how CSV is read is given and the source is not CSV."""
-    name = next((name for name, value in options._asdict().items() if value is not None), None)
-    if name is not None and (format := readers.format_name(source, input_format)) != "csv":
-        flag = f"--{name.replace('_', '-')}"
+    flag = first_given(options, options._fields)
+    if flag and (format := readers.format_name(source, input_format)) != "csv":
         raise UsageError(f"{flag} applies to CSV, but {source.name} is {format}.", f"Leave {flag} out.")
 
 
@@ -65,12 +65,8 @@ def require_unread(options: Mapping[str, Any]) -> None:
         raise UsageError(
             "--input-axes applies only to an input that is read.", "Give --input-shape in Keras's order."
         )
-    for name in ("input_format", "batch_column", "delimiter", "decimal", "pad"):
-        if options.get(name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out."
-            )
+    if flag := first_given(options, ("input_format", "batch_column", "delimiter", "decimal", "pad")):
+        raise UsageError(f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out.")
 
 
 def require_generated(fill: str | None) -> None:
@@ -99,7 +95,7 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         if stdin_holds_data():
             return stdin(), ()
         return sample(SAMPLE), (SAMPLE_REMARK,)
-    if _is_sample(flags.input):
+    if flags.input in builtin.names() and not Path(flags.input).exists():
         return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample",)
     source = find_source(flags.input)
     if source.path is not None:
@@ -251,7 +247,3 @@ def _require_existing(source: Source) -> None:
         from rnncli.cli import missing_file
 
         raise missing_file.explain(error, source.name) from None
-
-
-def _is_sample(word: str) -> bool:
-    return word in builtin.names() and not Path(word).exists()

@@ -110,15 +110,10 @@ def _use_nonbreaking_spaces(shape: re.Match[str]) -> str:
 def write(data: str | bytes) -> None:
     """Write `data` to stdout; ignore a reader that has gone.  Raises OSError if the disk is full."""
     try:
-        write_bytes(data if isinstance(data, bytes) else data.encode(encoding(), "backslashreplace"))
+        Stdout().write(data if isinstance(data, bytes) else data.encode(encoding(), "backslashreplace"))
+        flush()
     except BrokenPipeError:
         silence_stdout()
-
-
-def write_bytes(data: bytes) -> None:
-    """Write `data` to stdout.  Raises BrokenPipeError if its reader has gone, OSError if the disk is full."""
-    Stdout().write(data)
-    flush()
 
 
 class Stdout:

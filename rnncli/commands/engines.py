@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
-from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, refuse_tensors
+from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import head, headings, refuse_tensors
 from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class EnginesAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return one row per engine, with its note below the version; missing engines are dim."""
-        headings = tuple(Column(say(key, view.lang)) for key in ("engine", "available", "version"))
         rows = tuple(
             (
                 cell(engine.name, "strong" if engine.available else "dim"),
@@ -56,7 +55,7 @@ class EnginesAnswer(Answer):
             )
             for engine in self.engines
         )
-        return Page((), (), (Table(headings, rows),))
+        return Page((), (), (Table(headings(("engine", "available", "version"), view), rows),))
 
     def records(self, view: View) -> Records:
         """Return one row per engine."""

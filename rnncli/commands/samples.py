@@ -14,9 +14,8 @@ from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
-from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, refuse_tensors
-from rnncli.renderers.wording import say
+from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import head, headings, refuse_tensors
 
 SECTION = "Look around"
 SUMMARY = "The built-in inputs."
@@ -83,7 +82,6 @@ class SamplesAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return each name with its title, and the command that runs it below."""
-        headings = (Column(say("sample", view.lang)), Column(say("title", view.lang)))
         rows = tuple(
             (
                 cell(sample.name, "strong"),
@@ -91,7 +89,7 @@ class SamplesAnswer(Answer):
             )
             for sample in self.samples
         )
-        return Page((), (), (Table(headings, rows),))
+        return Page((), (), (Table(headings(("sample", "title"), view), rows),))
 
     def records(self, view: View) -> Records:
         """Return one row per sample."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from rnncli import __version__
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import TEXT_BLOCK, Line, Span, TableCell, View, cell, line, marks, state_part
+from rnncli.renderers.page import (
+    TEXT_BLOCK,
+    Column,
+    Line,
+    Span,
+    TableCell,
+    View,
+    cell,
+    line,
+    marks,
+    state_part,
+)
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
 
@@ -190,6 +201,11 @@ def refuse_tensors(command: str) -> NoReturn:
     raise UsageError(
         f"{command} returns no tensors to store.", "Use --format json, or store the tensors of run."
     )
+
+
+def headings(keys: Iterable[str], view: View, right: Container[str] = ()) -> tuple[Column, ...]:
+    """Return columns with these headings.  right: the keys of those that are right-aligned."""
+    return tuple(Column(say(key, view.lang), right=key in right) for key in keys)
 
 
 def name_cell(label: Label) -> TableCell:

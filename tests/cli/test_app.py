@@ -14,6 +14,7 @@ import pytest
 from rnncli.cli import app, catalog, terminal
 from rnncli.cli.flag_groups import collect_flags, expand_groups
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.commands.run.run_request import RunRequest
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
@@ -160,6 +161,23 @@ def test_groups_are_spelled_out() -> None:
     defaults = {name: parameter.default for name, parameter in inspect.signature(flat).parameters.items()}
     flat(**(defaults | {"units": 7, "quiet": True}))
     assert seen == [LayerFlags(units=7), OutputFlags(quiet=True), 3]
+
+
+def test_a_group_may_hold_groups() -> None:
+    seen: list[RunRequest] = []
+
+    def command(flags: RunRequest) -> None:
+        """Help."""
+        seen.append(flags)
+
+    flat = expand_groups(command)
+    parameters = inspect.signature(flat).parameters
+    assert list(parameters)[:1] == ["input"]
+    assert {*LayerFlags._fields, *OutputFlags._fields, "stats"} < set(parameters)
+    flat(**{name: parameter.default for name, parameter in parameters.items()} | {"units": 7, "stats": True})
+    (request,) = seen
+    assert (request.layer, request.output) == (LayerFlags(units=7), OutputFlags())
+    assert (request.stats, request.memory) == (True, None)
 
 
 @pytest.mark.parametrize("group", [InputFlags, LayerFlags])

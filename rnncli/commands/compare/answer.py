@@ -47,6 +47,8 @@ TEXTS = {
 }
 COLUMNS = ("tensor", "pair", "absolute", "relative", "index", "step", "verdict")
 NARROW = ("tensor", "absolute", "index", "verdict")
+BELOW = {"tensor": "pair", "absolute": "relative", "index": "step"}
+"""The texts that go below those of other columns in a table that has no columns for them."""
 NONE = "-"
 MOST_ULPS = 10_000
 """Above this, units in the last place add nothing to the difference; documents always have them."""
@@ -117,10 +119,8 @@ class CompareAnswer(Answer):
 
     def _table(self, keys: Sequence[str], view: View) -> Table:
         columns = tuple(Column(TEXTS[key].in_language(view.lang)) for key in keys)
-        return Table(
-            columns,
-            tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._translate_sides(view)),
-        )
+        rows = (tuple(_cell(key, one, keys, view) for key in keys) for one in self._translate_sides(view))
+        return Table(columns, tuple(rows))
 
 
 def verdict_of(one: TensorDifference) -> str:
@@ -132,23 +132,15 @@ def verdict_of(one: TensorDifference) -> str:
 
 def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> TableCell:
     """Return a cell; in a narrow table, texts without a column of their own go below the others."""
-    texts = _texts(one, view)
-    first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
-    below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)
-    if below is None or below in keys or texts[below] in (NONE, "0"):
-        return (
-            (*first, *_count_mismatches(one, view))
-            if key == "verdict" and len(keys) == len(COLUMNS)
-            else first
-        )
-    heading = "" if below == "pair" else f"{TEXTS[below].in_language(view.lang)} "
-    return (*first, line(f"{heading}{texts[below]}", "dim"))
-
-
-def _count_mismatches(one: TensorDifference, view: View) -> Iterator[Line]:
-    if one.mismatch is not None:
+    texts, below = _texts(one, view), BELOW.get(key, key)
+    found = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
+    if below not in keys and texts[below] not in (NONE, "0"):
+        heading = "" if below == "pair" else f"{TEXTS[below].in_language(view.lang)} "
+        found += cell(f"{heading}{texts[below]}", "dim")
+    if key == "verdict" and keys == COLUMNS and one.mismatch is not None:
         text = TEXTS["mismatches"].in_language(view.lang)
-        yield line(text.format(count=f"{one.mismatch.number:,}", size=f"{one.size:,}"), "dim")
+        found += cell(text.format(count=f"{one.mismatch.number:,}", size=f"{one.size:,}"), "dim")
+    return found
 
 
 def _texts(one: TensorDifference, view: View) -> dict[str, str]:

@@ -11,17 +11,11 @@ from rnncli.case import Array, Case, walk
 from rnncli.result import NamedTensor
 
 
-def find_cautions(
-    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]
-) -> tuple[str, ...]:
-    """Return a note for constant weights, a zero input, one unit, one time step and results without numbers.
+def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]) -> Iterator[str]:
+    """Yield a note for constant weights, a zero input, one unit, one time step and results without numbers.
 
     weights: those that the layers computed with, by path.  outputs: what one engine returned.
     """
-    return tuple(_cautions(case, weights, outputs))
-
-
-def _cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]) -> Iterator[str]:
     constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
     if constant:
         instead = "give other weights" if case.weights is not None else "use the initializer probe for them"

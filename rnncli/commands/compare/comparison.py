@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Array, Case
+from rnncli.case import Case
 from rnncli.cli import result_checks, tolerances
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 WHOLE = Bilingual("one call", "한 번 호출")
 PIECES = Bilingual("pieces of {}", "{}시점씩 나눈 호출")
 IDENTICAL = Bilingual(
-    "one call and the pieces return exactly the same numbers",
-    "한 번의 호출과 나눈 호출의 값이 완전히 같음",
+    "one call and the pieces return exactly the same numbers", "한 번의 호출과 나눈 호출의 값이 완전히 같음"
 )
 ROUNDING = Bilingual(
     "the difference between one call and the pieces is rounding",
@@ -81,7 +80,8 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     else:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
-    cautions = find_cautions(case, weights, next(iter(results.values())).outputs if results else ())
+    outputs = next(iter(results.values())).outputs if results else ()
+    cautions = tuple(find_cautions(case, weights, outputs))
     if settings.expected is not None:
         found = compare_stored(results, settings)
         return found._replace(remarks=(*found.remarks, *cautions))
@@ -93,7 +93,6 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         what = f"only {next(iter(results))} can compute this here ({reasons})."
         raise UsageError(what, "Compare with a stored result: --expect FILE.")
     results = _select(results, settings)
-    _require_known(settings, next(iter(results.values())))
     differences = engine_pairs.compare_pairs(results, *settings.tolerances)
     return ComparisonReport(_answer(results, differences, settings, refused), cautions)
 
@@ -113,23 +112,21 @@ def compare_stored(results: Mapping[str, Result], settings: Comparison) -> Compa
 
 def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonReport:
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
-    whole, joined = pieces.run_whole_and_pieces(case, steps, settings.engine)
+    whole = pieces.run_whole(case, steps, settings.engine)
     results = _select({whole.engine: whole}, settings)
-    _require_known(settings, results[whole.engine])
-    texts = (WHOLE, PIECES.format(steps))
-    sides = {text.en: text for text in texts}
-    outputs = results[whole.engine].outputs
+    outputs, several = results[whole.engine].outputs, PIECES.format(steps)
+    sides = {WHOLE.en: WHOLE, several.en: several}
 
-    def compare(tensors: Mapping[str, Array]) -> tuple[TensorDifference, ...]:
-        both = texts[0].en, texts[1].en
-        return tuple(measure(one, tensors[one.name], both, *settings.tolerances) for one in outputs)
+    def compare(*, stateful: bool) -> tuple[TensorDifference, ...]:
+        joined = pieces.run_pieces(case, steps, whole, stateful=stateful)
+        both = WHOLE.en, several.en
+        return tuple(measure(one, joined[one.name], both, *settings.tolerances) for one in outputs)
 
-    differences = compare(joined)
+    differences = compare(stateful=True)
     reasons: tuple[str, ...]
     if all(one.agrees for one in differences):
         conclusion = ROUNDING if any(one.absolute for one in differences) else IDENTICAL
-        alone = pieces.run_pieces(case, steps, whole, stateful=False)
-        reasons = (STATELESS,) if all(one.agrees for one in compare(alone)) else ()
+        reasons = (STATELESS,) if all(one.agrees for one in compare(stateful=False)) else ()
     else:
         conclusion, reasons = REAL, pieces.explain_difference(case)
     answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion, sides=sides)
@@ -137,11 +134,11 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
 
 
 def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Result]:
-    return {name: result_checks.select_tensors(result, settings.select) for name, result in results.items()}
-
-
-def _require_known(settings: Comparison, result: Result) -> None:
-    tolerances.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
+    """Return the results with the tensors to compare.  Raises UsageError if a tolerance names another one."""
+    found = {name: result_checks.select_tensors(one, settings.select) for name, one in results.items()}
+    for result in found.values():
+        tolerances.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
+    return found
 
 
 def _answer(

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rnncli import compute
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Case
 from rnncli.compute import call
 from rnncli.errors import UsageError, count
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
 
-def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, dict[str, Array]]:
-    """Return the result of one call, and the tensors that pieces of `steps` time steps give.
-
-    A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
-    Raises UsageError if the pieces cannot carry the states.
-    """
+def run_whole(case: Case, steps: int, engine: str) -> Result:
+    """Return the result of one call.  Raises UsageError if pieces of `steps` cannot carry the states."""
     _require_splittable(case, steps)
-    plain = case._replace(stack=_with_stateful(case.stack, stateful=False))
-    whole = compute.run(plain, engine)
-    return whole, run_pieces(case, steps, whole, stateful=True)
+    return compute.run(case._replace(stack=_with_stateful(case.stack, stateful=False)), engine)
 
 
 def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
-    """Return the tensors that pieces of `steps` time steps give, joined as `run_whole_and_pieces` says.
+    """Return the tensors that pieces of `steps` time steps give.
 
+    A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
     stateful: whether each piece continues from the last state of the one before; otherwise from zeros.
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
@@ -107,16 +100,8 @@ def _require_splittable(case: Case, steps: int) -> None:
 
 
 def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
-    return Stack(_set_stateful(spec, stateful) for spec in stack)
-
-
-def _set_stateful(spec: Spec, stateful: bool) -> Spec:
-    config: dict[str, Any] = {
-        name: _set_stateful(value, stateful)
-        if spec.class_name == "Bidirectional" and isinstance(value, Spec)
-        else stateful
-        if name == "stateful"
-        else value
-        for name, value in spec.config.items()
-    }
-    return dataclasses.replace(spec, config=config)
+    """Return the stack with this option in every layer but those that TimeDistributed calls once a step."""
+    return Stack(
+        spec if spec.class_name == "TimeDistributed" else spec.with_option("stateful", stateful)
+        for spec in stack
+    )

@@ -205,11 +205,8 @@ def _table(
 
 def _choose_steps(count: int, view: View) -> list[int]:
     """Return all steps, or evenly spaced ones and the last."""
-    if view.full or count <= MOST_ROWS:
-        return list(range(count))
-    spacing = -(-count // MOST_ROWS)
-    steps = list(range(0, count, spacing))
-    return steps if steps[-1] == count - 1 else [*steps, count - 1]
+    spacing = 1 if view.full else -(-count // MOST_ROWS)
+    return sorted({*range(0, count, spacing), count - 1})
 
 
 def _norm(norm: float, part: str, scale: BarScale, length: int, view: View) -> TableCell:

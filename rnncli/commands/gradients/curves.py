@@ -6,7 +6,7 @@ Keras computes the gradients, see tape.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rnncli import addresses, layers
@@ -155,22 +155,6 @@ def units_of(case: Case) -> int:
     return int(spec.config["units"])
 
 
-def build_curves(
-    case: Case,
-    target: GradientTarget,
-    states: Mapping[tuple[str, str], Array],
-    inputs: Array,
-    masked_steps: Array,
-) -> Gradients:
-    """Convert what an engine found to curves; states by direction and part."""
-    curves = [Curve(part, direction, norms, masked_steps) for (direction, part), norms in states.items()]
-    ways = {curve.direction for curve in curves}
-    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, masked_steps))
-    return Gradients(
-        case.stack, target, tuple(curves), case.seed, tuple(case.inputs.shape), str(case.inputs.dtype)
-    )
-
-
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
     if len(parts) > len(info.axes):
         raise UsageError(
@@ -235,5 +219,8 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
-    found = build_curves(case, numbers, norms.states, norms.inputs, norms.masked_steps)
-    return replace(found, conditions=conditions)
+    curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
+    ways = {curve.direction for curve in curves}
+    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
+    shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
+    return Gradients(case.stack, numbers, tuple(curves), case.seed, shape, dtype, conditions=conditions)

@@ -8,10 +8,10 @@ does not expose the states; the result is checked against what the layer itself 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Case
+from rnncli.compute import chunks
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
@@ -49,7 +49,11 @@ def norms(
     A state means what the next step reads, each part on its own: a cell state's effect on the hidden
     state of its own step is not part of it.  Raises EngineError if Keras rejects the case or fails.
     """
-    one = _one_sequence(case, batch)
+    import numpy as np
+
+    # As in a first call: no state is kept.
+    stack = Stack(spec.with_option("stateful", False) for spec in case.layers)
+    one = chunks.part(case, slice(batch, batch + 1))._replace(stack=stack, training=False)
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
@@ -58,39 +62,12 @@ def norms(
         for start in range(0, len(entries), together):
             for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
                 totals[name] = totals.get(name, 0) + squares
-        return _norms(totals, walk.masked_steps)
+        found = {name: np.sqrt(squares) for name, squares in totals.items()}
+        inputs = found.pop(INPUT)
+        return Norms(found, inputs, walk.masked_steps)
 
 
-def _norms(totals: dict[TrackedState, Any], masked_steps: Array) -> Norms:
-    import numpy as np
-
-    inputs = np.sqrt(totals.pop(INPUT))
-    return Norms({name: np.sqrt(squares) for name, squares in totals.items()}, inputs, masked_steps)
-
-
-def _one_sequence(case: Case, batch: int) -> Case:
-    """Return the case for one sequence, as in a first call: no state is kept."""
-    only = slice(batch, batch + 1)
-    states = case.initial_state
-    return case._replace(
-        stack=Stack(map(_stateless, case.layers)),
-        inputs=case.inputs[only],
-        mask=None if case.mask is None else case.mask[only],
-        initial_state=None if states is None else tuple(state[only] for state in states),
-        training=False,
-    )
-
-
-def _stateless(spec: Spec) -> Spec:
-    config = {
-        name: False if name == "stateful" else _stateless(value) if isinstance(value, Spec) else value
-        for name, value in spec.config.items()
-    }
-    return replace(spec, config=config)
-
-
-@dataclass
-class _StepResult:
+class _StepResult(NamedTuple):
     """Result of stepping a layer in one direction: outputs by input time, and the tracked states."""
 
     outputs: list[Any]
@@ -174,11 +151,11 @@ class _RepeatedRun:
             for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
         ]
         tracked = {
-            (direction or _direction_of(one), part): [
+            (direction or _direction_of(one), str(label.in_trace)): [
                 run.tracked_states[time][place] for time in range(len(counts))
             ]
             for (direction, one), run in zip(both.items(), runs, strict=True)
-            for place, part in enumerate(_parts(one))
+            for place, label in enumerate(one.cell.state_sizes)
         }
         last = [part for run in runs for part in run.last] if ours.returns_state else []
         return [*self._outputs(ours, runs), *last], tracked
@@ -212,7 +189,7 @@ class _RepeatedRun:
         like = layer.get_initial_state(1)
         hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
         zeroing, any_before = ours.config["zero_output_for_mask"], False
-        done = _StepResult([], [], {})
+        outputs, tracked = [], {}
         times = range(len(counts))
         for time in reversed(times) if ours.config["go_backwards"] else times:
             if counts[time]:
@@ -223,10 +200,9 @@ class _RepeatedRun:
                 for part in state:
                     tape.watch(part)
             shown = counts[time] or (any_before and not zeroing)
-            done.outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
-            done.tracked_states[time] = state
-        done.last = state
-        return done
+            outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
+            tracked[time] = state
+        return _StepResult(outputs, state, tracked)
 
     def _outputs(self, ours: Any, runs: Sequence[_StepResult]) -> list[Any]:
         """Return the sequence or its last step, merged as in Bidirectional."""
@@ -263,11 +239,6 @@ def _square(values: Any) -> Array:
     import numpy as np
 
     return np.square(np.asarray(values).astype(np.float64))
-
-
-def _parts(ours: Any) -> list[str]:
-    """Return the parts of the state in Keras's order: `hidden`, `cell`."""
-    return [str(label.in_trace) for label in ours.cell.state_sizes]
 
 
 def _direction_of(ours: Any) -> str:

@@ -28,9 +28,11 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
 
 
 def _refuse_varied_flags(layer: LayerFlags) -> None:
+    from rnncli.specs.merge import format_flag
+
     for name in REFUSED:
         if (value := getattr(layer, name)) is not None:
-            flag = f"--{'' if value else 'no-'}{name.replace('_', '-')}"
+            flag = format_flag(name, value)
             raise UsageError(
                 f"matrix does not take {flag}: it shows the layer with and without {name}.",
                 f"Leave {flag} out, or use rnncli run {flag}.",

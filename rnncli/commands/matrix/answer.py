@@ -13,14 +13,12 @@ from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.renderers.page import (
     Answer,
-    Column,
     Grid,
     Line,
     Page,
     Records,
     Span,
     Table,
-    TableCell,
     View,
     cell,
     marks,
@@ -30,6 +28,7 @@ from rnncli.renderers.parts import (
     axes_of,
     claim_lines,
     head_of,
+    headings,
     name_cell,
     note_of,
     records_header,
@@ -38,7 +37,7 @@ from rnncli.renderers.parts import (
     title,
 )
 from rnncli.renderers.wording import say
-from rnncli.result import Matrix, NamedTensor, Result
+from rnncli.result import Matrix, Result
 
 CHOICES = (False, True)
 
@@ -66,26 +65,19 @@ class MatrixAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return a grid of names and shapes, the equal entries, and what all four have in common."""
+        results, first = self.matrix.results, self.default_result
         grid = Grid(
             tuple(f"return_sequences={sequences}" for sequences in CHOICES),
             tuple(f"return_state={state}" for state in CHOICES),
-            tuple(
-                tuple(_quadrant(self.matrix.results[sequences, state], view) for state in CHOICES)
-                for sequences in CHOICES
-            ),
+            tuple(tuple(_quadrant(results[row, column], view) for column in CHOICES) for row in CHOICES),
         )
-        comparison = tuple(self._compare_combinations(view))
-        scheme = same_numbers.draw(same_numbers.build_scheme(self.matrix.results), view)
-        notes = (note_of(self.default_result, view),)
-        return Page(
-            title(self.default_result.stack, view),
-            notes,
-            (grid, scheme, *(((), *comparison) if comparison else ())),
-        )
+        scheme = same_numbers.draw(same_numbers.build_scheme(results), view)
+        comparison = self._compare_combinations(view)
+        return Page(title(first.stack, view), (note_of(first, view),), (grid, scheme, (), *comparison))
 
     def records(self, view: View) -> Records:
         """Same as in `run`, with columns for the two options first."""
-        columns = axes_of(tensor for _, result in self.matrix.results.items() for tensor in result.outputs)
+        columns = axes_of(tensor for result in self.matrix.results.values() for tensor in result.outputs)
         header = ("return_sequences", "return_state", *records_header(columns))
         rows = (
             (sequences, state, *row)
@@ -110,25 +102,23 @@ class MatrixAnswer(Answer):
 
     def _compare_combinations(self, view: View) -> Iterator[Line]:
         found: dict[str, list[Array]] = {}
-        for _, result in self.matrix.results.items():
+        for result in self.matrix.results.values():
             for tensor in result.outputs:
                 found.setdefault(tensor.name, []).append(tensor.values)
         equal = [name for name, values in found.items() if _all_equal(values)]
         others = [name for name in found if name not in equal]
         for key, names in (("same", equal), ("different", others)):
             if names:
-                yield _list_identities(
-                    say(key, view.lang), sorted(names, key=lambda name: addresses.label(name).last), view
-                )
+                ordered = sorted(names, key=lambda name: addresses.label(name).last)
+                yield _list_identities(say(key, view.lang), ordered, view)
 
 
 def _quadrant(result: Result, view: View) -> Table:
-    headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "equal"))
-    return Table(headings, tuple(_row(tensor) for tensor in result.outputs))
-
-
-def _row(tensor: NamedTensor) -> tuple[TableCell, ...]:
-    return name_cell(tensor.label), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals)
+    rows = tuple(
+        (name_cell(tensor.label), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals))
+        for tensor in result.outputs
+    )
+    return Table(headings(("tensor", "shape", "equal"), view), rows)
 
 
 def _list_identities(words: str, names: list[str], view: View) -> Line:
@@ -156,9 +146,8 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
             f"{last.spec.class_name} has neither return_sequences nor return_state.",
             "matrix needs a recurrent layer at the end, such as lstm.",
         )
-    varied = product(CHOICES, repeat=2)
     stacks = {
         (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)
-        for sequences, state in varied
+        for sequences, state in product(CHOICES, repeat=2)
     }
     return Matrix({key: compute.run(case._replace(stack=stack), engine) for key, stack in stacks.items()})

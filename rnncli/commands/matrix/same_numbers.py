@@ -141,15 +141,10 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
     for number, row in enumerate(scheme.rows):
         half = (cell(say(row.half, view.lang) if row.half else "", "dim"),) if halves else ()
         cells = (_entry(scheme, number, place, view) for place in shown)
-        name = _name(
-            row if scheme.time[0] == 0 else row._replace(subscript=row.subscript.replace("t", "-1-t"))
-        )
+        subscript = row.subscript if scheme.time[0] == 0 else row.subscript.replace("t", "-1-t")
+        name = (Span(str(row.label), f"strong {state_part(row.label)}".strip()), Span(subscript, "dim"))
         rows.append(((name,), *half, *cells))
     return Table(tuple(columns), tuple(rows), line(say("scheme", view.lang), "dim"))
-
-
-def _name(row: SchemeRow) -> Line:
-    return (Span(str(row.label), f"strong {state_part(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
 def _entry(scheme: Scheme, number: int, place: int, view: View) -> TableCell:

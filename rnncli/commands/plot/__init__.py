@@ -42,8 +42,7 @@ class PlotFlags(NamedTuple):
         flag(RUN, "--gate", metavar="NAME", help="Draw this gate or state of a trace; repeat for several."),
     ] = None
     batch: Annotated[
-        int,
-        flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last."),
+        int, flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last.")
     ] = 0
     steps: Annotated[
         str | None,
@@ -58,8 +57,7 @@ class PlotFlags(NamedTuple):
         False
     )
     size: Annotated[
-        str | None,
-        flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px."),
+        str | None, flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px.")
     ] = None
     style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colors (default light).")] = None
     theme: Annotated[
@@ -198,20 +196,19 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
             name = "--output" if plot.output else "--size"
             raise UsageError(f"--terminal and {name} cannot be combined.", "Leave out one of them.")
         return None
-    if plot.output is None:
-        raise UsageError("plot needs a file to write.", "Name one, -o FILE.png, or draw here: --terminal")
-    if plot.output == "-":
-        raise UsageError("-o -: plot needs a file.", "Name one, -o FILE.png, or draw here: --terminal")
+    if plot.output is None or plot.output == "-":
+        what = "-o -: plot needs a file." if plot.output else "plot needs a file to write."
+        raise UsageError(what, "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import require_place
     from rnncli.cli.sources import input_sources
 
     require_place(plot.output, input_sources(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
+        what = f"{plot.output}: plot cannot write .{suffix}."
         if not suffix:
             what = f"{plot.output}: it has no suffix, so its format is not known."
-            raise UsageError(what, "Use .png, .svg or .pdf.")
-        raise UsageError(f"{plot.output}: plot cannot write .{suffix}.", "Use .png, .svg or .pdf.")
+        raise UsageError(what, "Use .png, .svg or .pdf.")
     return suffix
 
 

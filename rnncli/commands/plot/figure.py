@@ -92,36 +92,26 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
 
     layout = arrange(sheet, size)
     drawing = Figure(figsize=(layout.width, layout.height))
-    place = _Placement(drawing, layout)
-    place.text(layout.heading)
+    corner = EDGE / layout.width, 1 - EDGE / layout.height
+    drawing.text(*corner, "\n".join(layout.heading), va="top", fontsize=9.5, linespacing=1.3)
     for down, (row, boxes) in enumerate(zip(sheet.rows, layout.panels, strict=True)):
         for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
-            axes = place.axes(box)
+            axes = _add_axes(drawing, layout, box)
             mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
             _label_rows(axes, panel, row, box, row_distance(sheet, down, box) if across == 0 else 0)
             named = sheet.time_axis if is_lowest(sheet, down, across) else ""
             _label_time(axes, panel, box, named, ticks=shows_ticks(sheet, down))
             if _readable(panel, box):
                 _write_numbers(axes, panel, mesh, box)
-    _legend([place.axes(box) for box in layout.legend], sheet, style)
+    _legend([_add_axes(drawing, layout, box) for box in layout.legend], sheet, style)
     return drawing
 
 
-class _Placement:
-    """Convert inches from the upper left corner to matplotlib's coordinates."""
-
-    def __init__(self, drawing: Any, layout: Layout) -> None:
-        self.drawing, self.width, self.height = drawing, layout.width, layout.height
-
-    def axes(self, box: Box) -> Any:
-        bottom = self.height - box.top - box.height
-        return self.drawing.add_axes(
-            (box.left / self.width, bottom / self.height, box.width / self.width, box.height / self.height)
-        )
-
-    def text(self, lines: tuple[str, ...]) -> None:
-        top = 1 - EDGE / self.height
-        self.drawing.text(EDGE / self.width, top, "\n".join(lines), va="top", fontsize=9.5, linespacing=1.3)
+def _add_axes(drawing: Any, layout: Layout, box: Box) -> Any:
+    """Add axes at a box, in inches from the upper left corner; matplotlib counts from the lower one."""
+    wide, high = layout.width, layout.height
+    bottom = high - box.top - box.height
+    return drawing.add_axes((box.left / wide, bottom / high, box.width / wide, box.height / high))
 
 
 def _matplotlib() -> Any:

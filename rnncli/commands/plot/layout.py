@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rnncli.commands.plot.sheet import MapRow, Scale, Sheet
+from rnncli.commands.plot.sheet import Scale, Sheet
 from rnncli.errors import UsageError
 from rnncli.renderers.width import width_of
 
@@ -112,11 +112,8 @@ def _widths(sheet: Sheet) -> list[float]:
 def _heights(sheet: Sheet) -> list[float]:
     tall = max(len(row.panels) for row in sheet.rows) == 1
     most = min(max(LARGEST / len(sheet.rows), 0.45), 1.5) if tall else 1.6
-    return [min(max(0.21 * _units(row), 0.24), most) for row in sheet.rows]
-
-
-def _units(row: MapRow) -> int:
-    return max(len(panel.values) for panel in row.panels)
+    counts = [max(len(panel.values) for panel in row.panels) for row in sheet.rows]
+    return [min(max(0.21 * units, 0.24), most) for units in counts]
 
 
 def _row_margin(sheet: Sheet, place: int) -> float:

@@ -136,8 +136,7 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
     count = len(case.inputs)
     if not -count <= selection.batch < count:
         raise UsageError(
-            f"--batch {selection.batch}: there is no such sequence.",
-            format_indices("sequences", count),
+            f"--batch {selection.batch}: there is no such sequence.", format_indices("sequences", count)
         )
     if not _times(case, selection):
         raise UsageError(
@@ -180,7 +179,8 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
             title, kind, loop.parts[part][selection.batch, places].T, times=times, masked_steps=skipped
         )
 
-    names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, selection)]
+    every = (*loop.gates, *reversed(loop.states))
+    names = [name for name in every if not selection.gates or name in selection.gates]
     for name in sorted(names, key=cell_number):  # cell by cell
         quantity = parse_part_name(name).quantity
         if name in loop.states:
@@ -191,10 +191,6 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
             yield panel(f"{name} gate", "gate", f"{name}.activation")
     if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
         yield panel("output", "state", "output")
-
-
-def _is_selected(name: str, selection: SheetSelection) -> bool:
-    return not selection.gates or name in selection.gates
 
 
 def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
@@ -233,10 +229,7 @@ def _sheet(
         times = tuple(_times(case, selection))
         values = case.inputs[selection.batch, list(times)].T
         names = tuple(map(visible, case.feature_names))
-        rows = [
-            MapRow("", (Panel("input", "input", values, "feature", names, times, skipped),)),
-            *rows,
-        ]
+        rows = [MapRow("", (Panel("input", "input", values, "feature", names, times, skipped),)), *rows]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     return Sheet(

@@ -229,7 +229,8 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
             if kind is not None and class_name in (None, kind):
                 return kind, upright
     found = format_shape(array.shape)
-    known = sorted({kind for shape in (array.shape, array.shape[::-1]) if (kind := _class_of(shape))})
+    shapes = (array.shape, array.shape[::-1]) if array.ndim == 2 else ()
+    known = sorted({kind for shape in shapes if (kind := class_of(*shape))})
     if class_name is not None and known:
         raise InputError(
             f"the recurrent kernel is {found}, which is not the shape of {class_name}: "
@@ -240,10 +241,6 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
         f"the recurrent kernel is {found}, which is not the shape of any layer.",
         "It is (units, units) for SimpleRNN, (units, 3 * units) for GRU, (units, 4 * units) for LSTM.",
     )
-
-
-def _class_of(shape: tuple[int, ...]) -> str | None:
-    return class_of(*shape) if len(shape) == 2 else None
 
 
 def _orient_kernel(array: Array, width: int, features: int) -> Array:

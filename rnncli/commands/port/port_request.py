@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from rnncli.cli import files, sources
+from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.output import delivery
 from rnncli.commands.port import evidence, port_task
@@ -29,7 +30,8 @@ def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: Output
     Raises DisagreementError if nothing explains them, or if weights are to be written and several
     explanations fit.
     """
-    _require_applicable(input, layer)
+    if flag := first_given(layer, REFUSED):
+        raise UsageError(f"{flag} does not apply to port.", f"Leave {flag} out.")
     place, states, probe = output.output, port.initial_state, port.probe
     reading = (input, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
     _require_places(place, probe, reading)
@@ -53,14 +55,6 @@ def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: Output
             f"{place} was not written: {len(findings)} explanations fit, with different weights.",
             "Run the other framework on an input that tells them apart, see --probe.",
         )
-
-
-def _require_applicable(input: InputFlags, layer: LayerFlags) -> None:
-    """Raise UsageError for a flag that changes nothing here."""
-    for name in REFUSED:
-        if getattr(input, name, None) is not None or getattr(layer, name, None) is not None:
-            given = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{given} does not apply to port.", f"Leave {given} out.")
 
 
 def _require_places(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -108,13 +107,10 @@ def _is_unsized(layer: LayerFlags) -> bool:
 
 def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
     """Return the layer with the units, and without -l the class and the directions, of the weights."""
-    if layer.layer:
-        return request.stack_of(layer._replace(units=found.units), Document())[0]
-    flags = layer._replace(
-        layer=[default_name(found.class_name)],
-        units=layer.units or found.units,
-        bidirectional=True if len(found.cells) == 2 else layer.bidirectional,
-    )
+    flags = layer._replace(units=layer.units or found.units)
+    if not layer.layer:
+        both = True if len(found.cells) == 2 else layer.bidirectional
+        flags = flags._replace(layer=[default_name(found.class_name)], bidirectional=both)
     return request.stack_of(flags, Document())[0]
 
 
@@ -138,19 +134,10 @@ def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
     if units != found.units:
         raise InputError(
             f"it has weights of {count(found.units, 'unit')}, but {describe(spec)} has {units}.",
-            f"Write --layer {shlex.quote(describe(_with_units(spec, found.units)))}."
+            f"Write --layer {shlex.quote(describe(spec.with_option('units', found.units)))}."
             if flag is None
             else "Leave --units out.",
         )
-
-
-def _with_units(spec: Spec, units: int) -> Spec:
-    """Return the layer, and each layer inside it, with other units."""
-    config = {
-        name: units if name == "units" else _with_units(value, units) if isinstance(value, Spec) else value
-        for name, value in spec.config.items()
-    }
-    return dataclasses.replace(spec, config=config)
 
 
 def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:

@@ -197,13 +197,9 @@ def _compare(
         if sequence and mask is not None:
             gap = np.where(mask[:sequences, :steps, None], gap, 0)
         remaining = max(remaining, float(gap.max()))
-        excess = max(excess, float((gap / _tolerance_of(theirs, tolerances)).max()))
+        allowed = np.maximum(tolerances.atol + tolerances.rtol * np.abs(theirs), np.finfo(np.float64).tiny)
+        excess = max(excess, float((gap / allowed).max()))
     return Finding(candidate.differences, candidate.hypothesis, remaining, excess)
-
-
-def _tolerance_of(expected: Array, tolerances: Tolerances) -> Array:
-    tiny = np.finfo(np.float64).tiny
-    return np.asarray(np.maximum(tolerances.atol + tolerances.rtol * np.abs(expected), tiny))
 
 
 def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -211,7 +207,7 @@ def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Find
     seen: list[tuple[object, tuple[Array, ...]]] = []
     for finding in found:
         form, arrays = _identity(run, finding.hypothesis)
-        if not any(form == other and _equal(arrays, others) for other, others in seen):
+        if not any(form == other and all(map(np.array_equal, arrays, same)) for other, same in seen):
             seen.append((form, arrays))
             yield finding
 
@@ -223,7 +219,3 @@ def _identity(run: ForeignRun, hypothesis: Hypothesis) -> tuple[object, tuple[Ar
     arrays = (*weights.values(), *expected.values(), inputs_of(run, hypothesis), *states)
     spec = spec_of(run, hypothesis)
     return (spec, tuple(expected), tuple(weights)), arrays
-
-
-def _equal(first: Sequence[Array], second: Sequence[Array]) -> bool:
-    return len(first) == len(second) and all(map(np.array_equal, first, second))

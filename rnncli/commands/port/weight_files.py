@@ -26,11 +26,11 @@ def read_weights(source: Source) -> dict[str, Array]:
 
     Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
     """
-    source, name = _split_layer_name(source)
+    source, name = split_layers(source)
     with inside(f"{source.name}: "):
         arrays = {key: np.asarray(array) for key, array in _read_arrays(source).items()}
         arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
-        chosen = foreign_weights.select_layer(arrays, name) if name else arrays
+        chosen = foreign_weights.select_layer(arrays, name.strip()) if name.strip() else arrays
         wide = {key: array.astype(np.float64) for key, array in chosen.items()}
         broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
         if broken is not None:
@@ -53,12 +53,6 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format)
     return _name_keras_arrays(value) if isinstance(value, tuple) else formats.weights_of(value, source)
-
-
-def _split_layer_name(source: Source) -> tuple[Source, str]:
-    """Return the file, and the layer after a # that is not part of the file's own name."""
-    file, name = split_layers(source)
-    return file, name.strip()
 
 
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:

@@ -4,21 +4,6 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rnncli.cli.flags import (
-    CheckFlags,
-    FailOnNan,
-    InputFlags,
-    KeepGoing,
-    LayerFlags,
-    Memory,
-    OutputFlags,
-    RunFlags,
-    Select,
-    ShowFlags,
-    Streaming,
-    WithStats,
-)
-from rnncli.cli.hold_flag import HoldFlag
 from rnncli.commands.run.run_request import RunRequest
 
 SECTION = "Ask a layer"
@@ -40,42 +25,11 @@ MODULES = {
 """The module that answers, by whether there is a saved model and whether lines are read as they arrive."""
 
 
-def run(
-    input: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    check: CheckFlags,
-    output: OutputFlags,
-    show: ShowFlags,
-    select: Select = None,
-    stats: WithStats = False,
-    fail_on_nan: FailOnNan = False,
-    stream: Streaming = False,
-    keep_going: KeepGoing = False,
-    memory: Memory = None,
-    hold: HoldFlag = None,
-) -> None:
+def run(flags: RunRequest) -> None:
     """What does the layer return?
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    check.validate()
-    show.require_calls(run)
-    run.require_model()
-    flags = RunRequest(
-        input,
-        layer,
-        run,
-        check,
-        output,
-        show,
-        tuple(select or ()),
-        stats,
-        fail_on_nan,
-        stream,
-        keep_going,
-        memory,
-        tuple(hold or ()),
-    )
-    name = MODULES[bool(run.model), stream or keep_going]
+    flags.validate()
+    name = MODULES[bool(flags.run.model), flags.stream or flags.keep_going]
     import_module(f"{__name__}.{name}").answer(flags)

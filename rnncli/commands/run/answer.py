@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, format_shape
 from rnncli.renderers.page import (
     Answer,
-    Column,
     DeferredValue,
     GrowingAnswer,
     Line,
@@ -30,6 +29,7 @@ from rnncli.renderers.parts import (
     difference_text,
     format_difference,
     head_of,
+    headings,
     name_cell,
     note_of,
     records_header,
@@ -39,7 +39,7 @@ from rnncli.renderers.parts import (
     tensor_head,
     title,
 )
-from rnncli.renderers.wording import brief, say
+from rnncli.renderers.wording import brief
 from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
@@ -178,13 +178,12 @@ def stats_of(result: Result) -> dict[str, Stats]:
 
 def table_of(result: Result, view: View) -> Table:
     """Return a table of tensors, shapes and numbers."""
-    headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
     differences = {
         name: f"{difference_text(result, view.lang)} {format_difference(difference)}"
         for name, difference in result.differences.items()
     }
     rows = tuple(row_of(tensor, differences.get(tensor.name), view) for tensor in result.outputs)
-    return Table(headings, rows)
+    return Table(headings(("tensor", "shape", "values"), view), rows)
 
 
 def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[TableCell, ...]:

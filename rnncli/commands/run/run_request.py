@@ -1,17 +1,32 @@
 """What one call of `rnncli run` asks for: all of its flags as one value."""
 
-from __future__ import annotations
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this holds.
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.cli.flags import (
+    CheckFlags,
+    FailOnNan,
+    InputFlags,
+    KeepGoing,
+    LayerFlags,
+    Memory,
+    OutputFlags,
+    RunFlags,
+    Select,
+    ShowFlags,
+    Streaming,
+    WithStats,
+)
+from rnncli.cli.hold_flag import HoldFlag
+
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
     from rnncli.cli.result_checks import ResultChecks
 
 
 class RunRequest(NamedTuple):
-    """The flags of one call of `rnncli run`."""
+    """The flags of `rnncli run`."""
 
     input: InputFlags
     layer: LayerFlags
@@ -19,13 +34,19 @@ class RunRequest(NamedTuple):
     check: CheckFlags
     output: OutputFlags
     show: ShowFlags
-    select: tuple[str, ...]
-    stats: bool
-    fail_on_nan: bool
-    stream: bool
-    keep_going: bool
-    memory: str | None
-    hold: tuple[str, ...] = ()
+    select: Select = None
+    stats: WithStats = False
+    fail_on_nan: FailOnNan = False
+    stream: Streaming = False
+    keep_going: KeepGoing = False
+    memory: Memory = None
+    hold: HoldFlag = None
+
+    def validate(self) -> None:
+        """Raise UsageError for flags that need others, or that have a wrong value."""
+        self.check.validate()
+        self.show.require_calls(self.run)
+        self.run.require_model()
 
     @property
     def needs_whole_result(self) -> bool:
@@ -40,7 +61,7 @@ class RunRequest(NamedTuple):
 
         return None if self.memory is None else memory.parse(self.memory)
 
-    def read_expectation(self) -> Expectation | None:
+    def read_expectation(self) -> "Expectation | None":
         """Read the file of --expect; None without the flag."""
         if self.check.expect is None:
             return None
@@ -48,7 +69,7 @@ class RunRequest(NamedTuple):
 
         return expectation.read_expectation(self.check.expect, self.input, self.output.output)
 
-    def checks(self, expected: Expectation | None) -> ResultChecks:
+    def checks(self, expected: "Expectation | None") -> "ResultChecks":
         """Return the checks of the result.  expected: the tensors of --expect."""
         from rnncli.cli.output import format_of
         from rnncli.cli.result_checks import ResultChecks

@@ -35,33 +35,23 @@ class ModelAnswer(RunAnswer):
         """Return the same as RunAnswer, with the model's file, inputs and layers instead of one layer."""
         from rnncli.specs import to_config
 
-        if self.line is not None:
-            return self._short_document(view)
-        inputs = {
-            name: {"shape": list(array.shape), "dtype": str(array.dtype)}
-            for name, array in self.inputs.items()
-        }
-        document = {
-            **head(),
-            "engine": self.result.engine,
-            "model": {"file": self.model.file, "origin": self.model.origin},
-            "layers": {name: to_config(spec) for name, spec in self.specs.items()},
-            "inputs": inputs,
-            "masks": list(self.masks),
-            "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
-        }
-        if self.result.differences:
-            document["differences"] = dict(self.result.differences)
-        return document
-
-    def _short_document(self, view: View) -> dict[str, Any]:
-        """Return the same for a line of a stream, whose lines all have the same model."""
+        first: dict[str, Any] = {"schema": SCHEMA, "line": self.line}
+        about: dict[str, Any] = {}
+        if self.line is None:  # the lines of a stream all have the same model
+            first = head()
+            about["layers"] = {name: to_config(spec) for name, spec in self.specs.items()}
+            about["inputs"] = {
+                name: {"shape": list(array.shape), "dtype": str(array.dtype)}
+                for name, array in self.inputs.items()
+            }
+            about["masks"] = list(self.masks)
         return {
-            "schema": SCHEMA,
-            "line": self.line,
+            **first,
             "engine": self.result.engine,
             "model": {"file": self.model.file, "origin": self.model.origin},
+            **about,
             "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
+            **({"differences": dict(self.result.differences)} if self.result.differences else {}),
         }
 
     def page(self, view: View) -> Page:

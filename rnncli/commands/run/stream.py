@@ -10,7 +10,7 @@ from typing import Any
 from rnncli import arrays
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import case_request, request, result_checks, sources, terminal
-from rnncli.cli.flag_groups import collect_flags
+from rnncli.cli.flag_groups import collect_flags, first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
@@ -112,12 +112,8 @@ def require_lines(input: InputFlags) -> None:
         raise UsageError(
             "--stream reads lines, but --input-shape generates an input.", "Leave one of them out."
         )
-    for name in ("fill", "batch_column", "delimiter", "decimal"):
-        if getattr(input, name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{flag} does not apply to --stream, which reads lines of JSON.", "Leave it out."
-            )
+    if flag := first_given(input, ("fill", "batch_column", "delimiter", "decimal")):
+        raise UsageError(f"{flag} does not apply to --stream, which reads lines of JSON.", "Leave it out.")
     format = formats.format_name(Source(""), input.input_format or _format_of(Path(input.input or "")))
     if format not in LINES:
         raise UsageError(

@@ -13,12 +13,7 @@ rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
 """
 
 
-def shape(
-    input: InputFlags,
-    layer: LayerFlags,
-    output: OutputFlags,
-    all_layers: AllLayers = False,
-) -> None:
+def shape(input: InputFlags, layer: LayerFlags, output: OutputFlags, all_layers: AllLayers = False) -> None:
     """Tensors, shapes and parameter counts, without computing.
 
     In --input-shape a dimension may be None or a name, such as batch.
@@ -29,5 +24,6 @@ def shape(
     from rnncli.commands.shape.answer import ShapeAnswer
 
     deliver = delivery(output, input, layer)
-    stack, input_shape, remarks = request.shapes(input, layer)
-    deliver(ShapeAnswer(outline.outline(stack, input_shape, all_layers=all_layers)), remarks)
+    asked = request.outline(input, layer)
+    report = outline.outline(asked.stack, asked.shape, all_layers=all_layers)
+    deliver(ShapeAnswer(report), asked.remarks)

@@ -8,12 +8,13 @@ from typing import Any
 
 from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.shape.outline import add_counts, count_parameters
-from rnncli.renderers.page import Answer, Column, Line, Page, Records, Span, Table, View, cell, line
+from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import (
     claim_lines,
     configs,
     expression,
     head,
+    headings,
     input_text,
     name_cell,
     note,
@@ -78,7 +79,6 @@ class ShapeAnswer(Answer):
             yield "output", output.name, format_shape(output.shape), None
 
     def _outputs(self, view: View) -> Table:
-        headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "meaning"))
         rows = tuple(
             (
                 name_cell(output.label),
@@ -90,7 +90,7 @@ class ShapeAnswer(Answer):
             )
             for output in self.report.outputs
         )
-        return Table(headings, rows)
+        return Table(headings(("tensor", "shape", "meaning"), view), rows)
 
     def _sum(self, view: View) -> tuple[Line, ...]:
         """Return the total parameters of a stack, after an empty line; a single layer shows its own."""
@@ -101,11 +101,7 @@ class ShapeAnswer(Answer):
         return ((), (Span(words, "dim"), Span(count, "strong")))
 
     def _weights(self, layer: LayerShapes, view: View) -> Table:
-        headings = (
-            Column(say("weight", view.lang)),
-            Column(say("shape", view.lang)),
-            Column(say("parameters", view.lang), right=True),
-        )
+        columns = headings(("weight", "shape", "parameters"), view, right=("parameters",))
         rows = [
             (cell(name, "strong"), cell(format_shape(shape)), cell(_count(count_parameters(shape), view)))
             for name, shape in _weights(layer)
@@ -115,7 +111,7 @@ class ShapeAnswer(Answer):
         )
         named = (Span(f"{say('layer', view.lang)} {layer.path}  ", "dim"),) if layer.path else ()
         alone = (*named, *title([layer.spec], view)) if len(self.report.layers) > 1 else ()
-        return Table(headings, tuple(rows), alone)
+        return Table(columns, tuple(rows), alone)
 
 
 def _weights(layer: LayerShapes) -> Iterator[tuple[str, Shape]]:

@@ -47,12 +47,7 @@ class TourFlags(NamedTuple):
     ] = None
     answer: Annotated[
         str | None,
-        flag(
-            PANEL,
-            "--answer",
-            metavar="TEXT",
-            help="--exercise: check this answer; exit 1 if it is wrong.",
-        ),
+        flag(PANEL, "--answer", metavar="TEXT", help="--exercise: check this answer; exit 1 if it is wrong."),
     ] = None
 
     def validate(self) -> None:
@@ -72,10 +67,7 @@ class TourFlags(NamedTuple):
             )
 
 
-def tour(
-    output: OutputFlags,
-    part: TourFlags,
-) -> None:
+def tour(output: OutputFlags, part: TourFlags) -> None:
     """The lesson: what recurrent layers return, step by step.
 
     In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.

@@ -17,7 +17,7 @@ from rnncli.commands.tour import numbering
 from rnncli.commands.tour.grading import Key
 from rnncli.commands.tour.lesson import Text
 from rnncli.errors import DisagreementError, UsageError
-from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, Variants, View, line, marks
+from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, line, marks
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
@@ -27,14 +27,14 @@ FOLDER = "exercises"
 class Exercise(NamedTuple):
     """One task.
 
-    task: what to find.  parts: the tables to find it in.  key: the right answer.
+    task: what to find.  tables: where to find it.  key: the right answer.
     form: an answer of the right form that is never right, for the command line to type.
     hint: for a wrong answer.
     facts: numbers for the texts, by name.
     """
 
     task: Text
-    parts: tuple[Table | Variants | Line, ...]
+    tables: tuple[Table, ...]
     key: Key
     form: str
     hint: Text
@@ -51,7 +51,8 @@ class ExamAnswer(Answer):
 
     def exercise(self, view: View) -> Exercise:
         """Make the exercise for this seed."""
-        made: Exercise = numbering.load(FOLDER, self.number).make(_random(self.number, self.seed), view)
+        random = Random(f"{self.number}/{self.seed}")
+        made: Exercise = numbering.load(FOLDER, self.number).make(random, view)
         return made
 
     def document(self, view: View) -> dict[str, Any]:
@@ -66,8 +67,7 @@ class ExamAnswer(Answer):
             "task": exercise.task.translate(view.lang, exercise.facts),
             "tables": [
                 {"columns": [column.heading for column in table.columns], "rows": list(_texts(table))}
-                for table in exercise.parts
-                if isinstance(table, Table)
+                for table in exercise.tables
             ],
             **verdict,
         }
@@ -84,11 +84,11 @@ class ExamAnswer(Answer):
         place = marks(view).dot.join(
             (say("exercise", lang).format(number=self.number), f"{say('seed', lang)} {self.seed}", "")
         )
-        parts = (
+        parts: tuple[Table | Line, ...] = (
             (Span(place, "dim"), Span(self._title(lang), "strong")),
             (),
             *map(line, exercise.task.translate(lang, exercise.facts).splitlines()),
-            *exercise.parts,
+            *exercise.tables,
             (),
             line(say("answer it", lang), "dim"),
             line(typed),
@@ -97,9 +97,8 @@ class ExamAnswer(Answer):
 
     def records(self, view: View) -> Records:
         """Return one row per line of the tables."""
-        tables = [part for part in self.exercise(view).parts if isinstance(part, Table)]
-        rows = ((place, " ".join(row)) for place, table in enumerate(tables) for row in _texts(table))
-        return ("table", "row"), rows
+        tables = enumerate(self.exercise(view).tables)
+        return ("table", "row"), ((place, " ".join(row)) for place, table in tables for row in _texts(table))
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; an exercise is a text."""
@@ -134,10 +133,6 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
                 exercise.hint.translate(lang, exercise.facts),
             )
     return found
-
-
-def _random(number: int, seed: int) -> Random:
-    return Random(f"{number}/{seed}")
 
 
 def _texts(table: Table) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from rnncli.case import Array, Case
+from rnncli.case import Array
 
 STEP = 1e-6
 """Half the distance of the two points of a central difference in float64; its error is about 1e-10."""
@@ -15,27 +15,21 @@ STEP = 1e-6
 def measure_norms(line: str) -> Array:
     """Return the Frobenius norm of d(last hidden state)/d(input at t), for each t, (timesteps,) of float64.
 
-    line: a command such as `rnncli run -l lstm --input-shape 1,30,4 --seed 7`, with one layer.
-    """
-    from rnncli import compute
-    from rnncli.cli.command_line import CommandLine
-
-    case = CommandLine.parse(line).case()
-    return chain_norms(case, compute.run(case, "numpy").weights)
-
-
-def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
-    """Return these norms for a case with one layer and one sequence, (timesteps,) of float64.
-
+    line: a command with one layer and one sequence, `rnncli run -l lstm --input-shape 1,30,4 --seed 7`.
     The Jacobian of every single step is measured in float64 by central differences; multiplying them keeps
     the relative precision of norms that vanish.
     """
     import numpy as np
 
+    from rnncli import compute
+    from rnncli.cli.command_line import CommandLine
+
+    case = CommandLine.parse(line).case()
     layer: Any = case.stack.layers[0]
+    weights = compute.run(case, "numpy").weights
     wide = {name: values.astype(np.float64) for name, values in weights.items()}
     inputs = case.inputs[0].astype(np.float64)
-    states = [_flat(layer.cell.start(1, np.float64))]
+    states = [np.concatenate(list(layer.cell.start(1, np.float64)), axis=-1)]
     step = partial(_step_states, layer.cell, wide)
     with np.errstate(all="ignore"):
         for x in inputs:
@@ -46,13 +40,6 @@ def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
             found.append(np.linalg.norm(row @ _jacobian(partial(step, states=state), x)))
             row = row @ _jacobian(partial(step, x[None]), state[0])
     return np.array(found[::-1])
-
-
-def _flat(state: Any) -> Array:
-    """Return the parts of a state side by side, (batch, all units)."""
-    import numpy as np
-
-    return np.concatenate(list(state), axis=-1)
 
 
 def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array) -> Array:
@@ -67,7 +54,7 @@ def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states:
     parts = np.split(states, states.shape[-1] // cell.units, axis=-1)
     projected = cell.project(inputs, weights, cell.no_dropout())
     state, _ = cell.step(projected, cell.pack(tuple(parts)), weights, cell.no_dropout())
-    return _flat(state)
+    return np.concatenate(list(state), axis=-1)
 
 
 def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:

@@ -51,16 +51,21 @@ class Step(NamedTuple):
     asks: what the step is about, with new words explained.  commands: as typed in a shell.
     layer: the expression that a Keras script would contain; "" if there is none.
     notice: what to see in the numbers.  question: to the reader, with its answer.
+    observation: what to show; by default the tensors that each command returns.
     """
 
     title: Text
     asks: Text
     layer: str
     commands: tuple[str, ...]
-    observe: Observe
     notice: Text
     question: Text
     answer: Text
+    observation: Observe | None = None
+
+    def observe(self, view: View) -> Observation:
+        """Run the commands, and return what the step shows of their results."""
+        return (self.observation or observe_runs(*self.commands))(view)
 
 
 class NumberedStep(NamedTuple):

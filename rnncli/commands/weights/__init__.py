@@ -15,13 +15,7 @@ rnncli weights model.h5 --to torch --output weights.pt
 """
 
 
-def weights(
-    input: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    output: OutputFlags,
-    to: To = None,
-) -> None:
+def weights(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags, to: To = None) -> None:
     """The weights of a saved or described layer, gate by gate.
 
     INPUT is a model or a file of weights: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
-from rnncli.commands.weights import contents
-from rnncli.commands.weights.contents import Contents, GateSummary, LayerSummary
+from rnncli.commands.weights.contents import CellSummary, Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.renderers.page import (
     Answer,
-    Column,
     Line,
     Page,
     Records,
@@ -26,7 +24,16 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import configs, expression, head, input_text, note, refuse_tensors, title
+from rnncli.renderers.parts import (
+    configs,
+    expression,
+    head,
+    headings,
+    input_text,
+    note,
+    refuse_tensors,
+    title,
+)
 from rnncli.renderers.wording import Bilingual, say
 
 if TYPE_CHECKING:
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""
+RIGHT = ("features", "units", "parameters", "fans", "norm", "min", "max", "bias", "radius")
+"""The columns of numbers."""
 
 
 @dataclass(frozen=True)
@@ -169,10 +178,7 @@ def _part(part: Figures) -> dict[str, Any]:
 
 def _layers(found: Contents, view: View) -> Table:
     graph = found.count is not None
-    columns = [Column(say("layer", view.lang)), Column(say("class", view.lang))]
-    columns += [Column(say(key, view.lang), right=True) for key in ("features", "units")]
-    columns += [Column(say("return", view.lang))] if graph else []
-    columns += [Column(say("parameters", view.lang), right=True)]
+    keys = ("layer", "class", "features", "units", *(["return"] if graph else []), "parameters")
     rows = []
     for layer in found.layers:
         texts = [
@@ -183,7 +189,7 @@ def _layers(found: Contents, view: View) -> Table:
             f"{layer.parameters:,}",
         ]
         rows.append((cell(layer.name, "strong"), *map(cell, texts)))
-    return Table(tuple(columns), tuple(rows))
+    return Table(headings(keys, view, RIGHT), tuple(rows))
 
 
 RETURNED = {
@@ -216,27 +222,25 @@ FORMS = (
     ("gate", "weight", "norm", "radius"),
 )
 """The columns of a table of gates, for ever narrower pages."""
-RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
 
 
-def _gates(cells: Sequence[contents.CellSummary], view: View) -> Variants:
+def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
     """Return a table of gates for each cell, and what their columns mean."""
     rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
 
     def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
         rules = [key for key in ("fans", "radius") if key in keys]
-        tables = (_table(name, own, keys, view) for name, own in rows.items())
+        columns = headings(keys, view, RIGHT)
+        tables = (
+            Table(columns, tuple(tuple(row[key] for key in keys) for row in own), line(name, "strong"))
+            for name, own in rows.items()
+        )
         return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
 
     return Variants(tuple(map(form, FORMS)))
 
 
-def _table(name: str, rows: Sequence[Mapping[str, TableCell]], keys: Sequence[str], view: View) -> Table:
-    columns = tuple(Column(say(key, view.lang), right=key in RIGHT) for key in keys)
-    return Table(columns, tuple(tuple(row[key] for key in keys) for row in rows), line(name, "strong"))
-
-
-def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
+def _rows(one: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
     """Yield the row of the kernel, then that of the recurrent kernel; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
     for name, heading, words in (("kernel", gate.name, "kernel"), ("recurrent_kernel", "", "recurrent")):
@@ -275,9 +279,5 @@ def _other_tensors(found: Contents, view: View) -> tuple[Line | Table, ...]:
     if len(shown) < len(found.other_shapes):
         rows.append((cell(f"{marks(view).ellipsis} {len(found.other_shapes) - len(shown)}", "dim"), (), ()))
     rows.append((cell(say("total", view.lang), "dim"), (), cell(f"{total:,}", "strong")))
-    columns = (
-        Column(say("other weights", view.lang)),
-        Column(say("shape", view.lang)),
-        Column(say("parameters", view.lang), right=True),
-    )
+    columns = headings(("other weights", "shape", "parameters"), view, RIGHT)
     return (Table(columns, tuple(rows)),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from rnncli.errors import InputError, LayerError, UsageError, format_names
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
-from rnncli.renderers.page import Answer, Column, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, note
+from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import head, headings, note
 from rnncli.renderers.wording import say
 
 NO_WEIGHTS = "its weights are not in the file; the model computes them"
@@ -73,11 +74,9 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
 
 def _is_format(name: str) -> bool:
     """Return whether the suffix belongs to an output format."""
-    try:
-        formats.for_output(name)
-    except UsageError:
-        return False
-    return True
+    with suppress(UsageError):
+        return bool(formats.for_output(name))
+    return False
 
 
 def chains_of(found: Contents) -> tuple[Chain, ...]:
@@ -166,8 +165,7 @@ class ConversionAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return the names, shapes and dtypes."""
-        headings = ("tensor", "shape", "dtype", "parameters")
-        columns = tuple(Column(say(key, view.lang), right=key == "parameters") for key in headings)
+        columns = headings(("tensor", "shape", "dtype", "parameters"), view, right=("parameters",))
         rows = tuple(
             (cell(name, "strong"), cell(format_shape(one.shape)), cell(str(one.dtype)), cell(f"{one.size:,}"))
             for name, one in self.arrays.items()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rnncli.case import Case, Shape, format_shape
 from rnncli.cli import case_request, files, layer_files, request, sources
 from rnncli.cli.case_request import Remarks
-from rnncli.cli.flag_groups import collect_flags
+from rnncli.cli.flag_groups import collect_flags, first_given, flag_name
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
@@ -43,7 +43,7 @@ def require_plain(run: RunFlags) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
     for name, default in RunFlags._field_defaults.items():
         if name not in (*DESCRIBING, "model") and getattr(run, name) != default:
-            flag = f"--{name.replace('_', '-')}"
+            flag = flag_name(name)
             raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
 
 
@@ -76,9 +76,9 @@ def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
 
 def _file(input: InputFlags, run: RunFlags) -> str:
     """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
-    if others := [name for name in collect_flags(input) if name != "input"]:
+    if flag := first_given(input, InputFlags._fields[1:]):  # all but INPUT itself
         raise UsageError(
-            f"--{others[0].replace('_', '-')} applies to the input of a layer, not to a file of weights.",
+            f"{flag} applies to the input of a layer, not to a file of weights.",
             "Leave it out, or describe the layer with --layer.",
         )
     words = [word for word in (input.input, run.model) if word is not None]
@@ -122,7 +122,7 @@ def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
     path = _split_layer_names(word)[0]
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
         names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
-        flag = f"--{names[0].replace('_', '-')}" if names else "--input-shape"
+        flag = flag_name(names[0]) if names else "--input-shape"
         given = f"--weights {shlex.quote(path)}"
         advice = f"Leave out {flag}; or give the weights to the described layer: {given}"
         if flag == "--weights" or flag.endswith("-initializer"):  # which do not go with other weights

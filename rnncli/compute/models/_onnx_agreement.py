@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case, Spec
+from rnncli.case import Case
 from rnncli.compute.models._onnx_case import list_returns
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
@@ -93,16 +92,8 @@ def _to_float64(case: Case) -> Case:
 
     weights: Mapping[str, Array] = case.weights or {}
     return case._replace(
-        stack=Stack(map(_widen_spec, case.layers)),
+        stack=Stack(spec.with_option("dtype", "float64") for spec in case.layers),
         inputs=widen(case.inputs),
         initial_state=tuple(map(widen, case.initial_state)) if case.initial_state else None,
         weights={name: widen(array) for name, array in weights.items()},
     )
-
-
-def _widen_spec(spec: Spec) -> Spec:
-    config = {
-        name: "float64" if name == "dtype" else _widen_spec(value) if isinstance(value, Spec) else value
-        for name, value in spec.config.items()
-    }
-    return replace(spec, config=config)

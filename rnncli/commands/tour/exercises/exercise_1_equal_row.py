@@ -39,7 +39,8 @@ def make(random: Random, view: View) -> Exercise:
         f"--input-shape 1,{steps},3 --seed {seed}"
     )
     result = run_line(line)
-    rows, state = result.outputs[0], next(t for t in result.outputs if _is_wanted(t.name, way))
+    name = "last_hidden_state" if way == "alone" else f"{way}_last_hidden_state"
+    rows, state = result.outputs[0], next(tensor for tensor in result.outputs if tensor.name == name)
     place = drawing.locate_row(state.equals[0], {rows.name: rows}).row or 0
     table = drawing.draw_rows(rows.name, rows.values[0], view, ROW.translate(view.lang))
     facts = {
@@ -48,7 +49,3 @@ def make(random: Random, view: View) -> Exercise:
         "state": WAYS[way].translate(view.lang),
     }
     return Exercise(TASK, (table,), grading.Rows(frozenset({place}), steps), "row 9", HINT, facts)
-
-
-def _is_wanted(name: str, way: str) -> bool:
-    return name == ("last_hidden_state" if way == "alone" else f"{way}_last_hidden_state")

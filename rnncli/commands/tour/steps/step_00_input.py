@@ -32,7 +32,7 @@ STEP = Step(
     ),
     layer="",
     commands=(COMMAND,),
-    observe=observe,
+    observation=observe,
     notice=Text(
         "the sentence alone is (4, 5), but its shape is (1, 4, 5). Keras computes many sequences at once, "
         "so it wants three axes, (batch, timesteps, features). One sentence is a batch of one.",

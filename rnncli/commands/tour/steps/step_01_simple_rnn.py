@@ -1,8 +1,6 @@
 """SimpleRNN: the hidden state of the last time step."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l simple_rnn --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("SimpleRNN: one tensor", "SimpleRNN: 텐서 하나"),
@@ -13,8 +11,7 @@ STEP = Step(
         "tanh(x W + h U + b)이며, 유닛마다 숫자가 하나씩 나옵니다. 이 층의 유닛은 3개입니다.",
     ),
     layer="SimpleRNN(3)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l simple_rnn --seed 7",),
     notice=Text(
         "four words went in and one hidden state came out, that of the last time step. The weights W and U "
         "are drawn at random: --seed 7 draws the same ones every time.",

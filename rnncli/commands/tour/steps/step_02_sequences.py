@@ -28,7 +28,7 @@ STEP = Step(
     ),
     layer="SimpleRNN(3, return_sequences=True)",
     commands=(COMMAND,),
-    observe=observe_runs(COMMAND, remarks=remarks),
+    observation=observe_runs(COMMAND, remarks=remarks),
     notice=Text(
         "still one tensor, but with a time axis: one row per time step.",
         "여전히 텐서 하나이지만 시점 축이 생겼습니다. 한 행이 한 시점입니다.",

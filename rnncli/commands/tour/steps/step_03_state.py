@@ -1,8 +1,6 @@
 """SimpleRNN with return_state."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l simple_rnn --return-state --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("return_state: the last state as well", "return_state: 마지막 상태도 함께"),
@@ -12,18 +10,14 @@ STEP = Step(
         "늘어납니다.",
     ),
     layer="SimpleRNN(3, return_state=True)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l simple_rnn --return-state --seed 7",),
     notice=Text(
         "the same numbers twice: the output of a SimpleRNN is its hidden state. The option becomes useful "
         "together with return_sequences (step 4) and with LSTM (step 5).",
         "같은 값이 두 번 나왔습니다. SimpleRNN은 은닉 상태를 그대로 출력하기 때문입니다. 이 옵션은 "
         "return_sequences와 함께 쓸 때(4단계), 그리고 LSTM에서(5단계) 쓸모가 있습니다.",
     ),
-    question=Text(
-        "how do you call this layer in Python?",
-        "파이썬에서는 이 층을 어떻게 호출할까요?",
-    ),
+    question=Text("how do you call this layer in Python?", "파이썬에서는 이 층을 어떻게 호출할까요?"),
     answer=Text(
         "with two names on the left: output, state = layer(x). Without return_state there is one: output = "
         "layer(x).",

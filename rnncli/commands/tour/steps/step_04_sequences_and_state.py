@@ -1,8 +1,6 @@
 """SimpleRNN with return_sequences and return_state together."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l simple_rnn --return-sequences --return-state --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("return_sequences and return_state together", "return_sequences와 return_state를 함께"),
@@ -11,8 +9,7 @@ STEP = Step(
         "두 옵션을 함께 켭니다. 모든 시점의 은닉 상태와, 마지막 은닉 상태를 따로 받습니다.",
     ),
     layer="SimpleRNN(3, return_sequences=True, return_state=True)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l simple_rnn --return-sequences --return-state --seed 7",),
     notice=Text(
         "the second tensor is the last row of the first.",
         "두 번째 텐서는 첫 번째 텐서의 마지막 행과 같습니다.",

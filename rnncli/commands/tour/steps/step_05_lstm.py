@@ -1,8 +1,6 @@
 """LSTM with return_state: two states."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
-
-COMMAND = "rnncli run -l lstm --return-state --seed 7"
+from rnncli.commands.tour.lesson import Step, Text
 
 STEP = Step(
     title=Text("LSTM: two states", "LSTM: 상태 두 개"),
@@ -13,8 +11,7 @@ STEP = Step(
         "상태(cell state)입니다.",
     ),
     layer="LSTM(3, return_state=True)",
-    commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
+    commands=("rnncli run -l lstm --return-state --seed 7",),
     notice=Text(
         "three tensors, always in this order: output, last hidden state, last cell state. The first two "
         "are the same numbers; the cell state is not part of the output.",
@@ -22,8 +19,7 @@ STEP = Step(
         "값이고, 셀 상태는 출력에 들어 있지 않습니다.",
     ),
     question=Text(
-        "which of the two states can be larger than 1?",
-        "두 상태 가운데 1보다 커질 수 있는 것은 무엇일까요?",
+        "which of the two states can be larger than 1?", "두 상태 가운데 1보다 커질 수 있는 것은 무엇일까요?"
     ),
     answer=Text(
         "the cell state: it is a sum that may grow at each step. The hidden state is a gate times tanh of "

@@ -1,6 +1,6 @@
 """Bidirectional LSTM with constant weights, as in the notebook."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
+from rnncli.commands.tour.lesson import Step, Text
 
 COMMAND = """\
 rnncli run -l bilstm --return-state --seed 7 \\
@@ -16,7 +16,6 @@ STEP = Step(
     ),
     layer="Bidirectional(LSTM(3, return_state=True))",
     commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
     notice=Text(
         "five tensors. The output (1, 6) is the forward hidden state, then the backward one. The states "
         "follow: forward hidden and cell, backward hidden and cell.",

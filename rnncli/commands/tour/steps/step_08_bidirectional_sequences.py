@@ -1,6 +1,6 @@
 """Bidirectional LSTM with return_sequences: the backward state is the first row."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
+from rnncli.commands.tour.lesson import Step, Text
 
 COMMAND = """\
 rnncli run -l bilstm --return-sequences --return-state --seed 7 \\
@@ -13,7 +13,6 @@ STEP = Step(
     asks=Text(f"Now {LAYER}.", f"이번에는 {LAYER}입니다."),
     layer=LAYER,
     commands=(COMMAND,),
-    observe=observe_runs(COMMAND),
     notice=Text(
         "the forward state is the last row of its half, the backward state the first row of its half. The "
         "backward layer starts at t=3 and ends at t=0.",

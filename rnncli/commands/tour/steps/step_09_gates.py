@@ -18,7 +18,7 @@ STEP = Step(
     ),
     layer="LSTM(3)",
     commands=(COMMAND,),
-    observe=observe_trace(COMMAND, ("input", "forget", "candidate", "output"), ("cell", "hidden")),
+    observation=observe_trace(COMMAND, ("input", "forget", "candidate", "output"), ("cell", "hidden")),
     notice=Text(
         "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; this "
         "is unit 0.",

@@ -16,7 +16,7 @@ STEP = Step(
     ),
     layer="GRU(3)",
     commands=(COMMAND,),
-    observe=observe_trace(COMMAND, ("update", "reset", "candidate"), ("hidden",)),
+    observation=observe_trace(COMMAND, ("update", "reset", "candidate"), ("hidden",)),
     notice=Text(
         "at t=3, {update} * {before} + (1 - {update}) * {candidate} = {hidden}. One gate does the work of "
         "the LSTM's forget and input.",

@@ -48,7 +48,7 @@ STEP = Step(
     ),
     layer="GRU(3, return_sequences=True, reset_after=False)",
     commands=COMMANDS,
-    observe=observe,
+    observation=observe,
     notice=Text(
         "at t=0 there is no state to reset yet, so both agree. After that they differ by up to "
         "{difference}, with the same weights.",

@@ -36,7 +36,7 @@ STEP = Step(
     ),
     layer="LSTM(3, return_sequences=True, return_state=True)",
     commands=(COMMAND,),
-    observe=observe,
+    observation=observe,
     notice=Text(
         "a masked step is skipped: both states carry over, and the output repeats the row before.",
         "마스크된 시점은 건너뜁니다. 두 상태는 그대로 유지되고, 출력은 앞 행을 되풀이합니다.",

@@ -47,7 +47,7 @@ STEP = Step(
     ),
     layer="GRU(3, return_sequences=True, go_backwards=True)",
     commands=COMMANDS,
-    observe=observe,
+    observation=observe,
     notice=Text(
         "the lone layer returns its rows in the order in which it read, t=3 first. Bidirectional turns them "
         "around, so that row t belongs to word t in both halves. The state is the same one.",

@@ -1,6 +1,6 @@
 """Stateful: every call begins where the last one ended."""
 
-from rnncli.commands.tour.lesson import Step, Text, observe_runs
+from rnncli.commands.tour.lesson import Step, Text
 
 COMMANDS = (
     "rnncli run -l gru --calls 3 --all-calls --seed 7",
@@ -17,7 +17,6 @@ STEP = Step(
     ),
     layer="GRU(3, stateful=True)",
     commands=COMMANDS,
-    observe=observe_runs(*COMMANDS),
     notice=Text(
         "above, three calls return the same numbers. Below, with stateful=True, each call returns others, "
         "although the input is the same.",

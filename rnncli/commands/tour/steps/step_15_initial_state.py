@@ -47,7 +47,7 @@ STEP = Step(
     ),
     layer="LSTM(3, return_sequences=True)(x, initial_state=[h, c])",
     commands=COMMANDS,
-    observe=observe,
+    observation=observe,
     notice=Text(
         "the decoder starts from both states of the encoder instead of zeros. This is what return_state is "
         "for.",

@@ -49,7 +49,7 @@ STEP = Step(
     ),
     layer="",
     commands=(COMMAND,),
-    observe=observe,
+    observation=observe,
     notice=Text(
         "each step back multiplies by one more matrix. From t=29 to t=0 the norm shrinks to {SimpleRNN} of "
         "itself in the SimpleRNN, but only to {LSTM} in the LSTM. (The bars are logarithmic.)",
