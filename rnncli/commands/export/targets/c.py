@@ -35,12 +35,13 @@ static void show(const char *name, const char *shape, const real *values, int ro
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why a C file cannot express them, or None."""
-    reason = refusals.first_refusal(exports, _refusal)
+    reason = _refusal(exports)
     if reason is None and len({export.dtype for export in exports}) > 1:
         return "it computes in one dtype, and the layers have float32 and float64"
     return reason
 
 
+@refusals.of_each
 def _refusal(export: ExportCase) -> str | None:
     reason = refusals.of_loops(export, ACTIVATIONS)
     if reason is None and export.case.inputs.ndim != 3:

@@ -20,12 +20,9 @@ BINARY = False
 DTYPES = ("float16", "float32", "float64")
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why Keras cannot express them, or None."""
-    return refusals.first_refusal(exports, _refusal)
-
-
-def _refusal(export: ExportCase) -> str | None:
+@refusals.of_each
+def refusal(export: ExportCase) -> str | None:
+    """Return why Keras cannot express it, or None."""
     if export.dtype not in DTYPES:
         return f"NumPy has no {export.dtype}"
     return None
