@@ -13,6 +13,8 @@ from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
 """A tolerance of every tensor; or tolerances by tensor name, with that of all others under ""."""
+TolerancePair = tuple[Tolerance, Tolerance]
+"""Absolute and relative tolerance."""
 
 
 class Mismatch(NamedTuple):
