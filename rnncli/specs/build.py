@@ -33,20 +33,11 @@ _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
 ONLY_IN_MODELS = {
     fold_name(name): name
     for name in (
-        *(
-            "Activation",
-            "Add",
-            "Attention",
-            "AveragePooling1D",
-            "BatchNormalization",
-            "Concatenate",
-            "Conv1D",
-        ),
-        *("Conv2D", "Embedding", "Flatten", "GlobalAveragePooling1D", "GlobalMaxPooling1D"),
-        *("LayerNormalization", "MaxPooling1D", "Permute", "RepeatVector", "Reshape"),
-        *("SpatialDropout1D",),
+        "Activation", "Add", "Attention", "AveragePooling1D", "BatchNormalization", "Concatenate", "Conv1D",
+        "Conv2D", "Embedding", "Flatten", "GlobalAveragePooling1D", "GlobalMaxPooling1D",
+        "LayerNormalization", "MaxPooling1D", "Permute", "RepeatVector", "Reshape", "SpatialDropout1D",
     )
-}
+}  # fmt: skip
 """Layers that often stand beside recurrent ones; rnncli computes them in a saved model, not on their own."""
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option("dtype", "float32")}
