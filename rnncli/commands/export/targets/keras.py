@@ -6,12 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rnncli.case import walk
 from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import (
-    ExportCase,
-    ExportCell,
-    ExportLayer,
-    without_initializers,
-)
+from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, without_initializers
 from rnncli.specs import to_script
 
 SUFFIX = ".py"
