@@ -21,7 +21,7 @@ from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
 from rnncli.cli import result_checks
 from rnncli.cli.case_request import add_batch, note_dropout
-from rnncli.compute.compare import Tolerance
+from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.result import Result as ComputedResult
 
@@ -81,7 +81,7 @@ def run(
 
 
 def _compute(
-    case: Case, engine: str, tolerances: tuple[Tolerance, Tolerance] | None, memory: int | str | None
+    case: Case, engine: str, tolerances: TolerancePair | None, memory: int | str | None
 ) -> tuple[ComputedResult, list[str]]:
     """Return the result with its differences, and the tensors beyond the tolerances."""
     from rnncli import compute
@@ -273,9 +273,7 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
     return [case._replace(stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
-def _select(
-    found: Result, select: str | Sequence[str] | None, limits: tuple[Tolerance, Tolerance] | None
-) -> Result:
+def _select(found: Result, select: str | Sequence[str] | None, limits: TolerancePair | None) -> Result:
     """Return the result with the tensors to keep.  limits: of a check, by names of all tensors."""
     _comparison.require_known_names(found.outputs, limits)
     _values.require_texts("select", select, _comparison.NAMES)
@@ -283,10 +281,7 @@ def _select(
 
 
 def _require_checks(
-    apart: Sequence[str],
-    found: ComputedResult,
-    tolerances: tuple[Tolerance, Tolerance] | None,
-    nan: str | None,
+    apart: Sequence[str], found: ComputedResult, tolerances: TolerancePair | None, nan: str | None
 ) -> None:
     """Raise DisagreementError if a tensor of `found` is in `apart`, or if there is a NaN.
 

@@ -15,7 +15,7 @@ from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, require_same
 from rnncli.cli.tolerances import ATOL, RTOL, require_known
-from rnncli.compute.compare import Tolerance, compare_with_keras
+from rnncli.compute.compare import Tolerance, TolerancePair, compare_with_keras
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
 from rnncli.result import NamedTensor, Result
@@ -88,7 +88,7 @@ def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
 def check(
     case: Case,
     found: Result,
-    tolerances: tuple[Tolerance, Tolerance] | None,
+    tolerances: TolerancePair | None,
     budget: int | None = None,
     chosen: ModelLayer | None = None,
 ) -> tuple[Result, list[str]]:
@@ -122,7 +122,7 @@ def require_expected(
 
 def tolerances_of_check(
     atol: Tolerance | None, rtol: Tolerance | None, *, check: bool, expect: Any
-) -> tuple[Tolerance, Tolerance] | None:
+) -> TolerancePair | None:
     """Return the tolerances of a check; None without one.  Raises UsageError if nothing is compared."""
     for name, tolerance in (("atol", atol), ("rtol", rtol)):
         if tolerance is not None and not check and expect is None:
@@ -130,15 +130,13 @@ def tolerances_of_check(
     return complete_tolerances(atol, rtol) if check else None
 
 
-def require_known_names(
-    tensors: Sequence[NamedTensor], tolerances: tuple[Tolerance, Tolerance] | None
-) -> None:
+def require_known_names(tensors: Sequence[NamedTensor], tolerances: TolerancePair | None) -> None:
     """Raise UsageError if a tolerance of a check names a tensor that is not there."""
     if tolerances is not None:
         require_known(tolerances, [tensor.name for tensor in tensors])
 
 
-def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
+def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> TolerancePair:
     """Return both tolerances; a missing one, and tensors that a mapping leaves out, get the default."""
     return _complete("atol", atol, ATOL), _complete("rtol", rtol, RTOL)
 

@@ -16,7 +16,7 @@ from rnncli.readers.formats import read_raw
 if TYPE_CHECKING:
     from rnncli.cli.model_files import Model
     from rnncli.cli.models import ModelLayer, Returns
-    from rnncli.compute.compare import Tolerance
+    from rnncli.compute.compare import TolerancePair
 
 OWN = (
     "seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad",
@@ -25,13 +25,7 @@ OWN = (
 
 
 def run(
-    inputs: Any,
-    layer: Any,
-    options: Options,
-    *,
-    everything: bool,
-    stats: bool,
-    limits: tuple[Tolerance, Tolerance] | None,
+    inputs: Any, layer: Any, options: Options, *, everything: bool, stats: bool, limits: TolerancePair | None
 ) -> tuple[RunResult, list[str]]:
     """Return the tensors of every recurrent layer, and the names of those that differ from the framework.
 

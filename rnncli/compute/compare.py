@@ -13,6 +13,8 @@ from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
 """A tolerance of every tensor; or tolerances by tensor name, with that of all others under ""."""
+TolerancePair = tuple[Tolerance, Tolerance]
+"""Absolute and relative tolerance."""
 
 
 class Mismatch(NamedTuple):
@@ -162,11 +164,7 @@ def _mismatch(first: Array, second: Array, beyond: Array) -> Mismatch | None:
 
 
 def compare_with_keras(
-    case: Case,
-    result: Result,
-    atol: Tolerance = 1e-6,
-    rtol: Tolerance = 1e-5,
-    budget: int | None = None,
+    case: Case, result: Result, atol: Tolerance = 1e-6, rtol: Tolerance = 1e-5, budget: int | None = None
 ) -> tuple[Result, list[str]]:
     """Compare `result` with Keras.
 
@@ -180,15 +178,19 @@ def compare_with_keras(
 
 
 def differences(result: Result, other: Result) -> dict[str, float]:
-    """Return the largest absolute difference by tensor name.
+    """Return the largest absolute difference by tensor name; see `largest_difference`."""
+    return {
+        name: max((largest_difference(*both) for both in pairs), default=0.0)
+        for name, pairs in _pair_blocks(result, other)
+    }
+
+
+def largest_difference(first: Array, second: Array) -> float:
+    """Return the largest absolute difference of two float64 arrays.
 
     Two NaN are equal; NaN and a number differ by infinity.
     """
-
-    def largest(both: tuple[Array, Array]) -> float:
-        return float(_absolute_difference(*both).max(initial=0.0))
-
-    return {name: max(map(largest, pairs), default=0.0) for name, pairs in _pair_blocks(result, other)}
+    return float(_absolute_difference(first, second).max(initial=0.0))
 
 
 def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tolerance) -> list[str]:

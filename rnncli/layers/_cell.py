@@ -185,24 +185,19 @@ class Cell(ABC):
         return DropoutMasks()
 
     def dropout_of(
-        self,
-        shape: tuple[int, int],
-        dtype: str,
-        path: str,
-        seeds: Mapping[str, int],
-        draw_counts: dict[str, int],
+        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> DropoutMasks:
         """Return the masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
         path: of the cell, with a slash at the end; "" for none.
         seeds: `dropout` below the path is the seed of the generator.
-        draw_counts: the number of draws so far of each generator, updated in place.
+        drawn: the number of draws so far of each generator, updated in place.
         """
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
-        used = draw_counts.get(generator, 0)
+        used = drawn.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             count = copies if rate > 0 else 0
@@ -212,7 +207,7 @@ class Cell(ABC):
             )
             made.append(tuple(masks))
             used += count
-        draw_counts[generator] = used
+        drawn[generator] = used
         return DropoutMasks(*made)
 
 

@@ -13,17 +13,8 @@ from rnncli.layers._equations import Sum
 from rnncli.result import Claim, TensorInfo
 
 INERT = frozenset(
-    {
-        "name",
-        "trainable",
-        "activity_regularizer",
-        "autocast",
-        "use_cudnn",
-        "input_dim",
-        "input_shape",
-        "batch_input_shape",
-        "quantization_config",
-    }
+    {"name", "trainable", "activity_regularizer", "autocast", "use_cudnn", "quantization_config"}
+    | {"input_dim", "input_shape", "batch_input_shape"}
     | {f"{part}_{what}" for part in ("kernel", "recurrent", "bias") for what in ("regularizer", "constraint")}
 )
 """Arguments that Keras accepts but that do not affect what a layer returns."""

@@ -192,11 +192,9 @@ class Bidirectional(Layer):
         return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
+        loops = self.loops.items()
         return join_parts(
-            {
-                name: layer.draw_weights(input_shape, within(seeds, name), dtype)
-                for name, layer in self.loops.items()
-            }
+            {name: layer.draw_weights(input_shape, within(seeds, name), dtype) for name, layer in loops}
         )
 
     def call(self, run: Run, call: Call) -> LayerOutput:

@@ -29,10 +29,7 @@ class GRUCell(Cell):
 
     State = GRUState
     gates = ("update", "reset", "candidate")
-    options: ClassVar[Mapping[str, Option]] = {
-        **cell_options(),
-        "reset_after": Option("flag", True),
-    }
+    options: ClassVar[Mapping[str, Option]] = {**cell_options(), "reset_after": Option("flag", True)}
 
     def bias_shape(self) -> tuple[int, ...]:
         """(3 * units,); with reset_after (2, 3 * units): the input bias and the recurrent bias."""

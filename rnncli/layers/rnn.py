@@ -57,12 +57,9 @@ class StackedCells:
         return join_parts({key: cell.take_seeds(draw) for key, cell in self.cells.items()})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        shapes = self._input_shapes(input_shape)
+        shapes, cells = self._input_shapes(input_shape), self.cells.items()
         return join_parts(
-            {
-                key: cell.draw_weights(shapes[key], within(seeds, key), dtype)
-                for key, cell in self.cells.items()
-            }
+            {key: cell.draw_weights(shapes[key], within(seeds, key), dtype) for key, cell in cells}
         )
 
     def start(self, batch: int, dtype: Any) -> State:
@@ -119,17 +116,12 @@ class StackedCells:
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(
-        self,
-        shape: tuple[int, int],
-        dtype: str,
-        path: str,
-        seeds: Mapping[str, int],
-        draw_counts: dict[str, int],
+        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> dict[str, DropoutMasks]:
         """Return the masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
-            masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, draw_counts)
+            masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, drawn)
             shape = (shape[0], cell.units)
         return masks
 

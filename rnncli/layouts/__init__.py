@@ -25,7 +25,7 @@ from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.layouts._chain import CellWeights, Chain, LayerWeights
 from rnncli.layouts._gates import GATES, class_of
-from rnncli.layouts._paths import default_name
+from rnncli.layouts._paths import default_name, make_unique
 from rnncli.registry import names_in
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "convert",
     "default_name",
     "get",
+    "make_unique",
     "names",
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError
-from rnncli.layouts._paths import default_name, directions
+from rnncli.layouts._paths import default_name, directions, make_unique
 
 if TYPE_CHECKING:
     from rnncli.layouts import LayerWeights
@@ -60,15 +60,10 @@ def _cells(layer: LayerWeights) -> Iterator[tuple[str, Sequence[Array]]]:
 
 def _groups(layers: Sequence[LayerWeights]) -> list[str]:
     """Return Keras's names of the groups: `lstm`, `lstm_1`, `bidirectional`."""
-    counts: dict[str, int] = {}
-    found = []
-    for layer in layers:
-        class_name = "Bidirectional" if len(layer.cells) > 1 else layer.cells[0].class_name
-        name = default_name(class_name)
-        number = counts.setdefault(name, 0)
-        counts[name] += 1
-        found.append(f"{name}_{number}" if number else name)
-    return found
+    return make_unique(
+        default_name("Bidirectional" if len(layer.cells) > 1 else layer.cells[0].class_name)
+        for layer in layers
+    )
 
 
 def _name(layer: LayerWeights) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rnncli.case import Array
 from rnncli.layouts._chain import CellWeights, Chain, LayerWeights
@@ -25,6 +25,16 @@ def convert_chain(chain: Chain, convert: Convert) -> dict[str, Array]:
         for prefix, cell in directions(layer)
         for name, array in convert(cell.class_name, cell.weights).items()
     }
+
+
+def make_unique(names: Iterable[str]) -> list[str]:
+    """Number repeated names: the second `lstm` becomes `lstm_1`."""
+    counts: dict[str, int] = {}
+    unique: list[str] = []
+    for name in names:
+        counts[name] = counts.get(name, -1) + 1
+        unique.append(f"{name}_{counts[name]}" if counts[name] else name)
+    return unique
 
 
 def default_name(class_name: str) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import select
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic
 from typing import BinaryIO, NoReturn
 
 from rnncli import signals
+from rnncli.case import Array
 from rnncli.specs.memory import address_space
 
 Work = Callable[[BinaryIO], None]
@@ -29,47 +32,76 @@ class IncompleteOutputError(Exception):
     """The child exited, or was killed, before it wrote everything."""
 
 
-class ChildOutput:
-    """The output of the child.  Reading raises IncompleteOutputError if it ends early or the time is up."""
+class WorkOutput:
+    """What `work` wrote.  Reading raises IncompleteOutputError if it ends early or the time is up.
 
-    def __init__(self, descriptor: int, seconds: float, library: str) -> None:
-        self._descriptor, self._seconds, self._library = descriptor, seconds, library
-        self._start = monotonic()
+    read: fills the start of a buffer; returns the number of bytes, 0 at the end.
+    """
+
+    def __init__(self, read: Callable[[memoryview], int], library: str) -> None:
+        self._read, self._library = read, library
 
     def fill(self, buffer: memoryview) -> None:
         """Read bytes until `buffer` is full."""
         done = 0
         while done < len(buffer):
-            left = max(0.0, self._start + PATIENCE * self._seconds - monotonic())
-            ready, _, _ = select.select([self._descriptor], [], [], left)
-            read = os.readv(self._descriptor, [buffer[done:]]) if ready else 0
+            read = self._read(buffer[done:])
             if not read:
-                late = monotonic() > self._start + self._seconds
-                raise IncompleteOutputError(
-                    "reading it took too long" if late else f"{self._library} could not read it"
-                )
+                raise IncompleteOutputError(f"{self._library} could not read it")
             done += read
 
-    def take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytearray:
         """Read and return `size` bytes."""
         found = bytearray(size)
         self.fill(memoryview(found))
-        return bytes(found)
+        return found
+
+    def take_text(self, most: int) -> bytearray:
+        """Read what `write_text` wrote; not more than `most` bytes of it."""
+        return self.take(min(int.from_bytes(self.take(8), "little"), most))
+
+    def take_array(self, shape: Sequence[int], dtype: str) -> Array:
+        """Read the numbers of an array."""
+        import numpy as np
+
+        array: Array = np.empty(shape, dtype)
+        if array.size:
+            self.fill(array.reshape(-1).view(np.uint8).data)
+        return array
+
+
+def write_text(file: BinaryIO, text: bytes) -> None:
+    """Write a text of any length, after the length."""
+    file.write(len(text).to_bytes(8, "little") + text)
+
+
+def write_array(file: BinaryIO, array: Array) -> None:
+    """Write the numbers of a contiguous array."""
+    import numpy as np
+
+    if array.size:
+        file.write(array.reshape(-1).view(np.uint8).data)
 
 
 @contextmanager
 def run_in_child(
     work: Work, seconds: float, memory: int, library: str = "the library"
-) -> Iterator[ChildOutput]:
+) -> Iterator[WorkOutput]:
     """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
-    The child is forked.  Everything that `work` needs must already be imported, because the child cannot
-    open files.
+    The child is forked; on a system without fork, `work` runs in this process, without limits.  Everything
+    that it needs must already be imported, because the child cannot open files.
     work: called with the file to write to; an exception in it ends the child.
     seconds: limit on the processor time of the child; in real time, it may take PATIENCE times as long.
     memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
     library: what the child runs, in messages.
     """
+    if not hasattr(os, "fork"):
+        whole = io.BytesIO()
+        work(whole)
+        whole.seek(0)
+        yield WorkOutput(whole.readinto, library)
+        return
     import resource  # noqa: F401 - imported here for the child
 
     reading, writing = os.pipe()
@@ -81,7 +113,7 @@ def run_in_child(
             if not child:
                 _run_child(work, writing, seconds, memory)
             os.close(writing)
-        yield ChildOutput(reading, seconds, library)
+        yield WorkOutput(partial(_read_in_time, reading, monotonic(), seconds), library)
     finally:
         os.close(reading)
         if child:
@@ -89,6 +121,15 @@ def run_in_child(
                 os.kill(child, signal.SIGKILL)
             with suppress(OSError):
                 os.waitpid(child, 0)
+
+
+def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryview) -> int:
+    left = max(0.0, start + PATIENCE * seconds - monotonic())
+    ready, _, _ = select.select([descriptor], [], [], left)
+    read = os.readv(descriptor, [buffer]) if ready else 0
+    if not read and monotonic() > start + seconds:
+        raise IncompleteOutputError("reading it took too long")
+    return read
 
 
 def limit_memory(memory: int) -> None:

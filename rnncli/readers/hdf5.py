@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import prod
@@ -22,6 +21,7 @@ from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import child_process, expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, model_config
+from rnncli.readers.child_process import WorkOutput
 from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
@@ -113,33 +113,17 @@ def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> 
         _answer(data, file, datasets)
 
     try:
-        if not hasattr(os, "fork"):  # without fork, read in this process, without limits
-            whole = io.BytesIO()
-            work(whole)
-            whole.seek(0)
-            return _read_child(lambda buffer: _copy(whole, buffer), len(data))
-        seconds = SECONDS + len(data) / SPEED
-        with child_process.run_in_child(work, seconds, SPACE, LIBRARY) as answer:
-            return _read_child(answer.fill, len(data))
+        with child_process.run_in_child(work, SECONDS + len(data) / SPEED, SPACE, LIBRARY) as answer:
+            return _read_child(answer, len(data))
     except RefusalError as error:
         raise InputError(f"{name}: {error}.", advice) from None
     except child_process.IncompleteOutputError as error:
         raise InputError(f"{name}: it is not a Keras file, or it is damaged: {error}.", advice) from None
 
 
-def _copy(file: BinaryIO, buffer: memoryview) -> None:
-    if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise child_process.IncompleteOutputError(f"{LIBRARY} could not read it")
-
-
-def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents:
-    """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
-    orjson = import_package("orjson", "JSON")
-    size = bytearray(8)
-    fill(memoryview(size))
-    text = bytearray(min(int.from_bytes(size, "little"), TEXT))
-    fill(memoryview(text))
-    head = orjson.loads(text)
+def _read_child(answer: WorkOutput, packed: int) -> FileContents:
+    """Parse the child's output: the header as JSON, then the numbers."""
+    head = import_package("orjson", "JSON").loads(answer.take_text(TEXT))
     if head["refused"] is not None:
         raise RefusalError(head["refused"])
     _require_room((np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"]), packed)
@@ -148,11 +132,8 @@ def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents
     for path, name in (head["names"] or {}).items():
         root.at(path).name = name
     for group, name, dtype, shape in head["arrays"]:
-        array: Array = np.empty(shape, dtype)
-        if array.size:
-            fill(array.reshape(-1).view(np.uint8).data)
         arrays = root.at(group).arrays if layers is None else layers.setdefault(group, [])
-        arrays.append((name, array))
+        arrays.append((name, answer.take_array(shape, dtype)))
     return FileContents(head["config"], head["version"], head["backend"], root, layers)
 
 
@@ -176,13 +157,10 @@ def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
             datasets, head = [], {"refused": str(error)}
         except Exception:  # h5py raises many types of exception for broken files
             datasets, head = [], {"refused": "it is not a Keras file, or it is damaged"}
-        text = import_package("orjson", "JSON").dumps(head)
-        out.write(len(text).to_bytes(8, "little") + text)
+        child_process.write_text(out, import_package("orjson", "JSON").dumps(head))
         child_process.limit_memory(SPACE + 2 * max((dataset.nbytes for dataset in datasets), default=0))
         for dataset in datasets:
-            array = np.ascontiguousarray(dataset[()])
-            if array.size:
-                out.write(array.reshape(-1).view(np.uint8).data)
+            child_process.write_array(out, np.ascontiguousarray(dataset[()]))
 
 
 def _header(h5py: Any, file: Any, wanted: Datasets) -> tuple[dict[str, Any], list[Any]]:

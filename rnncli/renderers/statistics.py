@@ -201,33 +201,33 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
         counts = [
             cell(str(getattr(figures, kind)), "alarm" if getattr(figures, kind) else "") for kind in odd
         ]
-        rows.append(
-            (
-                cell(
-                    addresses.parse_part_name(name).short,
-                    f"strong {state_part(addresses.label(name))}".strip(),
-                ),
-                _with_index(least, figures.min),
-                _with_index(most, figures.max),
-                cell(mean),
-                cell(std),
-                _format_saturated(figures, view),
-                *counts,
-                cell(histogram(figures.histogram, view)),
-            )
+        row = (
+            (_name(name),),
+            _with_index(least, figures.min),
+            _with_index(most, figures.max),
+            cell(mean),
+            cell(std),
+            _format_saturated(figures, view),
+            *counts,
+            cell(histogram(figures.histogram, view)),
         )
+        rows.append(row)
     return Table((*columns, Column(say("histogram", view.lang))), tuple(rows))
+
+
+def _name(name: str) -> Line:
+    """Return the name of a tensor or a part of a trace, in the color of its part of the state."""
+    return line(addresses.parse_part_name(name).short, f"strong {state_part(addresses.label(name))}".strip())
 
 
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield line(addresses.parse_part_name(name).short, f"strong {state_part(addresses.label(name))}".strip())
+    yield _name(name)
     if stats.min and stats.max:
-        extremes = ((key, text, extreme.index) for key, text, extreme in (
-            ("min", least, stats.min), ("max", most, stats.max)
-        ))  # fmt: skip
-        yield line("  " + dot.join(f"{say(key, lang)} {text} {list(index)}" for key, text, index in extremes))
+        low = f"{say('min', lang)} {least} {list(stats.min.index)}"
+        high = f"{say('max', lang)} {most} {list(stats.max.index)}"
+        yield line(f"  {low}{dot}{high}")
         pieces = [
             f"{say('mean', lang)} {mean}",
             f"{say('std', lang)} {std}",

@@ -19,17 +19,8 @@ from rnncli.errors import LayerError
 LONGEST = 20_000
 DEEPEST = 50
 PREFIXES = frozenset(
-    {
-        "tf",
-        "tensorflow",
-        "keras",
-        "api",
-        "layers",
-        "initializers",
-        "activations",
-        "constraints",
-        "regularizers",
-    }
+    {"tf", "tensorflow", "keras", "api"}
+    | {"layers", "initializers", "activations", "constraints", "regularizers"}
 )
 
 ADVICE = (
@@ -39,17 +30,13 @@ ADVICE = (
 
 _SHOWN = 100
 _STRING_OR_COMMENT = r"""(?s)'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*"""
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _REFUSED: Mapping[type[ast.AST], str] = {
-    ast.BinOp: "an operator is not evaluated",
-    ast.UnaryOp: "an operator is not evaluated",
-    ast.BoolOp: "an operator is not evaluated",
+    **dict.fromkeys((ast.BinOp, ast.UnaryOp, ast.BoolOp), "an operator is not evaluated"),
     ast.Compare: "a comparison is not evaluated",
     ast.Lambda: "a lambda cannot be used",
     ast.Subscript: "a subscript cannot be used",
-    ast.ListComp: "a comprehension cannot be used",
-    ast.SetComp: "a comprehension cannot be used",
-    ast.DictComp: "a comprehension cannot be used",
-    ast.GeneratorExp: "a comprehension cannot be used",
+    **dict.fromkeys(_COMPREHENSIONS, "a comprehension cannot be used"),
     ast.JoinedStr: "an f-string cannot be used, write the text itself",
     ast.IfExp: "a condition cannot be used",
     ast.NamedExpr: "an assignment cannot be used",

@@ -164,11 +164,9 @@ class _Check:
 
     def _numbers(self, row: list[Any], place: Path) -> None:
         for index, item in enumerate(row):
-            if type(item) in self.kind.types or (
-                self.kind.accepts_strings and isinstance(item, str) and item in SPELLED
-            ):
-                continue
-            raise _not_one(item, (*place, index), self.kind)
+            spelled = self.kind.accepts_strings and isinstance(item, str) and item in SPELLED
+            if type(item) not in self.kind.types and not spelled:
+                raise _not_one(item, (*place, index), self.kind)
 
     def _lists(self, node: list[Any], place: Path) -> None:
         for index, item in enumerate(node):

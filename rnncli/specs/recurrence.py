@@ -173,19 +173,19 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
 
     width = len(onnx.GATES[CLASSES[node.operator]]) * node.units
     directions = len(node.directions)
-    shapes = {"W": kernel.shape, "R": recurrent.shape, **({} if bias is None else {"B": bias.shape})}
+    arrays = {"W": kernel, "R": recurrent, **({} if bias is None else {"B": bias})}
     wanted = {
         "W": (directions, width, *kernel.shape[2:3]),
         "R": (directions, width, node.units),
         "B": (directions, 2 * width),
     }
-    for name, shape in shapes.items():
-        if shape != wanted[name] or len(shape) + (name == "B") != 3:
-            raise LayerError(f"its {name} is {shape}, not {wanted[name]}")
+    for name, array in arrays.items():
+        if array.shape != wanted[name] or array.ndim + (name == "B") != 3:
+            raise LayerError(f"its {name} is {array.shape}, not {wanted[name]}")
     found: dict[str, Array] = {}
     for place, prefix in enumerate(("",) if directions == 1 else ("forward/", "backward/")):
-        arrays = {"W": kernel[place], "R": recurrent[place], **({} if bias is None else {"B": bias[place]})}
-        arrays[onnx.ATTRIBUTE] = np.array(node.reset_after)
-        weights = onnx.to_keras(CLASSES[node.operator], arrays)
+        own = {name: array[place] for name, array in arrays.items()}
+        own[onnx.ATTRIBUTE] = np.array(node.reset_after)
+        weights = onnx.to_keras(CLASSES[node.operator], own)
         found.update({prefix + name: array for name, array in weights.items()})
     return found

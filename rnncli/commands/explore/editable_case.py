@@ -199,11 +199,7 @@ def inner_of(spec: Spec) -> Spec:
 
 def class_names() -> tuple[str, ...]:
     """Return the recurrent layers that have units: LSTM, GRU, SimpleRNN."""
-    return tuple(
-        name
-        for name in layers.names()
-        if layers.class_of(name).recurrent and "units" in layers.class_of(name).options
-    )
+    return tuple(name for name in layers.recurrent() if "units" in layers.class_of(name).options)
 
 
 def recurrent_places(case: Case) -> tuple[int, ...]:

@@ -38,14 +38,11 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
         yield Text.assemble((name, "bold"), f" = {value}   ", (sentence, "dim"))
     elif equation.is_held:
         yield Text.assemble((name, "bold"), " = ", say("held at", lang).format(value=value))
-    elif equation.function:
-        total = f"{equation.function}({_number(equation.total)})"
-        symbols = f"{equation.function}({' + '.join(equation.symbols)})"
-        yield Text.assemble((name, "bold"), f" = {symbols} = {total} = ", (value, "bold"))
-        if every_term:
-            yield from (_term(term, lang) for term in equation.terms)
-    elif len(equation.terms) > len(equation.symbols):
-        yield Text.assemble((name, "bold"), f" = {' + '.join(equation.symbols)} = ", (value, "bold"))
+    elif equation.function or len(equation.terms) > len(equation.symbols):
+        symbols = " + ".join(equation.symbols)
+        if equation.function:
+            symbols = f"{equation.function}({symbols}) = {equation.function}({_number(equation.total)})"
+        yield Text.assemble((name, "bold"), f" = {symbols} = ", (value, "bold"))
         if every_term:
             yield from (_term(term, lang) for term in equation.terms)
     else:

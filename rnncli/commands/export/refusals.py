@@ -14,18 +14,17 @@ NOT_RECURRENT = ("Dense", "Dropout", "Masking")
 """The other layers that scripts and ONNX models write out."""
 
 
-def first_refusal(exports: Sequence[ExportCase], reason_of: Callable[[ExportCase], str | None]) -> str | None:
-    """Return the first reason against one of the exports, with the name of its layer, or None."""
-    for export in exports:
-        reason = reason_of(export)
-        if reason:
-            return f"{_names(export)}{reason}"
-    return None
+def of_each(refusal: Callable[[ExportCase], str | None]) -> Callable[[Sequence[ExportCase]], str | None]:
+    """Return a function of all exports: the first reason, with the name of the layer, or None."""
 
+    def first_refusal(exports: Sequence[ExportCase]) -> str | None:
+        for export in exports:
+            if reason := refusal(export):
+                names = [layer.name for layer in export.layers if layer.name]
+                return f"{', '.join(names)}: {reason}" if names else reason
+        return None
 
-def _names(export: ExportCase) -> str:
-    names = [layer.name for layer in export.layers if layer.name]
-    return f"{', '.join(names)}: " if names else ""
+    return first_refusal
 
 
 def of_layers(export: ExportCase) -> str | None:

@@ -41,6 +41,10 @@ class EngineOutput(NamedTuple):
     earlier: tuple[Tensors, ...] = ()
 
 
+LayerCaller = Callable[[Case], EngineOutput]
+"""Calls the layers that an engine built."""
+
+
 class EngineInfo(NamedTuple):
     """What `rnncli engines` shows for one engine."""
 

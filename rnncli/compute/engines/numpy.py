@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, EngineOutput
+from rnncli.compute.engines import About, EngineOutput, LayerCaller
 from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
@@ -34,9 +34,7 @@ def refusal(case: Case) -> str | None:
     return without_step(case)
 
 
-def build_layers(
-    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
-) -> Callable[[Case], EngineOutput]:
+def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
     """Build the layers of `case` with these weights; return a function that calls them."""
     return _NumpyRun(case, weights, seeds)
 
@@ -46,12 +44,8 @@ class _NumpyRun(TimeLoop):
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights)
-        self.training, self.with_trace, self.seeds, self.hold = (
-            case.training,
-            case.with_trace,
-            seeds,
-            case.hold,
-        )
+        self.training, self.with_trace, self.hold = case.training, case.with_trace, case.hold
+        self.seeds = seeds
         self.draw_counts: dict[str, int] = {}
 
     def __call__(self, case: Case) -> EngineOutput:

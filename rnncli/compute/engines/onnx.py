@@ -6,12 +6,12 @@ Its functions turn NaN and infinity into ordinary numbers, so neither may occur 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, EngineOutput, InexactError
+from rnncli.compute.engines import About, InexactError, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import TimeLoop
 from rnncli.errors import EngineError, first_nonblank_line
@@ -74,9 +74,7 @@ def refusal(case: Case) -> str | None:
     return padding.refusal(case)
 
 
-def build_layers(
-    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
-) -> Callable[[Case], EngineOutput]:
+def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
     """Build the layers of `case` with these weights; return a function that calls them.
 
     Raises EngineError if a package is missing; a call raises it for numbers that ONNX Runtime mishandles.

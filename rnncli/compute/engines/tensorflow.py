@@ -7,12 +7,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import About, EngineOutput, repeat
+from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError
 from rnncli.layers import BEYOND_KERAS, beyond_keras
 
@@ -34,9 +34,7 @@ def refusal(case: Case) -> str | None:
     return None
 
 
-def build_layers(
-    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
-) -> Callable[[Case], EngineOutput]:
+def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
     """Create and build the layers of `case` once; return a function that calls them.
 
     weights: weights to set; Keras draws the others from the seed.

@@ -6,11 +6,11 @@ length, because PyTorch can skip only the steps at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, EngineOutput
+from rnncli.compute.engines import About, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import TimeLoop
 from rnncli.layers import runs_a_cell
@@ -39,9 +39,7 @@ def refusal(case: Case) -> str | None:
     return padding.refusal(case)
 
 
-def build_layers(
-    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
-) -> Callable[[Case], EngineOutput]:
+def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
     """Build the layers of `case` with these weights; return a function that calls them.
 
     Raises EngineError if PyTorch is missing.

@@ -28,7 +28,7 @@ from rnncli.compute.models._keras_sizes import is_no_memory, limit_memory, requi
 from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
-from rnncli.compute.models._training import changed_nodes, note_changed
+from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import (
     TODAY,
     OperationCall,
@@ -92,7 +92,7 @@ def run(
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
     changed = changed_nodes(graph) if everything else {}
     others = dict(_other_outputs(graph, seen, changed)) if everything else {}
-    notes = (*note_changed(changed), *note_containers(graph))
+    notes = (*note_omissions(changed), *note_containers(graph))
     return ModelRun(parts, others, notes, masking_layers(graph, parts), names_of(graph))
 
 

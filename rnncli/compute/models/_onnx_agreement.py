@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case
+from rnncli.compute.compare import largest_difference
 from rnncli.compute.models._onnx_case import list_returns
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
@@ -35,7 +36,8 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
     if not _agrees(ours, theirs, {}):
         allowed = _estimate_rounding(full, ours)
         if not _agrees(ours, theirs, allowed):
-            largest = max(_largest_difference(ours[name], theirs[name]) for name in ours)
+            pairs = ((ours[name].astype("float64"), theirs[name].astype("float64")) for name in ours)
+            largest = max(largest_difference(*pair) for pair in pairs)
             raise EngineError(
                 f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
                 f"{largest:.2g} apart.",
@@ -56,15 +58,6 @@ def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Map
         if array.shape != other.shape or not same.all():
             return False
     return True
-
-
-def _largest_difference(ours: Array, theirs: Array) -> float:
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        apart = np.abs(ours.astype(np.float64) - theirs)
-    apart[np.isnan(ours) & np.isnan(theirs) | (ours == theirs)] = 0
-    return float(np.where(np.isnan(apart), np.inf, apart).max(initial=0))
 
 
 def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._graph import choose_nodes, layer_inside, refs_of
 from rnncli.compute.models._recurrent_cases import draws
 from rnncli.compute.operations import UnknownLayerError
+from rnncli.errors import RnncliError
 from rnncli.model import Graph, Node
 
 _RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
@@ -52,10 +53,13 @@ def changed_nodes(graph: Graph) -> dict[str, UnknownLayerError]:
     return found
 
 
-def note_changed(changed: Mapping[str, UnknownLayerError]) -> Iterator[str]:
-    """Yield one note for each layer that training changes, with the layers that depend on it."""
-    for what in dict.fromkeys(error.what for error in changed.values()):
-        names = [name for name, error in changed.items() if error.what == what]
+def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[str]:
+    """Yield one note for each layer that cannot be shown, with the layers that depend on it.
+
+    causes: by the names of all of these layers.
+    """
+    for what in dict.fromkeys(error.what for error in causes.values()):
+        names = [name for name, error in causes.items() if error.what == what]
         yield f"left out: {', '.join(names)}; {what}"
 
 

@@ -5,7 +5,7 @@ The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._other_outputs import other_outputs
 from rnncli.compute.models._recurrent_cases import case_of, masks_after
 from rnncli.compute.models._tensor_memory import TensorMemory
-from rnncli.compute.models._training import for_training
+from rnncli.compute.models._training import for_training, note_omissions
 from rnncli.compute.operations import (
     OperationCall,
     UnknownLayerError,
@@ -114,7 +114,7 @@ class _Walk:
                 self._visit(node, node.name in names, node.name in inputs)
         parts = tuple(self.parts[node.name] for node in results)
         others = dict(other_outputs(self.graph, self.values)) if everything else {}
-        return ModelRun(parts, others, tuple(self._list_omissions()) if everything else ())
+        return ModelRun(parts, others, tuple(note_omissions(self.failed)) if everything else ())
 
     def _visit(self, node: Node, is_result: bool, is_input: bool) -> None:
         """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
@@ -245,14 +245,6 @@ class _Walk:
         except RnncliError as error:
             where = f"{self.graph.file}: {node.name}: "
             raise type(error)(f"{where}{error.what}", error.advice) from None
-
-    def _list_omissions(self) -> Iterator[str]:
-        """Yield one note for each unknown layer, with the layers that depend on it."""
-        by_error: dict[str, list[str]] = {}
-        for name, error in self.failed.items():
-            by_error.setdefault(error.what, []).append(name)
-        for what, names in by_error.items():
-            yield f"left out: {', '.join(names)}; {what}"
 
 
 def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:

@@ -36,14 +36,21 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 
 def load(source: Source) -> dict[str, Array]:
-    """Return all arrays by name, in alphabetical order, since the library returns them in random order."""
+    """Return all arrays by name."""
+    return {name: _array(name, tensor) for name, tensor in raw_tensors(source, ADVICE)}
+
+
+def raw_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return all tensors and their names, in alphabetical order; the library returns them in random order.
+
+    advice: how to write such a file.  Raises InputError if it is not one.
+    """
     library = import_package("safetensors.numpy", "safetensors files")
-    data = source.content(ADVICE)
+    data = source.content(advice)
     try:
-        found = library.deserialize(data)
+        return sorted(library.deserialize(data), key=itemgetter(0))
     except Exception as error:  # of the library's own kind
-        raise _invalid(error) from None
-    return {name: _array(name, tensor) for name, tensor in sorted(found, key=itemgetter(0))}
+        raise _invalid(error, advice) from None
 
 
 def _array(name: str, tensor: Mapping[str, Any]) -> Array:
@@ -54,12 +61,12 @@ def _array(name: str, tensor: Mapping[str, Any]) -> Array:
     try:
         return to_array(tensor)
     except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
-        raise _invalid(error) from None
+        raise _invalid(error, ADVICE) from None
 
 
-def _invalid(error: Exception) -> InputError:
+def _invalid(error: Exception, advice: str) -> InputError:
     reason = shorten(str(error).rstrip("."), 200) or "broken"
-    return InputError(f"it is not a valid safetensors file ({reason}).", ADVICE)
+    return InputError(f"it is not a valid safetensors file ({reason}).", advice)
 
 
 def to_array(tensor: Mapping[str, Any]) -> Array:

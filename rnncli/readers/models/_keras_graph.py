@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
 from rnncli.model import PLACED_MASK, Node, Port, Ref
-from rnncli.readers.models._keras_calls import (
-    ADVICE,
-    CallArguments,
-    Plan,
-    flat,
-    resolve,
-    resolve_call,
-)
+from rnncli.readers.models._keras_calls import ADVICE, CallArguments, Plan, flat, resolve, resolve_call
 from rnncli.readers.models._keras_classes import MODELS, PLAIN, RECURRENT, is_operation, name_of
 from rnncli.specs.trees import leaves
 

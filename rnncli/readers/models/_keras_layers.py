@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
+from rnncli.layouts import make_unique
 from rnncli.readers.models import _keras_weights as names
 from rnncli.readers.models._keras_classes import MODELS, RECURRENT, name_of
 
@@ -79,7 +80,7 @@ def _match_groups(entries: Sequence[LayerEntry], container: Group | None) -> lis
     if all(name_of(entry) in known for entry in entries if entry["class_name"] != "InputLayer"):
         return [known.get(name_of(entry)) for entry in entries]
     kinds = [names.group_name(entry) for entry in entries]
-    exact = names.make_unique(kinds)
+    exact = make_unique(kinds)
     found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
         own = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
@@ -138,8 +139,7 @@ def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[st
     shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(
-            f"{path}: the {len(found)} weights of this model in the file do not fit its layers.",
-            names.ADVICE,
+            f"{path}: the {len(found)} weights of this model in the file do not fit its layers.", names.ADVICE
         )
     yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from rnncli.errors import InputError
-from rnncli.layouts import cudnn, default_name
+from rnncli.layouts import cudnn, default_name, make_unique
 from rnncli.readers._hdf5_walk import SEEDS
 from rnncli.readers.models._keras_classes import (
     CELLS,
@@ -228,16 +228,6 @@ def layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:
 def group_name(entry: LayerEntry) -> str:
     """Return the name of a layer's group in a .keras file, without a number."""
     return default_name(str(entry.get("saved_class", entry["class_name"])).rpartition(">")[2])
-
-
-def make_unique(names: Iterable[str]) -> list[str]:
-    """Number repeated names: the second `lstm` becomes `lstm_1`."""
-    counts: dict[str, int] = {}
-    unique: list[str] = []
-    for name in names:
-        counts[name] = counts.get(name, -1) + 1
-        unique.append(f"{name}_{counts[name]}" if counts[name] else name)
-    return unique
 
 
 def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:

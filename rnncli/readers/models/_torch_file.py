@@ -8,8 +8,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
 
@@ -53,14 +52,9 @@ def read(data: bytes, unpacked: int) -> dict[str, Any]:
         _answer(data, file)
 
     try:
-        if not hasattr(os, "fork"):  # without fork, read in this process, without limits
-            whole = io.BytesIO()
-            work(whole)
-            whole.seek(0)
-            return _receive(lambda buffer: _copy(whole, buffer))
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
-            return _receive(answer.fill)
+            return _receive(answer)
     except child_process.IncompleteOutputError as error:
         raise InputError(f"it was not read: {error}.", ADVICE) from None
 
@@ -75,30 +69,15 @@ def _prepare() -> None:
     codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
 
-def _copy(file: BinaryIO, buffer: memoryview) -> None:
-    if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise child_process.IncompleteOutputError("PyTorch could not read it")
-
-
-def _receive(fill: Callable[[memoryview], None]) -> dict[str, Any]:
-    """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
-    size = bytearray(8)
-    fill(memoryview(size))
-    text = bytearray(int.from_bytes(size, "little"))
-    fill(memoryview(text))
-    head = json.loads(text)
+def _receive(answer: child_process.WorkOutput) -> dict[str, Any]:
+    """Parse the child's output: the header as JSON, then the numbers."""
+    head = json.loads(answer.take_text(TEXT))
     if head["refused"]:
         raise InputError(f"{head['refused']}.", head["advice"])
-    found: dict[str, Any] = {}
-    for key, shape, dtype in head["tensors"]:
-        if dtype is None:
-            found[key] = ShapeOnly(tuple(shape))
-            continue
-        array = np.empty(shape, dtype)
-        if array.size:
-            fill(array.reshape(-1).view(np.uint8).data)
-        found[key] = array
-    return found
+    return {
+        key: ShapeOnly(tuple(shape)) if dtype is None else answer.take_array(shape, dtype)
+        for key, shape, dtype in head["tensors"]
+    }
 
 
 def _answer(data: bytes, out: BinaryIO) -> None:
@@ -118,10 +97,9 @@ def _answer(data: bytes, out: BinaryIO) -> None:
     if len(text) > TEXT:
         text = json.dumps({"refused": "its tensors have too many names", "advice": ADVICE}).encode()
         arrays = {}
-    out.write(len(text).to_bytes(8, "little") + text)
+    child_process.write_text(out, text)
     for tensor in arrays.values():
-        if tensor.numel():
-            out.write(_array(tensor).reshape(-1).view(np.uint8).data)
+        child_process.write_array(out, _array(tensor))
 
 
 def _load(data: bytes) -> Any:
@@ -139,12 +117,10 @@ def _load(data: bytes) -> Any:
         if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
             raise InputError(OBJECTS, ADVICE) from None
         raise InputError("it is not a state dict of PyTorch", ADVICE) from None
-    except MemoryError:
-        raise InputError("reading it takes too much memory", ADVICE) from None
     except KeyError:  # a byte that is no instruction of a pickle, or a number in it that is not there
         raise InputError("it is not a state dict of PyTorch", ADVICE) from None
     except Exception as error:  # torch raises many kinds for broken files
-        if "allocate memory" in str(error):
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
             raise InputError("reading it takes too much memory", ADVICE) from None
         reason = f"{type(error).__name__}: {error}".splitlines()[0].partition("  (Could this")[0]
         raise InputError(f"PyTorch cannot read it ({shorten(reason.rstrip('.: '), 120)})", ADVICE) from None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from operator import itemgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, shorten
-from rnncli.readers.formats.safetensors import DTYPES, to_array
+from rnncli.errors import inside
+from rnncli.readers.formats.safetensors import DTYPES, raw_tensors, to_array
 from rnncli.readers.models import _modules
-from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +21,9 @@ ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.s
 
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
-    library = import_package("safetensors", "safetensors files")
-    data = source.content(ADVICE)
-    try:
-        found = library.deserialize(data)
-    except Exception as error:  # of the library's own kind
-        reason = shorten(str(error).rstrip("."), 200) or "broken"
-        raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
-    in_order = sorted(found, key=itemgetter(0))  # the library gives them in no order
-    return _modules.modules(source.name, {name: _tensor(name, tensor) for name, tensor in in_order})
+    with inside(f"{source.name}: "):
+        found = raw_tensors(source, ADVICE)
+    return _modules.modules(source.name, {name: _tensor(name, tensor) for name, tensor in found})
 
 
 def _tensor(name: str, one: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -28,12 +29,11 @@ class GridPane(Widget, can_focus=True):
         Binding("space,enter", "edit", show=False),
     ]
 
+    @dataclass
     class NewCell(Message):
         """The cursor is on another cell."""
 
-        def __init__(self, place: GridCell) -> None:
-            super().__init__()
-            self.place = place
+        place: GridCell
 
     class EditRequest(Message):
         """The number under the cursor is to be edited."""

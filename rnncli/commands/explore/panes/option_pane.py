@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -28,19 +29,18 @@ class OptionPane(Widget, can_focus=True):
         Binding("space,enter", "change", show=False),
     ]
 
+    @dataclass
     class NextValue(Message):
         """Asks for the next (1) or the previous (-1) value of an option."""
 
-        def __init__(self, row: OptionRow, by: int) -> None:
-            super().__init__()
-            self.row, self.by = row, by
+        row: OptionRow
+        by: int
 
+    @dataclass
     class TypedValue(Message):
         """Asks for a value that the user types."""
 
-        def __init__(self, row: OptionRow) -> None:
-            super().__init__()
-            self.row = row
+        row: OptionRow
 
     def __init__(self, rows: list[OptionRow], **options: Any) -> None:
         super().__init__(**options)

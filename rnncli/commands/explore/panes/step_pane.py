@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -26,12 +27,11 @@ class StepPane(Widget, can_focus=True):
         Binding("down", "scroll(1)", show=False),
     ]
 
+    @dataclass
     class NewStep(Message):
         """Another time step was chosen."""
 
-        def __init__(self, timestep: int) -> None:
-            super().__init__()
-            self.timestep = timestep
+        timestep: int
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -35,12 +35,13 @@ static void show(const char *name, const char *shape, const real *values, int ro
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why a C file cannot express them, or None."""
-    reason = refusals.first_refusal(exports, _refusal)
+    reason = _refusal(exports)
     if reason is None and len({export.dtype for export in exports}) > 1:
         return "it computes in one dtype, and the layers have float32 and float64"
     return reason
 
 
+@refusals.of_each
 def _refusal(export: ExportCase) -> str | None:
     reason = refusals.of_loops(export, ACTIVATIONS)
     if reason is None and export.case.inputs.ndim != 3:
@@ -62,7 +63,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     )
     functions = f"{CLIP}{functions}" if "clip(" in functions else functions
     head = (
-        f"/* {comments.title_of(exports).replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
+        f"/* {_no_end(comments.title_of(exports))} in C99: Keras's numbers without Keras.\n\n"
         f"   {literals.PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
@@ -79,6 +80,11 @@ def write(exports: Sequence[ExportCase]) -> str:
             f"int main(void) {{\n{calls}\n    return 0;\n}}\n",
         ]
     )
+
+
+def _no_end(text: str) -> str:
+    """Return a text as a comment can hold it: without the end of one."""
+    return text.replace("*/", "* /")
 
 
 class _Definitions:
@@ -106,14 +112,14 @@ class _Definitions:
 
     def _definitions(self) -> Iterator[str]:
         case, start = self.export.case, self.export.suffix
-        yield f"/* {comments.input_of(self.export, '[BATCH][STEPS][features]').replace('*/', '* /')} */"
+        yield f"/* {_no_end(comments.input_of(self.export, '[BATCH][STEPS][features]'))} */"
         yield self._array(f"input{start}", case.inputs)
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
             yield "/* 1 for the steps that count. */"
             yield self._array(f"mask{start}", case.mask)
         source, width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
-            yield f"/* {comments.heading_of(layer).replace('*/', '* /')} */\n"
+            yield f"/* {_no_end(comments.heading_of(layer))} */\n"
             name = layer.spec.class_name
             if name == "Masking":
                 yield self._masking(layer, source, width)
@@ -144,7 +150,11 @@ class _Definitions:
     @property
     def _place(self) -> str:
         """Sizes of the axes before the last one."""
-        return "[BATCH][STEPS]" if self.sequence else "[BATCH][1]"
+        return f"[BATCH][{self._steps}]"
+
+    @property
+    def _steps(self) -> str:
+        return "STEPS" if self.sequence else "1"
 
     def _masking(self, layer: ExportLayer, source: str, width: int) -> str:
         value, own = layer.spec.config["mask_value"], layer.suffix
@@ -188,7 +198,7 @@ class _Definitions:
             }
             """,
             own=own, source=source, width=width, units=config["units"], place=self._place,
-            steps="STEPS" if self.sequence else "1", value=activate(config["activation"], "z"),
+            steps=self._steps, value=activate(config["activation"], "z"),
             bias=f"bias{own}[j]" if config["use_bias"] else "0",
         )  # fmt: skip
 
@@ -257,8 +267,7 @@ class _Definitions:
                             output%own[b][s][j] = %value;
             }
             """,
-            own=layer.suffix, place=self._place, width=width, steps="STEPS" if self.sequence else "1",
-            value=value, comment=comment,
+            own=layer.suffix, place=self._place, width=width, steps=self._steps, value=value, comment=comment,
         )  # fmt: skip
 
     def _write_returns(self, layer: ExportLayer) -> Iterator[str]:
@@ -277,8 +286,7 @@ class _Definitions:
                             memcpy(output%own[b][s], steps%own[b][%from], sizeof output%own[b][s]);
                 }
                 """,
-                own=loop.suffix, place=self._place, units=loop.units,
-                steps="STEPS" if self.sequence else "1",
+                own=loop.suffix, place=self._place, units=loop.units, steps=self._steps,
                 **{"from": place if self.sequence else "STEPS - 1"},
             )  # fmt: skip
 

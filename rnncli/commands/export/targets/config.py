@@ -15,12 +15,9 @@ SUFFIX = ".json"
 BINARY = False
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why a Keras config cannot express them, or None."""
-    return refusals.first_refusal(exports, _refusal)
-
-
-def _refusal(export: ExportCase) -> str | None:
+@refusals.of_each
+def refusal(export: ExportCase) -> str | None:
+    """Return why a Keras config cannot express it, or None."""
     for spec in walk(export.case.layers):
         if "hard_sigmoid_keras2" in spec.config.values():
             return "Keras 3 has no hard_sigmoid of Keras 2"

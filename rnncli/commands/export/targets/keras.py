@@ -6,12 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rnncli.case import walk
 from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import (
-    ExportCase,
-    ExportCell,
-    ExportLayer,
-    without_initializers,
-)
+from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, without_initializers
 from rnncli.specs import to_script
 
 SUFFIX = ".py"
@@ -20,12 +15,9 @@ BINARY = False
 DTYPES = ("float16", "float32", "float64")
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why Keras cannot express them, or None."""
-    return refusals.first_refusal(exports, _refusal)
-
-
-def _refusal(export: ExportCase) -> str | None:
+@refusals.of_each
+def refusal(export: ExportCase) -> str | None:
+    """Return why Keras cannot express it, or None."""
     if export.dtype not in DTYPES:
         return f"NumPy has no {export.dtype}"
     return None

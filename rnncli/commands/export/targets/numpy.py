@@ -50,9 +50,10 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 '''
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why a NumPy script cannot express them, or None."""
-    return refusals.first_refusal(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
+@refusals.of_each
+def refusal(export: ExportCase) -> str | None:
+    """Return why a NumPy script cannot express it, or None."""
+    return refusals.of_loops(export, ACTIVATIONS)
 
 
 def write(exports: Sequence[ExportCase]) -> str:

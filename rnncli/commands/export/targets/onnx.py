@@ -27,12 +27,9 @@ ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softmax": 
 MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why ONNX cannot express them, or None."""
-    return refusals.first_refusal(exports, _refusal)
-
-
-def _refusal(export: ExportCase) -> str | None:
+@refusals.of_each
+def refusal(export: ExportCase) -> str | None:
+    """Return why ONNX cannot express it, or None."""
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
             return f"it has no operator for the activation {layer.spec.config['activation']}"

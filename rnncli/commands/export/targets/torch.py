@@ -64,12 +64,9 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 '''
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
-    """Return why PyTorch's modules cannot express them, or None."""
-    return refusals.first_refusal(exports, _refusal)
-
-
-def _refusal(export: ExportCase) -> str | None:
+@refusals.of_each
+def refusal(export: ExportCase) -> str | None:
+    """Return why PyTorch's modules cannot express it, or None."""
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ACTIVATIONS:
             return f"its Dense has no activation {layer.spec.config['activation']}"

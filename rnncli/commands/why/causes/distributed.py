@@ -25,12 +25,7 @@ def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
         f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
         f"TimeDistributed에는 시간 축 (batch, timesteps, ...)이 필요한데 {format_shape(shape)}를 받았습니다.",
         Fix("one output per time step", "시점마다 출력이 필요할 때", every, (every, "Dense(1)")),
-        Fix(
-            "one output per sequence",
-            "시퀀스마다 출력이 하나일 때",
-            "Dense(1)",
-            (last, "Dense(1)"),
-        ),
+        Fix("one output per sequence", "시퀀스마다 출력이 하나일 때", "Dense(1)", (last, "Dense(1)")),
         hint=Bilingual(
             "Dense works on the last axis: after a sequence it needs no TimeDistributed.",
             "Dense는 마지막 축에 작용하므로 시퀀스 뒤에서도 TimeDistributed가 필요 없습니다.",
@@ -52,11 +47,5 @@ def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
         Fix(
             "the layer reads these time steps", "층이 이 시점들을 읽을 때", f"{layer}(x)", (layer,), shapes[0]
         ),
-        Fix(
-            "one output per time step",
-            "시점마다 출력이 필요할 때",
-            f"{every}(x)",
-            (every,),
-            shapes[0],
-        ),
+        Fix("one output per time step", "시점마다 출력이 필요할 때", f"{every}(x)", (every,), shapes[0]),
     )

@@ -23,40 +23,24 @@ def _diagnose_steps(message: Message) -> Diagnosis | None:
 
 def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     wanted, layer = format_shape(inputs[:2]), (expression(message),)
-    fixes = [
-        Fix(
-            "a mask for these time steps",
-            "이 시점들의 마스크",
-            f"assert mask.shape == {wanted}",
-            layer,
-            inputs,
-            mask=True,
-        )
-    ]
+    situation = Bilingual("a mask for these time steps", "이 시점들의 마스크")
+    code = f"assert mask.shape == {wanted}"
     if len(mask) == 3 and mask[:2] == inputs[:2]:
-        fixes = [
-            Fix(
-                "a step counts if any of its features counts",
-                "특성이 하나라도 있으면 그 시점을 사용",
-                "mask.any(axis=-1)",
-                layer,
-                inputs,
-                mask=True,
-            )
-        ]
-    fixes.append(
+        code = "mask.any(axis=-1)"
+        situation = Bilingual(
+            "a step counts if any of its features counts", "특성이 하나라도 있으면 그 시점을 사용"
+        )
+    return Diagnosis.of(
+        f"The mask is {format_shape(mask)}; it must be (batch, timesteps) = {wanted}.",
+        f"마스크는 {format_shape(mask)}인데 (batch, timesteps) = {wanted}이어야 합니다.",
+        Fix(*situation, code, layer, inputs, mask=True),
         Fix(
             "let a layer find the padding",
             "패딩을 찾는 층을 쓰기",
             "layers.Masking(0.0)(x)",
             ("Masking(mask_value=0.0)", *layer),
             inputs,
-        )
-    )
-    return Diagnosis.of(
-        f"The mask is {format_shape(mask)}; it must be (batch, timesteps) = {wanted}.",
-        f"마스크는 {format_shape(mask)}인데 (batch, timesteps) = {wanted}이어야 합니다.",
-        *tuple(fixes),
+        ),
         hint=Bilingual(
             "True marks a step to process, False one to skip.",
             "True는 처리할 시점, False는 건너뛸 시점입니다.",

@@ -153,13 +153,7 @@ def _diagnose_unmerged(shape: Shape) -> Diagnosis:
         "layer takes one.",
         f"merge_mode=None은 두 방향의 텐서 {format_shape(shape)} 두 개를 반환하는데 다음 층은 "
         "하나를 받습니다.",
-        Fix(
-            "side by side, the default",
-            "나란히 이어 붙이기, 기본값",
-            merged,
-            (merged, *LSTM),
-            given,
-        ),
+        Fix("side by side, the default", "나란히 이어 붙이기, 기본값", merged, (merged, *LSTM), given),
         Fix(
             "as a sum, with the same number of features",
             "특성의 개수가 같은 합",

@@ -11,6 +11,11 @@ from rnncli.renderers.wording import Bilingual
 CAUSES = Causes()
 
 
+def _fix_without_state(message: Message, shape: Shape) -> Fix:
+    layer = expression(message)
+    return Fix.of_layer("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때", layer, shape)
+
+
 @CAUSES.add(
     "stateful-batch",
     r"(?:When using `stateful=True` in a RNN, the batch size must be static|"
@@ -31,9 +36,7 @@ def _diagnose_unknown_batch(message: Message) -> Diagnosis:
             (expression(message, stateful=True),),
             shape,
         ),
-        Fix.of_layer(
-            "every sequence starts from zeros", "시퀀스마다 0에서 시작할 때", expression(message), shape
-        ),
+        _fix_without_state(message, shape),
         hint=Bilingual(
             "stateful matters only where the next batch continues the sequences of this one.",
             "stateful은 다음 배치가 이번 배치의 시퀀스를 이어갈 때만 의미가 있습니다.",
@@ -55,7 +58,9 @@ def _diagnose_other_batch(message: Message) -> Diagnosis:
     inputs = message.argument("sequences")
     rest = inputs[0][1:] if inputs else SEQUENCE[1:]
     layer = expression(message, stateful=True)
-    fixes = [
+    return Diagnosis.of(
+        f"The layer keeps states for {pluralize(kept, 'sequence')}; this batch has {given}.",
+        f"층은 시퀀스 {kept}개의 상태를 유지하는데 이 배치에는 {given}개가 있습니다.",
         Fix(
             f"batches of {pluralize(kept, 'sequence')}, always",
             f"언제나 시퀀스 {kept}개의 배치",
@@ -70,17 +75,7 @@ def _diagnose_other_batch(message: Message) -> Diagnosis:
             (layer,),
             (given, *rest),
         ),
-        Fix.of_layer(
-            "every sequence starts from zeros",
-            "시퀀스마다 0에서 시작할 때",
-            expression(message),
-            (given, *rest),
-        ),
-    ]
-    return Diagnosis.of(
-        f"The layer keeps states for {pluralize(kept, 'sequence')}; this batch has {given}.",
-        f"층은 시퀀스 {kept}개의 상태를 유지하는데 이 배치에는 {given}개가 있습니다.",
-        *tuple(fixes),
+        _fix_without_state(message, (given, *rest)),
         hint=Bilingual(
             "reset_state() sets the states to zero; it does not change the batch size.",
             "reset_state()는 상태를 0으로 만들 뿐 배치 크기는 바꾸지 않습니다.",
@@ -108,7 +103,7 @@ def _diagnose_samples(message: Message) -> Diagnosis:
             (layer,),
             (size or "batch", *SEQUENCE[1:]),
         ),
-        Fix.of_layer("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때", expression(message)),
+        _fix_without_state(message, SEQUENCE),
     )
 
 

@@ -7,6 +7,9 @@ from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
+VECTORS = ("batch", "timesteps", 16)
+"""The output of an Embedding, which the next layer gets."""
+
 CAUSES = Causes()
 
 
@@ -24,14 +27,14 @@ def _diagnose_index(message: Message) -> Diagnosis | None:
             "0부터 모든 토큰에 한 행씩",
             f"layers.Embedding({size}, 16)",
             LSTM,
-            ("batch", "timesteps", 16),
+            VECTORS,
         ),
         Fix(
             "rare tokens become one unknown token",
             "드문 토큰은 알 수 없는 토큰 하나로",
             f"x = numpy.where(x < {count}, x, 1)",
             LSTM,
-            ("batch", "timesteps", 16),
+            VECTORS,
         ),
         hint=Bilingual(
             "input_dim is the largest token plus 1, and one more if 0 stands for padding.",
@@ -50,7 +53,7 @@ def _diagnose_torch_index(_: Message) -> Diagnosis:
             "0부터 모든 토큰에 한 행씩",
             "nn.Embedding(int(x.max()) + 1, 16)",
             LSTM,
-            ("batch", "timesteps", 16),
+            VECTORS,
         ),
     )
 
@@ -60,17 +63,6 @@ def _diagnose_torch_index_type(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "nn.Embedding looks up token ids: whole numbers, not floats.",
         "nn.Embedding은 토큰 번호를 찾으므로 실수가 아니라 정수가 필요합니다.",
-        Fix(
-            "x holds token ids",
-            "x가 토큰 번호일 때",
-            "embedding(x.long())",
-            LSTM,
-            ("batch", "timesteps", 16),
-        ),
-        Fix(
-            "x holds measurements: no Embedding",
-            "x가 측정값일 때: Embedding 없이",
-            "lstm(x)",
-            LSTM,
-        ),
+        Fix("x holds token ids", "x가 토큰 번호일 때", "embedding(x.long())", LSTM, VECTORS),
+        Fix("x holds measurements: no Embedding", "x가 측정값일 때: Embedding 없이", "lstm(x)", LSTM),
     )

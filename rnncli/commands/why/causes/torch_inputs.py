@@ -69,7 +69,9 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
         return None
     both = found == 2 * wanted
     before = f"Bidirectional({format_layer('LSTM', wanted)})" if both else format_layer("LSTM", found)
-    fixes = [
+    return Diagnosis.of(
+        f"The layer is made for {pluralize(wanted, 'feature')} and gets {found}.",
+        f"층은 특성 {wanted}개용인데 {found}개를 받았습니다.",
         Fix(
             f"Linear takes the {pluralize(found, 'feature')} it gets",
             f"Linear가 특성 {found}개를 받게",
@@ -82,11 +84,6 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
             f"nn.LSTM(features, {wanted}, batch_first=True)",
             (format_layer("LSTM", wanted), f"Dense({outputs})"),
         ),
-    ]
-    return Diagnosis.of(
-        f"The layer is made for {pluralize(wanted, 'feature')} and gets {found}.",
-        f"층은 특성 {wanted}개용인데 {found}개를 받았습니다.",
-        *tuple(fixes),
         hint=Bilingual(
             f"A bidirectional layer returns both directions: 2 x {wanted} = {pluralize(found, 'feature')}.",
             f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특성 {found}개.",

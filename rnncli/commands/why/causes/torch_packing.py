@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnncli.case import Shape
 from rnncli.commands.why.causes._layers import LSTM, format_layer, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
@@ -12,6 +13,11 @@ PACK = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
 CAUSES = Causes()
 
 
+def _fix(english: str, korean: str, code: str, shape: Shape = SEQUENCE) -> Fix:
+    """Return the fix for sequences of different lengths, which runs with a mask."""
+    return Fix(english, korean, code, LSTM, shape, mask=True)
+
+
 @CAUSES.add(
     "packed-device",
     r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w: ]{1,40}) tensor",
@@ -20,12 +26,10 @@ def _diagnose_lengths_device(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"The lengths of a packed sequence must be int64 on the CPU; they are {message.name('given')}.",
         f"길이는 CPU의 int64 텐서여야 하는데 {message.name('given')} 텐서입니다.",
-        Fix(
+        _fix(
             "move the lengths only",
             "길이만 옮기기",
             "pack_padded_sequence(x, lengths.cpu(), batch_first=True)",
-            LSTM,
-            mask=True,
         ),
         hint=_PACKED,
     )
@@ -36,13 +40,11 @@ def _diagnose_unsorted_lengths(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The sequences are not in the order of their lengths, longest first.",
         "시퀀스가 긴 것부터 차례로 놓여 있지 않습니다.",
-        Fix("let PyTorch sort them", "PyTorch가 정렬하게 하기", PACK, LSTM, mask=True),
-        Fix(
+        _fix("let PyTorch sort them", "PyTorch가 정렬하게 하기", PACK),
+        _fix(
             "sort them yourself",
             "직접 정렬하기",
             "order = lengths.argsort(descending=True); x, lengths = x[order], lengths[order]",
-            LSTM,
-            mask=True,
         ),
         hint=_PACKED,
     )
@@ -53,12 +55,8 @@ def _diagnose_empty(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "A sequence of length 0 cannot be packed.",
         "길이가 0인 시퀀스는 묶을 수 없습니다.",
-        Fix(
-            "leave empty sequences out",
-            "빈 시퀀스 빼기",
-            "x, lengths = x[lengths > 0], lengths[lengths > 0]",
-            LSTM,
-            mask=True,
+        _fix(
+            "leave empty sequences out", "빈 시퀀스 빼기", "x, lengths = x[lengths > 0], lengths[lengths > 0]"
         ),
         hint=_PACKED,
     )
@@ -74,13 +72,11 @@ def _diagnose_lengths(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"There are {pluralize(given, 'length')} for a batch of {batch}.",
         f"배치의 시퀀스는 {batch}개인데 길이는 {given}개입니다.",
-        Fix(
+        _fix(
             "x is (batch, timesteps, features)",
             "x가 (batch, timesteps, features)일 때",
             "pack_padded_sequence(x, lengths, batch_first=True)",
-            LSTM,
             (given, *SEQUENCE[1:]),
-            mask=True,
         ),
         hint=_PACKED,
     )
@@ -95,12 +91,10 @@ def _diagnose_unequal(message: Message) -> Diagnosis:
     return Diagnosis.of(
         f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
         f"시퀀스의 길이가 서로 다릅니다: [{message.name('one')}], [{message.name('other')}].",
-        Fix(
+        _fix(
             "pad the shorter ones, then pack",
             "짧은 시퀀스를 채운 뒤 묶기",
             f"x = pad_sequence(sequences, batch_first=True); {PACK}",
-            LSTM,
-            mask=True,
         ),
         hint=_PACKED,
     )
@@ -129,11 +123,9 @@ def _diagnose_packed(_: Message) -> Diagnosis:
             (layer,),
             mask=True,
         ),
-        Fix(
+        _fix(
             "only the last time step of each",
             "시퀀스마다 마지막 시점만",
             "_, (h, c) = rnn(packed); last = h[-1]",
-            LSTM,
-            mask=True,
         ),
     )

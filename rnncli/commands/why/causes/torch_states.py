@@ -47,7 +47,7 @@ def _diagnose_torch_hidden(message: Message) -> Diagnosis | None:
         f"{format_shape(given)}.",
         f"초기 상태는 (층 수 * 방향 수, batch, units) = {format_shape(wanted)}이어야 하는데 "
         f"{format_shape(given)}입니다.",
-        *tuple(fixes),
+        *fixes,
         hint=Bilingual(
             "batch_first=True moves the batch of x and of the output, not of the states.",
             "batch_first=True는 x와 출력의 배치 축만 옮기고 상태의 축은 옮기지 않습니다.",

@@ -67,12 +67,7 @@ def _diagnose_flattened(shape: Shape) -> Diagnosis:
             f"{last}, {dense}",
             (last, dense),
         ),
-        Fix(
-            "one output per time step",
-            "시점마다 출력 하나",
-            f"{every}, {dense}",
-            (every, dense),
-        ),
+        Fix("one output per time step", "시점마다 출력 하나", f"{every}, {dense}", (every, dense)),
     )
 
 
