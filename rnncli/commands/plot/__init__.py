@@ -82,7 +82,7 @@ class PlotFlags(NamedTuple):
         str | None,
         choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of the labels (default: the locale)."),
     ] = None
-    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False
 
     @property
     def colors(self) -> str:
