@@ -137,12 +137,12 @@ def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
         flag = f"--{named[0].replace('_', '-')}"
         if named[0] in {"input_shape", "fill"}:
             raise UsageError(
-                f"{flag} cannot be combined with --model: it makes inputs for layers that you describe.",
+                f"{flag} cannot be combined with --model: it generates the input of a --layer.",
                 "Give a file, or JSON on the command line.",
             )
         raise UsageError(
             f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
-            f"Leave out {flag}; or leave out --model, and describe a layer with --layer.",
+            f"Leave out {flag}; or leave out --model, and name a layer with --layer.",
         )
 
 

@@ -93,11 +93,11 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     size = min(sizes)
     for index in wanted:
         if not -size <= index < size:
-            everywhere = "" if size == max(sizes) else " everywhere"
-            several = f"there are {size} {what}{everywhere}, 0 to {size - 1}"
-            one = f"the only index of the {what} is 0{everywhere}"
+            everywhere = "" if size == max(sizes) else " that every layer has"
+            several = f"the {what}{everywhere} are 0 to {size - 1}"
+            one = f"the only index{everywhere} is 0"
             raise UsageError(
-                f"{flag} {index}: {several if size > 1 else one}.",
+                f"{flag} {index} is out of range: {several if size > 1 else one}.",
                 "A negative index counts from the end: -1 is the last.",
             )
     return tuple(dict.fromkeys(index % size for index in wanted))

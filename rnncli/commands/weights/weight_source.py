@@ -78,7 +78,7 @@ def _file(input: InputFlags, run: RunFlags) -> str:
     if others := [name for name in collect_flags(input) if name != "input"]:
         raise UsageError(
             f"--{others[0].replace('_', '-')} applies to the input of a layer, not to a file of weights.",
-            "Leave it out, or describe the layer with --layer.",
+            "Leave it out, or name a layer with --layer.",
         )
     words = [word for word in (input.input, run.model) if word is not None]
     if len(words) == 1:
@@ -104,7 +104,7 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
 
     if run.model is not None:
         raise UsageError(
-            "--model and a described layer do not go together: a saved model has its own layers and weights.",
+            "--model cannot be combined with flags that define a layer: it has its own layers and weights.",
             "Leave out --model, or the flags of the layer.",
         )
     _require_no_model(input.input or "", layer, run)
@@ -117,16 +117,16 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
 
 
 def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
-    """Raise UsageError if INPUT is a saved model although a flag describes a layer."""
+    """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
     path = _split_layer_names(word)[0]
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
         names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
         flag = f"--{names[0].replace('_', '-')}" if names else "--input-shape"
         given = f"--weights {shlex.quote(path)}"
-        advice = f"Leave out {flag}; or give the weights to the described layer: {given}"
-        if flag == "--weights" or flag.endswith("-initializer"):  # which do not go with other weights
+        advice = f"Leave out {flag}; or load the weights into that layer: {given}"
+        if flag == "--weights" or flag.endswith("-initializer"):  # which cannot be combined with --weights
             advice = f"Leave out {flag}."
-        raise UsageError(f"{word} is a saved model, but {flag} describes another layer.", advice)
+        raise UsageError(f"{word} is a saved model, but {flag} defines a different layer.", advice)
 
 
 def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:
