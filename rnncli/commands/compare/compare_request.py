@@ -52,7 +52,7 @@ def _comparison(flags: CompareRequest) -> comparison.Comparison:
         raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
     if alone and single:
         raise UsageError(
-            f"{single} is one engine, and there is nothing to compare it with.",
+            f"compare needs two engines, but only {single} was named.",
             f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
         )
     expected = expectation.read_expectation(options.expect, flags.input, flags.output.output)

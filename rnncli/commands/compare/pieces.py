@@ -91,10 +91,10 @@ def _require_splittable(case: Case, steps: int) -> None:
     if steps >= length:
         longer = ",".join(map(str, (1, 2 * steps, *features)))
         raise UsageError(
-            f"--split {steps}: there is one piece, as the input has {count(length, 'time step')}.",
+            f"--split {steps} leaves one piece: the input has only {count(length, 'time step')}.",
             f"Give a longer input: --input-shape {longer}."
             if length == 1
-            else f"Make it smaller, or give a longer input: --input-shape {longer}.",
+            else f"Use a smaller N, or give a longer input: --input-shape {longer}.",
         )
     if case.calls > 1:
         raise UsageError("--split makes the calls itself.", "Leave --calls out.")
