@@ -259,7 +259,7 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
     names = _distinct(model)
     if len(names) > 1:
         raise UsageError(
-            f"--model {file}: this command looks into one recurrent layer, and the model has "
+            f"--model {file}: this command takes one recurrent layer, but the model has several: "
             f"{', '.join(names)}.",
             f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
         )

@@ -168,7 +168,7 @@ def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
         return ()
     if meant == flags.format:
         return ()
-    return (f"{flags.output} holds {flags.format}, not {meant}, because --format says so",)
+    return (f"{flags.output}: --format {flags.format} overrides the suffix",)
 
 
 def view_of(flags: OutputFlags, format: str) -> View:

@@ -155,10 +155,10 @@ def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, strea
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = stack.is_stateful
     if stateful and run.calls == 1 and not stream:
-        return ("stateful has no effect in the first call: rnncli run --calls 2 shows what the layer keeps",)
+        return ("stateful has no effect on the first call; add --calls 2 to see the state carry over",)
     started = run.initial_state is not None or (case is not None and case.initial_state is not None)
     if stateful and run.calls > 1 and started and not stream:
-        return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
+        return ("every call restarts from the given initial state; leave it out to carry the state over",)
     training = run.training if case is None else case.training
     drawn = training and stack.draws_in_training
     if run.calls > 1 and not stateful and not drawn:

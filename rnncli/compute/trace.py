@@ -93,9 +93,9 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     size = min(sizes)
     for index in wanted:
         if not -size <= index < size:
-            everywhere = "" if size == max(sizes) else " that every layer has"
-            several = f"the {what}{everywhere} are 0 to {size - 1}"
-            one = f"the only index{everywhere} is 0"
+            where = "" if size == max(sizes) else " in the smallest layer"
+            several = f"the {what} are 0 to {size - 1}{where}"
+            one = f"the only index is 0{where}"
             raise UsageError(
                 f"{flag} {index} is out of range: {several if size > 1 else one}.",
                 "A negative index counts from the end: -1 is the last.",

@@ -61,7 +61,7 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
     if found is None and not _is_format(name):
         raise UsageError(
-            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout is not written to files of this suffix.",
+            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout cannot be saved with this suffix.",
             f"Use one of {', '.join((*own, *ARRAYS))}.",
         )
     if found == ".h5" and name.endswith(".weights.h5"):

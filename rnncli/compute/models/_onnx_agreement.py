@@ -38,8 +38,8 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
         if not _agrees(ours, theirs, allowed):
             largest = max(_largest_difference(ours[name], theirs[name]) for name in ours)
             raise EngineError(
-                f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
-                f"{largest:.2g} apart.",
+                f"{file}: {given.node.name}: rnncli's result differs from ONNX Runtime's by up to "
+                f"{largest:.2g}.",
                 "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
             )
     return result if full.stack.specs == case.stack.specs else None

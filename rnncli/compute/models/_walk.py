@@ -252,7 +252,7 @@ class _Walk:
         for name, error in self.failed.items():
             by_error.setdefault(error.what, []).append(name)
         for what, names in by_error.items():
-            yield f"left out: {', '.join(names)}; {what}"
+            yield f"skipped {', '.join(names)}: {what}"
 
 
 def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:

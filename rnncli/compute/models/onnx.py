@@ -172,7 +172,7 @@ class PreparedModel(NamedTuple):
         unknown = _onnx_refusals.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
-            yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
+            yield f"skipped {', '.join(names)}: ONNX Runtime does not know the operator {cause}."
 
     def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""

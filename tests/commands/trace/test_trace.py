@@ -133,7 +133,7 @@ def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
 
 
 def test_a_unit_has_to_be_in_every_layer() -> None:
-    with pytest.raises(UsageError, match="the only index that every layer has is 0"):
+    with pytest.raises(UsageError, match="the only index is 0 in the smallest layer"):
         tracing.narrow(tracing.loops(stack()), TraceSelection(units=(2,)))
 
 
