@@ -36,7 +36,7 @@ def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     if len(mask) == 3 and mask[:2] == inputs[:2]:
         fixes = [
             Fix(
-                "a step counts if any of its features counts",
+                "a step is real if any of its features is",
                 "특성이 하나라도 있으면 그 시점을 사용",
                 "mask.any(axis=-1)",
                 layer,

@@ -77,14 +77,14 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
             (before, f"Dense({outputs})"),
         ),
         Fix(
-            f"the layer before has {pluralize(wanted, 'output')}",
+            f"the previous layer has {pluralize(wanted, 'output')}",
             f"앞 층의 출력을 {wanted}개로",
             f"nn.LSTM(features, {wanted}, batch_first=True)",
             (format_layer("LSTM", wanted), f"Dense({outputs})"),
         ),
     ]
     return Diagnosis.of(
-        f"The layer is made for {pluralize(wanted, 'feature')} and gets {found}.",
+        f"The layer expects {pluralize(wanted, 'feature')} and gets {found}.",
         f"층은 특성 {wanted}개용인데 {found}개를 받았습니다.",
         *tuple(fixes),
         hint=Bilingual(
@@ -144,13 +144,13 @@ def _diagnose_devices(_: Message) -> Diagnosis:
         "The input, the states and the weights are not on the same device.",
         "입력과 상태와 가중치가 서로 다른 장치에 있습니다.",
         Fix(
-            "move the input to the weights",
+            "move the input to the weights' device",
             "입력을 가중치가 있는 곳으로",
             "x = x.to(next(model.parameters()).device)",
             LSTM,
         ),
         Fix(
-            "make the states where x is",
+            "create the states on x's device",
             "상태를 x가 있는 곳에 만들기",
             "h0 = torch.zeros(layers, batch, units, device=x.device)",
             LSTM,
