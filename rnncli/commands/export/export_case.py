@@ -42,7 +42,7 @@ class ExportCell:
 
 @dataclass(frozen=True, eq=False)
 class ExportLoop:
-    """One direction of a layer: its cells run over time, each on the output of the one before."""
+    """One direction of a layer: its cells run over time, each on the previous cell's output."""
 
     suffix: str
     layer: Recurrent

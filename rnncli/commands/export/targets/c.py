@@ -109,7 +109,7 @@ class _Source:
         yield f"/* {comments.input_of(self.export, '[BATCH][STEPS][features]').replace('*/', '* /')} */"
         yield self._array(f"input{start}", case.inputs)
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
-            yield "/* 1 for the steps that count. */"
+            yield "/* 1 for the steps to process. */"
             yield self._array(f"mask{start}", case.mask)
         source, width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
