@@ -40,10 +40,10 @@ ADVICE = (
 _SHOWN = 100
 _STRING_OR_COMMENT = r"""(?s)'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*"""
 _REFUSED: Mapping[type[ast.AST], str] = {
-    ast.BinOp: "an operator is not evaluated",
-    ast.UnaryOp: "an operator is not evaluated",
-    ast.BoolOp: "an operator is not evaluated",
-    ast.Compare: "a comparison is not evaluated",
+    ast.BinOp: "operators are not evaluated, write the result",
+    ast.UnaryOp: "operators are not evaluated, write the result",
+    ast.BoolOp: "operators are not evaluated, write the result",
+    ast.Compare: "comparisons are not evaluated, write the result",
     ast.Lambda: "a lambda cannot be used",
     ast.Subscript: "a subscript cannot be used",
     ast.ListComp: "a comprehension cannot be used",
@@ -58,7 +58,7 @@ _REFUSED: Mapping[type[ast.AST], str] = {
 }
 
 _SMALLER = "Write a smaller number."
-_UNNAMED = ("the name of an argument is expected before =", ADVICE)
+_UNNAMED = ("expected an argument name before =", ADVICE)
 _SYNTAX = {
     "Exceeds the limit": ("the number has too many digits", _SMALLER),
     "cannot assign": _UNNAMED,
@@ -184,7 +184,7 @@ class _Reader:
     def key(self, node: ast.AST | None, holder: ast.AST) -> str:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
-        raise self.fault(node or holder, "the keys of a dict have to be strings")
+        raise self.fault(node or holder, "the keys of a dict must be strings")
 
     def name(self, node: ast.AST) -> str:
         parts: list[str] = []
@@ -193,7 +193,7 @@ class _Reader:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            raise self.fault(whole, "a name is expected here, such as LSTM or keras.layers.LSTM")
+            raise self.fault(whole, "expected a name here, such as LSTM or keras.layers.LSTM")
         parts.append(node.id)
         for part in reversed(parts[1:]):
             if part not in PREFIXES:

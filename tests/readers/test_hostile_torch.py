@@ -312,7 +312,7 @@ def earlier(*, whole: bool = True) -> bytes:
 def test_numbers_that_the_earlier_format_leaves_out() -> None:
     """PyTorch would return memory that nothing was written to."""
     assert isinstance(attempt(earlier()), Modules)
-    assert "it continues behind its tensors" in refused(earlier(whole=False))
+    assert "it has extra data after its tensors" in refused(earlier(whole=False))
 
 
 # -- programs -----------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def kind_of(source: Source) -> str:
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
         return "torch"  # pickled, as the older form is; it is read as weights alone
     raise InputError(
-        f"{source.name}: it is not a file of a model that can be read.",
+        f"{source.name}: it is not a model file that rnncli can read.",
         f"These can be read: {', '.join(_KINDS)}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
     )
 
