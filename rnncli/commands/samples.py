@@ -19,7 +19,7 @@ from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
-SECTION = "Look around"
+SECTION = "Reference"
 SUMMARY = "The built-in inputs."
 EXAMPLES = """\
 rnncli samples

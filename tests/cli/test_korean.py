@@ -81,7 +81,7 @@ IN_PARTS = {
     "there is no {} '{}'.": "there is no cell 'foo'.",
     "the {}'s config has no class_name.": "the layer's config has no class_name.",
     "is nested more than {} deep.": "weights is nested more than 32 deep.",
-    "the lines before have": "line 2 has 3 columns, the lines before have 2.",
+    "the previous lines have": "line 2 has 3 columns, the previous lines have 2.",
     "the header has": "line 2 has 3 columns, the header has 2.",
     "--bidirectional: {} {} not recurrent.": "--bidirectional: Dense, Masking are not recurrent.",
     "{}: .weights.h5 names the parts inside {} by their classes": (

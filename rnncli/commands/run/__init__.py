@@ -21,7 +21,7 @@ from rnncli.cli.flags import (
 from rnncli.cli.hold_flag import HoldFlag
 from rnncli.commands.run.run_request import RunRequest
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "What does the layer return?"
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42

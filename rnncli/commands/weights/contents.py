@@ -68,7 +68,7 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Contents:
-    """A file, or the layers that are described.
+    """The weights of a file, or of layers.
 
     file, origin: "" where the layers are described.
     count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
