@@ -36,7 +36,7 @@ def samples(
 ) -> None:
     """The built-in inputs.
 
-    Without a name they are listed; with one, its file is printed as it is.
+    Without a name, list them; with one, print its file unchanged.
     """
     from rnncli.cli.output import delivery, send
     from rnncli.readers import sample_files as builtin
@@ -64,7 +64,7 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
         if format not in (None, "", "txt", own):
             raise UsageError(
                 f"{flag} {text}: the sample {sample.name} is {own}, and it is printed unchanged.",
-                f"Write it as it is: rnncli samples {sample.name} -o {sample.file}",
+                f"Write it unchanged: rnncli samples {sample.name} -o {sample.file}",
             )
 
 

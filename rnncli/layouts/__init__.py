@@ -83,7 +83,7 @@ class LayerWeights(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Layers each of which gets the output of the one before it; most chains have one layer.
+    """Layers, each of which gets the previous layer's output; most chains have one layer.
 
     name: what PyTorch calls the module that holds them all; "" for a module on its own.
     """

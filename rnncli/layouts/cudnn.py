@@ -1,4 +1,4 @@
-"""cuDNN's layout, as Keras 2 stored CuDNNLSTM and CuDNNGRU: Keras's names, other numbers.
+"""cuDNN's layout, as Keras 2 stored CuDNNLSTM and CuDNNGRU: Keras's names, different numbers.
 
 Each gate's kernel is stored in rows where Keras has columns, each recurrent kernel transposed, and the
 bias is the input bias followed by the recurrent bias.

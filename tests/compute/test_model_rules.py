@@ -425,7 +425,7 @@ def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None
     with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
         models.run(graph, path, given, compute_numpy)
     assert "Exception encountered" not in raised.value.what
-    assert raised.value.advice == "Correct the model so that Keras runs it, or give other inputs."
+    assert raised.value.advice == "Correct the model so that Keras runs it, or give different inputs."
 
 
 def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> None:

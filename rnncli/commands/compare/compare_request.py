@@ -1,4 +1,4 @@
-"""Answer the flags of `rnncli compare`: comparison.py computes the result, and this module shows it."""
+"""Run `rnncli compare` with its flags: comparison.py computes the result, and this module shows it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, d
 def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
     """Return the tensors that pieces of `steps` time steps give, joined as `run_whole_and_pieces` says.
 
-    stateful: whether each piece continues from the last state of the one before; otherwise from zeros.
+    stateful: whether each piece continues from the previous piece's last state; otherwise from zeros.
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)

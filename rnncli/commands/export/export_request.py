@@ -122,5 +122,5 @@ def _alternatives(exports: Sequence[ExportCase]) -> str:
     """Return the targets that can express them, as advice."""
     able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
     several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
-    other = "Choose other layers: --model FILE#LAYER." if several else "Use another layer."
+    other = "Choose different layers: --model FILE#LAYER." if several else "Use another layer."
     return f"Use one of {format_names(able)}." if able else other

@@ -32,7 +32,7 @@ LABELS = {"input": "input", "gate": "gates", "state": "states", "cell": "cell st
 class SheetSelection(NamedTuple):
     """Which part to draw.
 
-    batch: index in the input, -1 is the last.  steps: of the input's time.  gates: names of gates and
+    batch: index in the input; -1 is the last.  steps: of the input's time.  gates: names of gates and
     states, empty for all.  scale: `fixed`, or `auto`: the colors span the range of the values.
     """
 

@@ -145,7 +145,7 @@ def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
 
 
 def _with_units(spec: Spec, units: int) -> Spec:
-    """Return the layer, and each layer inside it, with other units."""
+    """Return the layer, and each layer inside it, with different units."""
     config = {
         name: units if name == "units" else _with_units(value, units) if isinstance(value, Spec) else value
         for name, value in spec.config.items()

@@ -38,7 +38,7 @@ def require(flags: RunRequest) -> None:
 
 
 def answer(flags: RunRequest) -> None:
-    """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
+    """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
     sources.require_one_reader(*flags.file_flags)
     require_lines(flags.input)
@@ -138,7 +138,7 @@ def _format_of(path: Path) -> str:
 class LineCases:
     """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
-    If the flags are wrong, no line can be answered.
+    If the flags are wrong, no line can be computed.
     """
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:

@@ -37,7 +37,7 @@ MAX_OTHERS = 10
 
 @dataclass(frozen=True)
 class WeightsAnswer:
-    """The weights in a file, or of layers that are described."""
+    """The weights in a file, or of a --layer."""
 
     contents: Contents
     description: Description | None = None

@@ -94,7 +94,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():
-        advice = "Choose other layers with #." if layers.keys() - refused else "Give another file."
+        advice = "Choose different layers with #." if layers.keys() - refused else "Give another file."
         raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", advice)
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}

@@ -1,4 +1,4 @@
-"""Where the weights come from: a file, or layers that are described."""
+"""Where the weights come from: a file, or a --layer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 
 DESCRIBING = ("seed", "weights")
-"""Flags of a run that describe a layer."""
+"""Flags of a run that define a layer."""
 
 
 class Description(NamedTuple):
-    """Layers that are described.
+    """Layers that the flags define.
 
     seed: None if the weights are supplied.
     """
@@ -65,7 +65,7 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
 
 
 def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
-    """Return whether the layers are described, so that INPUT is not a file of weights."""
+    """Return whether the flags define the layers, so that INPUT is not a file of weights."""
     return (
         bool(collect_flags(layer))
         or input.input_shape is not None

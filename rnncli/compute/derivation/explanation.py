@@ -79,8 +79,8 @@ class OtherTerms:
 class Note:
     """Why a number was not computed at its step.
 
-    kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed before),
-    `silent` (no output before), `zeroed` or `masked` (zero because of the mask).
+    kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed yet),
+    `silent` (no earlier output), `zeroed` or `masked` (zero because of the mask).
     """
 
     kind: str

@@ -240,5 +240,7 @@ def _require_computable(model: Program, wanted: Sequence[str]) -> None:
 
 def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
     what = f"{model.file}: the branch that this input takes does not have {', '.join(missing)}"
-    advice = f"It has {', '.join(present)}." if present else "Give another input, or choose other nodes."
+    advice = (
+        f"It has {', '.join(present)}." if present else "Give a different input, or choose different nodes."
+    )
     raise InputError(f"{what}.", advice)

@@ -244,7 +244,7 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     done = rnncli("weights", str(file), "--to", "keras", "-o", str(out))
     assert (done.returncode, done.stdout, out.exists()) == (2, "", False)
     assert "bidirectional cannot be converted: " in done.stderr
-    assert done.stderr.endswith("Choose other layers with #.\n")
+    assert done.stderr.endswith("Choose different layers with #.\n")
     assert "bidirectional is not shown: " in rnncli("weights", str(file)).stderr
     assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0
 

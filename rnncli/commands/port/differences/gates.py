@@ -1,4 +1,4 @@
-"""Gates that are packed in another order, and an update gate that keeps what Keras's replaces."""
+"""Gates that are packed in a different order, and an update gate that keeps what Keras's replaces."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _diagnose_torch_features(message: Message) -> Diagnosis:
     r"(?P<given>\d{1,9} ?x ?\d{1,9})(?: and |\], m2: \[)(?P<kernel>\d{1,9} ?x ?\d{1,9})[)\]]",
 )
 def _diagnose_torch_product(message: Message) -> Diagnosis | None:
-    """A Linear behind a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
+    """A Linear after a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
     given, kernel = message.shape("given"), message.shape("kernel")
     found, wanted, outputs = known_size(given[1]), known_size(kernel[0]), known_size(kernel[1])
     if not found or not wanted or not outputs:
