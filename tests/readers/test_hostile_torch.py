@@ -324,7 +324,7 @@ def test_a_program_of_torch_export_is_refused_by_name() -> None:
     torch.export.save(program, file)
     source = Source("in.pt2", file.getvalue())
     assert kind_of(source) == "torch"
-    with pytest.raises(InputError, match=r"it is a program of torch\.export, which is not run"):
+    with pytest.raises(InputError, match=r"it is a torch\.export program, which rnncli does not run"):
         read(source)
 
 

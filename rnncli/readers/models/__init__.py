@@ -168,7 +168,7 @@ def _kind_of_zip(source: Source, suffix: str) -> str:
     if any(name.endswith(("data.pkl", "archive_format")) or "/code/" in f"/{name}" for name in names):
         return "torch"
     if suffix in TORCH_SUFFIXES and not any(name.endswith(KERAS_ENDS) for name in names):
-        return "torch"  # which says that it is not one of PyTorch
+        return "torch"  # which reports that it is not PyTorch's
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 

@@ -159,8 +159,8 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
         yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
     if class_name not in (*MODELS, "Model", "Network", "Container"):
         yield (
-            f"the class of the model is {class_name}; a call method of its own is not in the file, "
-            "and is not run."
+            f"the class of the model is {class_name}; if it has its own call method, that is not in the "
+            "file, and rnncli does not run it."
         )
     if translator.hard:
         yield (
