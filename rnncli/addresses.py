@@ -76,7 +76,7 @@ def find_tensor(
 ) -> tuple[TensorInfo, tuple[str, ...]]:
     """Find the tensor that `text` names; return it and its index, one text per axis for `parse_part`.
 
-    before: prefix of error messages.  layer: of a saved model, `gru/`, which stood before `text`.
+    before: prefix of error messages.  layer: the saved model's layer, `gru/`, already removed from `text`.
     Raises UsageError if there is no such tensor.
     """
     try:

@@ -86,7 +86,7 @@ def inside(where: str) -> Iterator[None]:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'It is one of a, b, c.'"""
+    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'Choose one of a, b, c.'"""
     import difflib
 
     names = list(choices)
@@ -96,7 +96,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         return f"Did you mean {folded[near[0]]}?"
     if len(names) == 1:
         return f"The only choice is {names[0]}."
-    return f"It is one of {format_names(names)}." if names else ""
+    return f"Choose one of {format_names(names)}." if names else ""
 
 
 def fold_name(name: str) -> str:

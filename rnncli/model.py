@@ -1,7 +1,7 @@
 """A saved model as values: its nodes, how they feed each other, and their weights; no framework.
 
-Readers fill a Graph, `rnncli.compute.models` evaluates it.  Configs in it are as today's Keras 3 would
-need them to mean what was meant when the model was saved.
+Readers fill a Graph, `rnncli.compute.models` evaluates it.  Its configs are translated so that today's
+Keras 3 computes what the model's own Keras did.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ class Graph:
     origin: the framework and version that saved it, `Keras 2.4.0`.
     nodes: each after those that it depends on; nested models are flattened.
     notes: what was read differently from today's Keras.
-    generation: 2 where masks go as in Keras 2: Add and the like, and Concatenate, keep a step where all
-        their masks keep it (an input without a mask keeps every step), and a recurrent layer that gets
-        initial states gets the mask of its input too.
+    generation: 2 if masks follow Keras 2's rules: Add, Concatenate and the like keep a step only if every
+        mask keeps it (an input without a mask keeps every step), and a recurrent layer with initial
+        states still gets its input's mask.
     """
 
     kind: ClassVar[str] = "keras"

@@ -248,7 +248,7 @@ class Result:
 class LayerShapes(NamedTuple):
     """Shapes of one layer.
 
-    path: "" for an only layer, else its index in the stack, `0`, `1`, ...
+    path: "" for a single layer, else its index in the stack, `0`, `1`, ...
     weights: by name, in Keras's order.  parameters: None if the number of features is unknown.
     outputs: the tensors that this layer returns.
     """

@@ -112,11 +112,11 @@ def _read_layer(layer: Any) -> Any:
     if name.endswith(WEIGHT_SUFFIXES):
         raise UsageError(
             f"layer {layer}: it contains weights, not layers.",
-            f"Describe the layer, and give its weights: layer='LSTM(3)', weights={word!r}.",
+            f"Name the layer, and load its weights: layer='LSTM(3)', weights={word!r}.",
         )
     if name.endswith(MODEL_SUFFIXES):
         raise UsageError(
-            f"layer {layer}: it is a saved model, and layer is for layers that you describe.",
+            f"layer {layer}: it is a saved model, not a layer.",
             f"Run the model as it was saved: model={word!r}.",
         )
     if word == layer:

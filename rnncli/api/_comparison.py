@@ -46,7 +46,7 @@ def compare(
     `found` has one item per tensor and pair: `all(one.agrees for one in r.found)`.
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
-    split: time steps of each piece, which starts from the state after the piece before.
+    split: time steps of each piece, which starts from the previous piece's last state.
     atol, rtol: same as for `run`.
     """
     from rnncli.commands.compare import comparison
@@ -57,7 +57,9 @@ def compare(
     _values.require_texts("select", select, NAMES)
     names = _engine_names(engines)
     if len(names) == 1 and expect is None:
-        raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
+        raise UsageError(
+            f"compare needs two engines, but only {names[0]} was named.", "Name two, or give expect."
+        )
     settings = comparison.Comparison(
         complete_tolerances(atol, rtol),
         names,

@@ -37,4 +37,4 @@ def compare_without(case: Case, result: Result, budget: int | None = None) -> Re
 def require_layer(hold: str | Sequence[str] | None) -> None:
     """Raise UsageError if `hold` is given for a whole saved model."""
     if hold:
-        raise UsageError("hold is for layers that you describe, not for model.", "Leave hold out.")
+        raise UsageError("hold applies to layer, not to model.", "Leave hold out.")

@@ -73,7 +73,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
     if named:
         raise UsageError(
             f"{named[0]} cannot be combined with model: a saved model has its own layers, weights and masks.",
-            f"Leave out {named[0]}; or leave out model, and describe a layer with layer=.",
+            f"Leave out {named[0]}; or leave out model, and name a layer with layer=.",
         )
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")

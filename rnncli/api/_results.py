@@ -73,7 +73,7 @@ class RunResult(_Tables, result.Result):
     """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
 
     stats: statistics by tensor name, if requested.  remarks: notes about the input.
-    answer: the table of a saved model; None for layers that were described.
+    answer: the table of a saved model; None without one.
     """
 
     stats: Mapping[str, Stats] = field(default_factory=dict)

@@ -12,7 +12,7 @@ _FLAG = re.compile(r"-{1,2}[\w-]+")
 def join_words(pieces: Sequence[str], current: int) -> tuple[list[str], int]:
     """Join pieces of words: `--hold forget = 1` is `--hold forget=1`, `--layer @ f` is `--layer @f`.
 
-    pieces: as in COMP_WORDS.  Bash does not say which of them touch; only after a flag, `@` starts a word.
+    pieces: as in COMP_WORDS.  Bash does not say which were adjacent; only after a flag, `@` starts a word.
     current: the index of the unfinished piece.  Returns the words, and the index of the unfinished one.
     """
     words: list[str] = []

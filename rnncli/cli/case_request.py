@@ -97,9 +97,9 @@ def note_missing(case: Case) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = case.stack.is_stateful
     if stateful and case.calls == 1:
-        return ("stateful has no effect in the first call: rnncli run --calls 2 shows what the layer keeps",)
+        return ("stateful has no effect on the first call; add --calls 2 to see the state carry over",)
     if stateful and case.initial_state is not None:
-        return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
+        return ("every call restarts from the given initial state; leave it out to carry the state over",)
     return note_equal_calls(case.stack, case.calls, training=case.training)
 
 

@@ -17,7 +17,7 @@ PACKAGE = "rnncli.commands"
 FOLDER = Path(__file__).parents[1] / "commands"
 
 FIRST = "run"
-"""The first command in the help; the others follow in alphabetical order."""
+"""The first command in the help, in the first section; the others follow in alphabetical order."""
 
 
 @cache
@@ -40,7 +40,7 @@ def command(context: click.Context, name: str) -> click.Command:
 
 
 def sections() -> dict[str, dict[str, str]]:
-    """Return the headings, in alphabetical order, with their commands and summaries.
+    """Return the headings with their commands and summaries: that of FIRST, then in alphabetical order.
 
     Found in the source text: importing every command would take longer than showing the help.
     """
@@ -49,7 +49,7 @@ def sections() -> dict[str, dict[str, str]]:
         file, folder = FOLDER / f"{name}.py", FOLDER / name / "__init__.py"
         source = (file if file.exists() else folder).read_text(encoding="utf-8")
         found.setdefault(_constant(source, "SECTION"), {})[name] = _constant(source, "SUMMARY")
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda section: (FIRST not in section[1], section[0])))
 
 
 def _constant(source: str, name: str) -> str:

@@ -40,7 +40,7 @@ def define_choice(
     def parse_choice(word: str) -> str:
         folded = word.casefold()
         if folded not in choices():
-            raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
+            raise UsageError(f"{names[0]}: {word!r} is not a valid choice.", did_you_mean(word, choices()))
         return folded
 
     def complete(incomplete: str) -> list[str]:

@@ -49,7 +49,7 @@ class InputFlags(NamedTuple):
         str | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="A file, - for stdin, or JSON itself. Left out: stdin if it is a pipe or a file, "
+            help="A file, - for stdin, or JSON text. Default: stdin if it is a pipe or a file, "
             "else the sample 'sentence'.",
             show_default=False,
         ),
@@ -116,7 +116,7 @@ class LayerFlags(NamedTuple):
         flag(
             LAYER, "--layer", "-l", metavar="LAYER",
             help="lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', or @layer.json "
-            "(default lstm). Several make a stack.",
+            "(default lstm). Repeat to stack layers.",
         ),
     ] = None  # fmt: skip
     units: Annotated[int | None, flag(LAYER, "--units", metavar="N", help="Units (default 3).")] = None
@@ -298,12 +298,12 @@ Atol = Annotated[
         RUN,
         "--atol",
         metavar="[NAME=]X",
-        help="Absolute tolerance (default 1e-6), also of one tensor: last_cell_state=1e-4.",
+        help="Absolute tolerance (default 1e-6), or that of one tensor: last_cell_state=1e-4.",
     ),
 ]
 Rtol = Annotated[
     list[str] | None,
-    flag(RUN, "--rtol", metavar="[NAME=]X", help="Relative tolerance (default 1e-5), also of one tensor."),
+    flag(RUN, "--rtol", metavar="[NAME=]X", help="Relative tolerance (default 1e-5), or that of one tensor."),
 ]
 
 
@@ -368,7 +368,7 @@ class OutputFlags(NamedTuple):
             OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of headings and meanings (default: the locale)."
         ),
     ] = None
-    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False
     theme: Annotated[
         str | None,
         choice(

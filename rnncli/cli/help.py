@@ -50,7 +50,7 @@ class Command(LocalizedCommand, TyperCommand):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does, but never take a flag as the value of the flag before it."""
+        """Parse as click does, but never take a flag as the previous flag's value."""
         if not ctx.resilient_parsing:  # shell completion, where the last word may be missing
             refuse_swallowed_flags(self.get_params(ctx), args)
         return super().parse_args(ctx, args)

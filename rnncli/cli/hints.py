@@ -22,7 +22,7 @@ BOTH_WAYS = re.compile(r"(\w+\.)*bi", re.IGNORECASE)
 UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
 """Flags whose meaning differs between the commands of the table."""
 LONGEST = 100
-"""The most characters of an input that is JSON itself; a longer one would fill the terminal."""
+"""Maximum number of characters of an input that is JSON text; a longer one would fill the terminal."""
 
 
 class Hint(NamedTuple):
@@ -145,7 +145,7 @@ def _words(param: click.Parameter, value: Any) -> list[str]:
 
 
 def show(context: click.Context) -> None:
-    """Print the best hint that fits the terminal after an answer, if it can be typed as it stands."""
+    """Print the best hint that fits the terminal after an answer, if it can be typed unchanged."""
     values = context.params
     if os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
         return

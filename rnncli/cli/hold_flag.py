@@ -16,7 +16,7 @@ HoldFlag = Annotated[
     list[str] | None,
     flag(
         RUN, "--hold", metavar="GATE=VALUE",
-        help="What if: hold a gate, 'forget[:, 1]=1@2:' (unit 1, from step 2 on). Repeat for several.",
+        help="Hold a gate at a value: 'forget[:, 1]=1@2:' (unit 1, from step 2 on). Repeat for several.",
     ),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The language of messages, notes and help, which are written in English where they arise."""
+"""The language of messages, notes and help, which are written in English where they are raised."""
 
 from __future__ import annotations
 

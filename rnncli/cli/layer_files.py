@@ -36,9 +36,9 @@ def _require_no_model(text: str) -> None:
 
     find_source(file).file()
     if file.lower().endswith(WEIGHT_SUFFIXES):
-        advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
+        advice = f"Name the layer, and load its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
         raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)
     raise UsageError(
-        f"--layer {text}: it is a saved model, and --layer is for layers that you describe.",
+        f"--layer {text}: it is a saved model, not a layer.",
         f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(word)}",
     )

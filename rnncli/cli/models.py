@@ -50,12 +50,12 @@ def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
         flag = flag_name(named[0])
         if named[0] in {"input_shape", "fill"}:
             raise UsageError(
-                f"{flag} cannot be combined with --model: it makes inputs for layers that you describe.",
+                f"{flag} cannot be combined with --model: it generates the input of a --layer.",
                 "Give a file, or JSON on the command line.",
             )
         raise UsageError(
             f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
-            f"Leave out {flag}; or leave out --model, and describe a layer with --layer.",
+            f"Leave out {flag}; or leave out --model, and name a layer with --layer.",
         )
 
 
@@ -170,7 +170,7 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
     names = _distinct(model)
     if len(names) > 1:
         raise UsageError(
-            f"--model {file}: this command looks into one recurrent layer, and the model has "
+            f"--model {file}: this command takes one recurrent layer, but the model has several: "
             f"{', '.join(names)}.",
             f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
         )

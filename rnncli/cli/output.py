@@ -159,7 +159,7 @@ def format_of(flags: OutputFlags) -> str:
 
 
 def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
-    """Return a remark if the suffix of the file means a format other than the one it holds."""
+    """Return a remark if the suffix of the file means a different format."""
     if flags.format is None or is_stdout(flags.output):
         return ()
     try:
@@ -168,7 +168,7 @@ def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
         return ()
     if meant == flags.format:
         return ()
-    return (f"{flags.output} holds {flags.format}, not {meant}, because --format says so",)
+    return (f"{flags.output}: --format {flags.format} overrides the suffix",)
 
 
 def view_of(flags: OutputFlags, format: str) -> View:

@@ -171,7 +171,7 @@ def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | Non
 def find_source(text: str) -> Source:
     """Return the source that a command line word names: `-`, JSON text, or a path."""
     if not text.strip():
-        raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON itself.")
+        raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON text.")
     if text == "-":
         return stdin()
     if text.lstrip()[0] in "[{":

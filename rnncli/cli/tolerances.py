@@ -20,7 +20,7 @@ def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> 
 
 
 def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
-    """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but numbers from 0 on."""
+    """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but nonnegative numbers."""
     found: dict[str, float] = {}
     for word in words or ():
         name, _, text = word.rpartition("=")

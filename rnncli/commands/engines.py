@@ -16,7 +16,7 @@ from rnncli.renderers.wording import say
 if TYPE_CHECKING:
     from rnncli.compute.engines import EngineInfo
 
-SECTION = "Look around"
+SECTION = "Reference"
 SUMMARY = "The engines that are available here, with versions."
 EXAMPLES = """\
 rnncli engines

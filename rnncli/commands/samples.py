@@ -17,7 +17,7 @@ from rnncli.readers.sample_files import Sample
 from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, headings, refuse_tensors
 
-SECTION = "Look around"
+SECTION = "Reference"
 SUMMARY = "The built-in inputs."
 EXAMPLES = """\
 rnncli samples
@@ -32,7 +32,7 @@ def samples(
 ) -> None:
     """The built-in inputs.
 
-    Without a name they are listed; with one, its file is printed as it is.
+    Without a name, list them; with one, print its file unchanged.
     """
     from rnncli.cli.output import delivery, send
     from rnncli.readers import sample_files as builtin
@@ -60,7 +60,7 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
         if format not in (None, "", "txt", own):
             raise UsageError(
                 f"{flag} {text}: the sample {sample.name} is {own}, and it is printed unchanged.",
-                f"Write it as it is: rnncli samples {sample.name} -o {sample.file}",
+                f"Write it unchanged: rnncli samples {sample.name} -o {sample.file}",
             )
 
 

@@ -58,9 +58,9 @@ def _refuse_reversed_mask(stack: Stack, case: Case) -> None:
         for loop in layer.loops.values():
             if masked and all(loop.config.get(name) for name in _REVERSED_MASK_OPTIONS):
                 raise LayerError(
-                    "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
-                    "mask in the wrong order of time here, so there is no correct number to show.",
-                    "Leave unroll out; it changes nothing else.",
+                    "Keras on TensorFlow misapplies a mask when unroll, go_backwards and "
+                    "zero_output_for_mask are combined.",
+                    "Leave unroll out; the result is otherwise the same.",
                 )
 
 

@@ -18,7 +18,7 @@ FEWEST_STEPS: Mapping[str, tuple[tuple[float, int], ...]] = {
     "GRU": ((50, 15_000), (500, 12_500), (2_000, 6_000), (10_000, 3_000), (30_000, 1_500), (inf, 300)),
 }
 """By layer, pairs (numbers, steps), ascending: if a state has at most `numbers` numbers (batch * units), ONNX
-Runtime is faster than NumPy from `steps` time steps on, including the time to import its packages.
+Runtime is faster than NumPy for `steps` time steps or more, including the time to import its packages.
 
 With more numbers than in the last pair, it is never faster.
 """

@@ -30,7 +30,7 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
         if _overlap(first, second):
             raise UsageError(
                 f"--hold {first.text} and --hold {second.text} hold the same entries.",
-                "Give each of them other units or other steps.",
+                "Give each of them different units or steps.",
             )
     return case._replace(hold=holds)
 

@@ -68,8 +68,8 @@ def _note_softmax(case: Case, result: Result) -> tuple[str, ...]:
     if not any(_has_nan(tensor.values) for tensor in result.outputs):
         return ()
     return (
-        "--check: where a softmax of infinity is NaN, TensorFlow has 0 in some places, which depend on the "
-        "processor",
+        "--check: the softmax of infinity is NaN; TensorFlow returns 0 for some of these entries, depending "
+        "on the CPU",
     )
 
 
@@ -81,12 +81,12 @@ def _note_denormals(case: Case, result: Result) -> tuple[str, ...]:
     given = _count(case.inputs, limit)
     if given:
         return (
-            f"--check: the input has {_numbers(given)} closer to 0 than {limit:.1e}, which TensorFlow takes "
-            "for 0: Keras's Masking(0.0) skips a step of such numbers, and rnncli does not",
+            f"--check: the input has {_numbers(given)} below {limit:.1e} in size, which TensorFlow flushes "
+            "to 0: Keras's Masking(0.0) skips steps of such numbers, rnncli does not",
         )
     found = {tensor.name: _count(tensor.values, limit) for tensor in result.outputs}
     return tuple(
-        f"--check: {name} has {_numbers(count)} closer to 0 than {limit:.1e}, which TensorFlow takes for 0"
+        f"--check: {name} has {_numbers(count)} below {limit:.1e} in size, which TensorFlow flushes to 0"
         for name, count in found.items()
         if count
     )

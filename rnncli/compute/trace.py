@@ -93,11 +93,11 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     size = min(sizes)
     for index in wanted:
         if not -size <= index < size:
-            everywhere = "" if size == max(sizes) else " everywhere"
-            several = f"there are {size} {what}{everywhere}, 0 to {size - 1}"
-            one = f"the only index of the {what} is 0{everywhere}"
+            where = "" if size == max(sizes) else " in the smallest layer"
+            several = f"the {what} are 0 to {size - 1}{where}"
+            one = f"the only index is 0{where}"
             raise UsageError(
-                f"{flag} {index}: {several if size > 1 else one}.",
+                f"{flag} {index} is out of range: {several if size > 1 else one}.",
                 "A negative index counts from the end: -1 is the last.",
             )
     return tuple(dict.fromkeys(index % size for index in wanted))

@@ -171,7 +171,7 @@ def canonical_name(name: str | Mapping[str, Any] | None) -> str:
     if isinstance(name, Mapping):
         name = _name_in(name)
     if not isinstance(name, str):
-        raise LayerError(f"an activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
+        raise LayerError(f"an activation must be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _index_by_name().get(fold_name(name))
     if found is not None and found in _UNFIT:
         raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Use one of {format_names(NAMES)}.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StackedCells:
-    """Several cells, used as one Cell; each gets the output of the one before it.
+    """Several cells, used as one Cell; each gets the previous cell's output.
 
     Names of states and gates start with `cell_0/`, `cell_1/`, ..., so that a cell is not mistaken for a layer
     of a stack.  Names of weights start with `0/`, `1/`, ..., as in Keras.
@@ -41,7 +41,7 @@ class StackedCells:
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the shapes of all cells' weights.
 
-        From the second cell on, the number of features is the number of units of the cell before it.
+        Every cell but the first has as many features as the previous cell has units.
         """
         shapes = self._input_shapes(input_shape)
         return join_parts({key: cell.weight_shapes(shapes[key]) for key, cell in self.cells.items()})

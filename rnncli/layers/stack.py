@@ -1,4 +1,4 @@
-"""A stack of layers, each of which gets the output and the mask of the one before it."""
+"""A stack of layers, each of which gets the previous layer's output and mask."""
 
 from __future__ import annotations
 

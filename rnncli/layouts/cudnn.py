@@ -1,4 +1,4 @@
-"""cuDNN's layout, as Keras 2 stored CuDNNLSTM and CuDNNGRU: Keras's names, other numbers.
+"""cuDNN's layout, as Keras 2 stored CuDNNLSTM and CuDNNGRU: Keras's names, different numbers.
 
 Each gate's kernel is stored in rows where Keras has columns, each recurrent kernel transposed, and the
 bias is the input bias followed by the recurrent bias.
@@ -76,7 +76,7 @@ def refusal(layer: LayerWeights) -> str | None:
 def notes(chain: Chain) -> Iterator[str]:
     """Yield that a bias became two."""
     if any(map(adds_bias, chain.layers)):
-        yield "cuDNN adds two biases: where Keras has one, the first half holds it, the second half is zero"
+        yield "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
 
 
 def arrays(chain: Chain) -> dict[str, Array]:

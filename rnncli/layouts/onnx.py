@@ -109,9 +109,10 @@ def notes(chain: Chain) -> Iterator[str]:
         if len(layer.cells) == 1 and config.get("go_backwards"):
             yield f"{layer.title}: set the attribute direction=reverse of the node"
         if len(layer.cells) > 1 and layer.merge_mode != "concat":
-            yield f"{layer.title}: the node returns both directions; merge_mode is {layer.merge_mode}"
+            merge = f"merge_mode={layer.merge_mode!r}"
+            yield f"{layer.title}: the node returns both directions; apply {merge} yourself"
     if any(map(adds_bias, chain.layers)):
-        yield "ONNX adds two biases: where Keras has one, the first half of B holds it, the second is zero"
+        yield "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"
 
 
 def arrays(chain: Chain) -> dict[str, Array]:

@@ -97,9 +97,10 @@ def notes(chain: Chain) -> Iterator[str]:
         yield f"{path}: load into a module whose {path} is {call}" if path else f"load into {call}"
         merged = [layer for layer in layers if len(layer.cells) > 1 and layer.merge_mode != "concat"]
         for layer in merged:
-            yield f"{layer.title}: PyTorch concatenates the directions; merge_mode is {layer.merge_mode}"
+            merge = f"merge_mode={layer.merge_mode!r}"
+            yield f"{layer.title}: PyTorch concatenates the directions; apply {merge} yourself"
     if any(map(adds_bias, chain.layers)):
-        yield "PyTorch adds two biases: where Keras has one, bias_ih holds it, bias_hh is zero"
+        yield "PyTorch sums two biases: a single Keras bias is stored in bias_ih, and bias_hh is zero"
 
 
 def arrays(chain: Chain) -> dict[str, Array]:

@@ -70,7 +70,7 @@ class Arrangement(NamedTuple):
 
 
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrangement:
-    """Pad, reorder the axes, cast, and combine the masks; a step counts only if it is True in all masks.
+    """Pad, reorder the axes, cast, and combine the masks; a step is kept only if it is True in all masks.
 
     A mask requested by the options, also by padding, replaces the document's mask.
     """

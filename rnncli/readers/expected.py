@@ -30,7 +30,7 @@ def read_expected(source: Source) -> dict[str, Array]:
     format = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
     where = f"{source.name}: "
     if format not in FORMATS:
-        raise InputError(f"{where}stored tensors are not read from {format}.", ADVICE)
+        raise InputError(f"{where}rnncli cannot read stored tensors from {format}.", ADVICE)
     value = formats.load(source, format)
     with inside(where):
         return _list_tensors(value)

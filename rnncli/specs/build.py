@@ -121,7 +121,7 @@ def signature_of(class_name: str) -> Signature:
 
 def _advise(name: str) -> str:
     having = layers_with(name)
-    return f"These have it: {', '.join(having)}." if having else ""
+    return f"It applies to {', '.join(having)}." if having else ""
 
 
 def layers_with(option: str) -> list[str]:

@@ -32,8 +32,8 @@ _SHOWN = 100
 _STRING_OR_COMMENT = r"""(?s)'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*"""
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _REFUSED: Mapping[type[ast.AST], str] = {
-    **dict.fromkeys((ast.BinOp, ast.UnaryOp, ast.BoolOp), "an operator is not evaluated"),
-    ast.Compare: "a comparison is not evaluated",
+    **dict.fromkeys((ast.BinOp, ast.UnaryOp, ast.BoolOp), "operators are not evaluated, write the result"),
+    ast.Compare: "comparisons are not evaluated, write the result",
     ast.Lambda: "a lambda cannot be used",
     ast.Subscript: "a subscript cannot be used",
     **dict.fromkeys(_COMPREHENSIONS, "a comprehension cannot be used"),
@@ -45,7 +45,7 @@ _REFUSED: Mapping[type[ast.AST], str] = {
 }
 
 _SMALLER = "Write a smaller number."
-_UNNAMED = ("the name of an argument is expected before =", ADVICE)
+_UNNAMED = ("expected an argument name before =", ADVICE)
 _SYNTAX = {
     "Exceeds the limit": ("the number has too many digits", _SMALLER),
     "cannot assign": _UNNAMED,
@@ -171,7 +171,7 @@ class _TreeReader:
     def key(self, node: ast.AST | None, holder: ast.AST) -> str:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
-        raise self.fault(node or holder, "the keys of a dict have to be strings")
+        raise self.fault(node or holder, "the keys of a dict must be strings")
 
     def name(self, node: ast.AST) -> str:
         parts: list[str] = []
@@ -180,7 +180,7 @@ class _TreeReader:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            raise self.fault(whole, "a name is expected here, such as LSTM or keras.layers.LSTM")
+            raise self.fault(whole, "expected a name here, such as LSTM or keras.layers.LSTM")
         parts.append(node.id)
         for part in reversed(parts[1:]):
             if part not in PREFIXES:

@@ -125,10 +125,9 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
         owners = _class_names(having or stack)
-        verb = "do" if ", " in owners else "does"
         raise UsageError(
-            f"{format_flag(name, value)}: {owners} {verb} not have it.",
-            f"These have it: {', '.join(layers_with(name))}.",
+            f"{format_flag(name, value)} does not apply to {owners}.",
+            f"It applies to {', '.join(layers_with(name))}.",
         )
 
 

@@ -67,7 +67,7 @@ class Recurrence:
         direction = self.attributes.get("direction", "forward")
         known = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
         if direction not in known:
-            raise LayerError(f"its direction is {direction!r}", f"It is one of {', '.join(known)}.")
+            raise LayerError(f"its direction is {direction!r}", f"It must be one of {', '.join(known)}.")
         return known[direction]
 
     @property

@@ -83,7 +83,7 @@ def _read_dtype(value: Any) -> str:
     if value is None:
         return "float32"
     if value not in DTYPES:
-        raise LayerError(f"there is no dtype {format_value(value)}.", did_you_mean(str(value), DTYPES))
+        raise LayerError(f"unknown dtype {format_value(value)}.", did_you_mean(str(value), DTYPES))
     return str(value)
 
 

@@ -38,7 +38,7 @@ BAD = [
     (["run", INLINE, "--layer", "lstn"], "lstn", "Did you mean"),
     (["run", INLINE, "--layer", "LSTM(3"], "rnncli: ", ""),
     (["run", INLINE, "--layer", "@nothing.json"], "nothing.json: there is no such file.", ""),
-    (["run", INLINE, "--reset-after"], "--reset-after: LSTM does not have it.", "GRU"),
+    (["run", INLINE, "--reset-after"], "--reset-after does not apply to LSTM.", "GRU"),
     (["run", INLINE, "--layer", "LSTM(3)", "--units", "4"], "units", ""),
     (["run", INLINE, "--bias-initializer", "zeroes"], "zeroes", "Did you mean"),
     (["run", INLINE, "--activation", "tahn"], "tahn", "Did you mean"),

@@ -182,8 +182,8 @@ def test_help_is_a_word_too(ask: Any) -> None:
         (("[[1, 2]]",), "A command comes first: rnncli run '[[1, 2]]'"),
         (("README.md",), "A command comes first: rnncli run README.md"),
         (("version",), "Did you mean --version?"),
-        (("nosuch",), "It is one of run, compare"),
-        (("x" * 5000,), "It is one of run, compare"),
+        (("nosuch",), "Choose one of run, compare"),
+        (("x" * 5000,), "Choose one of run, compare"),
         (("run", "--return-sequences=True"), "Write --return-sequences alone, or leave it out."),
     ],
 )

@@ -102,8 +102,8 @@ def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.Capture
         (["trace", *HOLD, "--check"], "Keras cannot hold a gate"),
         (["run", *HOLD, "--engine", "tensorflow"], "tensorflow cannot hold a gate"),
         (["run", *HOLD, "--engine", "torch"], "torch cannot hold a gate"),
-        (["run", *HOLD, "--stream"], "--stream answers line by line"),
-        (["run", *HOLD[:2], "--model", "m.keras"], "--hold is for layers that you describe"),
+        (["run", *HOLD, "--stream"], "--hold cannot be combined with --stream"),
+        (["run", *HOLD[:2], "--model", "m.keras"], "--hold applies to --layer, not to --model"),
         (["run", "--hold", "forget=2", "-l", "dense"], "--hold forget=2"),
     ],
 )

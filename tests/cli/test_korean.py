@@ -79,12 +79,10 @@ TEXTS = {
 IN_PARTS = {
     "line {} has {}, {} {}.": "line 2 has 3 columns, the header has 2.",
     "there is no {} '{}'.": "there is no cell 'foo'.",
-    "{}: there is no {}.": "--format: there is no 'foo'.",
     "the {}'s config has no class_name.": "the layer's config has no class_name.",
     "is nested more than {} deep.": "weights is nested more than 32 deep.",
-    "the lines before have": "line 2 has 3 columns, the lines before have 2.",
+    "the previous lines have": "line 2 has 3 columns, the previous lines have 2.",
     "the header has": "line 2 has 3 columns, the header has 2.",
-    "{}: {} {} not have it.": "--reset-after: LSTM does not have it.",
     "--bidirectional: {} {} not recurrent.": "--bidirectional: Dense, Masking are not recurrent.",
     "{}: .weights.h5 names the parts inside {} by their classes": (
         "a: .weights.h5 names the parts inside b by their classes, which are not known here."
@@ -218,7 +216,10 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
             "the command line: the layer's config has no class_name.",
             "명령줄: 층의 config에 class_name이 없습니다.",
         ),
-        ("--unit 9: there are 3 units, 0 to 2.", "--unit 9: 유닛은 3개이고 인덱스는 0부터 2까지입니다."),
+        (
+            "--unit 9 is out of range: the units are 0 to 2.",
+            "--unit 9: 범위를 벗어났습니다. 유닛은 0부터 2까지입니다.",
+        ),
         (
             "added a batch axis: (4, 5) -> (1, 4, 5); for one feature in (4, 5, 1), "
             "write --input-shape 4,5,1",
@@ -309,10 +310,13 @@ def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:
 
 
 def test_what_is_quoted_stays() -> None:
-    assert korean.translate("--units: there is no 'no input given'.").endswith("'no input given'.")
     assert (
-        korean.translate("It is one of layer, inputs, mask.")
-        == "다음 중 하나여야 합니다: layer, inputs, mask."
+        korean.translate("--fill: 'no input given' is not a valid choice.")
+        == "--fill: 쓸 수 없는 값입니다: 'no input given'."
+    )
+    assert (
+        korean.translate("Choose one of layer, inputs, mask.")
+        == "다음 중 하나를 고르세요: layer, inputs, mask."
     )
     assert korean.translate("words that nobody wrote here") == "words that nobody wrote here"
 

@@ -145,9 +145,9 @@ class TestNumbers:
 
 
 REFUSED: dict[str, tuple[Case, str]] = {
-    "mask on the left": (oracle.case(["LSTM(3)"], X, mask=LEFT), "not right padding"),
-    "mask in the middle": (oracle.case(["LSTM(3)"], X, mask=MIDDLE), "not right padding"),
-    "mask over all": (oracle.case(["GRU(3)"], X, mask=np.zeros((4, 5), bool)), "not right padding"),
+    "mask on the left": (oracle.case(["LSTM(3)"], X, mask=LEFT), "the mask skips others too"),
+    "mask in the middle": (oracle.case(["LSTM(3)"], X, mask=MIDDLE), "the mask skips others too"),
+    "mask over all": (oracle.case(["GRU(3)"], X, mask=np.zeros((4, 5), bool)), "the mask skips others too"),
     "float64": (oracle.case(["GRU(3, dtype='float64')"], X.astype("float64")), "float32 only"),
     "activation": (oracle.case(["GRU(3, activation='gelu')"], X), "no activation gelu"),
     "softplus": (oracle.case(["GRU(3, activation='softplus')"], X), "no activation softplus"),

@@ -107,8 +107,8 @@ REFUSED = [
     ("LSTM(3, dtype='float16')", {}, "not in float16"),
     ("LSTM(3, dropout=0.5)", {"training": True}, "no dropout inside recurrent layers"),
     ("Masking()", {}, "Masking may skip steps anywhere"),
-    ("LSTM(3)", {"mask": RIGHT[:, ::-1]}, "not right padding"),
-    ("LSTM(3)", {"mask": np.zeros((3, 5), bool)}, "not right padding"),
+    ("LSTM(3)", {"mask": RIGHT[:, ::-1]}, "the mask skips others too"),
+    ("LSTM(3)", {"mask": np.zeros((3, 5), bool)}, "the mask skips others too"),
 ]
 
 

@@ -222,6 +222,6 @@ def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
     tf_keras.Model(x, gru).save(tmp_path / "m.h5")
     trap.unlink(missing_ok=True)
     graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
-    with pytest.raises(EngineError, match="holds or names code of its own, which is not run"):
+    with pytest.raises(EngineError, match="contains or names its own code, which rnncli does not run"):
         keras.outputs(graph, tmp_path / "m.h5", keras.fit_inputs(graph, np.ones((1, 4, 3))), {})
     assert not trap.exists()

@@ -143,7 +143,7 @@ def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
     _, graph, _ = lambda_model(tmp_path, before=False)
     assert not models.follow(graph, x, compute_numpy).notes
     found = models.follow(graph, x, compute_numpy, everything=True)
-    assert found.notes[0].startswith("left out: odd, head; the layer odd (Lambda) is not supported")
+    assert found.notes[0].startswith("skipped odd, head: the layer odd (Lambda) is not supported")
     assert not found.other_outputs
     assert [part.layer for part in found.parts] == ["lstm"]
 
@@ -198,7 +198,7 @@ def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
     found = models.run(graph, path, given, compute_numpy, everything=True)
     assert set(found.other_outputs) == {"heads/output"}
     assert found.notes[0].startswith(
-        "left out: noise, head; the layer noise (GaussianNoise) is called with training"
+        "skipped noise, head: the layer noise (GaussianNoise) is called with training"
     )
 
 
@@ -425,7 +425,7 @@ def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None
     with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
         models.run(graph, path, given, compute_numpy)
     assert "Exception encountered" not in raised.value.what
-    assert raised.value.advice == "Correct the model so that Keras runs it, or give other inputs."
+    assert raised.value.advice == "Correct the model so that Keras runs it, or give different inputs."
 
 
 def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> None:

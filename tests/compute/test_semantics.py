@@ -201,9 +201,9 @@ class TestMasks:
         both(expression.format(False), LEADING)
         both(expression.format(True))
         for engine in ("numpy", "tensorflow"):
-            with pytest.raises(LayerError, match="wrong order of time"):
+            with pytest.raises(LayerError, match="misapplies a mask"):
                 oracle.asked([expression.format(True)], X, engine, mask=LEADING)
-            with pytest.raises(LayerError, match="wrong order of time"):
+            with pytest.raises(LayerError, match="misapplies a mask"):
                 oracle.asked(["Masking()", expression.format(True)], X, engine)
 
     def test_unrolled_the_last_output_alone_is_right(self) -> None:

@@ -96,7 +96,7 @@ def test_an_operator_of_ones_own_is_refused_by_name() -> None:
         run(made, feeds)
     found = run(made, feeds, layers=["free"], everything=True)
     assert [part.layer for part in found.parts] == ["free"]
-    left_out = "left out: weird, bound; ONNX Runtime does not know the operator my.ops.Weird."
+    left_out = "skipped weird, bound: ONNX Runtime does not know the operator my.ops.Weird."
     assert found.notes == (left_out,)
 
 

@@ -227,7 +227,7 @@ def test_notes_say_what_the_arrays_do_not() -> None:
     assert "linear_before_reset=1" in " ".join(layouts.get("onnx").notes(alone("GRU", "g")))
     assert "direction=reverse" in " ".join(layouts.get("onnx").notes(alone("GRU", go_backwards=True)))
     summed = both(numbered("LSTM"), numbered("LSTM"), "sum")
-    assert "merge_mode is sum" in " ".join(layouts.get("torch").notes(summed))
+    assert "apply merge_mode='sum' yourself" in " ".join(layouts.get("torch").notes(summed))
     assert "bias_hh is zero" in " ".join(layouts.get("torch").notes(summed))
     assert not any("zero" in note for note in layouts.get("torch").notes(alone("GRU")))
     for name in ("torch", "cudnn", "onnx"):  # a GRU beside the LSTM has two biases of its own

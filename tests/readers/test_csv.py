@@ -60,7 +60,7 @@ class TestCsv:
     def test_a_row_with_a_number_is_no_header(self) -> None:
         said = complaint("t,2020\n1,2\n", "csv")
         assert "line 1, column 1: 't' is not a number." in said
-        assert "A first row with a number in it is data" in said
+        assert "A first row that contains a number is read as data" in said
 
     @pytest.mark.parametrize(
         ("text", "options", "array"),
@@ -118,7 +118,7 @@ class TestCsv:
         with pytest.raises(InputError, match=r"line 52, column 2 \(b\): 'x'"):
             read(Source("rows.csv", path=file))
         file.write_text(file.read_text() + "1\n")
-        with pytest.raises(InputError, match="line 53 has 1 column, the lines before have 2"):
+        with pytest.raises(InputError, match="line 53 has 1 column, the previous lines have 2"):
             read(Source("rows.csv", path=file))
 
     @pytest.mark.parametrize("name", ["space", " "])
@@ -142,8 +142,8 @@ class TestCsv:
         [
             ("t,p,humidity\n\n1,2,3\n\n1,2,n/a\n", "line 5, column 3 (humidity): 'n/a' is not a number."),
             ("1,n/a\n3,4\n", "line 1, column 2: 'n/a' is not a number."),
-            ("1,2\n\n3\n", "line 3 has 1 column, the lines before have 2."),
-            ("1,2\n3,4,5\n", "line 2 has 3 columns, the lines before have 2."),
+            ("1,2\n\n3\n", "line 3 has 1 column, the previous lines have 2."),
+            ("1,2\n3,4,5\n", "line 2 has 3 columns, the previous lines have 2."),
             ("a,b,c\n1,2\n3,4\n", "line 2 has 2 columns, the header has 3."),
             ("a,b\n1,2,3\n", "line 2 has 3 columns, the header has 2."),
             ("1,2,\n3,4,\n", "line 1, column 3: '' is not a number."),

@@ -69,7 +69,7 @@ def test_rnncli_s_own_numbers_have_the_dtype_that_it_names() -> None:
     ("text", "says"),
     [
         ("{}", "it holds no tensors"),
-        ("1,2\n3,4", "stored tensors are not read from csv"),
+        ("1,2\n3,4", "rnncli cannot read stored tensors from csv"),
         ('{"schema": "rnncli/2"}', "its schema is"),
         ('{"schema": "rnncli/1"}', "without tensors"),
         ('{"schema": "rnncli/1", "outputs": 5}', "without tensors"),

@@ -312,7 +312,7 @@ def earlier(*, whole: bool = True) -> bytes:
 def test_numbers_that_the_earlier_format_leaves_out() -> None:
     """PyTorch would return memory that nothing was written to."""
     assert isinstance(attempt(earlier()), Modules)
-    assert "it continues behind its tensors" in refused(earlier(whole=False))
+    assert "it has extra data after its tensors" in refused(earlier(whole=False))
 
 
 # -- programs -----------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_a_program_of_torch_export_is_refused_by_name() -> None:
     torch.export.save(program, file)
     source = Source("in.pt2", file.getvalue())
     assert kind_of(source) == "torch"
-    with pytest.raises(InputError, match=r"it is a program of torch\.export, which is not run"):
+    with pytest.raises(InputError, match=r"it is a torch\.export program, which rnncli does not run"):
         read(source)
 
 

@@ -396,7 +396,8 @@ def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_
     graph = read(tmp_path / "m.h5")
     assert graph.outputs == (Ref("out"),)
     assert graph.notes == (
-        "the class of the model is Tagger; a call method of its own is not in the file, and is not run.",
+        "the class of the model is Tagger; if it has its own call method, that is not in the file, and "
+        "rnncli does not run it.",
     )
 
 

@@ -50,7 +50,7 @@ class TestRegistry:
         assert format_of(Path("UPPER.CSV")) == "csv"
 
     def test_an_unknown_suffix(self) -> None:
-        with pytest.raises(InputError, match=r"(?s)suffix \.jsn is not known.*Did you mean \.json\?"):
+        with pytest.raises(InputError, match=r"(?s)unknown suffix \.jsn.*Did you mean \.json\?"):
             format_of(Path("notes.jsn"))
         with pytest.raises(InputError, match="it has no suffix"):
             format_of(Path("notes"))

@@ -127,7 +127,7 @@ class TestExpressions:
             ("LSTM(3, dropout=1.5)", "dropout=1.5 is not a number from 0"),
             ("LSTM(3, activation='tanhh')", "tanhh"),
             ("LSTM(3, kernel_initializer='glorot')", "glorot"),
-            ("LSTM(3, dtype='int32')", "there is no dtype 'int32'"),
+            ("LSTM(3, dtype='int32')", "unknown dtype 'int32'"),
             ("Bidirectional(Dense(3))", "Dense cannot be run in both directions"),
             ("Bidirectional(ConvLSTM2D(4, 3))", "ConvLSTM2D cannot be run in both directions"),
             ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
@@ -234,13 +234,13 @@ class TestFlags:
     @pytest.mark.parametrize(
         ("texts", "flags", "document", "error", "message"),
         [
-            (["lstm"], {"reset_after": True}, None, UsageError, "--reset-after: LSTM does not have it"),
+            (["lstm"], {"reset_after": True}, None, UsageError, "--reset-after does not apply to LSTM"),
             (
                 ["bigru"],
                 {"unit_forget_bias": True},
                 None,
                 UsageError,
-                "--unit-forget-bias: GRU does not have it",
+                "--unit-forget-bias does not apply to GRU",
             ),
             (["LSTM(3)"], {"units": 4}, None, LayerError, "--units 4 conflicts with units=3"),
             (["Dense(3)"], {"units": 4}, None, UsageError, "--units applies to recurrent layers, but Dense"),
@@ -255,7 +255,7 @@ class TestFlags:
                 "--bidirectional: Dense, Masking are not recurrent.",
             ),
             (["lstm"], {"merge_mode": "sum"}, None, UsageError, "--merge-mode needs a bidirectional layer"),
-            ([], {"reset_after": True}, "LSTM(3)", UsageError, "--reset-after: LSTM does not have it"),
+            ([], {"reset_after": True}, "LSTM(3)", UsageError, "--reset-after does not apply to LSTM"),
             ([], {}, [], LayerError, "list of layers is empty"),
             (["lstmm"], {}, None, LayerError, "there is no layer 'lstmm'"),
             (["lstm"], {"units": -1}, None, LayerError, "--units: -1 is not"),

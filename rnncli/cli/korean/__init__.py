@@ -1,9 +1,9 @@
 """Korean messages, notes and help, translated from the English text that the package raises or shows.
 
 Every `.txt` file beside this one holds pairs of lines, English and Korean, with blank lines between the
-pairs.  `{}` is a hole, which matches any text, and `{#}` one that matches a whole number; in the Korean line
-`{}` is the next hole and `{0}` the first.  What fills a hole is translated too if it is a phrase of the
-catalog; a single word is a name, and stays.
+pairs.  `{}` is a placeholder, which matches any text, and `{#}` one that matches a whole number; in the
+Korean line `{}` is the next placeholder and `{0}` the first.  The value of a placeholder is translated too if
+it is a phrase of the catalog; a single word is a name, and stays.
 """
 
 from __future__ import annotations

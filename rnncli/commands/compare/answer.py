@@ -37,7 +37,7 @@ TEXTS = {
     "verdict": Bilingual("verdict", "판정"),
     "same": Bilingual("same", "같음"),
     "differs": Bilingual("differs", "다름"),
-    "shape": Bilingual("other shape", "형태 다름"),
+    "shape": Bilingual("different shape", "형태 다름"),
     "mismatches": Bilingual("{count} of {size} numbers", "{size}개 중 {count}개"),
     "rule": Bilingual(
         "same: |first - second| <= atol + rtol · |second| for every number; atol {atol}, rtol {rtol}",

@@ -18,19 +18,19 @@ def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[Na
     """
     constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
     if constant:
-        instead = "give other weights" if case.weights is not None else "use the initializer probe for them"
+        instead = "give different weights" if case.weights is not None else "use --kernel-initializer probe"
         yield (
             f"this proves little: every number in {', '.join(constant)} is the same, so gates, units and "
             f"features in a wrong order give the same result; {instead}"
         )
     if not any(block.any() for block in arrays.blocks(case.inputs)):
-        yield "this proves little: every input is 0, so the kernel has no effect; give another input"
+        yield "this proves little: every input is 0, so the kernel has no effect; give a different input"
     if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
-        yield "this proves little: with one unit, no order of units can be wrong; use several units"
+        yield "this proves little: with one unit, a wrong order of units cannot show; use several units"
     if _is_first_step_alone(case):
         yield (
-            "this proves little: in the one time step the recurrent kernel has no effect; "
-            "give an input of several time steps"
+            "this proves little: with one time step from zeros, the recurrent kernel has no effect; "
+            "give a longer input"
         )
     names = [
         tensor.name
@@ -39,7 +39,7 @@ def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[Na
     ]
     if names:
         yield (
-            f"this proves little: no number in {', '.join(names)} is finite, and NaN counts as the same as "
+            f"this proves little: no number in {', '.join(names)} is finite, and NaN counts as equal to "
             "NaN; give a finite input and finite weights"
         )
 

@@ -1,4 +1,4 @@
-"""Answer the flags of `rnncli compare`: comparison.py computes the result, and this module shows it."""
+"""Run `rnncli compare` with its flags: comparison.py computes the result, and this module shows it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _comparison(flags: CompareRequest) -> comparison.Comparison:
     single = engines[0] if len(engines) == 1 else "" if engine == "auto" else engine
     if single and options.expect is None and options.split is None:
         raise UsageError(
-            f"{single} is one engine, and there is nothing to compare it with.",
+            f"compare needs two engines, but only {single} was named.",
             f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
         )
     expected = expectation.read_expectation(options.expect, flags.input, flags.output.output)

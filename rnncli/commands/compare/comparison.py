@@ -36,7 +36,7 @@ REAL = Bilingual(
 )
 STATELESS = (
     "this proves little: pieces that start from zeros return the same numbers, so a lost state would not "
-    "show; give other weights or another input"
+    "show; give different weights or a different input"
 )
 
 
@@ -89,7 +89,7 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
         if not results:
             what = f"no engine can compute this here ({reasons})."
-            raise UsageError(what, "Choose other options of the layer.")
+            raise UsageError(what, "Choose different options of the layer.")
         what = f"only {next(iter(results))} can compute this here ({reasons})."
         raise UsageError(what, "Compare with a stored result: --expect FILE.")
     results = _select(results, settings)

@@ -66,7 +66,7 @@ def _other_engines(case: Case, refused: str, names: Sequence[str]) -> str:
         return f"These can: --engines {','.join(able)}."
     if able:
         return f"Compare with a stored result: --engines {able[0]} --expect FILE."
-    return "Choose other options of the layer."
+    return "Choose different options of the layer."
 
 
 def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:

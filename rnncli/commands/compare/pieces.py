@@ -22,7 +22,7 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
     """Return the tensors that pieces of `steps` time steps give.
 
     A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
-    stateful: whether each piece continues from the last state of the one before; otherwise from zeros.
+    stateful: whether each piece continues from the previous piece's last state; otherwise from zeros.
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)
@@ -84,10 +84,10 @@ def _require_splittable(case: Case, steps: int) -> None:
     if steps >= length:
         longer = ",".join(map(str, (1, 2 * steps, *features)))
         raise UsageError(
-            f"--split {steps}: there is one piece, as the input has {count(length, 'time step')}.",
+            f"--split {steps} leaves one piece: the input has only {count(length, 'time step')}.",
             f"Give a longer input: --input-shape {longer}."
             if length == 1
-            else f"Make it smaller, or give a longer input: --input-shape {longer}.",
+            else f"Use a smaller N, or give a longer input: --input-shape {longer}.",
         )
     if case.calls > 1:
         raise UsageError("--split makes the calls itself.", "Leave --calls out.")

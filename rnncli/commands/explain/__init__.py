@@ -12,7 +12,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "Where does one number come from?"
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
@@ -58,8 +58,8 @@ def explain(
 ) -> None:
     """Where does this number come from?
 
-    The equation of the layer with its numbers in it, term by term, down to the inputs and the states
-    before; the terms add up to the number, apart from the rounding that is shown.
+    The layer's equation with its numbers, term by term, down to the inputs and the previous states.
+    The terms add up to the number, apart from the rounding shown.
     """
     from rnncli.cli import request
     from rnncli.cli.output import delivery

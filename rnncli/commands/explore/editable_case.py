@@ -164,7 +164,7 @@ class EditableCase:
         return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}:{run[-1] + 1}" for run in runs)
 
     def _copy_mask(self) -> Array:
-        """Return a mask that can be changed, (batch, timesteps) of bool, True for steps that count."""
+        """Return a mask that can be changed, (batch, timesteps) of bool, True for steps to process."""
         import numpy as np
 
         mask = self.case.mask

@@ -30,7 +30,7 @@ class History:
         return True
 
     def drop(self) -> None:
-        """Forget the current experiment, which cannot be computed, and go back to the one before it.
+        """Forget the current experiment, which cannot be computed, and go back to the previous one.
 
         The first one is never dropped.
         """

@@ -28,14 +28,14 @@ def export(
     output: Annotated[
         str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="Write to a file.")
     ] = None,
-    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False,
+    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False,
 ) -> None:
     """Write the layer as a script or file that gives the same numbers.
 
     A script holds the input, the weights and the initial states, and prints every returned tensor: its name
     and shape, then its numbers, one row per line.  A config holds the options alone, an ONNX model also the
-    weights and the initial states.  With --model these are the model's recurrent layers, or those behind the
-    #, each with the input, mask and initial states that it gets there.
+    weights and the initial states.  With --model it writes the model's recurrent layers, or those named after
+    the #, each with the input, mask and initial states that it receives in the model.
     """
     from rnncli.commands.export import export_request
 

@@ -42,7 +42,7 @@ class ExportCell:
 
 @dataclass(frozen=True, eq=False)
 class ExportLoop:
-    """One direction of a layer: its cells run over time, each on the output of the one before."""
+    """One direction of a layer: its cells run over time, each on the previous cell's output."""
 
     suffix: str
     layer: Recurrent
@@ -104,9 +104,9 @@ class ExportLayer:
 
 @dataclass(frozen=True, eq=False)
 class ExportCase:
-    """Layers, each of which gets the output of the one before it, with everything that they need.
+    """Layers, each of which gets the previous layer's output, with everything that they need.
 
-    suffix: of the input and its mask in a script; "" for an only case.
+    suffix: of the input and its mask in a script; "" for a single case.
     """
 
     case: Case

@@ -107,14 +107,14 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
         if options_only:
             continue
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            what = "the random numbers of dropout in training belong to Keras"
+            what = "only Keras can draw the random numbers of dropout in training"
             yield what, "Leave out training, or dropout."
     for layer in () if options_only else case.stack.layers:
         if not layer.without_keras:
             what = f"export cannot write out {layer.spec.class_name}, which only Keras computes"
             yield what, "Use --to config, which holds the options without numbers."
         if case.training and not layer.trains_without_keras:
-            what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
+            what = f"only Keras can draw the random numbers of {layer.spec.class_name} in training"
             yield what, "Leave out training."
 
 
@@ -122,5 +122,5 @@ def _alternatives(exports: Sequence[ExportCase]) -> str:
     """Return the targets that can express them, as advice."""
     able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
     several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
-    other = "Choose other layers: --model FILE#LAYER." if several else "Use another layer."
+    other = "Choose different layers: --model FILE#LAYER." if several else "Use another layer."
     return f"Use one of {format_names(able)}." if able else other

@@ -66,7 +66,7 @@ def assign_input(export: ExportCase) -> Iterator[str]:
     yield f"# {comments.input_of(export)}"
     yield f"x = {to_python(export.case.inputs)}"
     if export.case.mask is not None:
-        yield "# True for the steps that count, (batch, timesteps)."
+        yield "# True for the steps to process, (batch, timesteps)."
         yield f"mask{export.suffix} = {to_python(export.case.mask)}"
 
 

@@ -10,7 +10,7 @@ from rnncli.cli.flag_groups import RUN, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "How far back does the output depend on the input?"
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
@@ -45,7 +45,7 @@ def gradients(
 ) -> None:
     """How far back does the output depend on the input?
 
-    The norm of its gradient with respect to every state and every input, through Keras, for one sequence.
+    The norm of its gradient with respect to every state and input, computed by Keras for one sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
     from rnncli.cli import request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "return_sequences x return_state, all four side by side."
 EXAMPLES = """\
 rnncli matrix --layer lstm

@@ -16,7 +16,7 @@ from rnncli.errors import UsageError
 if TYPE_CHECKING:
     from rnncli.commands.plot.sheet import Sheet
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "A picture of every gate and state: png, svg, pdf, or in the terminal."
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg
@@ -57,7 +57,13 @@ class PlotFlags(NamedTuple):
         False
     )
     size: Annotated[
-        str | None, flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px.")
+        str | None,
+        flag(
+            OUTPUT,
+            "--size",
+            metavar="WxH",
+            help="Size in inches (7x4) or, for a png, in pixels (1600x900px).",
+        ),
     ] = None
     style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colors (default light).")] = None
     theme: Annotated[
@@ -73,14 +79,14 @@ class PlotFlags(NamedTuple):
             "Color range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).",
         ),
     ] = "fixed"
-    width: Annotated[int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="--terminal: columns.")] = (
-        None
-    )
+    width: Annotated[
+        int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="Width in columns, with --terminal.")
+    ] = None
     lang: Annotated[
         str | None,
         choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of the labels (default: the locale)."),
     ] = None
-    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False
 
     @property
     def colors(self) -> str:

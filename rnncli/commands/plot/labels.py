@@ -17,9 +17,9 @@ KOREAN = {
     "feature": "특성",
     "time step": "시점",
     "masked": "마스크",
-    "masked, held": "마스크: 상태 유지",
+    "masked, carried": "마스크: 상태 유지",
     "masked, zeroed": "마스크: 출력 0",
-    "masked, held or zeroed": "마스크: 상태 유지 또는 출력 0",
+    "masked, carried or zeroed": "마스크: 상태 유지 또는 출력 0",
 }
 PARTS = (
     (re.compile(r"\blayer (\S+)"), r"층 \1"),

@@ -18,11 +18,13 @@ from rnncli.result import STATUSES, LoopTrace, NamedTensor, Result
 from rnncli.specs import describe
 
 LONG = 24
-"""From this many time steps on, every heat map gets a row of its own."""
+"""With this many time steps or more, every heat map gets a row of its own."""
 
 OF_STATE = {"hidden": "state", "cell": "cell", "output": "state"}
 """Values between -1 and 1; a cell state may exceed that, so it has its own scale."""
 
+IN_LEGEND = ("", "carried", "zeroed")
+"""What the legend calls a masked step, by its status in STATUSES."""
 
 LABELS = {"input": "input", "gate": "gates", "state": "states", "cell": "cell state"}
 
@@ -30,7 +32,7 @@ LABELS = {"input": "input", "gate": "gates", "state": "states", "cell": "cell st
 class SheetSelection(NamedTuple):
     """Which part to draw.
 
-    batch: index in the input, -1 is the last.  steps: of the input's time.  gates: names of gates and
+    batch: index in the input; -1 is the last.  steps: of the input's time.  gates: names of gates and
     states, empty for all.  scale: `fixed`, or `auto`: the colors span the range of the values.
     """
 
@@ -108,7 +110,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         places = _places(case, loop, selection)
         rows.append(MapRow(_label(case, loop), tuple(_draw_loop(loop, places, selection))))
         skipped.update(loop.status[selection.batch, places].tolist())
-    masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
+    masked = " or ".join(sorted(IN_LEGEND[status] for status in skipped if status))
     loop = result.trace[0]
     first = _find_masked_steps(loop, _places(case, loop, selection), selection)
     return _sheet(case, result, selection, rows, first, masked and f"masked, {masked}")

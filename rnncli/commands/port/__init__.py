@@ -8,7 +8,7 @@ from rnncli.commands.port.port_flags import REFUSED, PortFlags
 __all__ = ["REFUSED", "port"]
 
 SECTION = "Between frameworks"
-SUMMARY = "Which known differences make another framework's numbers match."
+SUMMARY = "Find which known differences explain another framework's numbers."
 EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
@@ -16,11 +16,11 @@ rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 
 
 def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
-    """Find the known differences, alone or two together, that make foreign numbers match.
+    """Find which known differences, singly or in pairs, explain another framework's numbers.
 
     INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
-    computes the layer in Keras's way under every known difference, and shows those that explain all numbers.
-    --output writes the weights in Keras's layout: npz, safetensors, json, h5. It exits with 1 if none fits.
+    applies every known difference to Keras's computation, and shows those that explain all numbers.
+    --output writes the weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
     port.validate()
     from rnncli.commands.port import port_request

@@ -39,11 +39,11 @@ SEVERAL = Bilingual(
     "{count} explanations fit these numbers equally well", "{count}가지 설명이 이 값에 똑같이 들어맞음"
 )
 NONE = Bilingual(
-    "no known difference, alone or with another, makes the numbers match",
+    "no known difference, alone or in a pair, explains the numbers",
     "알려진 차이 하나나 둘로는 값이 일치하지 않음",
 )
 NO_CLAIM = Bilingual(
-    "no claim: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
+    "inconclusive: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
 )
 WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")

@@ -72,7 +72,7 @@ def name_results(
 ) -> dict[str, Array]:
     """Return the tensors under the names of ForeignRun.expected, in float64.
 
-    tensors: by name; an only one may have any name.
+    tensors: by name; a single one may have any name.
     guess: what a tensor of another name is, `output` or `hidden`.
     Raises InputError for a name or a shape that the layer does not return.
     """

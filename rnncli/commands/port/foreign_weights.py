@@ -55,7 +55,7 @@ class ForeignLayer(NamedTuple):
 
     cells: the forward one, and the backward one if there are two directions.
     has_names: whether the names say which array is which.
-    forms: the steps from its form to Keras's that the shapes show, in order.
+    forms: the conversions to Keras's layout that the shapes imply, in order.
     """
 
     class_name: str

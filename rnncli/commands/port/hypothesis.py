@@ -26,7 +26,7 @@ class ForeignRun(NamedTuple):
         each direction `hidden 0`, `cell 0`, `sequence 0`.
     initial_state: in Keras's order, each (batch, units); empty if there is none.
     has_names: whether the names of the weights say which is which.
-    mask: (batch, timesteps), True for the steps that count, None for all.
+    mask: (batch, timesteps), True for the steps to process, None for all.
     """
 
     class_name: str
@@ -46,10 +46,10 @@ class ForeignRun(NamedTuple):
 
 
 class Hypothesis(NamedTuple):
-    """Differences from Keras; every field has the value of no difference.
+    """Differences from Keras; every field defaults to no difference.
 
     gates: the order in which the gates are packed; empty for Keras's.
-    transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not say it.
+    transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not show it.
     biases: `first`, `second`, `doubled`, `recurrent` or `none`.
     last_row: whether the output of two directions is the last row of their sequence.
     """

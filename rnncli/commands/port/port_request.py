@@ -64,7 +64,9 @@ def _require_places(
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
         files.require_place(place, sources.input_sources(*reading))
         if place is not None and not place.casefold().endswith(suffixes):
-            raise UsageError(f"{place}: this suffix is not written.", f"Use one of {', '.join(suffixes)}.")
+            raise UsageError(
+                f"{place}: port cannot write files with this suffix.", f"Use one of {', '.join(suffixes)}."
+            )
 
 
 def _search(task: Task, tolerances: Tolerances) -> tuple[Task, SearchResult]:
@@ -117,7 +119,7 @@ def _fail(result: SearchResult, atol: float | None, *, proved: bool) -> None:
     """
     if not proved:
         raise DisagreementError(
-            "port claims nothing, because this comparison could not show a difference.",
+            "inconclusive: this comparison could not have revealed a difference.",
             "Use random weights and a random input, several units and steps.",
         )
     near = result.nearest

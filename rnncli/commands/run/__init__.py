@@ -6,7 +6,7 @@ from importlib import import_module
 
 from rnncli.commands.run.run_request import RunRequest
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "What does the layer return?"
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42

@@ -1,4 +1,4 @@
-"""Answer records as they arrive; the layers and their weights are created once."""
+"""Compute records as they arrive; the layers and their weights are created once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InputLine(NamedTuple):
 
 
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[InputLine]]:
-    """Yield the lines as they arrive, in groups; blank ones are counted but left out.
+    """Yield the lines as they arrive, in groups; blank ones are counted but skipped.
 
     A UTF-8 byte order mark is removed from any line, since several files may have been joined.
 
@@ -68,12 +68,12 @@ class Record(NamedTuple):
 
 
 class Stream:
-    """One stack of layers that answers every line.
+    """One stack of layers that computes every line.
 
     Computes records of one shape together, unless the layers keep state from one to the next.
 
     case_of: the Case of one line; only inputs and mask differ between lines.  An InputError from
-        it names the line; any other error concerns all lines, and then nothing is answered.
+        it names the line; any other error concerns all lines, and then no line is computed.
     """
 
     def __init__(self, case_of: Callable[[InputLine], Case], engine: str) -> None:
@@ -135,7 +135,7 @@ class Stream:
         except RnncliError as error:
             if len(group) == 1:
                 yield _name_line(group[0].line, error)
-            else:  # the other records are still answered
+            else:  # the other records are still computed
                 for record in group:
                     yield from self._answer_group([record])
             return

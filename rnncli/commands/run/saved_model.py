@@ -82,9 +82,7 @@ def require(flags: RunRequest) -> None:
     }
     for flag, given in named.items():
         if given:
-            raise UsageError(
-                f"{flag} is for layers that you describe, not for --model.", f"Leave out {flag}."
-            )
+            raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")
 
 
 def answer(flags: RunRequest) -> None:

@@ -18,7 +18,7 @@ from rnncli.readers.formats import Source
 
 
 def answer(flags: RunRequest) -> None:
-    """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
+    """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     stream.require(flags)
     model_answers.require(flags)
     stream.require_lines(flags.input)
@@ -62,7 +62,7 @@ class ModelLines:
 
 
 def require_stateless(model: Model) -> None:
-    """Raise UsageError for layers that continue from the state after the line before."""
+    """Raise UsageError for layers that continue from the state after the previous line."""
     stateful = model.kind.stateful_layers(model.saved)
     if stateful:
         raise UsageError(

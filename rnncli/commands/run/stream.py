@@ -17,7 +17,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import InputLine, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import keras_differences
-from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, inside
+from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, count, inside
 from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
@@ -32,13 +32,13 @@ def require(flags: RunRequest) -> None:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
     if flags.needs_whole_result:
         refused = "--hold" if flags.hold else "--check, --expect, --stats and --fail-on-nan"
-        raise UsageError("--stream answers line by line.", f"Leave {refused} out.")
+        raise UsageError(f"{refused} cannot be combined with --stream.", f"Leave {refused} out.")
     if flags.memory is not None:
-        raise UsageError("--memory applies to a batch, but --stream answers line by line.", "Leave it out.")
+        raise UsageError("--memory applies to a batch, but --stream computes line by line.", "Leave it out.")
 
 
 def answer(flags: RunRequest) -> None:
-    """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
+    """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
     sources.require_one_reader(*flags.file_flags)
     require_lines(flags.input)
@@ -102,8 +102,7 @@ def relay(
         if empty:
             raise InputError("--stream: the input has no lines.", "Give one tensor per line, as NDJSON.")
     if bad:
-        lines_were = "1 line was" if bad == 1 else f"{bad} lines were"
-        raise DisagreementError(f"{lines_were} not answered.", "See the messages above.")
+        raise DisagreementError(f"{count(bad, 'line')} failed.", "See the messages above.")
 
 
 def require_lines(input: InputFlags) -> None:
@@ -135,7 +134,7 @@ def _format_of(path: Path) -> str:
 class LineCases:
     """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
-    If the flags are wrong, no line can be answered.
+    If the flags are wrong, no line can be computed.
     """
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
@@ -179,7 +178,7 @@ class LineCases:
         self._require(lambda n: case_builder.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
 
     def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:
-        """Fit to the first size, the line's; raise UsageError if none of the other sizes fits either."""
+        """Call `fit` with the line's size; if it fails, raise UsageError unless another size would fit."""
         try:
             fit(sizes[0])
         except InputError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "Tensors, shapes and parameter counts, without computing."
 EXAMPLES = """\
 rnncli shape --layer lstm --return-sequences --return-state

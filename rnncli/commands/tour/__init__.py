@@ -21,7 +21,7 @@ rnncli tour --exercise 1 --seed 3 --answer 't=0'
 
 PANEL = "Options"
 WIDTH = 80
-"""Width of the lesson, in a narrower terminal that of the terminal: long lines are hard to read."""
+"""Width of the lesson, or of the terminal if that is narrower: long lines are hard to read."""
 
 
 class TourFlags(NamedTuple):
@@ -42,7 +42,7 @@ class TourFlags(NamedTuple):
             metavar="N",
             min=0,
             max=HIGHEST_SEED,
-            help="--exercise: its numbers (default: random, printed).",
+            help="Seed of the exercise (default: random, printed).",
         ),
     ] = None
     answer: Annotated[
@@ -51,12 +51,10 @@ class TourFlags(NamedTuple):
     ] = None
 
     def validate(self) -> None:
-        """Raise UsageError for flags that do not go together."""
+        """Raise UsageError for flags that cannot be combined."""
         if self.exercise is not None and (self.step is not None or self.plain):
             other = "--plain" if self.step is None else f"--step {self.step}"
-            raise UsageError(
-                f"{other} and --exercise {self.exercise} ask for different things.", "Leave one out."
-            )
+            raise UsageError(f"{other} cannot be combined with --exercise {self.exercise}.", "Leave one out.")
         for name, value in (("--seed", self.seed), ("--answer", self.answer)):
             if value is not None and self.exercise is None:
                 raise UsageError(f"{name} needs --exercise.", "Add --exercise 1.")
@@ -93,7 +91,7 @@ def tour(output: OutputFlags, part: TourFlags) -> None:
 
 
 def _limit_width(output: OutputFlags) -> OutputFlags:
-    """Return the flags with a width that is good to read, unless they give one."""
+    """Return the flags with a readable width, unless they give one."""
     from rnncli.cli.output import is_stdout, view_of
 
     shown = view_of(output, "table").width if is_stdout(output.output) else None

@@ -28,7 +28,7 @@ class Exercise(NamedTuple):
     """One task.
 
     task: what to find.  tables: where to find it.  key: the right answer.
-    form: an answer of the right form that is never right, for the command line to type.
+    form: a well-formed answer that is never right, for the command line to type.
     hint: for a wrong answer.
     facts: numbers for the texts, by name.
     """

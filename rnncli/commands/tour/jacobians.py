@@ -66,7 +66,7 @@ def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:
 
 
 def find_vanished(norms: Array) -> int | None:
-    """Return the last step of those at the start whose norms are all below 1/1000 of the last norm."""
+    """Return the last step of the leading run of norms below 1/1000 of the last norm."""
     import numpy as np
 
     above = np.flatnonzero(norms >= norms[-1] / 1000)

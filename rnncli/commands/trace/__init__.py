@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer
     from rnncli.result import Result
 
-SECTION = "Ask a layer"
+SECTION = "Inspect a layer"
 SUMMARY = "Every gate and state at every time step."
 EXAMPLES = """\
 rnncli trace --layer lstm --seed 42 --unit 0
@@ -22,7 +22,7 @@ rnncli trace --layer gru --stats --check
 rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 """
 
-NARROW = "Narrow"
+NARROW = "Selection"
 
 
 class NarrowFlags(NamedTuple):

@@ -1,4 +1,4 @@
-"""The rows of a trace's table: the time steps of each sequence, what stands before them, and their status."""
+"""The rows of a trace's table: the time steps of each sequence, their labels, and their status."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MOST_ROWS = 24
 """With more steps in all sequences together, only the edges are shown, unless View.full is set."""
 EDGE = 3
 GAP = -1
-"""Marks left out indices in a list of indices."""
+"""Marks omitted indices in a list of indices."""
 
 
 class TraceRow(NamedTuple):
-    """One time step of one sequence, as indices in the arrays of a loop; GAP for those left out."""
+    """One time step of one sequence, as indices in the arrays of a loop; GAP for omitted ones."""
 
     entry: int
     step: int
 
     @property
     def is_gap(self) -> bool:
-        """Whether the row only marks that others are left out."""
+        """Whether the row only marks that others are omitted."""
         return GAP in self
 
 

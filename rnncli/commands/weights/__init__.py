@@ -1,11 +1,11 @@
-"""`rnncli weights`: the weights of saved or described layers, gate by gate, and in other layouts."""
+"""`rnncli weights`: the weights of a saved model or of a --layer, gate by gate; conversion of layouts."""
 
 from __future__ import annotations
 
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, To
 
 SECTION = "Between frameworks"
-SUMMARY = "The weights of a saved or described layer, gate by gate."
+SUMMARY = "The weights of a saved model or of a --layer, gate by gate."
 EXAMPLES = """\
 rnncli weights model.keras
 rnncli weights checkpoint.pt#decoder --format json
@@ -16,12 +16,13 @@ rnncli weights model.h5 --to torch --output weights.pt
 
 
 def weights(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags, to: To = None) -> None:
-    """The weights of a saved or described layer, gate by gate.
+    """The weights of a saved model or of a --layer, gate by gate.
 
     INPUT is a model or a file of weights: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of
     PyTorch (.pt, .pth), .onnx, or .safetensors, .npz and .json with the names of Keras, PyTorch or ONNX.
-    FILE#lstm,gru shows only those layers. With --layer, --seed, --weights or --input-shape the layer is
-    described, as for rnncli run, and INPUT is its input, which says how many features there are.
+    FILE#lstm,gru shows only those layers. With --layer, --seed, --weights or --input-shape, it shows the
+    weights of that layer, as rnncli run uses them; INPUT is then its input and only sets the number of
+    features.
     """
     from rnncli.cli.output import delivery
     from rnncli.commands.weights import weight_source

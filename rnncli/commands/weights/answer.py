@@ -47,7 +47,7 @@ RIGHT = ("features", "units", "parameters", "fans", "norm", "min", "max", "bias"
 
 @dataclass(frozen=True)
 class WeightsAnswer(Answer):
-    """The weights in a file, or of layers that are described."""
+    """The weights in a file, or of a --layer."""
 
     contents: Contents
     description: Description | None = None

@@ -68,12 +68,12 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Contents:
-    """A file, or the layers that are described.
+    """The weights of a file, or of layers.
 
-    file, origin: "" where the layers are described.
+    file, origin: "" without a file.
     count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
     layers: the recurrent ones that are shown.  other_shapes: shapes of the other tensors.
-    chains: names of the layers of each chain, in which a layer takes the output of the one before.
+    chains: names of the layers of each chain, in which a layer takes the previous layer's output.
     refusals: recurrent layers whose weights are among the others, and why they are not shown.
     """
 

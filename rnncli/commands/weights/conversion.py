@@ -62,7 +62,7 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
     if found is None and not _is_format(name):
         raise UsageError(
-            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout is not written to files of this suffix.",
+            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout cannot be saved with this suffix.",
             f"Use one of {', '.join((*own, *ARRAYS))}.",
         )
     if found == ".h5" and name.endswith(".weights.h5"):
@@ -93,7 +93,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():
-        advice = "Choose other layers with #." if layers.keys() - refused else "Give another file."
+        advice = "Choose different layers with #." if layers.keys() - refused else "Give another file."
         raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", advice)
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}

@@ -11,7 +11,7 @@ from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
 
 EXACT = 256
-"""Up to so many units the eigenvalues are computed; above, powers of the matrix give their largest."""
+"""Up to this many units, compute the eigenvalues; above it, estimate the largest from matrix powers."""
 SQUARINGS = 12
 
 

@@ -1,4 +1,4 @@
-"""Where the weights come from: a file, or layers that are described."""
+"""Where the weights come from: a file, or a --layer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 
 DESCRIBING = ("seed", "weights")
-"""Flags of a run that describe a layer."""
+"""Flags of a run that define a layer."""
 
 
 class Description(NamedTuple):
-    """Layers that are described.
+    """Layers that the flags define.
 
     seed: None if the weights are supplied.
     """
@@ -66,7 +66,7 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
 
 
 def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
-    """Return whether the layers are described, so that INPUT is not a file of weights."""
+    """Return whether the flags define the layers, so that INPUT is not a file of weights."""
     return (
         bool(collect_flags(layer))
         or input.input_shape is not None
@@ -79,7 +79,7 @@ def _file(input: InputFlags, run: RunFlags) -> str:
     if flag := first_given(input, InputFlags._fields[1:]):  # all but INPUT itself
         raise UsageError(
             f"{flag} applies to the input of a layer, not to a file of weights.",
-            "Leave it out, or describe the layer with --layer.",
+            "Leave it out, or name a layer with --layer.",
         )
     words = [word for word in (input.input, run.model) if word is not None]
     if len(words) == 1:
@@ -105,7 +105,7 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
 
     if run.model is not None:
         raise UsageError(
-            "--model and a described layer do not go together: a saved model has its own layers and weights.",
+            "--model cannot be combined with flags that define a layer: it has its own layers and weights.",
             "Leave out --model, or the flags of the layer.",
         )
     _require_no_model(input.input or "", layer, run)
@@ -118,16 +118,16 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
 
 
 def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
-    """Raise UsageError if INPUT is a saved model although a flag describes a layer."""
+    """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
     path = _split_layer_names(word)[0]
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
         names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
         flag = flag_name(names[0]) if names else "--input-shape"
         given = f"--weights {shlex.quote(path)}"
-        advice = f"Leave out {flag}; or give the weights to the described layer: {given}"
-        if flag == "--weights" or flag.endswith("-initializer"):  # which do not go with other weights
+        advice = f"Leave out {flag}; or load the weights into that layer: {given}"
+        if flag == "--weights" or flag.endswith("-initializer"):  # which cannot be combined with --weights
             advice = f"Leave out {flag}."
-        raise UsageError(f"{word} is a saved model, but {flag} describes another layer.", advice)
+        raise UsageError(f"{word} is a saved model, but {flag} defines a different layer.", advice)
 
 
 def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:

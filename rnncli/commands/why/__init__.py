@@ -25,7 +25,7 @@ def why(
         str | None,
         typer.Argument(
             metavar="[TEXT]",
-            help="The message, or a whole traceback. Left out, or -: standard input.",
+            help="The message, or a whole traceback (default, or -: standard input).",
             show_default=False,
         ),
     ] = None,

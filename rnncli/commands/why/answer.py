@@ -43,7 +43,7 @@ class WhyAnswer(Answer):
 
     @classmethod
     def of(cls, diagnosis: Diagnosis) -> WhyAnswer:
-        """Run every fix; those that rnncli refuses are left out."""
+        """Run every fix; skip those that rnncli refuses."""
         return cls(diagnosis, tuple(filter(None, map(attempt, diagnosis.fixes))))
 
     def document(self, view: View) -> dict[str, Any]:

@@ -79,8 +79,8 @@ class OtherTerms:
 class Note:
     """Why a number was not computed at its step.
 
-    kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed before),
-    `silent` (no output before), `zeroed` or `masked` (zero because of the mask).
+    kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed yet),
+    `silent` (no earlier output), `zeroed` or `masked` (zero because of the mask).
     """
 
     kind: str
@@ -146,11 +146,14 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tup
         index = tuple(map(addresses.parse_number, parts))
     except ValueError:
         raise UsageError(f"{text}: an index must be a whole number.", example) from None
-    axes = f"{info.name} is {shape}, ({', '.join(info.axes)})"
     if len(parts) != len(shape):
-        given = f"{len(parts) or 'no'} {'index' if len(parts) == 1 else 'indices'} given"
-        raise UsageError(f"{text}: {given}, but {axes}.", example)
+        given = f"{len(parts) or 'no'} {'index' if len(parts) == 1 else 'indices'}"
+        axes = ", ".join(info.axes)
+        raise UsageError(f"{text}: {given} for {len(shape)} axes ({axes}).", example)
     for one, size, axis in zip(index, shape, info.axes, strict=True):
         if not -size <= one < size:
-            raise UsageError(f"{text}: index {one} is out of range for {axis}: {axes}.", example)
+            raise UsageError(
+                f"{text}: index {one} is out of range for {axis} (0 to {size - 1}).",
+                "A negative index counts from the end: -1 is the last.",
+            )
     return tuple(one % size for one, size in zip(index, shape, strict=True))

@@ -21,7 +21,7 @@ def without_step(case: Case) -> str | None:
         if not layer.without_keras:
             return f"only Keras computes {layer.spec.class_name}"
         if case.training and not layer.trains_without_keras:
-            return f"Keras draws what {layer.spec.class_name} leaves out while it trains"
+            return f"only Keras can draw the random numbers of {layer.spec.class_name} in training"
     return None
 
 

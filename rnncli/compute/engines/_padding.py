@@ -22,9 +22,9 @@ def refusal(case: Case) -> str | None:
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             return "it has no dropout inside recurrent layers"
         if spec.class_name == "Masking":
-            return "Masking may skip steps anywhere, but it can skip only the last ones"
+            return "it can skip only trailing steps, and Masking may skip any step"
     if case.mask is not None and not _is_at_the_end(case.mask):
-        return "the mask is not right padding, but it can skip only the last steps of a sequence"
+        return "it can skip only trailing steps, but the mask skips others too"
     return without_step(case)
 
 

@@ -216,7 +216,7 @@ def _parts(
 
 
 def _select_state(counts: Array, new: Any, old: Any) -> Any:
-    """Select `new` for the batch entries that count and `old` for the others, in every part of a state."""
+    """Select `new` for the unmasked batch entries and `old` for the masked ones, in every part of a state."""
     import numpy as np
 
     if isinstance(new, tuple):

@@ -60,12 +60,12 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
 
 
 _ADVICE = {
-    "recurrent_activation": "LSTM and GRU have one.",
+    "recurrent_activation": "Only LSTM and GRU take it.",
     "gates": "Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU.",
-    "merge_mode": f"Bidirectional layers saved by Keras have one: {', '.join(MERGES)}.",
+    "merge_mode": f"Only Bidirectional layers saved by Keras take it: {', '.join(MERGES)}.",
     "reset_after": (
-        "A GRU without bias has it, true or false; others say it by the shape of their bias, arrays of ONNX "
-        "by an array linear_before_reset beside them."
+        "Only a GRU without a bias takes it, true or false; for others, the shape of the bias or ONNX's "
+        "linear_before_reset decides."
     ),
 }
 

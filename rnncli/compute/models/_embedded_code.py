@@ -19,7 +19,8 @@ def harm_in(graph: Graph) -> str:
         whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
         if any(map(_is_harmful, trees.mappings(whole))):
             return (
-                f"the layer {node.name} ({node.class_name}) holds or names code of its own, which is not run."
+                f"the layer {node.name} ({node.class_name}) contains or names its own code, which "
+                "rnncli does not run."
             )
     return ""
 

@@ -87,7 +87,7 @@ def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
     if not nodes:
         raise InputError(
             f"{graph.file}: the model has no recurrent layer.",
-            "rnncli looks into SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
+            "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
         )
     there = {name: node for node in nodes for name in (node.name, _strip_call_number(node.name))}
     for name in names:

@@ -68,7 +68,7 @@ def run(
 
     path: the file that `graph` was read from.  cause: the node that NumPy cannot compute.
     Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
-    EngineError if rnncli's steps give other numbers than Keras.
+    EngineError if rnncli's steps give different numbers than Keras.
     """
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
@@ -136,7 +136,7 @@ def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) ->
 
 
 def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    """Return the calls in today's Keras.  Raises UnrunnableError if that would pass on other masks."""
+    """Return the calls in today's Keras.  Raises UnrunnableError if that would pass on different masks."""
     _require_same_rules(graph)
     return record(graph, path, inputs)
 
@@ -147,7 +147,7 @@ def _explain_error(graph: Graph, error: Exception) -> RnncliError:
         return too_large(graph.file, "too much memory")
     what = f"{graph.file}: Keras cannot run this model: {first_sentence(error)}"
     if str(error).startswith("Exception encountered"):  # it knows the layer
-        return UnrunnableError(what, "Correct the model so that Keras runs it, or give other inputs.")
+        return UnrunnableError(what, "Correct the model so that Keras runs it, or give different inputs.")
     return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
 
 
@@ -203,7 +203,7 @@ def _other_outputs(
 
 
 def _require_same_rules(graph: Graph) -> None:
-    """Raise UnrunnableError if today's Keras would pass on other masks than the Keras of the model."""
+    """Raise UnrunnableError if today's Keras would pass on different masks than the Keras of the model."""
     rules = rules_of(graph.origin)
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
     joined = any(

@@ -40,7 +40,7 @@ def mask_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk
 
 
 def sigmoid_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[str]:
-    """Yield a note if the outputs would differ in today's Keras because of its other hard_sigmoid."""
+    """Yield a note if the outputs would differ in today's Keras because of its different hard_sigmoid."""
     changed = _with_sigmoid_of_today(graph)
     if changed is graph:
         return

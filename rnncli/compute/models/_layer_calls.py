@@ -111,7 +111,7 @@ def name_tensors(
     """Return every output of every call by its name.
 
     cases: of the recurrent layers.
-    call_again: returns the outputs of a layer that is shown with more of them than the model takes.
+    call_again: computes the outputs of a layer that is shown with more of them than the model uses.
     """
     tensors: dict[str, Any] = {}
     for layer, call in calls.items():

@@ -39,8 +39,8 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
             pairs = ((ours[name].astype("float64"), theirs[name].astype("float64")) for name in ours)
             largest = max(largest_difference(*pair) for pair in pairs)
             raise EngineError(
-                f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
-                f"{largest:.2g} apart.",
+                f"{file}: {given.node.name}: rnncli's result differs from ONNX Runtime's by up to "
+                f"{largest:.2g}.",
                 "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
             )
     return result if full.stack.specs == case.stack.specs else None

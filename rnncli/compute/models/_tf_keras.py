@@ -1,6 +1,6 @@
-"""A model of Keras 2 run by tf_keras, as it stands in the file: the reference for what is computed here.
+"""A model of Keras 2 run by tf_keras, as saved: the reference for what is computed here.
 
-It also runs what is before the recurrent layers where NumPy does not know it.
+It also runs the layers before the recurrent ones if NumPy does not know them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Layers that are called as in training for good, so that their numbers differ from one run to the next."""
+"""Layers that a saved model always calls with training=True, so that their numbers differ between runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
 
 
 def training_error(node: Node) -> UnknownLayerError | None:
-    """Return the error about a node that training changes; None if it is not called so or stays the same."""
+    """Return the error for a node called with training=True if that changes its output; else None."""
     if node.kwargs.get("training") is not True:
         return None
     inner = node
@@ -60,13 +60,13 @@ def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[str]:
     """
     for what in dict.fromkeys(error.what for error in causes.values()):
         names = [name for name, error in causes.items() if error.what == what]
-        yield f"left out: {', '.join(names)}; {what}"
+        yield f"skipped {', '.join(names)}: {what}"
 
 
 def for_training(nodes: Iterable[Node], generation: int) -> tuple[Node, ...]:
     """Return the nodes of a model that is called with training=True.
 
-    generation: of Keras; in Keras 2, nodes that say otherwise are called as they say.
+    generation: of Keras; in Keras 2, a node's own training argument takes precedence.
     """
     return tuple(
         replace(node, kwargs={**node.kwargs, "training": True})

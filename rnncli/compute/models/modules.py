@@ -72,7 +72,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """Return what each layer gets: the first of a module the input, the others the layer before.
+    """Return what each layer gets: a module's first layer the input, the others the previous output.
 
     inputs: as `fit_inputs` returns them.  compute: computes a Case.
     layers: modules or layers of them by name; none for all.  everything: adds a note, as the file does not

@@ -174,7 +174,7 @@ class PreparedModel(NamedTuple):
         unknown = _onnx_refusals.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
-            yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
+            yield f"skipped {', '.join(names)}: ONNX Runtime does not know the operator {cause}."
 
     def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
@@ -242,5 +242,7 @@ def _require_computable(model: Program, wanted: Sequence[str]) -> None:
 
 def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
     what = f"{model.file}: the branch that this input takes does not have {', '.join(missing)}"
-    advice = f"It has {', '.join(present)}." if present else "Give another input, or choose other nodes."
+    advice = (
+        f"It has {', '.join(present)}." if present else "Give a different input, or choose different nodes."
+    )
     raise InputError(f"{what}.", advice)

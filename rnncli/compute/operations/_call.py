@@ -11,11 +11,11 @@ from rnncli.errors import LayerError
 FLOATS = ("float32", "float64")
 
 KERAS_2 = "Keras 2"
-"""In merging layers, a step counts if all arrays with a mask have it."""
+"""In merging layers, a step is kept if all masks keep it."""
 KERAS_3_0 = "Keras 3.0 to 3.3"
 """Merging layers drop masks: github.com/keras-team/keras/pull/19685."""
 TODAY = "today's Keras"
-"""In merging layers, a step counts if any array has it; there is no mask unless all arrays have one."""
+"""In merging layers, a step is kept if any mask keeps it; there is no mask unless all arrays have one."""
 
 
 class UnknownLayerError(LayerError):

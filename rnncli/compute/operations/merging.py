@@ -43,7 +43,7 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
-    """Merge as today's Keras does: where a mask leaves a step out, only the other arrays count.
+    """Merge as today's Keras does: where a mask skips a step, only the other arrays are merged.
 
     masks: those that are still on the arrays after reshaping, which drops a mask.
     """
@@ -67,8 +67,8 @@ def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
 def _combine_masks(call: OperationCall, masks: Sequence[Any]) -> Any:
     """Return the mask of the output.
 
-    In Keras 3 a step counts if any mask has it, and there is no mask unless all arrays have one; in Keras 2 a
-    step counts if all masks have it.
+    In Keras 3 a step is kept if any mask keeps it, and there is no mask unless all arrays have one; in
+    Keras 2 a step is kept if all masks keep it.
     """
     known = [mask for mask in masks if mask is not None]
     if call.rules == KERAS_2:
@@ -77,7 +77,7 @@ def _combine_masks(call: OperationCall, masks: Sequence[Any]) -> Any:
 
 
 def _concatenate_masks(call: OperationCall, arrays: Arrays, masks: Sequence[Any], axis: int) -> Any:
-    """Concatenate masks as wide as the arrays; a step counts if any feature does, in Keras 2 if all do."""
+    """Concatenate masks as wide as the arrays; a step is kept if any feature is, in Keras 2 if all are."""
     if all(mask is None for mask in masks):
         return None
     wide = []

@@ -57,7 +57,7 @@ def mask_after(call: OperationCall, after: Any) -> Any:
     """Return the mask of the output: in Keras 3 that of the input, in Keras 2 that of the inner layer.
 
     after: the mask of the inner layer's output, for all entries; if it is None, Keras 2 keeps a step in which
-        anything counts.
+        anything is unmasked.
     """
     if call.rules != KERAS_2:
         return call.previous

@@ -75,10 +75,10 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         )
     if suffix in SPREADSHEETS:
         raise InputError(f"{path}: it is a spreadsheet.", "Save it as CSV, and give that file.")
-    came = f"the suffix {suffix} is not known" if suffix else "it has no suffix"
+    came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
     near = did_you_mean(suffix, by_suffix)
     raise InputError(
-        f"{path}: {came}; known are {', '.join(by_suffix)}.",
+        f"{path}: {came}; known suffixes: {', '.join(by_suffix)}.",
         f"{near if near.startswith('Did') else ''} {advice}".strip(),
     )
 

@@ -201,7 +201,7 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
         if not is_number(number):
             advice = _cell_advice(table, cell)
             if not table.header and f"line {table.first_line}, " in place:
-                advice = f"{advice} A first row with a number in it is data, not names."
+                advice = f"{advice} A first row that contains a number is read as data, not as a header."
             raise InputError(f"{place}: {text!r} is not a number.", advice)
         if any(map(str.isdigit, cell)) and abs(float(number.strip())) == np.inf:  # the word inf is allowed
             raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
@@ -215,9 +215,9 @@ def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, s
 
 
 def _check_widths(table: CsvTable) -> None:
-    """Raise InputError if a row is not as wide as the header, or as the rows before it."""
+    """Raise InputError if a row is not as wide as the header, or as the previous rows."""
     width = table.width or len(table.header)
-    before = "the lines before have" if table.width or not table.header else "the header has"
+    before = "the previous lines have" if table.width or not table.header else "the header has"
     for number, cells in table.cells():
         width = width or len(cells)
         if len(cells) != width:
@@ -226,7 +226,7 @@ def _check_widths(table: CsvTable) -> None:
                 f"line {number} has {columns}, {before} {width}.",
                 "Write NaN for a missing number; to use another delimiter, add --delimiter.",
             )
-        before = "the lines before have"
+        before = "the previous lines have"
 
 
 def _cell_advice(table: CsvTable, cell: str) -> str:
@@ -240,7 +240,7 @@ def _cell_advice(table: CsvTable, cell: str) -> str:
         return "Write NaN for a missing number."
     if any(character in cell for character in DELIMITERS + " "):
         return f"Rows were split at {table.delimiter!r}; to use another delimiter, add --delimiter."
-    return "Text may only identify sequences: name its column with --batch-column, or remove the column."
+    return "Only the batch column may contain text: name it with --batch-column, or remove it."
 
 
 def _batch_index(table: CsvTable, batch_column: str) -> int:

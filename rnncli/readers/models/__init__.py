@@ -132,7 +132,7 @@ def kind_of(source: Source) -> str:
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
         return "torch"  # pickled, as the older form is; it is read as weights alone
     raise InputError(
-        f"{source.name}: it is not a file of a model that can be read.",
+        f"{source.name}: it is not a model file that rnncli can read.",
         f"These can be read: {', '.join(_KINDS)}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
     )
 
@@ -168,7 +168,7 @@ def _kind_of_zip(source: Source, suffix: str) -> str:
     if any(name.endswith(("data.pkl", "archive_format")) or "/code/" in f"/{name}" for name in names):
         return "torch"
     if suffix in TORCH_SUFFIXES and not any(name.endswith(KERAS_ENDS) for name in names):
-        return "torch"  # which says that it is not one of PyTorch
+        return "torch"  # which reports that it is not PyTorch's
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 

@@ -41,7 +41,7 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
 
 
 def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -> None:
-    """Raise InputError if a recurrent layer has other units than its config says."""
+    """Raise InputError if a recurrent layer has different units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:

@@ -143,7 +143,9 @@ def name_weights(
         arrays = dict(zip(names, (array for _, array in found), strict=True))
         return _to_plain_layout(entry, {name: arrays[name] for name in variables(entry)})
     own = {_base(name): array for name, array in found}
-    if len(own) == len(found) and names and set(names) <= own.keys():  # renorm's, beside what counts
+    if (
+        len(own) == len(found) and names and set(names) <= own.keys()
+    ):  # renorm's, which inference does not use
         return {name: own[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
         return name_by_path(found)

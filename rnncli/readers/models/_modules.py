@@ -58,7 +58,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
 def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names) -> Module:
     """Return the module; refuse it if it has more weights than a plain layer.
 
-    A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers.
+    A layer that normalizes its gates has the weights of an LSTM and others, and returns different numbers.
     """
     found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
     # The weights of a bare layer have no path.

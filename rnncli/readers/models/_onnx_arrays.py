@@ -61,9 +61,9 @@ def _directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
 
 
 def notes(found: Sequence[Module]) -> Iterator[str]:
-    """Yield a note on what is assumed, because the arrays do not say it."""
+    """Yield a note on what is assumed, because the arrays do not record it."""
     if found:
         yield (
-            "arrays of ONNX do not say their direction; assumed: forward, or both; "
-            f"{onnx.ATTRIBUTE}=0 where the file has no array of this name beside W and R."
+            "ONNX arrays do not record the direction; assumed: forward (both, if W has two directions), and "
+            f"{onnx.ATTRIBUTE}=0 unless the file stores it."
         )

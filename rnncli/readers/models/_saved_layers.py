@@ -1,4 +1,4 @@
-"""Recurrent layers of a file without a graph as weights for layers that are described."""
+"""Recurrent layers of a file without a graph, as weights for a --layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rnncli.model import Graph, Modules, Node
 from rnncli.readers.models import _keras_arrays, _modules
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
-"""The path of a weight of a layer that is described, which has no name."""
+"""The path of a weight of a --layer, which has no name."""
 
 
 def saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[SavedLayer, ...]:
@@ -28,7 +28,7 @@ def saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[Sav
 def layers_in(
     file: str, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
 ) -> tuple[SavedLayer, ...]:
-    """Return the layers among named arrays; none where all of them have the paths of described layers.
+    """Return the layers among named arrays; none where all of them have the paths of a --layer's weights.
 
     names: of the layers to return, in this order; none for all.  ordered: whether the arrays are in the
         order of the layers.

@@ -125,7 +125,7 @@ def _load(data: bytes) -> Any:
         reason = f"{type(error).__name__}: {error}".splitlines()[0].partition("  (Could this")[0]
         raise InputError(f"PyTorch cannot read it ({shorten(reason.rstrip('.: '), 120)})", ADVICE) from None
     if not data.startswith(b"PK") and file.tell() != len(data):
-        raise InputError("it continues behind its tensors", ADVICE)
+        raise InputError("it has extra data after its tensors", ADVICE)
     return found
 
 
@@ -176,9 +176,7 @@ def _require_numbers(key: str, tensor: Any) -> None:
     if isinstance(tensor, _stand_ins.StandIn):
         raise InputError(f"{key} is a Python object, and only tensors are loaded", ADVICE)
     if tensor.is_meta:
-        raise InputError(
-            f"{key} has a shape and no numbers: its device is meta", "Load the weights, then save."
-        )
+        raise InputError(f"{key} has no data: it is on the meta device", "Load the weights, then save.")
 
 
 def _require_room(tensors: Iterable[Any], packed: int) -> None:

@@ -98,7 +98,7 @@ def _check(config: Any, origin: Origin) -> None:
         raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE)
     if origin.version and origin.version < (2,):
         raise InputError(
-            f"it was saved by {origin.text}; files are read from Keras 2.0 on.",
+            f"it was saved by {origin.text}; rnncli reads files saved by Keras 2.0 or later.",
             "Load it in Keras 2.3 and save it again.",
         )
 
@@ -159,8 +159,8 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
         yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
     if class_name not in (*MODELS, "Model", "Network", "Container"):
         yield (
-            f"the class of the model is {class_name}; a call method of its own is not in the file, "
-            "and is not run."
+            f"the class of the model is {class_name}; if it has its own call method, that is not in the "
+            "file, and rnncli does not run it."
         )
     if translator.hard:
         yield (
@@ -183,5 +183,5 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
     if translator.origin.own_package and translator.origin.version and masked and both:
         yield (
             f"{format_names(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
-            "the output before them."
+            "the previous output."
         )

@@ -42,9 +42,9 @@ def _unpacked_size(data: bytes) -> int:
         zips.require_room(archive, len(data))
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
-        raise InputError("it is a TorchScript program, which is not run.", ADVICE)
+        raise InputError("it is a TorchScript program, which rnncli does not run.", ADVICE)
     if any(file.endswith("archive_format") for file in files):
-        raise InputError("it is a program of torch.export, which is not run.", ADVICE)
+        raise InputError("it is a torch.export program, which rnncli does not run.", ADVICE)
     if not any(file.endswith("data.pkl") for file in files):
-        raise InputError("it is a zip file, but not one of PyTorch.", ADVICE)
+        raise InputError("it is a zip file, but not PyTorch's.", ADVICE)
     return sum(files.values())

@@ -167,7 +167,7 @@ def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
         (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "Choose other options of the layer."),
         (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
         (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
-        (["--split", "4"], 2, "there is one piece, as the input has 4 time steps.\nMake it smaller, or give"),
+        (["--split", "4"], 2, "leaves one piece: the input has only 4 time steps.\nUse a smaller N, or give"),
         (["[[1, 2]]", "--split", "4"], 2, "has 1 time step.\nGive a longer input: --input-shape 1,8,2"),
         (["--split", "30", "--input-shape", "1,25,4"], 2, "longer input: --input-shape 1,60,4."),
         (["--split", "2", "-l", "dense", "--input-shape", "1,4,2"], 2, "needs a recurrent layer"),
@@ -312,7 +312,7 @@ def test_python_takes_arrays_and_files(stored: Path) -> None:
     assert [one.agrees for one in report.found] == [False]
     assert "differs" in str(report)
     assert report.document()["comparisons"][0]["verdict"] == "differs"
-    with pytest.raises(UsageError, match="one engine"):
+    with pytest.raises(UsageError, match="needs two engines"):
         package.compare(engines="numpy")
     with pytest.raises(InputError, match="split is 0"):
         package.compare(split=0)

@@ -289,10 +289,10 @@ def test_a_given_start_and_feature_names() -> None:
     [
         ("last", "there is no tensor 'last'."),
         ("hidden_stat[0,0]", "Did you mean hidden_state?"),
-        ("hidden_state", "no indices given, but hidden_state is (2, 2), (batch, units)."),
-        ("hidden_state[1]", "1 index given"),
+        ("hidden_state", "no indices for 2 axes (batch, units)."),
+        ("hidden_state[1]", "1 index for 2 axes"),
         ("hidden_state[1,0,0]", "3 indices"),
-        ("hidden_state[2,0]", "index 2 is out of range for batch: hidden_state is (2, 2)"),
+        ("hidden_state[2,0]", "index 2 is out of range for batch (0 to 1)"),
         ("hidden_state[0,-3]", "index -3 is out of range for units"),
         ("hidden_state[0,:]", "a slice selects many numbers"),
         ("hidden_state[...]", "a slice selects many numbers"),

@@ -120,20 +120,20 @@ def test_there_are_no_tensors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "korean"),
+    ("name", "words", "english", "korean"),
     [
-        ("cell before", ("state before", "cell"), "이전 cell"),
-        ("hidden 1 at start", ("start state", "hidden 1"), "처음 hidden 1"),
-        ("cell at t=12", ("state at t", "cell", 12), "t=12의 cell"),
-        ("feature 0", ("feature", 0), "특성 0"),
-        ("kernel[0, 1]", (), "kernel[0, 1]"),
+        ("cell before", ("state before", "cell"), "previous cell", "이전 cell"),
+        ("hidden 1 at start", ("start state", "hidden 1"), "hidden 1 at start", "처음 hidden 1"),
+        ("cell at t=12", ("state at t", "cell", 12), "cell at t=12", "t=12의 cell"),
+        ("feature 0", ("feature", 0), "feature 0", "특성 0"),
+        ("kernel[0, 1]", (), "kernel[0, 1]", "kernel[0, 1]"),
     ],
 )
 def test_words_in_equations_are_translated_and_names_stay(
-    name: str, words: tuple[str | int, ...], korean: str
+    name: str, words: tuple[str | int, ...], english: str, korean: str
 ) -> None:
     assert name_factor(name, words, "ko") == korean
-    assert name_factor(name, words) == name
+    assert name_factor(name, words) == english
 
 
 def test_a_name_of_a_column_is_not_translated() -> None:

@@ -20,7 +20,7 @@ def test_an_explanation_loads_no_framework(format: Any) -> None:
 def test_the_number_of_the_sketch(rnncli: Any) -> None:
     done = rnncli("explain", "last_cell_state[0,0]", *SEED)
     assert done.stdout.startswith("last_cell_state[0, 0] = 0.3901\n")
-    assert "= forget  · cell before" in done.stdout
+    assert "= forget  · previous cell" in done.stdout
     assert "input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452" in done.stdout
     assert "0.9363  =  2.2000 ·  0.4256  feature 0 · kernel[0, 0]" in done.stdout
 
@@ -100,8 +100,8 @@ def test_how_many_terms(rnncli: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("hidden_state[0,3]",), 2, "index 3 is out of range for units: hidden_state is (1, 3)"),
-        (("hidden_states[0,3]",), 2, "2 indices given, but hidden_states is (1, 4, 3)"),
+        (("hidden_state[0,3]",), 2, "index 3 is out of range for units (0 to 2)"),
+        (("hidden_states[0,3]",), 2, "2 indices for 3 axes (batch, timesteps, units)"),
         (("hidden_state[0,0]", "--depth", "0"), 2, "--depth"),
         (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "Leave --engine out; rnncli trace --check"),
         (("hidden_state[0,0,0]", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), 2, "ConvLSTM1D"),

@@ -111,7 +111,7 @@ def test_a_config_is_a_layer_for_rnncli_too(rnncli: Any, tmp_path: Path) -> None
     [
         ((), "--to"),
         (("--to", "onnx"), "--output FILE.onnx"),
-        (("--to", "jax"), "there is no 'jax'"),
+        (("--to", "jax"), "'jax' is not a valid choice"),
         (("--to", "c", "--calls", "2"), "Leave --calls out"),
         (("--to", "c", "--engine", "numpy"), "Leave --engine out"),
         (("--to", "torch", "-l", "GRU(2, reset_after=False)"), "reset_after=False"),

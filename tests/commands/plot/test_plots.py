@@ -141,7 +141,7 @@ def test_masked_steps_are_known_to_every_heat_map() -> None:
     assert skipped == {(False, False, False, True, True)}
     assert found.masked == "masked, zeroed"
     assert titles(found)[1][-1] == "output"
-    assert sheet(case("gru", mask=masked()), batch=1).masked == "masked, held"
+    assert sheet(case("gru", mask=masked()), batch=1).masked == "masked, carried"
     assert sheet(case("gru", mask=masked()), batch=0).masked == ""
 
 
@@ -222,7 +222,7 @@ def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, st
 def test_a_figure_has_a_bar_a_scale() -> None:
     found = sheet(case("lstm", mask=masked()), batch=1)
     bars = [axes.get_title(loc="left") for axes in drawn(found).axes if not axes.yaxis_inverted()]
-    assert bars == ["input", "gates", "candidate and states", "masked, held"]
+    assert bars == ["input", "gates", "candidate and states", "masked, carried"]
 
 
 def test_a_figure_names_its_axes() -> None:

@@ -228,8 +228,8 @@ def saturated(planted: Planted) -> Planted:
 def test_what_proves_nothing_is_not_claimed(change: Any, rnncli: Run, tmp_path: Path) -> None:
     done = rnncli("port", *write(tmp_path, change(plant(Kind("LSTM"), ()))))
     assert done.returncode == 1
-    assert done.stdout.startswith("no claim: the comparison proves nothing\n")
-    assert "port claims nothing" in done.stderr
+    assert done.stdout.startswith("inconclusive: the comparison proves nothing\n")
+    assert "could not have revealed" in done.stderr
 
 
 def test_wide_tolerances_prove_nothing(rnncli: Run, tmp_path: Path) -> None:
@@ -294,7 +294,10 @@ def test_several_explanations_write_no_weights(rnncli: Run, tmp_path: Path) -> N
             ["--weights", "y.npz", "--expect", "y.npz"],
             "y.npz: the kernel is (3, 3); the input has 5 features",
         ),
-        (["--weights", "w.npz", "--expect", "y.npz", "-o", "o.txt"], "o.txt: this suffix is not written."),
+        (
+            ["--weights", "w.npz", "--expect", "y.npz", "-o", "o.txt"],
+            "o.txt: port cannot write files with this suffix.",
+        ),
         (["--weights", "w.npz", "--expect", "y.npz", "-o", "w.npz"], "it is an input of this command"),
         (["--weights", "w.npz", "--expect", "y.npz", "--atol", "nan"], "must be a finite number"),
         (["--weights", "w.npz", "--expect", "y.npz", "--dropout", "0.1"], "--dropout does not apply"),

@@ -131,8 +131,8 @@ def test_all_calls_needs_several(ask: Any) -> None:
 @pytest.mark.parametrize(
     ("flags", "note"),
     [
-        (["--stateful"], "stateful has no effect in the first call: rnncli run --calls 2"),
-        (["-l", "LSTM(3, stateful=True)"], "stateful has no effect in the first call: rnncli run --calls 2"),
+        (["--stateful"], "stateful has no effect on the first call; add --calls 2"),
+        (["-l", "LSTM(3, stateful=True)"], "stateful has no effect on the first call; add --calls 2"),
         (["--calls", "2"], "both calls return the same numbers: only a stateful layer"),
         (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: only a stateful layer"),
         (["--calls", "2", "--dropout", "0.5", "--training"], ""),

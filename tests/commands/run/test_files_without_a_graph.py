@@ -162,7 +162,7 @@ def test_wrong_assumptions_are_refused(rnncli: Any, tmp_path: Path, assume: str,
 def test_an_order_of_gates_for_a_layer_without_gates(rnncli: Any, tmp_path: Path) -> None:
     path = saved(nn.RNN(3, 2), tmp_path / "m.pt")
     done = rnncli("run", json.dumps(X.tolist()), "--model", path, "--assume", "gates=ifgo")
-    assert done.stderr.splitlines()[1:] == ["LSTM and GRU have one."]
+    assert done.stderr.splitlines()[1:] == ["Only LSTM and GRU take it."]
 
 
 def test_assume_needs_a_file_without_a_graph(rnncli: Any) -> None:

@@ -211,9 +211,9 @@ def test_both_kinds_of_gru_agree_at_the_first_step_alone() -> None:
     assert seen(11).facts["difference"] == f"{abs(after.values - before.values).max():.2f}"
 
 
-def test_held_rows_are_those_of_the_mask() -> None:
-    held = [line.split("t=")[1][0] for line in page(12).splitlines() if line.endswith("held")]
-    assert held == ["2", "3"]
+def test_masked_rows_are_those_of_the_mask() -> None:
+    masked = [line.split("t=")[1][0] for line in page(12).splitlines() if line.endswith(" masked")]
+    assert masked == ["2", "3"]
     values = seen(12).outputs[0][0].values[0]
     assert np.array_equal(values[1], values[2])
     assert np.array_equal(values[1], values[3])
@@ -328,11 +328,11 @@ def test_one_step(rnncli: Run) -> None:
         ),
         (
             ["--exercise", "1", "--step", "2"],
-            "rnncli: --step 2 and --exercise 1 ask for different things.\nLeave one out.\n",
+            "rnncli: --step 2 cannot be combined with --exercise 1.\nLeave one out.\n",
         ),
         (
             ["--exercise", "1", "--plain"],
-            "rnncli: --plain and --exercise 1 ask for different things.\nLeave one out.\n",
+            "rnncli: --plain cannot be combined with --exercise 1.\nLeave one out.\n",
         ),
     ],
 )

@@ -117,10 +117,10 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
 @pytest.mark.parametrize(
     ("kept", "said"),
     [
-        (TraceSelection(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
+        (TraceSelection(steps=(4,)), "--step 4 is out of range: the time steps are 0 to 3"),
         (TraceSelection(steps=(-5,)), "--step -5"),
-        (TraceSelection(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
-        (TraceSelection(batch=(1,)), "--batch 1: the only index of the batch entries is 0"),
+        (TraceSelection(units=(3,)), "--unit 3 is out of range: the units are 0 to 2"),
+        (TraceSelection(batch=(1,)), "--batch 1 is out of range: the only index is 0"),
         (TraceSelection(gates=("forgot",)), "--gate forgot: there is no such gate"),
     ],
 )
@@ -133,7 +133,7 @@ def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
 
 
 def test_a_unit_has_to_be_in_every_layer() -> None:
-    with pytest.raises(UsageError, match="the only index of the units is 0 everywhere"):
+    with pytest.raises(UsageError, match="the only index is 0 in the smallest layer"):
         tracing.narrow(tracing.loops(stack()), TraceSelection(units=(2,)))
 
 

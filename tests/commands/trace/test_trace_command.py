@@ -58,13 +58,13 @@ def test_flags_narrow_a_trace(rnncli: Any) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--step", "4"), "--step 4: there are 4 time steps, 0 to 3."),
-        (("--unit", "3"), "--unit 3: there are 3 units, 0 to 2."),
-        (("--batch", "-2"), "--batch -2: the only index of the batch entries is 0."),
+        (("--step", "4"), "--step 4 is out of range: the time steps are 0 to 3."),
+        (("--unit", "3"), "--unit 3 is out of range: the units are 0 to 2."),
+        (("--batch", "-2"), "--batch -2 is out of range: the only index is 0."),
         (("--gate", "forgett"), "Did you mean forget?"),
         (
             ("--layer", "gru", "--gate", "update", "--gate", "output"),
-            "It is one of update, reset, candidate.",
+            "Choose one of update, reset, candidate.",
         ),
         (("--engine", "tensorflow"), "--engine tensorflow: this engine does not record steps."),
         (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "only Keras computes ConvLSTM1D"),

@@ -155,7 +155,7 @@ REFUSED = [
     (["-l", "simple_rnn", "--to", "cudnn"], "only LSTM and GRU, not SimpleRNN"),
     (["-l", "LSTM(3, use_bias=False)", "--to", "cudnn"], "use_bias=False"),
     (["-l", "Dense(3)", "--to", "keras"], "no recurrent layer"),
-    (["-l", "LSTM(3)", "--to", "tensorflow"], "there is no 'tensorflow'"),
+    (["-l", "LSTM(3)", "--to", "tensorflow"], "'tensorflow' is not a valid choice"),
     (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "ONNX's layout is not written"),
     (["-l", "LSTM(3)", "--to", "cudnn", "-o", "w.weights.h5"], "holds Keras's layout only"),
     (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "Keras's layout is not written"),
@@ -244,7 +244,7 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     done = rnncli("weights", str(file), "--to", "keras", "-o", str(out))
     assert (done.returncode, done.stdout, out.exists()) == (2, "", False)
     assert "bidirectional cannot be converted: " in done.stderr
-    assert done.stderr.endswith("Choose other layers with #.\n")
+    assert done.stderr.endswith("Choose different layers with #.\n")
     assert "bidirectional is not shown: " in rnncli("weights", str(file)).stderr
     assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0
 
@@ -255,7 +255,7 @@ def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_pat
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "rnncli: m.keras is a saved model, but --units describes another layer.\n"
-        "Leave out --units; or give the weights to the described layer: --weights m.keras\n"
+        "Leave out --units; or load the weights into that layer: --weights m.keras\n"
     )
     for flag, value in (("--weights", "w.npz"), ("--kernel-initializer", "zeros")):
         done = rnncli("weights", "m.keras", flag, value, cwd=tmp_path)

@@ -115,7 +115,7 @@ class _Definitions:
         yield f"/* {_no_end(comments.input_of(self.export, '[BATCH][STEPS][features]'))} */"
         yield self._array(f"input{start}", case.inputs)
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
-            yield "/* 1 for the steps that count. */"
+            yield "/* 1 for the steps to process. */"
             yield self._array(f"mask{start}", case.mask)
         source, width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:

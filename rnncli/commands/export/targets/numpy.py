@@ -24,10 +24,10 @@ CONCATENATION = "np.concatenate([forward, backward], axis=-1)"
 
 RUN = '''\
 def run(cells, states, x, mask=None, backwards=False, zeroing=False):
-    """Run cells over time, each on the output of the one before.
+    """Run cells over time, each on the previous cell's output.
 
-    x: (batch, timesteps, features).  mask: (batch, timesteps), True for the steps that count.
-    zeroing: a masked step puts out zeros; otherwise the output before it.
+    x: (batch, timesteps, features).  mask: (batch, timesteps), True for the steps to process.
+    zeroing: masked steps output zeros; otherwise they repeat the previous output.
     Returns the outputs in the order of processing, (batch, timesteps, units), and the last states.
     """
     times = range(x.shape[1])

@@ -168,12 +168,12 @@ class GraphBuilder:
 
     @property
     def lengths(self) -> Array:
-        """Number of steps that count, (batch,)."""
+        """Number of steps to process, (batch,)."""
         mask: Any = self.export.case.mask
         return mask.sum(axis=1, dtype=np.int32)  # type: ignore[no-any-return]
 
     def _counts(self) -> str:
-        """Add an array that is true for the steps that count, (timesteps, batch, 1)."""
+        """Add an array that is true for the steps to process, (timesteps, batch, 1)."""
         mask: Any = self.export.case.mask
         return self._array(f"counts{self.export.suffix}", mask.T[..., None])
 

@@ -43,8 +43,8 @@ RUN_PADDED = '''\
 def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
     """Return the outputs in the order of processing, (batch, timesteps, units), and the last states.
 
-    lengths: (batch,), the number of steps that count; the outputs of the others are zeros or, without
-    zeroing, the last output that counts, as in Keras.
+    lengths: (batch,), the number of steps to process; the outputs of the others are zeros or, without
+    zeroing, the last processed output, as in Keras.
     """
     if lengths is None:
         lengths = torch.full((x.shape[0],), x.shape[1])
@@ -56,7 +56,7 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
     packed, last = module(packed, states)
     last = last if isinstance(last, tuple) else (last,)
     outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
-    if backwards:  # Keras goes through the padding first, and puts out zeros there
+    if backwards:  # Keras goes through the padding first, and outputs zeros there
         return outputs.take_along_dim(order, 1).flip(1), last
     if not zeroing:
         outputs = torch.where((steps < ends)[..., None], outputs, last[0].transpose(0, 1))
@@ -93,7 +93,7 @@ def _body(export: ExportCase) -> Iterator[str]:
     yield f"# {comments.input_of(export)}"
     yield f"x = {_tensor(literals.to_python(export.case.inputs))}"
     if export.case.mask is not None:
-        yield "# Number of steps that count, (batch,)."
+        yield "# Number of steps to process, (batch,)."
         yield f"lengths{export.suffix} = {_tensor(literals.to_python(export.case.mask.sum(axis=1)))}"
     for layer in export.layers:
         yield f"\n# {comments.heading_of(layer)}"

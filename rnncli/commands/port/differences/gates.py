@@ -1,4 +1,4 @@
-"""Gates that are packed in another order, and an update gate that keeps what Keras's replaces."""
+"""Gates that are packed in a different order, and an update gate that keeps what Keras's replaces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def differences(run: ForeignRun) -> Iterator[Difference]:
             yield Difference(f"gates={','.join(order)}", text, {"gates": order})
     if run.class_name == "GRU":
         text = Bilingual(
-            "the update gate z is 1 - z in Keras: here it weighs the candidate, there the old state",
-            "업데이트 게이트 z는 Keras의 1 - z: 여기서는 후보에, Keras에서는 이전 상태에 곱함",
+            "the update gate is inverted (1 - z): it multiplies the candidate; Keras's multiplies the "
+            "previous state",
+            "업데이트 게이트가 반대 (1 - z): 후보에 곱함; Keras에서는 이전 상태에 곱함",
         )
         yield Difference("update_gate=complement", text, {"update_negated": True})

@@ -1,4 +1,4 @@
-"""Other activations of the gates and of the candidate; hard_sigmoid has an old and a new definition."""
+"""Different activations of the gates and of the candidate; hard_sigmoid has an old and a new definition."""
 
 from __future__ import annotations
 

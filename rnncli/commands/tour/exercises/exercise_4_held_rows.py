@@ -1,4 +1,4 @@
-"""Which rows are held by the mask?"""
+"""Which rows belong to masked steps?"""
 
 from random import Random
 
@@ -8,7 +8,7 @@ from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
 from rnncli.result import STATUSES
 
-TITLE = Text("rows held by the mask", "마스크로 유지된 행")
+TITLE = Text("rows of masked steps", "마스크된 시점의 행")
 LAYERS = ("simple_rnn", "lstm", "gru")
 TASK = Text(
     "A masked sequence went into\n  {layer}\nWhich rows of hidden_states belong to masked time steps?",
@@ -17,7 +17,7 @@ TASK = Text(
     "hidden_states에서 마스크된 시점의 행은 무엇일까요?",
 )
 HINT = Text(
-    "A masked step repeats the row before it. rnncli tour --step 12 shows one.",
+    "A masked step repeats the previous row. rnncli tour --step 12 shows one.",
     "마스크된 시점은 앞 행을 되풀이합니다. rnncli tour --step 12에 예가 있습니다.",
 )
 

@@ -9,7 +9,7 @@ from rnncli.renderers.page import View
 
 TITLE = Text("the value of the forget gate", "망각 게이트의 값")
 CLEAR = 0.2
-"""Least size of the cell state before: a smaller divisor would make the rounding of the table matter."""
+"""Minimum size of the previous cell state: dividing by less would magnify the rounding of the table."""
 WITHIN = 0.01
 PARTS = ("input.activation", "candidate.activation", "cell")
 TASK = Text(
@@ -18,13 +18,13 @@ TASK = Text(
     "둘째 자리까지 구하세요.",
 )
 HINT = Text(
-    "cell = forget * cell before + input * candidate; solve for forget.",
+    "cell = forget * previous cell + input * candidate; solve for forget.",
     "cell = forget * 이전 cell + input * candidate입니다. forget에 대해 푸세요.",
 )
 
 
 def make(random: Random, view: View) -> Exercise:
-    """Draw runs until the cell state before a step is large enough to divide by."""
+    """Draw runs until the previous cell state is large enough to divide by."""
     while True:
         time = random.randint(1, 4)
         line = f"rnncli trace -l lstm --units 1 --input-shape 1,5,2 --seed {random.randrange(1000)}"

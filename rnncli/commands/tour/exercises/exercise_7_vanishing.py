@@ -12,7 +12,7 @@ TITLE = Text("where the gradient vanishes", "기울기가 사라지는 시점")
 LAYERS = {"simple_rnn": "SimpleRNN(3)", "gru": "GRU(3)"}
 STEPS, ACROSS = 20, 4
 MARGIN = 1.2
-"""How far every norm is from the limit at least, as a factor: the table shows two digits."""
+"""Minimum distance of every norm from the limit, as a factor: the table shows two digits."""
 TASK = Text(
     "The table shows the norm of the gradient of the last hidden state of {layer} for each time step of the "
     "input. The gradient has vanished at a step if the norm there and all earlier norms are below 1/1000 of "
@@ -24,7 +24,7 @@ TASK = Text(
 )
 HINT = Text(
     "Divide the norm at t={last} by 1000, then look for the first norm that is not smaller; the answer is "
-    "the step before it.",
+    "the previous step.",
     "t={last}의 노름을 1000으로 나누고, 그보다 작지 않은 첫 노름을 찾으세요. 답은 그 바로 앞 시점입니다.",
 )
 

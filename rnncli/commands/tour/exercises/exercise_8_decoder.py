@@ -12,8 +12,8 @@ from rnncli.renderers.wording import say
 TITLE = Text("the decoder's initial state", "디코더의 초기 상태")
 LETTERS = "ABC"
 TASK = Text(
-    "An encoder LSTM({units}, return_sequences=True, return_state=True) returned these three tensors, here "
-    "in any order. Its decoder is called with two of them:\n  "
+    "An encoder LSTM({units}, return_sequences=True, return_state=True) returned these three tensors, "
+    "shown here in random order. Its decoder is called with two of them:\n  "
     "decoder(x, initial_state=[?, ?])\n"
     "Which two letters belong there, in Keras's order?",
     "인코더 LSTM({units}, return_sequences=True, return_state=True)에서 텐서 세 개가 나왔습니다. 순서는 섞여 "

@@ -1,4 +1,4 @@
-"""Where does a stateful layer stand after its first call?"""
+"""What is the state of a stateful layer after its first call?"""
 
 from random import Random
 
@@ -16,15 +16,15 @@ LAYERS = ("simple_rnn", "lstm", "gru")
 TASK = Text(
     "A layer read {steps} time steps in one call and returned the rows below:\n  "
     "{layer}\n"
-    "The same layer with stateful=True now gets the first {first} time steps in one call and the other "
-    "{rest} in a second call. Which row below is its hidden state after the first call?",
+    "The same layer with stateful=True now gets the first {first} time steps in one call and the "
+    "remaining {rest} in a second call. Which row below is its hidden state after the first call?",
     "다음 층이 시점 {steps}개를 한 번의 호출로 읽고 아래의 행들을 돌려주었습니다.\n  "
     "{layer}\n"
     "이번에는 같은 층에 stateful=True를 주고 앞의 {first}개 시점을 첫 호출로, 나머지 {rest}개를 둘째 "
     "호출로 넣습니다. 첫 호출이 끝났을 때의 은닉 상태는 아래의 어느 행일까요?",
 )
 HINT = Text(
-    "The first call ends where the whole sequence has read {first} time steps; rows count from 0.",
+    "The first call ends where the whole sequence has read {first} time steps; row numbers start at 0.",
     "첫 호출은 전체 시퀀스에서 시점 {first}개를 읽은 곳에서 끝납니다. 행 번호는 0부터 셉니다.",
 )
 

@@ -6,7 +6,7 @@ STEP = Step(
     title=Text("SimpleRNN: one tensor", "SimpleRNN: 텐서 하나"),
     asks=Text(
         "At each time step the layer computes a hidden state, one number per unit, from the input x and from "
-        "the hidden state h of the step before: tanh(x W + h U + b). This layer has 3 units.",
+        "the previous step's hidden state h: tanh(x W + h U + b). This layer has 3 units.",
         "층은 시점마다 입력 x와 이전 시점의 은닉 상태(hidden state) h로 새 은닉 상태를 계산합니다. "
         "tanh(x W + h U + b)이며, 유닛마다 숫자가 하나씩 나옵니다. 이 층의 유닛은 3개입니다.",
     ),

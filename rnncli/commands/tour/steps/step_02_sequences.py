@@ -39,7 +39,7 @@ STEP = Step(
     ),
     answer=Text(
         "yes. The second layer wants a sequence too, (batch, timesteps, features); (1, 3) has no time "
-        "axis. Only the last layer of a stack can do without.",
+        "axis. Only the last layer of a stack can do without it.",
         "필요합니다. 다음 층도 (배치 크기, 시점, 특성) 형태의 시퀀스를 받아야 하는데 (1, 3)에는 시점 축이 "
         "없습니다. 맨 위의 층만 없어도 됩니다.",
     ),

@@ -5,7 +5,7 @@ from rnncli.commands.tour.lesson import Step, Text
 STEP = Step(
     title=Text("return_state: the last state as well", "return_state: 마지막 상태도 함께"),
     asks=Text(
-        "return_state=True adds the state that the layer ends with. For SimpleRNN that is one more tensor.",
+        "return_state=True also returns the layer's final state. For SimpleRNN that is one more tensor.",
         "return_state=True로 하면 층이 마지막에 가진 상태를 덧붙여 돌려줍니다. SimpleRNN에서는 텐서가 하나 "
         "늘어납니다.",
     ),

@@ -12,7 +12,7 @@ STEP = Step(
     commands=("rnncli run -l lstm --return-sequences --return-state --seed 7",),
     notice=Text(
         "the last hidden state is the last row again. return_sequences affects the hidden state only: the "
-        "cell state comes for the last time step alone.",
+        "cell state is returned for the last time step only.",
         "이번에도 마지막 은닉 상태는 마지막 행과 같습니다. return_sequences는 은닉 상태에만 적용되므로 셀 "
         "상태는 마지막 시점의 것만 나옵니다.",
     ),

@@ -9,7 +9,7 @@ STEP = Step(
     asks=Text(
         "A gate is a number between 0 and 1 that multiplies another: 0 lets nothing through, 1 everything. "
         "The candidate is new content, and three gates control the memory:\n"
-        "  cell = forget * cell before + input * candidate\n"
+        "  cell = forget * previous cell + input * candidate\n"
         "  hidden = output * tanh(cell)",
         "게이트(gate)는 다른 값에 곱하는 0과 1 사이의 숫자입니다. 0이면 아무것도 지나가지 못하고 1이면 전부 "
         "지나갑니다. 후보(candidate)는 새로 쓸 내용이고, 게이트 세 개가 기억을 조절합니다.\n"
@@ -20,8 +20,8 @@ STEP = Step(
     commands=(COMMAND,),
     observation=observe_trace(COMMAND, ("input", "forget", "candidate", "output"), ("cell", "hidden")),
     notice=Text(
-        "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; this "
-        "is unit 0.",
+        "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; these "
+        "are unit 0's.",
         "t=3에서 {forget} * {before} + {input} * {candidate} = {cell}입니다. 게이트는 유닛마다 따로 "
         "있으며, 이 표는 0번 유닛입니다.",
     ),
@@ -30,7 +30,7 @@ STEP = Step(
         "forget이 1이고 input이 0이면 셀 상태는 어떻게 될까요?",
     ),
     answer=Text(
-        "it stays exactly as it was. That is how an LSTM remembers over many time steps.",
+        "it stays exactly the same. That is how an LSTM remembers over many time steps.",
         "그대로 유지됩니다. LSTM은 이렇게 여러 시점에 걸쳐 기억합니다.",
     ),
 )

@@ -7,9 +7,9 @@ COMMAND = "rnncli trace -l gru --unit 0 --seed 7"
 STEP = Step(
     title=Text("GRU: one state, two gates", "GRU: 상태 하나, 게이트 두 개"),
     asks=Text(
-        "A GRU has no cell state. Its update gate mixes the old hidden state with the candidate; its reset "
-        "gate says how much of the old state the candidate sees:\n  "
-        "hidden = update * hidden before + (1 - update) * candidate",
+        "A GRU has no cell state. Its update gate mixes the previous hidden state with the candidate; its "
+        "reset gate controls how much of the previous state the candidate sees:\n  "
+        "hidden = update * previous hidden + (1 - update) * candidate",
         "GRU에는 셀 상태가 없습니다. 업데이트 게이트(update)는 이전 은닉 상태와 후보를 섞고, 리셋 "
         "게이트(reset)는 후보를 만들 때 이전 상태를 얼마나 볼지 정합니다.\n  "
         "hidden = update * 이전 hidden + (1 - update) * candidate",

@@ -40,7 +40,7 @@ STEP = Step(
     title=Text("two kinds of GRU: reset_after", "두 가지 GRU: reset_after"),
     asks=Text(
         "The two kinds apply the reset gate r in different places: to the product h U, or to h before the "
-        "product. The first is Keras's default.\n"
+        "product. The former is Keras's default.\n"
         "  reset_after=True:   r * (h U)\n  reset_after=False:  (r * h) U",
         "리셋 게이트 r을 곱하는 자리가 다릅니다. 행렬곱 h U의 결과에 곱하거나, 행렬곱 전에 h에 곱합니다. "
         "케라스의 기본값은 앞의 것입니다.\n"
@@ -56,7 +56,8 @@ STEP = Step(
         "{difference}까지 차이가 납니다.",
     ),
     question=Text(
-        "a GRU gives other numbers after you move it to another framework. How do you tell which kind it is?",
+        "a GRU gives different numbers after you move it to another framework. How do you tell which kind "
+        "it is?",
         "다른 프레임워크로 옮긴 GRU의 결과가 다릅니다. 어느 쪽 GRU인지 어떻게 알 수 있을까요?",
     ),
     answer=Text(

@@ -1,4 +1,4 @@
-"""The order of the rows: a lone go_backwards layer, and the backward half of Bidirectional."""
+"""The order of the rows: a go_backwards layer on its own, and the backward half of Bidirectional."""
 
 from rnncli.case import Array
 from rnncli.commands.tour import drawing
@@ -40,8 +40,8 @@ def _mark(numbers: Array, state: Array) -> str:
 STEP = Step(
     title=Text("the order of the rows", "행의 순서"),
     asks=Text(
-        "A layer with go_backwards=True reads from the end too. An initializer with a seed of its own "
-        "gives both layers below the same weights, so only the order of the rows differs.",
+        "A layer with go_backwards=True also starts at the end. An initializer with its own seed gives "
+        "both layers below the same weights, so only the order of the rows differs.",
         "go_backwards=True인 층도 끝에서부터 읽습니다. 초기화 함수에 시드를 따로 주면 아래 두 층의 "
         "가중치가 같아지므로 행의 순서만 다릅니다.",
     ),
@@ -49,17 +49,17 @@ STEP = Step(
     commands=COMMANDS,
     observation=observe,
     notice=Text(
-        "the lone layer returns its rows in the order in which it read, t=3 first. Bidirectional turns them "
-        "around, so that row t belongs to word t in both halves. The state is the same one.",
+        "the layer on its own returns its rows in processing order, t=3 first. Bidirectional flips them, so "
+        "row t belongs to word t in both halves. The state is the same.",
         "단독으로 쓴 층은 읽은 순서대로, t=3부터 행을 돌려줍니다. Bidirectional은 행을 뒤집어서 양쪽 절반 "
         "모두 t행이 t번 단어에 해당하게 합니다. 상태는 서로 같습니다.",
     ),
     question=Text(
-        "you add up GRU(3, return_sequences=True) and the lone layer above, row by row. What goes wrong?",
+        "you add GRU(3, return_sequences=True) to the go_backwards layer, row by row. What goes wrong?",
         "GRU(3, return_sequences=True)와 위의 단독으로 쓴 층을 행별로 더하면 무엇이 잘못될까요?",
     ),
     answer=Text(
-        "row 0 adds the first word to the last one. Flip one of them first, or use Bidirectional with "
+        "row 0 adds the first word to the last one. Flip one output first, or use Bidirectional with "
         "merge_mode='sum'.",
         "0행에서 첫 단어와 마지막 단어의 값이 더해집니다. 먼저 한쪽을 뒤집거나 merge_mode='sum'인 "
         "Bidirectional을 쓰세요.",

@@ -40,9 +40,9 @@ def _label(layer: str, label: Label) -> Label:
 STEP = Step(
     title=Text("from an encoder to a decoder", "인코더에서 디코더로"),
     asks=Text(
-        "A translator reads a sentence with one LSTM, the encoder, and writes with another, the decoder. "
-        "What the encoder understood is handed over as the decoder's initial state.",
-        "번역기는 인코더라는 LSTM으로 문장을 읽고 디코더라는 다른 LSTM으로 문장을 씁니다. 인코더가 이해한 "
+        "A translation model reads a sentence with one LSTM, the encoder, and writes with another, the "
+        "decoder. What the encoder learned is passed on as the decoder's initial state.",
+        "번역 모델은 인코더라는 LSTM으로 문장을 읽고 디코더라는 다른 LSTM으로 문장을 씁니다. 인코더가 이해한 "
         "내용은 디코더의 초기 상태로 넘어갑니다.",
     ),
     layer="LSTM(3, return_sequences=True)(x, initial_state=[h, c])",
@@ -54,7 +54,7 @@ STEP = Step(
         "디코더는 0이 아니라 인코더의 두 상태에서 시작합니다. return_state는 바로 이럴 때 씁니다.",
     ),
     question=Text(
-        "may the decoder have 4 units if the encoder has 3?",
+        "can the decoder have 4 units if the encoder has 3?",
         "인코더의 유닛이 3개일 때 디코더의 유닛을 4개로 해도 될까요?",
     ),
     answer=Text(

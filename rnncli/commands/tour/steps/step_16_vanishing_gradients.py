@@ -61,9 +61,9 @@ STEP = Step(
         "t=0의 노름이 0에 가깝다는 것은 학습에 어떤 뜻일까요?",
     ),
     answer=Text(
-        "the layer cannot learn that the first words matter for the last state. The cell state of an LSTM "
-        "passes through forget alone, which Keras starts near 0.7 (its bias is 1) and training can move to "
-        "1, so the gradient survives longer. The GRU's update gate starts near 0.5.",
+        "the layer cannot learn that the first words matter for the last state. The cell state of an LSTM is "
+        "multiplied only by forget, which Keras starts near 0.7 (its bias is 1) and training can move to 1, "
+        "so the gradient survives longer. The GRU's update gate starts near 0.5.",
         "첫 단어들이 마지막 상태에 중요하다는 것을 배우지 못합니다. LSTM의 셀 상태에는 forget만 곱해지는데, "
         "케라스에서는 0.7 근처에서 시작하고(편향이 1) 학습으로 1에 가까워질 수 있어 기울기가 더 오래 "
         "살아남습니다. GRU의 업데이트 게이트는 0.5 근처에서 시작합니다.",

@@ -107,7 +107,7 @@ def one_step(size: Dimension) -> Bilingual:
 
 
 def known_size(size: Dimension, default: int = 0) -> int:
-    """Return a size that is a number from 1, else `default`."""
+    """Return a size that is a positive number, else `default`."""
     return size if isinstance(size, int) and size else default
 
 

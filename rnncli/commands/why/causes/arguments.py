@@ -62,7 +62,7 @@ def _fix_from_file(message: Message) -> tuple[Fix, ...]:
 
 
 def _fix_replacement(owner: str, name: str, value: str) -> Fix:
-    """Return what says the same in Keras 3; where nothing does, leave the argument out."""
+    """Return the equivalent in Keras 3; if there is none, leave the argument out."""
     if name in _RETIRED:
         return _RETIRED[name](owner, value)
     options = layers.class_of(owner).options

@@ -29,7 +29,7 @@ def _diagnose_activation(message: Message) -> Diagnosis:
         f"Keras에 없는 활성화 함수입니다: {name}.",
         Fix.of_layer(f"activation {named}", f"활성화 함수 {named}", own),
         hint=Bilingual(
-            "A function of your own goes in without quotes: activation=my_function.",
+            "Pass your own function without quotes: activation=my_function.",
             "직접 만든 함수는 따옴표 없이 넘깁니다: activation=my_function.",
         ),
     )
@@ -38,7 +38,7 @@ def _diagnose_activation(message: Message) -> Diagnosis:
 def _diagnose_second_argument(message: Message, value: str) -> Diagnosis:
     own = format_layer(message.layer)
     return Diagnosis.of(
-        f"The second argument, {value}, is taken as the activation: only units comes first.",
+        f"The second argument, {value}, is taken as the activation: only units may be positional.",
         f"두 번째 인자({value})를 활성화 함수로 읽었습니다. 이름 없이는 units만 씁니다.",
         Fix.of_layer("name the other arguments", "나머지 인자는 이름으로", own),
         hint=Bilingual(

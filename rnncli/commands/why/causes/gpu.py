@@ -13,10 +13,10 @@ CAUSES = Causes()
 @CAUSES.add("cudnn-empty", r"CUDNN_STATUS_BAD_PARAM.{0,200}cudnnSetRNNDataDescriptor")
 def _diagnose_empty_row(message: Message) -> Diagnosis:
     return Diagnosis.of(
-        "cuDNN refuses a sequence of which every time step is masked.",
+        "cuDNN rejects a sequence whose time steps are all masked.",
         "cuDNN은 모든 시점이 마스크된 시퀀스를 처리하지 못합니다.",
         Fix(
-            "leave out sequences without a real step",
+            "remove sequences without a real step",
             "실제 시점이 없는 시퀀스 빼기",
             "x = x[mask.any(axis=1)]",
             (expression(message),),
@@ -33,16 +33,18 @@ def _diagnose_empty_row(message: Message) -> Diagnosis:
 @CAUSES.add("cudnn-missing", r"Fail to find the dnn implementation")
 def _diagnose_no_cudnn(_: Message) -> Diagnosis:
     return Diagnosis.of(
-        "TensorFlow could not start cuDNN: the GPU's memory is full, or the cuDNN version does not fit.",
+        "TensorFlow could not start cuDNN: the GPU's memory is full, or the cuDNN version is incompatible.",
         "TensorFlow가 cuDNN을 시작하지 못했습니다. GPU 메모리가 찼거나 cuDNN 버전이 맞지 않습니다.",
         Fix(
-            "memory: take it as it is needed",
+            "memory: allocate it as needed",
             "메모리: 필요한 만큼만 쓰기",
             "tf.config.experimental.set_memory_growth(gpu, True)",
         ),
-        Fix("version: install the tested one", "버전: 맞는 cuDNN 설치", "pip install 'tensorflow[and-cuda]'"),
+        Fix(
+            "version: install the matching one", "버전: 맞는 cuDNN 설치", "pip install 'tensorflow[and-cuda]'"
+        ),
         hint=Bilingual(
-            "It is not about the layer: a CPU computes it as it stands.",
+            "The layer is fine: it runs on a CPU unchanged.",
             "층의 문제가 아닙니다. CPU에서는 그대로 계산됩니다.",
         ),
     )
@@ -56,17 +58,17 @@ def _diagnose_no_cudnn(_: Message) -> Diagnosis:
 def _diagnose_contiguous(message: Message) -> Diagnosis:
     name = "h0" if "hx" in message.match[0] else "x"
     return Diagnosis.of(
-        f"cuDNN needs {name} in one piece of memory; transpose, permute and slices leave it in pieces.",
+        f"cuDNN needs a contiguous {name}; transpose, permute and slicing make it non-contiguous.",
         f"cuDNN에는 메모리에 이어진 {name}이 필요합니다. transpose, permute, 슬라이스 뒤에는 이어져 있지 "
         "않습니다.",
-        Fix("copy it together", "이어서 복사", f"{name} = {name}.contiguous()", LSTM),
+        Fix("make a contiguous copy", "이어서 복사", f"{name} = {name}.contiguous()", LSTM),
     )
 
 
 @CAUSES.add("compact-torch", r"RNN module weights are not part of single contiguous chunk")
 def _diagnose_compact(_: Message) -> Diagnosis:
     return Diagnosis.of(
-        "Only a warning: the weights are copied together at every call. The numbers are right.",
+        "Only a warning: the weights are copied into one block at every call. The numbers are right.",
         "경고일 뿐입니다. 호출할 때마다 가중치를 이어서 복사하며, 결과는 맞습니다.",
         Fix(
             "once, at the start of forward",

@@ -99,8 +99,8 @@ def _diagnose_sparse(message: Message) -> Diagnosis:
     last, every = last_and_every(units_of(output), activation="softmax")
     given = name_axes((*output[:1], None, None) if output else SEQUENCE)
     return Diagnosis.of(
-        f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "
-        f"they are {format_shape(target)}.",
+        f"Sparse targets are class indices with one axis fewer than the output: "
+        f"{format_shape(output[:-1])}, not {format_shape(target)}.",
         f"sparse 목표는 클래스 번호로, 출력보다 축이 하나 적은 {format_shape(output[:-1])}이어야 하는데 "
         f"{format_shape(target)}입니다.",
         Fix.of_layer("one class per sequence", "시퀀스마다 클래스 하나", last, given),

@@ -28,7 +28,7 @@ def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     if len(mask) == 3 and mask[:2] == inputs[:2]:
         code = "mask.any(axis=-1)"
         situation = Bilingual(
-            "a step counts if any of its features counts", "특성이 하나라도 있으면 그 시점을 사용"
+            "a step is real if any of its features is", "특성이 하나라도 있으면 그 시점을 사용"
         )
     return Diagnosis.of(
         f"The mask is {format_shape(mask)}; it must be (batch, timesteps) = {wanted}.",

@@ -53,7 +53,7 @@ def _diagnose_another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosi
 
 
 def _fix_layer_or_input(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, ...]:
-    """Return the fixes for an input that has other numbers than the model was made for."""
+    """Return the fixes for an input with different sizes than the model was made for."""
     steps, features = wanted[1:]
     check = f"x.shape[-1] == {features}" if steps is None else f"x.shape[1:] == {format_shape(wanted[1:])}"
     old = Fix(
@@ -87,7 +87,7 @@ def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
         return [(situation, "x.transpose(0, 2, 1)", turned)]
     if len(found) == 4 and found[-1] == 1:
         return [
-            (Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", found[:3])
+            (Bilingual("an extra axis of size 1", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", found[:3])
         ]
     return []
 

@@ -134,7 +134,7 @@ def _fix_sequences_before(message: Message, shape: Shape) -> Fix:
     if message.is_bidirectional and units % 2 == 0:
         before = expression(message, units // 2, return_sequences=True)
     return Fix(
-        f"the layer before is recurrent, with {pluralize(units, 'output')}",
+        f"the previous layer is recurrent, with {pluralize(units, 'output')}",
         f"앞 층이 출력 {units}개인 순환층일 때",
         before,
         (before, expression(message)),
@@ -147,7 +147,7 @@ def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
     if 1 in shape[2:]:
         cut, kept = ("x[..., 0]", shape[2]) if channels == 1 else ("x[:, :, 0]", shape[3])
         first = Fix(
-            "an axis of size 1 too many",
+            "an extra axis of size 1",
             "크기 1인 축이 하나 더 있을 때",
             cut,
             layer,
@@ -185,7 +185,7 @@ def _diagnose_unexpected_sequence(shape: Shape) -> Diagnosis:
             name_axes((*shape[:2], None)),
         ),
         hint=Bilingual(
-            "RepeatVector repeats one vector: give the layer before return_sequences=False.",
+            "RepeatVector repeats one vector: give the previous layer return_sequences=False.",
             "RepeatVector는 벡터 하나를 되풀이하므로 앞 층은 return_sequences=False여야 합니다.",
         ),
     )

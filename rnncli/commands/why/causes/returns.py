@@ -92,7 +92,7 @@ def _fix_unpacking() -> tuple[Fix, ...]:
     r"input tensors",
 )
 def _diagnose_several_outputs(message: Message) -> Diagnosis | None:
-    """A layer that got a list: the states of the layer before, both directions, or states of its own."""
+    """A layer that got a list: the previous layer's states, both directions, or its own states."""
     shapes = _shapes(message)
     if len(shapes) < 2:
         return None

@@ -187,9 +187,9 @@ def _fix_state_count(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[F
 def _diagnose_odd_count(message: Message) -> Diagnosis:
     count = min(message.text[message.match.end() :].count("array("), 99)
     return Diagnosis.of(
-        f"Bidirectional halves the list of states between its directions; {count} cannot be halved."
+        f"Bidirectional splits the states evenly between its directions; {count} cannot be split."
         if count % 2
-        else "Bidirectional halves the list of states between its directions.",
+        else "Bidirectional splits the states evenly between its directions.",
         f"Bidirectional은 상태 목록을 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
         if count % 2
         else "Bidirectional은 상태 목록을 두 방향에 절반씩 나눕니다.",

@@ -23,7 +23,7 @@ def _diagnose_index(message: Message) -> Diagnosis | None:
         f"Token {value} is not in 0 to {count - 1}: Embedding has {pluralize(count, 'row')}.",
         f"토큰 번호 {value}: 0부터 {count - 1}까지가 아닙니다. Embedding의 행은 {count}개입니다.",
         Fix(
-            "a row for every token, from 0",
+            "one row per token, starting at 0",
             "0부터 모든 토큰에 한 행씩",
             f"layers.Embedding({size}, 16)",
             LSTM,
@@ -49,7 +49,7 @@ def _diagnose_torch_index(_: Message) -> Diagnosis:
         "A token id is as large as nn.Embedding's num_embeddings, or negative.",
         "토큰 번호가 nn.Embedding의 num_embeddings 이상이거나 음수입니다.",
         Fix(
-            "a row for every token, from 0",
+            "one row per token, starting at 0",
             "0부터 모든 토큰에 한 행씩",
             "nn.Embedding(int(x.max()) + 1, 16)",
             LSTM,

@@ -62,7 +62,7 @@ def _diagnose_torch_features(message: Message) -> Diagnosis:
     r"(?P<given>\d{1,9} ?x ?\d{1,9})(?: and |\], m2: \[)(?P<kernel>\d{1,9} ?x ?\d{1,9})[)\]]",
 )
 def _diagnose_torch_product(message: Message) -> Diagnosis | None:
-    """A Linear behind a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
+    """A Linear after a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
     given, kernel = message.shape("given"), message.shape("kernel")
     found, wanted, outputs = known_size(given[1]), known_size(kernel[0]), known_size(kernel[1])
     if not found or not wanted or not outputs:
@@ -79,7 +79,7 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
             (before, f"Dense({outputs})"),
         ),
         Fix(
-            f"the layer before has {pluralize(wanted, 'output')}",
+            f"the previous layer has {pluralize(wanted, 'output')}",
             f"앞 층의 출력을 {wanted}개로",
             f"nn.LSTM(features, {wanted}, batch_first=True)",
             (format_layer("LSTM", wanted), f"Dense({outputs})"),
@@ -141,13 +141,13 @@ def _diagnose_devices(_: Message) -> Diagnosis:
         "The input, the states and the weights are not on the same device.",
         "입력과 상태와 가중치가 서로 다른 장치에 있습니다.",
         Fix(
-            "move the input to the weights",
+            "move the input to the weights' device",
             "입력을 가중치가 있는 곳으로",
             "x = x.to(next(model.parameters()).device)",
             LSTM,
         ),
         Fix(
-            "make the states where x is",
+            "create the states on x's device",
             "상태를 x가 있는 곳에 만들기",
             "h0 = torch.zeros(layers, batch, units, device=x.device)",
             LSTM,

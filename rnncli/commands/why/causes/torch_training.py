@@ -14,11 +14,11 @@ CAUSES = Causes()
 @CAUSES.add("backward-twice", r"Trying to backward through the graph a second time")
 def _diagnose_second_backward(_: Message) -> Diagnosis:
     return Diagnosis.of(
-        "The state still belongs to the graph of the batch before, which backward() has freed.",
+        "The state is still attached to the previous batch's graph, which backward() has freed.",
         "상태가 이전 배치의 계산 그래프에 이어져 있는데, 그 그래프는 backward()가 지웠습니다.",
         Fix(
-            "keep the numbers, cut the graph",
-            "값은 두고 그래프는 끊기",
+            "detach the state, keep its values",
+            "상태를 그래프에서 떼고 값은 유지",
             "hx = tuple(state.detach() for state in hx)",
             LSTM,
             states=True,

@@ -14,8 +14,8 @@ CAUSES = Causes()
 def _diagnose_gradients(_: Message) -> Diagnosis:
     layer = format_layer("LSTM")
     return Diagnosis.of(
-        "The loss does not depend on these weights through operations that have a gradient.",
-        "손실이 기울기가 있는 연산을 통해 이 가중치에 이어져 있지 않습니다.",
+        "No differentiable path connects these weights to the loss.",
+        "이 가중치에서 손실까지 미분할 수 있는 경로가 없습니다.",
         Fix(
             "call the model inside the tape",
             "테이프 안에서 모델 호출",

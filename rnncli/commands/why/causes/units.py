@@ -1,4 +1,4 @@
-"""Units that are not a whole number from 1."""
+"""Units that are not a positive integer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _diagnose_units(message: Message) -> Diagnosis:
     value = message.name("value")
     units = _guess_units(value)
     return Diagnosis.of(
-        f"units is {value}: it is the number of outputs, a whole number from 1.",
+        f"units is {value}; it must be a positive integer, the number of outputs.",
         f"units가 {value}입니다. units는 출력의 개수이며 1 이상의 정수입니다.",
         _fix_with_units(message, units),
     )
@@ -92,7 +92,7 @@ def _diagnose_no_units(message: Message) -> Diagnosis:
 )
 def _diagnose_torch_units(_: Message) -> Diagnosis:
     return Diagnosis.of(
-        "hidden_size is the number of units, a whole number from 1.",
+        "hidden_size must be a positive integer, the number of units.",
         "hidden_size는 유닛의 개수이며 1 이상의 정수입니다.",
         Fix(
             f"{UNITS} units, for example",
