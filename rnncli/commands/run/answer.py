@@ -14,10 +14,10 @@ from rnncli.renderers.page import (
     Line,
     Numbers,
     Page,
+    PagePart,
     Records,
     Table,
     TableCell,
-    Variants,
     View,
     cell,
     line,
@@ -75,7 +75,7 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        parts: tuple[Table | Variants | Line, ...] = (table_of(self.result, view),)
+        parts: tuple[PagePart, ...] = (table_of(self.result, view),)
         if self.stats:
             from rnncli.renderers import statistics
 

@@ -17,7 +17,7 @@ from rnncli.commands.tour import numbering
 from rnncli.commands.tour.grading import Key
 from rnncli.commands.tour.lesson import Text
 from rnncli.errors import DisagreementError, UsageError
-from rnncli.renderers.page import Line, Page, Records, Span, Table, Variants, View, line, marks
+from rnncli.renderers.page import Page, PagePart, Records, Span, Table, View, line, marks
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
@@ -34,7 +34,7 @@ class Exercise(NamedTuple):
     """
 
     task: Text
-    parts: tuple[Table | Variants | Line, ...]
+    parts: tuple[PagePart, ...]
     key: Key
     form: str
     hint: Text

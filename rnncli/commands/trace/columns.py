@@ -10,11 +10,12 @@ from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array
 from rnncli.commands.trace.rows import GAP, TraceRow
 from rnncli.compute.trace import bounds
-from rnncli.renderers.measure import BETWEEN, Space
+from rnncli.renderers.measure import BETWEEN
 from rnncli.renderers.page import View, marks
 from rnncli.renderers.width import width_of
 from rnncli.result import LoopTrace
 
+ENDLESS, LEAST_ROOM = 1_000_000, 20
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
@@ -123,15 +124,20 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
     return Quantity(name, values, low, high, units, texts, held)
 
 
-def choose_columns(quantities: Sequence[Quantity], space: Space, view: View) -> list[Columns]:
-    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit."""
+def choose_columns(quantities: Sequence[Quantity], beside: Sequence[int], view: View) -> list[Columns]:
+    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit.
+
+    beside: widths of the other columns of a table.
+    """
+    taken = sum(width + BETWEEN for width in beside)
+    room = ENDLESS if view.width is None else max(view.width - taken, LEAST_ROOM)
     if is_single(quantities):
         columns = [QuantityColumn(one, one.label, numbers=(0,)) for one in quantities]
     elif view.full:
-        columns = [column for one in quantities for column in _every_number(one, space)]
+        columns = [column for one in quantities for column in _every_number(one, room)]
     else:
-        columns = _add_numbers(_first_units(quantities, space, view), space, view)
-    return _group(columns, space, view)
+        columns = _add_numbers(_first_units(quantities, room, view), room, view)
+    return _group(columns, room, view)
 
 
 def is_single(quantities: Sequence[Quantity]) -> bool:
@@ -139,40 +145,47 @@ def is_single(quantities: Sequence[Quantity]) -> bool:
     return all(len(one.units) == 1 for one in quantities)
 
 
-def _group(columns: Columns, space: Space, view: View) -> list[Columns]:
-    return list(space.split(columns, lambda column: column.width(view)))
+def _group(columns: Columns, room: int, view: View) -> list[Columns]:
+    """Return the columns in groups, each with as many as fit, at least one."""
+    groups: list[Columns] = []
+    for column in columns:
+        if groups and _fit([*groups[-1], column], room, view):
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups
 
 
-def _fit(columns: Columns, space: Space, view: View) -> bool:
-    return space.fits(column.width(view) for column in columns)
+def _fit(columns: Columns, room: int, view: View) -> bool:
+    return sum(column.width(view) + BETWEEN for column in columns) - BETWEEN <= room
 
 
-def _every_number(quantity: Quantity, space: Space) -> Iterator[QuantityColumn]:
+def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
     """Yield all numbers, in as many columns as the width requires."""
     size, own = len(quantity.units), quantity.units
-    each = space.count(quantity.widest + 1, size)
+    each = max(1, min(size, (room + BETWEEN) // (quantity.widest + 1 + BETWEEN)))
     for start in range(0, size, each):
         units = tuple(range(start, min(start + each, size)))
         part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
         yield QuantityColumn(quantity, quantity.label + part, units, units)
 
 
-def _first_units(quantities: Sequence[Quantity], space: Space, view: View) -> Columns:
+def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
     """Return bars, with the number of the first unit beside those of every gate, if they fit."""
-    most = space.share(len(quantities), FEWEST_BARS, MOST_BARS)
+    most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
     bars = [QuantityColumn(one, one.label, _select(len(one.units), most)) for one in quantities]
     first = [replace(column, numbers=(0,)) for column in bars]
     pairs = list(zip(first, bars, strict=True))
     without_cell = [bare if bare.quantity.is_cell else column for column, bare in pairs]
     gates = [column if bare.quantity.is_gate else bare for column, bare in pairs]
     for wanted in (first, without_cell, gates):
-        if _fit(wanted, space, view):
+        if _fit(wanted, room, view):
             return wanted
     few = [replace(column, bars=_select(len(column.quantity.units), FEWEST_BARS)) for column in first]
-    return few if len(_group(few, space, view)) <= MOST_TABLES else bars
+    return few if len(_group(few, room, view)) <= MOST_TABLES else bars
 
 
-def _add_numbers(columns: Columns, space: Space, view: View) -> Columns:
+def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
     """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
     states = [[place] for place, column in enumerate(columns) if not column.quantity.is_gate]
     gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
@@ -183,7 +196,7 @@ def _add_numbers(columns: Columns, space: Space, view: View) -> Columns:
             else column
             for place, column in enumerate(columns)
         ]
-        if not _fit(more, space, view):
+        if not _fit(more, room, view):
             break
         columns = more
     return columns

@@ -26,11 +26,12 @@ from rnncli.commands.trace.rows import (
 )
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
-from rnncli.renderers.measure import Space, flow
 from rnncli.renderers.page import (
     Column,
     Line,
     Page,
+    PagePart,
+    Paragraph,
     Span,
     Table,
     TableCell,
@@ -54,7 +55,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
     result = answer.result
     loops = [_lay_out(loop, result, view) for loop in answer.loops]
-    parts: list[Table | Variants | Line] = [part for loop in loops for part in loop.parts()]
+    parts: list[PagePart] = [part for loop in loops for part in loop.parts()]
     parts += [(), *_scales(loops, view)] if loops else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
@@ -83,11 +84,6 @@ class LoopTables:
     quantities: list[Quantity]
     groups: list[Columns]
     view: View
-
-    @property
-    def columns(self) -> Columns:
-        """The columns of all tables."""
-        return [column for group in self.groups for column in group]
 
     def parts(self) -> Iterator[Table | Variants]:
         """Yield one or more tables, each with a time column; the last one has the status of the steps."""
@@ -159,7 +155,7 @@ def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
         beside.append(longest([*words, say("status", view.lang)]))
     if is_single(quantities):
         beside.append(len(quantities))
-    groups = choose_columns(quantities, Space.left_beside(beside, view, least=20), view)
+    groups = choose_columns(quantities, beside, view)
     return LoopTables(loop, _title(loop, result, view), rows, labels, statuses, quantities, groups, view)
 
 
@@ -177,7 +173,7 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     return tuple(spans)
 
 
-def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Line]:
+def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Paragraph | Line]:
     """Yield `bars: input forget output 0..1 · candidate hidden -1..1 · cell -0.6091..0.6091`."""
     ranges: dict[str, dict[str, None]] = {}
     for one in loops:
@@ -186,9 +182,9 @@ def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Line]:
             path = "" if bounded or len(loops) == 1 else one.loop.path
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", {})
             names[path + quantity.label] = None
-    first, *others = (f"{' '.join(names)} {span}" for span, names in ranges.items())
-    yield from (line(text, "dim") for text in flow([f"{say('bars', view.lang)}: {first}", *others], view))
-    columns = [column for one in loops for column in one.columns]
+    texts = (f"{' '.join(names)} {span}" for span, names in ranges.items())
+    yield Paragraph(f"{say('bars', view.lang)}: {marks(view).dot.join(texts)}", "dim", breaks="dots")
+    columns = [column for one in loops for group in one.groups for column in group]
     pieces = [say("numbers", view.lang)]
     if any(column.shows_first for column in columns):
         unit = columns[0].quantity.units[0]
