@@ -26,7 +26,6 @@ from rnncli.renderers.page import (
     line,
 )
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
-from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 24
@@ -179,7 +178,7 @@ def _draw_variants(
 ) -> Iterator[tuple[Table, ...]]:
     """Yield all curves in one table, its bars ever shorter, then in two tables, and so on."""
     count = len(curves)
-    headed = longest(name for name, _ in curves) - NUMBER - 1  # room for a bar below the longest heading
+    headed = max(len(name) for name, _ in curves) - NUMBER - 1  # room for a bar below the longest heading
     shortest = min(max(headed, SHORTEST_BAR), LONGEST_BAR)
     for abreast in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
         for length in range(LONGEST_BAR, (shortest if abreast > 1 else 0) - 1, -1):

@@ -11,8 +11,8 @@ from rnncli.case import Array
 from rnncli.commands.trace.rows import GAP, TraceRow
 from rnncli.compute.trace import bounds
 from rnncli.renderers.measure import BETWEEN
-from rnncli.renderers.page import View, marks
-from rnncli.renderers.width import width_of
+from rnncli.renderers.page import Line, Span, View, bar, marks, text_of
+from rnncli.renderers.width import longest
 from rnncli.result import LoopTrace
 
 ENDLESS, LEAST_ROOM = 1_000_000, 20
@@ -29,7 +29,7 @@ class Quantity:
     """A gate or state: values (batch, steps, units) in processing order, drawn from `low` to `high`.
 
     units: the layer's own index of each unit.  texts: the numbers of every shown row.
-    hold_mask: the held entries, (steps, units), if there are any.
+    status: (batch, steps).  hold_mask: the held entries, (steps, units), if there are any.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Quantity:
     high: float
     units: Sequence[int]
     texts: Mapping[TraceRow, list[str]]
+    status: Array
     hold_mask: Array | None = None
 
     @property
@@ -60,6 +61,17 @@ class Quantity:
         """The width of its longest number."""
         return max((len(text) for row in self.texts.values() for text in row), default=0)
 
+    def is_unused(self, row: TraceRow) -> bool:
+        """Return whether this is a gate of a masked step, which was computed but not used."""
+        return self.is_gate and bool(self.status[row])
+
+    def draw_bar(self, unit: int, row: TraceRow, view: View) -> Span:
+        """Return the bar of one number."""
+        if self.hold_mask is not None and self.hold_mask[row.step, unit]:
+            return Span(HOLD_MARK, "strong")
+        drawn = bar(float(self.values[row][unit]), self.low, self.high, view)
+        return Span(drawn.text, "dim") if self.is_unused(row) else drawn
+
 
 @dataclass(frozen=True)
 class QuantityColumn:
@@ -71,22 +83,28 @@ class QuantityColumn:
     numbers: tuple[int, ...] = ()
 
     @property
-    def gap(self) -> int:
-        """The blanks before a number; a single number is close to its bars."""
-        return 1 if self.bars and len(self.numbers) == 1 else BETWEEN
-
-    @property
     def shows_first(self) -> bool:
         """Whether only the first of several units is shown as a number."""
         return len(self.numbers) == 1 < len(self.quantity.units)
 
     def width(self, view: View) -> int:
-        """Return the terminal columns that it takes."""
-        ellipsis = len(marks(view).ellipsis)
-        bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
-        each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
-        numbers = sum(self.gap + columns for columns in each)
-        return max(width_of(self.heading), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
+        """Return the terminal columns that it takes, the same in every row."""
+        row = next(iter(self.quantity.texts))
+        return longest((self.heading, text_of(self.draw(row, view))))
+
+    def draw(self, row: TraceRow, view: View) -> Line:
+        """Return the bars of a row, then its numbers; a single number is close to its bars."""
+        quantity, ellipsis = self.quantity, marks(view).ellipsis
+        spans = [
+            Span(ellipsis, "dim") if unit == GAP else quantity.draw_bar(unit, row, view) for unit in self.bars
+        ]
+        gap = 1 if self.bars and len(self.numbers) == 1 else BETWEEN
+        for unit in self.numbers:
+            text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
+            alarm = text.rstrip().endswith(("NaN", "inf"))
+            style = " dim" if quantity.is_unused(row) else " alarm" if alarm else ""
+            spans.append(Span((" " * gap if spans else "") + text, f"number{style}"))
+        return tuple(spans)
 
 
 Columns = list[QuantityColumn]
@@ -121,7 +139,7 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
         if not row.is_gap
     }
     units = range(values.shape[-1]) if loop.units is None else loop.units
-    return Quantity(name, values, low, high, units, texts, held)
+    return Quantity(name, values, low, high, units, texts, loop.status, held)
 
 
 def choose_columns(quantities: Sequence[Quantity], beside: Sequence[int], view: View) -> list[Columns]:
@@ -147,12 +165,15 @@ def is_single(quantities: Sequence[Quantity]) -> bool:
 
 def _group(columns: Columns, room: int, view: View) -> list[Columns]:
     """Return the columns in groups, each with as many as fit, at least one."""
-    groups: list[Columns] = []
+    groups: list[Columns] = [[]]
+    left = room
     for column in columns:
-        if groups and _fit([*groups[-1], column], room, view):
-            groups[-1].append(column)
-        else:
-            groups.append([column])
+        width = column.width(view)
+        if groups[-1] and width > left:
+            groups.append([])
+            left = room
+        groups[-1].append(column)
+        left -= width + BETWEEN
     return groups
 
 

@@ -11,13 +11,11 @@ from rnncli.commands.trace.columns import (
     HOLD_MARK,
     Columns,
     Quantity,
-    QuantityColumn,
     choose_columns,
     is_single,
     list_quantities,
 )
 from rnncli.commands.trace.rows import (
-    GAP,
     TraceRow,
     choose_rows,
     find_status,
@@ -34,10 +32,8 @@ from rnncli.renderers.page import (
     Paragraph,
     Span,
     Table,
-    TableCell,
     Variants,
     View,
-    bar,
     cell,
     line,
     marks,
@@ -110,38 +106,14 @@ class LoopTables:
         rows = []
         for place, (row, status) in enumerate(zip(self.rows, self.statuses, strict=True)):
             cells = [cell(texts[place], "dim") for _, texts in self.labels]
-            cells += [self._cell(one, row) for one in shown]
+            cells += [(() if row.is_gap else one.draw(row, self.view),) for one in shown]
             if alone:
-                cells.append((() if row.is_gap else tuple(self._bar(one.quantity, 0, row) for one in shown),))
+                bars = (one.quantity.draw_bar(0, row, self.view) for one in shown if not row.is_gap)
+                cells.append((tuple(bars),))
             if prefix is not None:
                 cells.append(cell(say(prefix + status, self.view.lang) if status else "", "dim"))
             rows.append(tuple(cells))
         return Table(tuple(columns), tuple(rows), head)
-
-    def _cell(self, column: QuantityColumn, row: TraceRow) -> TableCell:
-        if row.is_gap:
-            return ((),)
-        quantity, ellipsis = column.quantity, marks(self.view).ellipsis
-        spans = [
-            Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, unit, row) for unit in column.bars
-        ]
-        for place, unit in enumerate(column.numbers):
-            between = " " * (column.gap if column.bars or place else 0)
-            text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
-            alarm = text.rstrip().endswith(("NaN", "inf"))
-            style = " dim" if self._is_unused(quantity, row) else " alarm" if alarm else ""
-            spans.append(Span(between + text, f"number{style}"))
-        return (tuple(spans),)
-
-    def _bar(self, quantity: Quantity, unit: int, row: TraceRow) -> Span:
-        if quantity.hold_mask is not None and quantity.hold_mask[row.step, unit]:
-            return Span(HOLD_MARK, "strong")
-        drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
-        return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
-
-    def _is_unused(self, quantity: Quantity, row: TraceRow) -> bool:
-        """Return whether this is a gate of a masked step, which was computed but not used."""
-        return quantity.is_gate and bool(self.loop.status[row])
 
 
 def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
