@@ -10,7 +10,7 @@ values around zero.
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from rnncli.case import Array
 from rnncli.renderers.visible import visible
@@ -149,7 +149,7 @@ class Variants(NamedTuple):
     """One part in several forms, best first: a renderer shows the first that fits, else the last.
 
     A form fits if all its tables fit; without a table, if all its lines do.
-    forms: may be an iterator, which makes them on demand.
+    forms: may be an iterator, which makes them on demand; then the page can be laid out only once.
     """
 
     forms: "Iterable[tuple[PagePart, ...]]"
@@ -175,24 +175,26 @@ class Page(NamedTuple):
 
     def lay_out(self, view: View, fits: Callable[[Table], bool] = lambda _: True) -> PageLayout:
         """Break the paragraphs and choose among the variants.  fits: whether a table does."""
-        title, *notes = (row for part in (self.title, *self.notes) for row in _break(part, view))
-        return PageLayout(title, tuple(notes), tuple(_choose(self.parts, view, fits)))
+        title, *notes = cast("Iterable[Line]", _lay_out((self.title, *self.notes), view, fits))
+        return PageLayout(title, tuple(notes), tuple(_lay_out(self.parts, view, fits)))
 
 
-def _choose(
+def _lay_out(
     parts: Iterable[PagePart], view: View, fits: Callable[[Table], bool]
 ) -> Iterator[Table | Grid | Line]:
     for part in parts:
         match part:
-            case Table() | Grid():
-                yield part
+            case Paragraph():
+                from rnncli.renderers.measure import break_paragraph  # most pages have no paragraphs
+
+                yield from break_paragraph(part, view)
             case Variants():
                 for form in part.forms:
                     if _form_fits(form, view, fits):
                         break
-                yield from _choose(form, view, fits)
+                yield from _lay_out(form, view, fits)
             case _:
-                yield from _break(part, view)
+                yield part
 
 
 def _form_fits(form: Iterable[PagePart], view: View, fits: Callable[[Table], bool]) -> bool:
@@ -201,14 +203,6 @@ def _form_fits(form: Iterable[PagePart], view: View, fits: Callable[[Table], boo
         return all(map(fits, tables))
     texts = (text_of(part) for part in form if not isinstance(part, (Table, Grid, Variants, Paragraph)))
     return view.width is None or longest(texts) <= view.width
-
-
-def _break(part: Line | Paragraph, view: View) -> Iterable[Line]:
-    if not isinstance(part, Paragraph):
-        return (part,)
-    from rnncli.renderers.measure import break_paragraph  # most pages have no paragraphs
-
-    return break_paragraph(part, view)
 
 
 Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
