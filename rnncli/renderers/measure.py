@@ -1,61 +1,18 @@
-"""Measure terminal columns, for tables that show as many columns as fit."""
+"""Measure terminal columns: what fits, and where text breaks."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
-from rnncli.renderers.page import Line, Numbers, Table, View, marks
+from rnncli.renderers.page import Line, Numbers, Paragraph, Span, Table, View, line, marks, text_of
 from rnncli.renderers.width import longest, width_of
 
-Item = TypeVar("Item")
 BETWEEN = 2
 """Blanks between two table columns."""
 PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
-
-
-@dataclass(frozen=True)
-class Space:
-    """Terminal columns left for a part of a table; None if unlimited."""
-
-    columns: int | None
-
-    @classmethod
-    def left_beside(cls, taken: Iterable[int], view: View, least: int = 0) -> Space:
-        """Return the space left beside columns of these widths, but at least `least`."""
-        if view.width is None:
-            return cls(None)
-        return cls(max(view.width - sum(width + BETWEEN for width in taken), least))
-
-    def fits(self, widths: Iterable[int], more: int = 0) -> bool:
-        """Return whether columns of these widths fit, plus `more` characters."""
-        return (
-            self.columns is None or sum(width + BETWEEN for width in widths) - BETWEEN + more <= self.columns
-        )
-
-    def count(self, width: int, most: int) -> int:
-        """Return how many columns of one width fit, at least one."""
-        return (
-            most if self.columns is None else max(1, min(most, (self.columns + BETWEEN) // (width + BETWEEN)))
-        )
-
-    def share(self, count: int, least: int, most: int) -> int:
-        """Return how wide each of `count` columns can be."""
-        return most if self.columns is None else min(most, max(self.columns // count - BETWEEN, least))
-
-    def split(self, items: Sequence[Item], width: Callable[[Item], int]) -> Iterator[list[Item]]:
-        """Yield `items` in groups, each with as many as fit, at least one."""
-        group: list[Item] = []
-        for item in items:
-            if group and not self.fits(map(width, [*group, item])):
-                yield group
-                group = []
-            group.append(item)
-        yield group
 
 
 def fits_page(table: Table) -> bool:
@@ -63,14 +20,28 @@ def fits_page(table: Table) -> bool:
     headings = [column.heading for column in table.columns]
     columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(headings)
     widths = (
-        longest([heading, *(_text(part) for cell in cells for part in cell if not isinstance(part, Numbers))])
+        longest([heading, *(text_of(one) for cell in cells for one in cell if not isinstance(one, Numbers))])
         for heading, cells in zip(headings, columns, strict=True)
     )
-    return Space(PAGE_WIDTH).fits(widths)
+    return sum(width + BETWEEN for width in widths) - BETWEEN <= PAGE_WIDTH
 
 
-def _text(line: Line) -> str:
-    return "".join(span.text for span in line)
+def break_paragraph(paragraph: Paragraph, view: View) -> Iterator[Line]:
+    """Yield the lines of a paragraph for the width of `view`; all but the first are indented."""
+    text, style, breaks, lead, mark = paragraph
+    view = view._replace(width=view.width and view.width - len(mark))
+    match breaks:
+        case "dots":
+            rows = flow(text.split(marks(view).dot), view)
+        case "flags":
+            rows = wrap_command(text, view.width)
+        case _:
+            rows = wrap(text, view)
+    first, *others = rows
+    lead = lead if first.startswith(lead) else ""
+    spans = (Span(mark, "dim"), Span(lead, "strong"), Span(first.removeprefix(lead), style))
+    yield tuple(span for span in spans if span.text)
+    yield from (line(" " * (len(mark) - 2) + row, style) for row in others)
 
 
 def wrap(text: str, view: View) -> list[str]:
@@ -82,11 +53,15 @@ def wrap(text: str, view: View) -> list[str]:
 
 
 def wrap_command(command: str, width: int | None) -> list[str]:
-    """Break a shell command between its flags, with `\\`, if a line of it is wider than `width`."""
+    """Break a shell command between its flags, with `\\`, if a line of it is wider than `width`.
+
+    Blanks before the command indent every line.
+    """
     if width is None or all(width_of(text) <= width for text in command.splitlines()):
         return command.splitlines()
     words = re.findall(r"(?:[^\s'\"\\]|'[^']*'|\"[^\"]*\")+", command)
-    lines = words[:1]
+    indent = " " * (len(command) - len(command.lstrip()))
+    lines = [indent + words[0]]
     for place, word in enumerate(words[1:], 1):
         value = words[place + 1 :][:1] if word.startswith("-") else []
         ahead = " ".join((word, *(one for one in value if not one.startswith("-"))))
@@ -94,7 +69,7 @@ def wrap_command(command: str, width: int | None) -> list[str]:
         if is_value or width_of(f"{lines[-1]} {ahead} \\") <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(f"  {word}")
+            lines.append(f"{indent}  {word}")
     return [*(f"{text} \\" for text in lines[:-1]), lines[-1]]
 
 

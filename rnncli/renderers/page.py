@@ -10,10 +10,11 @@ values around zero.
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from rnncli.case import Array
 from rnncli.renderers.visible import visible
+from rnncli.renderers.width import longest
 from rnncli.result import Label
 
 if TYPE_CHECKING:
@@ -133,32 +134,78 @@ class Grid(NamedTuple):
     cells: tuple[tuple[Table, ...], ...]
 
 
+class Paragraph(NamedTuple):
+    """Text of any length, which a renderer breaks into lines.
+
+    breaks: where a line may end: between `words`, at the `dots` between remarks, or between the `flags` of
+    a shell command.  lead: its first words, shown strong.  mark: shown dim before the first line.
+    """
+
+    text: str
+    style: str = ""
+    breaks: str = "words"
+    lead: str = ""
+    mark: str = ""
+
+
 class Variants(NamedTuple):
     """One part in several forms, best first: a renderer shows the first that fits, else the last.
 
-    forms: may be an iterator, which makes them on demand.
+    A form fits if all its tables fit; without a table, if all its lines do.
+    forms: may be an iterator, which makes them on demand; then the page can be laid out only once.
     """
 
-    forms: Iterable[tuple[Table | Line, ...]]
+    forms: "Iterable[tuple[PagePart, ...]]"
+
+
+PagePart: TypeAlias = Table | Grid | Variants | Paragraph | Line
+
+
+class PageLayout(NamedTuple):
+    """A page for one width: its title is one line, and every part has one form."""
+
+    title: Line
+    notes: tuple[Line, ...]
+    parts: tuple[Table | Grid | Line, ...]
 
 
 class Page(NamedTuple):
-    """A title, a few remarks below it, then tables, grids and single lines."""
+    """A title, a few remarks below it, then tables, grids and text."""
 
-    title: Line
-    notes: tuple[Line, ...] = ()
-    parts: tuple[Table | Grid | Variants | Line, ...] = ()
+    title: Line | Paragraph
+    notes: tuple[Line | Paragraph, ...] = ()
+    parts: tuple[PagePart, ...] = ()
 
-    def parts_in(self, fits: Callable[[Table], bool] = lambda _: True) -> Iterator[Table | Grid | Line]:
-        """Yield the parts; of Variants, the first whose tables all fit, else the last."""
-        for part in self.parts:
-            if not isinstance(part, Variants):
+    def lay_out(self, view: View, fits: Callable[[Table], bool] = lambda _: True) -> PageLayout:
+        """Break the paragraphs and choose among the variants.  fits: whether a table does."""
+        title, *notes = cast("Iterable[Line]", _lay_out((self.title, *self.notes), view, fits))
+        return PageLayout(title, tuple(notes), tuple(_lay_out(self.parts, view, fits)))
+
+
+def _lay_out(
+    parts: Iterable[PagePart], view: View, fits: Callable[[Table], bool]
+) -> Iterator[Table | Grid | Line]:
+    for part in parts:
+        match part:
+            case Paragraph():
+                from rnncli.renderers.measure import break_paragraph  # most pages have no paragraphs
+
+                yield from break_paragraph(part, view)
+            case Variants():
+                for form in part.forms:
+                    if _form_fits(form, view, fits):
+                        break
+                yield from _lay_out(form, view, fits)
+            case _:
                 yield part
-                continue
-            for form in part.forms:
-                if all(fits(one) for one in form if isinstance(one, Table)):
-                    break
-            yield from form
+
+
+def _form_fits(form: Iterable[PagePart], view: View, fits: Callable[[Table], bool]) -> bool:
+    tables = [part for part in form if isinstance(part, Table)]
+    if tables:
+        return all(map(fits, tables))
+    texts = (text_of(part) for part in form if not isinstance(part, (Table, Grid, Variants, Paragraph)))
+    return view.width is None or longest(texts) <= view.width
 
 
 Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
@@ -205,6 +252,11 @@ class GrowingAnswer(DocumentAnswer, Protocol):
 def line(text: str, style: str = "") -> Line:
     """Return a line of one style."""
     return (Span(text, style),)
+
+
+def text_of(line: Line) -> str:
+    """Return a line without its styles."""
+    return "".join(span.text for span in line)
 
 
 def cell(text: str, style: str = "") -> TableCell:

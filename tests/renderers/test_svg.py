@@ -13,7 +13,7 @@ from looks import drawn
 from results_by_hand import ANSWERS
 from rich.cells import cell_len
 
-from rnncli.renderers.formats.svg import COLUMN
+from rnncli.renderers.formats.svg import COLUMN, WIDTH
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -26,6 +26,19 @@ def texts(drawing: str) -> list[tuple[float, float, float, str]]:
         if one.get("textLength")
     ]
     return sorted(pieces)
+
+
+def visible_text(drawing: str) -> str:
+    """Return all text, without blanks."""
+    return "".join("".join(text for *_, text in texts(drawing)).replace("\xa0", " ").split())
+
+
+@pytest.mark.parametrize("width", [None, 30, 60])
+@pytest.mark.parametrize("name", ["run", "matrix", "shape"])
+def test_the_picture_has_the_text_of_the_table(name: str, width: int | None) -> None:
+    """Of a table in several forms, the same form."""
+    table = drawn(ANSWERS[name], width=width or WIDTH)
+    assert visible_text(drawn(ANSWERS[name], "svg", width=width)) == "".join(table.split())
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

@@ -148,14 +148,9 @@ def _format_head(name: str, equation: Equation, numbers: tuple[str, str], view: 
     """Return `input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452`."""
     total, value = numbers
     symbols = " + ".join(equation.symbols).replace("·", _dot(view))
-    if not equation.function:
-        return Span(name, "strong"), Span(f" = {symbols} = "), Span(value, "strong")
-    function = equation.function
-    return (
-        Span(name, "strong"),
-        Span(f" = {function}({symbols}) = {function}({total}) = "),
-        Span(value, "strong"),
-    )
+    if function := equation.function:
+        symbols = f"{function}({symbols}) = {function}({total})"
+    return Span(name, "strong"), Span(f" = {symbols} = "), Span(value, "strong")
 
 
 def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[TableCell, ...]:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODING, VANISHING, Curve, Gradients
-from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import (
     Answer,
     Column,
     Line,
     Page,
+    PagePart,
+    Paragraph,
     Records,
     Span,
     Table,
@@ -26,7 +27,6 @@ from rnncli.renderers.page import (
     line,
 )
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
-from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 24
@@ -86,10 +86,10 @@ class GradientsAnswer(Answer):
         first, curves = self.gradients[0], self._name_curves()
         heading = line(say("norms of", view.lang).format(of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
-        parts: list[Variants | Line] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
-        parts += [*_notes(curves, steps, scale, view), ()]
-        parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
-        parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]
+        parts: list[PagePart] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
+        parts += [*_notes(curves, steps, scale, view.lang), ()]
+        parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view.lang)]
+        parts.append(Paragraph(say("rule", view.lang), "dim"))
         return Page(self._title(view), (note_of(first, view), heading), tuple(parts))
 
     def records(self, view: View) -> Records:
@@ -179,7 +179,7 @@ def _draw_variants(
 ) -> Iterator[tuple[Table, ...]]:
     """Yield all curves in one table, its bars ever shorter, then in two tables, and so on."""
     count = len(curves)
-    headed = longest(name for name, _ in curves) - NUMBER - 1  # room for a bar below the longest heading
+    headed = max(len(name) for name, _ in curves) - NUMBER - 1  # room for a bar below the longest heading
     shortest = min(max(headed, SHORTEST_BAR), LONGEST_BAR)
     for abreast in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
         for length in range(LONGEST_BAR, (shortest if abreast > 1 else 0) - 1, -1):
@@ -226,30 +226,26 @@ def _bar(share: float, length: int, some: bool, view: View) -> str:
     return (EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8]).strip().ljust(length)[:length]
 
 
-def _notes(curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, view: View) -> Iterator[Line]:
+def _notes(
+    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, lang: str
+) -> Iterator[Paragraph]:
     """Yield notes on how to read the table."""
     low, high = (f"{10**end:.1g}" for end in scale)
-    texts = [say("log bars", view.lang).format(low=low, high=high)]
+    yield Paragraph(say("log bars", lang).format(low=low, high=high), "dim")
     if any(parse_part_name(curve.part).quantity == "cell" for _, curve in curves):
-        texts.append(say("cell read", view.lang))
+        yield Paragraph(say("cell read", lang), "dim")
     count = len(curves[0][1].norms)
     if len(steps) < count:
-        texts.append(say("some steps", view.lang).format(shown=len(steps), count=count))
-    for text in texts:
-        yield from (line(part, "dim") for part in wrap(text, view))
+        yield Paragraph(say("some steps", lang).format(shown=len(steps), count=count), "dim")
 
 
-def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:
+def _verdict(name: str, curve: Curve, lang: str) -> Iterator[Paragraph]:
     """Yield `hidden  vanishes at t=3: ...`."""
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
-    sentence = say(kind, view.lang).format(
+    sentence = say(kind, lang).format(
         t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
     )
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
-    for place, text in enumerate(wrap(f"{name}: {sentence}", view)):
-        if place or not text.startswith(name):
-            yield line(text, style)
-        else:
-            yield (Span(name, "strong"), Span(text[len(name) :], style))
+    yield Paragraph(f"{name}: {sentence}", style, lead=name)

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from rnncli.case import Array, Spec, format_shape
@@ -16,8 +15,7 @@ from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_aft
 from rnncli.commands.port.probe_input import Probe
 from rnncli.commands.port.search import Finding
 from rnncli.layouts import default_name
-from rnncli.renderers.measure import wrap
-from rnncli.renderers.page import Answer, Line, Page, Records, Span, View, line
+from rnncli.renderers.page import Answer, Page, PagePart, Paragraph, Records, View, line
 from rnncli.renderers.parts import format_difference, head, note, refuse_tensors
 from rnncli.renderers.wording import Bilingual
 from rnncli.specs import describe, to_script
@@ -103,16 +101,15 @@ class PortAnswer(Answer):
         lang = view.lang
         if not self.findings:
             conclusion = NO_CLAIM if self.evidence.doubts else NONE
-            doubts = (_wrap_lines(doubt.in_language(lang), view) for doubt in self.evidence.doubts)
-            return Page(line(conclusion.in_language(lang), "strong"), tuple(chain.from_iterable(doubts)))
-        title = self._title(view)
-        parts = [row for place in range(len(self.findings)) for row in self._explanation(place, view)]
+            doubts = (Paragraph(doubt.in_language(lang)) for doubt in self.evidence.doubts)
+            return Page(line(conclusion.in_language(lang), "strong"), tuple(doubts))
+        parts = [part for place in range(len(self.findings)) for part in self._explanation(place, lang)]
         below = note([self._agreement(lang)], view)
         single = len(self.findings) == 1
         advice = WRITE.format(default_name(self.run.class_name)) if single else TELL
         if self.probe is None and not (self.has_file and single):
-            parts += _wrap_lines(advice.in_language(lang), view, "dim")
-        return Page(title[0], (*title[1:], below), tuple(parts))
+            parts.append(Paragraph(advice.in_language(lang), "dim"))
+        return Page(Paragraph(self._title(lang), "strong"), (below,), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per step."""
@@ -129,40 +126,34 @@ class PortAnswer(Answer):
             for number, (name, step) in enumerate(zip(names, self._steps(finding), strict=True), 1):
                 yield place, number, name, step.in_language(view.lang), finding.remaining
 
-    def _title(self, view: View) -> list[Line]:
+    def _title(self, lang: str) -> str:
         if len(self.findings) > 1:
-            text = SEVERAL.in_language(view.lang).format(count=len(self.findings))
-            return [line(one, "strong") for one in wrap(text, view)]
+            return SEVERAL.in_language(lang).format(count=len(self.findings))
         finding = self.findings[0]
         count = len(self._steps(finding))
-        words = f"차이 {count}개" if view.lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
-        text = (MATCH if count else PLAIN).in_language(view.lang)
+        words = f"차이 {count}개" if lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
+        text = (MATCH if count else PLAIN).in_language(lang)
         text = text.format(count=words, remaining=format_difference(finding.remaining))
-        if count == 1 and view.lang != "ko":
-            text = text.replace("explain every", "explains every")
-        return [line(one, "strong") for one in wrap(text, view)]
+        return text if count != 1 or lang == "ko" else text.replace("explain every", "explains every")
 
-    def _explanation(self, place: int, view: View) -> Iterator[Line]:
+    def _explanation(self, place: int, lang: str) -> Iterator[PagePart]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
         finding = self.findings[place]
         if len(self.findings) > 1:
-            yield line(EXPLANATION.in_language(view.lang).format(place + 1), "heading")
+            yield line(EXPLANATION.in_language(lang).format(place + 1), "heading")
         for number, step in enumerate(self._steps(finding), 1):
-            rows = wrap(step.in_language(view.lang), view._replace(width=view.width and view.width - 5))
-            yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
-            yield from (line(f"   {row}") for row in rows[1:])
+            yield Paragraph(step.in_language(lang), mark=f"  {number}. ")
         written, definition = to_script(layer_of(self.run, finding.hypothesis))
-        yield from _wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
+        yield Paragraph(LAYER.in_language(lang).format(written), "dim")
         if definition:
-            yield from _wrap_lines(DEFINE.in_language(view.lang), view, "dim")
+            yield Paragraph(DEFINE.in_language(lang), "dim")
             yield from (line(row, "dim") for row in definition.splitlines())
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
                 numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
                 more = ", ..." if array.size > MOST_PREDICTED else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
-                text = PREDICTS.in_language(view.lang).format(self.place, self._public(name), shown)
-                yield from _wrap_lines(text, view)
+                yield Paragraph(PREDICTS.in_language(lang).format(self.place, self._public(name), shown))
 
     def _agreement(self, lang: str) -> str:
         """Return how many numbers agree, and to how many digits of the largest one."""
@@ -206,10 +197,6 @@ class PortAnswer(Answer):
         part, _, place = key.partition(" ")
         direction = ("forward_", "backward_")[int(place)] if place and len(self.run.cells) == 2 else ""
         return direction + RESULTS[part]
-
-
-def _wrap_lines(text: str, view: View, style: str = "") -> tuple[Line, ...]:
-    return tuple(line(row, style) for row in wrap(text, view))
 
 
 def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:

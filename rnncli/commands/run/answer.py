@@ -15,10 +15,10 @@ from rnncli.renderers.page import (
     Line,
     Numbers,
     Page,
+    PagePart,
     Records,
     Table,
     TableCell,
-    Variants,
     View,
     cell,
     line,
@@ -77,7 +77,7 @@ class RunAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        parts: tuple[Table | Variants | Line, ...] = (table_of(self.result, view),)
+        parts: tuple[PagePart, ...] = (table_of(self.result, view),)
         if self.stats:
             from rnncli.renderers import statistics
 

@@ -9,8 +9,18 @@ from typing import Any
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import NumberedStep, Observation
-from rnncli.renderers.measure import wrap_command
-from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, Variants, View, line, marks
+from rnncli.renderers.page import (
+    Answer,
+    Line,
+    Page,
+    PagePart,
+    Paragraph,
+    Records,
+    Span,
+    View,
+    line,
+    marks,
+)
 from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
 from rnncli.renderers.wording import say
 
@@ -31,7 +41,7 @@ class TourAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return the steps, one below the other."""
-        parts: list[Table | Variants | Line] = []
+        parts: list[PagePart] = []
         for one in self.steps:
             parts += [(), ()] if parts else []
             parts += _parts(one, view, self.shown)
@@ -84,7 +94,7 @@ def _document(one: NumberedStep, view: View) -> dict[str, Any]:
     }
 
 
-def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Variants | Line]:
+def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[PagePart]:
     """Yield the task, the results, what to notice, and the question with its answer."""
     lang, seen = view.lang, one.step.observe(view)
     if shown != ANSWER:
@@ -93,7 +103,7 @@ def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Varian
         yield _label("answer", one.step.answer.translate(lang, seen.facts), lang)
 
 
-def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Variants | Line]:
+def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[PagePart]:
     step, lang = one.step, view.lang
     place = say("step of", lang).format(number=one.number, last=lesson.last_number())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translate(lang), "strong"))
@@ -104,7 +114,7 @@ def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator
     if step.layer and step.layer not in asks:
         yield line(step.layer, "strong")
     for command in step.commands:
-        yield from (line(text, "dim") for text in wrap_command(command, view.width))
+        yield Paragraph(command, "dim", breaks="flags")
     yield from seen.parts
     yield ()
     yield _label("notice", step.notice.translate(lang, seen.facts), lang)

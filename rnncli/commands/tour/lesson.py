@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rnncli.case import Array
 from rnncli.commands.tour import numbering
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Line, Table, Variants, View
+from rnncli.renderers.page import PagePart, View
 from rnncli.renderers.wording import Bilingual
 from rnncli.result import Label, NamedTensor, Result
 
@@ -37,7 +37,7 @@ class Observation(NamedTuple):
     parts: what to draw.  outputs: the tensors of each command.  facts: numbers for the texts, by name.
     """
 
-    parts: tuple[Table | Variants | Line, ...]
+    parts: tuple[PagePart, ...]
     outputs: tuple[tuple[NamedTensor, ...], ...]
     facts: Mapping[str, str] = {}
 

@@ -10,11 +10,12 @@ from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array
 from rnncli.commands.trace.rows import GAP, TraceRow
 from rnncli.compute.trace import bounds
-from rnncli.renderers.measure import BETWEEN, Space
-from rnncli.renderers.page import View, marks
-from rnncli.renderers.width import width_of
+from rnncli.renderers.measure import BETWEEN
+from rnncli.renderers.page import Line, Span, View, bar, marks, text_of
+from rnncli.renderers.width import longest
 from rnncli.result import LoopTrace
 
+ENDLESS, LEAST_ROOM = 1_000_000, 20
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
@@ -28,7 +29,7 @@ class Quantity:
     """A gate or state: values (batch, steps, units) in processing order, drawn from `low` to `high`.
 
     units: the layer's own index of each unit.  texts: the numbers of every shown row.
-    hold_mask: the held entries, (steps, units), if there are any.
+    status: (batch, steps).  hold_mask: the held entries, (steps, units), if there are any.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Quantity:
     high: float
     units: Sequence[int]
     texts: Mapping[TraceRow, list[str]]
+    status: Array
     hold_mask: Array | None = None
 
     @property
@@ -59,6 +61,17 @@ class Quantity:
         """The width of its longest number."""
         return max((len(text) for row in self.texts.values() for text in row), default=0)
 
+    def is_unused(self, row: TraceRow) -> bool:
+        """Return whether this is a gate of a masked step, which was computed but not used."""
+        return self.is_gate and bool(self.status[row])
+
+    def draw_bar(self, unit: int, row: TraceRow, view: View) -> Span:
+        """Return the bar of one number."""
+        if self.hold_mask is not None and self.hold_mask[row.step, unit]:
+            return Span(HOLD_MARK, "strong")
+        drawn = bar(float(self.values[row][unit]), self.low, self.high, view)
+        return Span(drawn.text, "dim") if self.is_unused(row) else drawn
+
 
 @dataclass(frozen=True)
 class QuantityColumn:
@@ -70,22 +83,28 @@ class QuantityColumn:
     numbers: tuple[int, ...] = ()
 
     @property
-    def gap(self) -> int:
-        """The blanks before a number; a single number is close to its bars."""
-        return 1 if self.bars and len(self.numbers) == 1 else BETWEEN
-
-    @property
     def shows_first(self) -> bool:
         """Whether only the first of several units is shown as a number."""
         return len(self.numbers) == 1 < len(self.quantity.units)
 
     def width(self, view: View) -> int:
-        """Return the terminal columns that it takes."""
-        ellipsis = len(marks(view).ellipsis)
-        bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
-        each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
-        numbers = sum(self.gap + columns for columns in each)
-        return max(width_of(self.heading), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
+        """Return the terminal columns that it takes, the same in every row."""
+        row = next(iter(self.quantity.texts))
+        return longest((self.heading, text_of(self.draw(row, view))))
+
+    def draw(self, row: TraceRow, view: View) -> Line:
+        """Return the bars of a row, then its numbers; a single number is close to its bars."""
+        quantity, ellipsis = self.quantity, marks(view).ellipsis
+        spans = [
+            Span(ellipsis, "dim") if unit == GAP else quantity.draw_bar(unit, row, view) for unit in self.bars
+        ]
+        gap = 1 if self.bars and len(self.numbers) == 1 else BETWEEN
+        for unit in self.numbers:
+            text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
+            alarm = text.rstrip().endswith(("NaN", "inf"))
+            style = " dim" if quantity.is_unused(row) else " alarm" if alarm else ""
+            spans.append(Span((" " * gap if spans else "") + text, f"number{style}"))
+        return tuple(spans)
 
 
 Columns = list[QuantityColumn]
@@ -120,18 +139,23 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
         if not row.is_gap
     }
     units = range(values.shape[-1]) if loop.units is None else loop.units
-    return Quantity(name, values, low, high, units, texts, held)
+    return Quantity(name, values, low, high, units, texts, loop.status, held)
 
 
-def choose_columns(quantities: Sequence[Quantity], space: Space, view: View) -> list[Columns]:
-    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit."""
+def choose_columns(quantities: Sequence[Quantity], beside: Sequence[int], view: View) -> list[Columns]:
+    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit.
+
+    beside: widths of the other columns of a table.
+    """
+    taken = sum(width + BETWEEN for width in beside)
+    room = ENDLESS if view.width is None else max(view.width - taken, LEAST_ROOM)
     if is_single(quantities):
         columns = [QuantityColumn(one, one.label, numbers=(0,)) for one in quantities]
     elif view.full:
-        columns = [column for one in quantities for column in _every_number(one, space)]
+        columns = [column for one in quantities for column in _every_number(one, room)]
     else:
-        columns = _add_numbers(_first_units(quantities, space, view), space, view)
-    return _group(columns, space, view)
+        columns = _add_numbers(_first_units(quantities, room, view), room, view)
+    return _group(columns, room, view)
 
 
 def is_single(quantities: Sequence[Quantity]) -> bool:
@@ -139,40 +163,50 @@ def is_single(quantities: Sequence[Quantity]) -> bool:
     return all(len(one.units) == 1 for one in quantities)
 
 
-def _group(columns: Columns, space: Space, view: View) -> list[Columns]:
-    return list(space.split(columns, lambda column: column.width(view)))
+def _group(columns: Columns, room: int, view: View) -> list[Columns]:
+    """Return the columns in groups, each with as many as fit, at least one."""
+    groups: list[Columns] = [[]]
+    left = room
+    for column in columns:
+        width = column.width(view)
+        if groups[-1] and width > left:
+            groups.append([])
+            left = room
+        groups[-1].append(column)
+        left -= width + BETWEEN
+    return groups
 
 
-def _fit(columns: Columns, space: Space, view: View) -> bool:
-    return space.fits(column.width(view) for column in columns)
+def _fit(columns: Columns, room: int, view: View) -> bool:
+    return sum(column.width(view) + BETWEEN for column in columns) - BETWEEN <= room
 
 
-def _every_number(quantity: Quantity, space: Space) -> Iterator[QuantityColumn]:
+def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
     """Yield all numbers, in as many columns as the width requires."""
     size, own = len(quantity.units), quantity.units
-    each = space.count(quantity.widest + 1, size)
+    each = max(1, min(size, (room + BETWEEN) // (quantity.widest + 1 + BETWEEN)))
     for start in range(0, size, each):
         units = tuple(range(start, min(start + each, size)))
         part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
         yield QuantityColumn(quantity, quantity.label + part, units, units)
 
 
-def _first_units(quantities: Sequence[Quantity], space: Space, view: View) -> Columns:
+def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
     """Return bars, with the number of the first unit beside those of every gate, if they fit."""
-    most = space.share(len(quantities), FEWEST_BARS, MOST_BARS)
+    most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
     bars = [QuantityColumn(one, one.label, _select(len(one.units), most)) for one in quantities]
     first = [replace(column, numbers=(0,)) for column in bars]
     pairs = list(zip(first, bars, strict=True))
     without_cell = [bare if bare.quantity.is_cell else column for column, bare in pairs]
     gates = [column if bare.quantity.is_gate else bare for column, bare in pairs]
     for wanted in (first, without_cell, gates):
-        if _fit(wanted, space, view):
+        if _fit(wanted, room, view):
             return wanted
     few = [replace(column, bars=_select(len(column.quantity.units), FEWEST_BARS)) for column in first]
-    return few if len(_group(few, space, view)) <= MOST_TABLES else bars
+    return few if len(_group(few, room, view)) <= MOST_TABLES else bars
 
 
-def _add_numbers(columns: Columns, space: Space, view: View) -> Columns:
+def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
     """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
     states = [[place] for place, column in enumerate(columns) if not column.quantity.is_gate]
     gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
@@ -183,7 +217,7 @@ def _add_numbers(columns: Columns, space: Space, view: View) -> Columns:
             else column
             for place, column in enumerate(columns)
         ]
-        if not _fit(more, space, view):
+        if not _fit(more, room, view):
             break
         columns = more
     return columns

@@ -10,13 +10,11 @@ from rnncli.commands.trace.columns import (
     HOLD_MARK,
     Columns,
     Quantity,
-    QuantityColumn,
     choose_columns,
     is_single,
     list_quantities,
 )
 from rnncli.commands.trace.rows import (
-    GAP,
     TraceRow,
     choose_rows,
     find_status,
@@ -25,17 +23,16 @@ from rnncli.commands.trace.rows import (
 )
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
-from rnncli.renderers.measure import Space, flow
 from rnncli.renderers.page import (
     Column,
     Line,
     Page,
+    PagePart,
+    Paragraph,
     Span,
     Table,
-    TableCell,
     Variants,
     View,
-    bar,
     cell,
     line,
     marks,
@@ -50,7 +47,7 @@ from rnncli.result import LoopTrace, Result
 def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[str, Stats], view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
     tables = [_lay_out(loop, result, view) for loop in loops]
-    parts: list[Table | Variants | Line] = [part for loop in tables for part in loop.parts()]
+    parts: list[PagePart] = [part for loop in tables for part in loop.parts()]
     parts += [(), *_scales(tables, view)] if tables else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
@@ -80,11 +77,6 @@ class LoopTables:
     groups: list[Columns]
     view: View
 
-    @property
-    def columns(self) -> Columns:
-        """The columns of all tables."""
-        return [column for group in self.groups for column in group]
-
     def parts(self) -> Iterator[Table | Variants]:
         """Yield one or more tables, each with a time column; the last one has the status of the steps."""
         *groups, last = self.groups
@@ -110,38 +102,14 @@ class LoopTables:
         rows = []
         for place, (row, status) in enumerate(zip(self.rows, self.statuses, strict=True)):
             cells = [cell(texts[place], "dim") for _, texts in self.labels]
-            cells += [self._cell(one, row) for one in shown]
+            cells += [(() if row.is_gap else one.draw(row, self.view),) for one in shown]
             if alone:
-                cells.append((() if row.is_gap else tuple(self._bar(one.quantity, 0, row) for one in shown),))
+                bars = (one.quantity.draw_bar(0, row, self.view) for one in shown if not row.is_gap)
+                cells.append((tuple(bars),))
             if prefix is not None:
                 cells.append(cell(say(prefix + status, self.view.lang) if status else "", "dim"))
             rows.append(tuple(cells))
         return Table(tuple(columns), tuple(rows), head)
-
-    def _cell(self, column: QuantityColumn, row: TraceRow) -> TableCell:
-        if row.is_gap:
-            return ((),)
-        quantity, ellipsis = column.quantity, marks(self.view).ellipsis
-        spans = [
-            Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, unit, row) for unit in column.bars
-        ]
-        for place, unit in enumerate(column.numbers):
-            between = " " * (column.gap if column.bars or place else 0)
-            text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
-            alarm = text.rstrip().endswith(("NaN", "inf"))
-            style = " dim" if self._is_unused(quantity, row) else " alarm" if alarm else ""
-            spans.append(Span(between + text, f"number{style}"))
-        return (tuple(spans),)
-
-    def _bar(self, quantity: Quantity, unit: int, row: TraceRow) -> Span:
-        if quantity.hold_mask is not None and quantity.hold_mask[row.step, unit]:
-            return Span(HOLD_MARK, "strong")
-        drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
-        return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
-
-    def _is_unused(self, quantity: Quantity, row: TraceRow) -> bool:
-        """Return whether this is a gate of a masked step, which was computed but not used."""
-        return quantity.is_gate and bool(self.loop.status[row])
 
 
 def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
@@ -155,7 +123,7 @@ def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
         beside.append(longest([*words, say("status", view.lang)]))
     if is_single(quantities):
         beside.append(len(quantities))
-    groups = choose_columns(quantities, Space.left_beside(beside, view, least=20), view)
+    groups = choose_columns(quantities, beside, view)
     return LoopTables(loop, _title(loop, result, view), rows, labels, statuses, quantities, groups, view)
 
 
@@ -173,7 +141,7 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     return tuple(spans)
 
 
-def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Line]:
+def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Paragraph | Line]:
     """Yield `bars: input forget output 0..1 · candidate hidden -1..1 · cell -0.6091..0.6091`."""
     ranges: dict[str, dict[str, None]] = {}
     for one in loops:
@@ -182,9 +150,9 @@ def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Line]:
             path = "" if bounded or len(loops) == 1 else one.loop.path
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", {})
             names[path + quantity.label] = None
-    first, *others = (f"{' '.join(names)} {span}" for span, names in ranges.items())
-    yield from (line(text, "dim") for text in flow([f"{say('bars', view.lang)}: {first}", *others], view))
-    columns = [column for one in loops for column in one.columns]
+    texts = (f"{' '.join(names)} {span}" for span, names in ranges.items())
+    yield Paragraph(f"{say('bars', view.lang)}: {marks(view).dot.join(texts)}", "dim", breaks="dots")
+    columns = [column for one in loops for group in one.groups for column in group]
     pieces = [say("numbers", view.lang)]
     if any(column.shows_first for column in columns):
         unit = columns[0].quantity.units[0]

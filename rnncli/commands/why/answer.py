@@ -12,12 +12,13 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
-from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
     Answer,
     Column,
     Line,
     Page,
+    PagePart,
+    Paragraph,
     Records,
     Span,
     Table,
@@ -30,7 +31,6 @@ from rnncli.renderers.page import (
     state_part,
 )
 from rnncli.renderers.parts import expression, head, refuse_tensors
-from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import say
 
 
@@ -61,14 +61,12 @@ class WhyAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
         found, lang = self.diagnosis, view.lang
-        title = [line(text, "strong") for text in wrap(found.explanation.in_language(lang), view)]
-        below = [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
+        title = Paragraph(found.explanation.in_language(lang), "strong")
+        notes = () if found.call is None else (_call(found.call, view),)
+        below: list[PagePart] = [Paragraph(found.hint.in_language(lang))] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            below += _format_command(command, view)
-        blank: tuple[Line, ...] = ((),) if below else ()
-        if found.call is not None:
-            title.append(_call(found.call, view))
-        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *below))
+            below.append(_draw_command(command, lang))
+        return Page(title, notes, (*self._fixes(view), *([(), *below] if below else [])))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor of a candidate, and one for a candidate that is not run."""
@@ -106,13 +104,11 @@ def command_of(outcome: Outcome) -> str:
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
 
 
-def _format_command(command: str, view: View) -> list[Line]:
-    """Return the command on one line if it fits, else broken between its flags, as a shell allows."""
-    words = f"{say('try it', view.lang)}: "
-    if view.width is None or width_of(words + command) <= view.width:
-        return [(Span(words, "dim"), Span(command))]
-    broken = wrap_command(command, view.width - 2)
-    return [line(words.rstrip(), "dim"), *(line(f"  {one}") for one in broken)]
+def _draw_command(command: str, lang: str) -> Variants:
+    """Return `try it: rnncli ...` on one line, or the command below."""
+    words = f"{say('try it', lang)}:"
+    whole = (Span(f"{words} ", "dim"), Span(command))
+    return Variants(((whole,), (line(words, "dim"), Paragraph(f"  {command}", breaks="flags"))))
 
 
 def _call(frame: Frame, view: View) -> Line:
@@ -177,9 +173,9 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
+def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[PagePart, ...]:
     """Return every fix as lines, for a narrow terminal: situation, code, and what it gives."""
-    lines: list[Line] = []
+    lines: list[PagePart] = []
     for outcome in outcomes:
         lines += [(), line(outcome.fix.situation.in_language(view.lang), "strong")]
         lines += [line(f"  {outcome.fix.snippet}", "dim")]
@@ -187,23 +183,19 @@ def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
     return tuple(lines)
 
 
-def _run(outcome: Outcome, view: View) -> list[Line]:
+def _run(outcome: Outcome, view: View) -> tuple[PagePart, ...]:
     """Return input, layers and outputs on one line if they fit, else the layers and the outputs below."""
     if outcome.stack is None:
-        return []
-    arrow = Span(marks(view).arrow)
+        return ()
+    indent, arrow = Span("  "), Span(marks(view).arrow)
     (given, *more), returned = _input(outcome, view), _draw_returns(outcome, view)
-    start = (Span("  "), *given, arrow, Span(_format_layers(outcome, view)))
-    whole = (*start, arrow, *returned[0])
-    if len(returned) == 1 and _fits(whole, view):
-        return [whole, *((Span("  "), *one) for one in more)]
+    start = (indent, *given, arrow, Span(_format_layers(outcome, view)))
     layers = [line(f"  {marks(view).arrow.lstrip()}{layer}") for layer in outcome.fix.layers]
-    ran = [start] if _fits(start, view) else [(Span("  "), *given), *layers]
-    return [*ran, *((Span("  "), *one) for one in (*more, *returned))]
-
-
-def _fits(one: Line, view: View) -> bool:
-    return view.width is None or sum(width_of(span.text) for span in one) <= view.width
+    rest = [(indent, *one) for one in (*more, *returned)]
+    below = (Variants(((start,), ((indent, *given), *layers))), *rest)
+    if len(returned) > 1:
+        return below
+    return (Variants((((*start, arrow, *returned[0]), *rest[:-1]), below)),)
 
 
 def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:

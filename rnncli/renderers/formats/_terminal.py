@@ -18,10 +18,11 @@ from rnncli.renderers.page import Grid, Line, Numbers, Page, Span, Table, TableC
 
 def draw_page(page: Page, view: View) -> RenderableType:
     """Draw the title, the remarks below it, and every part after an empty line."""
-    parts: list[RenderableType] = [_text(page.title)] if page.title else []
-    parts += [_text(note) for note in page.notes]
     room = columns(view) + len(COLUMN_GAP)  # nothing is between the last column and the edge
-    for part in page.parts_in(lambda table: _sum_widths(_column_widths(table)) <= room):
+    layout = page.lay_out(view, lambda table: _sum_widths(_column_widths(table)) <= room)
+    parts: list[RenderableType] = [_text(layout.title)] if layout.title else []
+    parts += [_text(note) for note in layout.notes]
+    for part in layout.parts:
         if parts and isinstance(part, (Table, Grid)):
             parts.append(Text(""))
         parts.append(_part(part, view))

@@ -9,7 +9,7 @@ from typing import IO
 
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.measure import fits_page
-from rnncli.renderers.page import Answer, Grid, Line, Numbers, Page, Table, TableCell, View, marks
+from rnncli.renderers.page import Answer, Grid, Line, Numbers, PageLayout, Table, TableCell, View, marks
 
 TRAITS = Traits(has_theme=True)
 LIGHT = """\
@@ -56,7 +56,7 @@ HEAT = {
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the whole document, without scripts, links or images."""
-    page = answer.page(view)
+    page = answer.page(view).lay_out(view, fits_page)
     body = "\n".join(_body(page, view))
     title = escape("".join(span.text for span in page.title) or "rnncli")
     text = (
@@ -69,7 +69,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
-    body = "\n".join(_body(answer.page(view), view))
+    body = "\n".join(_body(answer.page(view).lay_out(view, fits_page), view))
     style = re.sub(r"(:root|^body) \{", "& {", THEMES[view.theme] + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 
@@ -81,11 +81,11 @@ def _heat(body: str) -> str:
     return "".join(rules)
 
 
-def _body(page: Page, view: View) -> Iterator[str]:
+def _body(page: PageLayout, view: View) -> Iterator[str]:
     if page.title:
         yield f"<h1>{_line(page.title)}</h1>"
     yield from (f"<p>{_line(note)}</p>" for note in page.notes)
-    for part in page.parts_in(fits_page):
+    for part in page.parts:
         match part:
             case Table():
                 yield from ([f"<h2>{_line(part.title)}</h2>"] if part.title else [])

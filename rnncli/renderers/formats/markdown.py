@@ -13,7 +13,7 @@ from rnncli.renderers.page import (
     Grid,
     Line,
     Numbers,
-    Page,
+    PageLayout,
     Table,
     TableCell,
     View,
@@ -26,15 +26,15 @@ TRAITS = Traits(separator=b"\n")
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the page; numbers become a table below the name of their tensor."""
-    text = "\n\n".join(_page(answer.page(view), view)) + "\n"
+    text = "\n\n".join(_page(answer.page(view).lay_out(view, fits_page), view)) + "\n"
     file.write(text.encode())
 
 
-def _page(page: Page, view: View) -> Iterator[str]:
+def _page(page: PageLayout, view: View) -> Iterator[str]:
     if page.title:
         yield f"## {_escape(''.join(span.text for span in page.title))}"
     yield from (_text(note) for note in page.notes)
-    for part in page.parts_in(fits_page):
+    for part in page.parts:
         match part:
             case Table():
                 yield from _table(part, view)

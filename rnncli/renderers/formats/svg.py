@@ -64,13 +64,13 @@ RIM = {"light": 'stroke="rgba(31,35,40,0.35)"', "dark": 'stroke="rgba(255,255,25
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Draw a terminal as wide as the table, limited to the view's width."""
     widest = view._replace(color=True, width=view.width or WIDTH)
-    page = answer.page(widest)
+    page = draw_page(answer.page(widest), widest)
     measured = StringIO()
-    console(measured, widest._replace(color=False)).print(draw_page(page, widest))
+    console(measured, widest._replace(color=False)).print(page)
     longest = max(cell_len(line.rstrip()) for line in measured.getvalue().splitlines())
     recorder = console(StringIO(), widest, record=True)
     recorder.width = longest
-    recorder.print(draw_page(page, widest))
+    recorder.print(page)
     theme = LIGHT if view.theme == "light" else SVG_EXPORT_THEME
     drawing = recorder.export_svg(title="rnncli", code_format=FRAME, unique_id="rnncli", theme=theme)
     drawing = drawing.replace(RIM["dark"], RIM[view.theme or "dark"])

@@ -33,7 +33,7 @@ def test_matrix_document() -> None:
 
 
 def _said_below_the_scheme(answer: Any) -> Any:
-    grid, scheme, _, *lines = answer.page(VIEW).parts_in()
+    grid, scheme, _, *lines = answer.page(VIEW).lay_out(VIEW).parts
     assert isinstance(grid, Grid)
     assert isinstance(scheme, Table)
     return ["".join(span.text for span in line) for line in lines if line]
