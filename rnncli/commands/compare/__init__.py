@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Select, ShowFlags
-from rnncli.commands.compare.compare_flags import CompareFlags
+from rnncli.commands.compare.compare_flags import CompareRequest
 
 SECTION = "Between frameworks"
 SUMMARY = "Do engines agree? Does a result match a stored one?"
@@ -15,21 +14,12 @@ rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
 """
 
 
-def compare(
-    input: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    comparison: CompareFlags,
-    output: OutputFlags,
-    show: ShowFlags,
-    select: Select = None,
-) -> None:
+def compare(flags: CompareRequest) -> None:
     """Do engines agree? Does a result match a stored one?
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    comparison.validate()
-    from rnncli.commands.compare.compare_request import CompareRequest, answer
+    flags.validate()
+    from rnncli.commands.compare.compare_request import answer
 
-    show.require_calls(run)
-    answer(CompareRequest(input, layer, run, comparison, output, show, tuple(select or ())))
+    answer(flags)

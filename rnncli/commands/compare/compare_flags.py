@@ -1,11 +1,21 @@
-"""The flags of `rnncli compare` alone."""
+"""The flags of `rnncli compare`: its own, and all of them as one value."""
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from rnncli.cli.flag_groups import RUN, flag
-from rnncli.cli.flags import Atol, Expect, Rtol
+from rnncli.cli.flags import (
+    Atol,
+    Expect,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    Rtol,
+    RunFlags,
+    Select,
+    ShowFlags,
+)
 from rnncli.cli.tolerances import parse_tolerances
 from rnncli.errors import UsageError
 
@@ -53,3 +63,20 @@ class CompareFlags(NamedTuple):
     def tolerances(self) -> "tuple[Tolerance, Tolerance]":
         """Absolute and relative tolerance, given or default."""
         return parse_tolerances(self.atol, self.rtol)
+
+
+class CompareRequest(NamedTuple):
+    """The flags of `rnncli compare`."""
+
+    input: InputFlags
+    layer: LayerFlags
+    run: RunFlags
+    comparison: CompareFlags
+    output: OutputFlags
+    show: ShowFlags
+    select: Select = None
+
+    def validate(self) -> None:
+        """Raise UsageError for flags that exclude each other or need others."""
+        self.comparison.validate()
+        self.show.require_calls(self.run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rnncli.cli import expectation, request
 from rnncli.cli.output import delivery
@@ -10,21 +10,8 @@ from rnncli.commands.compare import comparison, engine_pairs
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
-    from rnncli.commands.compare.compare_flags import CompareFlags
+    from rnncli.commands.compare.compare_flags import CompareRequest
     from rnncli.commands.compare.comparison import ComparisonReport
-
-
-class CompareRequest(NamedTuple):
-    """The flags of one call of `rnncli compare`."""
-
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
-    comparison: CompareFlags
-    output: OutputFlags
-    show: ShowFlags
-    select: tuple[str, ...]
 
 
 def answer(flags: CompareRequest) -> None:
@@ -55,7 +42,8 @@ def _comparison(flags: CompareRequest) -> comparison.Comparison:
             f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
         )
     expected = expectation.read_expectation(options.expect, flags.input, flags.output.output)
-    return comparison.Comparison(options.tolerances, engines, engine, expected, options.split, flags.select)
+    select = tuple(flags.select or ())
+    return comparison.Comparison(options.tolerances, engines, engine, expected, options.split, select)
 
 
 def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> ComparisonReport:
