@@ -208,6 +208,5 @@ def trace(case: Case) -> Result:
 def with_all_outputs(case: Case) -> Case:
     """Return the case with the outputs and states of every layer returned, to verify the whole trace."""
     return case._replace(
-        stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers),
-        all_layers=True,
+        stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers), all_layers=True
     )

@@ -14,15 +14,9 @@ from rnncli.specs import memory
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {
-    "batch": "batch",
-    "batch_size": "batch",
-    "sample": "batch",
-    "samples": "batch",
-    "time": "time",
-    "timestep": "time",
-    "timesteps": "time",
-    "feature": "features",
-    "features": "features",
+    **dict.fromkeys(("batch", "batch_size", "sample", "samples"), "batch"),
+    **dict.fromkeys(("time", "timestep", "timesteps"), "time"),
+    **dict.fromkeys(("feature", "features"), "features"),
 }
 """Maps every axis name that --input-axes accepts to its axis."""
 

@@ -137,10 +137,7 @@ def assumptions(model: Modules) -> str:
     unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
     words = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
-        *_by_layer(
-            "recurrent_activation",
-            {node.name: _gate_activation(model, node) for node in gated},
-        ),
+        *_by_layer("recurrent_activation", {node.name: _gate_activation(model, node) for node in gated}),
         *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
         *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in own}),
         *_by_layer(

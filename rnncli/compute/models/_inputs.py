@@ -18,6 +18,11 @@ NUMBERS = "iufb"
 """The kinds of NumPy's dtypes that are numbers."""
 
 
+def empty_input(file: str, layer: str) -> InputError:
+    """Return the error of a layer that gets no numbers."""
+    return InputError(f"{file}: {layer} gets an empty input.", "Give at least one sequence of one step.")
+
+
 def fit_inputs(
     graph: Graph,
     given: Any,

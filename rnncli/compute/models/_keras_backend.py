@@ -29,14 +29,7 @@ from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
 from rnncli.compute.models._training import changed_nodes, note_omissions
-from rnncli.compute.operations import (
-    TODAY,
-    OperationCall,
-    UnknownLayerError,
-    dtype_of,
-    is_operation,
-    merging,
-)
+from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError
 from rnncli.model import Graph, Node
 

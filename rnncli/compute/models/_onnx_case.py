@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
-from rnncli.errors import InputError, LayerError
+from rnncli.compute.models._inputs import empty_input
+from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 from rnncli.specs import recurrence
 from rnncli.specs.onnx_nodes import recurrence_of
@@ -30,9 +31,7 @@ def case_of(file: str, given: NodeCall) -> Case:
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
     if sequence is None or kernel is None or recurrent is None or 0 in sequence.shape:
-        raise InputError(
-            f"{file}: {given.node.name} gets an empty input.", "Give at least one sequence of one step."
-        )
+        raise empty_input(file, given.node.name)
     lengths = given.inputs[4]
     steps = len(sequence)
     masked = lengths is not None and bool((lengths < steps).any())

@@ -29,16 +29,12 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
+from rnncli.compute.models._inputs import empty_input
 from rnncli.compute.models._other_outputs import other_outputs
 from rnncli.compute.models._recurrent_cases import case_of, masks_after
 from rnncli.compute.models._tensor_memory import TensorMemory
 from rnncli.compute.models._training import for_training, note_omissions
-from rnncli.compute.operations import (
-    OperationCall,
-    UnknownLayerError,
-    dtype_of,
-    wrapper,
-)
+from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of, wrapper
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node
 from rnncli.result import NamedTensor, Result
@@ -215,10 +211,7 @@ class _Walk:
         whole = self._case(node, call) if is_result else None
         mask = self._entry_mask(call)
         entry = call._replace(
-            inputs=wrapper.entries(call.inputs),
-            mask=mask,
-            previous=mask,
-            class_name=inner.class_name,
+            inputs=wrapper.entries(call.inputs), mask=mask, previous=mask, class_name=inner.class_name
         )
         case = self._case(inner, entry)
         result = self._compute_node(node, case)
@@ -232,10 +225,7 @@ class _Walk:
         """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
         case = case_of(node, call)
         if 0 in case.inputs.shape:
-            raise InputError(
-                f"{self.graph.file}: {node.name} gets an empty input.",
-                "Give at least one sequence of one step.",
-            )
+            raise empty_input(self.graph.file, node.name)
         return case
 
     def _compute_node(self, node: Node, case: Case) -> Result:

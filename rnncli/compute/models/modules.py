@@ -11,7 +11,7 @@ from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
-from rnncli.compute.models._inputs import require_numbers
+from rnncli.compute.models._inputs import empty_input, require_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
@@ -172,9 +172,7 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
         raise LayerError(f"{modules.file}: {what}", advice)
     width = _features(module.nodes[0])
     if 0 in array.shape:
-        raise InputError(
-            f"{modules.file}: {module.name} gets an empty input.", "Give at least one sequence of one step."
-        )
+        raise empty_input(modules.file, module.name)
     if array.shape[2] == width:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]

@@ -18,18 +18,14 @@ MODELS = frozenset({"Sequential", "Functional"})
 OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"})
 
 _RENAMED = {
-    "CuDNNLSTM": "LSTM",
-    "CuDNNGRU": "GRU",
-    "UnifiedLSTM": "LSTM",
-    "UnifiedGRU": "GRU",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization",
+    **dict.fromkeys(("CuDNNLSTM", "UnifiedLSTM"), "LSTM"),
+    **dict.fromkeys(("CuDNNGRU", "UnifiedGRU"), "GRU"),
+    **dict.fromkeys(
+        ("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"), "BatchNormalization"
+    ),
     "Convolution1D": "Conv1D",
     "Convolution2D": "Conv2D",
-    "Model": "Functional",
-    "Network": "Functional",
-    "Container": "Functional",
+    **dict.fromkeys(("Model", "Network", "Container"), "Functional"),
 }
 
 _LATER = frozenset({"LayerNormalization", "Attention", "AdditiveAttention", "MultiHeadAttention"})
