@@ -9,12 +9,11 @@ values around zero.
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from rnncli.case import Array
 from rnncli.renderers.visible import visible
-from rnncli.renderers.width import longest
 from rnncli.result import Label
 
 if TYPE_CHECKING:
@@ -161,51 +160,12 @@ class Variants(NamedTuple):
 PagePart: TypeAlias = Table | Grid | Variants | Paragraph | Line
 
 
-class PageLayout(NamedTuple):
-    """A page for one width: its title is one line, and every part has one form."""
-
-    title: Line
-    notes: tuple[Line, ...]
-    parts: tuple[Table | Grid | Line, ...]
-
-
 class Page(NamedTuple):
     """A title, a few remarks below it, then tables, grids and text."""
 
     title: Line | Paragraph
     notes: tuple[Line | Paragraph, ...] = ()
     parts: tuple[PagePart, ...] = ()
-
-    def lay_out(self, view: View, fits: Callable[[Table], bool] = lambda _: True) -> PageLayout:
-        """Break the paragraphs and choose among the variants.  fits: whether a table does."""
-        title, *notes = cast("Iterable[Line]", _lay_out((self.title, *self.notes), view, fits))
-        return PageLayout(title, tuple(notes), tuple(_lay_out(self.parts, view, fits)))
-
-
-def _lay_out(
-    parts: Iterable[PagePart], view: View, fits: Callable[[Table], bool]
-) -> Iterator[Table | Grid | Line]:
-    for part in parts:
-        match part:
-            case Paragraph():
-                from rnncli.renderers.measure import break_paragraph  # most pages have no paragraphs
-
-                yield from break_paragraph(part, view)
-            case Variants():
-                for form in part.forms:
-                    if _form_fits(form, view, fits):
-                        break
-                yield from _lay_out(form, view, fits)
-            case _:
-                yield part
-
-
-def _form_fits(form: Iterable[PagePart], view: View, fits: Callable[[Table], bool]) -> bool:
-    tables = [part for part in form if isinstance(part, Table)]
-    if tables:
-        return all(map(fits, tables))
-    texts = (text_of(part) for part in form if not isinstance(part, (Table, Grid, Variants, Paragraph)))
-    return view.width is None or longest(texts) <= view.width
 
 
 Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]

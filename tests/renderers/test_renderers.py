@@ -39,6 +39,7 @@ from rnncli.renderers.page import (
     line,
     text_of,
 )
+from rnncli.renderers.page_layout import lay_out
 from rnncli.result import NamedTensor
 
 SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
@@ -416,9 +417,9 @@ def test_the_first_form_that_fits_is_shown() -> None:
     wide, narrow = line("wide " * 9), line("narrow")
     table = Table((Column("wide " * 9),), ((cell("1"),),))
     page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
-    assert page.lay_out(View()).parts == (table, wide)
+    assert lay_out(page, View()).parts == (table, wide)
     page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
-    assert page.lay_out(View(), lambda _: False).parts == (narrow, wide)
+    assert lay_out(page, View(), lambda _: False).parts == (narrow, wide)
 
 
 def test_a_form_of_lines_must_fit_whole_and_a_paragraph_always_fits() -> None:
@@ -427,7 +428,7 @@ def test_a_form_of_lines_must_fit_whole_and_a_paragraph_always_fits() -> None:
     page = Page((), (), (Variants(((line("the longest line"),), (nested,))),))
     lines = {16: ["the longest line"], 15: ["a long line"], 10: ["short", "run \\", "  --units 3"]}
     for width, texts in lines.items():
-        found = page.lay_out(View(width=width)).parts
+        found = lay_out(page, View(width=width)).parts
         assert [text_of(part) for part in found if not isinstance(part, Grid | Table)] == texts
 
 
@@ -436,19 +437,19 @@ def test_the_first_line_of_a_long_title_is_the_title() -> None:
         Paragraph("hidden: vanishes at once", "alarm", lead="hidden"),
         Paragraph("b c", mark="  1. "),
     )
-    found = Page(title, (note,)).lay_out(View(width=17))
+    found = lay_out(Page(title, (note,)), View(width=17))
     assert found.title == (Span("hidden", "strong"), Span(": vanishes", "alarm"))
     assert found.notes == (line("  at once", "alarm"), (Span("  1. ", "dim"), Span("b c")))
-    assert Page(title).lay_out(View()).title[1].text == ": vanishes at once"
+    assert lay_out(Page(title), View()).title[1].text == ": vanishes at once"
     long = Paragraph("a few words and more words", mark="  1. ")
-    assert [text_of(row) for row in Page((), (long,)).lay_out(View(width=22)).notes] == [
+    assert [text_of(row) for row in lay_out(Page((), (long,)), View(width=22)).notes] == [
         "  1. a few words and",
         "     more words",
     ]
 
 
 def test_remarks_are_broken_at_the_dots() -> None:
-    found = Page(Paragraph("one 1 · two 2 · three 3", "dim", breaks="dots")).lay_out(View(width=14))
+    found = lay_out(Page(Paragraph("one 1 · two 2 · three 3", "dim", breaks="dots")), View(width=14))
     assert (found.title, *found.notes) == (line("one 1 · two 2", "dim"), line("  three 3", "dim"))
 
 

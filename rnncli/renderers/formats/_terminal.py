@@ -14,12 +14,13 @@ from rich.text import Text
 from rnncli.renderers.formats._number_columns import ColumnLayout
 from rnncli.renderers.formats._styles import COLUMN_GAP, INDENT, STYLES, columns
 from rnncli.renderers.page import Grid, Line, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers
+from rnncli.renderers.page_layout import lay_out
 
 
 def draw_page(page: Page, view: View) -> RenderableType:
     """Draw the title, the remarks below it, and every part after an empty line."""
     room = columns(view) + len(COLUMN_GAP)  # nothing is between the last column and the edge
-    layout = page.lay_out(view, lambda table: _sum_widths(_column_widths(table)) <= room)
+    layout = lay_out(page, view, lambda table: _sum_widths(_column_widths(table)) <= room)
     parts: list[RenderableType] = [_text(layout.title)] if layout.title else []
     parts += [_text(note) for note in layout.notes]
     for part in layout.parts:

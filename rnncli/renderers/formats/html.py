@@ -9,7 +9,8 @@ from typing import IO
 
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.measure import fits_page
-from rnncli.renderers.page import Answer, Grid, Line, Numbers, PageLayout, Table, TableCell, View, marks
+from rnncli.renderers.page import Answer, Grid, Line, Numbers, Table, TableCell, View, marks
+from rnncli.renderers.page_layout import PageLayout, lay_out
 
 TRAITS = Traits(has_theme=True)
 LIGHT = """\
@@ -56,7 +57,7 @@ HEAT = {
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the whole document, without scripts, links or images."""
-    page = answer.page(view).lay_out(view, fits_page)
+    page = lay_out(answer.page(view), view, fits_page)
     body = "\n".join(_body(page, view))
     title = escape("".join(span.text for span in page.title) or "rnncli")
     text = (
@@ -69,7 +70,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
-    body = "\n".join(_body(answer.page(view).lay_out(view, fits_page), view))
+    body = "\n".join(_body(lay_out(answer.page(view), view, fits_page), view))
     style = re.sub(r"(:root|^body) \{", "& {", THEMES[view.theme] + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 

@@ -13,20 +13,20 @@ from rnncli.renderers.page import (
     Grid,
     Line,
     Numbers,
-    PageLayout,
     Table,
     TableCell,
     View,
     has_numbers,
     marks,
 )
+from rnncli.renderers.page_layout import PageLayout, lay_out
 
 TRAITS = Traits(separator=b"\n")
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the page; numbers become a table below the name of their tensor."""
-    text = "\n\n".join(_page(answer.page(view).lay_out(view, fits_page), view)) + "\n"
+    text = "\n\n".join(_page(lay_out(answer.page(view), view, fits_page), view)) + "\n"
     file.write(text.encode())
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from results_by_hand import CELL, matrix
 
 from rnncli.commands.matrix.answer import MatrixAnswer
-from rnncli.renderers.page import Grid, Table, View
+from rnncli.renderers.page import Grid, Table, View, text_of
+from rnncli.renderers.page_layout import lay_out
 
 VIEW = View()
 
@@ -33,10 +34,10 @@ def test_matrix_document() -> None:
 
 
 def _said_below_the_scheme(answer: Any) -> Any:
-    grid, scheme, _, *lines = answer.page(VIEW).lay_out(VIEW).parts
+    grid, scheme, _, *lines = lay_out(answer.page(VIEW), VIEW).parts
     assert isinstance(grid, Grid)
     assert isinstance(scheme, Table)
-    return ["".join(span.text for span in line) for line in lines if line]
+    return [text_of(part) for part in lines if part and not isinstance(part, Grid | Table)]
 
 
 def test_matrix_says_what_is_equal_across_the_quadrants() -> None:

@@ -11,6 +11,7 @@ from rnncli import __version__
 from rnncli.addresses import label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.renderers.page import Numbers, Table, View, text_of
+from rnncli.renderers.page_layout import lay_out
 from rnncli.result import NamedTensor
 
 VIEW = View()
@@ -47,7 +48,7 @@ def test_differences_are_said_only_after_a_check() -> None:
 
 
 def test_run_page_has_a_row_a_tensor_with_its_numbers() -> None:
-    page = RunAnswer(sentence()).page(VIEW).lay_out(VIEW)
+    page = lay_out(RunAnswer(sentence()).page(VIEW), VIEW)
     (table,) = page.parts
     assert isinstance(table, Table)
     rows: Any = table.rows
@@ -63,7 +64,7 @@ def test_run_page_has_a_row_a_tensor_with_its_numbers() -> None:
 
 
 def test_without_a_seed_none_is_named() -> None:
-    assert "seed" not in text_of(RunAnswer(sentence(seed=None)).page(VIEW).lay_out(VIEW).notes[0])
+    assert "seed" not in text_of(lay_out(RunAnswer(sentence(seed=None)).page(VIEW), VIEW).notes[0])
     assert RunAnswer(sentence(seed=None)).document(VIEW)["seed"] is None
 
 
