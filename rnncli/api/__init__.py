@@ -69,15 +69,23 @@ def run(
         _holds.require_layer(hold)
         found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
-        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-        case = _holds.hold_gates(case, hold, options, check=check)
+        shown = {"all_layers": all_layers, "all_calls": all_calls}
+        case, remarks = _build_to_run(inputs, layer, options, hold, check=check, **shown)
         computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
-        notes = (*remarks, *note_dropout(_case.layer_options(options), case))
-        found = Result.of(computed, remarks=notes, view=view_of(options))
+        found = Result.of(computed, remarks=remarks, view=view_of(options))
     found = _select(found, select, limits if expect is None else None)
     _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
     _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
     return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
+
+
+def _build_to_run(
+    inputs: Any, layer: Any, options: Options, hold: str | Sequence[str] | None, *, check: bool, **shown: bool
+) -> tuple[Case, tuple[str, ...]]:
+    """Return the Case with its gates held, and remarks."""
+    case, remarks = _case.build_case(inputs, layer, options, **shown)
+    notes = note_dropout(_case.layer_options(options), case)
+    return _holds.hold_gates(case, hold, options, check=check), (*remarks, *notes)
 
 
 def _compute(
