@@ -307,7 +307,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(
 
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(ANSWERS["run"], "csv")
-    monkeypatch.setattr(page, "TEXT_BLOCK", 2)
+    monkeypatch.setattr(formats.get("csv"), "ROWS_PER_WRITE", 2)
     pieces = written(ANSWERS["run"], "csv")
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
     assert b"".join(pieces).decode() == whole

@@ -8,13 +8,14 @@ from io import StringIO
 from itertools import islice
 from typing import IO
 
-from rnncli.renderers import page
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 from rnncli.renderers.visible import visible
 
 TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+ROWS_PER_WRITE = 2**14
+"""Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
@@ -29,7 +30,7 @@ def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(some)
         file.write(_format(text.getvalue()).encode())
-        some = list(islice(rows, page.TEXT_BLOCK))
+        some = list(islice(rows, ROWS_PER_WRITE))
 
 
 def _format(text: str) -> str:
