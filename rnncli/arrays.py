@@ -28,7 +28,7 @@ MAX_READ = 2**30
 """Maximum number of bytes to read in one call; the system has a limit near 2**31."""
 
 
-class GrowingArray(NamedTuple):
+class ChunkedArray(NamedTuple):
     """An array that arrives in parts along its first axis; the parts can be iterated over only once."""
 
     shape: tuple[int, ...]
@@ -121,7 +121,7 @@ def _truncation_error(where: str) -> InputError:
     )
 
 
-class Cast:
+class CastArray:
     """An array converted to another dtype.  Only the elements that are indexed are converted."""
 
     def __init__(self, array: NDArray[Any], dtype: np.dtype[Any]) -> None:
@@ -141,7 +141,10 @@ class Cast:
 
 def is_mapped(array: Any) -> bool:
     """Return whether the numbers are in a file rather than in memory."""
-    return isinstance(array.array if isinstance(array, Cast) else array, FileArray) or _map(array) is not None
+    return (
+        isinstance(array.array if isinstance(array, CastArray) else array, FileArray)
+        or _map(array) is not None
+    )
 
 
 def change_view(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
@@ -151,7 +154,7 @@ def change_view(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> A
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
     """Iterate over the first axis, a few megabytes at a time; release blocks of a mapped array after use."""
-    if isinstance(array, GrowingArray):
+    if isinstance(array, ChunkedArray):
         for part in array.parts:
             yield from blocks(part, numbers)
         return
@@ -174,7 +177,7 @@ def release(array: Any) -> None:
 
 def _map(array: Any) -> mmap.mmap | None:
     """Return the array at the root of a chain of views."""
-    if isinstance(array, Cast):
+    if isinstance(array, CastArray):
         array = array.array
     while isinstance(array, (np.ndarray, memoryview)):
         array = array.base if isinstance(array, np.ndarray) else array.obj

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Shape, Spec
 
 if TYPE_CHECKING:
-    from rnncli.arrays import GrowingArray
+    from rnncli.arrays import ChunkedArray
     from rnncli.layers.stack import Stack
 
 
@@ -125,12 +125,12 @@ class NamedTensor(NamedTuple):
         return str(self.label)
 
 
-class GrowingTensor(NamedTuple):
+class ChunkedTensor(NamedTuple):
     """A returned tensor whose values arrive in parts."""
 
     label: Label
     axes: tuple[str, ...]
-    values: "GrowingArray"
+    values: "ChunkedArray"
     time: Sequence[int] = ()
 
     @property

@@ -15,7 +15,7 @@ from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
     from rnncli.cli.model_files import Model
-    from rnncli.cli.models import ModelLayer, Returns
+    from rnncli.cli.models import ModelLayer, ReturnFlags
     from rnncli.compute.compare import TolerancePair
 
 OWN = (
@@ -51,13 +51,13 @@ def run(
 def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ModelLayer, tuple[str, ...]]:
     """Return the one layer that the model is narrowed to, `model.keras#gru`, and remarks."""
     model, given, remarks = _open(inputs, layer, options)
-    part, notes = models.single_part(model, given, models.Returns())
+    part, notes = models.single_part(model, given, models.ReturnFlags())
     wanted = _returns(options).of(part.case)
     return models.ModelLayer(model, given, part.layer, part.case, wanted), (*remarks, *notes)
 
 
-def _returns(options: Options) -> Returns:
-    found = models.Returns(options.get("return_sequences"), options.get("return_state"))
+def _returns(options: Options) -> ReturnFlags:
+    found = models.ReturnFlags(options.get("return_sequences"), options.get("return_state"))
     for name, value in found._asdict().items():
         if value not in (None, True, False):
             raise UsageError(f"return_{name} is {value!r}.", "It is True or False.")

@@ -14,7 +14,7 @@ from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.model_files import Model
-    from rnncli.cli.models import Returns
+    from rnncli.cli.models import ReturnFlags
     from rnncli.compute.models import ModelRun
 
 
@@ -38,7 +38,7 @@ class ModelTensors(NamedTuple):
 
 
 def compute_tensors(
-    model: Model, inputs: Mapping[str, Array], returns: Returns, engine: str, *, everything: bool
+    model: Model, inputs: Mapping[str, Array], returns: ReturnFlags, engine: str, *, everything: bool
 ) -> ModelTensors:
     """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
     found = models.run_model(model, inputs, engine, everything=everything)

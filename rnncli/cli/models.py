@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rnncli.result import Result
 
 
-class Returns(NamedTuple):
+class ReturnFlags(NamedTuple):
     """The options return_sequences and return_state for every recurrent layer; None keeps the model's own."""
 
     sequences: bool | None = None
@@ -91,7 +91,7 @@ class ModelLayer(NamedTuple):
         """See the function `compare_with_framework`.  result: with every output and state of the layer."""
         from rnncli.compute.models import Cases
 
-        cases = {self.name: Cases(self.original, Returns(state=True).of(self.case))}
+        cases = {self.name: Cases(self.original, ReturnFlags(state=True).of(self.case))}
         return compare_with_framework(
             self.model, self.inputs, cases, result, atol, rtol, prefix=f"{self.name}/"
         )
@@ -137,8 +137,8 @@ def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[M
 
 def _choose_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[ModelLayer, tuple[str, ...]]:
     inputs, remarks = model_inputs.read_inputs(model, input)
-    part, notes = single_part(model, inputs, Returns())
-    returns = Returns(layer.return_sequences, layer.return_state)
+    part, notes = single_part(model, inputs, ReturnFlags())
+    returns = ReturnFlags(layer.return_sequences, layer.return_state)
     return ModelLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
 
 
@@ -149,7 +149,7 @@ def choose_parts(
     require_alone(input, layer, run)
     model = open_model(run.model or "", run.assume)
     inputs, remarks = model_inputs.read_inputs(model, input)
-    returns = Returns(layer.return_sequences, layer.return_state)
+    returns = ReturnFlags(layer.return_sequences, layer.return_state)
     if len(_distinct(model)) == 1:
         part, notes = single_part(model, inputs, returns)
         return (part,), (*remarks, *notes)
@@ -164,7 +164,9 @@ def _distinct(model: Model) -> tuple[str, ...]:
     return model.names if len(model.names) == 1 and model.names[0] in names else names
 
 
-def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> tuple[Part, tuple[str, ...]]:
+def single_part(
+    model: Model, inputs: Mapping[str, Array], returns: ReturnFlags
+) -> tuple[Part, tuple[str, ...]]:
     """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
     file = model.saved.file
     names = _distinct(model)

@@ -13,7 +13,7 @@ from rnncli.cli import files, sources, terminal
 from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.errors import UsageError
 from rnncli.renderers import formats
-from rnncli.renderers.page import UNICODE, Answer, GrowingAnswer, View
+from rnncli.renderers.page import UNICODE, Answer, ChunkedAnswer, View
 
 BUFFER_SIZE = 2**20
 """Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""
@@ -25,7 +25,7 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 class Delivery(Protocol):
     """Shows an answer, with the remarks first; if there is no answer, shows no remarks."""
 
-    def __call__(self, answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None: ...
+    def __call__(self, answer: Answer | ChunkedAnswer, remarks: Sequence[str] = ()) -> None: ...
 
 
 def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
@@ -45,7 +45,7 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
             f"Write it to a file with --output FILE.{name}, or to a pipe.",
         )
 
-    def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
+    def deliver(answer: Answer | ChunkedAnswer, remarks: Sequence[str] = ()) -> None:
         def start() -> IO[bytes]:
             file = stack.enter_context(_place(flags.output))
             terminal.remark((*remarks, *_mismatch(flags)), flags.quiet)

@@ -16,10 +16,20 @@ from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell, StepHolds
-from rnncli.layers._equations import Bias, Constant, Current, Entry, Fan, LayerInput, Previous, Product, Sum
+from rnncli.layers._equations import (
+    Bias,
+    Constant,
+    Current,
+    DotProduct,
+    Entry,
+    LayerInput,
+    Previous,
+    Product,
+    Sum,
+)
 from rnncli.layers._layer import INERT, Call, Layer, sizes, within
-from rnncli.layers._parametric import Parametric, parse_parametric
-from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
+from rnncli.layers._parametric import ParametricActivation, parse_parametric
+from rnncli.layers._recurrent import BEYOND_KERAS, RecurrentLayer
 from rnncli.registry import names_in
 
 __all__ = [
@@ -30,14 +40,14 @@ __all__ = [
     "Cell",
     "Constant",
     "Current",
+    "DotProduct",
     "Entry",
-    "Fan",
     "Layer",
     "LayerInput",
-    "Parametric",
+    "ParametricActivation",
     "Previous",
     "Product",
-    "Recurrent",
+    "RecurrentLayer",
     "StepHolds",
     "Sum",
     "activations",
@@ -122,7 +132,7 @@ def runs_a_cell(spec: Spec) -> bool:
     False for the specs inside a layer that are no layers: cells and initializers.
     """
     found = _find(spec.class_name, "LAYERS")
-    return found is not None and issubclass(found[1], Recurrent)
+    return found is not None and issubclass(found[1], RecurrentLayer)
 
 
 def _require(name: str, kind: str) -> Any:

@@ -57,7 +57,7 @@ class Product(NamedTuple):
     factors: tuple[EquationFactor, ...]
 
 
-class Fan(NamedTuple):
+class DotProduct(NamedTuple):
     """The product of a row and a column of a kernel: a sum with one term per entry of the row.
 
     row: `inputs`, or a part of the state before this step, such as `hidden`.
@@ -81,7 +81,7 @@ class Bias(NamedTuple):
 class Sum(NamedTuple):
     """function(sum of the terms).  function: the option that names it; "" for no function."""
 
-    terms: tuple[Product | Fan | Bias, ...]
+    terms: tuple[Product | DotProduct | Bias, ...]
     function: str = ""
 
 
@@ -90,7 +90,7 @@ def times(*factors: EquationFactor) -> Product:
     return Product(factors)
 
 
-def affine(gate: str, biased: bool) -> tuple[Fan | Bias, ...]:
+def affine(gate: str, biased: bool) -> tuple[DotProduct | Bias, ...]:
     """Return the terms of x W + h U + b for one gate; biased: include b."""
-    fans = (Fan("inputs", "kernel", gate), Fan("hidden", "recurrent_kernel", gate))
+    fans = (DotProduct("inputs", "kernel", gate), DotProduct("hidden", "recurrent_kernel", gate))
     return (*fans, Bias(gate)) if biased else fans

@@ -27,7 +27,7 @@ _FORMULAS: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
 }
 
 
-class Parametric(NamedTuple):
+class ParametricActivation(NamedTuple):
     """An activation, and the numbers in its formula; None for those that it does not have.
 
     clip: the preactivation is limited to -clip and clip first.
@@ -64,13 +64,13 @@ class Parametric(NamedTuple):
         return (0.0, 1.0) if self.name == "hard_sigmoid" else None
 
 
-def parse_parametric(text: Any) -> Parametric | None:
+def parse_parametric(text: Any) -> ParametricActivation | None:
     """Return the activation that a text of this form names; None for any other."""
     match = re.fullmatch(_TEXT, text) if isinstance(text, str) and text[-1:] == "]" else None
     if match is None:
         return None
     numbers = dict(part.split("=") for part in match[2].split(", "))
-    return Parametric(match[1], **{name: float(value) for name, value in numbers.items()})
+    return ParametricActivation(match[1], **{name: float(value) for name, value in numbers.items()})
 
 
 def _formula(np: Any, formula: Any, alpha: float, beta: float, x: Array) -> Array:

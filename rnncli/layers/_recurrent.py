@@ -32,7 +32,7 @@ input_order: the sequence of a layer that goes backwards is returned in the orde
 """
 
 
-class Recurrent(Layer):
+class RecurrentLayer(Layer):
     """Returns its output and, with return_state, each part of its last state, (batch, units)."""
 
     recurrent = True

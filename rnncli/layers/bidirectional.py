@@ -11,7 +11,7 @@ from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, join_parts, within
-from rnncli.layers._recurrent import Recurrent
+from rnncli.layers._recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
 
 _COMMON = ("return_sequences", "return_state", "stateful")
@@ -36,7 +36,7 @@ class Bidirectional(Layer):
         inner: Spec = spec.config["layer"]
         own: Spec | None = spec.config["backward_layer"]
         for one in filter(None, (inner, own)):
-            if not issubclass(layers.class_of(one.class_name), Recurrent):
+            if not issubclass(layers.class_of(one.class_name), RecurrentLayer):
                 raise LayerError(
                     f"Bidirectional({inner.class_name}): {one.class_name} cannot be run in both directions.",
                     "Put SimpleRNN, LSTM, GRU or RNN into it.",
@@ -49,7 +49,7 @@ class Bidirectional(Layer):
         self.returns_state: bool = inner.config["return_state"]
 
     @property
-    def loops(self) -> Mapping[str, Recurrent]:
+    def loops(self) -> Mapping[str, RecurrentLayer]:
         return {"forward": self.forward, "backward": self.backward}
 
     @property
@@ -83,7 +83,7 @@ class Bidirectional(Layer):
             )
 
     @staticmethod
-    def _make_direction(spec: Spec) -> Recurrent:
+    def _make_direction(spec: Spec) -> RecurrentLayer:
         # Keras overrides zero_output_for_mask in both layers.
         config = {**spec.config, "zero_output_for_mask": spec.config["return_sequences"]}
         made: Any = layers.make(Spec(spec.class_name, config, spec.deferred))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rnncli.case import Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import take_seeds
-from rnncli.layers._equations import Bias, Fan, Sum
+from rnncli.layers._equations import Bias, DotProduct, Sum
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, axis_names
 from rnncli.result import Label, TensorInfo
 
@@ -45,7 +45,7 @@ class Dense(Layer):
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return activation(x W + b), for one unit."""
         bias = (Bias(),) if self.config["use_bias"] else ()
-        return Sum((Fan("inputs", "kernel"), *bias), "activation")
+        return Sum((DotProduct("inputs", "kernel"), *bias), "activation")
 
     def call(self, run: Run, call: Call) -> LayerOutput:
         """Return activation(x W + b), and the mask unchanged."""

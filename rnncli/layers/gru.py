@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
-from rnncli.layers._equations import Bias, Current, Fan, Previous, Sum, affine, times
-from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.layers._equations import Bias, Current, DotProduct, Previous, Sum, affine, times
+from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
@@ -98,10 +98,13 @@ class GRUCell(Cell):
             lines = (0, 1) if after else (0,)
             return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
 
-        recurrent = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
+        recurrent = DotProduct("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
         inner = times(Current("reset"), Current("candidate.recurrent")) if after else recurrent
-        candidate = (Fan("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
-        before, new = times(Current("update"), Previous("hidden")), Current("update", complement=True)
+        candidate = (DotProduct("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
+        before, new = (
+            times(Current("update"), Previous("hidden")),
+            Current("update", complement=True),
+        )
         return {
             "hidden": Sum((before, times(new, Current("candidate")))),
             "update": gate_equation("update"),
@@ -111,7 +114,7 @@ class GRUCell(Cell):
         }
 
 
-class GRU(Recurrent):
+class GRU(RecurrentLayer):
     """A GRU cell run over time; returns output[, last hidden state]."""
 
     cell_class = GRUCell

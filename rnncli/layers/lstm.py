@@ -12,7 +12,7 @@ from rnncli.layers import _activations
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Current, Previous, Sum, affine, times
 from rnncli.layers._layer import draw
-from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
@@ -93,13 +93,16 @@ class LSTMCell(Cell):
         return {
             "hidden": Sum((times(Current("output"), Current("cell", own)),)),
             "cell": Sum(
-                (times(Current("forget"), Previous("cell")), times(Current("input"), Current("candidate")))
+                (
+                    times(Current("forget"), Previous("cell")),
+                    times(Current("input"), Current("candidate")),
+                )
             ),
             **{gate: Sum(affine(gate, biased), function) for gate, function in functions.items()},
         }
 
 
-class LSTM(Recurrent):
+class LSTM(RecurrentLayer):
     """An LSTM cell run over time; returns output[, last hidden state, last cell state]."""
 
     cell_class = LSTMCell

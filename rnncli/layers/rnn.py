@@ -9,7 +9,7 @@ from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, DropoutMasks, State, StepHolds
 from rnncli.layers._layer import Draw, join_parts, within
-from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class StackedCells:
         return masks
 
 
-class RNN(Recurrent):
+class RNN(RecurrentLayer):
     """A cell, or a list of cells, run over time; returns output[, the states of all cells]."""
 
     options: ClassVar[Mapping[str, Option]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
 from rnncli.layers._equations import Current, Sum, affine, times
-from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SimpleRNNCell(Cell):
         }
 
 
-class SimpleRNN(Recurrent):
+class SimpleRNN(RecurrentLayer):
     """A SimpleRNN cell run over time; returns output[, last hidden state]."""
 
     cell_class = SimpleRNNCell

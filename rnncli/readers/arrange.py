@@ -249,7 +249,7 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
     target = _dtype(dtype)
     if array.dtype == target:
         return array if arrays.is_mapped(array) else np.ascontiguousarray(array)
-    inputs: Any = arrays.Cast(array, target)
+    inputs: Any = arrays.CastArray(array, target)
     if not arrays.is_mapped(array):
         inputs = np.ascontiguousarray(inputs)
     pairs = zip(arrays.blocks(inputs), arrays.blocks(array), strict=True)

@@ -17,7 +17,7 @@ from rnncli.renderers.visible import visible
 from rnncli.result import Label
 
 if TYPE_CHECKING:
-    from rnncli.arrays import GrowingArray
+    from rnncli.arrays import ChunkedArray
 
 
 class View(NamedTuple):
@@ -198,7 +198,7 @@ class Answer(DocumentAnswer, Protocol):
     def tensors(self) -> Mapping[str, Array]: ...
 
 
-class GrowingAnswer(DocumentAnswer, Protocol):
+class ChunkedAnswer(DocumentAnswer, Protocol):
     """An answer written while it is computed, for the formats that support it.
 
     Its arrays arrive in parts, in the order of the document; only one form can be read, and only once.
@@ -206,7 +206,7 @@ class GrowingAnswer(DocumentAnswer, Protocol):
 
     def records(self, view: View) -> Records: ...
 
-    def tensors(self) -> "Mapping[str, GrowingArray]": ...
+    def tensors(self) -> "Mapping[str, ChunkedArray]": ...
 
 
 def line(text: str, style: str = "") -> Line:

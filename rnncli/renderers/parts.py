@@ -23,7 +23,7 @@ from rnncli.renderers.page import (
     state_part,
 )
 from rnncli.renderers.wording import meaning, say
-from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
+from rnncli.result import ChunkedTensor, Claim, Label, NamedTensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +149,7 @@ def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
     return {**tensor_head(tensor, lang), **equals, "values": tensor.values}
 
 
-def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any]:
+def tensor_head(tensor: NamedTensor | ChunkedTensor, lang: str) -> dict[str, Any]:
     """Return what is known of a returned tensor before its values."""
     return {
         "name": tensor.name,
@@ -166,7 +166,7 @@ def records_header(columns: Iterable[str]) -> tuple[str, ...]:
     return ("name", *(SINGULAR.get(axis, axis) for axis in columns), "value")
 
 
-def axes_of(tensors: Iterable[NamedTensor | GrowingTensor]) -> tuple[str, ...]:
+def axes_of(tensors: Iterable[NamedTensor | ChunkedTensor]) -> tuple[str, ...]:
     """Return batch, timesteps, units, and any other axes in place of units."""
     found = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in found if axis not in ("batch", "timesteps")]
@@ -174,7 +174,7 @@ def axes_of(tensors: Iterable[NamedTensor | GrowingTensor]) -> tuple[str, ...]:
 
 
 def rows_of(
-    tensor: NamedTensor | GrowingTensor, columns: Sequence[str], view: View
+    tensor: NamedTensor | ChunkedTensor, columns: Sequence[str], view: View
 ) -> Iterator[tuple[Any, ...]]:
     """Yield one row per number: its indices and its value, in digits that round-trip."""
     import numpy as np

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnncli.case import Array, Spec
 from rnncli.errors import LayerError
-from rnncli.layers import Parametric
+from rnncli.layers import ParametricActivation
 from rnncli.layouts import onnx
 from rnncli.specs.build import build
 
@@ -38,9 +38,9 @@ _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
 """Activations with alpha, or alpha and beta: rnncli's name and the defaults; None where frameworks differ."""
 
 _SAME = {
-    Parametric("affine", 1.0, 0.0): "linear",
-    Parametric("elu", 1.0): "elu",
-    Parametric("hard_sigmoid", 0.2, 0.5): "hard_sigmoid_keras2",
+    ParametricActivation("affine", 1.0, 0.0): "linear",
+    ParametricActivation("elu", 1.0): "elu",
+    ParametricActivation("hard_sigmoid", 0.2, 0.5): "hard_sigmoid_keras2",
 }
 
 
@@ -140,11 +140,11 @@ def _clip(node: Recurrence) -> float | None:
     return clip
 
 
-def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametric:
+def _activation(name: str, alphas: list[float], betas: list[float]) -> ParametricActivation:
     """Return one activation; takes its numbers from the front of the lists, if it has any."""
     folded = name.replace("_", "").casefold()
     if folded in _PLAIN:
-        return Parametric(folded)
+        return ParametricActivation(folded)
     if folded not in _NUMBERS:
         raise LayerError(f"its activation {name} is not one of ONNX's")
     ours, defaults = _NUMBERS[folded]
@@ -154,12 +154,12 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
     ]
     if None in found:
         raise LayerError(f"its activation {name} lacks alpha or beta, whose defaults differ between programs")
-    return Parametric(ours, *found)
+    return ParametricActivation(ours, *found)
 
 
-def _use_keras_name(found: Parametric) -> Parametric:
+def _use_keras_name(found: ParametricActivation) -> ParametricActivation:
     """Return the activation with Keras's name if Keras has the same function."""
-    return Parametric(_SAME[found]) if found in _SAME else found
+    return ParametricActivation(_SAME[found]) if found in _SAME else found
 
 
 def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:

@@ -53,7 +53,7 @@ def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> Co
     models.require_alone(flags.input, flags.layer, flags.run)
     model = model_files.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
-    returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
+    returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
     tensors = model_tensors.compute_tensors(
         model, inputs, returns, settings.engine, everything=flags.show.all_layers
     )

@@ -57,9 +57,9 @@ def explore(
 def _require_terminal() -> None:
     import sys
 
-    from rnncli.cli import reader
+    from rnncli.cli import pager
 
-    if not reader.is_possible() or sys.stderr is None or not sys.stderr.isatty():  # Textual draws on stderr
+    if not pager.is_possible() or sys.stderr is None or not sys.stderr.isatty():  # Textual draws on stderr
         raise UsageError(
             "explore needs a terminal: standard input, output and error must not be redirected.",
             "Name a file as INPUT; to print tensors, use rnncli run.",

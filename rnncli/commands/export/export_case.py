@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnncli.case import Array, Case, Spec
-from rnncli.layers import Call, Recurrent, within
+from rnncli.layers import Call, RecurrentLayer, within
 from rnncli.result import TensorInfo
 
 
@@ -45,7 +45,7 @@ class ExportLoop:
     """One direction of a layer: its cells run over time, each on the previous cell's output."""
 
     suffix: str
-    layer: Recurrent
+    layer: RecurrentLayer
     cells: tuple[ExportCell, ...]
 
     @property
@@ -175,9 +175,9 @@ class CallRecorder:
     """Records the call of every loop, in place of running it; the outputs are zeros."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Recurrent, Call]] = []
+        self.calls: list[tuple[RecurrentLayer, Call]] = []
 
-    def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
+    def loop(self, layer: RecurrentLayer, call: Call) -> tuple[Array, tuple[Array, ...]]:
         """See layers._layer.Run."""
         import numpy as np
 
@@ -188,12 +188,12 @@ class CallRecorder:
         return np.zeros(shape, call.inputs.dtype), tuple(states.values())
 
 
-def _loop(suffix: str, layer: Recurrent, call: Call) -> ExportLoop:
+def _loop(suffix: str, layer: RecurrentLayer, call: Call) -> ExportLoop:
     own = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
     return ExportLoop(own, layer, tuple(_cells(own, layer, call)))
 
 
-def _cells(suffix: str, layer: Recurrent, call: Call) -> Iterator[ExportCell]:
+def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCell]:
     batch, dtype = len(call.inputs), call.inputs.dtype
     start = layer.cell.start(batch, dtype)
     if call.initial_state is not None:

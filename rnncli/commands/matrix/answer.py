@@ -60,7 +60,7 @@ class MatrixAnswer(Answer):
                 }
                 for (sequences, state), result in self.matrix.results.items()
             ],
-            "identities": same_numbers.build_scheme(self.matrix.results).identities(),
+            "identities": same_numbers.build_equality_table(self.matrix.results).identities(),
         }
 
     def page(self, view: View) -> Page:
@@ -71,7 +71,7 @@ class MatrixAnswer(Answer):
             tuple(f"return_state={state}" for state in CHOICES),
             tuple(tuple(_quadrant(results[row, column], view) for column in CHOICES) for row in CHOICES),
         )
-        scheme = same_numbers.draw(same_numbers.build_scheme(results), view)
+        scheme = same_numbers.draw(same_numbers.build_equality_table(results), view)
         comparison = self._compare_combinations(view)
         return Page(title(first.stack, view), (note_of(first, view),), (grid, scheme, (), *comparison))
 

@@ -31,7 +31,7 @@ COLORS = 4
 MOST_COLUMNS, FEWEST_COLUMNS = 7, 3
 
 
-class SchemeRow(NamedTuple):
+class EqualityRow(NamedTuple):
     """A tensor, or one half of it: `hidden_states[:, t, 3:]`.
 
     half: `forward half`, `backward half` or "".  entries: by their index in the sequence; a tensor
@@ -48,13 +48,13 @@ class SchemeRow(NamedTuple):
         return str(self.label) + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
 
 
-class Scheme(NamedTuple):
+class EqualityTable(NamedTuple):
     """The rows, the number of time steps, and the letter of each (row, place) that equals another.
 
     time: the input's index for each place.
     """
 
-    rows: tuple[SchemeRow, ...]
+    rows: tuple[EqualityRow, ...]
     steps: int
     letters: Mapping[tuple[int, int], str]
     time: Sequence[int]
@@ -67,17 +67,17 @@ class Scheme(NamedTuple):
         return [sets[letter] for letter in sorted(sets, key=list(self.letters.values()).index)]
 
 
-def build_scheme(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
+def build_equality_table(results: Mapping[tuple[bool, bool], Result]) -> EqualityTable:
     """Return the scheme of the four results, with each tensor from the result that returns the most."""
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
     ordered = sorted(tensors.values(), key=lambda tensor: (tensor.label.last, -len(tensor.axes)))
     rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, results[True, True].forward_units))
-    return Scheme(rows, steps, _letters(rows), timed.time or range(steps))
+    return EqualityTable(rows, steps, _letters(rows), timed.time or range(steps))
 
 
-def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[SchemeRow]:
+def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[EqualityRow]:
     """Yield the tensor, or both halves of an output that has two."""
     values, timed = tensor.values, "timesteps" in tensor.axes
     index = ["", *([":", "t"] if timed else [":"] if units else []), *[":"] * (values.ndim - 1 - timed)]
@@ -90,10 +90,10 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Scheme
         backward = half == "backward half" or tensor.label.direction == "backward"
         cut = values[..., part]
         entries = {t: cut[:, t] for t in range(steps)} if timed else {0 if backward else steps - 1: cut}
-        yield SchemeRow(tensor.label, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
+        yield EqualityRow(tensor.label, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
 
 
-def _letters(rows: Sequence[SchemeRow]) -> dict[tuple[int, int], str]:
+def _letters(rows: Sequence[EqualityRow]) -> dict[tuple[int, int], str]:
     """Assign a letter to every entry that equals another bit for bit, in reading order."""
     places: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for number, row in enumerate(rows):
@@ -108,12 +108,12 @@ def _letter(number: int) -> str:
     return LETTERS[place] + (str(round_) if round_ else "")
 
 
-def draw(scheme: Scheme, view: View) -> Variants:
+def draw(scheme: EqualityTable, view: View) -> Variants:
     """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
     return Variants(_draw_variants(scheme, view))
 
 
-def _draw_variants(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
+def _draw_variants(scheme: EqualityTable, view: View) -> Iterator[tuple[Table | Line, ...]]:
     """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
     legend = line(say("letters", view.lang).format(dot=dot), "dim")
@@ -133,7 +133,7 @@ def _choose_steps(steps: int, columns: int) -> tuple[int, ...]:
     return (*range(columns - 1 - tail), GAP, *range(steps - tail, steps))
 
 
-def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Table:
+def _table(scheme: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:
     halves = halves and any(row.half for row in scheme.rows)
     times = (marks(view).ellipsis if place == GAP else f"t={scheme.time[place]}" for place in shown)
     columns = [Column(say("tensor", view.lang)), *([Column("")] if halves else []), *map(Column, times)]
@@ -147,7 +147,7 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
     return Table(tuple(columns), tuple(rows), line(say("scheme", view.lang), "dim"))
 
 
-def _entry(scheme: Scheme, number: int, place: int, view: View) -> TableCell:
+def _entry(scheme: EqualityTable, number: int, place: int, view: View) -> TableCell:
     if place not in scheme.rows[number].entries:
         return cell("")
     letter = scheme.letters.get((number, place))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, format_shape
 from rnncli.renderers.page import (
     Answer,
+    ChunkedAnswer,
     DeferredValue,
-    GrowingAnswer,
     Line,
     Numbers,
     Page,
@@ -40,11 +40,11 @@ from rnncli.renderers.parts import (
     title,
 )
 from rnncli.renderers.wording import brief
-from rnncli.result import GrowingTensor, NamedTensor, Result
+from rnncli.result import ChunkedTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.arrays import GrowingArray
-    from rnncli.compute.growing import GrowingResult
+    from rnncli.arrays import ChunkedArray
+    from rnncli.compute.chunked import ChunkedResult
     from rnncli.renderers.statistics import Stats
 
 
@@ -129,35 +129,35 @@ def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
     return [list(call) for _, call in calls] or [[]]
 
 
-class GrowingRunAnswer(GrowingAnswer):
+class ChunkedRunAnswer(ChunkedAnswer):
     """A large run, written while it is computed; only one of these forms can be read, and only once."""
 
-    def __init__(self, growing: GrowingResult) -> None:
-        self.growing = growing
+    def __init__(self, chunked: ChunkedResult) -> None:
+        self.chunked = chunked
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; entries known only after the last chunk follow the values."""
-        agreed = self.growing.summary
+        agreed = self.chunked.summary
 
-        def output(tensor: GrowingTensor) -> dict[str, Any]:
+        def output(tensor: ChunkedTensor) -> dict[str, Any]:
             equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.name])))
             return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
 
-        head = head_of(self.growing.result)
+        head = head_of(self.chunked.result)
         del head["engine"]
-        outputs = [output(tensor) for tensor in self.growing.outputs]
+        outputs = [output(tensor) for tensor in self.chunked.outputs]
         return {**head, "outputs": outputs, "engine": DeferredValue(lambda: agreed.engine)}
 
     def records(self, view: View) -> Records:
         """Same as RunAnswer."""
-        return records_of(self.growing.outputs, view)
+        return records_of(self.chunked.outputs, view)
 
-    def tensors(self) -> dict[str, GrowingArray]:
+    def tensors(self) -> dict[str, ChunkedArray]:
         """Return the returned tensors by name, in the order in which they can be read."""
-        return {tensor.name: tensor.values for tensor in self.growing.outputs}
+        return {tensor.name: tensor.values for tensor in self.chunked.outputs}
 
 
-def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Records:
+def records_of(tensors: Sequence[NamedTensor | ChunkedTensor], view: View) -> Records:
     """Return the records of one tensor after the other."""
     columns = axes_of(tensors)
     rows = (row for tensor in tensors for row in rows_of(tensor, columns, view))

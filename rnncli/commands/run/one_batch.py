@@ -10,7 +10,7 @@ from rnncli.cli import progress, request, result_checks, terminal
 from rnncli.cli.case_request import note_dropout
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
-from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, stats_of
+from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
 from rnncli.compute import chunks
 from rnncli.renderers import formats
 
@@ -44,14 +44,14 @@ def _can_grow(flags: RunRequest) -> bool:
 def _run_in_chunks(
     flags: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
 ) -> None:
-    from rnncli.compute.growing import GrowingResult
+    from rnncli.compute.chunked import ChunkedResult
 
     batch = len(case.inputs)
     among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()
     with progress.bar(batch, enabled=not flags.output.quiet and not among_numbers) as watch:
         results = watch(compute.parts(case, flags.run.engine, plan))
         kept = (result_checks.select_tensors(each, flags.select) for each in results)
-        deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
+        deliver(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
 
 
 def _run_whole(

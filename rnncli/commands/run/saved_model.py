@@ -92,7 +92,7 @@ def answer(flags: RunRequest) -> None:
     expected = flags.read_expectation()
     model = model_files.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
-    returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
+    returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
     everything, check = flags.show.all_layers, flags.check
     found = model_tensors.compute_tensors(model, inputs, returns, flags.run.engine, everything=everything)
     result = found.result

@@ -9,7 +9,7 @@ from rnncli.cli.model_files import Model
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.lines import InputLine
+from rnncli.commands.run.line_batches import InputLine
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
@@ -34,7 +34,7 @@ class ModelLines:
 
     def __init__(self, model: Model, flags: RunRequest) -> None:
         self.model, self.flags = model, flags
-        self.returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
+        self.returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
         self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[InputLine]) -> Iterator[RunAnswer | RnncliError]:

@@ -14,7 +14,7 @@ from rnncli.cli.flag_groups import collect_flags, first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.lines import InputLine, Stream, whole_lines
+from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import keras_differences
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, count, inside

@@ -71,7 +71,7 @@ def tour(output: OutputFlags, part: TourFlags) -> None:
     In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
     """
     part.validate()
-    from rnncli.cli import reader
+    from rnncli.cli import pager
     from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
@@ -84,7 +84,7 @@ def tour(output: OutputFlags, part: TourFlags) -> None:
         deliver(exam.examine(part.exercise, part.seed, part.answer, _lang(output)))
     elif part.step is not None:
         deliver(TourAnswer((lesson.load_step(part.step),)))
-    elif table and not part.plain and is_stdout(output.output) and reader.is_possible():
+    elif table and not part.plain and is_stdout(output.output) and pager.is_possible():
         _read(output)
     else:
         deliver(TourAnswer(lesson.load_steps()))
@@ -106,20 +106,20 @@ def _lang(output: OutputFlags) -> str:
 
 def _read(output: OutputFlags) -> None:
     """Show the steps page by page; each is computed when it is reached."""
-    from rnncli.cli import reader
+    from rnncli.cli import pager
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
     from rnncli.renderers import formats
     from rnncli.renderers.wording import say
 
-    def load(place: int) -> reader.ReaderPage:
+    def load(place: int) -> pager.PagerPage:
         view = view_of(_limit_width(output), "table")
         texts = (
             formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
         )
-        return reader.ReaderPage(*map(str, texts))
+        return pager.PagerPage(*map(str, texts))
 
     steps, lang = lesson.load_steps(), _lang(output)
-    prompts = reader.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))
-    reader.read(len(steps), load, prompts)
+    prompts = pager.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))
+    pager.read(len(steps), load, prompts)

@@ -25,7 +25,7 @@ rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 NARROW = "Selection"
 
 
-class NarrowFlags(NamedTuple):
+class SelectionFlags(NamedTuple):
     """What to keep of the trace."""
 
     step: Annotated[
@@ -57,7 +57,7 @@ def trace(
     layer: LayerFlags,
     run: RunFlags,
     check: CheckFlags,
-    narrow: NarrowFlags,
+    narrow: SelectionFlags,
     output: OutputFlags,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,

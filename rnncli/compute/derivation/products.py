@@ -9,7 +9,17 @@ from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Factor
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
-from rnncli.layers import Bias, Constant, Current, Entry, Fan, LayerInput, Previous, Product, activations
+from rnncli.layers import (
+    Bias,
+    Constant,
+    Current,
+    DotProduct,
+    Entry,
+    LayerInput,
+    Previous,
+    Product,
+    activations,
+)
 
 
 class FactorLink(NamedTuple):
@@ -35,23 +45,23 @@ class Products:
         self.weights = source.weights_of(node)
         self.maker = source.maker(node)
 
-    def term(self, term: Product | Fan | Bias) -> Iterator[FactorLinks]:
+    def term(self, term: Product | DotProduct | Bias) -> Iterator[FactorLinks]:
         """Yield the product; for a fan, one product per entry of its row."""
         match term:
             case Product():
                 yield tuple(self._single(factor) for factor in term.factors)
-            case Fan():
+            case DotProduct():
                 yield from self._fan(term)
             case Bias(gate, line):
                 place = (self._column(gate),) if line is None else (line, self._column(gate))
                 yield (FactorLink(Factor(f"bias{list(place)}", float(self.weights["bias"][place]))),)
 
-    def symbol(self, term: Product | Fan | Bias) -> str:
+    def symbol(self, term: Product | DotProduct | Bias) -> str:
         """Return the term in textbook notation."""
         match term:
             case Product():
                 return " · ".join(_symbol(factor, self._single(factor)) for factor in term.factors)
-            case Fan():
+            case DotProduct():
                 row, kernel = ("x", "W") if term.row == "inputs" else ("h", "U")
                 masked = "dropout" if self._mask(term) is not None else ""
                 parts = [part for part in (term.by, row, masked) if part]
@@ -100,7 +110,7 @@ class Products:
         factor = Factor(f"{name} before", value, words=("state before", name))
         return FactorLink(factor, earlier, further=True)
 
-    def _fan(self, fan: Fan) -> Iterator[FactorLinks]:
+    def _fan(self, fan: DotProduct) -> Iterator[FactorLinks]:
         kernel, column, mask = self.weights[fan.kernel], self._column(fan.gate), self._mask(fan)
         for place in range(len(kernel)):
             links = [self._times(fan.by, place)] if fan.by else []
@@ -148,7 +158,7 @@ class Products:
         unit = self.source.place(self.node).unit
         return int(self.maker.gates.index(gate) * self.maker.units + unit) if gate else unit
 
-    def _mask(self, fan: Fan) -> Array | None:
+    def _mask(self, fan: DotProduct) -> Array | None:
         """Return the dropout mask of the fan's row, (n,)."""
         if not isinstance(self.node, Inner):
             return None

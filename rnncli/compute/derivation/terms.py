@@ -24,7 +24,7 @@ from rnncli.compute.derivation.explanation import (
 from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
-from rnncli.layers import Fan, LayerInput, Product, activations
+from rnncli.layers import DotProduct, LayerInput, Product, activations
 from rnncli.layers.stack import Stack
 from rnncli.result import Result, TensorInfo
 
@@ -82,7 +82,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> tuple[Equ
         return replace(bare, is_held=True), []
     spread = Products(source, node)
     products = [links for term in equation.terms for links in spread.term(term)]
-    if any(isinstance(term, Fan) for term in equation.terms):
+    if any(isinstance(term, DotProduct) for term in equation.terms):
         products.sort(key=_size)
     symbols = tuple(spread.symbol(term) for term in equation.terms)
     function = source.maker(node).config[equation.function] if equation.function else IDENTITY

@@ -11,7 +11,7 @@ from rnncli.errors import EngineError
 from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
-    from rnncli.layers import Recurrent
+    from rnncli.layers import RecurrentLayer
 
 
 def refusal(case: Case) -> str | None:
@@ -39,7 +39,7 @@ def import_packages(engine: str, *packages: str) -> list[Any]:
         ) from error
 
 
-def mask_sequence(layer: Recurrent, outputs: Array, lengths: Array | None, final: Array) -> Array:
+def mask_sequence(layer: RecurrentLayer, outputs: Array, lengths: Array | None, final: Array) -> Array:
     """Convert outputs, (batch, timesteps, units) in the order of the inputs, to Keras's outputs.
 
     outputs: zeros at masked steps.
@@ -56,7 +56,7 @@ def mask_sequence(layer: Recurrent, outputs: Array, lengths: Array | None, final
     return np.where(padded[..., None], final[:, None], outputs)
 
 
-def mask_last(layer: Recurrent, timesteps: int, lengths: Array | None, output: Array) -> Array:
+def mask_last(layer: RecurrentLayer, timesteps: int, lengths: Array | None, output: Array) -> Array:
     """Return Keras's last output; zeros if the last step is masked and masked steps are zeroed."""
     import numpy as np
 

@@ -14,7 +14,7 @@ from rnncli.specs import memory
 
 if TYPE_CHECKING:
     from rnncli.compute.engines._gate_holds import GateHolds
-    from rnncli.layers import Call, Recurrent
+    from rnncli.layers import Call, RecurrentLayer
 
 ABOUT = About(("numpy",), "fast, and records every gate of every step")
 TOGETHER = 1024
@@ -56,7 +56,7 @@ class _NumpyRun(TimeLoop):
             self.draw_counts = before  # a failed call draws nothing
             raise
 
-    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
         loop = _Loop(layer, call, self._dropout(layer, call), self._holds(layer, call))
         if not self.with_trace:
             return loop.run(state, None)
@@ -65,7 +65,7 @@ class _NumpyRun(TimeLoop):
         self.traces.append(loop.trace(recorder.parts(), state))
         return outputs, after
 
-    def _holds(self, layer: Recurrent, call: Call) -> GateHolds | None:
+    def _holds(self, layer: RecurrentLayer, call: Call) -> GateHolds | None:
         """Return the gates of this loop that are held at a value; None if there are none."""
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
@@ -75,7 +75,7 @@ class _NumpyRun(TimeLoop):
 
         return GateHolds(holds, layer.cell, call.inputs)
 
-    def _dropout(self, layer: Recurrent, call: Call) -> Any:
+    def _dropout(self, layer: RecurrentLayer, call: Call) -> Any:
         if not self.training:
             return layer.cell.no_dropout()
         shape, dtype = (call.inputs.shape[0], call.inputs.shape[-1]), str(call.inputs.dtype)
@@ -85,7 +85,7 @@ class _NumpyRun(TimeLoop):
 class _Loop:
     """Runs one layer over the time steps of one call."""
 
-    def __init__(self, layer: Recurrent, call: Call, dropout: Any, holds: GateHolds | None) -> None:
+    def __init__(self, layer: RecurrentLayer, call: Call, dropout: Any, holds: GateHolds | None) -> None:
         self.layer, self.call, self.dropout, self.gate_holds = layer, call, dropout, holds
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroes_masked: bool = layer.config["zero_output_for_mask"]

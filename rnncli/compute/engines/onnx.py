@@ -18,7 +18,7 @@ from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.layers import activations, beyond_keras, runs_a_cell
 
 if TYPE_CHECKING:
-    from rnncli.layers import Call, Recurrent
+    from rnncli.layers import Call, RecurrentLayer
 
 ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", extra="onnx")
 
@@ -95,7 +95,7 @@ class _OnnxRun(TimeLoop):
         super().__init__(case, weights)
         self.sessions: dict[tuple[str, bool], Any] = {}
 
-    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
         _require_safe(call.inputs, *state)
@@ -113,7 +113,7 @@ class _OnnxRun(TimeLoop):
             return padding.mask_sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
         return padding.mask_last(layer, call.inputs.shape[1], lengths, last), after
 
-    def _session(self, layer: Recurrent, call: Call) -> Any:
+    def _session(self, layer: RecurrentLayer, call: Call) -> Any:
         key = call.place.path, call.mask is not None
         if key not in self.sessions:
             _require_safe(*call.weights.values())
@@ -135,7 +135,7 @@ def _require_safe(*arrays: Array) -> None:
             )
 
 
-def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> bytes:
+def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool) -> bytes:
     """Return a serialized graph with one node.
 
     Its inputs are X (timesteps, batch, features) and the states.  It returns the states, and the outputs
@@ -176,7 +176,7 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
         raise _refusal_error(error) from error
 
 
-def attributes_of(layer: Recurrent) -> dict[str, Any]:
+def attributes_of(layer: RecurrentLayer) -> dict[str, Any]:
     """Return the attributes of the node that runs a layer."""
     config, name = layer.config, layer.spec.class_name
     candidate, gates = config["activation"], config.get("recurrent_activation")

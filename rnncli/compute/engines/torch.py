@@ -16,7 +16,7 @@ from rnncli.compute.engines._loop import TimeLoop
 from rnncli.layers import runs_a_cell
 
 if TYPE_CHECKING:
-    from rnncli.layers import Call, Recurrent
+    from rnncli.layers import Call, RecurrentLayer
 
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
 
@@ -59,7 +59,7 @@ class _TorchRun(TimeLoop):
         super().__init__(case, weights)
         self.modules: dict[str, Any] = {}
 
-    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
         if call.place.path not in self.modules:
             self.modules[call.place.path] = _module(layer, call.weights)
         lengths = None if call.mask is None else call.mask.sum(axis=1)
@@ -73,7 +73,7 @@ class _TorchRun(TimeLoop):
         return padding.mask_last(layer, call.inputs.shape[1], lengths, final), after
 
 
-def _module(layer: Recurrent, weights: Mapping[str, Array]) -> Any:
+def _module(layer: RecurrentLayer, weights: Mapping[str, Array]) -> Any:
     """Return the module with Keras's weights."""
     from rnncli.layouts.torch import MODULES, from_keras
 

@@ -25,7 +25,7 @@ class Traits(NamedTuple):
     """Properties of a format.
 
     binary: not text, so not for a terminal.  only_values: cannot hold the results of checks.
-    incremental: `write` takes a GrowingAnswer too.
+    incremental: `write` takes a ChunkedAnswer too.
     separator: goes between the answers of a stream; None if a file holds only one answer.
     for_programs: in English on every machine, unless --lang is given.  has_theme: has light and dark colors.
     """

@@ -16,9 +16,9 @@ with defer_signals():  # orjson crashes the process if its loading is interrupte
     import orjson
 
 if TYPE_CHECKING:
-    from rnncli.arrays import GrowingArray
+    from rnncli.arrays import ChunkedArray
 
-    Waiting = Array | GrowingArray | DeferredValue
+    Waiting = Array | ChunkedArray | DeferredValue
 
 OPEN_LEVELS = 3
 """Up to this depth each key has its own line; deeper keys share one."""
@@ -50,7 +50,7 @@ def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterat
         yield rest
 
 
-def _numbers(array: Array | GrowingArray, decimals: int | None) -> Iterator[bytes]:
+def _numbers(array: Array | ChunkedArray, decimals: int | None) -> Iterator[bytes]:
     """Yield `[[...], [...]]`, a few rows at a time."""
     separator = b"["
     parts: Iterable[Array] = array.parts if hasattr(array, "parts") else (array,)

@@ -10,7 +10,7 @@ from rnncli import arrays
 from rnncli.case import Array
 
 
-def write_npy(file: IO[bytes], array: Array | arrays.GrowingArray) -> None:
+def write_npy(file: IO[bytes], array: Array | arrays.ChunkedArray) -> None:
     """Write a complete .npy file, copying a few megabytes at a time."""
     like: Array = np.empty(0, array.dtype)
     header: dict[str, Any] = {

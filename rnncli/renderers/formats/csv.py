@@ -9,7 +9,7 @@ from itertools import islice
 from typing import IO
 
 from rnncli.renderers.formats import Traits
-from rnncli.renderers.page import Answer, GrowingAnswer, View
+from rnncli.renderers.page import Answer, ChunkedAnswer, View
 from rnncli.renderers.visible import visible
 
 TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
@@ -18,7 +18,7 @@ ROWS_PER_WRITE = 2**14
 """Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
 
 
-def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
+def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
     """Write a header and the records; rounded only if a precision is given."""
     header, found = answer.records(view)
     rows = iter(found)

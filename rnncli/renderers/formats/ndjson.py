@@ -6,12 +6,12 @@ from typing import IO
 
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._json_pieces import compact
-from rnncli.renderers.page import Answer, GrowingAnswer, View
+from rnncli.renderers.page import Answer, ChunkedAnswer, View
 
 TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
 
 
-def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
+def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
     """Write each of the answer's documents on a line."""
     for document in answer.lines(view):
         file.writelines(compact(document, view.precision))

@@ -7,12 +7,12 @@ from typing import IO
 from rnncli.errors import UsageError
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._npy_file import write_npy
-from rnncli.renderers.page import Answer, GrowingAnswer, View
+from rnncli.renderers.page import Answer, ChunkedAnswer, View
 
 TRAITS = Traits(binary=True, only_values=True, incremental=True)
 
 
-def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
+def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
     """Write a file for `numpy.load`.  Raises UsageError if there is more than one tensor."""
     tensors = answer.tensors()
     if len(tensors) != 1:

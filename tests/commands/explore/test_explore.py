@@ -659,8 +659,8 @@ def test_without_textual_the_extra_is_named() -> None:
     program = """
 import sys
 sys.modules["textual"] = None
-import rnncli.cli.reader as reader
-reader.is_possible = lambda: True
+import rnncli.cli.pager as pager
+pager.is_possible = lambda: True
 sys.stderr.isatty = lambda: True
 from rnncli.cli.app import main
 sys.exit(main(["explore"]))

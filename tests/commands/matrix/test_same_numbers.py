@@ -15,8 +15,8 @@ from results_by_hand import matrix
 
 from rnncli import layers, specs
 from rnncli.case import Case
-from rnncli.commands.matrix import same_numbers
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
+from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
 from rnncli.layers.stack import Stack
@@ -68,14 +68,11 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_merged_outputs_equal_no_state(merge: Any) -> None:
-    assert (
-        same_numbers.build_scheme(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities()
-        == []
-    )
+    assert build_equality_table(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
 
 
 def test_two_outputs_stay_apart() -> None:
-    found = same_numbers.build_scheme(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    found = build_equality_table(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
         ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
@@ -84,7 +81,7 @@ def test_two_outputs_stay_apart() -> None:
 
 def test_steps_that_a_mask_repeats_are_equal() -> None:
     mask = np.array([[True, True, False, False]] * 2)
-    (same,) = same_numbers.build_scheme(of("GRU(2)", mask=mask).results).identities()
+    (same,) = build_equality_table(of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
@@ -93,9 +90,7 @@ def test_other_numbers_are_not_called_equal() -> None:
     (last, *states) = results[False, True].outputs
     moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
     results[False, True] = replace(results[False, True], outputs=(moved, *states))
-    assert same_numbers.build_scheme(results).identities() == [
-        ["hidden_states[:, -1, :]", "last_hidden_state"]
-    ]
+    assert build_equality_table(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +108,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
-    found = same_numbers.build_scheme(of(expression).results).identities()
+    found = build_equality_table(of(expression).results).identities()
     assert found
     for same in found:
         first, *others = (_claims.evaluate(claim(entry), tensors) for entry in same)

@@ -23,8 +23,8 @@ from command import Run, environment
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands.run.answer import GrowingRunAnswer
-from rnncli.compute.growing import GrowingResult
+from rnncli.commands.run.answer import ChunkedRunAnswer
+from rnncli.compute.chunked import ChunkedResult
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
 from rnncli.result import Result
@@ -137,7 +137,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
             written.extend(data)
             return len(data)
 
-    answer = GrowingRunAnswer(GrowingResult(watched(), 40))
+    answer = ChunkedRunAnswer(ChunkedResult(watched(), 40))
     formats.get(format).write(answer, View(), cast("IO[bytes]", File()))
     assert len(seen) == 4
     assert seen[1] < seen[2] < seen[3] < len(written)
@@ -291,11 +291,11 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
 def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: int) -> None:
     """stderr is a terminal, which has a bar."""
     program = (
-        "import sys, time\nfrom rnncli.compute import growing\nfrom rnncli.cli import app\n"
+        "import sys, time\nfrom rnncli.compute import chunked\nfrom rnncli.cli import app\n"
         "def slow(self):\n"
         "    print('writing', flush=True); time.sleep(30)\n"
         "    yield\n"
-        "growing._ArrayQueue.parts = slow\n"
+        "chunked._ArrayQueue.parts = slow\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )
     flags = ["--input-shape", "50,9,9", "--memory", "1", "--return-state", "-o", str(tmp_path / "out.npz")]

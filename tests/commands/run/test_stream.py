@@ -18,7 +18,7 @@ import pytest
 
 from rnncli import specs
 from rnncli.case import Case
-from rnncli.commands.run.lines import InputLine, Stream
+from rnncli.commands.run.line_batches import InputLine, Stream
 from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
 from rnncli.result import Result

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import pytest
 from command import environment
 
-from rnncli.cli.reader import split_page
+from rnncli.cli.pager import split_page
 
 PROMPT = "Enter next, ? answer, b back, q quit"
 ANSWERED = "Enter next, b back, q quit"

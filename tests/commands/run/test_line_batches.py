@@ -7,7 +7,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli.commands.run.lines import InputLine, whole_lines
+from rnncli.commands.run.line_batches import InputLine, whole_lines
 
 TEXTS = some.lists(some.sampled_from(["[[1]]", "", "  ", "é", "\r", "\ufeff7"]))
 

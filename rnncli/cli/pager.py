@@ -25,7 +25,7 @@ PROMPT = 2
 """Lines that a prompt takes: an empty one and its own."""
 
 
-class ReaderPage(NamedTuple):
+class PagerPage(NamedTuple):
     """One page.  text: shown first.  answer: added by the key `?`."""
 
     text: str
@@ -55,7 +55,7 @@ def is_possible() -> bool:
     )
 
 
-def read(count: int, load: Callable[[int], ReaderPage], prompts: Prompts) -> None:
+def read(count: int, load: Callable[[int], PagerPage], prompts: Prompts) -> None:
     """Show `count` pages; return when the reader quits or leaves the last one.
 
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
@@ -91,7 +91,7 @@ def _read_single_keys() -> Iterator[None]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _page(leaf: ReaderPage, prompts: Prompts, keys: _Keys) -> int | None:
+def _page(leaf: PagerPage, prompts: Prompts, keys: _Keys) -> int | None:
     """Show one page until a key leaves it; return by how many pages to move, None to quit."""
     terminal.write(CLEAR)
     parts = split_page(leaf.text, shutil.get_terminal_size().lines - PROMPT)

@@ -15,13 +15,13 @@ from rnncli import arrays
 from rnncli.case import Array
 from rnncli.compute.chunks import ChunkSummary
 from rnncli.errors import UsageError
-from rnncli.result import GrowingTensor, Result
+from rnncli.result import ChunkedTensor, Result
 
 IN_MEMORY = 2**24
 """Maximum bytes of a tensor to keep in memory; a larger one is kept in a temporary file."""
 
 
-class GrowingResult:
+class ChunkedResult:
     """The tensors of all chunks; they must be read one after another, from first to last.
 
     The first tensor is read while it is computed; the others are stored until they are read.
@@ -38,10 +38,10 @@ class GrowingResult:
         self._waiting = tuple(_ArrayQueue() for _ in first.outputs[1:])
         parts = (self._iterate_parts(chain((first,), results)), *(one.parts() for one in self._waiting))
         self.outputs = tuple(
-            GrowingTensor(
+            ChunkedTensor(
                 tensor.label,
                 tensor.axes,
-                arrays.GrowingArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
+                arrays.ChunkedArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
                 tensor.time,
             )
             for tensor, own in zip(first.outputs, parts, strict=True)
