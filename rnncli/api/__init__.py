@@ -297,7 +297,7 @@ def _require_checks(
     """
     if tolerances is not None:
         result_checks.require_agreement(apart, found, tolerances)
-    result_checks.require_numbers(nan)
+    result_checks.refuse_nan(nan)
 
 
 def _parse_memory(memory: int | str | None) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.cli import sources
-from rnncli.compute.models import kind_of
+from rnncli.compute.models import get_runner
 from rnncli.errors import UsageError, format_names
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
@@ -27,7 +27,7 @@ class Model(NamedTuple):
     @property
     def kind(self) -> Any:
         """The module of `rnncli.compute.models` that runs it."""
-        return kind_of(self.saved)
+        return get_runner(self.saved)
 
     def notes_on(self, run: ModelRun) -> tuple[str, ...]:
         """Return the notes on the file and on a run of it, each with the name of the file."""

@@ -61,7 +61,7 @@ class ResultChecks(NamedTuple):
             from rnncli.cli import expectation
 
             expectation.require_same(stored)
-        require_numbers(answer.first_nan() if self.fail_on_nan else None)
+        refuse_nan(answer.first_nan() if self.fail_on_nan else None)
 
     def _compare(self, answer: CheckedAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
         """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
@@ -128,7 +128,7 @@ def require_agreement(
         )
 
 
-def require_numbers(place: str | None) -> None:
+def refuse_nan(place: str | None) -> None:
     """Raise DisagreementError for a NaN at `place`."""
     if place is not None:
         raise DisagreementError(

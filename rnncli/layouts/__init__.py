@@ -24,7 +24,7 @@ from types import ModuleType
 from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.layouts._chain import CellWeights, Chain, LayerWeights
-from rnncli.layouts._gates import GATES, class_of
+from rnncli.layouts._gates import GATES, infer_class
 from rnncli.layouts._paths import default_name, make_unique
 from rnncli.registry import names_in
 
@@ -33,10 +33,10 @@ __all__ = [
     "CellWeights",
     "Chain",
     "LayerWeights",
-    "class_of",
     "convert",
     "default_name",
     "get",
+    "infer_class",
     "make_unique",
     "names",
 ]

@@ -17,7 +17,7 @@ GATES: Mapping[str, tuple[str, ...]] = {
 """The gates of each class in the order in which Keras packs them."""
 
 
-def class_of(units: int, width: int) -> str | None:
+def infer_class(units: int, width: int) -> str | None:
     """Return the class whose gates of this many units are `width` wide; None if there is none."""
     if units <= 0:
         return None

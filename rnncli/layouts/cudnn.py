@@ -12,7 +12,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.layouts import Chain, LayerWeights
-from rnncli.layouts._gates import GATES, adds_bias, class_of, two_biases
+from rnncli.layouts._gates import GATES, adds_bias, infer_class, two_biases
 from rnncli.layouts._hdf5 import dump_legacy
 from rnncli.layouts._paths import convert_chain
 
@@ -98,7 +98,7 @@ def to_plain_layout(weights: Mapping[str, Array]) -> dict[str, Array]:
         arrays = {key: array for key, array in own.items() if array is not None}
         if name or not path.endswith("recurrent_kernel") or len(arrays) < 3 or recurrent.ndim != 2:
             continue
-        class_name = class_of(*recurrent.shape) or ""
+        class_name = infer_class(*recurrent.shape) or ""
         if is_cudnn(class_name, arrays):
             found.update({prefix + key: array for key, array in to_keras(class_name, arrays).items()})
     return found

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import trace as tracing
-from rnncli.compute.models import Cases, ModelRun, kind_of
+from rnncli.compute.models import Cases, ModelRun, get_runner
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import read
@@ -31,7 +31,7 @@ def saved_of(made: Any) -> Any:
 
 def run(made: Any, feeds: Any, **options: Any) -> ModelRun:
     saved = saved_of(made)
-    kind = kind_of(saved)
+    kind = get_runner(saved)
     found: ModelRun = kind.run(saved, PATH, kind.fit_inputs(saved, feeds), compute_numpy, **options)
     return found
 
@@ -54,7 +54,7 @@ def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
     """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
     made, feeds = onnx_graphs.random_single(seed)
     saved = saved_of(made)
-    kind = kind_of(saved)
+    kind = get_runner(saved)
     (part,) = kind.run(saved, PATH, feeds, compute_numpy).parts
     for sequences in (True, False):
         case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))

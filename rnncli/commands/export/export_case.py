@@ -202,15 +202,15 @@ def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCel
     cells = getattr(layer.cell, "cells", None)
     if cells is None:
         spec = layer.spec.config.get("cell", layer.spec)
-        yield ExportCell(suffix, kind_of(spec), spec.config, call.weights, states, given)
+        yield ExportCell(suffix, cell_class_name(spec), spec.config, call.weights, states, given)
         return
     for key, cell in cells.items():
         own = within(call.weights, key)
         kept = within(states, f"cell_{key}")
-        yield ExportCell(f"{suffix}_cell_{key}", kind_of(cell.spec), cell.config, own, kept, given)
+        yield ExportCell(f"{suffix}_cell_{key}", cell_class_name(cell.spec), cell.config, own, kept, given)
 
 
-def kind_of(spec: Spec) -> str:
+def cell_class_name(spec: Spec) -> str:
     """Return the class of the layer that runs this cell: `LSTM` for LSTMCell and for LSTM."""
     return spec.class_name.removesuffix("Cell")
 

@@ -133,7 +133,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
     return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
 
-def layer_of(case: Case) -> int:
+def find_last_recurrent(case: Case) -> int:
     """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
     places = [place for place, spec in enumerate(case.layers) if layers.is_stepped(spec)]
     after = case.layers[places[-1] if places else 0 :]
@@ -148,7 +148,7 @@ def layer_of(case: Case) -> int:
 
 def units_of(case: Case) -> int:
     """Return the units of the last recurrent layer; of its last cell if it has several."""
-    spec: Any = case.layers[layer_of(case)]
+    spec: Any = case.layers[find_last_recurrent(case)]
     while "units" not in spec.config:
         spec = spec.config.get("layer") or spec.config["cell"]
         spec = spec[-1] if isinstance(spec, tuple) else spec
@@ -217,7 +217,7 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     wide = case._replace(stack=case.stack.with_returns(return_state=True))
     numbers = target_of(of, wide.stack.outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
-    place = layer_of(case)
+    place = find_last_recurrent(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
     ways = {curve.direction for curve in curves}

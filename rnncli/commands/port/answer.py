@@ -143,7 +143,7 @@ class PortAnswer(Answer):
             yield line(EXPLANATION.in_language(lang).format(place + 1), "heading")
         for number, step in enumerate(self._steps(finding), 1):
             yield Paragraph(step.in_language(lang), mark=f"  {number}. ")
-        written, definition = to_script(layer_of(self.run, finding.hypothesis))
+        written, definition = to_script(build_layer_spec(self.run, finding.hypothesis))
         yield Paragraph(LAYER.in_language(lang).format(written), "dim")
         if definition:
             yield Paragraph(DEFINE.in_language(lang), "dim")
@@ -176,7 +176,7 @@ class PortAnswer(Answer):
     def _document(self, place: int, lang: str) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
         finding = self.findings[place]
-        spec = layer_of(self.run, finding.hypothesis)
+        spec = build_layer_spec(self.run, finding.hypothesis)
         script, definition = to_script(spec)
         found = {
             "differences": [one.name for one in finding.differences],
@@ -199,7 +199,7 @@ class PortAnswer(Answer):
         return direction + RESULTS[part]
 
 
-def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
+def build_layer_spec(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
     """Return the layer, without what it returns."""
     spec = spec_of(
         run, hypothesis, return_sequences=False, return_state=False, dtype="float32", go_backwards=False

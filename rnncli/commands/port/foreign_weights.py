@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, count, did_you_mean, format_names
-from rnncli.layouts import GATES, class_of
+from rnncli.layouts import GATES, infer_class
 from rnncli.renderers.wording import Bilingual
 
 ROLES: Mapping[str, str] = {
@@ -152,7 +152,7 @@ def _assign_by_shape(arrays: Mapping[str, Array]) -> dict[bool, dict[str, Array]
 
 def _is_recurrent(array: Array) -> bool:
     low, high = sorted(array.shape)
-    return class_of(low, high) is not None
+    return infer_class(low, high) is not None
 
 
 def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
@@ -213,7 +213,7 @@ def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
     """Return the parts of a kernel (features + units, gates * units), as TensorFlow 1 has it."""
     for both in (kernel, kernel.T):
         units = len(both) - features
-        if units > 0 and class_of(units, both.shape[1]) is not None:
+        if units > 0 and infer_class(units, both.shape[1]) is not None:
             return both[:features], both[features:]
     raise InputError(
         f"the kernel is {format_shape(kernel.shape)}, and there is no recurrent kernel.",
@@ -225,12 +225,12 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
     """Return the class, and the array in Keras's orientation.  Raises InputError for another shape."""
     if array.ndim == 2:
         for upright in (array, array.T):
-            kind = class_of(len(upright), upright.shape[1])
+            kind = infer_class(len(upright), upright.shape[1])
             if kind is not None and class_name in (None, kind):
                 return kind, upright
     found = format_shape(array.shape)
     shapes = (array.shape, array.shape[::-1]) if array.ndim == 2 else ()
-    known = sorted({kind for shape in shapes if (kind := class_of(*shape))})
+    known = sorted({kind for shape in shapes if (kind := infer_class(*shape))})
     if class_name is not None and known:
         raise InputError(
             f"the recurrent kernel is {found}, which is not the shape of {class_name}: "

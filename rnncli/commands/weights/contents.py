@@ -14,7 +14,7 @@ from rnncli.compute.models.keras import recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
-from rnncli.layouts import GATES, class_of, default_name
+from rnncli.layouts import GATES, default_name, infer_class
 from rnncli.model import Graph, Modules, Node, Program
 from rnncli.specs import to_config
 
@@ -215,7 +215,7 @@ def _cells(node: Node) -> Iterator[CellSummary]:
         if base != "recurrent_kernel" or kernel is None or recurrent.ndim < 2:
             continue
         units = recurrent.shape[-2]
-        names = GATES.get(class_of(units, recurrent.shape[-1]) or "", ())
+        names = GATES.get(infer_class(units, recurrent.shape[-1]) or "", ())
         bias = node.weights.get(f"{prefix}/bias" if prefix else "bias")
         parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))

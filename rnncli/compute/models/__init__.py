@@ -68,6 +68,6 @@ class Cases(NamedTuple):
     display: Case
 
 
-def kind_of(model: SavedModel) -> Any:
+def get_runner(model: SavedModel) -> Any:
     """Return the module here that runs this kind of model."""
     return import_module(f"{__name__}.{model.kind}")

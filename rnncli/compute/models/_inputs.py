@@ -87,7 +87,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
 def _fit_input(port: Port, given: Any, tables: Mapping[str, Array]) -> Array:
     import numpy as np
 
-    array = require_numbers(port.name, describe(port), given)
+    array = to_numbers(port.name, describe(port), given)
     if port.shape is not None:
         array = _fit_shape(port, port.shape, array)
     if not _is_numeric(port.dtype):
@@ -107,7 +107,7 @@ def _fit_input(port: Port, given: Any, tables: Mapping[str, Array]) -> Array:
     return array.astype(port.dtype)
 
 
-def require_numbers(name: str, expected: str, given: Any) -> Array:
+def to_numbers(name: str, expected: str, given: Any) -> Array:
     """Return the value as one array.  Raises InputError if it is not an array of numbers."""
     import numpy as np
 

@@ -27,7 +27,7 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._keras_sizes import is_no_memory, limit_memory, require_room, too_large
 from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
-from rnncli.compute.models._recurrent_cases import case_of
+from rnncli.compute.models._recurrent_cases import build_layer_case
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError
@@ -160,7 +160,7 @@ def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
         layer=node.name,
     )
     try:
-        case = case_of(node, operation_call)
+        case = build_layer_case(node, operation_call)
     except UnknownLayerError as error:
         raise name_cause(graph, node, error) from None
     result = compute(case)

@@ -25,7 +25,7 @@ class NodeCall(NamedTuple):
     outputs: tuple[Array, ...]
 
 
-def case_of(file: str, given: NodeCall) -> Case:
+def build_node_case(file: str, given: NodeCall) -> Case:
     """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
     import numpy as np
 

@@ -14,7 +14,7 @@ from rnncli.model import Node
 from rnncli.specs import trees
 
 
-def case_of(node: Node, call: OperationCall) -> Case:
+def build_layer_case(node: Node, call: OperationCall) -> Case:
     """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer."""
     import numpy as np
 

@@ -31,7 +31,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._inputs import empty_input
 from rnncli.compute.models._other_outputs import other_outputs
-from rnncli.compute.models._recurrent_cases import case_of, masks_after
+from rnncli.compute.models._recurrent_cases import build_layer_case, masks_after
 from rnncli.compute.models._tensor_memory import TensorMemory
 from rnncli.compute.models._training import for_training, note_omissions
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of, wrapper
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Compute
 
 
-def follow(
+def run_graph(
     graph: Graph,
     inputs: Mapping[str, Array],
     compute: Compute,
@@ -101,7 +101,7 @@ class _Walk:
         self.wanted: set[str] = set()
 
     def run(self, results: Sequence[Node], everything: bool) -> ModelRun:
-        """Return the parts of the nodes `results`; see `follow`."""
+        """Return the parts of the nodes `results`; see `run_graph`."""
         names = self.wanted = {node.name for node in results}
         needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
         inputs = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
@@ -223,7 +223,7 @@ class _Walk:
 
     def _case(self, node: Node, call: OperationCall) -> Case:
         """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
-        case = case_of(node, call)
+        case = build_layer_case(node, call)
         if 0 in case.inputs.shape:
             raise empty_input(self.graph.file, node.name)
         return case

@@ -12,7 +12,7 @@ from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_tensors
-from rnncli.compute.models._walk import follow as follow
+from rnncli.compute.models._walk import run_graph as run_graph
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
 from rnncli.model import Graph, Node, Ref
@@ -61,11 +61,11 @@ def run(
 ) -> ModelRun:
     """Return what each recurrent layer gets; layers that NumPy does not know are computed by Keras.
 
-    path: the file that `model` was read from.  For the others, and errors, see `follow`; also LayerError
+    path: the file that `model` was read from.  For the others, and errors, see `run_graph`; also LayerError
     where Keras cannot run the model either, EngineError if it is not there.
     """
     try:
-        return follow(model, inputs, compute, layers=layers, everything=everything)
+        return run_graph(model, inputs, compute, layers=layers, everything=everything)
     except UnknownLayerError as error:
         node = next((node for node in model.nodes if node.name == error.layer), None)
         if node is None or not _keras_may_know(node):

@@ -11,7 +11,7 @@ from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
-from rnncli.compute.models._inputs import empty_input, require_numbers
+from rnncli.compute.models._inputs import empty_input, to_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
@@ -58,7 +58,7 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
         what = f"{model.file}: it has no graph and takes one input, but got {len(given)}"
         raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-    array = _add_batch_axis(model, require_numbers(name, describe_inputs(model), array))
+    array = _add_batch_axis(model, to_numbers(name, describe_inputs(model), array))
     dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
     return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 

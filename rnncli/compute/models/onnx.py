@@ -21,7 +21,7 @@ from rnncli.compute.models import (
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_outputs
-from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
+from rnncli.compute.models._onnx_case import NodeCall, build_node_case, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
@@ -94,7 +94,7 @@ def run(
     _onnx_refusals.require_known(model.file, prepared.model, prepared.find_needed(names))
     parts = []
     for name, given in prepared.node_calls(names).items():
-        case = case_of(model.file, given)
+        case = build_node_case(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
     others = prepared.other_outputs() if everything else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError
-from rnncli.layouts import class_of
+from rnncli.layouts import infer_class
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
@@ -48,6 +48,6 @@ def _title(arrays: tuple[Array, ...]) -> str:
     """Return a title such as `GRU(2)` for a plain recurrent layer, otherwise the shapes of the weights."""
     if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
         units, wide = arrays[1].shape
-        if name := class_of(units, wide):
+        if name := infer_class(units, wide):
             return f"{name}({units})"
     return " ".join(str(array.shape) for array in arrays)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.layouts import class_of, cudnn
+from rnncli.layouts import cudnn, infer_class
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
 
@@ -57,7 +57,7 @@ def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | Non
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
     units, wide = recurrent.shape
-    class_name = class_of(units, wide)
+    class_name = infer_class(units, wide)
     if class_name is None or kernel.shape[1] != wide:
         return None
     own = {"kernel": kernel, "recurrent_kernel": recurrent, **({} if bias is None else {"bias": bias})}
@@ -74,7 +74,7 @@ def layer_of_cells(name: str, *cells: tuple[str, dict[str, Array]]) -> Module:
     return Module(name, (node_of(name, dict(zip((False, True), cells, strict=False)), "keras.layers"),))
 
 
-def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
+def recognize_layer(name: str, weights: Sequence[Array]) -> Module | None:
     """Return a layer of Keras from its weights in their order; None if it is not a plain recurrent layer.
 
     Three, or two without bias; twice as many inside Bidirectional.

@@ -57,7 +57,7 @@ def origin_of(text: str) -> Origin:
     return Origin(text if text.startswith("Keras") else f"Keras {text}".strip(), version, own)
 
 
-def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
+def translate_class(entry: Mapping[str, Any], origin: Origin) -> str:
     """Return the class in today's Keras; `Custom>` and the name for a class that Keras does not have."""
     name = str(entry.get("class_name"))
     module = str(entry.get("module") or "keras.layers")

@@ -11,10 +11,10 @@ from rnncli.readers.models._keras_classes import (
     CONVOLVED,
     OPERATIONS,
     Origin,
-    class_of,
     is_operation,
     module_of,
     name_of,
+    translate_class,
     with_names,
 )
 
@@ -72,7 +72,7 @@ class Translator:
 
     def layer(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Return the config of a layer; the layers inside it become entries."""
-        class_name = class_of(entry, self.origin)
+        class_name = translate_class(entry, self.origin)
         config = entry.get("config")
         if not isinstance(config, Mapping):
             return {}
@@ -107,7 +107,7 @@ class Translator:
         if isinstance(entry["config"], list):  # a Sequential before 2.2.3
             entry = {**entry, "config": {"layers": entry["config"]}}
         fields = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
-        class_name, saved_class = class_of(entry, self.origin), str(entry["class_name"])
+        class_name, saved_class = translate_class(entry, self.origin), str(entry["class_name"])
         if class_name != saved_class:
             fields["saved_class"] = saved_class
         config = self.layer(entry, path)

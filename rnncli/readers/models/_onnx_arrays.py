@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.layouts import class_of, onnx
+from rnncli.layouts import infer_class, onnx
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
 
@@ -51,7 +51,7 @@ def _class(roles: Mapping[str, Any]) -> str | None:
     attribute = roles.get(onnx.ATTRIBUTE)
     if attribute is not None and not (isinstance(attribute, np.ndarray) and attribute.size == 1):
         return None
-    return class_of(units, width)
+    return infer_class(units, width)
 
 
 def _directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:

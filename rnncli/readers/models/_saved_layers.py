@@ -52,7 +52,7 @@ def layers_in(
 
 def in_keras_layout(saved: SavedLayer) -> SavedLayer:
     """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
-    module = _keras_arrays.layer_of(saved.name, saved.weights)
+    module = _keras_arrays.recognize_layer(saved.name, saved.weights)
     return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.layouts import class_of, torch
+from rnncli.layouts import infer_class, torch
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
 
@@ -128,7 +128,7 @@ def _cell(roles: Roles) -> Cell | None:
     units, (wide, state) = recurrent.shape[1], recurrent.shape
     if "weight_hr" in roles:  # the state is narrower than the gates
         units = roles["weight_hr"].shape[-1]
-    class_name = class_of(units, wide)
+    class_name = infer_class(units, wide)
     if class_name is None or not state or len(kernel) != wide:
         return None
     biases = {name: roles[name] for name in ("bias_ih", "bias_hh") if roles.get(name) is not None}

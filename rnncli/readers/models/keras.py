@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import InputError, format_names, shorten
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
-from rnncli.readers.models._keras_classes import MODELS, Origin, class_of, is_operation, origin_of
+from rnncli.readers.models._keras_classes import MODELS, Origin, is_operation, origin_of, translate_class
 from rnncli.readers.models._keras_config import Translator
 from rnncli.readers.models._keras_graph import Flattener
 from rnncli.readers.models._keras_weights import CONVOLUTIONS
@@ -73,7 +73,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     _check(config, origin)
     translator = Translator(origin)
     model = translator.entry(config, "")
-    known = class_of(config, origin) in MODELS
+    known = translate_class(config, origin) in MODELS
     if known and "layers" not in model["config"]:
         raise InputError("the config of this model has no layers.", _keras_file.ADVICE)
     if not known:
