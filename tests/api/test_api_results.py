@@ -281,7 +281,7 @@ class TestHold:
         [
             (rnncli.run, {"hold": "forget=1", "check": True}, "Keras cannot hold"),
             (rnncli.run, {"hold": "forget=1", "engine": "tensorflow"}, "tensorflow cannot hold"),
-            (rnncli.run, {"hold": "forget=1", "model": "no.keras"}, "not for model"),
+            (rnncli.run, {"hold": "forget=1", "model": "no.keras"}, "not to model"),
             (rnncli.trace, {"hold": "forgot=1"}, "Did you mean forget"),
             (rnncli.trace, {"hold": "forget=1", "check": True}, "Keras cannot hold"),
         ],

@@ -95,7 +95,7 @@ def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureF
     from rnncli.cli.app import main
 
     assert main(["run", INLINE, "--seed", "7", "--check", "--engine", "tensorflow"]) == 0
-    assert f"{NOTE}--check: tensorflow computed this itself" in capfd.readouterr().err
+    assert f"{NOTE}--check has no effect: tensorflow already computed" in capfd.readouterr().err
 
 
 def test_of_a_word_as_long_as_a_page_the_ends_are_shown(rnncli: Run) -> None:

@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "RNN of cells": (oracle.case(["RNN([LSTMCell(3), GRUCell(3)])"], X), "no node for RNN"),
     "RNN of a cell": (oracle.case(["RNN(LSTMCell(3))"], X), "no node for RNN"),
     "trace": (oracle.case(["LSTM(3)"], X, with_trace=True), "does not record gates"),
-    "Masking": (oracle.case(["Masking()", "LSTM(3)"], X), "Masking may skip steps anywhere"),
+    "Masking": (oracle.case(["Masking()", "LSTM(3)"], X), "Masking may skip any step"),
     "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "only Keras computes"),
     "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "only Keras computes"),
 }

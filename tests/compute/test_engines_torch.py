@@ -106,7 +106,7 @@ REFUSED = [
     ("RNN([LSTMCell(3)])", {}, "no module for RNN"),
     ("LSTM(3, dtype='float16')", {}, "not in float16"),
     ("LSTM(3, dropout=0.5)", {"training": True}, "no dropout inside recurrent layers"),
-    ("Masking()", {}, "Masking may skip steps anywhere"),
+    ("Masking()", {}, "Masking may skip any step"),
     ("LSTM(3)", {"mask": RIGHT[:, ::-1]}, "the mask skips others too"),
     ("LSTM(3)", {"mask": np.zeros((3, 5), bool)}, "the mask skips others too"),
 ]

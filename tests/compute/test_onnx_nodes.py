@@ -246,7 +246,7 @@ def test_numbers_that_onnx_runtime_computes_otherwise_are_an_error() -> None:
     made, feeds = onnx_graphs.single(
         "RNN", {**arrays, "X": np.full((2, 1, 3), np.nan, np.float32)}, activations=["Relu"]
     )
-    with pytest.raises(EngineError, match="rnn: ONNX Runtime returns other numbers"):
+    with pytest.raises(EngineError, match="rnn: rnncli's result differs from ONNX Runtime's"):
         run(made, feeds)
 
 

@@ -231,7 +231,9 @@ def test_notes_say_what_the_arrays_do_not() -> None:
     assert "bias_hh is zero" in " ".join(layouts.get("torch").notes(summed))
     assert not any("zero" in note for note in layouts.get("torch").notes(alone("GRU")))
     for name in ("torch", "cudnn", "onnx"):  # a GRU beside the LSTM has two biases of its own
-        assert " adds two biases: where Keras has one, " in " ".join(layouts.get(name).notes(alone("LSTM")))
+        assert " sums two biases: a single Keras bias is stored in " in " ".join(
+            layouts.get(name).notes(alone("LSTM"))
+        )
 
 
 @st.composite

@@ -245,7 +245,7 @@ def test_what_is_no_state_dict_is_refused_with_the_way_out(what: str, tmp_path: 
 def test_other_zip_files_are_refused_in_whole_words(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
         archive.writestr("notes.txt", "hello")
-    with pytest.raises(InputError, match=r"other\.pt: it is a zip file, but not one of PyTorch\.\nIf the"):
+    with pytest.raises(InputError, match=r"other\.pt: it is a zip file, but not PyTorch's\.\nIf the"):
         read(tmp_path / "other.pt")
     with zipfile.ZipFile(tmp_path / "part.pt", "w") as archive:
         archive.writestr("archive/data.pkl", "hello")

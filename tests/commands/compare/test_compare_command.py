@@ -164,7 +164,7 @@ def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
             "Leave onnx out of --engines.",
         ),
         (["--dtype", "bfloat16"], 2, "rnncli: no engine can compute this here (numpy: "),
-        (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "Choose other options of the layer."),
+        (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "Choose different options of the layer."),
         (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
         (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
         (["--split", "4"], 2, "leaves one piece: the input has only 4 time steps.\nUse a smaller N, or give"),

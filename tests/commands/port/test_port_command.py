@@ -114,7 +114,7 @@ def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_pa
     files = write(tmp_path, planted._replace(expected=other.expected))
     done = rnncli("port", *files, "-o", str(tmp_path / "o.npz"))
     assert done.returncode == 1
-    assert done.stdout.strip() == "no known difference, alone or with another, makes the numbers match"
+    assert done.stdout.strip() == "no known difference, alone or in a pair, explains the numbers"
     assert "The nearest is " in done.stderr
     assert " and " not in rnncli("port", *files, "--lang", "ko").stderr
     assert not (tmp_path / "o.npz").exists()

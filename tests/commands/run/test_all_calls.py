@@ -143,7 +143,7 @@ def test_all_calls_needs_several(ask: Any) -> None:
         (["--calls", "2", "--stateful"], ""),
         (
             ["--calls", "2", "--stateful", "-l", "gru", "--initial-state", "[[[1, 2, 3]]]"],
-            "every call starts from the given initial state: leave it out",
+            "every call restarts from the given initial state; leave it out",
         ),
         ([], ""),
     ],

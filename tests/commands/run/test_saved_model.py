@@ -207,7 +207,7 @@ def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
         (("--seed", "1"), "--seed cannot be combined with --model"),
         (("--input-shape", "1,4,5"), "it generates the input of a --layer"),
         (("--calls", "2"), "--calls cannot be combined with --model"),
-        (("--memory", "1GB"), "--memory is for layers"),
+        (("--memory", "1GB"), "--memory applies to --layer, not to --model"),
         (("--assume", "activation=relu"), "--assume is for files without a graph"),
     ],
 )

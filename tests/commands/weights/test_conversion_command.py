@@ -156,17 +156,17 @@ REFUSED = [
     (["-l", "LSTM(3, use_bias=False)", "--to", "cudnn"], "use_bias=False"),
     (["-l", "Dense(3)", "--to", "keras"], "no recurrent layer"),
     (["-l", "LSTM(3)", "--to", "tensorflow"], "'tensorflow' is not a valid choice"),
-    (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "ONNX's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "ONNX's layout cannot be saved"),
     (["-l", "LSTM(3)", "--to", "cudnn", "-o", "w.weights.h5"], "holds Keras's layout only"),
-    (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "Keras's layout is not written"),
-    (["-l", "LSTM(3)", "--to", "torch", "-o", "w.py"], "PyTorch's layout is not written"),
-    (["-l", "LSTM(3)", "--to", "torch", "-o", "w"], "PyTorch's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "Keras's layout cannot be saved"),
+    (["-l", "LSTM(3)", "--to", "torch", "-o", "w.py"], "PyTorch's layout cannot be saved"),
+    (["-l", "LSTM(3)", "--to", "torch", "-o", "w"], "PyTorch's layout cannot be saved"),
     (['{"layer": "LSTM(3)", "inputs": [[[1]]]}'], "it is a case document"),
     (["[[1, 2], [3, 4]]"], "not an object of weights"),
     (["-l", "LSTM(3)", "--input-shape", "2,3,features"], "the weights depend on the features"),
     (["-l", "LSTM(3)", "--engine", "numpy"], "--engine does not change the weights"),
     (["-l", "LSTM(3)", "--calls", "2"], "--calls does not change the weights"),
-    (["-l", "LSTM(3)", "--model", "m.keras"], "do not go together"),
+    (["-l", "LSTM(3)", "--model", "m.keras"], "cannot be combined"),
     (["m.keras", "--model", "m.keras"], "both m.keras and --model m.keras"),
     (["m.keras", "--mask-value", "0"], "--mask-value applies to the input of a layer"),
     ([], "weights needs a file or a layer"),
@@ -254,7 +254,7 @@ def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_pat
     done = rnncli("weights", "m.keras", "--units", "4", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "rnncli: m.keras is a saved model, but --units describes another layer.\n"
+        "rnncli: m.keras is a saved model, but --units defines a different layer.\n"
         "Leave out --units; or load the weights into that layer: --weights m.keras\n"
     )
     for flag, value in (("--weights", "w.npz"), ("--kernel-initializer", "zeros")):
