@@ -6,8 +6,9 @@ import inspect
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -275,3 +276,18 @@ def test_completion(rnncli: Any, words: str, completed: str) -> None:
     done = rnncli(env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert completed in done.stdout.split()
+
+
+def _find_unvalidated(source: str, of: str, annotations: Mapping[str, Any]) -> list[str]:
+    """Return the groups of flags that can be validated, and that neither `source` nor a group validates."""
+    groups = {name: hint for name, hint in annotations.items() if hasattr(hint, "validate")}
+    missing = [f"{of}{name}" for name in groups if f"{of}{name}.validate()" not in source]
+    for hint in groups.values():
+        missing += _find_unvalidated(inspect.getsource(hint.validate), "self.", hint.__annotations__)
+    return missing
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_command_validates_its_flags(name: str) -> None:
+    function = getattr(catalog.load(name), name)
+    assert _find_unvalidated(inspect.getsource(function), "", get_type_hints(function)) == []
