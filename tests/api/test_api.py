@@ -116,7 +116,11 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
             "Leave engine out. TensorFlow draws no orthogonal matrix in bfloat16; "
             "take another one, such as recurrent_initializer='glorot_uniform'.",
         ),
-        (lambda: rnncli.trace(X, step=9), "step=9: there are 4", "-1 is the last"),
+        (
+            lambda: rnncli.trace(X, step=9),
+            "step=9 is out of range: the time steps are 0 to 3.",
+            "-1 is the last",
+        ),
         (lambda: rnncli.trace(X, step=1.5), "step is 1.5.", "whole number"),  # type: ignore[arg-type]
         (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),  # type: ignore[arg-type]
         (lambda: rnncli.explain(X), "the name of a number", "'hidden_state[0,2]'"),  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ class TestPaths:
 
     def test_a_format_that_the_suffix_does_not_mean(self, rnncli: Run, tmp_path: Path) -> None:
         done = rnncli("run", INPUT, "-f", "json", "-o", str(tmp_path / "o.csv"))
-        assert (done.returncode, "o.csv holds json, not csv" in done.stderr) == (0, True)
+        assert (done.returncode, "o.csv: --format json overrides the suffix" in done.stderr) == (0, True)
         done = rnncli("run", INPUT, "-f", "json", "-o", str(tmp_path / "o.log"))
         assert (done.returncode, done.stderr) == (0, "")
 

@@ -12,7 +12,7 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError, did_you_mean, shorten
 from rnncli.readers import printed_output
 from rnncli.readers.encoding import pieces
-from rnncli.readers.formats import _csv_table
+from rnncli.readers.formats import ReadOptions, _csv_table
 from rnncli.readers.formats._csv_table import (
     DECIMAL_COMMA,
     DELIMITERS,
@@ -26,7 +26,6 @@ from rnncli.readers.formats._csv_table import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
 
 SUFFIXES = (".csv", ".tsv")

@@ -168,7 +168,7 @@ def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
         (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
         (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
         (["--split", "4"], 2, "leaves one piece: the input has only 4 time steps.\nUse a smaller N, or give"),
-        (["[[1, 2]]", "--split", "4"], 2, "has 1 time step.\nGive a longer input: --input-shape 1,8,2"),
+        (["[[1, 2]]", "--split", "4"], 2, "has only 1 time step.\nGive a longer input: --input-shape 1,8,2"),
         (["--split", "30", "--input-shape", "1,25,4"], 2, "longer input: --input-shape 1,60,4."),
         (["--split", "2", "-l", "dense", "--input-shape", "1,4,2"], 2, "needs a recurrent layer"),
         (["--split", "2", "--training"], 2, "Leave --training out."),

@@ -226,7 +226,7 @@ def test_what_one_stream_writes_another_reads() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--check"], "line by line"),
+        (["--check"], "--check, --expect, --stats and --fail-on-nan cannot be combined with --stream"),
         (["-f", "csv"], "csv cannot be written"),
         (["--input-shape", "1,2,3"], "--input-shape generates an input"),
         (["--memory", "1G"], "--memory applies to a batch"),
