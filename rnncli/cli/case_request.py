@@ -54,10 +54,11 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     notes: Remarks = ()
     if request.shape is None:
         document, name = request.read()
+        stack = make_stack(request.layers, request.options, document, name)
     else:
-        shape, notes = add_batch(request.shape, make_stack(request.layers, request.options).input_rank)
-        document, name = _make_input(request, shape, seed), f"--input-shape {_format_option(shape)}"
-    stack = make_stack(request.layers, request.options, document, name)
+        stack = make_stack(request.layers, request.options)
+        shape, notes = add_batch(request.shape, stack.input_rank)
+        document, name = _make_input(request, stack, shape, seed), f"--input-shape {_format_option(shape)}"
     given = request.collect_options(stack, seed, f"{name}: ")
     source = "" if given.weights.value is None else "--weights"
     supplied = bool(source) or document.weights is not None
@@ -119,7 +120,7 @@ def note_dropout(options: Mapping[str, Any], case: Case) -> Remarks:
     return (f"{flag_name(name)} has no effect without --training",)
 
 
-def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
+def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> Document:
     """Generate the input.
 
     Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
@@ -130,7 +131,6 @@ def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
     from rnncli.compute import checks
     from rnncli.readers import arrange
 
-    stack = make_stack(request.layers, request.options)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) == len(shape) and not request.weights_file and math.prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)

@@ -70,7 +70,7 @@ def build(document: Document, stack: Stack, given: CaseOptions) -> tuple[Case, t
 def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
     """Return the Case for inputs that are already arranged."""
     shape = arranged.inputs.shape
-    return Case(
+    case = Case(
         stack=stack,
         inputs=arranged.inputs,
         mask=arranged.mask,
@@ -83,6 +83,7 @@ def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
         all_calls=given.all_calls,
         feature_names=arranged.feature_names,
     )
+    return fit.cast(case)
 
 
 def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
@@ -94,9 +95,8 @@ def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Ar
 
 
 def states(part: RawValue, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order.  Raises InputError if they do not fit the layers."""
+    """Return the initial states in Keras's order.  Raises InputError or LayerError, see fit.fit_states."""
     if part.value is None:
         return None
-    wanted, by_name = stack.states(input_shape), isinstance(part.value, Mapping)
     with inside(part.where):
-        return fit.fit_states(fit.order_states(part.value, wanted) if by_name else list(part.value), wanted)
+        return fit.fit_states(part.value, stack, input_shape)

@@ -12,6 +12,7 @@ from rnncli.commands.explore.typed_flags import TypedFlags
 from rnncli.compute import holds
 from rnncli.errors import LayerError, UsageError
 from rnncli.layers.stack import Stack
+from rnncli.specs import fit
 from rnncli.specs.build import options_of
 
 
@@ -179,7 +180,7 @@ class EditableCase:
         return self._with_stack(Stack(made))
 
     def _with_stack(self, stack: Stack) -> EditableCase:
-        return replace(self, case=_fit_holds(self.case._replace(stack=stack)))
+        return replace(self, case=_fit_holds(fit.fit_case(self.case._replace(stack=stack))))
 
     def _require_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):

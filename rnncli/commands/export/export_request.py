@@ -89,8 +89,7 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.require_mask(case)
-    started = case._replace(initial_state=call.initial_state(case))
-    return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
+    return build_export(case, call.weights_and_seeds(case, "numpy")[0], names)
 
 
 def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, str]]:

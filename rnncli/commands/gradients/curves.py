@@ -212,7 +212,6 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
 
     checks.refuse_impossible(case)
     conditions = calling.conditions(case)
-    case = case._replace(initial_state=calling.initial_state(case))
     calling.require_able(case, "tensorflow")
     wide = case._replace(stack=case.stack.with_returns(return_state=True))
     numbers = target_of(of, wide.stack.outputs(case.inputs.shape))

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
-from rnncli.errors import InputError, RnncliError, count
+from rnncli.errors import InputError, RnncliError, count, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
+from rnncli.specs import fit
 
 MAX_RECORDS = 4096
 """Maximum number of records of one shape per batch, however much input is waiting."""
@@ -131,7 +132,9 @@ class Stream:
             yield from (record.case for record in group if isinstance(record.case, RnncliError))
             return
         try:
-            result = self._answer(self._concatenate(cases))
+            case = self._concatenate(cases)
+            _require_fit(case)
+            result = self._answer(case)
         except RnncliError as error:
             if len(group) == 1:
                 yield _name_line(group[0].line, error)
@@ -161,6 +164,15 @@ class Stream:
         if one.mask is not None or one.initial_state is not None:
             return object()
         return one.inputs.shape[1:]
+
+
+def _require_fit(case: Case) -> None:
+    """Raise InputError or LayerError if the mask or the states do not fit the inputs of this line."""
+    if case.mask is not None:
+        checks.require_mask(case)
+    if case.initial_state is not None:
+        with inside("initial_state: "):
+            fit.fit_states(case.initial_state, case.stack, case.inputs.shape)
 
 
 def _name_line(line: InputLine, error: RnncliError) -> RnncliError:

@@ -8,7 +8,7 @@ from rnncli.case import Array, Case
 from rnncli.compute.models._inputs import empty_input
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
-from rnncli.specs import recurrence
+from rnncli.specs import fit, recurrence
 from rnncli.specs.onnx_nodes import recurrence_of
 
 
@@ -41,7 +41,7 @@ def build_node_case(file: str, given: NodeCall) -> Case:
         weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         raise LayerError(f"{file}: {given.node.name}: {error.what}.", error.advice) from None
-    return Case(
+    case = Case(
         Stack((spec,)),
         inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),
         mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
@@ -49,6 +49,7 @@ def build_node_case(file: str, given: NodeCall) -> Case:
         weights=weights,
         seed=None,
     )
+    return fit.fit_case(case)
 
 
 def _states(given: NodeCall) -> tuple[Array, ...] | None:

@@ -16,6 +16,7 @@ from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
+from rnncli.specs import fit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,12 +205,8 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
 
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
-        case = Case(
-            Stack((spec,)),
-            np.ascontiguousarray(array, spec.config["dtype"]),
-            weights=dict(node.weights),
-            seed=None,
-        )
+        inputs = np.ascontiguousarray(array, spec.config["dtype"])
+        case = fit.fit_case(Case(Stack((spec,)), inputs, weights=node.weights, seed=None))
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield Part(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:
