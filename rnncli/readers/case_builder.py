@@ -95,8 +95,9 @@ def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Ar
 
 
 def states(part: RawValue, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order.  Raises InputError or LayerError, see fit.fit_states."""
+    """Return the initial states in Keras's order.  Raises InputError or LayerError, see fit_case."""
     if part.value is None:
         return None
+    stack.require_start()
     with inside(part.where):
         return fit.fit_states(part.value, stack, input_shape)

@@ -21,6 +21,7 @@ def fit_case(case: Case) -> Case:
         with inside("weights: "):
             weights = fit_weights(weights, case.stack, case.inputs.shape)
     if states is not None:
+        case.stack.require_start()
         with inside("initial_state: "):
             states = fit_states(states, case.stack, case.inputs.shape)
     return cast(case._replace(weights=weights, initial_state=states))
@@ -142,11 +143,8 @@ def fit_states(
     """Return the states in Keras's order, each with a batch axis.
 
     given: in that order, or by result name; for a batch of 1, the batch axis may be missing.
-    Raises InputError if a name, the number of states or a shape is wrong, LayerError if a layer cannot start
-    from a given state.
+    Raises InputError if a name, the number of states or a shape is wrong.
     """
-    for layer in stack.layers:
-        layer.require_start()
     infos = stack.states(input_shape)
     if isinstance(given, Mapping):
         given = _order_states(given, infos)

@@ -12,7 +12,6 @@ from claims import claim
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands.gradients import curves
 from rnncli.commands.matrix.answer import combinations
 from rnncli.commands.shape import outline
 from rnncli.compute import compare, engine_choice, engines
@@ -199,15 +198,13 @@ class TestRefusals:
         with pytest.raises(InputError, match="last_hidden_state has shape"):
             oracle.asked(["GRU(2)"], X, engine, initial_state=[np.zeros((2, 3), "float32")])
 
-    @pytest.mark.parametrize("engine", ["numpy", "tensorflow", "gradients"])
-    def test_a_state_that_keras_would_halve_wrongly(self, engine: str) -> None:
+    def test_a_state_that_keras_would_halve_wrongly(self) -> None:
         uneven = "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))"
         states = tuple(np.zeros((len(X), 2), "float32") for _ in range(3))
-        case = oracle.case([uneven], X, initial_state=states)
         with pytest.raises(
             LayerError, match="splits the initial states in half, but its layers keep 2 and 1"
         ):
-            curves.gradients(case) if engine == "gradients" else compute.run(case, engine)
+            oracle.case([uneven], X, initial_state=states)
 
     def test_every_refusal_is_one_of_ours(self) -> None:
         assert issubclass(InputError, RnncliError)

@@ -63,5 +63,6 @@ def test_weights_and_states_take_the_dtype_of_the_inputs() -> None:
 
 def test_a_layer_that_takes_no_states_refuses_them() -> None:
     stack = from_flags(["Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"], {})
-    with pytest.raises(LayerError):
-        fit.fit_states([np.ones((1, 3))] * 3, stack, (1, 4, 2))
+    inputs = np.ones((1, 4, 2), np.float32)
+    with pytest.raises(LayerError, match="splits the initial states in half"):
+        fit.fit_case(Case(stack, inputs, initial_state=(np.ones((1, 3)),) * 3))

@@ -180,7 +180,9 @@ class EditableCase:
         return self._with_stack(Stack(made))
 
     def _with_stack(self, stack: Stack) -> EditableCase:
-        return replace(self, case=_fit_holds(fit.fit_case(self.case._replace(stack=stack))))
+        case = self.case._replace(stack=stack)
+        fit.fit_case(case)  # may raise; its arrays would count as edited numbers
+        return replace(self, case=_fit_holds(case))
 
     def _require_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):
