@@ -226,12 +226,12 @@ def gradients(
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
 
-    for name, fine in (("engine", options.get("engine") in (None, "auto", "tensorflow")),
-                       ("training", not options.get("training"))):  # fmt: skip
-        if not fine:
-            raise UsageError(
-                "gradients are computed by tensorflow, for one call without dropout.", f"Leave {name} out."
-            )
+    other_engine = options.get("engine") not in (None, "auto", "tensorflow")
+    if other_engine or options.get("training"):
+        raise UsageError(
+            "gradients are computed by tensorflow, for one call without dropout.",
+            f"Leave {'engine' if other_engine else 'training'} out.",
+        )
     _values.require_texts("of", of, "For example of='hidden_state'.")
     case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:
