@@ -10,10 +10,8 @@ from rnncli.errors import UsageError
 EXAMPLE = (
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
 )
-_SEPARATORS = r"""(?ix)
-    \s* [,;*×\s] \s*
-    | (?: (?<=[0-9]) | (?<=None) ) x (?=[0-9N])  # in 2x10 and Nonex8, but not in max
-"""
+_SEPARATORS = r"(?i)\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])"
+"""The letter x separates sizes in 2x10 and Nonex8, but it is not one in a name such as max2."""
 
 
 def parse_shape(text: str) -> Shape:
