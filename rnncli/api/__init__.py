@@ -75,7 +75,7 @@ def run(
         found = Result.of(computed, remarks=remarks, view=view_of(options))
     found = _select(found, select, limits if expect is None else None)
     _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
-    _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
+    _comparison.require_expected(found.outputs, found.engine_names, expect, atol, rtol)
     return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
 
 
@@ -175,7 +175,9 @@ def trace(
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(found.outputs, tolerances if expect is None else None)
     _require_checks(apart, found, tolerances, answer.first_nan() if fail_on_nan else None)
-    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, require_names=True)
+    _comparison.require_expected(
+        answer.named_tensors(), found.engine_names, expect, atol, rtol, require_names=True
+    )
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 

@@ -172,7 +172,7 @@ def compare_with_keras(
     differ by more than the tolerances.
     budget: see compute.run.
     """
-    other = result if result.engine == "tensorflow" else compute.run(case, "tensorflow", budget)
+    other = result if result.engines == ("tensorflow",) else compute.run(case, "tensorflow", budget)
     compared = dataclasses.replace(result, differences=differences(result, other))
     return compared, find_disagreements(result, other, atol, rtol)
 
