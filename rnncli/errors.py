@@ -85,18 +85,21 @@ def inside(where: str) -> Iterator[None]:
         raise type(error)(f"{where}{what}", error.advice) from None
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'Choose one of a, b, c.'"""
+def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
+    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'Choose one of a, b, c.'
+
+    prefix: shown before each of the choices.
+    """
     import difflib
 
     names = list(choices)
     folded = {fold_name(name): name for name in reversed(names)}
     near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
     if near:
-        return f"Did you mean {folded[near[0]]}?"
+        return f"Did you mean {prefix}{folded[near[0]]}?"
     if len(names) == 1:
-        return f"The only choice is {names[0]}."
-    return f"Choose one of {format_names(names)}." if names else ""
+        return f"The only choice is {prefix}{names[0]}."
+    return f"Choose one of {format_names([prefix + name for name in names])}." if names else ""
 
 
 def fold_name(name: str) -> str:
@@ -125,6 +128,11 @@ def count(number: int, noun: str) -> str:
 def format_indices(noun: str, count: int) -> str:
     """Return `The units are 0 to 2.`, or `The only unit is 0.`  noun: in the plural."""
     return f"The {noun} are 0 to {count - 1}." if count > 1 else f"The only {noun.removesuffix('s')} is 0."
+
+
+def format_range(count: int) -> str:
+    """Return which indices an axis of this size has: `0 to 2`, or `only 0`."""
+    return f"0 to {count - 1}" if count > 1 else "only 0"
 
 
 def first_nonblank_line(error: Exception) -> str:

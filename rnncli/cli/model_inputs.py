@@ -9,6 +9,7 @@ from rnncli.case import Array, format_shape
 from rnncli.cli import sources
 from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats
+from rnncli.readers.padding import pad
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags
@@ -33,30 +34,17 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
 
 def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
     """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
-    import numpy as np
-
     if isinstance(raw, dict):
         return {key: pad_sequences(value, flags, f"{name}: {key}") for key, value in raw.items()}
     if not isinstance(raw, tuple):
         return raw
-    longest = max(map(len, raw))
     if flags.pad is None:
         first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
         raise InputError(
             f"{name}: sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
             "Pad the shorter ones with --pad post; they are masked only if the model itself does so.",
         )
-    value, post = flags.pad_value or 0.0, flags.pad == "post"
-    return np.stack(
-        [
-            np.pad(
-                one,
-                [(0, longest - len(one)) if post else (longest - len(one), 0), *[(0, 0)] * (one.ndim - 1)],
-                constant_values=value,
-            )
-            for one in raw
-        ]
-    )
+    return pad(raw, flags.pad, flags.pad_value or 0.0)[0]
 
 
 def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:

@@ -64,7 +64,7 @@ class _PreparedCase:
                 )
         equal = claims.select_true(self.claims, tensors)
         return Result(
-            engine=self.engine,
+            engines=(self.engine,),
             seed=case.seed,
             stack=case.stack,
             input_shape=case.inputs.shape,

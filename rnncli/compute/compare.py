@@ -172,7 +172,7 @@ def compare_with_keras(
     differ by more than the tolerances; without any if Keras computed `result` itself.
     budget: see compute.run.
     """
-    if result.engine == "tensorflow":
+    if result.engines == ("tensorflow",):
         return result, []
     other = compute.run(case, "tensorflow", budget)
     compared = dataclasses.replace(result, differences=differences(result, other))

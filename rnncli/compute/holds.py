@@ -37,7 +37,7 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
 
 def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
     """Return `result` with the largest difference of every tensor from the run without the holds."""
-    other = compute.run(case._replace(hold=()), result.engine, budget)
+    other = compute.run(case._replace(hold=()), result.engines[0], budget)
     return dataclasses.replace(result, differences=compare.differences(result, other), reference=REFERENCE)
 
 

@@ -288,7 +288,7 @@ class TestKerasAlone:
         keras.utils.set_random_seed(8)
         theirs = oracle.called(oracle.made(expression), inputs)[-1]
         result = oracle.asked([expression], inputs, "auto", seed=8)
-        assert result.engine == "tensorflow"
+        assert result.engines == ("tensorflow",)
         oracle.alike(result, theirs)
 
     def test_conv_lstm_takes_weights_states_and_a_mask(self) -> None:

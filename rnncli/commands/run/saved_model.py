@@ -47,7 +47,7 @@ class ModelAnswer(RunAnswer):
             about["masks"] = list(self.masks)
         return {
             **first,
-            "engine": self.result.engine,
+            "engine": self.result.engine_names,
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
             "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
@@ -64,7 +64,7 @@ class ModelAnswer(RunAnswer):
             )
             for name, array in self.inputs.items()
         ]
-        pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
+        pieces.append(f"{say('engine', view.lang)} {self.result.engine_names}")
         if self.masks:
             pieces.append(say("mask from", view.lang).format(", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, with_path_prefix
+from rnncli.errors import InputError, did_you_mean, format_names, with_path_prefix
 from rnncli.readers.printed_output import has_values
 from rnncli.specs import nested
 
@@ -33,11 +33,11 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
     elif len(others) == 1:
         name = others[0]
     else:
-        listed = [f"{name} {arrays[name].shape}" for name in others]
-        listed[8:] = ["…"] if listed[8:] else []
-        what = f"it contains {', '.join(listed)}, but no array named `inputs`."
+        listed = format_names([f"{name} {arrays[name].shape}" for name in others])
         raise InputError(
-            what if listed else "it contains no array named `inputs`.",
+            f"it contains {listed}, but no array named `inputs`."
+            if listed
+            else "it contains no array named `inputs`.",
             "Name the array to read `inputs`, or save it alone.",
         )
     with with_path_prefix(name):
