@@ -208,12 +208,12 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
 
 def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        return case_builder.RawValue(formats.read_weights(file(given, "weights")), f"{given}: ")
+        return case_builder.RawValue(formats.read_weights(file(given, "weights")), str(given))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
     elif given is not None:
         raise InputError("weights: they have no names.", 'Give {"kernel": ..., "recurrent_kernel": ...}.')
-    return case_builder.RawValue(given, "weights: ")
+    return case_builder.RawValue(given, "weights")
 
 
 def _states(given: Any) -> case_builder.RawValue:
@@ -225,4 +225,4 @@ def _states(given: Any) -> case_builder.RawValue:
         if not isinstance(given, (list, tuple, np.ndarray)):
             raise InputError(f"initial_state is {given!r}.", "Give a list of arrays, (batch, units) each.")
         given = [array(state, "initial_state") for state in given]
-    return case_builder.RawValue(given, "initial_state: ")
+    return case_builder.RawValue(given, "initial_state")

@@ -58,7 +58,7 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
         shape, notes = add_batch(request.shape, make_stack(request.layers, request.options).input_rank)
         document, name = _make_input(request, shape, seed), f"--input-shape {_format_option(shape)}"
     stack = make_stack(request.layers, request.options, document, name)
-    given = request.collect_options(stack, seed, f"{name}: ")
+    given = request.collect_options(stack, seed, name)
     source = "" if given.weights.value is None else "--weights"
     supplied = bool(source) or document.weights is not None
     require_something_to_fill(request.options, source, weights=supplied)
@@ -75,7 +75,7 @@ def make_stack(
     """Return the layers, first to last; those of the document, called `name`, if no others are given."""
     own = None if document is None else document.layer
     if not layers and own is not None:
-        with inside(f"{name}: " if name else ""):
+        with inside(name):
             specs.from_flags([own], {})
     return specs.from_flags(list(layers), options, own)
 

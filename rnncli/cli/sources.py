@@ -15,7 +15,7 @@ from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import InputError, UsageError, inside
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
@@ -104,9 +104,9 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
 
 
 def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
-    """Open the input for reading lines as they arrive; return it with the prefix of error messages.
+    """Open the input for reading lines as they arrive; return it with its name in errors.
 
-    The prefix names a file; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
+    The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
     """
     word = flags.input
     if word in (None, "-"):
@@ -125,12 +125,12 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     if source.data is not None:
         return io.BytesIO(source.data), ""
     with _report_os_error(source.name):
-        return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
+        return cast("BinaryIO", source.file().open("rb", buffering=0)), source.name
 
 
 def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
     """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
-    with _report_os_error(where.removesuffix(": ") or "the input"):
+    with _report_os_error(where or "the input"):
         return file.read(most)
 
 
@@ -186,12 +186,13 @@ def find_source(text: str) -> Source:
 @contextmanager
 def _report_os_error(name: str) -> Iterator[None]:
     """Convert an OSError to an InputError that names the input."""
-    try:
-        yield
-    except PermissionError:
-        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
-    except OSError as error:
-        raise InputError(f"{name}: it cannot be read: {error.strerror}.", "Check the path.") from None
+    with inside(name):
+        try:
+            yield
+        except PermissionError:
+            raise InputError("permission denied.", "Check its permissions.") from None
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def is_pipe(path: Path) -> bool:
@@ -246,4 +247,5 @@ def _require_existing(source: Source) -> None:
     except InputError as error:
         from rnncli.cli import missing_file
 
-        raise missing_file.explain(error, source.name) from None
+        error.advice = missing_file.suggest_input(source.name, error.advice)
+        raise

@@ -216,7 +216,7 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     for layer in case.stack.layers:
         layer.require_start()
     wanted = case.stack.states(case.inputs.shape)
-    with inside("initial_state: "):
+    with inside("initial_state"):
         states = fit.fit_states(case.initial_state, wanted)
     return tuple(state.astype(case.inputs.dtype) for state in states)
 
@@ -226,6 +226,6 @@ def _weights(case: Case) -> dict[str, Array]:
 
     Not every case was checked when it was made: `explore` gives a case other layers and keeps its weights.
     """
-    with inside("weights: "):
+    with inside("weights"):
         found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, inside
 
 
 class Source(NamedTuple):
@@ -24,28 +24,31 @@ class Source(NamedTuple):
         advice: second sentence of the error for an empty source; it says what to provide.
         Raises InputError if the source cannot be read or is empty.
         """
-        found = _read_bytes(self.file(), self.name) if self.data is None else self.data
-        if not found or found.isspace():
-            raise InputError(f"{self.name}: it is empty.", advice)
+        with inside(self.name):
+            found = _read_bytes(self.file()) if self.data is None else self.data
+            if not found or found.isspace():
+                raise InputError("it is empty.", advice)
         return found
 
     def file(self) -> Path:
         """Return the path, which there must be.  Raises InputError if it is not an existing file."""
-        assert self.path is not None
-        try:
-            found, folder = self.path.exists(), self.path.is_dir()
-        except PermissionError:
-            raise InputError(f"{self.name}: permission denied.", "Check its permissions.") from None
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "that is not a file name"
-            raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
-        if not found and self.path.is_symlink():
-            raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
-        if not found:
-            raise InputError(f"{self.name}: there is no such file.", _suggest_file(self.path))
-        if folder:
-            raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
-        return self.path
+        path = self.path
+        assert path is not None
+        with inside(self.name):
+            try:
+                found, folder = path.exists(), path.is_dir()
+            except PermissionError:
+                raise InputError("permission denied.", "Check its permissions.") from None
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or "that is not a file name"
+                raise InputError(f"it cannot be read: {why}.", "Check the path.") from None
+            if not found and path.is_symlink():
+                raise InputError("this link points to no file.", "Check its target.")
+            if not found:
+                raise InputError("there is no such file.", _suggest_file(path))
+            if folder:
+                raise InputError("it is a folder.", "Name a file in it.")
+        return path
 
 
 def split_layers(source: Source) -> tuple[Source, str]:
@@ -58,13 +61,12 @@ def split_layers(source: Source) -> tuple[Source, str]:
         return source, ""
     file, _, names = path.name.rpartition("#")
     if not file:
-        raise InputError(
-            f"{source.name}: there is no file name before the #.", "For example weights.npz#lstm."
-        )
+        with inside(source.name):
+            raise InputError("there is no file name before the #.", "For example weights.npz#lstm.")
     return Source(source.name.removesuffix(f"#{names}"), path=path.with_name(file)), names
 
 
-def _read_bytes(path: Path, name: str) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     from rnncli.specs import memory
 
     try:
@@ -73,14 +75,12 @@ def _read_bytes(path: Path, name: str) -> bytes:
         return path.read_bytes()
     except MemoryError:
         raise InputError(
-            f"{name}: it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
+            "it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
         ) from None
     except PermissionError:
-        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
+        raise InputError("permission denied.", "Check its permissions.") from None
     except OSError as error:
-        raise InputError(
-            f"{name}: it cannot be read: {error.strerror or error}.", "Check the file."
-        ) from None
+        raise InputError(f"it cannot be read: {error.strerror or error}.", "Check the file.") from None
 
 
 def _suggest_file(path: Path) -> str:

@@ -27,7 +27,7 @@ def read_weights(source: Source) -> dict[str, Array]:
     Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
     """
     source, name = split_layers(source)
-    with inside(f"{source.name}: "):
+    with inside(source.name):
         arrays = {key: np.asarray(array) for key, array in _read_arrays(source).items()}
         arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
         chosen = foreign_weights.select_layer(arrays, name.strip()) if name.strip() else arrays

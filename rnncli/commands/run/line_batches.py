@@ -21,7 +21,7 @@ MAX_BYTES = 2**23
 
 
 class InputLine(NamedTuple):
-    """A line of the input, counted from 1, without its line end.  where: `records.ndjson: `, or ""."""
+    """A line of the input, counted from 1, without its line end.  where: `records.ndjson`, or ""."""
 
     number: int
     where: str
@@ -30,7 +30,7 @@ class InputLine(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the line in errors."""
-        return f"{self.where}line {self.number}"
+        return f"{self.where}: line {self.number}" if self.where else f"line {self.number}"
 
 
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[InputLine]]:
@@ -100,7 +100,7 @@ class Stream:
             if self._answer is None:
                 self._open(case)
         except InputError as error:
-            return _name_line(line, error)
+            return name_line(line, error)
         if features != self._features:
             came, wanted = count(features, "feature"), count(self._features, "feature")
             return InputError(
@@ -134,7 +134,7 @@ class Stream:
             result = self._answer(self._concatenate(cases))
         except RnncliError as error:
             if len(group) == 1:
-                yield _name_line(group[0].line, error)
+                yield name_line(group[0].line, error)
             else:  # the other records are still computed
                 for record in group:
                     yield from self._answer_group([record])
@@ -163,7 +163,8 @@ class Stream:
         return one.inputs.shape[1:]
 
 
-def _name_line(line: InputLine, error: RnncliError) -> RnncliError:
-    if error.what.startswith(line.name):
-        return error
-    return type(error)(f"{line.name}: {error.what}", error.advice)
+def name_line(line: InputLine, error: RnncliError) -> RnncliError:
+    """Return the error with the name of the line in front; a syntax error already has its column too."""
+    if not error.what.startswith(line.name):
+        error.sources = (line.name, *error.sources)
+    return error

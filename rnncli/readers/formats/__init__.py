@@ -6,13 +6,13 @@ A reader file has
     read(source: Source, options: ReadOptions) -> Document
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
-For bad input a reader raises InputError.  The functions here put the source's name in front of the message.
+For bad input a reader raises InputError.  The functions here put the source's name in front of its message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -64,21 +64,28 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
+    with inside(str(path)):
+        raise _explain_suffix(path, advice)
+
+
+def _explain_suffix(path: Path, advice: str) -> InputError:
+    """Return the error for a file that is not an input, or whose suffix is unknown."""
     import shlex
 
     from rnncli.readers import models
 
+    suffix, by_suffix = path.suffix.lower(), _by_suffix()
     if suffix in models.MODEL_ONLY_SUFFIXES:
-        raise InputError(
-            f"{path}: it is a saved model.",
+        return InputError(
+            "it is a saved model.",
             f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
         )
     if suffix in SPREADSHEETS:
-        raise InputError(f"{path}: it is a spreadsheet.", "Save it as CSV, and give that file.")
+        return InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
     came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
     near = did_you_mean(suffix, by_suffix)
-    raise InputError(
-        f"{path}: {came}; known suffixes: {', '.join(by_suffix)}.",
+    return InputError(
+        f"{came}; known suffixes: {', '.join(by_suffix)}.",
         f"{near if near.startswith('Did') else ''} {advice}".strip(),
     )
 
@@ -110,7 +117,7 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
     Raises InputError if the source cannot be read.
     """
     reader = _reader(source, format)
-    with _name_errors(source):
+    with inside(source.name):
         document: Document = reader.read(source, options or ReadOptions())
     return document
 
@@ -123,7 +130,7 @@ def read_raw(
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
     reader = _reader(source, format)
-    with _name_errors(source):
+    with inside(source.name):
         contents = None if reader.ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
             from rnncli.readers.formats import _named_arrays
@@ -146,9 +153,9 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     source, names = _split_names(source)
     if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
         saved = models.saved_layers(models.read_graph_or_layers(source), names)
-        with _name_errors(source):
+        with inside(source.name):
             return _named_arrays.choose_layers(saved, names)
-    with _name_errors(source):
+    with inside(source.name):
         found = load(source, format)
         if isinstance(found, tuple):
             return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
@@ -161,7 +168,7 @@ def weights_of(value: Any, source: Source) -> dict[str, Array]:
     """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
     from rnncli.readers.formats import _named_arrays
 
-    with _name_errors(source):
+    with inside(source.name):
         return _named_arrays.weights(value)
 
 
@@ -175,7 +182,7 @@ def read_tensor(source: Source, format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
     from rnncli.readers.formats import _named_arrays
 
-    with _name_errors(source):
+    with inside(source.name):
         return _named_arrays.tensor(load(source, format))
 
 
@@ -183,19 +190,14 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
     from rnncli.readers.formats import _named_arrays
 
-    with _name_errors(source):
+    with inside(source.name):
         return _named_arrays.states(load(source, format))
 
 
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
-    with _name_errors(source), _replace_advice("A layer file contains a Keras config, which is JSON."):
+    with inside(source.name), _replace_advice("A layer file contains a Keras config, which is JSON."):
         return import_module("rnncli.readers.formats.json").load(source)
-
-
-def _name_errors(source: Source) -> AbstractContextManager[None]:
-    """Put the name of the source in front of errors."""
-    return inside(f"{source.name}: ")
 
 
 @contextmanager
@@ -211,7 +213,8 @@ def _replace_advice(advice: str) -> Iterator[None]:
             raise
         own = advice if "--input-format" in error.advice else ROWS
         own = "Save it as UTF-8." if "UTF-8" in error.advice else own
-        raise InputError(error.detail, own, error.path) from None
+        error.advice = own
+        raise
 
 
 def load(source: Source, format: str | None) -> Any:
@@ -221,7 +224,7 @@ def load(source: Source, format: str | None) -> Any:
     """
     named = format_of(source.file(), RENAMED) if format is None and source.path else format
     reader = _reader(source, named)
-    with _name_errors(source), _replace_advice(OTHER_SUFFIX):
+    with inside(source.name), _replace_advice(OTHER_SUFFIX):
         return reader.load(source)
 
 

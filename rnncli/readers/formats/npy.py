@@ -47,7 +47,7 @@ def _open_large(source: Source, size: int) -> Any:
         with ExitStack() as unless_mapped:
             file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
             header = _npy_headers.header(file, size)
-            array = arrays.FileArray.open(file, header.array, f"{source.name}: ")
+            array = arrays.FileArray.open(file, header.array, source.name)
             unless_mapped.pop_all()
             return array
     except RefusalError as error:
