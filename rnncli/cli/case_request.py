@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli import specs
-from rnncli.case import Case, Document, Shape, format_shape
+from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
@@ -131,17 +131,17 @@ def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
     from rnncli.readers import arrange
 
     stack = make_stack(request.layers, request.options)
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if len(sizes) == len(shape) and not request.weights_file and math.prod(sizes) < 2**40:
-        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        checks.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
-    if len(sizes) != len(shape):
+    sizes = known_sizes(shape)
+    if sizes is None:
         unknown = next(size for size in shape if not isinstance(size, int))
         raise UsageError(
             f"--input-shape {_format_option(shape)}: {unknown} is not a number; "
             "run needs concrete sizes, None works only with shape.",
             "Give every size, or use rnncli shape, which accepts names.",
         )
+    if not request.weights_file and math.prod(sizes) < 2**40:
+        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
+        checks.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
     return Document(inputs=arrange.make_input(sizes, request.fill or "normal", seed, "float64"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnncli.case import Array, Case, Spec
-from rnncli.layers import Call, RecurrentLayer, within
+from rnncli.layers import Call, RecurrentLayer, sizes, within
 from rnncli.result import TensorInfo
 
 
@@ -155,10 +155,9 @@ def build_export(
         mask = calls[0][1].mask if calls else None
         origin = None if mask is None else next(name for one, name in made if one is mask)
         loops = tuple(_loop(suffix, *pair) for pair in calls)
-        sizes = tuple(size for size in shape if isinstance(size, int))
         infos = layer.outputs(shape) if names or index + 1 == count else ()
         shown = tuple(info.with_place(layer=titles[index] or None) for info in infos)
-        parts.append(ExportLayer(titles[index], suffix, layer.spec, sizes, own, loops, origin, shown))
+        parts.append(ExportLayer(titles[index], suffix, layer.spec, sizes(shape), own, loops, origin, shown))
     return ExportCase(case, tuple(parts), start)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from rnncli.case import Case, Shape, format_shape
+from rnncli.case import Case, Shape, format_shape, known_sizes
 from rnncli.cli import case_request, files, layer_files, request, sources
 from rnncli.cli.case_request import Remarks
 from rnncli.cli.flag_groups import collect_flags, first_given, flag_name
@@ -151,11 +151,11 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
 
 def _sizes(shape: Shape) -> tuple[int, ...]:
     """Return the shape with 1 for an unknown batch or time.  Raises UsageError for another unknown size."""
-    sizes = tuple(1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
-    known = tuple(size for size in sizes if isinstance(size, int))
-    if len(known) < len(sizes):
+    filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
+    sizes = known_sizes(tuple(filled))
+    if sizes is None:
         raise UsageError(
             f"--input-shape {format_shape(shape)}: the weights depend on the features, which are unknown.",
             "Give the last size as a number, such as batch,None,8.",
         )
-    return known
+    return sizes

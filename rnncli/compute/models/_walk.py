@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case
+from rnncli.case import Case, format_shape
 from rnncli.compute import operations
 from rnncli.compute.models import ModelRun, Part, _keras_changes
 from rnncli.compute.models._advice import name_cause
@@ -178,7 +178,7 @@ class _Walk:
         """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = wrapper.entries(call.mask)
         if mask is not None and mask.ndim < 2:
-            raise call.refuse(f"gets a mask of {call.mask.shape}")
+            raise call.refuse(f"gets a mask of {format_shape(call.mask.shape)}")
         return mask
 
     def value_of(self, name: str) -> Value:

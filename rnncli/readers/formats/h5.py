@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rnncli.case import Array, Document, SavedLayer
+from rnncli.case import Array, Document, SavedLayer, format_shape
 from rnncli.errors import InputError
 from rnncli.layouts import infer_class
 
@@ -48,4 +48,4 @@ def _title(arrays: tuple[Array, ...]) -> str:
         units, wide = arrays[1].shape
         if name := infer_class(units, wide):
             return f"{name}({units})"
-    return " ".join(str(array.shape) for array in arrays)
+    return " ".join(format_shape(array.shape) for array in arrays)

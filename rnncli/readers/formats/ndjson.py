@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.case import Array, Document
+from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, inside
 from rnncli.readers.encoding import UTF8_MARK, utf8
 from rnncli.readers.formats._json_document import document
@@ -79,7 +79,7 @@ def _sequences(value: Any) -> list[Array]:
     if found.ndim in (2, 3):
         return list(found) if found.ndim == 3 else [found]
     raise InputError(
-        f"it is {found.ndim}-D, shape {found.shape}.",
+        f"it is {found.ndim}-D, shape {format_shape(found.shape)}.",
         "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
     )
 
