@@ -30,6 +30,7 @@ from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import Source
+from rnncli.readers.source import split_layers
 from rnncli.specs.shapes import parse_shape
 
 
@@ -108,7 +109,7 @@ def _read_layer(layer: Any) -> Any:
     """
     if not isinstance(layer, str) or "(" in layer:
         return layer
-    word, name = layer.removeprefix("@"), layer.partition("#")[0].lower()
+    word, name = layer.removeprefix("@"), split_layers(layer)[0].lower()
     if name.endswith(WEIGHT_SUFFIXES):
         raise UsageError(
             f"layer {layer}: it contains weights, not layers.",

@@ -13,6 +13,7 @@ from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
+from rnncli.readers.source import split_layers
 
 if TYPE_CHECKING:
     from rnncli.readers.case_builder import CaseOptions
@@ -147,7 +148,7 @@ def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
 
 def _note_whole_model(weights: str) -> Remarks:
     """Return a remark for a file that may hold a whole model, of which only the weights are used."""
-    file = weights.partition("#")[0]
+    file, _ = split_layers(weights)
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
 

@@ -19,6 +19,7 @@ from rnncli.errors import InputError, UsageError, inside
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
+from rnncli.readers.source import split_layers
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
@@ -143,8 +144,8 @@ def input_sources(*flags: ReadingFlags) -> list[str | int]:
         elif isinstance(one, LayerFlags):
             words += [word[1:] for word in one.layer or () if word.startswith("@")]
         else:
-            words += [one.weights and one.weights.partition("#")[0], one.initial_state]
-            words += [one.model and one.model.partition("#")[0]]
+            words += [one.weights and split_layers(one.weights)[0], one.initial_state]
+            words += [one.model and split_layers(one.model)[0]]
     return [0 if word == "-" else word for word in words if word]
 
 
@@ -154,7 +155,7 @@ def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | Non
     named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
     if run is not None:
         named |= {"--weights": run.weights, "--initial-state": run.initial_state}
-        named |= {"--model": run.model and run.model.partition("#")[0]}
+        named |= {"--model": run.model and split_layers(run.model)[0]}
     readers = [name for name, text in named.items() if text == "-"]
     if len(readers) > 1:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,19 +52,28 @@ class Source(NamedTuple):
         return path
 
 
-def split_layers(source: Source) -> tuple[Source, str]:
-    """Return the file, and the names of layers after a # that is not part of the file's own name.
+def split_layers(word: str) -> tuple[str, tuple[str, ...]]:
+    """Return the file of `FILE#a,b`, and the names of layers after a # that is not part of its own name."""
+    file, mark, names = word.rpartition("#")
+    whole = not mark
+    with suppress(OSError, ValueError, RuntimeError):  # the word may be JSON, or have no such user
+        whole = whole or (Path(word).expanduser() if word.startswith("~") else Path(word)).exists()
+    return (word, ()) if whole else (file, tuple(map(str.strip, names.split(","))))
+
+
+def split_source(source: Source) -> tuple[Source, tuple[str, ...]]:
+    """Return the file, and the names of layers after a #.
 
     Raises InputError if nothing stands before the #.
     """
-    path = source.path
-    if path is None or "#" not in path.name or path.exists():
-        return source, ""
-    file, _, names = path.name.rpartition("#")
-    if not file:
+    word = str(source.path or "")
+    file, names = split_layers(word)
+    if file == word:
+        return source, ()
+    if not file or file.endswith("/"):
         with inside(source.name):
             raise InputError("there is no file name before the #.", "For example weights.npz#lstm.")
-    return Source(source.name.removesuffix(f"#{names}"), path=path.with_name(file)), names
+    return Source(source.name.removesuffix(word[len(file) :]), path=Path(file)), names
 
 
 def _read_bytes(path: Path) -> bytes:

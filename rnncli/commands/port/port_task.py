@@ -21,6 +21,7 @@ from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
+from rnncli.readers.source import split_layers
 from rnncli.specs import describe
 
 COMPUTED: Mapping[str, Any] = {
@@ -47,7 +48,7 @@ class Task(NamedTuple):
 def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
     _require_one_reader(input, expect, weights, states)
-    file = weights.partition("#")[0]
+    file, _ = split_layers(weights)
     sources.require_one_reader(input, layer, RunFlags(weights=file, initial_state=states))
     arrays = weight_files.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)

@@ -23,7 +23,7 @@ from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source as Source
-from rnncli.readers.source import split_layers
+from rnncli.readers.source import split_source
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -150,7 +150,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers import models
     from rnncli.readers.formats import _named_arrays
 
-    source, names = _split_names(source)
+    source, names = split_source(source)
     if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
         saved = models.saved_layers(models.read_graph_or_layers(source), names)
         with inside(source.name):
@@ -170,12 +170,6 @@ def weights_of(value: Any, source: Source) -> dict[str, Array]:
 
     with inside(source.name):
         return _named_arrays.weights(value)
-
-
-def _split_names(source: Source) -> tuple[Source, tuple[str, ...]]:
-    """Split the source into the file and the names after a #, unless the # is part of the file name."""
-    file, names = split_layers(source)
-    return file, () if file is source else tuple(map(str.strip, names.split(",")))
 
 
 def read_tensor(source: Source, format: str | None = None) -> Any:
