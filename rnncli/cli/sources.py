@@ -6,8 +6,8 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,11 +15,11 @@ from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.errors import InputError, UsageError, inside
+from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
-from rnncli.readers.source import split_layers
+from rnncli.readers.source import report_os_errors, split_layers
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
@@ -116,7 +116,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
-        with _report_os_error(word):
+        with report_os_errors(word):
             return cast("BinaryIO", path.open("rb", buffering=0)), ""
     source, remarks = choose_source(flags)
     if remarks:
@@ -125,13 +125,13 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
-    with _report_os_error(source.name):
+    with report_os_errors(source.name):
         return cast("BinaryIO", source.file().open("rb", buffering=0)), source.name
 
 
 def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
     """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
-    with _report_os_error(where or "the input"):
+    with report_os_errors(where or "the input"):
         return file.read(most)
 
 
@@ -179,21 +179,9 @@ def find_source(text: str) -> Source:
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
     path = files.expand_user(text)
     if is_pipe(path):
-        with _report_os_error(text):
+        with report_os_errors(text):
             return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): read like stdin
     return Source(text, path=path)
-
-
-@contextmanager
-def _report_os_error(name: str) -> Iterator[None]:
-    """Convert an OSError to an InputError that names the input."""
-    with inside(name):
-        try:
-            yield
-        except PermissionError:
-            raise InputError("permission denied.", "Check its permissions.") from None
-        except OSError as error:
-            raise InputError(f"it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def is_pipe(path: Path) -> bool:
@@ -214,10 +202,8 @@ def stdin() -> Source:
     if sys.stdin is None:
         raise _explain_closed()
     _wait_for_stdin()
-    try:
+    with report_os_errors("standard input", "Name a file."):
         return Source("standard input", data=sys.stdin.buffer.read())
-    except OSError as error:
-        raise InputError(f"standard input: it cannot be read: {error.strerror}.", "Name a file.") from None
 
 
 def _wait_for_stdin() -> None:

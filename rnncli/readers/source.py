@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class Source(NamedTuple):
         advice: second sentence of the error for an empty source; it says what to provide.
         Raises InputError if the source cannot be read or is empty.
         """
-        with inside(self.name):
+        with report_os_errors(self.name, "Check the file."):
             found = _read_bytes(self.file()) if self.data is None else self.data
             if not found or found.isspace():
                 raise InputError("it is empty.", advice)
@@ -35,14 +36,11 @@ class Source(NamedTuple):
         """Return the path, which there must be.  Raises InputError if it is not an existing file."""
         path = self.path
         assert path is not None
-        with inside(self.name):
+        with report_os_errors(self.name):
             try:
                 found, folder = path.exists(), path.is_dir()
-            except PermissionError:
-                raise InputError("permission denied.", "Check its permissions.") from None
-            except (OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or "that is not a file name"
-                raise InputError(f"it cannot be read: {why}.", "Check the path.") from None
+            except ValueError:
+                raise InputError("it cannot be read: that is not a file name.", "Check the path.") from None
             if not found and path.is_symlink():
                 raise InputError("this link points to no file.", "Check its target.")
             if not found:
@@ -50,6 +48,18 @@ class Source(NamedTuple):
             if folder:
                 raise InputError("it is a folder.", "Name a file in it.")
         return path
+
+
+@contextmanager
+def report_os_errors(name: str, advice: str = "Check the path.") -> Iterator[None]:
+    """Convert an OSError to an InputError, and put the name of the source in front of it."""
+    with inside(name):
+        try:
+            yield
+        except PermissionError:
+            raise InputError("permission denied.", "Check its permissions.") from None
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror or error}.", advice) from None
 
 
 def split_layers(word: str) -> tuple[str, tuple[str, ...]]:
@@ -87,10 +97,6 @@ def _read_bytes(path: Path) -> bytes:
         raise InputError(
             "it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
         ) from None
-    except PermissionError:
-        raise InputError("permission denied.", "Check its permissions.") from None
-    except OSError as error:
-        raise InputError(f"it cannot be read: {error.strerror or error}.", "Check the file.") from None
 
 
 def _suggest_file(path: Path) -> str:

@@ -64,30 +64,24 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
-    with inside(str(path)):
-        raise _explain_suffix(path, advice)
-
-
-def _explain_suffix(path: Path, advice: str) -> InputError:
-    """Return the error for a file that is not an input, or whose suffix is unknown."""
     import shlex
 
     from rnncli.readers import models
 
-    suffix, by_suffix = path.suffix.lower(), _by_suffix()
-    if suffix in models.MODEL_ONLY_SUFFIXES:
-        return InputError(
-            "it is a saved model.",
-            f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
+    with inside(str(path)):
+        if suffix in models.MODEL_ONLY_SUFFIXES:
+            option = f"--model {shlex.quote(str(path))}"
+            raise InputError(
+                "it is a saved model.", f"Run the model as it was saved: rnncli run INPUT {option}"
+            )
+        if suffix in SPREADSHEETS:
+            raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
+        came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
+        near = did_you_mean(suffix, by_suffix)
+        raise InputError(
+            f"{came}; known suffixes: {', '.join(by_suffix)}.",
+            f"{near if near.startswith('Did') else ''} {advice}".strip(),
         )
-    if suffix in SPREADSHEETS:
-        return InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
-    came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
-    near = did_you_mean(suffix, by_suffix)
-    return InputError(
-        f"{came}; known suffixes: {', '.join(by_suffix)}.",
-        f"{near if near.startswith('Did') else ''} {advice}".strip(),
-    )
 
 
 def sniff(data: bytes) -> Literal["json", "csv"]:
