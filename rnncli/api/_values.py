@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.api._options import Options
-from rnncli.case import Array
+from rnncli.case import Array, format_shape
 from rnncli.cli.files import expand_user
 from rnncli.errors import InputError, UsageError
 from rnncli.readers.formats import ReadOptions, Source
@@ -32,7 +32,9 @@ def array(value: Any, name: str) -> Array:
     if found.dtype.kind not in "fiu" or not found.ndim:
         raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
     if not found.size:
-        raise InputError(f"{name}: it is of shape {found.shape}: empty.", "No axis may have size 0.")
+        raise InputError(
+            f"{name}: it is of shape {format_shape(found.shape)}: empty.", "No axis may have size 0."
+        )
     return found
 
 

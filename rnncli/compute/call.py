@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 
-from rnncli.case import Array, Case, Shape
+from rnncli.case import Array, Case, Shape, format_shape
 from rnncli.compute import checks, engines
 from rnncli.compute.engine_choice import choose
 from rnncli.errors import EngineError, UsageError
@@ -59,7 +59,8 @@ class _PreparedCase:
         for name, (info, _) in expected.items():
             if tensors[name].shape != info.shape:
                 raise EngineError(
-                    f"{self.engine} returned {name} as {tensors[name].shape}, not as {info.shape}.",
+                    f"{self.engine} returned {name} as {format_shape(tensors[name].shape)}, "
+                    f"not as {format_shape(info.shape)}.",
                     "This is a bug in rnncli; please report it.",
                 )
         equal = claims.select_true(self.claims, tensors)

@@ -37,7 +37,7 @@ class ArrangeOptions(NamedTuple):
     mask_value: a step is masked if every feature equals this value.
     dtype: dtype of the result; for bfloat16 the result is float32, and the engine converts it.
     ndim: number of axes of the result; 4 to 6 for the convolutional layers.
-    where, mask_where: prefix of errors about the document and about `mask`, such as `notes.json: `.
+    where, mask_where: names of the document and of `mask` in errors, such as `notes.json`.
     """
 
     axes: tuple[str, ...] | None = None

@@ -17,7 +17,7 @@ SEEDS = 1_000_000_000
 
 
 class RawValue(NamedTuple):
-    """Weights or states as they were read; None if there are none.  where: prefix of errors about them."""
+    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
 
     value: Any = None
     where: str = ""
@@ -43,9 +43,12 @@ class CaseOptions(NamedTuple):
         """Fill in unset options from the document.  Raises InputError if the document's seed is too high."""
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
-            raise InputError(f"{where}seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
+            with inside(where):
+                raise InputError(f"seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
         weights, states = (
-            option if option.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
+            option
+            if option.value is not None
+            else RawValue(getattr(document, name), ": ".join(filter(None, (where, name))))
             for name, option in (("weights", self.weights), ("initial_state", self.initial_state))
         )
         return self._replace(
@@ -91,7 +94,7 @@ def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Ar
     if part.value is None:
         return None
     with inside(part.where):
-        return fit.fit_weights(part.value, stack, input_shape, part.where.removesuffix(": "))
+        return fit.fit_weights(part.value, stack, input_shape, part.where)
 
 
 def states(part: RawValue, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:

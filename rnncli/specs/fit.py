@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array, Case, SavedLayer, Shape
+from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
 from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
@@ -18,11 +18,11 @@ def fit_case(case: Case) -> Case:
     """
     weights, states = case.weights, case.initial_state
     if weights is not None:
-        with inside("weights: "):
+        with inside("weights"):
             weights = fit_weights(weights, case.stack, case.inputs.shape)
     if states is not None:
         case.stack.require_start()
-        with inside("initial_state: "):
+        with inside("initial_state"):
             states = fit_states(states, case.stack, case.inputs.shape)
     return cast(case._replace(weights=weights, initial_state=states))
 
@@ -54,11 +54,13 @@ def fit_weights(
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
+                f"{path} is missing.",
+                f"It has shape {format_shape(shape)}; the weights are {', '.join(wanted)}.",
             )
         if given[path].shape != shape:
             raise InputError(
-                f"{path} has shape {given[path].shape}, but the layer needs {shape}.",
+                f"{path} has shape {format_shape(given[path].shape)}, but the layer needs "
+                f"{format_shape(shape)}.",
                 "rnncli shape lists the shapes of all weights.",
             )
     return {path: given[path] for path in wanted}
@@ -82,7 +84,7 @@ def _choose_saved(
     last = [len(saved_shapes) - 1 - place for place in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, own = wanted[len(first)]
-        missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
+        missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in own.items())
         raise InputError(
             f"no layer in it fits layer {index} ({name}), which needs {missing}.",
             f"It holds {_list_layers(saved)}.",
@@ -164,7 +166,8 @@ def fit_states(
     for state, info in zip(states, infos, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
+                f"{info.name} has shape {format_shape(state.shape)}, but the layer needs "
+                f"{format_shape(info.shape)}.",
                 f"Its axes are {', '.join(info.axes)}.",
             )
     return tuple(states)

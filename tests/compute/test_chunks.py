@@ -266,7 +266,7 @@ class TestMapped:
         np.save(path, RANDOM.standard_normal((99, 5, 4)).astype(dtype))
         document = read(Source("a.npy", path=path))
         os.truncate(path, 200)
-        options = ArrangeOptions(where="a.npy: ", mask_value=3)
+        options = ArrangeOptions(where="a.npy", mask_value=3)
         with pytest.raises(InputError, match=r"^a\.npy: it became shorter"):
             np.asarray(arrange(document, options).inputs)
 

@@ -169,14 +169,14 @@ class TestMask:
     )
     def test_a_bad_one(self, mask: Any, said: Any) -> None:
         assert said in complaint(CUBE, mask=mask)
-        assert f"h.csv: {said}" in complaint(CUBE, mask=mask, where="x.json: ", mask_where="h.csv: ")
+        assert f"h.csv: {said}" in complaint(CUBE, mask=mask, where="x.json", mask_where="h.csv")
         document = Document(inputs=CUBE, mask=mask)
         with pytest.raises(InputError) as caught:
-            arrange(document, ArrangeOptions(where="x.json: ", mask_where="h.csv: "))
+            arrange(document, ArrangeOptions(where="x.json", mask_where="h.csv"))
         assert f"x.json: {said}" in str(caught.value)
 
     def test_bad_inputs_are_of_their_own_source(self) -> None:
-        said = complaint(CUBE[0, 0], where="x.json: ", mask=[True], mask_where="h.csv: ")
+        said = complaint(CUBE[0, 0], where="x.json", mask=[True], mask_where="h.csv")
         assert said.startswith("x.json: the input is 1-D")
 
     @given(

@@ -88,10 +88,10 @@ def test_errors_begin_with_the_source() -> None:
     stack = specs.from_flags(["LSTM(3)"], {})
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            case_builder.weights(case_builder.RawValue(given, "w.npz: "), stack, (2, 3, 4))
+            case_builder.weights(case_builder.RawValue(given, "w.npz"), stack, (2, 3, 4))
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            case_builder.states(case_builder.RawValue(states, "h.npy: "), stack, (2, 3, 4))
+            case_builder.states(case_builder.RawValue(states, "h.npy"), stack, (2, 3, 4))
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:

@@ -22,7 +22,7 @@ MAX_BYTES = 2**23
 
 
 class InputLine(NamedTuple):
-    """A line of the input, counted from 1, without its line end.  where: `records.ndjson: `, or ""."""
+    """A line of the input, counted from 1, without its line end.  where: `records.ndjson`, or ""."""
 
     number: int
     where: str
@@ -31,7 +31,7 @@ class InputLine(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the line in errors."""
-        return f"{self.where}line {self.number}"
+        return f"{self.where}: line {self.number}" if self.where else f"line {self.number}"
 
 
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[InputLine]]:
@@ -101,7 +101,7 @@ class Stream:
             if self._answer is None:
                 self._open(case)
         except InputError as error:
-            return _name_line(line, error)
+            return name_line(line, error)
         if features != self._features:
             came, wanted = count(features, "feature"), count(self._features, "feature")
             return InputError(
@@ -137,7 +137,7 @@ class Stream:
             result = self._answer(case)
         except RnncliError as error:
             if len(group) == 1:
-                yield _name_line(group[0].line, error)
+                yield name_line(group[0].line, error)
             else:  # the other records are still computed
                 for record in group:
                     yield from self._answer_group([record])
@@ -171,11 +171,12 @@ def _require_fit(case: Case) -> None:
     if case.mask is not None:
         checks.require_mask(case)
     if case.initial_state is not None:
-        with inside("initial_state: "):
+        with inside("initial_state"):
             fit.fit_states(case.initial_state, case.stack, case.inputs.shape)
 
 
-def _name_line(line: InputLine, error: RnncliError) -> RnncliError:
-    if error.what.startswith(line.name):
-        return error
-    return type(error)(f"{line.name}: {error.what}", error.advice)
+def name_line(line: InputLine, error: RnncliError) -> RnncliError:
+    """Return the error with the name of the line in front; a syntax error already has its column too."""
+    if not error.what.startswith(line.name):
+        error.sources = (line.name, *error.sources)
+    return error

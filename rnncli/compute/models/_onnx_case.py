@@ -25,13 +25,13 @@ class NodeCall(NamedTuple):
     outputs: tuple[Array, ...]
 
 
-def build_node_case(file: str, given: NodeCall) -> Case:
+def build_node_case(given: NodeCall) -> Case:
     """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
     import numpy as np
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
     if sequence is None or kernel is None or recurrent is None or 0 in sequence.shape:
-        raise empty_input(file, given.node.name)
+        raise empty_input(given.node.name)
     lengths = given.inputs[4]
     steps = len(sequence)
     masked = lengths is not None and bool((lengths < steps).any())
@@ -40,7 +40,7 @@ def build_node_case(file: str, given: NodeCall) -> Case:
         spec = recurrence.layer_of(loop, masked=masked)
         weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        raise LayerError(f"{file}: {given.node.name}: {error.what}.", error.advice) from None
+        raise LayerError(f"{given.node.name}: {error.sentence}.", error.advice) from None
     case = Case(
         Stack((spec,)),
         inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),

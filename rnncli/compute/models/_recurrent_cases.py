@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Case, Spec
+from rnncli.case import Case, Spec, format_shape
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
@@ -34,7 +34,9 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
         mask is not None
         and np.shape(mask) != inputs.shape[: 3 if node.class_name == "TimeDistributed" else 2]
     ):
-        raise call.refuse(f"gets a mask of {np.shape(mask)} with inputs of {inputs.shape}")
+        raise call.refuse(
+            f"gets a mask of {format_shape(np.shape(mask))} with inputs of {format_shape(inputs.shape)}"
+        )
     case = Case(
         Stack((spec,)),
         inputs=np.ascontiguousarray(inputs, dtype),

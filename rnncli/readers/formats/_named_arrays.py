@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document, SavedLayer
+from rnncli.case import Array, Document, SavedLayer, format_shape
 from rnncli.errors import InputError, did_you_mean, format_names, with_path_prefix
 from rnncli.readers.printed_output import has_values
 from rnncli.specs import nested
@@ -33,7 +33,7 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
     elif len(others) == 1:
         name = others[0]
     else:
-        listed = format_names([f"{name} {arrays[name].shape}" for name in others])
+        listed = format_names([f"{name} {format_shape(arrays[name].shape)}" for name in others])
         raise InputError(
             f"it contains {listed}, but no array named `inputs`."
             if listed
@@ -175,7 +175,7 @@ def numeric(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     require_real(array)
     if not array.size:
-        raise InputError(f"is of shape {array.shape}: empty.", "No axis may have size 0.", ())
+        raise InputError(f"is of shape {format_shape(array.shape)}: empty.", "No axis may have size 0.", ())
     return array
 
 
