@@ -33,7 +33,7 @@ def _diagnose_dropout(message: Message) -> Diagnosis:
         ),
         hint=Bilingual(
             "Keras's dropout is another one: it drops inputs of the same layer.",
-            "케라스의 dropout은 다릅니다. 같은 층의 입력을 드롭합니다.",
+            "Keras의 dropout은 다릅니다. 같은 층의 입력을 드롭합니다.",
         ),
     )
 
