@@ -161,7 +161,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "fans": ("fans", "팬"),
     "fans rule": (
         "fans: fan_in / fan_out of the whole kernel, as initializers use them",
-        "팬: 초기화 방법이 쓰는, 커널 전체의 fan_in / fan_out",
+        "팬: 초기화할 때 쓰는 커널 전체의 fan_in / fan_out",
     ),
     "radius rule": (
         "radius: spectral radius of the gate's recurrent kernel; bias: mean of the bias",

@@ -185,7 +185,7 @@ def _parse_axis(text: str, part: str, axis: str, size: object) -> int | slice:
         return kept
     if not kept:
         raise UsageError(
-            f"--of {text}: {part} selects nothing of {axis} (0 to {length - 1}).",
+            f"--of {text}: {part} selects nothing from {axis} (0 to {length - 1}).",
             "Write a number, or 0:2, or :.",
         )
     return one

@@ -43,7 +43,9 @@ NONE = Bilingual(
 NO_CLAIM = Bilingual(
     "inconclusive: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
 )
-WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 레이아웃으로 저장하려면: -o {}.npz 추가")
+WRITE = Bilingual(
+    "write them in Keras's layout: add -o {}.npz", "Keras의 레이아웃으로 저장하려면: -o {}.npz 추가"
+)
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
 DEFINE = Bilingual(
     "Keras 3 has no such activation; define it before the layer:",

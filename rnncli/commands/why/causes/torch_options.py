@@ -1,4 +1,4 @@
-"""PyTorch: options of a layer that it does not have, or that do nothing."""
+"""PyTorch: options that a layer does not have, or that have no effect."""
 
 from __future__ import annotations
 
