@@ -64,7 +64,7 @@ def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
         part.direction,
         part.name,
         _places(text, address.texts[1] if address.texts else ":", part.units, "units"),
-        _places(text, steps if at else ":", timesteps, "steps"),
+        _places(text, steps if at else ":", timesteps, "time steps"),
         _number(text, value, case.inputs),
     )
 

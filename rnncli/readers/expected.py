@@ -53,7 +53,7 @@ def to_numbers(value: Any, *path: str) -> Array:
     with with_path_prefix(*path):
         array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+            raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
     return array
 
 

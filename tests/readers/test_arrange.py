@@ -164,7 +164,7 @@ class TestMask:
             ([[1, 0, 1], [1]], "mask[0] has 3 entries, [1] has 1."),
             (True, "mask is true, not nested lists of entries.\nWrite true for a step"),
             (np.array([0, np.nan, 1]), "mask[1] is nan."),
-            (np.array(["a", "b", "c"]), "the mask is of dtype"),
+            (np.array(["a", "b", "c"]), "the mask has dtype"),
         ],
     )
     def test_a_bad_one(self, mask: Any, said: Any) -> None:

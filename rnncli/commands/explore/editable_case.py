@@ -214,7 +214,7 @@ def require_sequences(case: Case) -> None:
     """Raise UsageError for inputs other than (batch, timesteps, features)."""
     if case.inputs.ndim != 3:
         raise UsageError(
-            f"explore shows inputs of 3 axes, and this layer needs {case.inputs.ndim}.",
+            f"explore shows inputs of 3 axes, but this layer needs {case.inputs.ndim}.",
             "Use rnncli run for it.",
         )
     if not recurrent_places(case):

@@ -185,7 +185,7 @@ def _parse_axis(text: str, part: str, axis: str, size: object) -> int | slice:
         return kept
     if not kept:
         raise UsageError(
-            f"--of {text}: {part} selects nothing of {axis} ({format_range(length)}).",
+            f"--of {text}: {part} selects nothing from {axis} ({format_range(length)}).",
             "Write a number, or 0:2, or :.",
         )
     return one

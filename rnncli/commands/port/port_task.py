@@ -82,7 +82,7 @@ def _require_one_reader(input: InputFlags, expect: str, weights: str, states: st
     """Raise UsageError if standard input would be read for --expect and for something else."""
     if expect == "-" and (sources.is_stdin(input) or "-" in (weights, states)):
         raise UsageError(
-            "standard input can be read only once, and --expect is not its only reader.",
+            "standard input can be read only once, but --expect and another argument both read it.",
             "Put the expected tensors into a file.",
         )
 
@@ -95,7 +95,7 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
     spec = stack[0]
     if len(stack) > 1 or _inner_spec(spec).class_name not in GATES:
         raise LayerError(
-            "port explains one SimpleRNN, LSTM or GRU, also inside Bidirectional.",
+            "port explains a single SimpleRNN, LSTM or GRU, alone or inside Bidirectional.",
             "Name one of these with --layer, and choose its weights with FILE#layer.",
         )
     return spec

@@ -20,7 +20,7 @@ from rnncli.layers import activations, beyond_keras, runs_a_cell
 if TYPE_CHECKING:
     from rnncli.layers import Call, RecurrentLayer
 
-ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", extra="onnx")
+ABOUT = About(("onnx", "onnxruntime"), "for large float32 inputs; ONNX Runtime computes them", extra="onnx")
 
 
 class Function(NamedTuple):

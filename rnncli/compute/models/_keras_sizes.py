@@ -54,7 +54,7 @@ def too_large(what: str) -> InputError:
     """Return the error for a model that needs `what`."""
     return InputError(
         f"the model needs {what}, far more than its file and the inputs take.",
-        "Give smaller inputs, or build the model without tensors as large.",
+        "Give smaller inputs, or build the model without such large tensors.",
     )
 
 

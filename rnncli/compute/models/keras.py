@@ -1,4 +1,4 @@
-"""Keras models: their graph followed by NumPy, or run by Keras where a layer needs that."""
+"""Keras models: their graph computed with NumPy, or by Keras where a layer needs it."""
 
 from __future__ import annotations
 
