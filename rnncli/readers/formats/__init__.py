@@ -70,9 +70,9 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
 
     with inside(str(path)):
         if suffix in models.MODEL_ONLY_SUFFIXES:
-            option = f"--model {shlex.quote(str(path))}"
+            word = shlex.quote(str(path))
             raise InputError(
-                "it is a saved model.", f"Run the model as it was saved: rnncli run INPUT {option}"
+                "it is a saved model.", f"Run the model as it was saved: rnncli run INPUT --model {word}"
             )
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
