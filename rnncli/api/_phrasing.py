@@ -39,6 +39,7 @@ def in_python(text: str) -> str:
 def rephrase(error: Error) -> Error:
     """Rewrite the message of the error, and return it."""
     error.sources, error.detail, error.advice = (), in_python(error.what), in_python(error.advice)
+    error.args = (error.detail, error.advice)
     if isinstance(error, InputError):
         error.path = None
     return error
