@@ -21,8 +21,8 @@ class Label(NamedTuple):
     last: whether it is a last state.  cell: index in RNN's list of cells.
     layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
     call: set if all calls are shown.
-    kind: None for a returned tensor.  For a value inside a loop over time, which one of a gate's,
-    `preactivation`, `recurrent` or `activation`; "" for any other, `forward/cell_0/hidden`.
+    kind: None for a returned tensor.  Inside a loop over time, a gate has `preactivation`, `recurrent` and
+    `activation`; "" for anything else there, `forward/cell_0/hidden`, and for a gate as users name it.
     """
 
     part: str
