@@ -87,23 +87,29 @@ def find_tensor(
     known = {info.name: info for info in infos}
     name = str(found.label)
     if name not in known:
-        raise UsageError(f"{before}there is no tensor {layer + name!r}.", suggest_tensor(name, list(known)))
+        raise UsageError(
+            f"{before}there is no tensor {layer + name!r}.", suggest_tensor(name, list(known), layer)
+        )
     return known[name], found.texts
 
 
-def suggest_tensor(name: str, known: Sequence[str]) -> str:
-    """Return advice for the name of a tensor that is not among `known`, the returned ones."""
+def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> str:
+    """Return advice for the name of a tensor that is not among `known`, the returned ones.
+
+    layer: see find_tensor.
+    """
     wanted, returned = label_in_model(name), [label_in_model(other) for other in known]
     single = wanted._replace(sequence=False)
     if wanted.sequence and single in returned:
-        return f"{name} exists only with --return-sequences; without it, use {single}."
+        return f"{layer}{name} exists only with --return-sequences; without it, use {layer}{single}."
     stateless = not any(other.last for other in returned)
     # A misspelt name has no label that says so.
     if "last_" in name and stateless and any(other.part == "hidden" for other in returned):
-        return f"States are returned only with --return-state; without it, there is {format_names(known)}."
-    layer = label(name).layer
-    near = [other for other in known if label(other).layer == layer]
-    return did_you_mean(name, near or known)
+        names = format_names([layer + other for other in known])
+        return f"States are returned only with --return-state; without it, there is {names}."
+    place = label(name).layer
+    near = [other for other in known if label(other).layer == place]
+    return did_you_mean(name, near or known, layer)
 
 
 def last_address(info: TensorInfo) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,15 +43,15 @@ class FileArray:
     end the process.
 
     view: an array over a mapping of the file, used only for its shape and addresses.
-    start: address of the first byte of the file in that mapping.
+    start: address of the first byte of the file in that mapping.  name: of the file in errors.
     """
 
-    def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, where: str) -> None:
-        self._file, self._view, self._start, self._where = file, view, start, where
+    def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, name: str) -> None:
+        self._file, self._view, self._start, self._name = file, view, start, name
         self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
 
     @classmethod
-    def open(cls, file: BinaryIO, make_array: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
+    def open(cls, file: BinaryIO, make_array: Callable[[Any, int], NDArray[Any]], name: str) -> FileArray:
         """Open the array in `file`, which is closed with the last view of it.
 
         make_array: takes a buffer and the current offset of the file; returns the array over the buffer.
@@ -61,9 +61,9 @@ class FileArray:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             view = make_array(mapping, offset)
         except (TypeError, ValueError):
-            raise _truncation_error(where) from None
+            raise _truncation_error() from None
         weakref.finalize(mapping, file.close)  # every view keeps the mapping
-        return cls(file, view, view.ctypes.data - offset, where)
+        return cls(file, view, view.ctypes.data - offset, name)
 
     def __len__(self) -> int:
         return len(self._view)
@@ -82,7 +82,7 @@ class FileArray:
 
     def change_view(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> FileArray:
         """Return the array with its axes reordered or with axes added; `change` must return a view."""
-        return FileArray(self._file, change(self._view), self._start, self._where)
+        return FileArray(self._file, change(self._view), self._start, self._name)
 
     def _read(self, view: NDArray[Any]) -> NDArray[Any]:
         """Read the elements of `view`; if they are far apart, read part by part along the longest axis."""
@@ -93,7 +93,8 @@ class FileArray:
         extent = sum(map(abs, spans)) + view.itemsize
         if extent <= max(2 * view.nbytes, SMALLEST_READ):
             buffer = np.empty(extent, np.uint8)
-            self._fill(buffer.data, first - self._start)
+            with inside(self._name):
+                self._fill(buffer.data, first - self._start)
             return np.ndarray(view.shape, view.dtype, buffer, view.ctypes.data - first, view.strides)
         axis = max(range(view.ndim), key=lambda place: abs(spans[place]))
         found = np.empty(view.shape, view.dtype)
@@ -108,17 +109,15 @@ class FileArray:
                 came = os.preadv(self._file.fileno(), [buffer[:MAX_READ]], offset)
             except OSError as error:
                 raise InputError(
-                    f"{self._where}it cannot be read: {error.strerror or error}.", "Check the file."
+                    f"it cannot be read: {error.strerror or error}.", "Check the file."
                 ) from None
             if not came:
-                raise _truncation_error(self._where)
+                raise _truncation_error()
             buffer, offset = buffer[came:], offset + came
 
 
-def _truncation_error(where: str) -> InputError:
-    return InputError(
-        f"{where}it became shorter while it was being read.", "Write the file, then run this again."
-    )
+def _truncation_error() -> InputError:
+    return InputError("it became shorter while it was being read.", "Write the file, then run this again.")
 
 
 class CastArray:

@@ -152,6 +152,12 @@ class Document(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+def known_sizes(shape: Shape) -> tuple[int, ...] | None:
+    """Return the sizes; None if one is not known."""
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    return sizes if len(sizes) == len(shape) else None
+
+
 def format_shape(shape: Iterable[Dimension]) -> str:
     """Format a shape as Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
     parts = [str(dimension) for dimension in shape]

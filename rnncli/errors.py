@@ -2,6 +2,8 @@
 
 An error says three things: what was attempted, what was found instead, and what to do.  The first two
 are `what`, the last is `advice`.  Only `rnncli.cli.app` catches them.
+
+Code raises without the name of the file that it reads; `inside`, where the file is opened, adds that.
 """
 
 from __future__ import annotations
@@ -17,14 +19,34 @@ INTERRUPTED = 130
 
 
 class RnncliError(Exception):
-    """Base class of all errors.  `what`: one sentence; `advice`: what to do, may be empty."""
+    """Base class of all errors.
+
+    detail: one sentence.  advice: what to do, may be empty.
+    sources: what the sentence is about, outermost first: a file, a line in it; see `inside`.
+    """
 
     exit_code = 2
+    path: Path | None = None
 
-    def __init__(self, what: str, advice: str = "") -> None:
-        super().__init__(f"{what}\n{advice}" if advice else what)
-        self.what = what
-        self.advice = advice
+    def __init__(self, detail: str, advice: str = "") -> None:
+        super().__init__(detail, advice)
+        self.detail, self.advice = detail, advice
+        self.sources: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.advice}" if self.advice else self.what
+
+    @property
+    def sentence(self) -> str:
+        """The sentence without the sources."""
+        if self.path is None:
+            return self.detail
+        return f"{format_path(self.path) or 'the document'} {self.detail}"
+
+    @property
+    def what(self) -> str:
+        """The sentence with the sources in front: `notes.json: it is empty.`"""
+        return ": ".join((*self.sources, self.sentence))
 
 
 class UsageError(RnncliError):
@@ -38,9 +60,9 @@ class InputError(RnncliError):
     it.  None if the message is not about one value.
     """
 
-    def __init__(self, what: str, advice: str = "", path: Path | None = None) -> None:
-        super().__init__(what if path is None else f"{format_path(path) or 'the document'} {what}", advice)
-        self.detail, self.path = what, path
+    def __init__(self, detail: str, advice: str = "", path: Path | None = None) -> None:
+        super().__init__(detail, advice)
+        self.path = path
 
 
 class LayerError(RnncliError):
@@ -65,9 +87,9 @@ def with_path_prefix(*steps: str | int) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if error.path is None:
-            raise
-        raise InputError(error.detail, error.advice, (*steps, *error.path)) from None
+        if error.path is not None:
+            error.path = (*steps, *error.path)
+        raise
 
 
 def format_path(path: Iterable[str | int]) -> str:
@@ -76,27 +98,35 @@ def format_path(path: Iterable[str | int]) -> str:
 
 
 @contextmanager
-def inside(where: str) -> Iterator[None]:
-    """Prefix the messages of input and layer errors with `where`, such as `notes.json: `."""
+def inside(source: str, *more: type[RnncliError]) -> Iterator[None]:
+    """Put the name of a source, such as a file, in front of input and layer errors that lack it.
+
+    more: other errors that are about the source.
+    """
+    kinds: tuple[type[RnncliError], ...] = (InputError, LayerError, *more)
     try:
         yield
-    except (InputError, LayerError) as error:
-        what = error.what.removeprefix(where)  # an error from reading a file already names the file
-        raise type(error)(f"{where}{what}", error.advice) from None
+    except kinds as error:
+        if source and source not in error.sources:
+            error.sources = (source, *error.sources)
+        raise
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'Choose one of a, b, c.'"""
+def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
+    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'Choose one of a, b, c.'
+
+    prefix: shown before each of the choices.
+    """
     import difflib
 
     names = list(choices)
     folded = {fold_name(name): name for name in reversed(names)}
     near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
     if near:
-        return f"Did you mean {folded[near[0]]}?"
+        return f"Did you mean {prefix}{folded[near[0]]}?"
     if len(names) == 1:
-        return f"The only choice is {names[0]}."
-    return f"Choose one of {format_names(names)}." if names else ""
+        return f"The only choice is {prefix}{names[0]}."
+    return f"Choose one of {format_names([prefix + name for name in names])}." if names else ""
 
 
 def fold_name(name: str) -> str:
@@ -125,6 +155,11 @@ def count(number: int, noun: str) -> str:
 def format_indices(noun: str, count: int) -> str:
     """Return `The units are 0 to 2.`, or `The only unit is 0.`  noun: in the plural."""
     return f"The {noun} are 0 to {count - 1}." if count > 1 else f"The only {noun.removesuffix('s')} is 0."
+
+
+def format_range(count: int) -> str:
+    """Return which indices an axis of this size has: `0 to 2`, or `only 0`."""
+    return f"0 to {count - 1}" if count > 1 else "only 0"
 
 
 def first_nonblank_line(error: Exception) -> str:

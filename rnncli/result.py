@@ -245,9 +245,10 @@ class Result:
     reference: what the differences are from.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
+    engines: several where chunks, or layers of a saved model, were computed by different ones.
     """
 
-    engine: str
+    engines: tuple[str, ...]
     seed: int | None
     stack: "Stack"
     input_shape: tuple[int, ...]
@@ -264,6 +265,11 @@ class Result:
     def layers(self) -> tuple[Spec, ...]:
         """The layers, first to last."""
         return self.stack.specs
+
+    @property
+    def engine_names(self) -> str:
+        """The engines as text, `numpy` or `onnx, numpy`."""
+        return ", ".join(self.engines)
 
     @property
     def forward_units(self) -> int | None:

@@ -20,6 +20,7 @@ import numpy as np
 from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.result import Result
+from rnncli.specs import fit
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}
 """The names that `from keras.layers import *` and `from keras.initializers import *` define."""
@@ -152,7 +153,7 @@ def case(expressions: Iterable[Any], inputs: np.ndarray, **rest: Any) -> Case:
     """Return the Case for rnncli."""
     if rest.get("initial_state") is not None:
         rest["initial_state"] = tuple(rest["initial_state"])
-    return Case(specs.from_flags(list(expressions), {}), inputs, **rest)
+    return fit.fit_case(Case(specs.from_flags(list(expressions), {}), inputs, **rest))
 
 
 def asked(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:

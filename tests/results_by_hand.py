@@ -43,7 +43,7 @@ def layers(name: str = "lstm", **flags: Any) -> Stack:
 
 def result(*outputs: NamedTensor, **changes: Any) -> Result:
     made = Result(
-        engine="numpy",
+        engines=("numpy",),
         seed=42,
         stack=layers(return_sequences=True, return_state=True),
         input_shape=(1, 4, 5),

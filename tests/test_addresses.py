@@ -130,3 +130,24 @@ def test_a_tensor_of_the_same_layer_is_suggested() -> None:
         addresses.suggest_tensor("0/last_hidden_state", known) == "Did you mean 0/cell_1/last_hidden_state?"
     )
     assert addresses.suggest_tensor("last_hiden_state", known) == "Did you mean cell_0/last_hidden_state?"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("hiden_state", "Did you mean gru/hidden_state?"),
+        ("x", "Choose one of gru/hidden_state, gru/last_hidden_state."),
+        (
+            "hidden_states",
+            "gru/hidden_states exists only with --return-sequences; without it, use gru/hidden_state.",
+        ),
+    ],
+)
+def test_advice_names_the_layer_of_a_saved_model(text: str, advice: str) -> None:
+    known = [
+        TensorInfo(label(name), ("batch", "units"), (2, 3)) for name in ("hidden_state", "last_hidden_state")
+    ]
+    with pytest.raises(UsageError) as caught:
+        addresses.find_tensor(text, known, layer="gru/")
+    assert caught.value.what == f"there is no tensor 'gru/{text}'."
+    assert caught.value.advice == advice

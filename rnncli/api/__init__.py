@@ -75,7 +75,7 @@ def run(
         found = Result.of(computed, remarks=remarks, view=view_of(options))
     found = _select(found, select, limits if expect is None else None)
     _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
-    _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
+    _comparison.require_expected(found.outputs, found.engine_names, expect, atol, rtol)
     return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
 
 
@@ -175,7 +175,9 @@ def trace(
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(found.outputs, tolerances if expect is None else None)
     _require_checks(apart, found, tolerances, answer.first_nan() if fail_on_nan else None)
-    _comparison.require_expected(answer.named_tensors(), found.engine, expect, atol, rtol, require_names=True)
+    _comparison.require_expected(
+        answer.named_tensors(), found.engine_names, expect, atol, rtol, require_names=True
+    )
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
@@ -226,12 +228,12 @@ def gradients(
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
 
-    for name, fine in (("engine", options.get("engine") in (None, "auto", "tensorflow")),
-                       ("training", not options.get("training"))):  # fmt: skip
-        if not fine:
-            raise UsageError(
-                "gradients are computed by tensorflow, for one call without dropout.", f"Leave {name} out."
-            )
+    other_engine = options.get("engine") not in (None, "auto", "tensorflow")
+    if other_engine or options.get("training"):
+        raise UsageError(
+            "gradients are computed by tensorflow, for one call without dropout.",
+            f"Leave {'engine' if other_engine else 'training'} out.",
+        )
     _values.require_texts("of", of, "For example of='hidden_state'.")
     case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:

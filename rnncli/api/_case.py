@@ -30,6 +30,7 @@ from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import Source
+from rnncli.readers.source import split_layers
 from rnncli.specs.shapes import parse_shape
 
 
@@ -108,7 +109,7 @@ def _read_layer(layer: Any) -> Any:
     """
     if not isinstance(layer, str) or "(" in layer:
         return layer
-    word, name = layer.removeprefix("@"), layer.partition("#")[0].lower()
+    word, name = layer.removeprefix("@"), split_layers(layer)[0].lower()
     if name.endswith(WEIGHT_SUFFIXES):
         raise UsageError(
             f"layer {layer}: it contains weights, not layers.",
@@ -208,12 +209,12 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
 
 def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        return case_builder.RawValue(formats.read_weights(file(given, "weights")), f"{given}: ")
+        return case_builder.RawValue(formats.read_weights(file(given, "weights")), str(given))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
     elif given is not None:
         raise InputError("weights: they have no names.", 'Give {"kernel": ..., "recurrent_kernel": ...}.')
-    return case_builder.RawValue(given, "weights: ")
+    return case_builder.RawValue(given, "weights")
 
 
 def _states(given: Any) -> case_builder.RawValue:
@@ -225,4 +226,4 @@ def _states(given: Any) -> case_builder.RawValue:
         if not isinstance(given, (list, tuple, np.ndarray)):
             raise InputError(f"initial_state is {given!r}.", "Give a list of arrays, (batch, units) each.")
         given = [array(state, "initial_state") for state in given]
-    return case_builder.RawValue(given, "initial_state: ")
+    return case_builder.RawValue(given, "initial_state")

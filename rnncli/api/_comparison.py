@@ -146,7 +146,7 @@ def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> Toler
 def _complete(name: str, tolerance: Tolerance | None, default: float) -> Tolerance:
     for one in tolerance.values() if isinstance(tolerance, Mapping) else [tolerance]:
         if one is not None and not (isinstance(one, Real) and 0 <= one < inf):
-            raise UsageError(f"{name} is {one!r}.", "It is a number, 0 or greater.")
+            raise UsageError(f"{name} is {one!r}.", "It must be a number, 0 or greater.")
     if isinstance(tolerance, Mapping):
         return {"": default, **tolerance}
     return default if tolerance is None else tolerance

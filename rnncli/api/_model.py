@@ -60,7 +60,7 @@ def _returns(options: Options) -> ReturnFlags:
     found = models.ReturnFlags(options.get("return_sequences"), options.get("return_state"))
     for name, value in found._asdict().items():
         if value not in (None, True, False):
-            raise UsageError(f"return_{name} is {value!r}.", "It is True or False.")
+            raise UsageError(f"return_{name} is {value!r}.", "It must be True or False.")
     return found
 
 

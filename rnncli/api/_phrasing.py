@@ -6,7 +6,7 @@ import re
 from typing import TypeVar
 
 from rnncli.api._options import LayerOptions
-from rnncli.errors import RnncliError
+from rnncli.errors import InputError, RnncliError
 
 Error = TypeVar("Error", bound=RnncliError)
 
@@ -38,8 +38,9 @@ def in_python(text: str) -> str:
 
 def rephrase(error: Error) -> Error:
     """Rewrite the message of the error, and return it."""
-    error.what, error.advice = in_python(error.what), in_python(error.advice)
-    error.args = (f"{error.what}\n{error.advice}" if error.advice else error.what,)
+    error.sources, error.detail, error.advice = (), in_python(error.what), in_python(error.advice)
+    if isinstance(error, InputError):
+        error.path = None
     return error
 
 

@@ -17,11 +17,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 CHECKED_LATER = {*LayerOptions.__annotations__, "seed", "calls", "fill", "pad"} - {"bidirectional"}
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
-    "str": (str, "It is text."),
-    "int": (Integral, "It is a whole number."),
-    "float": (Real, "It is a number."),
-    "bool": (int, "It is True or False."),
-    "Literal['en', 'ko']": (str, "It is 'en' or 'ko'."),
+    "str": (str, "It must be text."),
+    "int": (Integral, "It must be a whole number."),
+    "float": (Real, "It must be a number."),
+    "bool": (int, "It must be True or False."),
+    "Literal['en', 'ko']": (str, "It must be 'en' or 'ko'."),
 }
 """The type of a value by its annotation."""
 

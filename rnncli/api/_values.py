@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.api._options import Options
-from rnncli.case import Array
+from rnncli.case import Array, format_shape
 from rnncli.cli.files import expand_user
 from rnncli.errors import InputError, UsageError
 from rnncli.readers.formats import ReadOptions, Source
@@ -32,7 +32,9 @@ def array(value: Any, name: str) -> Array:
     if found.dtype.kind not in "fiu" or not found.ndim:
         raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
     if not found.size:
-        raise InputError(f"{name}: it is of shape {found.shape}: empty.", "No axis may have size 0.")
+        raise InputError(
+            f"{name} has shape {format_shape(found.shape)}: it is empty.", "No axis may have size 0."
+        )
     return found
 
 
@@ -50,7 +52,7 @@ def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
         return
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not (whole and lowest <= value <= highest):
-        raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")
+        raise InputError(f"{name} is {value!r}.", f"It must be a whole number from {lowest} to {highest}.")
 
 
 def read_options(options: Options) -> ReadOptions:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli import specs
-from rnncli.case import Case, Document, Shape, format_shape
+from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
+from rnncli.readers.source import split_layers
 
 if TYPE_CHECKING:
     from rnncli.readers.case_builder import CaseOptions
@@ -54,11 +55,12 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     notes: Remarks = ()
     if request.shape is None:
         document, name = request.read()
+        stack = make_stack(request.layers, request.options, document, name)
     else:
-        shape, notes = add_batch(request.shape, make_stack(request.layers, request.options).input_rank)
-        document, name = _make_input(request, shape, seed), f"--input-shape {_format_option(shape)}"
-    stack = make_stack(request.layers, request.options, document, name)
-    given = request.collect_options(stack, seed, f"{name}: ")
+        stack = make_stack(request.layers, request.options)
+        shape, notes = add_batch(request.shape, stack.input_rank)
+        document, name = _make_input(request, stack, shape, seed), f"--input-shape {_format_option(shape)}"
+    given = request.collect_options(stack, seed, name)
     source = "" if given.weights.value is None else "--weights"
     supplied = bool(source) or document.weights is not None
     require_something_to_fill(request.options, source, weights=supplied)
@@ -75,7 +77,7 @@ def make_stack(
     """Return the layers, first to last; those of the document, called `name`, if no others are given."""
     own = None if document is None else document.layer
     if not layers and own is not None:
-        with inside(f"{name}: " if name else ""):
+        with inside(name):
             specs.from_flags([own], {})
     return specs.from_flags(list(layers), options, own)
 
@@ -119,7 +121,7 @@ def note_dropout(options: Mapping[str, Any], case: Case) -> Remarks:
     return (f"{flag_name(name)} has no effect without --training",)
 
 
-def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
+def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> Document:
     """Generate the input.
 
     Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
@@ -130,24 +132,23 @@ def _make_input(request: CaseRequest, shape: Shape, seed: int) -> Document:
     from rnncli.compute import checks
     from rnncli.readers import arrange
 
-    stack = make_stack(request.layers, request.options)
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if len(sizes) == len(shape) and not request.weights_file and math.prod(sizes) < 2**40:
-        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        checks.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
-    if len(sizes) != len(shape):
+    sizes = known_sizes(shape)
+    if sizes is None:
         unknown = next(size for size in shape if not isinstance(size, int))
         raise UsageError(
             f"--input-shape {_format_option(shape)}: {unknown} is not a number; "
             "run needs concrete sizes, None works only with shape.",
             "Give every size, or use rnncli shape, which accepts names.",
         )
+    if not request.weights_file and math.prod(sizes) < 2**40:
+        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
+        checks.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
     return Document(inputs=arrange.make_input(sizes, request.fill or "normal", seed, "float64"))
 
 
 def _note_whole_model(weights: str) -> Remarks:
     """Return a remark for a file that may hold a whole model, of which only the weights are used."""
-    file = weights.partition("#")[0]
+    file, _ = split_layers(weights)
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
 

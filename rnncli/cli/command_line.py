@@ -40,6 +40,7 @@ class CommandLine(NamedTuple):
         from rnncli.cli import request
         from rnncli.cli.sources import SAMPLE
         from rnncli.readers import sample_files
+        from rnncli.specs import fit
 
         input, run = self.group(InputFlags), self.group(RunFlags)
         if input.input is None and input.input_shape is None:
@@ -50,7 +51,7 @@ class CommandLine(NamedTuple):
         case, _ = request.case(
             input, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
         )
-        return case if initial_state is None else case._replace(initial_state=initial_state)
+        return case if initial_state is None else fit.fit_case(case._replace(initial_state=initial_state))
 
 
 def _drop_empty(value: Any) -> Any:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.case import format_shape
 from rnncli.cli import files, sources
 from rnncli.errors import DisagreementError, UsageError, format_names
 
@@ -93,7 +94,8 @@ def describe_mismatch(one: TensorDifference) -> str:
     """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
     first, second = one.sides
     if one.mismatch is None:
-        return f"{one.name}: shape mismatch: {one.shapes[0]} ({first}), {one.shapes[1]} ({second})."
+        shapes = map(format_shape, one.shapes)
+        return f"{one.name}: shape mismatch: {next(shapes)} ({first}), {next(shapes)} ({second})."
     wrong = one.mismatch
     share = f"{wrong.number} / {one.size} ({100 * wrong.number / one.size:.3g}%)"
     return (

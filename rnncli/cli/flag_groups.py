@@ -56,12 +56,14 @@ def collect_flags(flags: Any) -> dict[str, Any]:
 
 
 def first_given(flags: Any, names: Iterable[str]) -> str:
-    """Return the first of these flags that is set, `--batch-column`; "" if none is.
+    """Return the first of these flags that is not at its default, `--batch-column`; "" if all are.
 
-    flags: a group, or a mapping by field.
+    flags: a group, or a mapping by field, in which the default is None.
     """
-    given = flags if isinstance(flags, Mapping) else flags._asdict()
-    return next((flag_name(name) for name in names if given.get(name) is not None), "")
+    given, defaults = flags, {}
+    if not isinstance(flags, Mapping):
+        given, defaults = flags._asdict(), flags._field_defaults
+    return next((flag_name(name) for name in names if given.get(name) != defaults.get(name)), "")
 
 
 def flag_name(field: str) -> str:

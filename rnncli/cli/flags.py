@@ -313,7 +313,9 @@ class CheckFlags(NamedTuple):
     check: Annotated[
         bool,
         flag(
-            RUN, "--check", help="Also run tensorflow (--model: its framework); exit 1 if the numbers differ."
+            RUN,
+            "--check",
+            help="Also run tensorflow (with --model, its own framework); exit 1 if the numbers differ.",
         ),
     ] = False
     expect: Expect = None

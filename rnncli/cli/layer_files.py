@@ -8,6 +8,7 @@ from typing import Any
 from rnncli.cli.sources import find_source
 from rnncli.errors import LayerError, UsageError
 from rnncli.readers import formats
+from rnncli.readers.source import split_layers
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
 WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
@@ -28,7 +29,7 @@ def read_layer(text: str) -> list[Any]:
 def _require_no_model(text: str) -> None:
     """Raise UsageError for a --layer that names an existing model file, or some of its layers after a #."""
     word = text.removeprefix("@")
-    names = (word, word.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
+    names = (word, split_layers(word)[0])  # both layer names and file names may contain a # or a dot
     file = next((name for name in names if name.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
     if file is None or "(" in file:
         return

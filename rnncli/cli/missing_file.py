@@ -7,24 +7,27 @@ import shlex
 from contextlib import suppress
 
 from rnncli import specs
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
+from rnncli.errors import LayerError, UsageError, did_you_mean
 from rnncli.readers import sample_files
 from rnncli.specs.shapes import write_with_commas
 
 LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 
 
-def explain(error: InputError, word: str) -> InputError:
-    """Return the error of a word that is not a file, with advice on what the word may have been meant as."""
-    if error.advice == "Check the path." and _ends_as_json(word) and not _is_layer(word):
-        return InputError(error.what, "JSON on the command line must begin with [ or {.")
+def suggest_input(word: str, advice: str) -> str:
+    """Return advice on what a word that is not a file may have been meant as.
+
+    advice: that of the error for a missing file.
+    """
+    if advice == "Check the path." and _ends_as_json(word) and not _is_layer(word):
+        return "JSON on the command line must begin with [ or {."
     if shape := write_with_commas(word):
-        return InputError(error.what, f"To generate an input of this shape: --input-shape {shape}")
+        return f"To generate an input of this shape: --input-shape {shape}"
     if not re.fullmatch(LAYER_LIKE, word):
-        return error
+        return advice
     if word.casefold() in {"true", "false"}:
-        return InputError(error.what, "Flags such as --return-sequences take no value.")
-    return InputError(error.what, _suggest_word(word, error.advice))
+        return "Flags such as --return-sequences take no value."
+    return _suggest_word(word, advice)
 
 
 def _suggest_word(word: str, otherwise: str) -> str:

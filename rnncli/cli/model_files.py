@@ -12,6 +12,7 @@ from rnncli.compute.models import get_runner
 from rnncli.errors import UsageError, format_names
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
+from rnncli.readers.source import split_layers
 
 if TYPE_CHECKING:
     from rnncli.compute.models import ModelRun
@@ -88,15 +89,11 @@ def _parse_assumptions(text: str) -> dict[str, str]:
 
 
 def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
-    """Return the file, and the layer names after a #, unless the # is part of the file's own name."""
-    whole = sources.find_source(word)
-    if "#" not in word or (whole.path is not None and whole.path.exists()):
-        return whole, ()
-    file, _, names = word.rpartition("#")
-    found = tuple(name.strip() for name in names.split(",") if name.strip())
-    if not found:
+    """Return the file, and the layer names after a #.  Raises UsageError for a # without a name."""
+    file, names = split_layers(word)
+    if file != word and not any(names):
         raise UsageError(
             f"--model {word}: there is no layer name after the #.",
             f"For all layers: --model {shlex.quote(file)}",
         )
-    return sources.find_source(file), found
+    return sources.find_source(file), tuple(filter(None, names))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.cli import sources
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import InputError, UsageError, inside
 from rnncli.readers import formats
+from rnncli.readers.padding import pad
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags
@@ -26,37 +27,29 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
     require_paddable(model, flags)
     source, remarks = sources.choose_source(flags)
     raw, more = formats.read_raw(source, flags.input_format, sources.read_options(flags, source))
-    raw = pad_sequences(raw, flags, source.name)
+    with inside(source.name):
+        raw = pad_sequences(raw, flags)
     inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
     return inputs, (*remarks, *more, *notes)
 
 
-def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
+def pad_sequences(raw: Any, flags: InputFlags) -> Any:
     """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
-    import numpy as np
-
     if isinstance(raw, dict):
-        return {key: pad_sequences(value, flags, f"{name}: {key}") for key, value in raw.items()}
+        padded = {}
+        for name, value in raw.items():
+            with inside(name):
+                padded[name] = pad_sequences(value, flags)
+        return padded
     if not isinstance(raw, tuple):
         return raw
-    longest = max(map(len, raw))
     if flags.pad is None:
         first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
         raise InputError(
-            f"{name}: sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
+            f"sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
             "Pad the shorter ones with --pad post; they are masked only if the model itself does so.",
         )
-    value, post = flags.pad_value or 0.0, flags.pad == "post"
-    return np.stack(
-        [
-            np.pad(
-                one,
-                [(0, longest - len(one)) if post else (longest - len(one), 0), *[(0, 0)] * (one.ndim - 1)],
-                constant_values=value,
-            )
-            for one in raw
-        ]
-    )
+    return pad(raw, flags.pad, flags.pad_value or 0.0)[0]
 
 
 def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:

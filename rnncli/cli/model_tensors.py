@@ -65,7 +65,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     }
     first = next(iter(inputs.values()))
     return Result(
-        engine=", ".join(dict.fromkeys(result.engine for result in results.values())),
+        engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
         seed=None,
         stack=Stack(spec for result in results.values() for spec in result.layers),
         input_shape=first.shape,

@@ -150,7 +150,7 @@ def choose_parts(
     model = open_model(run.model or "", run.assume)
     inputs, remarks = model_inputs.read_inputs(model, input)
     returns = ReturnFlags(layer.return_sequences, layer.return_state)
-    if len(_distinct(model)) == 1:
+    if len(_choose_names(model)) == 1:
         part, notes = single_part(model, inputs, returns)
         return (part,), (*remarks, *notes)
     found = run_model(model, inputs, "auto")
@@ -158,10 +158,12 @@ def choose_parts(
     return parts, (*remarks, *model.notes_on(found))
 
 
-def _distinct(model: Model) -> tuple[str, ...]:
-    """Return the names of the chosen layers; for one shared layer, the name of its first use."""
+def _choose_names(model: Model) -> tuple[str, ...]:
+    """Return the names of the chosen layers."""
     names = tuple(model.kind.choose(model.saved, model.names))
-    return model.names if len(model.names) == 1 and model.names[0] in names else names
+    if len(model.names) == 1 and model.names[0] in names:
+        return model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
+    return names
 
 
 def single_part(
@@ -169,7 +171,7 @@ def single_part(
 ) -> tuple[Part, tuple[str, ...]]:
     """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
     file = model.saved.file
-    names = _distinct(model)
+    names = _choose_names(model)
     if len(names) > 1:
         raise UsageError(
             f"--model {file}: this command takes one recurrent layer, but the model has several: "

@@ -85,7 +85,7 @@ def collect_options(
         if word is None:
             return RawValue()
         source = sources.find_source(word)
-        return RawValue(reader(source), f"{source.name}: ")
+        return RawValue(reader(source), source.name)
 
     return CaseOptions(
         arranging=_arrange_options(input, stack)._replace(where=where),
@@ -122,9 +122,8 @@ def outline(input: InputFlags, layer: LayerFlags) -> Outline:
     else:
         from rnncli.readers.arrange import arrange
 
-        document, name = sources.read(input)
-        where = f"{name}: "
-        stack = stack_of(layer, document, name)
+        document, where = sources.read(input)
+        stack = stack_of(layer, document, where)
         arranged = arrange(document, _arrange_options(input, stack)._replace(where=where))
         shape, remarks = arranged.inputs.shape, arranged.remarks
     return Outline(stack, shape, remarks, document, where)
@@ -147,7 +146,7 @@ def _readable(word: str) -> list[Any]:
     """Return the layers that a --layer gives; a file named with `@` is validated before flags are applied."""
     texts = layer_files.read_layer(word)
     if word.startswith("@"):
-        with inside(f"{word[1:]}: "):
+        with inside(word[1:]):
             specs.from_flags(texts, {})
     return texts
 
@@ -176,5 +175,5 @@ def _arrange_options(flags: InputFlags, stack: Stack) -> ArrangeOptions:
         mask_value=flags.mask_value,
         dtype=stack.dtype,
         ndim=stack.input_rank,
-        mask_where="" if source is None else f"{source.name}: ",
+        mask_where="" if source is None else source.name,
     )

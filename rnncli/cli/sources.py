@@ -6,8 +6,8 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,6 +19,7 @@ from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
+from rnncli.readers.source import report_os_errors, split_layers
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
@@ -104,9 +105,9 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
 
 
 def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
-    """Open the input for reading lines as they arrive; return it with the prefix of error messages.
+    """Open the input for reading lines as they arrive; return it with its name in errors.
 
-    The prefix names a file; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
+    The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
     """
     word = flags.input
     if word in (None, "-"):
@@ -115,7 +116,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
-        with _report_os_error(word):
+        with report_os_errors(word):
             return cast("BinaryIO", path.open("rb", buffering=0)), ""
     source, remarks = choose_source(flags)
     if remarks:
@@ -124,13 +125,13 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
-    with _report_os_error(source.name):
-        return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
+    with report_os_errors(source.name):
+        return cast("BinaryIO", source.file().open("rb", buffering=0)), source.name
 
 
 def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
     """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
-    with _report_os_error(where.removesuffix(": ") or "the input"):
+    with report_os_errors(where or "the input"):
         return file.read(most)
 
 
@@ -143,8 +144,8 @@ def input_sources(*flags: ReadingFlags) -> list[str | int]:
         elif isinstance(one, LayerFlags):
             words += [word[1:] for word in one.layer or () if word.startswith("@")]
         else:
-            words += [one.weights and one.weights.partition("#")[0], one.initial_state]
-            words += [one.model and one.model.partition("#")[0]]
+            words += [one.weights and split_layers(one.weights)[0], one.initial_state]
+            words += [one.model and split_layers(one.model)[0]]
     return [0 if word == "-" else word for word in words if word]
 
 
@@ -154,7 +155,7 @@ def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | Non
     named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
     if run is not None:
         named |= {"--weights": run.weights, "--initial-state": run.initial_state}
-        named |= {"--model": run.model and run.model.partition("#")[0]}
+        named |= {"--model": run.model and split_layers(run.model)[0]}
     readers = [name for name, text in named.items() if text == "-"]
     if len(readers) > 1:
         raise UsageError(
@@ -178,20 +179,9 @@ def find_source(text: str) -> Source:
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
     path = files.expand_user(text)
     if is_pipe(path):
-        with _report_os_error(text):
+        with report_os_errors(text):
             return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): read like stdin
     return Source(text, path=path)
-
-
-@contextmanager
-def _report_os_error(name: str) -> Iterator[None]:
-    """Convert an OSError to an InputError that names the input."""
-    try:
-        yield
-    except PermissionError:
-        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
-    except OSError as error:
-        raise InputError(f"{name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def is_pipe(path: Path) -> bool:
@@ -212,10 +202,8 @@ def stdin() -> Source:
     if sys.stdin is None:
         raise _explain_closed()
     _wait_for_stdin()
-    try:
+    with report_os_errors("standard input", "Name a file."):
         return Source("standard input", data=sys.stdin.buffer.read())
-    except OSError as error:
-        raise InputError(f"standard input: it cannot be read: {error.strerror}.", "Name a file.") from None
 
 
 def _wait_for_stdin() -> None:
@@ -246,4 +234,5 @@ def _require_existing(source: Source) -> None:
     except InputError as error:
         from rnncli.cli import missing_file
 
-        raise missing_file.explain(error, source.name) from None
+        error.advice = missing_file.suggest_input(source.name, error.advice)
+        raise

@@ -30,8 +30,9 @@ def indices(texts: list[str] | None, count: int) -> list[int] | None:
         if ":" not in text:
             found.append(int(text))
         elif not (own := range(count)[steps]):
+            known = f"there are {count}, 0 to {count - 1}" if count > 1 else "the only one is 0"
             raise UsageError(
-                f"--steps {text}: this contains no time step; there are {count}, 0 to {count - 1}.",
+                f"--steps {text}: this contains no time step; {known}.",
                 "A negative index counts from the end: -1 is the last.",
             )
         else:

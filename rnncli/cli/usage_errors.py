@@ -53,12 +53,13 @@ def convert(error: click.ClickException, command: str) -> UsageError:
 def _suggest_model(error: click.ClickException) -> str:
     """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
     from rnncli.cli.layer_files import MODEL_SUFFIXES
+    from rnncli.readers.source import split_layers
 
     rest = _sentence(error.format_message()).removeprefix("unexpected argument: ").removesuffix(".")
-    word = rest if Path(rest.partition("#")[0]).exists() else rest.rpartition(" ")[2]
+    word = rest if Path(split_layers(rest)[0]).exists() else rest.rpartition(" ")[2]
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
-    saved = known and word.partition("#")[0].lower().endswith(MODEL_SUFFIXES)
+    saved = known and split_layers(word)[0].lower().endswith(MODEL_SUFFIXES)
     return f"Name a saved model with --model {shlex.quote(word)}." if saved else ""
 
 

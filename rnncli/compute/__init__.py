@@ -37,7 +37,6 @@ def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Resul
 
     checks.require_room(case, planned[0].stop)
     call = calling.prepare(case, engine)
-    case = case._replace(initial_state=calling.initial_state(case))
     for chunk in planned:
         yield call(chunks.part(case, chunk))
         arrays.release(case.inputs)

@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 
-from rnncli.case import Array, Case, Shape
+from rnncli.case import Array, Case, Shape, format_shape
 from rnncli.compute import checks, engines
 from rnncli.compute.engine_choice import choose
-from rnncli.errors import EngineError, UsageError, inside
+from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
 from rnncli.result import Claim, NamedTensor, Result, TensorInfo
-from rnncli.specs import fit
 
 
 def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     """Build the layers of `case`; return a function for cases that differ only in inputs, mask and states.
 
-    Stateful layers keep their states from one call to the next.
+    Their masks and states must fit.  Stateful layers keep their states from one call to the next.
     engine: with `auto`, numpy computes the cases that the fastest engine turns out not to support.
     Raises, here or at a call, LayerError or InputError if a case is invalid, UsageError if the engine
     cannot compute it, EngineError if the engine fails.
     """
+    checks.require_mask(case)
     if engine != "auto":
         return _PreparedCase(case, engine)
     chosen = choose(case)
@@ -35,7 +35,6 @@ class _PreparedCase:
     """Layers built in one engine."""
 
     def __init__(self, case: Case, engine: str) -> None:
-        checks.require_mask(case)
         require_able(case, engine)
         self.engine = engine
         self.call = engines.get(engine).build_layers(case, *weights_and_seeds(case, engine))
@@ -44,10 +43,11 @@ class _PreparedCase:
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
-        if one.mask is not None:  # each case may have its own mask
-            checks.require_mask(one)
+        import numpy as np
+
+        if one.mask is not None:  # the case that the layers were built for may have none
             require_able(one, self.engine)
-        one = _make_contiguous(one)
+        one = one._replace(inputs=np.ascontiguousarray(one.inputs))
         return self._name_tensors(one, self.call(one))
 
     def _name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
@@ -59,12 +59,13 @@ class _PreparedCase:
         for name, (info, _) in expected.items():
             if tensors[name].shape != info.shape:
                 raise EngineError(
-                    f"{self.engine} returned {name} as {tensors[name].shape}, not as {info.shape}.",
+                    f"{self.engine} returned {name} as {format_shape(tensors[name].shape)}, "
+                    f"not as {format_shape(info.shape)}.",
                     "This is a bug in rnncli; please report it.",
                 )
         equal = claims.select_true(self.claims, tensors)
         return Result(
-            engine=self.engine,
+            engines=(self.engine,),
             seed=case.seed,
             stack=case.stack,
             input_shape=case.inputs.shape,
@@ -106,16 +107,6 @@ class _EngineWithFallback:
             return self.primary(one)
         except (UsageError, EngineError):
             return self.other()(one)
-
-
-def _make_contiguous(case: Case) -> Case:
-    """Return the case with contiguous inputs, and with states in the dtype of the inputs."""
-    import numpy as np
-
-    inputs, states = np.ascontiguousarray(case.inputs), initial_state(case)
-    if inputs is case.inputs and states is None:
-        return case
-    return case._replace(inputs=inputs, initial_state=states)
 
 
 def calls_of(case: Case) -> Sequence[int | None]:
@@ -192,7 +183,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
     stack = case.stack
     seeds = stack.take_seeds(SeedStream(case.seed or 0).draw)
     if case.weights is not None:
-        return _weights(case), seeds
+        return case.weights, seeds
     drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
@@ -207,25 +198,3 @@ def conditions(case: Case) -> dict[str, int]:
         "weights": case.weights is not None,
     }
     return {name: int(value) for name, value in settings.items() if value}
-
-
-def initial_state(case: Case) -> tuple[Array, ...] | None:
-    """Return the supplied initial state, cast to the dtype of the inputs as Keras does."""
-    if case.initial_state is None:
-        return None
-    for layer in case.stack.layers:
-        layer.require_start()
-    wanted = case.stack.states(case.inputs.shape)
-    with inside("initial_state: "):
-        states = fit.fit_states(case.initial_state, wanted)
-    return tuple(state.astype(case.inputs.dtype) for state in states)
-
-
-def _weights(case: Case) -> dict[str, Array]:
-    """Return the given weights in the dtype of the inputs.  Raises InputError if they do not fit.
-
-    Not every case was checked when it was made: `explore` gives a case other layers and keeps its weights.
-    """
-    with inside("weights: "):
-        found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
-    return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

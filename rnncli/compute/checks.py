@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from rnncli.case import Case, Shape
+from rnncli.case import Case, Shape, format_shape
 from rnncli.errors import InputError, LayerError
 from rnncli.layers import sizes
 from rnncli.layers.stack import Stack
@@ -34,7 +34,8 @@ def require_mask(case: Case) -> None:
     ranks = stack.layers[0].mask_ranks
     if case.mask is not None and case.mask.shape not in [case.inputs.shape[:rank] for rank in ranks]:
         raise InputError(
-            f"the mask has shape {case.mask.shape}, but the inputs need {case.inputs.shape[: ranks[0]]}.",
+            f"the mask has shape {format_shape(case.mask.shape)}, but the inputs need "
+            f"{format_shape(case.inputs.shape[: ranks[0]])}.",
             "A mask is (batch, timesteps), true for the steps to process."
             if ranks[0] == 2
             else "TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps).",

@@ -74,30 +74,26 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
         for tensor, array in zip(first.outputs, arrays, strict=True)
     )
     shape = (batch, *first.input_shape[1:])
-    return dataclasses.replace(first, engine=agreed.engine, input_shape=shape, outputs=outputs)
+    return dataclasses.replace(first, engines=agreed.engines, input_shape=shape, outputs=outputs)
 
 
 class ChunkSummary:
     """Combines information from all chunks.
 
     equals: by tensor name, the claims that hold in every chunk.
+    engines: those that computed the chunks.
     """
 
     def __init__(self) -> None:
         self.equals: dict[str, tuple[Claim, ...]] = {}
-        self._engines: dict[str, None] = {}
+        self.engines: tuple[str, ...] = ()
 
     def add(self, result: Result) -> None:
         """Add the result of one chunk."""
         for tensor in result.outputs:
             held = self.equals.get(tensor.name, tensor.equals)
             self.equals[tensor.name] = tuple(claim for claim in held if claim in tensor.equals)
-        self._engines[result.engine] = None
-
-    @property
-    def engine(self) -> str:
-        """The engines that computed the chunks, such as `onnx` or `onnx, numpy`."""
-        return ", ".join(self._engines)
+        self.engines = tuple(dict.fromkeys(self.engines + result.engines))
 
 
 def _independent(case: Case) -> bool:

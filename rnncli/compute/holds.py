@@ -37,7 +37,7 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
 
 def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
     """Return `result` with the largest difference of every tensor from the run without the holds."""
-    other = compute.run(case._replace(hold=()), result.engine, budget)
+    other = compute.run(case._replace(hold=()), result.engines[0], budget)
     return dataclasses.replace(result, differences=compare.differences(result, other), reference=REFERENCE)
 
 
@@ -65,7 +65,7 @@ def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
         part.label.cell,
         part.label.part,
         _places(text, address.texts[1] if address.texts else ":", part.units, "units"),
-        _places(text, steps if at else ":", timesteps, "steps"),
+        _places(text, steps if at else ":", timesteps, "time steps"),
         _number(text, value, case.inputs),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.case import Array, Option
+from rnncli.case import Array, Option, format_shape
 from rnncli.errors import EngineError, LayerError
 from rnncli.initializers._contract import ArrayShape, Config, Fill, Initializer
 
@@ -26,7 +26,7 @@ def _constant(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
         return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
         raise LayerError(
-            f"Constant got a list that does not fit a weight of shape {shape}.",
+            f"Constant got a list that does not fit a weight of shape {format_shape(shape)}.",
             "Give one number, or as many as the size of the weight's last axis.",
         ) from None
 
@@ -36,7 +36,7 @@ def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
 
     if len(shape) != 2:
         raise LayerError(
-            f"Identity fills only matrices, but this weight has shape {shape}.",
+            f"Identity fills only matrices, but this weight has shape {format_shape(shape)}.",
             "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
         )
     return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
@@ -48,7 +48,8 @@ def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
 
     if len(shape) != 3:
         raise LayerError(
-            f"STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
+            "STFT fills kernels of (frames, 1, frequencies), but this weight has shape "
+            f"{format_shape(shape)}.",
             "Recurrent layers have no such weight: use another initializer.",
         )
     real = np.dtype(dtype).type

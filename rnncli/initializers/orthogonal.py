@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnncli.case import Array, Option
+from rnncli.case import Array, Option, format_shape
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
 
@@ -19,7 +19,7 @@ def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Arr
 
     if len(shape) < 2:
         raise LayerError(
-            f"Orthogonal needs a weight of two axes or more, but this one has shape {shape}.",
+            f"Orthogonal needs a weight of two axes or more, but this one has shape {format_shape(shape)}.",
             "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
         )
     rows, columns = math.prod(shape[:-1]), shape[-1]

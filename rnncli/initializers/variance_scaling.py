@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rnncli.case import Array, Option
+from rnncli.case import Array, Option, format_shape
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
 
@@ -26,7 +26,7 @@ def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> 
             return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
         except IndexError:
             raise LayerError(
-                f"not all of input_axes and output_axes are in a weight of shape {shape}.",
+                f"not all of input_axes and output_axes are in a weight of shape {format_shape(shape)}.",
                 "Leave input_axes and output_axes out.",
             ) from None
     if len(shape) < 2:

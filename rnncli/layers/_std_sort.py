@@ -11,30 +11,34 @@ SHORT = 16
 
 def sort_descending(row: list[float]) -> list[float]:
     """Return the sorted row."""
-    found = list(row)
-    _partition(found, 0, len(found))
-    for place in range(1, len(found)):
-        _insert(found, place, guarded=place < SHORT)
-    return found
+    numbers = list(row)
+    _introsort(numbers, 0, len(numbers))
+    for place in range(1, len(numbers)):
+        _insert(numbers, place, guarded=place < SHORT)
+    return numbers
 
 
-def _partition(row: list[float], first: int, last: int) -> None:
+def _introsort(row: list[float], first: int, last: int) -> None:
     """Quicksort the part from `first` to `last` down to parts of at most SHORT numbers."""
     while last - first > SHORT:
         _move_median_to(row, first, first + 1, first + (last - first) // 2, last - 1)
-        low, high, pivot = first + 1, last, row[first]
-        while True:
-            while low < len(row) and row[low] > pivot:
-                low += 1
-            high -= 1
-            while pivot > row[high]:
-                high -= 1
-            if low >= high:
-                break
-            row[low], row[high] = row[high], row[low]
+        middle = _partition(row, first + 1, last, row[first])
+        _introsort(row, middle, last)
+        last = middle
+
+
+def _partition(row: list[float], low: int, high: int, pivot: float) -> int:
+    """Put the numbers above the pivot first; return where the others begin (`__unguarded_partition`)."""
+    while True:
+        while low < len(row) and row[low] > pivot:
             low += 1
-        _partition(row, low, last)
-        last = low
+        high -= 1
+        while pivot > row[high]:
+            high -= 1
+        if low >= high:
+            return low
+        row[low], row[high] = row[high], row[low]
+        low += 1
 
 
 def _move_median_to(row: list[float], place: int, a: int, b: int, c: int) -> None:
@@ -46,7 +50,11 @@ def _move_median_to(row: list[float], place: int, a: int, b: int, c: int) -> Non
 
 
 def _insert(row: list[float], place: int, *, guarded: bool) -> None:
-    """Move the number at `place` to the left of the smaller ones."""
+    """Move the number at `place` to the left of the smaller ones.
+
+    guarded: compare with the first number before the others, as `__insertion_sort` does, unlike
+        `__unguarded_linear_insert`.
+    """
     number, left = row[place], place
     if guarded and number > row[0]:
         left = 0

@@ -61,6 +61,11 @@ class Stack(Sequence[Spec]):
         """Whether the layers draw new random numbers at every call in training, for the whole batch."""
         return any(spec.config.get(name) for spec in walk(self.specs) for name in _RATES)
 
+    def require_start(self) -> None:
+        """Raise LayerError if Keras cannot start a layer from a given state."""
+        for layer in self.layers:
+            layer.require_start()
+
     def with_returns(self, **returns: bool) -> Stack:
         """Return the same stack, with these values of return_sequences or return_state in the last layer."""
         return Stack((*self.specs[:-1], self.layers[-1].with_returns(**returns)))

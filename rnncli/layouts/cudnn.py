@@ -63,9 +63,9 @@ def refusal(layer: LayerWeights) -> str | None:
         if cell.class_name not in CLASSES:
             return f"it has only LSTM and GRU, not {cell.class_name}"
         if "bias" not in cell.weights:
-            return "its layers always have a bias (use_bias=False)"
+            return "it has no layers with use_bias=False"
         if cell.class_name == "GRU" and not config.get("reset_after", True):
-            return "its GRU applies the reset gate after the matrix product (reset_after=False)"
+            return "it has no GRU with reset_after=False"
         activations = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": "tanh"}
         for option, only in activations.items():
             if config.get(option, only) != only:

@@ -86,7 +86,7 @@ def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | Non
     if config.get("cell_activation"):
         return f"PyTorch has only the activation tanh for the cell state, not {config['cell_activation']}"
     if class_name == "GRU" and not config.get("reset_after", True):
-        return "its GRU applies the reset gate after the matrix product (reset_after=False)"
+        return "it has no GRU with reset_after=False"
     return None
 
 

@@ -84,7 +84,7 @@ class WeightWalk:
             raise RefusalError(f"the numbers of {dataset.name} are in another file")
         dtype = dataset.dtype
         if dtype.kind not in "fiu" or self.h5py.check_dtype(enum=dtype):
-            raise RefusalError(f"{dataset.name} is of dtype {str(dtype)[:40]}, not real numbers")
+            raise RefusalError(f"{dataset.name} has dtype {str(dtype)[:40]}, not real numbers")
         if dataset.shape is None:
             raise RefusalError(f"{dataset.name} is empty")
         return dtype.str, list(dataset.shape)
@@ -121,7 +121,7 @@ class WeightWalk:
         h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
         """
         if depth > DEPTH:
-            raise RefusalError(f"its groups are nested more than {DEPTH} deep")
+            raise RefusalError(f"its groups are nested more than {DEPTH} levels deep")
         items = {name: self._at(group, name) for name in group}
         addresses = {
             name: self._address(item) for name, item in items.items() if isinstance(item, self.h5py.Group)
@@ -133,7 +133,7 @@ class WeightWalk:
         """Raise RefusalError if a group is linked from several places, since the walk might never end."""
         parents = {self.parents.setdefault(child, parent) for child in children}
         if len(set(children)) < len(children) or parents - {parent}:
-            raise RefusalError("a group in it is in several places")
+            raise RefusalError("a group in it appears in several places")
 
     def _address(self, group: Any) -> int:
         return int(self.h5py.h5o.get_info(group.id).addr)
@@ -149,7 +149,7 @@ class WeightWalk:
         """
         for name in filter(None, path.split("/")):
             if not self._has(group, name):
-                raise RefusalError(f"there is no {path} in it, which it lists")
+                raise RefusalError(f"it lists {path}, but does not contain it")
             if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
                 raise RefusalError(f"{group.name.rstrip('/')}/{name} is a link to another place or file")
             group = group[name]

@@ -20,7 +20,7 @@ def parse_mask(raw: Any, inputs: Array) -> Array:
     mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
     expected = inputs.shape[: 3 if mask.ndim == 3 and inputs.ndim > 3 else 2]
     if mask.dtype.kind not in "bfiu":
-        raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")
+        raise InputError(f"the mask has dtype {mask.dtype}.", "Write true or false for every time step.")
     if mask.shape not in (expected, (1, *expected[1:]), expected[1:2]):
         raise InputError(
             f"the mask is {format_shape(mask.shape)}, but the input is {format_shape(inputs.shape)}.",

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, UsageError, did_you_mean, inside, with_path_prefix
 from rnncli.readers._masks import mask_values, parse_mask
+from rnncli.readers.padding import pad
 from rnncli.specs import memory
 
 AXES = ("batch", "time", "features")
@@ -36,7 +37,7 @@ class ArrangeOptions(NamedTuple):
     mask_value: a step is masked if every feature equals this value.
     dtype: dtype of the result; for bfloat16 the result is float32, and the engine converts it.
     ndim: number of axes of the result; 4 to 6 for the convolutional layers.
-    where, mask_where: prefix of errors about the document and about `mask`, such as `notes.json: `.
+    where, mask_where: names of the document and of `mask` in errors, such as `notes.json`.
     """
 
     axes: tuple[str, ...] | None = None
@@ -93,7 +94,7 @@ def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array 
     remarks = list(document.remarks)
     array = document.inputs
     if isinstance(array, tuple):
-        array, padding = _pad(array, options)
+        array, padding = _pad_sequences(array, options)
     elif options.axes is not None:
         array = _transpose(array, _parse_axes(options.axes), options.ndim)
     array = _add_batch(array, options.ndim, remarks)
@@ -130,10 +131,8 @@ def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtyp
     return array.astype(_dtype(dtype))
 
 
-def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, Array]:
+def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, Array]:
     """Return the padded array (batch, longest, features) and the mask (batch, longest), False for padding."""
-    import numpy as np
-
     lengths = [len(sequence) for sequence in sequences]
     if options.ndim != len(AXES):
         raise InputError(
@@ -151,14 +150,7 @@ def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, 
             f"sequences differ in length: [0] has {steps}, [{other}] has {lengths[other]}.",
             f"{WANTED} Pad and mask the shorter ones with --pad post.",
         )
-    longest = max(lengths)
-    array = np.full((len(sequences), longest, sequences[0].shape[1]), options.pad_value, dtype=np.float64)
-    mask = np.zeros((len(sequences), longest), dtype=bool)
-    for row, sequence in enumerate(sequences):
-        there = slice(longest - len(sequence), longest) if options.pad == "pre" else slice(len(sequence))
-        array[row, there] = sequence
-        mask[row, there] = True
-    return array, mask
+    return pad(sequences, options.pad, options.pad_value)
 
 
 def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:

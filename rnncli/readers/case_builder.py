@@ -17,7 +17,7 @@ SEEDS = 1_000_000_000
 
 
 class RawValue(NamedTuple):
-    """Weights or states as they were read; None if there are none.  where: prefix of errors about them."""
+    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
 
     value: Any = None
     where: str = ""
@@ -43,9 +43,12 @@ class CaseOptions(NamedTuple):
         """Fill in unset options from the document.  Raises InputError if the document's seed is too high."""
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
-            raise InputError(f"{where}seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
+            with inside(where):
+                raise InputError(f"seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
         weights, states = (
-            option if option.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
+            option
+            if option.value is not None
+            else RawValue(getattr(document, name), ": ".join(filter(None, (where, name))))
             for name, option in (("weights", self.weights), ("initial_state", self.initial_state))
         )
         return self._replace(
@@ -70,7 +73,7 @@ def build(document: Document, stack: Stack, given: CaseOptions) -> tuple[Case, t
 def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
     """Return the Case for inputs that are already arranged."""
     shape = arranged.inputs.shape
-    return Case(
+    case = Case(
         stack=stack,
         inputs=arranged.inputs,
         mask=arranged.mask,
@@ -83,6 +86,7 @@ def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
         all_calls=given.all_calls,
         feature_names=arranged.feature_names,
     )
+    return fit.cast(case)
 
 
 def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
@@ -90,13 +94,13 @@ def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Ar
     if part.value is None:
         return None
     with inside(part.where):
-        return fit.fit_weights(part.value, stack, input_shape, part.where.removesuffix(": "))
+        return fit.fit_weights(part.value, stack, input_shape, part.where)
 
 
 def states(part: RawValue, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order.  Raises InputError if they do not fit the layers."""
+    """Return the initial states in Keras's order.  Raises InputError or LayerError, see fit_case."""
     if part.value is None:
         return None
-    wanted, by_name = stack.states(input_shape), isinstance(part.value, Mapping)
+    stack.require_start()
     with inside(part.where):
-        return fit.fit_states(fit.order_states(part.value, wanted) if by_name else list(part.value), wanted)
+        return fit.fit_states(part.value, stack, input_shape)

@@ -28,12 +28,10 @@ def read_expected(source: Source) -> dict[str, Array]:
     Raises InputError if the source cannot be read or holds no tensors.
     """
     format = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
-    where = f"{source.name}: "
-    if format not in FORMATS:
-        raise InputError(f"{where}rnncli cannot read stored tensors from {format}.", ADVICE)
-    value = formats.load(source, format)
-    with inside(where):
-        return _list_tensors(value)
+    with inside(source.name):
+        if format not in FORMATS:
+            raise InputError(f"rnncli cannot read stored tensors from {format}.", ADVICE)
+        return _list_tensors(formats.load(source, format))
 
 
 def _list_tensors(value: Any) -> dict[str, Array]:
@@ -55,7 +53,7 @@ def to_numbers(value: Any, *path: str) -> Array:
     with with_path_prefix(*path):
         array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+            raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
     return array
 
 
@@ -167,10 +165,11 @@ def match_names(
         expected = dict(zip(names, expected.values(), strict=True))
     common = {name: expected[name] for name in names if name in expected}
     if not common:
-        raise InputError(
-            f"{file}: it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
-            f"Store the tensors under these names, as `rnncli {command} -o expected.npz` does.",
-        )
+        with inside(file):
+            raise InputError(
+                f"it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
+                f"Store the tensors under these names, as `rnncli {command} -o expected.npz` does.",
+            )
     remarks = [
         *(f"not compared: {left} ({file} lacks {them})" for left, them in _list_missing(names, common)),
         *(f"not compared: {left} (only {file} has {them})" for left, them in _list_missing(expected, common)),

@@ -98,10 +98,9 @@ class FileContents(NamedTuple):
     layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> FileContents:
+def read(data: bytes, advice: str, *, datasets: Datasets = "all") -> FileContents:
     """Return what is in the file.  Raises InputError.
 
-    name: of the file in messages.
     datasets: those to read.  "all" refuses a dataset that does not hold numbers, such as a vocabulary;
         "numbers" skips it.
     """
@@ -116,9 +115,9 @@ def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> 
         with child_process.run_in_child(work, SECONDS + len(data) / SPEED, SPACE, LIBRARY) as answer:
             return _read_child(answer, len(data))
     except RefusalError as error:
-        raise InputError(f"{name}: {error}.", advice) from None
+        raise InputError(f"{error}.", advice) from None
     except child_process.IncompleteOutputError as error:
-        raise InputError(f"{name}: it is not a Keras file, or it is damaged: {error}.", advice) from None
+        raise InputError(f"it is not a Keras file, or it is damaged: {error}.", advice) from None
 
 
 def _read_child(answer: WorkOutput, packed: int) -> FileContents:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, inside
 
 
 class Source(NamedTuple):
@@ -24,47 +26,67 @@ class Source(NamedTuple):
         advice: second sentence of the error for an empty source; it says what to provide.
         Raises InputError if the source cannot be read or is empty.
         """
-        found = _read_bytes(self.file(), self.name) if self.data is None else self.data
-        if not found or found.isspace():
-            raise InputError(f"{self.name}: it is empty.", advice)
+        with report_os_errors(self.name, "Check the file."):
+            found = _read_bytes(self.file()) if self.data is None else self.data
+            if not found or found.isspace():
+                raise InputError("it is empty.", advice)
         return found
 
     def file(self) -> Path:
         """Return the path, which there must be.  Raises InputError if it is not an existing file."""
-        assert self.path is not None
+        path = self.path
+        assert path is not None
+        with report_os_errors(self.name):
+            try:
+                found, folder = path.exists(), path.is_dir()
+            except ValueError:
+                raise InputError("it cannot be read: that is not a file name.", "Check the path.") from None
+            if not found and path.is_symlink():
+                raise InputError("this link points to no file.", "Check its target.")
+            if not found:
+                raise InputError("there is no such file.", _suggest_file(path))
+            if folder:
+                raise InputError("it is a folder.", "Name a file in it.")
+        return path
+
+
+@contextmanager
+def report_os_errors(name: str, advice: str = "Check the path.") -> Iterator[None]:
+    """Convert an OSError to an InputError, and put the name of the source in front of it."""
+    with inside(name):
         try:
-            found, folder = self.path.exists(), self.path.is_dir()
+            yield
         except PermissionError:
-            raise InputError(f"{self.name}: permission denied.", "Check its permissions.") from None
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "that is not a file name"
-            raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
-        if not found and self.path.is_symlink():
-            raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
-        if not found:
-            raise InputError(f"{self.name}: there is no such file.", _suggest_file(self.path))
-        if folder:
-            raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
-        return self.path
+            raise InputError("permission denied.", "Check its permissions.") from None
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror or error}.", advice) from None
 
 
-def split_layers(source: Source) -> tuple[Source, str]:
-    """Return the file, and the names of layers after a # that is not part of the file's own name.
+def split_layers(word: str) -> tuple[str, tuple[str, ...]]:
+    """Return the file of `FILE#a,b`, and the names of layers after a # that is not part of its own name."""
+    file, mark, names = word.rpartition("#")
+    whole = not mark
+    with suppress(OSError, ValueError, RuntimeError):  # the word may be JSON, or have no such user
+        whole = whole or (Path(word).expanduser() if word.startswith("~") else Path(word)).exists()
+    return (word, ()) if whole else (file, tuple(map(str.strip, names.split(","))))
+
+
+def split_source(source: Source) -> tuple[Source, tuple[str, ...]]:
+    """Return the file, and the names of layers after a #.
 
     Raises InputError if nothing stands before the #.
     """
-    path = source.path
-    if path is None or "#" not in path.name or path.exists():
-        return source, ""
-    file, _, names = path.name.rpartition("#")
-    if not file:
-        raise InputError(
-            f"{source.name}: there is no file name before the #.", "For example weights.npz#lstm."
-        )
-    return Source(source.name.removesuffix(f"#{names}"), path=path.with_name(file)), names
+    word = str(source.path or "")
+    file, names = split_layers(word)
+    if file == word:
+        return source, ()
+    if not file or file.endswith("/"):
+        with inside(source.name):
+            raise InputError("there is no file name before the #.", "For example weights.npz#lstm.")
+    return Source(source.name.removesuffix(word[len(file) :]), path=Path(file)), names
 
 
-def _read_bytes(path: Path, name: str) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     from rnncli.specs import memory
 
     try:
@@ -73,13 +95,7 @@ def _read_bytes(path: Path, name: str) -> bytes:
         return path.read_bytes()
     except MemoryError:
         raise InputError(
-            f"{name}: it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
-        ) from None
-    except PermissionError:
-        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
-    except OSError as error:
-        raise InputError(
-            f"{name}: it cannot be read: {error.strerror or error}.", "Check the file."
+            "it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
         ) from None
 
 

@@ -83,7 +83,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "std": ("std", "표준편차"),
     # of a trace
     "status": ("status", "처리"),
-    "step": ("step", "단계"),
+    "step": ("step", "순서"),
     "forward": ("forward", "정방향"),
     "backward": ("backward", "역방향"),
     "bars": ("bars", "막대"),
@@ -92,7 +92,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "held": ("masked: state carried over, output repeated", "마스크: 상태 유지, 출력 반복"),
     "first": (
         "masked: state carried over, output zero (no earlier output)",
-        "마스크: 상태 유지, 앞선 출력이 없어 출력은 0",
+        "마스크: 상태 유지, 이전 출력이 없어 출력은 0",
     ),
     "zeroed": ("masked: state carried over, output zeroed", "마스크: 상태 유지, 출력은 0"),
     "short held": ("carried", "유지"),
@@ -156,12 +156,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "norm": ("norm", "노름"),
     "bias": ("bias", "편향"),
     "dtype": ("dtype", "자료형"),
-    "layout of": ("{}'s layout", "{}의 가중치 배치"),
+    "layout of": ("{}'s layout", "{}의 레이아웃"),
     "radius": ("radius", "반경"),
     "fans": ("fans", "팬"),
     "fans rule": (
         "fans: fan_in / fan_out of the whole kernel, as initializers use them",
-        "팬: 초기화에 쓰이는 커널 전체의 fan_in / fan_out",
+        "팬: 초기화할 때 쓰는 커널 전체의 fan_in / fan_out",
     ),
     "radius rule": (
         "radius: spectral radius of the gate's recurrent kernel; bias: mean of the bias",
@@ -185,7 +185,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "masked at t={t} and at every earlier step: the initial value",
         "t={t}: 이전 시점까지 모두 마스크되어 초깃값을 유지",
     ),
-    "masked silent": ("masked at t={t}: no earlier output", "t={t}: 마스크, 앞선 출력 없음"),
+    "masked silent": ("masked at t={t}: no earlier output", "t={t}: 마스크, 이전 출력 없음"),
     "masked zeroed": ("masked at t={t}: output is zero", "t={t}: 마스크되어 출력은 0"),
     "masked masked": ("masked here: zero is passed on", "마스크되어 0을 전달"),
     # of the lesson

@@ -1,14 +1,39 @@
-"""Check that given weights and initial states fit the layers, before anything is computed."""
+"""Fit given weights and initial states to the layers, before anything is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array, SavedLayer, Shape
-from rnncli.errors import InputError, did_you_mean
+from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
+from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
+
+
+def fit_case(case: Case) -> Case:
+    """Return the case with its weights and states in Keras's order and in the dtype of its inputs.
+
+    Raises InputError if they do not fit the layers, LayerError if a layer cannot start from a given state.
+    """
+    weights, states = case.weights, case.initial_state
+    if weights is not None:
+        with inside("weights"):
+            weights = fit_weights(weights, case.stack, case.inputs.shape)
+    if states is not None:
+        case.stack.require_start()
+        with inside("initial_state"):
+            states = fit_states(states, case.stack, case.inputs.shape)
+    return cast(case._replace(weights=weights, initial_state=states))
+
+
+def cast(case: Case) -> Case:
+    """Return the case with its weights and states in the dtype of its inputs, as Keras casts them."""
+    weights, states, dtype = case.weights, case.initial_state, case.inputs.dtype
+    return case._replace(
+        weights=weights and {path: array.astype(dtype, copy=False) for path, array in weights.items()},
+        initial_state=states and tuple(state.astype(dtype, copy=False) for state in states),
+    )
 
 
 def fit_weights(
@@ -29,11 +54,13 @@ def fit_weights(
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
+                f"{path} is missing.",
+                f"It has shape {format_shape(shape)}; the weights are {', '.join(wanted)}.",
             )
         if given[path].shape != shape:
             raise InputError(
-                f"{path} has shape {given[path].shape}, but the layer needs {shape}.",
+                f"{path} has shape {format_shape(given[path].shape)}, but the layer needs "
+                f"{format_shape(shape)}.",
                 "rnncli shape lists the shapes of all weights.",
             )
     return {path: given[path] for path in wanted}
@@ -57,7 +84,7 @@ def _choose_saved(
     last = [len(saved_shapes) - 1 - place for place in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, own = wanted[len(first)]
-        missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
+        missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in own.items())
         raise InputError(
             f"no layer in it fits layer {index} ({name}), which needs {missing}.",
             f"It holds {_list_layers(saved)}.",
@@ -94,7 +121,7 @@ def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
-def order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
+def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
     """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
     Raises InputError if a name is unknown or missing.
@@ -112,11 +139,17 @@ def order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list
     return [states[name] for name in names]
 
 
-def fit_states(given: Sequence[Array], infos: Sequence[TensorInfo]) -> tuple[Array, ...]:
-    """Return the states, each with a batch axis; for a batch of 1 the axis may be missing in `given`.
+def fit_states(
+    given: Mapping[str, Array] | Sequence[Array], stack: Stack, input_shape: Shape
+) -> tuple[Array, ...]:
+    """Return the states in Keras's order, each with a batch axis.
 
-    Raises InputError if the number of states or a shape is wrong.
+    given: in that order, or by result name; for a batch of 1, the batch axis may be missing.
+    Raises InputError if a name, the number of states or a shape is wrong.
     """
+    infos = stack.states(input_shape)
+    if isinstance(given, Mapping):
+        given = _order_states(given, infos)
     if len(given) != len(infos):
         if not infos:
             raise _no_states()
@@ -133,7 +166,8 @@ def fit_states(given: Sequence[Array], infos: Sequence[TensorInfo]) -> tuple[Arr
     for state, info in zip(states, infos, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
+                f"{info.name} has shape {format_shape(state.shape)}, but the layer needs "
+                f"{format_shape(info.shape)}.",
                 f"Its axes are {', '.join(info.axes)}.",
             )
     return tuple(states)

@@ -124,7 +124,7 @@ def _signature(initializer: Initializer) -> Signature:
 
 def _form(initializer: Initializer) -> str:
     options = ", ".join(f"{name}={option.default!r}" for name, option in initializer.options.items())
-    return f"It is {initializer.class_name}({options})."
+    return f"Its form is {initializer.class_name}({options})."
 
 
 def _expand_colons(text: str) -> CallExpression:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rnncli.case import Array, Spec
+from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import LayerError
 from rnncli.layers import ParametricActivation
 from rnncli.layouts import onnx
@@ -181,7 +181,7 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
     }
     for name, array in arrays.items():
         if array.shape != wanted[name] or array.ndim + (name == "B") != 3:
-            raise LayerError(f"its {name} is {array.shape}, not {wanted[name]}")
+            raise LayerError(f"its {name} is {format_shape(array.shape)}, not {format_shape(wanted[name])}")
     found: dict[str, Array] = {}
     for place, prefix in enumerate(("",) if directions == 1 else ("forward/", "backward/")):
         own = {name: array[place] for name, array in arrays.items()}

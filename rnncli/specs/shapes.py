@@ -11,6 +11,7 @@ EXAMPLE = (
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
 )
 _SEPARATORS = r"(?i)\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])"
+"""The letter x separates sizes in 2x10 and Nonex8, but it is not one in a name such as max2."""
 
 
 def parse_shape(text: str) -> Shape:
@@ -42,7 +43,7 @@ def _dimension(part: str, text: str) -> Dimension:
         return None
     if _is_size(part):
         return int(part)
-    if part.isidentifier() and write_with_commas(part) is None:
+    if part.isidentifier() and write_with_commas(part) is None:  # Nonex8 is an identifier, and two sizes
         return part
     named = repr(part) if part else "an empty part"
     commas = write_with_commas(text)

@@ -113,7 +113,7 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
         (
             lambda: rnncli.run(X, engine="torch", dtype="bfloat16"),
             "torch cannot",
-            "Leave engine out. TensorFlow draws no orthogonal matrix in bfloat16; "
+            "Leave engine out. TensorFlow cannot draw an orthogonal matrix in bfloat16; "
             "take another one, such as recurrent_initializer='glorot_uniform'.",
         ),
         (
@@ -127,7 +127,7 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
         (lambda: rnncli.explain("hidden_state[0,0]", X, depth=0), "depth is 0.", "from 1"),
         (lambda: rnncli.run(np.zeros((0, 4, 5))), "of shape (0, 4, 5)", "No axis may have size 0."),
         (lambda: rnncli.run(np.zeros((1, 4, 0))), "of shape (1, 4, 0)", "No axis may have size 0."),
-        (lambda: rnncli.run(X, engine=5), "engine is 5.", "It is text."),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, engine=5), "engine is 5.", "It must be text."),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "'en' or 'ko'"),  # type: ignore[arg-type]

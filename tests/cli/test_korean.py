@@ -232,7 +232,7 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
         ),
         ("m.keras: its config is nested too deeply.", "m.keras: config의 중첩이 너무 깊습니다."),
         (
-            "weights is printed output without weights by name.",
+            "weights is rnncli's own output, without named weights.",
             "weights: 이름이 붙은 가중치가 없는 rnncli의 출력입니다.",
         ),
         (  # what NumPy and Keras say stays English, and the sentence around it does not

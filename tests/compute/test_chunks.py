@@ -198,10 +198,10 @@ class TestUnfolded:
     def test_every_engine_is_named(self) -> None:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
         halves = list(call.split_result(whole, [2, 2], case_of("LSTM(3)", 4)))
-        halves[0] = dataclasses.replace(halves[0], engine="onnx")
+        halves[0] = dataclasses.replace(halves[0], engines=("onnx",))
         found = chunked.ChunkedResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
-        assert found.summary.engine == "onnx, numpy"
+        assert found.summary.engines == ("onnx", "numpy")
 
     def test_nowhere_to_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: Any) -> int:
@@ -266,7 +266,7 @@ class TestMapped:
         np.save(path, RANDOM.standard_normal((99, 5, 4)).astype(dtype))
         document = read(Source("a.npy", path=path))
         os.truncate(path, 200)
-        options = ArrangeOptions(where="a.npy: ", mask_value=3)
+        options = ArrangeOptions(where="a.npy", mask_value=3)
         with pytest.raises(InputError, match=r"^a\.npy: it became shorter"):
             np.asarray(arrange(document, options).inputs)
 

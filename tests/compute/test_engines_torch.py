@@ -31,7 +31,7 @@ def both(expressions: list[str], inputs: np.ndarray = INPUTS, **rest: Any) -> No
     rest = {"seed": 7, "all_layers": True, **rest}
     wanted = oracle.asked(expressions, inputs, "numpy", **rest)
     found = oracle.asked(expressions, inputs, "torch", **rest)
-    assert found.engine == "torch"
+    assert found.engines == ("torch",)
     assert [tensor.name for tensor in found.outputs] == [tensor.name for tensor in wanted.outputs]
     oracle.alike(found, [tensor.values for tensor in wanted.outputs])
 

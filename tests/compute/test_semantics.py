@@ -241,7 +241,7 @@ class TestMasks:
         layers = oracle.built(oracle.made(expression), inputs)
         weights = oracle.filled(layers, RNG)
         result = oracle.asked([expression], inputs, "auto", weights=weights)
-        assert result.engine == "tensorflow"
+        assert result.engines == ("tensorflow",)
         oracle.alike(result, oracle.called(layers, inputs)[-1])
         with pytest.raises(UsageError, match="rounds to float32"):
             oracle.asked([expression], inputs, "numpy", weights=weights)

@@ -214,7 +214,7 @@ def test_an_array_that_is_not_of_numbers_is_refused(
     np.save(given, array) if suffix == "npy" else np.savez(given, x=array)
     done = rnncli("run", str(given), "--model", str(file))
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"is of dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
+    assert f"has dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
 
 
 def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:

@@ -164,19 +164,19 @@ class TestMask:
             ([[1, 0, 1], [1]], "mask[0] has 3 entries, [1] has 1."),
             (True, "mask is true, not nested lists of entries.\nWrite true for a step"),
             (np.array([0, np.nan, 1]), "mask[1] is nan."),
-            (np.array(["a", "b", "c"]), "the mask is of dtype"),
+            (np.array(["a", "b", "c"]), "the mask has dtype"),
         ],
     )
     def test_a_bad_one(self, mask: Any, said: Any) -> None:
         assert said in complaint(CUBE, mask=mask)
-        assert f"h.csv: {said}" in complaint(CUBE, mask=mask, where="x.json: ", mask_where="h.csv: ")
+        assert f"h.csv: {said}" in complaint(CUBE, mask=mask, where="x.json", mask_where="h.csv")
         document = Document(inputs=CUBE, mask=mask)
         with pytest.raises(InputError) as caught:
-            arrange(document, ArrangeOptions(where="x.json: ", mask_where="h.csv: "))
+            arrange(document, ArrangeOptions(where="x.json", mask_where="h.csv"))
         assert f"x.json: {said}" in str(caught.value)
 
     def test_bad_inputs_are_of_their_own_source(self) -> None:
-        said = complaint(CUBE[0, 0], where="x.json: ", mask=[True], mask_where="h.csv: ")
+        said = complaint(CUBE[0, 0], where="x.json", mask=[True], mask_where="h.csv")
         assert said.startswith("x.json: the input is 1-D")
 
     @given(

@@ -88,22 +88,22 @@ def test_errors_begin_with_the_source() -> None:
     stack = specs.from_flags(["LSTM(3)"], {})
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            case_builder.weights(case_builder.RawValue(given, "w.npz: "), stack, (2, 3, 4))
+            case_builder.weights(case_builder.RawValue(given, "w.npz"), stack, (2, 3, 4))
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            case_builder.states(case_builder.RawValue(states, "h.npy: "), stack, (2, 3, 4))
+            case_builder.states(case_builder.RawValue(states, "h.npy"), stack, (2, 3, 4))
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fit.fit_states(states, layers.states((1, 3, 4)))
+    first, second = fit.fit_states(states, layers, (1, 3, 4))
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
-        compute.run(Case(layers, INPUTS[:1], initial_state=(first, second))).outputs[0].values
+        compute.run(fit.fit_case(Case(layers, INPUTS[:1], initial_state=(first, second)))).outputs[0].values
         for first, second in (states, (states[0][None], states[1]))
     )
     np.testing.assert_array_equal(short, long)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        fit.fit_states(states, layers.states((2, 3, 4)))
+        fit.fit_states(states, layers, (2, 3, 4))

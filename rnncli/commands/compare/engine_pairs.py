@@ -79,7 +79,7 @@ def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
             try:
                 results[info.name] = compute.run(case, info.name)
             except EngineError as error:
-                reason = error.what.removeprefix(f"{info.name}: ").rstrip(".")
+                reason = error.what.rstrip(".")
         if reason is not None:
             refused.append(RefusedEngine(info.name, reason))
     return results, tuple(refused)

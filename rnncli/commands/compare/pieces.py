@@ -26,7 +26,7 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)
-    pieces = list(_run_pieces(kept, bounds, whole.engine))
+    pieces = list(_run_pieces(kept, bounds, whole.engines[0]))
     return {
         tensor.name: _join(
             [(start, piece.outputs[place]) for start, piece in zip(bounds, pieces, strict=True)], tensor

@@ -125,4 +125,4 @@ def _compute(case: Case) -> Computation:
     if wide.stack.layers[-1].recurrent:
         wide = wide._replace(stack=wide.stack.with_returns(return_sequences=True))
     trace = tracing.trace(wide)  # first, because it says what is wrong with the case
-    return Computation(compute.run(case, trace.engine), wide, trace)
+    return Computation(compute.run(case, trace.engines[0]), wide, trace)

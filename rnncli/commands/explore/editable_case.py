@@ -12,6 +12,7 @@ from rnncli.commands.explore.typed_flags import TypedFlags
 from rnncli.compute import holds
 from rnncli.errors import LayerError, UsageError
 from rnncli.layers.stack import Stack
+from rnncli.specs import fit
 from rnncli.specs.build import options_of
 
 
@@ -179,7 +180,9 @@ class EditableCase:
         return self._with_stack(Stack(made))
 
     def _with_stack(self, stack: Stack) -> EditableCase:
-        return replace(self, case=_fit_holds(self.case._replace(stack=stack)))
+        case = self.case._replace(stack=stack)
+        fit.fit_case(case)  # may raise; its arrays would count as edited numbers
+        return replace(self, case=_fit_holds(case))
 
     def _require_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):
@@ -211,7 +214,7 @@ def require_sequences(case: Case) -> None:
     """Raise UsageError for inputs other than (batch, timesteps, features)."""
     if case.inputs.ndim != 3:
         raise UsageError(
-            f"explore shows inputs of 3 axes, and this layer needs {case.inputs.ndim}.",
+            f"explore shows inputs of 3 axes, but this layer needs {case.inputs.ndim}.",
             "Use rnncli run for it.",
         )
     if not recurrent_places(case):

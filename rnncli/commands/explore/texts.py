@@ -52,7 +52,7 @@ TEXTS: dict[str, Bilingual] = {
     "release": Bilingual("release every held gate", "모든 게이트 고정 해제"),
     "differences": Bilingual("show what the held gates change", "게이트 고정에 따른 차이 보기"),
     "mask step": Bilingual("mask or unmask this time step", "이 시점을 마스크하거나 해제"),
-    "terms": Bilingual("show every term of the equations", "방정식의 모든 항 표시"),
+    "terms": Bilingual("show every term of the equations", "식의 모든 항 표시"),
     "search": Bilingual("search for a command", "명령 검색"),
     "theme": Bilingual("change the theme", "테마 변경"),
     "help page": Bilingual("help", "도움말"),
@@ -89,9 +89,9 @@ b  B             배치의 다음 시퀀스, 이전 시퀀스
 m                이 시점을 마스크하거나 해제
 h  H             커서가 있는 게이트 고정, 모든 고정 해제
 d                게이트 고정에 따른 차이 보기
-e                방정식의 모든 항 표시
+e                식의 모든 항 표시
 u  U             되돌리기, 다시 하기
-s                케이스 문서로 저장
+s                실험 문서로 저장
 c  k             명령 복사, Keras 표현식 복사
 Ctrl+P           명령 팔레트
 q                종료

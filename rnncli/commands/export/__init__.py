@@ -9,7 +9,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.export import targets
 
 SECTION = "Between frameworks"
-SUMMARY = "The same layer as a script of Keras, PyTorch, NumPy or C, a config, or an ONNX model."
+SUMMARY = "The layer as source code (Keras, PyTorch, NumPy, C), a Keras config or an ONNX model."
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
 rnncli export data.csv --layer bigru --seed 42 --to c --output bigru.c

@@ -141,25 +141,32 @@ def build_export(
     weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
     recorder, count = CallRecorder(), len(case.stack)
     returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
-    titles = tuple(names or [""] * count)
-    suffixes = (
-        tuple(names.values()) if names else [f"_{index}" if count > 1 else "" for index in range(count)]
+    titled = tuple((names or {}).items()) or tuple(
+        ("", f"_{index}" if count > 1 else "") for index in range(count)
     )
-    start = suffixes[0] if names else ""
-    made = [(case.mask, start), *((output.mask, suffixes[index]) for index, output in enumerate(returned))]
-    parts: list[ExportLayer] = []
+    start = titled[0][1] if names else ""
+    mask_suffixes = {id(case.mask): start}
+    for output, (_, suffix) in zip(returned, titled, strict=True):
+        mask_suffixes.setdefault(id(output.mask), suffix)  # most layers return the mask that they got
+    layers: list[ExportLayer] = []
     for index, (layer, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
-        suffix = suffixes[index]
+        title, suffix = titled[index]
         calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
-        own = within(weights, str(index)) if count > 1 else weights
         mask = calls[0][1].mask if calls else None
-        origin = None if mask is None else next(name for one, name in made if one is mask)
-        loops = tuple(_loop(suffix, *pair) for pair in calls)
-        sizes = tuple(size for size in shape if isinstance(size, int))
         infos = layer.outputs(shape) if names or index + 1 == count else ()
-        shown = tuple(info.with_place(layer=titles[index] or None) for info in infos)
-        parts.append(ExportLayer(titles[index], suffix, layer.spec, sizes, own, loops, origin, shown))
-    return ExportCase(case, tuple(parts), start)
+        layers.append(
+            ExportLayer(
+                name=title,
+                suffix=suffix,
+                spec=layer.spec,
+                input_shape=tuple(size for size in shape if isinstance(size, int)),
+                weights=within(weights, str(index)) if count > 1 else weights,
+                loops=tuple(_loop(suffix, *pair) for pair in calls),
+                mask=None if mask is None else mask_suffixes[id(mask)],
+                outputs=tuple(info.with_place(layer=title or None) for info in infos),
+            )
+        )
+    return ExportCase(case, tuple(layers), start)
 
 
 def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ...]:

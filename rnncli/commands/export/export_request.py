@@ -61,7 +61,9 @@ def _target(flags: ExportRequest) -> str:
         raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
     target = targets.get(flags.to)
     if target.BINARY and is_stdout(flags.output):
-        raise UsageError(f"--to {flags.to} writes a binary file.", f"Name it: --output FILE{target.SUFFIX}.")
+        raise UsageError(
+            f"--to {flags.to} writes a binary file.", f"Name the file: --output FILE{target.SUFFIX}."
+        )
     _require_suffix(flags.to, flags.output or "")
     if flags.run.engine != "auto":
         raise UsageError("--engine does not change the export.", "Leave --engine out.")
@@ -75,7 +77,7 @@ def _require_suffix(name: str, output: str) -> None:
     own = targets.get(name).SUFFIX
     others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
     if output.casefold().endswith(tuple(others)):
-        raise UsageError(f"{output}: --to {name} writes a {own} file.", f"Name it: --output FILE{own}.")
+        raise UsageError(f"{output}: --to {name} writes a {own} file.", f"Name the file: --output FILE{own}.")
 
 
 def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
@@ -89,8 +91,7 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.require_mask(case)
-    started = case._replace(initial_state=call.initial_state(case))
-    return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
+    return build_export(case, call.weights_and_seeds(case, "numpy")[0], names)
 
 
 def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, str]]:

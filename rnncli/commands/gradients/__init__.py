@@ -45,7 +45,8 @@ def gradients(
 ) -> None:
     """How far back does the output depend on the input?
 
-    The norm of its gradient with respect to every state and input, computed by Keras for one sequence.
+    The norm of the output's gradient with respect to every state and input, computed by Keras for one
+    sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
     from rnncli.cli import request

@@ -13,7 +13,7 @@ from rnncli import addresses, layers
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import call as calling
 from rnncli.compute import checks
-from rnncli.errors import UsageError
+from rnncli.errors import UsageError, format_range
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, TensorInfo
 
@@ -86,7 +86,7 @@ class Gradients:
     seed: int | None
     input_shape: tuple[int, ...]
     input_dtype: str
-    engine: str = "tensorflow"
+    engine_names: str = "tensorflow"
     conditions: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -179,14 +179,14 @@ def _parse_axis(text: str, part: str, axis: str, size: object) -> int | slice:
         raise UsageError(f"--of {text}: {part!r} is not an index for {axis}.", advice) from None
     except IndexError:
         raise UsageError(
-            f"--of {text}: index {part} is out of range for {axis} (0 to {length - 1}).",
+            f"--of {text}: index {part} is out of range for {axis} ({format_range(length)}).",
             "A negative index counts from the end: -1 is the last.",
         ) from None
     if isinstance(kept, int):
         return kept
     if not kept:
         raise UsageError(
-            f"--of {text}: {part} selects nothing of {axis} (0 to {length - 1}).",
+            f"--of {text}: {part} selects nothing from {axis} ({format_range(length)}).",
             "Write a number, or 0:2, or :.",
         )
     return one
@@ -213,7 +213,6 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
 
     checks.refuse_impossible(case)
     conditions = calling.conditions(case)
-    case = case._replace(initial_state=calling.initial_state(case))
     calling.require_able(case, "tensorflow")
     wide = case._replace(stack=case.stack.with_returns(return_state=True))
     numbers = target_of(of, wide.stack.outputs(case.inputs.shape))

@@ -95,7 +95,8 @@ class _RepeatedRun:
         mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
-                "stepping Keras's cell gave different numbers than its layer.", "Please report it."
+                "Keras's cell, called step by step, gave different numbers than its layer.",
+                "Please report it.",
             )
 
     def pass_size(self) -> int:

@@ -6,7 +6,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
 SECTION = "Inspect a layer"
-SUMMARY = "return_sequences x return_state, all four side by side."
+SUMMARY = "All combinations of return_sequences and return_state, side by side."
 EXAMPLES = """\
 rnncli matrix --layer lstm
 rnncli matrix --layer bigru --units 2 --seed 42 --format json
@@ -16,7 +16,7 @@ REFUSED = ("return_sequences", "return_state")
 
 
 def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
-    """return_sequences x return_state, all four side by side, and which entries are equal."""
+    """All combinations of return_sequences and return_state, side by side, and which entries are equal."""
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations

@@ -47,7 +47,11 @@ class PlotFlags(NamedTuple):
     steps: Annotated[
         str | None,
         flag(
-            RUN, "--steps", "--step", metavar="A:B", help="Time steps from A up to, not including, B; or one."
+            RUN,
+            "--steps",
+            "--step",
+            metavar="A:B",
+            help="Time steps from A up to (not including) B, or one step.",
         ),
     ] = None
     output: Annotated[
@@ -106,8 +110,8 @@ def plot(
 ) -> None:
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
-    Heat maps of one sequence, time from left to right. Gates have one scale from 0 to 1, states one from
-    -1 to 1, wider if values exceed that; masked steps are hatched.
+    Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
+    one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
     plot.validate()
     from rnncli.cli import request, terminal
@@ -203,7 +207,7 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
             raise UsageError(f"--terminal and {name} cannot be combined.", "Leave out one of them.")
         return None
     if plot.output is None or plot.output == "-":
-        what = "-o -: plot needs a file." if plot.output else "plot needs a file to write."
+        what = "-o -: plot needs a file." if plot.output else "plot needs an output file."
         raise UsageError(what, "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import require_place
     from rnncli.cli.sources import input_sources

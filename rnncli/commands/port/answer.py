@@ -43,11 +43,13 @@ NONE = Bilingual(
 NO_CLAIM = Bilingual(
     "inconclusive: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
 )
-WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
+WRITE = Bilingual(
+    "write them in Keras's layout: add -o {}.npz", "Keras의 레이아웃으로 저장하려면: -o {}.npz 추가"
+)
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
 DEFINE = Bilingual(
     "Keras 3 has no such activation; define it before the layer:",
-    "Keras 3에는 없는 활성화 함수이므로 레이어 앞에 정의:",
+    "Keras 3에는 없는 활성화 함수이므로 층보다 먼저 정의:",
 )
 EVIDENCE = Bilingual(
     "{count:,} numbers agree to {digits} digits of the largest",

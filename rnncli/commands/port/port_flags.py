@@ -25,10 +25,21 @@ class PortFlags(NamedTuple):
     ] = None
     expect: Annotated[
         str | None,
-        flag(RUN, "--expect", metavar="FILE", help="What it returned: json, npy, npz or safetensors."),
+        flag(
+            RUN,
+            "--expect",
+            metavar="FILE",
+            help="What the other framework returned: json, npy, npz or safetensors.",
+        ),
     ] = None
     initial_state: Annotated[
-        str | None, flag(RUN, "--initial-state", metavar="FILE", help="The initial states it was given.")
+        str | None,
+        flag(
+            RUN,
+            "--initial-state",
+            metavar="FILE",
+            help="The initial states that the other framework was given.",
+        ),
     ] = None
     probe: Annotated[
         str | None,

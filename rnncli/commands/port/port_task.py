@@ -21,6 +21,7 @@ from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
+from rnncli.readers.source import split_layers
 from rnncli.specs import describe
 
 COMPUTED: Mapping[str, Any] = {
@@ -47,20 +48,20 @@ class Task(NamedTuple):
 def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
     _require_one_reader(input, expect, weights, states)
-    file = weights.partition("#")[0]
+    file, _ = split_layers(weights)
     sources.require_one_reader(input, layer, RunFlags(weights=file, initial_state=states))
     arrays = weight_files.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
     inputs = np.asarray(case.inputs, np.float64)
     class_name = None if described is None else _inner_spec(described).class_name
-    with inside(f"{file}: "):
+    with inside(file):
         found = foreign_weights.find_layer(arrays, inputs.shape[-1], class_name)
         spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
         _require_fit(spec, found, layer.units)
     stored = read_expected(sources.find_source(expect))
     batch, steps, _ = inputs.shape
-    with inside(f"{expect}: "):
+    with inside(expect):
         sizes = ReturnedSizes(batch, steps, found.units, len(found.cells))
         expected, *others = expected_tensors.list_readings(stored, sizes)
     options = {**_inner_spec(spec).config, "units": found.units, **COMPUTED}
@@ -81,7 +82,7 @@ def _require_one_reader(input: InputFlags, expect: str, weights: str, states: st
     """Raise UsageError if standard input would be read for --expect and for something else."""
     if expect == "-" and (sources.is_stdin(input) or "-" in (weights, states)):
         raise UsageError(
-            "standard input can be read only once, and --expect is not its only reader.",
+            "standard input can be read only once, but --expect and another argument both read it.",
             "Put the expected tensors into a file.",
         )
 
@@ -94,7 +95,7 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
     spec = stack[0]
     if len(stack) > 1 or _inner_spec(spec).class_name not in GATES:
         raise LayerError(
-            "port explains one SimpleRNN, LSTM or GRU, also inside Bidirectional.",
+            "port explains a single SimpleRNN, LSTM or GRU, alone or inside Bidirectional.",
             "Name one of these with --layer, and choose its weights with FILE#layer.",
         )
     return spec
@@ -146,7 +147,7 @@ def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
     shape: of the input, (batch, timesteps, features); the other framework may have the time first.
     """
     source = sources.find_source(word)
-    given = case_builder.RawValue(formats.read_states(source), f"{source.name}: ")
+    given = case_builder.RawValue(formats.read_states(source), source.name)
     try:
         return _widen(case_builder.states(given, Stack([spec]), shape))
     except InputError:

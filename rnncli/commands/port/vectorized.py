@@ -82,6 +82,8 @@ class HypothesisLoop(NamedTuple):
     masks: (variants, batch, timesteps), None for no mask.  variants: the variant of each hypothesis.
     input_biases, recurrent_biases: (hypotheses, gates, 1, units): the biases of the input and of the state.
     start: the initial states, each (hypotheses, batch, units).
+    functions: the activations of the gates and of the candidate.  recurrent: (units, gates * units).
+    zeroing: whether masked steps output zeros, as in Bidirectional, rather than the previous output.
     """
 
     class_name: str
@@ -115,19 +117,19 @@ class HypothesisLoop(NamedTuple):
         units, after = len(recurrent), run.class_name == "GRU" and is_reset_after(run, group[0])
         rows = biases.reshape(len(group), -1, len(gates), 1, units)
         return cls(
-            run.class_name,
-            _functions(run, group[0]),
-            after,
-            np.array([[(one.gates or gates).index(gate) for gate in gates] for one in group]),
-            np.array([[_sign(one, gate) for gate in gates] for one in group])[..., None, None],
-            np.array([variants.index(one.flip_inputs) for one in group]),
-            inputs @ kernel,
-            np.stack(shown) if shown else None,
-            recurrent,
-            rows[:, 0],
-            rows[:, 1] if after else np.zeros(()),
-            _start(run, group, place, sequences),
-            len(run.cells) == 2,
+            class_name=run.class_name,
+            functions=_functions(run, group[0]),
+            reset_after=after,
+            orders=np.array([[(one.gates or gates).index(gate) for gate in gates] for one in group]),
+            signs=np.array([[_sign(one, gate) for gate in gates] for one in group])[..., None, None],
+            variants=np.array([variants.index(one.flip_inputs) for one in group]),
+            inputs=inputs @ kernel,
+            masks=np.stack(shown) if shown else None,
+            recurrent=recurrent,
+            input_biases=rows[:, 0],
+            recurrent_biases=rows[:, 1] if after else np.zeros(()),
+            start=_start(run, group, place, sequences),
+            zeroing=len(run.cells) == 2,
         )
 
     def run(self) -> tuple[Array, States]:

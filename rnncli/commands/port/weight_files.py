@@ -13,7 +13,7 @@ from rnncli.commands.port import foreign_weights
 from rnncli.errors import InputError, inside
 from rnncli.readers import formats, models
 from rnncli.readers.formats import Source
-from rnncli.readers.source import split_layers
+from rnncli.readers.source import split_source
 
 if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
@@ -26,11 +26,12 @@ def read_weights(source: Source) -> dict[str, Array]:
 
     Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
     """
-    source, name = split_layers(source)
-    with inside(f"{source.name}: "):
+    source, names = split_source(source)
+    name = ",".join(names)
+    with inside(source.name):
         arrays = {key: np.asarray(array) for key, array in _read_arrays(source).items()}
         arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
-        chosen = foreign_weights.select_layer(arrays, name.strip()) if name.strip() else arrays
+        chosen = foreign_weights.select_layer(arrays, name) if name else arrays
         wide = {key: array.astype(np.float64) for key, array in chosen.items()}
         broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
         if broken is not None:

@@ -146,7 +146,7 @@ class ChunkedRunAnswer(ChunkedAnswer):
         head = head_of(self.chunked.result)
         del head["engine"]
         outputs = [output(tensor) for tensor in self.chunked.outputs]
-        return {**head, "outputs": outputs, "engine": DeferredValue(lambda: agreed.engine)}
+        return {**head, "outputs": outputs, "engine": DeferredValue(lambda: ", ".join(agreed.engines))}
 
     def records(self, view: View) -> Records:
         """Same as RunAnswer."""

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
-from rnncli.errors import InputError, RnncliError, count
+from rnncli.errors import InputError, RnncliError, count, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
+from rnncli.specs import fit
 
 MAX_RECORDS = 4096
 """Maximum number of records of one shape per batch, however much input is waiting."""
@@ -21,7 +22,7 @@ MAX_BYTES = 2**23
 
 
 class InputLine(NamedTuple):
-    """A line of the input, counted from 1, without its line end.  where: `records.ndjson: `, or ""."""
+    """A line of the input, counted from 1, without its line end.  where: `records.ndjson`, or ""."""
 
     number: int
     where: str
@@ -30,7 +31,7 @@ class InputLine(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the line in errors."""
-        return f"{self.where}line {self.number}"
+        return f"{self.where}: line {self.number}" if self.where else f"line {self.number}"
 
 
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[InputLine]]:
@@ -100,7 +101,7 @@ class Stream:
             if self._answer is None:
                 self._open(case)
         except InputError as error:
-            return _name_line(line, error)
+            return name_line(line, error)
         if features != self._features:
             came, wanted = count(features, "feature"), count(self._features, "feature")
             return InputError(
@@ -131,10 +132,12 @@ class Stream:
             yield from (record.case for record in group if isinstance(record.case, RnncliError))
             return
         try:
-            result = self._answer(self._concatenate(cases))
+            case = self._concatenate(cases)
+            _require_fit(case)
+            result = self._answer(case)
         except RnncliError as error:
             if len(group) == 1:
-                yield _name_line(group[0].line, error)
+                yield name_line(group[0].line, error)
             else:  # the other records are still computed
                 for record in group:
                     yield from self._answer_group([record])
@@ -163,7 +166,17 @@ class Stream:
         return one.inputs.shape[1:]
 
 
-def _name_line(line: InputLine, error: RnncliError) -> RnncliError:
-    if error.what.startswith(line.name):
-        return error
-    return type(error)(f"{line.name}: {error.what}", error.advice)
+def _require_fit(case: Case) -> None:
+    """Raise InputError or LayerError if the mask or the states do not fit the inputs of this line."""
+    if case.mask is not None:
+        checks.require_mask(case)
+    if case.initial_state is not None:
+        with inside("initial_state"):
+            fit.fit_states(case.initial_state, case.stack, case.inputs.shape)
+
+
+def name_line(line: InputLine, error: RnncliError) -> RnncliError:
+    """Return the error with the name of the line in front; a syntax error already has its column too."""
+    if not error.what.startswith(line.name):
+        error.sources = (line.name, *error.sources)
+    return error

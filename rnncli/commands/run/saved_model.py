@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import model_files, model_inputs, model_tensors, models, result_checks, sources
+from rnncli.cli.flag_groups import first_given
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import UsageError
@@ -47,7 +48,7 @@ class ModelAnswer(RunAnswer):
             about["masks"] = list(self.masks)
         return {
             **first,
-            "engine": self.result.engine,
+            "engine": self.result.engine_names,
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
             "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
@@ -64,7 +65,7 @@ class ModelAnswer(RunAnswer):
             )
             for name, array in self.inputs.items()
         ]
-        pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
+        pieces.append(f"{say('engine', view.lang)} {self.result.engine_names}")
         if self.masks:
             pieces.append(say("mask from", view.lang).format(", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
@@ -75,14 +76,9 @@ def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
     models.require_alone(*flags.file_flags)
     sources.require_one_reader(*flags.file_flags)
-    named = {
-        "--memory": flags.memory is not None,
-        "--all-calls": flags.show.all_calls,
-        "--hold": bool(flags.hold),
-    }
-    for flag, given in named.items():
-        if given:
-            raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")
+    named = {"memory": flags.memory, "all_calls": flags.show.all_calls or None, "hold": flags.hold or None}
+    if flag := first_given(named, named):
+        raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")
 
 
 def answer(flags: RunRequest) -> None:

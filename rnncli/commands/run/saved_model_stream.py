@@ -9,7 +9,7 @@ from rnncli.cli.model_files import Model
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.line_batches import InputLine
+from rnncli.commands.run.line_batches import InputLine, name_line
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
@@ -44,13 +44,13 @@ class ModelLines:
                 yield self._answer(line)
             except InputError as error:
                 # A line on its own is line 1 to the reader of JSON.
-                what = error.what.removeprefix(f"{line.name}: ").removeprefix("line 1, ")
-                yield InputError(f"{line.name}: {what}", error.advice)
+                error.detail = error.detail.removeprefix("line 1, ")
+                yield name_line(line, error)
 
     def _answer(self, line: InputLine) -> ModelAnswer:
         stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
-        raw = model_inputs.pad_sequences(raw, self.flags.input, line.name)
+        raw = model_inputs.pad_sequences(raw, self.flags.input)
         raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = model_inputs.fit_inputs(self.model, raw)
         engine, everything = self.flags.run.engine, self.flags.show.all_layers

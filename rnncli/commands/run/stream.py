@@ -150,18 +150,16 @@ class LineCases:
         self._checked_masks: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
     def __call__(self, line: InputLine) -> Case:
-        """Return the Case of a line.  Raises InputError, which names the line, if others may be valid."""
+        """Return the Case of a line.  Raises InputError if other lines may be valid."""
         require_whole_value(line)
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
-        _require_inputs_alone(document, line.name)
-        options = self.options.arranging
-        where = f"{line.name}: "
-        arranged = arrange(document, options._replace(where=where, mask_where=where + options.mask_where))
+        _require_inputs_alone(document)
+        arranged = arrange(document, self.options.arranging)
         if self.first_case is None:
             self._require_fit(arranged.inputs)
             self.first_case = case_builder.case_of(arranged, self.stack, self.options)
-        prefix = where if line.number > 1 else ""
+        prefix = f"{line.name}: " if line.number > 1 else ""
         self.remarks.add(arranged.remarks, prefix)
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._checked_masks:
@@ -206,15 +204,15 @@ def require_whole_value(line: InputLine) -> None:
     """Raise InputError for a value that goes on after the line."""
     if line.text.strip() in (b"{", b"["):
         raise InputError(
-            f"{line.name}: a value starts here and continues on the next line.",
+            "a value starts here and continues on the next line.",
             "In a stream each line is a complete value, as --format ndjson writes it.",
         )
 
 
-def _require_inputs_alone(document: Document, name: str) -> None:
+def _require_inputs_alone(document: Document) -> None:
     for part in ("layer", "initial_state", "weights", "seed", "training"):
         if getattr(document, part) is not None:
             raise InputError(
-                f"{name}: it has its own {part}, but the layers of a stream are built once.",
+                f"it has its own {part}, but the layers of a stream are built once.",
                 "Give it as a flag, and take it out of the line, which has only inputs and a mask.",
             )

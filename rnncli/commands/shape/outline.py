@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from rnncli.case import Shape
+from rnncli.case import Shape, known_sizes
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 
@@ -28,8 +28,8 @@ def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> Sh
 
 def count_parameters(shape: Shape) -> int | None:
     """Return the number of parameters of a weight; None if a size is not a number."""
-    sizes = [size for size in shape if isinstance(size, int)]
-    return prod(sizes) if len(sizes) == len(shape) else None
+    sizes = known_sizes(shape)
+    return None if sizes is None else prod(sizes)
 
 
 def add_counts(counts: Iterable[int | None]) -> int | None:

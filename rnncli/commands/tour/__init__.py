@@ -68,7 +68,7 @@ class TourFlags(NamedTuple):
 def tour(output: OutputFlags, part: TourFlags) -> None:
     """The lesson: what recurrent layers return, step by step.
 
-    In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
+    In a terminal, one step at a time: Enter continues, ? shows the answer, b goes back, q quits.
     """
     part.validate()
     from rnncli.cli import pager

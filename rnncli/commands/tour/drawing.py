@@ -63,15 +63,13 @@ def draw_table(
     """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
-    texts = iter(format_rows([row.values for row in rows if row.values is not None], view))
+    texts = format_rows([row.values for row in rows], view)
     width = longest(row.time for row in rows)
     drawn = []
-    for row in rows:
+    for row, text in zip(rows, texts, strict=True):
         mark = marks.get(row.place) if row.place else None
         remark = remarks.get(_address(row.place), "") if row.place else ""
-        numbers = Span(
-            next(texts) if row.values is not None else "", f"number {mark.style}" if mark else "number"
-        )
+        numbers = Span(text, f"number {mark.style}" if mark else "number")
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         drawn.append((row, (Span(time, "dim"), numbers), _join_mark(mark, remark)))
     return Variants(((_wide(drawn, view),), (_narrow(drawn),))), *legend
@@ -90,9 +88,11 @@ def _narrow(drawn: Iterable[DrawnRow]) -> Table:
     for row, numbers, mark in drawn:
         if row.label or row.text:
             (name, *_) = _name(row)
-            rows.append((((*name, Span(f"  {row.shape}")),), ()))
+            with_shape: Line = (*name, Span(f"  {row.shape}"))
+            rows.append(((with_shape,), ()))
         if row.values is not None:
-            rows.append((((Span("  "), *numbers),), (mark,)))
+            below: Line = (Span("  "), *numbers)
+            rows.append(((below,), (mark,)))
     return Table((Column(""), Column("")), tuple(rows))
 
 
@@ -125,21 +125,19 @@ def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
 
 def draw_rows(name: str, rows: Array, view: View, label: str) -> Table:
     """Return one line per row of numbers.  label: of each, with {} for its number."""
-    texts = format_rows(rows, view)
+    texts = format_rows([*rows], view)
     return draw_grid(("", name), [(label.format(row), text) for row, text in enumerate(texts)])
 
 
-def format_rows(rows: Iterable[Array], view: View) -> list[str]:
-    """Return each row of numbers as one text, all with the same decimals and column width."""
+def format_rows(rows: Sequence[Array | None], view: View) -> list[str]:
+    """Return each row of numbers as one text, all with the same decimals and column width; "" for None."""
     import numpy as np
 
     from rnncli.renderers.numerals import choose_style, format_number
 
-    kept = list(rows)
-    if not kept:
-        return []
-    style = choose_style(np.concatenate([row.ravel() for row in kept]), view.precision)
-    texts = [[format_number(value, style) for value in row] for row in kept]
+    numbers = [row for row in rows if row is not None]
+    style = choose_style(np.concatenate(numbers), view.precision) if numbers else ""
+    texts = [[format_number(value, style) for value in (() if row is None else row)] for row in rows]
     width = longest(text for row in texts for text in row)
     return [" ".join(text.rjust(width) for text in row) for row in texts]
 

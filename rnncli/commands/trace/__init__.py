@@ -65,7 +65,7 @@ def trace(
 ) -> None:
     """Every gate and state at every time step.
 
-    Steps are in the order in which the layer took them; t is the input's own index.
+    Steps are listed in the order in which the layer processed them; t is the index in the input.
     """
     check.validate()
     from dataclasses import replace

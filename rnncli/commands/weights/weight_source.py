@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from rnncli.case import Case, Shape, format_shape
-from rnncli.cli import case_request, files, layer_files, request, sources
+from rnncli.case import Case, Shape, format_shape, known_sizes
+from rnncli.cli import case_request, layer_files, request, sources
 from rnncli.cli.case_request import Remarks
 from rnncli.cli.flag_groups import collect_flags, first_given, flag_name
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
@@ -15,6 +15,7 @@ from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
+from rnncli.readers.source import split_layers
 
 DESCRIBING = ("seed", "weights")
 """Flags of a run that define a layer."""
@@ -41,17 +42,15 @@ class Weights(NamedTuple):
 
 def require_plain(run: RunFlags) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
-    for name, default in RunFlags._field_defaults.items():
-        if name not in (*DESCRIBING, "model") and getattr(run, name) != default:
-            flag = flag_name(name)
-            raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
+    if flag := first_given(run, (name for name in RunFlags._fields if name not in (*DESCRIBING, "model"))):
+        raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
 
 
 def file_flags(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
     """Return the flags that name the files to read."""
     if is_described(input, layer, run):
         return input, layer, run
-    return (InputFlags(input=_split_layer_names(_file(input, run))[0]),)
+    return (InputFlags(input=split_layers(_file(input, run))[0]),)
 
 
 def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
@@ -60,9 +59,9 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
         return _describe_layers(input, layer, run)
     from rnncli.readers import models
 
-    path, names = _split_layer_names(_file(input, run))
+    path, names = split_layers(_file(input, run))
     whole = contents.describe_file(models.read_graph_or_layers(sources.find_source(path)))
-    return Weights(contents.select_layers(whole, names), whole.notes)
+    return Weights(contents.select_layers(whole, tuple(filter(None, names))), whole.notes)
 
 
 def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
@@ -92,14 +91,6 @@ def _file(input: InputFlags, run: RunFlags) -> str:
     )
 
 
-def _split_layer_names(word: str) -> tuple[str, tuple[str, ...]]:
-    """Return the file, and the names of layers after a # that is not part of its own name."""
-    path, mark, names = word.rpartition("#")
-    if not mark or files.expand_user(word).exists():
-        return word, ()
-    return path, tuple(filter(None, (name.strip() for name in names.split(","))))
-
-
 def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.compute import call
 
@@ -119,7 +110,7 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
 
 def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
-    path = _split_layer_names(word)[0]
+    path = split_layers(word)[0]
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
         names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
         flag = flag_name(names[0]) if names else "--input-shape"
@@ -151,11 +142,11 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
 
 def _sizes(shape: Shape) -> tuple[int, ...]:
     """Return the shape with 1 for an unknown batch or time.  Raises UsageError for another unknown size."""
-    sizes = tuple(1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
-    known = tuple(size for size in sizes if isinstance(size, int))
-    if len(known) < len(sizes):
+    filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
+    sizes = known_sizes(tuple(filled))
+    if sizes is None:
         raise UsageError(
             f"--input-shape {format_shape(shape)}: the weights depend on the features, which are unknown.",
             "Give the last size as a number, such as batch,None,8.",
         )
-    return known
+    return sizes

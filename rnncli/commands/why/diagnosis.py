@@ -1,4 +1,4 @@
-"""Find the cause of a message: the families in `causes/` have patterns and what they mean."""
+"""Find the cause of a message: the families in `causes/` hold patterns and their diagnoses."""
 
 from __future__ import annotations
 

@@ -85,10 +85,12 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
 
     from rnncli import compute
     from rnncli.readers import arrange
+    from rnncli.specs import fit
 
     def draw(shape: Shape) -> Array:
         return arrange.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
 
     states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
     mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
-    compute.run(Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED), "numpy")
+    case = Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED)
+    compute.run(fit.fit_case(case), "numpy")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rnncli import addresses
-from rnncli.errors import UsageError
+from rnncli.errors import UsageError, format_range
 from rnncli.layers import sizes
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -158,7 +158,7 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tup
     for one, size, axis in zip(index, shape, info.axes, strict=True):
         if not -size <= one < size:
             raise UsageError(
-                f"{text}: index {one} is out of range for {axis} (0 to {size - 1}).",
+                f"{text}: index {one} is out of range for {axis} ({format_range(size)}).",
                 "A negative index counts from the end: -1 is the last.",
             )
     return tuple(one % size for one, size in zip(index, shape, strict=True))

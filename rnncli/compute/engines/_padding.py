@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines._loop import without_step
+from rnncli.compute.engines._layer_runner import without_step
 from rnncli.errors import EngineError
 from rnncli.signals import defer_signals
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller
-from rnncli.compute.engines._loop import TimeLoop, without_step
+from rnncli.compute.engines._layer_runner import LayerRunner, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 from rnncli.specs import memory
@@ -39,7 +39,7 @@ def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, i
     return _NumpyRun(case, weights, seeds)
 
 
-class _NumpyRun(TimeLoop):
+class _NumpyRun(LayerRunner):
     """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
@@ -57,7 +57,7 @@ class _NumpyRun(TimeLoop):
             raise
 
     def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
-        loop = _Loop(layer, call, self._dropout(layer, call), self._holds(layer, call))
+        loop = _TimeLoop(layer, call, self._dropout(layer, call), self._holds(layer, call))
         if not self.with_trace:
             return loop.run(state, None)
         recorder = _Recorder(layer.cell, call.inputs.shape[1])
@@ -82,7 +82,7 @@ class _NumpyRun(TimeLoop):
         return layer.cell.dropout_of(shape, dtype, call.place.path, self.seeds, self.draw_counts)
 
 
-class _Loop:
+class _TimeLoop:
     """Runs one layer over the time steps of one call."""
 
     def __init__(self, layer: RecurrentLayer, call: Call, dropout: Any, holds: GateHolds | None) -> None:

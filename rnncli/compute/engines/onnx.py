@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, InexactError, LayerCaller
 from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._loop import TimeLoop
+from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.layers import activations, beyond_keras, runs_a_cell
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, RecurrentLayer
 
-ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", extra="onnx")
+ABOUT = About(("onnx", "onnxruntime"), "for large float32 inputs; ONNX Runtime computes them", extra="onnx")
 
 
 class Function(NamedTuple):
@@ -88,7 +88,7 @@ def _packages() -> list[Any]:
     return padding.import_packages("onnx", "onnx", "onnxruntime")
 
 
-class _OnnxRun(TimeLoop):
+class _OnnxRun(LayerRunner):
     """Keeps one session per recurrent layer, with and without a mask, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

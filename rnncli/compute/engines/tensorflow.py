@@ -28,8 +28,8 @@ def refusal(case: Case) -> str | None:
         orthogonal = any(isinstance(name, str) and name.casefold().startswith("orthogonal") for name in drawn)
         if spec.config.get("dtype") == "bfloat16" and orthogonal:
             return (
-                "TensorFlow draws no orthogonal matrix in bfloat16; "
-                "take another one, such as --recurrent-initializer glorot_uniform"
+                "TensorFlow cannot draw an orthogonal matrix in bfloat16; "
+                "use another initializer, such as --recurrent-initializer glorot_uniform"
             )
     return None
 

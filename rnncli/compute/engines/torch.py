@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, LayerCaller
 from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._loop import TimeLoop
+from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.layers import runs_a_cell
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _package() -> Any:
     return padding.import_packages("torch", "torch")[0]
 
 
-class _TorchRun(TimeLoop):
+class _TorchRun(LayerRunner):
     """Keeps one module per recurrent layer, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from rnncli.case import Case
+from rnncli.errors import RnncliError, inside
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from rnncli.result import Result
 
     Compute = Callable[[Case], Result]
+
+ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 
 
 class Part(NamedTuple):
@@ -66,6 +70,17 @@ class Cases(NamedTuple):
 
     model: Case
     display: Case
+
+
+def name_file(function: ModelFunction) -> ModelFunction:
+    """Return a function of a model that puts the name of the model's file in front of errors."""
+
+    @wraps(function)
+    def call(model: SavedModel, *args: Any, **options: Any) -> Any:
+        with inside(model.file, RnncliError):
+            return function(model, *args, **options)
+
+    return cast("ModelFunction", call)
 
 
 def get_runner(model: SavedModel) -> Any:

@@ -73,7 +73,7 @@ def name_cause(
     wanted: the requested layers.
     """
     needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
-    what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
+    what = error.sentence if error.layer == node.name else f"{needs}{error.sentence}"
     free = independent_layers(graph, {error.layer}, wanted)
     advice = error.advice or REBUILD
     if free:

@@ -40,8 +40,7 @@ class Arguments:
             mask, previous = self._masks(node)
         except IndexError:
             raise InputError(
-                f"{self.graph.file}: the layer {node.name} ({node.class_name}) takes an output that no layer "
-                "has.",
+                f"the layer {node.name} ({node.class_name}) takes an output that no layer has.",
                 "Save the model again with model.save('model.keras').",
             ) from None
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rnncli.case import Array
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import UsageError, did_you_mean, format_names
+from rnncli.errors import UsageError, did_you_mean, format_names, inside
 from rnncli.model import Modules, Node
 
 ORDERS = {
@@ -49,10 +49,12 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
             advice = _ADVICE.get(name, "Leave it out.")
             if name == "gates" and not any(node.core_class in OWN for node in nodes.values()):
                 advice = _ADVICE["recurrent_activation"]
-            raise UsageError(f"{model.file}: no layer in it takes {name}={value}.", advice)
+            with inside(model.file, UsageError):
+                raise UsageError(f"no layer in it takes {name}={value}.", advice)
         nodes |= {key: node for key, node in changed.items() if node is not None}
-    for node in nodes.values():
-        _require_known(model, node, options)
+    with inside(model.file, UsageError):
+        for node in nodes.values():
+            _require_known(node, options)
     modules = tuple(
         replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
     )
@@ -74,13 +76,13 @@ def _nodes(model: Modules) -> Iterator[Node]:
     return (node for module in model.modules for node in module.nodes)
 
 
-def _require_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
+def _require_known(node: Node, options: Mapping[str, str]) -> None:
     """Raise UsageError for an activation that does not exist."""
     try:
         spec_of(node)
     except UnknownLayerError as error:
         text = ", ".join(f"{name}={value}" for name, value in options.items())
-        raise UsageError(f"{model.file}: cannot assume {text}: {error.what}", error.advice) from None
+        raise UsageError(f"cannot assume {text}: {error.sentence}", error.advice) from None
 
 
 def _with_recurrent_activation(node: Node, value: str) -> Node | None:

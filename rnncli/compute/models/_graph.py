@@ -86,7 +86,7 @@ def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
     nodes = recurrent_nodes(graph)
     if not nodes:
         raise InputError(
-            f"{graph.file}: the model has no recurrent layer.",
+            "the model has no recurrent layer.",
             "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
         )
     there = {name: node for node in nodes for name in (node.name, _strip_call_number(node.name))}
@@ -101,7 +101,7 @@ def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
 def _refuse_name(graph: Graph, name: str, there: Mapping[str, Node]) -> None:
     other = next((node for node in graph.nodes if name in (node.name, _strip_call_number(node.name))), None)
     what = f"the layer {name} ({other.class_name}) is not recurrent" if other else f"there is no layer {name}"
-    raise UsageError(f"{graph.file}: {what}.", did_you_mean(name, there))
+    raise UsageError(f"{what}.", did_you_mean(name, there))
 
 
 def _strip_call_number(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import format_shape
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.model import Graph, Port
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ NUMBERS = "iufb"
 """The kinds of NumPy's dtypes that are numbers."""
 
 
-def empty_input(file: str, layer: str) -> InputError:
+def empty_input(layer: str) -> InputError:
     """Return the error of a layer that gets no numbers."""
-    return InputError(f"{file}: {layer} gets an empty input.", "Give at least one sequence of one step.")
+    return InputError(f"{layer} gets an empty input.", "Give at least one sequence of one step.")
 
 
 def fit_inputs(
@@ -37,7 +37,8 @@ def fit_inputs(
     Adds a batch axis of 1 where exactly that is missing.
     Raises InputError, which says what an input expects and what was given.
     """
-    arrays = _name_inputs(graph, given, optional)
+    with inside(graph.file):
+        arrays = _name_inputs(graph, given, optional)
     return {
         port.name: _fit_input(port, arrays[port.name], (tables or {}).get(port.name, {}))
         for port in graph.inputs
@@ -60,7 +61,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     """Return the given inputs by name.  Raises InputError if one is missing or unknown."""
     if not graph.inputs:
         raise InputError(
-            f"{graph.file}: the model takes no input; all of its numbers are in the file.",
+            "the model takes no input; all of its numbers are in the file.",
             "Export the model with the sequence as an input.",
         )
     expected = describe_inputs(graph)
@@ -68,18 +69,18 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     if not isinstance(given, Mapping):
         if len(required) != 1:
             raise InputError(
-                f"{graph.file}: the model has {len(required)} inputs; got one without a name.",
+                f"the model has {len(required)} inputs; got one without a name.",
                 f'Give them by name, {{"inputs": {{"NAME": ...}}}}: {expected}.',
             )
         return {required[0]: given}
     names = [port.name for port in graph.inputs]
     for name in given:
         if name not in names:
-            what = f"{graph.file}: the model has no input {name!r}. {did_you_mean(name, names)}"
+            what = f"the model has no input {name!r}. {did_you_mean(name, names)}"
             raise InputError(what, f"Its input{' is' if len(names) == 1 else 's are'} {expected}.")
     missing = [name for name in required if name not in given]
     if missing:
-        what = f"{graph.file}: missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}."
+        what = f"missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}."
         raise InputError(what, f"The model expects {expected}.")
     return given
 

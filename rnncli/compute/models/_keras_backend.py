@@ -7,7 +7,6 @@ become its Case, and `compute` has to return the same outputs for that Case.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import build_layer_case
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
-from rnncli.errors import EngineError, LayerError, RnncliError
+from rnncli.errors import EngineError, LayerError, RnncliError, inside
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def run(
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
-        _require_one_dtype(graph, node)
+        _require_one_dtype(node)
         _require_one_use(graph, node)
     record = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
@@ -74,14 +73,12 @@ def run(
     except UnrunnableError as error:
         free = independent_layers(graph, {cause}, wanted)
         option = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
-        raise UnrunnableError(error.what, option if free else error.advice) from None
+        raise UnrunnableError(error.sentence, option if free else error.advice) from None
     missing = [name for name in wanted if name not in seen]
     if missing:
         called = [name for name in wanted if name in seen]
         advice = f"To run the others: {model_option(graph.file, called)}" if called else SAVE_AGAIN
-        raise LayerError(
-            f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.", advice
-        )
+        raise LayerError(f"Keras did not call {', '.join(missing)} when it ran the model.", advice)
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
     changed = changed_nodes(graph) if everything else {}
     others = dict(_other_outputs(graph, seen, changed)) if everything else {}
@@ -98,13 +95,14 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, L
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
     with (
-        convert_errors(partial(_explain_error, graph)),
+        inside(graph.file),
+        convert_errors(_explain_error),
         tensorflow.hide_output(),
-        loadable(path, graph.file) as file,
+        loadable(path) as file,
     ):
         keras = tensorflow._keras()
         with limit_memory(file, inputs):
-            require_room(keras, file, graph.file, inputs)
+            require_room(keras, file, inputs)
             return _record_calls(keras, file, inputs)
 
 
@@ -122,9 +120,9 @@ def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) ->
         try:
             return _record_today(graph, path, inputs)
         except UnrunnableError as error:
-            what = f"{error.what} tf_keras runs models of Keras 2, and is not installed."
+            what = f"{error.sentence} tf_keras runs models of Keras 2, and is not installed."
             raise EngineError(what, "pip install 'rnncli[keras2]'") from None
-    with convert_errors(partial(_explain_error, graph)), _tf_keras.record(graph, path, inputs) as calls:
+    with convert_errors(_explain_error), _tf_keras.record(graph, path, inputs) as calls:
         return {name: call.in_arrays() for name, call in calls.items()}
 
 
@@ -134,11 +132,11 @@ def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict
     return record(graph, path, inputs)
 
 
-def _explain_error(graph: Graph, error: Exception) -> RnncliError:
+def _explain_error(error: Exception) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if is_no_memory(error):
-        return too_large(graph.file, "too much memory")
-    what = f"{graph.file}: Keras cannot run this model: {first_sentence(error)}"
+        return too_large("too much memory")
+    what = f"Keras cannot run this model: {first_sentence(error)}"
     if str(error).startswith("Exception encountered"):  # it knows the layer
         return UnrunnableError(what, "Correct the model so that Keras runs it, or give different inputs.")
     return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
@@ -180,7 +178,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
             because = "" if same else f", which does not know what {graph.origin} meant"
             advice = "This is a bug in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
             what = f"{node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
-            raise EngineError(f"{graph.file}: {what}", advice)
+            raise EngineError(what, advice)
 
 
 def _other_outputs(
@@ -205,7 +203,7 @@ def _require_same_rules(graph: Graph) -> None:
     )
     if rules != TODAY and masked and joined:
         raise UnrunnableError(
-            f"{graph.file}: Keras cannot run this model: today's Keras combines masks differently from "
+            "Keras cannot run this model: today's Keras combines masks differently from "
             f"{graph.origin}, which saved it.",
             REBUILD,
         )
@@ -219,12 +217,12 @@ def _require_one_use(graph: Graph, node: Node) -> None:
         raise name_cause(graph, node, error) from None
 
 
-def _require_one_dtype(graph: Graph, node: Node) -> None:
+def _require_one_dtype(node: Node) -> None:
     """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
     for config in (node.config, node.core_config):
         dtype = config.get("dtype") or "float32"
         if dtype_of(dtype) is None:
             raise LayerError(
-                f"{graph.file}: {node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
+                f"{node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
                 "Rebuild the model with the dtype float32, copy the weights, and save it again.",
             )

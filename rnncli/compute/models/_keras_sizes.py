@@ -19,12 +19,12 @@ from rnncli.specs.memory import PER_BYTE, ROOM, format_size, limit_growth
 NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 
 
-def require_room(keras: Any, path: Path, name: str, inputs: Mapping[str, Array]) -> None:
+def require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
     """Raise InputError if the tensors of the model are far larger than its file and the inputs.
 
     Keras builds the model without numbers, and TensorFlow traces it for inputs of these shapes.  Keras
     keeps all tensors until the model has run, and TensorFlow may crash where memory runs out.
-    name: of the model in errors.  Raises what Keras raises for a model that it cannot load.
+    Raises what Keras raises for a model that it cannot load.
     """
     try:
         with _no_variables(keras):
@@ -36,9 +36,9 @@ def require_room(keras: Any, path: Path, name: str, inputs: Mapping[str, Array])
         raise
     room = ROOM + PER_BYTE * _count_bytes(path, inputs)
     if max(sizes, default=0) > room:
-        raise too_large(name, f"a tensor of {format_size(max(sizes))}")
+        raise too_large(f"a tensor of {format_size(max(sizes))}")
     if sum(sizes) > room:
-        raise too_large(name, f"tensors of {format_size(sum(sizes))}")
+        raise too_large(f"tensors of {format_size(sum(sizes))}")
 
 
 @contextmanager
@@ -50,11 +50,11 @@ def limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
         yield
 
 
-def too_large(name: str, what: str) -> InputError:
+def too_large(what: str) -> InputError:
     """Return the error for a model that needs `what`."""
     return InputError(
-        f"{name}: the model needs {what}, far more than its file and the inputs take.",
-        "Give smaller inputs, or build the model without tensors as large.",
+        f"the model needs {what}, far more than its file and the inputs take.",
+        "Give smaller inputs, or build the model without such large tensors.",
     )
 
 

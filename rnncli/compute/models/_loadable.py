@@ -13,14 +13,14 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 @contextmanager
-def loadable(path: Path, name: str) -> Iterator[Path]:
+def loadable(path: Path) -> Iterator[Path]:
     """Yield the file of a Keras model under a suffix that matches its content.
 
-    name: of the model in errors.  Raises LayerError for a model that is not in a file of its own.
+    Raises LayerError for a model that is not in a file of its own.
     """
     if not path.is_file():
         raise LayerError(
-            f"{name}: Keras can load this model only from a file of its own.",
+            "Keras can load this model only from a file of its own.",
             "Save it as a file, and name that.",
         )
     with path.open("rb") as file:

@@ -23,7 +23,7 @@ ROUNDING_FACTOR = 16
 """Rounding grows with the steps; this multiple of the rounding error of rnncli's computation is allowed."""
 
 
-def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> Result | None:
+def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | None:
     """Return the result of the Case; None if it returns fewer tensors than are compared.
 
     Compares everything that the node can return, also what the model does not use.
@@ -39,8 +39,7 @@ def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> R
             pairs = ((ours[name].astype("float64"), theirs[name].astype("float64")) for name in ours)
             largest = max(largest_difference(*pair) for pair in pairs)
             raise EngineError(
-                f"{file}: {given.node.name}: rnncli's result differs from ONNX Runtime's by up to "
-                f"{largest:.2g}.",
+                f"{given.node.name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
                 "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
             )
     return result if full.stack.specs == case.stack.specs else None

@@ -8,7 +8,7 @@ from rnncli.case import Array, Case
 from rnncli.compute.models._inputs import empty_input
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
-from rnncli.specs import recurrence
+from rnncli.specs import fit, recurrence
 from rnncli.specs.onnx_nodes import recurrence_of
 
 
@@ -25,13 +25,13 @@ class NodeCall(NamedTuple):
     outputs: tuple[Array, ...]
 
 
-def build_node_case(file: str, given: NodeCall) -> Case:
+def build_node_case(given: NodeCall) -> Case:
     """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
     import numpy as np
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
     if sequence is None or kernel is None or recurrent is None or 0 in sequence.shape:
-        raise empty_input(file, given.node.name)
+        raise empty_input(given.node.name)
     lengths = given.inputs[4]
     steps = len(sequence)
     masked = lengths is not None and bool((lengths < steps).any())
@@ -40,8 +40,8 @@ def build_node_case(file: str, given: NodeCall) -> Case:
         spec = recurrence.layer_of(loop, masked=masked)
         weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        raise LayerError(f"{file}: {given.node.name}: {error.what}.", error.advice) from None
-    return Case(
+        raise LayerError(f"{given.node.name}: {error.sentence}.", error.advice) from None
+    case = Case(
         Stack((spec,)),
         inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),
         mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
@@ -49,6 +49,7 @@ def build_node_case(file: str, given: NodeCall) -> Case:
         weights=weights,
         seed=None,
     )
+    return fit.fit_case(case)
 
 
 def _states(given: NodeCall) -> tuple[Array, ...] | None:

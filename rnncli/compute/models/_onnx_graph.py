@@ -169,16 +169,22 @@ def states_of(graph: Any) -> dict[str, str]:
     A node in the branch of an If counts like one outside.
     """
     inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
-    found: dict[str, str] = {}
+    users: dict[str, str] = {}
     others: set[str] = set()
     for node, makers in _iterate_with_makers(graph, {}):
         others.update(_data(node))
         for name in inputs_of(node)[5:7] if is_recurrent(node) else []:
-            while name in makers and makers[name].op_type in SHAPED:
-                name = makers[name].input[0]
-            if name in inputs:
-                found.setdefault(name, node.name)
-    return {name: node for name, node in found.items() if name not in others}
+            origin = _follow_back(name, makers)
+            if origin in inputs:
+                users.setdefault(origin, node.name)
+    return {name: user for name, user in users.items() if name not in others}
+
+
+def _follow_back(name: str, makers: Mapping[str, Any]) -> str:
+    """Return the name of the tensor whose numbers a SHAPED operator, or several in a row, only moved."""
+    while name in makers and makers[name].op_type in SHAPED:
+        name = makers[name].input[0]
+    return name
 
 
 def _iterate_with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ HALF = {10: "float16", 16: "bfloat16"}
 """Names of dtypes by their numbers in ONNX."""
 
 
-def require_known(file: str, model: Any, nodes: Iterable[Any]) -> None:
+def require_known(model: Any, nodes: Iterable[Any]) -> None:
     """Raise LayerError for a custom operator, and for a recurrent node in half precision.
 
     nodes: those that are needed.
@@ -26,14 +26,14 @@ def require_known(file: str, model: Any, nodes: Iterable[Any]) -> None:
     for node in nodes:
         if not _is_known(node, own):
             raise LayerError(
-                f"{file}: {node.name or node.op_type}: the operator {node.domain}.{node.op_type} is not "
+                f"{node.name or node.op_type}: the operator {node.domain}.{node.op_type} is not "
                 "one of ONNX's, and ONNX Runtime does not know it.",
                 "Choose nodes that do not depend on it with #, or export the model without it.",
             )
         half = [HALF[kinds[name]] for name in inputs_of(node)[:4] if kinds.get(name) in HALF]
         if is_recurrent(node) and half:
             raise LayerError(
-                f"{file}: {node.name} ({node.op_type}) computes in {half[0]}, which is not supported.",
+                f"{node.name} ({node.op_type}) computes in {half[0]}, which is not supported.",
                 "Export the model in float32.",
             )
 

@@ -30,10 +30,10 @@ def parse(content: bytes) -> Any:
     return onnx.ModelProto.FromString(content)
 
 
-def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Return the tensors with these names.
 
-    feeds: the inputs of the model.  file: its name in errors.
+    feeds: the inputs of the model.
     Raises EngineError if ONNX Runtime is missing or has no kernel for a node, InputError if the model
     is invalid or cannot take the inputs.
     """
@@ -50,23 +50,21 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
     }
     if computed:
         needed = _onnx_graph.with_outputs(model, computed)
-        content = _content(file, needed)
+        content = _content(needed)
         with limit_growth(len(content) + sum(array.nbytes for array in feeds.values())):
-            arrays = _run(file, _session(file, content), computed, feeds)
+            arrays = _run(_session(content), computed, feeds)
         found |= zip(computed, arrays, strict=True)
     return found
 
 
 @lru_cache(maxsize=3)
-def _session(file: str, content: bytes) -> Any:
+def _session(content: bytes) -> Any:
     """Return the session of a model; the lines of a stream, which need the same tensors, share it."""
     try:
         with defer_signals():
             import onnxruntime
     except ImportError:
-        raise EngineError(
-            f"{file}: onnxruntime is not installed; it is needed to run ONNX models.", INSTALL
-        ) from None
+        raise EngineError("onnxruntime is not installed; it is needed to run ONNX models.", INSTALL) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
@@ -79,55 +77,53 @@ def _session(file: str, content: bytes) -> Any:
             )
         )
     except Exception as error:  # compiled code raises many kinds
-        raise _explain_refusal(file, error) from None
+        raise _explain_refusal(error) from None
 
 
-def _content(file: str, model: Any) -> bytes:
+def _content(model: Any) -> bytes:
     try:
         content: bytes = model.SerializeToString()
     except Exception as error:  # protobuf raises more than one kind for large models
-        raise _explain_refusal(file, error) from None
+        raise _explain_refusal(error) from None
     return content
 
 
-def _refuse_growth(file: str, error: Exception) -> None:
+def _refuse_growth(error: Exception) -> None:
     """Raise InputError if the error says that memory ran out."""
     size = re.search(r"requested buffer of size (\d+)", str(error))
     if size or "bad_alloc" in str(error):
         what = f"a tensor of {format_size(int(size[1]))}" if size else "too much memory"
         raise InputError(
-            f"{file}: the model needs {what}, far more than its file and the inputs take.",
+            f"the model needs {what}, far more than its file and the inputs take.",
             "Give smaller inputs, or export the model without that tensor.",
         ) from None
 
 
-def _explain_refusal(file: str, error: Exception) -> EngineError | InputError:
-    _refuse_growth(file, error)
-    what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}"
+def _explain_refusal(error: Exception) -> EngineError | InputError:
+    _refuse_growth(error)
+    what = f"ONNX Runtime cannot run the model: {_reason(error)}"
     advice = "Check it with onnx.checker.check_model(path, full_check=True)."
     lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
     return (EngineError if lacks_kernel else InputError)(what, advice)
 
 
-def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
+def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
     own = {value.name for value in session.get_inputs()}
     own |= {value.name for value in session.get_overridable_initializers()}
     given = {name: array for name, array in feeds.items() if name in own}
     try:
         found: list[Any] = call_in_thread(lambda: session.run(list(names), given))
     except Exception as error:  # compiled code raises many kinds
-        _refuse_growth(file, error)
-        raise _explain_failure(file, _reason(error)) from None
+        _refuse_growth(error)
+        raise _explain_failure(_reason(error)) from None
     return found
 
 
-def _explain_failure(file: str, reason: str) -> InputError:
+def _explain_failure(reason: str) -> InputError:
     if re.search("not support double", reason):
-        return InputError(
-            f"{file}: ONNX Runtime cannot run the model: {reason}", "Export the model in float32."
-        )
+        return InputError(f"ONNX Runtime cannot run the model: {reason}", "Export the model in float32.")
     return InputError(
-        f"{file}: ONNX Runtime cannot take these inputs: {reason}",
+        f"ONNX Runtime cannot take these inputs: {reason}",
         "Give inputs of the sizes and values that the model was made for.",
     )
 

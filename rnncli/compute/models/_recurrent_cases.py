@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Case, Spec
+from rnncli.case import Case, Spec, format_shape
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 from rnncli.model import Node
-from rnncli.specs import trees
+from rnncli.specs import fit, trees
 
 
 def build_layer_case(node: Node, call: OperationCall) -> Case:
@@ -34,8 +34,10 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
         mask is not None
         and np.shape(mask) != inputs.shape[: 3 if node.class_name == "TimeDistributed" else 2]
     ):
-        raise call.refuse(f"gets a mask of {np.shape(mask)} with inputs of {inputs.shape}")
-    return Case(
+        raise call.refuse(
+            f"gets a mask of {format_shape(np.shape(mask))} with inputs of {format_shape(inputs.shape)}"
+        )
+    case = Case(
         Stack((spec,)),
         inputs=np.ascontiguousarray(inputs, dtype),
         mask=None if mask is None else np.asarray(mask, bool),
@@ -43,6 +45,7 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
         weights={re.sub("^(layer/)+", "", name): array for name, array in node.weights.items()},
         seed=None,
     )
+    return fit.fit_case(case)
 
 
 def spec_of(node: Node) -> Spec:

@@ -18,7 +18,7 @@ from rnncli.compute.models._framework_errors import convert_errors, first_senten
 from rnncli.compute.models._keras_sizes import limit_memory
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, inside
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[di
         raise ValueError(harm)
     scope = keras.utils.custom_object_scope(_classes(keras))
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
-    with tensorflow.hide_output(), scope, safe, loadable(path, graph.file) as file:
+    with inside(graph.file), tensorflow.hide_output(), scope, safe, loadable(path) as file:
         with limit_memory(file, inputs):
             calls = _record_calls(keras, file, inputs)
         yield calls

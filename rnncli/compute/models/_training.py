@@ -58,8 +58,8 @@ def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[str]:
 
     causes: by the names of all of these layers.
     """
-    for what in dict.fromkeys(error.what for error in causes.values()):
-        names = [name for name, error in causes.items() if error.what == what]
+    for what in dict.fromkeys(error.sentence for error in causes.values()):
+        names = [name for name, error in causes.items() if error.sentence == what]
         yield f"skipped {', '.join(names)}: {what}"
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case
+from rnncli.case import Case, format_shape
 from rnncli.compute import operations
 from rnncli.compute.models import ModelRun, Part, _keras_changes
 from rnncli.compute.models._advice import name_cause
@@ -35,7 +35,7 @@ from rnncli.compute.models._recurrent_cases import build_layer_case, masks_after
 from rnncli.compute.models._tensor_memory import TensorMemory
 from rnncli.compute.models._training import for_training, note_omissions
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of, wrapper
-from rnncli.errors import InputError, RnncliError
+from rnncli.errors import InputError, RnncliError, inside
 from rnncli.model import Graph, Node
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.trees import leaves
@@ -143,13 +143,12 @@ class _Walk:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
         except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(
-                f"{self.graph.file}: the layer {node.name} ({node.class_name}) cannot take "
-                f"{_shapes(call.inputs)}: {error}.",
+                f"the layer {node.name} ({node.class_name}) cannot take {_shapes(call.inputs)}: {error}.",
                 "Use inputs of the size that the model was trained on.",
             ) from None
         except MemoryError as error:
             raise InputError(
-                f"{self.graph.file}: the layer {node.name} ({node.class_name}) needs too much memory for "
+                f"the layer {node.name} ({node.class_name}) needs too much memory for "
                 f"{_shapes(call.inputs)}: {error}.",
                 "Give fewer sequences or steps at once.",
             ) from None
@@ -167,7 +166,8 @@ class _Walk:
         walk = _Walk(inner, {port.name: given}, self.compute, self.rules, self.memory.copy())
         walk.input_mask = self._entry_mask(call)
         try:
-            value = walk.value_of(ref.node)
+            with inside(call.layer):
+                value = walk.value_of(ref.node)
         except UnknownLayerError as error:  # its layer and its advice are of the inner model
             raise UnknownLayerError(call.layer, error.what) from None
         mask = wrapper.mask_after(call, value.masks[ref.tensor])
@@ -178,7 +178,7 @@ class _Walk:
         """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = wrapper.entries(call.mask)
         if mask is not None and mask.ndim < 2:
-            raise call.refuse(f"gets a mask of {call.mask.shape}")
+            raise call.refuse(f"gets a mask of {format_shape(call.mask.shape)}")
         return mask
 
     def value_of(self, name: str) -> Value:
@@ -225,16 +225,13 @@ class _Walk:
         """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
         case = build_layer_case(node, call)
         if 0 in case.inputs.shape:
-            raise empty_input(self.graph.file, node.name)
+            raise empty_input(node.name)
         return case
 
     def _compute_node(self, node: Node, case: Case) -> Result:
         """Run `compute`; its errors name the layer."""
-        try:
+        with inside(node.name, RnncliError):
             return self.compute(case)
-        except RnncliError as error:
-            where = f"{self.graph.file}: {node.name}: "
-            raise type(error)(f"{where}{error.what}", error.advice) from None
 
 
 def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:

@@ -1,4 +1,4 @@
-"""Keras models: their graph followed by NumPy, or run by Keras where a layer needs that."""
+"""Keras models: their graph computed with NumPy, or by Keras where a layer needs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
-from rnncli.compute.models import _graph, _inputs, _training
+from rnncli.compute.models import _graph, _inputs, _training, name_file
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
@@ -33,6 +33,7 @@ def layer_names(model: Graph) -> tuple[str, ...]:
     return tuple(node.name for node in recurrent_nodes(_graph.with_modules(model)))
 
 
+@name_file
 def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
     """Return the uses of these layers; all without names.  Raises UsageError; InputError if there is none."""
     return tuple(node.name for node in _graph.choose_nodes(_graph.with_modules(model), names))
@@ -50,6 +51,7 @@ def fit_inputs(model: Graph, given: Any) -> dict[str, Array]:
     return _inputs.fit_inputs(model, given, tables=tables)
 
 
+@name_file
 def run(
     model: Graph,
     path: Path,
@@ -71,7 +73,7 @@ def run(
         if node is None or not _keras_may_know(node):
             raise
         _training.require_inference(_graph.with_modules(model), layers)
-        unknown, cause = error.what, node.name
+        unknown, cause = error.sentence, node.name
     from rnncli.compute.models import _keras_backend
 
     try:
@@ -79,8 +81,7 @@ def run(
             model, path, inputs, compute, layers=layers, everything=everything, cause=cause
         )
     except _keras_backend.UnrunnableError as error:
-        reason = error.what.removeprefix(f"{model.file}: ")
-        raise type(error)(f"{unknown} {reason}", error.advice) from None
+        raise type(error)(f"{unknown} {error.sentence}", error.advice) from None
 
 
 def _keras_may_know(node: Node) -> bool:

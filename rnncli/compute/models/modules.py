@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
-from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models import ModelRun, Part, name_file
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
 from rnncli.compute.models._inputs import empty_input, to_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
+from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names, inside
 from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
+from rnncli.specs import fit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ def layer_names(model: Modules) -> tuple[str, ...]:
     return tuple(name for module in model.modules for name in _names(module))
 
 
+@name_file
 def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
     """Return these layers; the name of a module selects all of its layers.  Raises UsageError, InputError."""
     return tuple(
@@ -55,10 +57,13 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
     given: an array, or one under any name.
     """
     if isinstance(given, Mapping) and len(given) != 1:
-        what = f"{model.file}: it has no graph and takes one input, but got {len(given)}"
-        raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
+        with inside(model.file):
+            what = f"it has no graph and takes one input, but got {len(given)}."
+            raise InputError(what, "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-    array = _add_batch_axis(model, to_numbers(name, describe_inputs(model), array))
+    array = to_numbers(name, describe_inputs(model), array)
+    with inside(model.file):
+        array = _add_batch_axis(array)
     dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
     return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 
@@ -81,11 +86,13 @@ def run(
     InputError if the input does not fit.
     """
     array = next(iter(inputs.values()))
-    parts: list[Part] = []
-    chosen = list(_choose_modules(model, layers))
-    for module, wanted in chosen:
-        _require(model, module, array)
-        parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
+    with inside(model.file, UsageError):
+        chosen = list(_choose_modules(model, layers))
+        for module, _ in chosen:
+            _require(model, module, array)
+    parts = [
+        part for module, wanted in chosen for part in _parts(module, array, compute) if part.layer in wanted
+    ]
     used = replace(model, modules=tuple(module for module, _ in chosen))
     notes = [f"{assumptions(used)} {CHANGES}"]
     if everything and model.other_shapes:
@@ -126,13 +133,12 @@ def outputs(
     return found
 
 
-def _add_batch_axis(modules: Modules, array: Array) -> Array:
+def _add_batch_axis(array: Array) -> Array:
     """Add a batch axis of 1 if only that is missing."""
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3:
         raise InputError(
-            f"{modules.file}: its layers take (batch, timesteps, features), but the input is "
-            f"{format_shape(array.shape)}.",
+            f"its layers take (batch, timesteps, features), but the input is {format_shape(array.shape)}.",
             "Give three axes; the batch axis alone may be left out.",
         )
     return array
@@ -143,14 +149,14 @@ def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Mo
     if not modules.modules:
         there = [f"{name} {format_shape(shape)}" for name, shape in modules.other_shapes.items()]
         raise InputError(
-            f"{modules.file}: no recurrent layer was recognized in it.",
+            "no recurrent layer was recognized in it.",
             "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, weight_hh_l0) or "
             f"Keras (kernel, recurrent_kernel); it has {format_names(there) or 'no tensors'}.",
         )
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
-            raise UsageError(f"{modules.file}: there is no layer {name!r} in it.", did_you_mean(name, known))
+            raise UsageError(f"there is no layer {name!r} in it.", did_you_mean(name, known))
     for module in modules.modules:
         own = set(_names(module))
         whole = not names or module.name in names
@@ -168,11 +174,10 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
     others = [one.name for one in modules.modules if not one.refusal]
     if module.refusal:
         choice = f"Choose others: {model_option(modules.file, others)}" if others else ""
-        what, advice = module.explain_refusal(choice)
-        raise LayerError(f"{modules.file}: {what}", advice)
+        raise LayerError(*module.explain_refusal(choice))
     width = _features(module.nodes[0])
     if 0 in array.shape:
-        raise empty_input(modules.file, module.name)
+        raise empty_input(module.name)
     if array.shape[2] == width:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
@@ -185,8 +190,7 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
     elif len(known) > 1:
         advice = f"Give inputs that fit a layer, and name it after a # ({format_names(known)})."
     raise InputError(
-        f"{modules.file}: {module.name} takes {wanted}, but the input "
-        f"{format_shape(array.shape)} has {array.shape[2]}.",
+        f"{module.name} takes {wanted}, but the input {format_shape(array.shape)} has {array.shape[2]}.",
         advice,
     )
 
@@ -204,12 +208,8 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
 
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
-        case = Case(
-            Stack((spec,)),
-            np.ascontiguousarray(array, spec.config["dtype"]),
-            weights=dict(node.weights),
-            seed=None,
-        )
+        inputs = np.ascontiguousarray(array, spec.config["dtype"])
+        case = fit.fit_case(Case(Stack((spec,)), inputs, weights=node.weights, seed=None))
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield Part(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:

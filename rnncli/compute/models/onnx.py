@@ -17,6 +17,7 @@ from rnncli.compute.models import (
     _onnx_graph,
     _onnx_refusals,
     _onnx_runtime,
+    name_file,
 )
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
@@ -40,6 +41,7 @@ def layer_names(model: Program) -> tuple[str, ...]:
     return tuple(node.name for node in model.nodes if node.module == "keras.layers")
 
 
+@name_file
 def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     """Return the nodes with these names; all without names.
 
@@ -47,7 +49,7 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     """
     known = layer_names(model)
     if not known:
-        what = f"{model.file}: the model has no LSTM, GRU or RNN node."
+        what = "the model has no LSTM, GRU or RNN node."
         others = " ".join(note for note in model.notes if note.endswith("is recurrent and not shown."))
         raise InputError(what, others or "rnncli supports only these recurrent operators.")
     for name in names:
@@ -58,7 +60,7 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
                 if other
                 else f"there is no node {name}"
             )
-            raise UsageError(f"{model.file}: {what}.", did_you_mean(name, known))
+            raise UsageError(f"{what}.", did_you_mean(name, known))
     return tuple(name for name in known if not names or name in names)
 
 
@@ -68,6 +70,7 @@ def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
     return _inputs.fit_inputs(model, given, optional=_onnx_graph.states_of(graph))
 
 
+@name_file
 def run(
     model: Program,
     path: Path,
@@ -91,11 +94,11 @@ def run(
     if not names or (layers and len(names) < len(wanted)):
         _refuse_branch(model, [name for name in wanted if name not in present], names)
     _require_computable(model, names)
-    _onnx_refusals.require_known(model.file, prepared.model, prepared.find_needed(names))
+    _onnx_refusals.require_known(prepared.model, prepared.find_needed(names))
     parts = []
     for name, given in prepared.node_calls(names).items():
-        case = build_node_case(model.file, given)
-        result = _onnx_agreement.compute_alike(model.file, given, case, compute)
+        case = build_node_case(given)
+        result = _onnx_agreement.compute_alike(given, case, compute)
         parts.append(Part(name, case, result))
     others = prepared.other_outputs() if everything else {}
     notes = (*prepared.notes, *(prepared.list_omissions() if everything else ()))
@@ -118,6 +121,7 @@ def framework(model: Program) -> str:
     return "ONNX Runtime"
 
 
+@name_file
 def outputs(
     model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
@@ -141,7 +145,6 @@ class PreparedModel(NamedTuple):
     all that it can return.  names: of all nodes in the file.  notes: the states and branches chosen.
     """
 
-    file: str
     model: Any
     feeds: Mapping[str, Array]
     nodes: Mapping[str, Any]
@@ -159,7 +162,7 @@ class PreparedModel(NamedTuple):
         """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self.output_names[name])]
-        found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
+        found = _onnx_runtime.values(self.model, self.feeds, tensors)
         return {
             name: NodeCall(
                 self.nodes[name],
@@ -187,7 +190,7 @@ class PreparedModel(NamedTuple):
                 continue
             made = [name for name in node.output if name]
             named |= zip(name_outputs(node.name, len(made)), made, strict=True)
-        found = _onnx_runtime.values(self.file, self.model, self.feeds, list(named.values()))
+        found = _onnx_runtime.values(self.model, self.feeds, list(named.values()))
         numeric = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
         return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
 
@@ -198,7 +201,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     _onnx_graph.time_first(parsed.graph)
     feeds, notes = _with_states(model, parsed.graph, inputs)
     while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
-        condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
+        condition = _onnx_runtime.values(parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
         notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
         _onnx_graph.inline_branch(parsed.graph, node, taken=taken)
@@ -206,7 +209,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
     made = {node.name: _onnx_graph.complete_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
-    return PreparedModel(model.file, parsed, feeds, nodes, made, names, tuple(notes))
+    return PreparedModel(parsed, feeds, nodes, made, names, tuple(notes))
 
 
 def _with_states(
@@ -222,7 +225,7 @@ def _with_states(
         if zeros is None:
             what = f"missing input: {name}; the sizes of a state of zeros are not in the file."
             advice = f"The model expects {name}: {_inputs.describe(required[name])}."
-            raise InputError(f"{model.file}: {what}", advice)
+            raise InputError(what, advice)
         feeds[name] = zeros
     note = f"initial states that were not given are zeros: {', '.join(missing)}."
     return feeds, [note] if missing else []
@@ -235,13 +238,11 @@ def _require_computable(model: Program, wanted: Sequence[str]) -> None:
         return
     free = [name for name in layer_names(model) if name not in model.refusals]
     advice = f"To run the others: {model_option(model.file, free)}" if free else "Give another model."
-    raise LayerError(
-        f"{model.file}: {refused}: rnncli does not compute it: {model.refusals[refused]}.", advice
-    )
+    raise LayerError(f"{refused}: rnncli does not compute it: {model.refusals[refused]}.", advice)
 
 
 def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
-    what = f"{model.file}: the branch that this input takes does not have {', '.join(missing)}"
+    what = f"the branch that this input takes does not have {', '.join(missing)}"
     advice = (
         f"It has {', '.join(present)}." if present else "Give a different input, or choose different nodes."
     )

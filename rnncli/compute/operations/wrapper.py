@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, format_shape
 from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, dtype_of
 
 NAMES = ("TimeDistributed",)
@@ -27,7 +27,7 @@ def compute(call: OperationCall) -> OperationOutput:
         raise call.refuse("holds a layer of another dtype")
     mask = entries(call.mask)
     if mask is not None and mask.ndim < 2 and inner.get("class_name") in _MASK_USERS:
-        raise call.refuse(f"gives a mask of {call.mask.shape} to {inner.get('class_name')}")
+        raise call.refuse(f"gives a mask of {format_shape(call.mask.shape)} to {inner.get('class_name')}")
     one = OperationCall(
         config=_config(inner),
         weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},

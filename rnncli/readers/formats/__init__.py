@@ -6,13 +6,13 @@ A reader file has
     read(source: Source, options: ReadOptions) -> Document
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
-For bad input a reader raises InputError.  The functions here put the source's name in front of the message.
+For bad input a reader raises InputError.  The functions here put the source's name in front of its message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,7 @@ from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source as Source
-from rnncli.readers.source import split_layers
+from rnncli.readers.source import split_source
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -68,19 +68,20 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
 
     from rnncli.readers import models
 
-    if suffix in models.MODEL_ONLY_SUFFIXES:
+    with inside(str(path)):
+        if suffix in models.MODEL_ONLY_SUFFIXES:
+            word = shlex.quote(str(path))
+            raise InputError(
+                "it is a saved model.", f"Run the model as it was saved: rnncli run INPUT --model {word}"
+            )
+        if suffix in SPREADSHEETS:
+            raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
+        came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
+        near = did_you_mean(suffix, by_suffix)
         raise InputError(
-            f"{path}: it is a saved model.",
-            f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
+            f"{came}; known suffixes: {', '.join(by_suffix)}.",
+            f"{near if near.startswith('Did') else ''} {advice}".strip(),
         )
-    if suffix in SPREADSHEETS:
-        raise InputError(f"{path}: it is a spreadsheet.", "Save it as CSV, and give that file.")
-    came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
-    near = did_you_mean(suffix, by_suffix)
-    raise InputError(
-        f"{path}: {came}; known suffixes: {', '.join(by_suffix)}.",
-        f"{near if near.startswith('Did') else ''} {advice}".strip(),
-    )
 
 
 def sniff(data: bytes) -> Literal["json", "csv"]:
@@ -110,7 +111,7 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
     Raises InputError if the source cannot be read.
     """
     reader = _reader(source, format)
-    with _name_errors(source):
+    with inside(source.name):
         document: Document = reader.read(source, options or ReadOptions())
     return document
 
@@ -123,7 +124,7 @@ def read_raw(
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
     reader = _reader(source, format)
-    with _name_errors(source):
+    with inside(source.name):
         contents = None if reader.ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
             from rnncli.readers.formats import _named_arrays
@@ -143,12 +144,12 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers import models
     from rnncli.readers.formats import _named_arrays
 
-    source, names = _split_names(source)
+    source, names = split_source(source)
     if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
         saved = models.saved_layers(models.read_graph_or_layers(source), names)
-        with _name_errors(source):
+        with inside(source.name):
             return _named_arrays.choose_layers(saved, names)
-    with _name_errors(source):
+    with inside(source.name):
         found = load(source, format)
         if isinstance(found, tuple):
             return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
@@ -161,21 +162,15 @@ def weights_of(value: Any, source: Source) -> dict[str, Array]:
     """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
     from rnncli.readers.formats import _named_arrays
 
-    with _name_errors(source):
+    with inside(source.name):
         return _named_arrays.weights(value)
-
-
-def _split_names(source: Source) -> tuple[Source, tuple[str, ...]]:
-    """Split the source into the file and the names after a #, unless the # is part of the file name."""
-    file, names = split_layers(source)
-    return file, () if file is source else tuple(map(str.strip, names.split(",")))
 
 
 def read_tensor(source: Source, format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
     from rnncli.readers.formats import _named_arrays
 
-    with _name_errors(source):
+    with inside(source.name):
         return _named_arrays.tensor(load(source, format))
 
 
@@ -183,19 +178,14 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
     from rnncli.readers.formats import _named_arrays
 
-    with _name_errors(source):
+    with inside(source.name):
         return _named_arrays.states(load(source, format))
 
 
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
-    with _name_errors(source), _replace_advice("A layer file contains a Keras config, which is JSON."):
+    with inside(source.name), _replace_advice("A layer file contains a Keras config, which is JSON."):
         return import_module("rnncli.readers.formats.json").load(source)
-
-
-def _name_errors(source: Source) -> AbstractContextManager[None]:
-    """Put the name of the source in front of errors."""
-    return inside(f"{source.name}: ")
 
 
 @contextmanager
@@ -211,7 +201,8 @@ def _replace_advice(advice: str) -> Iterator[None]:
             raise
         own = advice if "--input-format" in error.advice else ROWS
         own = "Save it as UTF-8." if "UTF-8" in error.advice else own
-        raise InputError(error.detail, own, error.path) from None
+        error.advice = own
+        raise
 
 
 def load(source: Source, format: str | None) -> Any:
@@ -221,7 +212,7 @@ def load(source: Source, format: str | None) -> Any:
     """
     named = format_of(source.file(), RENAMED) if format is None and source.path else format
     reader = _reader(source, named)
-    with _name_errors(source), _replace_advice(OTHER_SUFFIX):
+    with inside(source.name), _replace_advice(OTHER_SUFFIX):
         return reader.load(source)
 
 

@@ -145,7 +145,7 @@ def _parse_delimiter(delimiter: str) -> str:
 def _parse_decimal(decimal: str | None) -> str | None:
     found = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
     if found not in (None, ".", ","):
-        raise UsageError(f"--decimal {decimal!r} is not a decimal sign.", "It is . or ,")
+        raise UsageError(f"--decimal {decimal!r} is not a decimal sign.", "Use . or ,")
     return found
 
 

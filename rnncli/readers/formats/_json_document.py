@@ -64,7 +64,9 @@ def _layer(value: Any) -> Any:
         raise InputError(f"is {nested.describe(value)}.", advice, ())
     if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
         raise InputError(
-            f"is nested more than {nested.MAX_DEPTH} deep.", "Use fewer levels of lists and objects.", ()
+            f"is nested more than {nested.MAX_DEPTH} deep.",
+            "Use fewer levels of lists and objects.",
+            (),
         )
     return value
 
@@ -78,4 +80,4 @@ def _seed(value: Any) -> int:
 def _training(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise InputError(f"is {nested.describe(value)}.", "It is true or false.", ())
+    raise InputError(f"is {nested.describe(value)}.", "It must be true or false.", ())

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, with_path_prefix
+from rnncli.case import Array, Document, SavedLayer, format_shape
+from rnncli.errors import InputError, did_you_mean, format_names, with_path_prefix
 from rnncli.readers.printed_output import has_values
 from rnncli.specs import nested
 
@@ -33,11 +33,11 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
     elif len(others) == 1:
         name = others[0]
     else:
-        listed = [f"{name} {arrays[name].shape}" for name in others]
-        listed[8:] = ["…"] if listed[8:] else []
-        what = f"it contains {', '.join(listed)}, but no array named `inputs`."
+        listed = format_names([f"{name} {format_shape(arrays[name].shape)}" for name in others])
         raise InputError(
-            what if listed else "it contains no array named `inputs`.",
+            f"it contains {listed}, but no array named `inputs`."
+            if listed
+            else "it contains no array named `inputs`.",
             "Name the array to read `inputs`, or save it alone.",
         )
     with with_path_prefix(name):
@@ -77,13 +77,13 @@ def weights(value: Any) -> dict[str, Array]:
     """
     if not isinstance(value, dict) or not value:
         raise InputError(
-            "is not an object of weights by name.",
+            "is not an object of named weights.",
             'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
             (),
         )
     if value.get("schema") == SCHEMA and "weights" not in value:
         raise InputError(
-            "is printed output without weights by name.",
+            "is rnncli's own output, without named weights.",
             "Write them with rnncli weights --to keras -o weights.npz",
             (),
         )
@@ -175,14 +175,16 @@ def numeric(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     require_real(array)
     if not array.size:
-        raise InputError(f"is of shape {array.shape}: empty.", "No axis may have size 0.", ())
+        raise InputError(
+            f"has shape {format_shape(array.shape)}: it is empty.", "No axis may have size 0.", ()
+        )
     return array
 
 
 def require_real(array: Array) -> None:
     """Raise InputError if the array does not hold real numbers."""
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+        raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rnncli.case import Array, Document, SavedLayer
+from rnncli.case import Array, Document, SavedLayer, format_shape
 from rnncli.errors import InputError
 from rnncli.layouts import infer_class
 
@@ -21,9 +21,9 @@ ADVICE = "Write it with model.save_weights."
 def read(source: Source, options: ReadOptions) -> Document:
     """Raise InputError, since neither a saved model nor its weights are inputs."""
     if source.name.lower().endswith(".weights.h5"):
-        raise InputError(f"{source.name}: it contains weights, not inputs.", f"Use --weights {_file(source)}")
+        raise InputError("it contains weights, not inputs.", f"Use --weights {_file(source)}")
     raise InputError(
-        f"{source.name}: it is a saved model, not an input.",
+        "it is a saved model, not an input.",
         f"Run the model as it was saved: rnncli run INPUT --model {_file(source)}",
     )
 
@@ -34,9 +34,7 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
 
     layers = models.read_arrays_by_layer(source, ADVICE)
     if not layers:
-        raise InputError(
-            f"{source.name}: it contains no layer with weights.", "Build the model, and save it again."
-        )
+        raise InputError("it contains no layer with weights.", "Build the model, and save it again.")
     return tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in layers)
 
 
@@ -50,4 +48,4 @@ def _title(arrays: tuple[Array, ...]) -> str:
         units, wide = arrays[1].shape
         if name := infer_class(units, wide):
             return f"{name}({units})"
-    return " ".join(str(array.shape) for array in arrays)
+    return " ".join(format_shape(array.shape) for array in arrays)

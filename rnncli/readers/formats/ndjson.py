@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.case import Array, Document
+from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, inside
 from rnncli.readers.encoding import UTF8_MARK, utf8
 from rnncli.readers.formats._json_document import document
@@ -34,7 +34,7 @@ def read(source: Source, options: ReadOptions) -> Document:
         if isinstance(value, dict) and len(lines) > 1:
             what = f"line {number} is an object, but there are {len(lines)} lines."
             raise InputError(what, "With --stream each line is its own record.")
-        with inside(f"line {number}: "):
+        with inside(f"line {number}"):
             if isinstance(value, dict):
                 return document(value)
             sequences += _sequences(value)
@@ -47,7 +47,7 @@ def read(source: Source, options: ReadOptions) -> Document:
 def record(line: bytes, number: int) -> Document:
     """Read one line of a stream as its own Document."""
     value = parse(line, line=number)
-    with inside(f"line {number}: "):
+    with inside(f"line {number}"):
         return document(value)
 
 
@@ -63,7 +63,7 @@ def _lines(source: Source) -> list[tuple[int, bytes]]:
     texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
     found = [(number, text) for number, text in texts if text.strip()]
     if not found:
-        raise InputError(f"{source.name}: it is empty.", "Write one sequence per line.")
+        raise InputError("it is empty.", "Write one sequence per line.")
     return found
 
 
@@ -79,7 +79,7 @@ def _sequences(value: Any) -> list[Array]:
     if found.ndim in (2, 3):
         return list(found) if found.ndim == 3 else [found]
     raise InputError(
-        f"it is {found.ndim}-D, shape {found.shape}.",
+        f"it is {found.ndim}-D, shape {format_shape(found.shape)}.",
         "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
     )
 

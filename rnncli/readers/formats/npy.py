@@ -11,6 +11,7 @@ from rnncli.errors import InputError
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named_arrays import numeric
 from rnncli.readers.refusal import RefusalError
+from rnncli.readers.source import report_os_errors
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
@@ -44,15 +45,11 @@ def _open_large(source: Source, size: int) -> Any:
     from rnncli import arrays
 
     try:
-        with ExitStack() as unless_mapped:
+        with report_os_errors(source.name, "Check the file."), ExitStack() as unless_mapped:
             file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
             header = _npy_headers.header(file, size)
-            array = arrays.FileArray.open(file, header.array, f"{source.name}: ")
+            array = arrays.FileArray.open(file, header.array, source.name)
             unless_mapped.pop_all()
             return array
     except RefusalError as error:
         raise InputError(f"{error}.", ADVICE) from None
-    except PermissionError:
-        raise InputError("permission denied.", "Check its permissions.") from None
-    except OSError as error:
-        raise InputError(f"it cannot be read: {error.strerror or error}.", "Check the file.") from None

@@ -56,7 +56,7 @@ def raw_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, Any
 def _array(name: str, tensor: Mapping[str, Any]) -> Array:
     if tensor["dtype"] not in DTYPES:
         raise InputError(
-            f"{name} is of dtype {tensor['dtype']}, which is not supported.", "Save it as float32."
+            f"{name} has dtype {tensor['dtype']}, which is not supported.", "Save it as float32."
         )
     try:
         return to_array(tensor)

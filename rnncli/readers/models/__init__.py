@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, inside
 from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, saved_layers
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
         found: Modules = _reader("weights_only").read(source)
     except InputError:
         raise reason from None
-    what = reason.what.removeprefix(f"{source.name}: ")
-    return replace(found, notes=(f"the graph was not followed: {what}", *found.notes))
+    return replace(found, notes=(f"the graph was not followed: {reason.sentence}", *found.notes))
 
 
 def kind_of(source: Source) -> str:
@@ -131,20 +130,23 @@ def kind_of(source: Source) -> str:
         return _KINDS[suffix]
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
         return "torch"  # pickled, as the older form is; it is read as weights alone
-    raise InputError(
-        f"{source.name}: it is not a model file that rnncli can read.",
-        f"These can be read: {', '.join(_KINDS)}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
-    )
+    with inside(source.name):
+        raise InputError(
+            "it is not a model file that rnncli can read.",
+            f"These can be read: {', '.join(_KINDS)}. "
+            "From PyTorch: torch.save(model.state_dict(), 'model.pt')",
+        )
 
 
 def _read_start(source: Source) -> bytes:
     if source.data is not None:
         return source.data[:16]
-    try:
-        with source.file().open("rb") as file:
-            return file.read(16)
-    except OSError as error:
-        raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
+    with inside(source.name):
+        try:
+            with source.file().open("rb") as file:
+                return file.read(16)
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def _is_onnx(start: bytes, suffix: str) -> bool:

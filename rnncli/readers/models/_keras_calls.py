@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,19 +68,7 @@ class Plan:
         for nodes in self.raw.values():
             for item in _links_in(nodes, models):
                 used[item[0]].add(item[1])
-        shift: dict[str, int] = {}
-        for name, entry in models.items():
-            count = len(self.raw[name])
-            first = next(iter(self.raw[name]), None)
-            if _is_grouped(first):  # Keras 3 counts so only in the outputs of the model
-                shift[name] = int(entry["class_name"] == "Functional")
-            elif 0 in used[name]:
-                shift[name] = 0
-            elif count in used[name]:
-                shift[name] = 1
-            else:
-                shift[name] = int(_begins_with_input(entry))
-        return shift
+        return {name: _first_number(entry, self.raw[name], used[name]) for name, entry in models.items()}
 
     def _call(self, entry: LayerEntry, node: Any) -> CallArguments:
         if _is_grouped(node):
@@ -171,6 +159,17 @@ class Plan:
             else:
                 open_calls.add((name, index))
                 waiting += reversed(missing)
+
+
+def _first_number(entry: LayerEntry, nodes: Sequence[Any], used: Container[int]) -> int:
+    """Return the number, 0 or 1, of the first call of a model.  used: the numbers that the config names."""
+    if nodes and _is_grouped(nodes[0]):  # Keras 3 counts from 1 only in the outputs of the outer model
+        return int(entry["class_name"] == "Functional")
+    if 0 in used:
+        return 0
+    if len(nodes) in used:  # counted from 0, the last call would have the number before it
+        return 1
+    return int(_begins_with_input(entry))
 
 
 def _begins_with_input(entry: LayerEntry) -> bool:

@@ -39,11 +39,12 @@ def read_stored(source: Source) -> FileContents:
 def read_config(source: Source) -> tuple[Any, str]:
     """Return the config and the version of Keras; the arrays are not read.  Raises InputError."""
     data = _content(source, ADVICE)
-    if data.startswith(b"PK"):
-        text, version, _ = _unpack(source.name, data)
-        return _parse_config(source.name, text), version
-    stored = hdf5.read(data, source.name, ADVICE, datasets="none")
-    return _parse_config(source.name, stored.config), stored.version
+    with inside(source.name):
+        if data.startswith(b"PK"):
+            text, version, _ = _unpack(source.name, data)
+            return _parse_config(text), version
+        stored = hdf5.read(data, ADVICE, datasets="none")
+        return _parse_config(stored.config), stored.version
 
 
 def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
@@ -66,11 +67,12 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
 
 def _read(source: Source, advice: str, datasets: hdf5.Datasets) -> FileContents:
     data, text, version = _content(source, advice), None, ""
-    if data.startswith(b"PK"):
-        text, version, data = _unpack(source.name, data)
-        advice = ADVICE
-    stored = hdf5.read(data, source.name, advice, datasets=datasets)
-    config = _parse_config(source.name, stored.config if text is None else text)
+    with inside(source.name):
+        if data.startswith(b"PK"):
+            text, version, data = _unpack(source.name, data)
+            advice = ADVICE
+        stored = hdf5.read(data, advice, datasets=datasets)
+        config = _parse_config(stored.config if text is None else text)
     return stored._replace(config=config, version=stored.version or version)
 
 
@@ -85,7 +87,7 @@ def _layer_names(config: Any) -> Iterator[str]:
         yield str(inner.get("name"))
 
 
-def _parse_config(file: str, text: str | bytes | None) -> Any:
+def _parse_config(text: str | bytes | None) -> Any:
     """Parse the config; Keras writes NaN and Infinity, which JSON does not have, for such arguments."""
     if text is None:
         return None
@@ -103,14 +105,14 @@ def _parse_config(file: str, text: str | bytes | None) -> Any:
     except RecursionError:
         fault = TOO_DEEP
     if fault:
-        raise InputError(f"{file}: {fault}.", "Save the model again.")
+        raise InputError(f"{fault}.", "Save the model again.")
     return config
 
 
 def _unpack(file: str, data: bytes) -> tuple[bytes, str, bytes]:
     """Return config.json, the version of Keras and the HDF5 file in a .keras file."""
     broken = "it is not a Keras file, or it is damaged"
-    with inside(f"{file}: "), zips.open_archive(data, broken, ADVICE) as archive:
+    with zips.open_archive(data, broken, ADVICE) as archive:
         names = archive.namelist()
         if not {CONFIG, WEIGHTS} <= set(names):
             raise InputError(f"{_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
@@ -131,12 +133,13 @@ def _content(source: Source, advice: str) -> bytes:
     """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
-        raise InputError(f"{source.name}: it is a TensorFlow SavedModel, a folder.", ADVICE)
+        with inside(source.name):
+            raise InputError("it is a TensorFlow SavedModel, a folder.", ADVICE)
     if source.data is not None or path is None or path.exists() or "!" not in str(path):
         return source.content(advice)
     outer, _, inner = str(path).partition("!")
     data = Source(outer, path=type(path)(outer)).content(ADVICE)
-    with inside(f"{outer}: "), zips.open_archive(data, "it is not a zip file, or damaged", ADVICE) as archive:
+    with inside(outer), zips.open_archive(data, "it is not a zip file, or damaged", ADVICE) as archive:
         names = archive.namelist()
         if inner not in names:
             raise InputError(f"there is no file {inner} in it.", _advise_inner(outer, names))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import format_shape
 from rnncli.errors import InputError
 from rnncli.layouts import make_unique
 from rnncli.readers.models import _keras_weights as names
@@ -46,7 +47,8 @@ def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
         raise InputError(
-            f"{path}: its config says {units} units, but its recurrent_kernel is {recurrent.shape}.",
+            f"{path}: its config says {units} units, but its recurrent_kernel is "
+            f"{format_shape(recurrent.shape)}.",
             names.ADVICE,
         )
 

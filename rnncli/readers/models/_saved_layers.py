@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from rnncli.case import Array, SavedLayer
-from rnncli.errors import InputError, did_you_mean, format_names
+from rnncli.errors import InputError, did_you_mean, format_names, inside
 from rnncli.model import Graph, Modules, Node
 from rnncli.readers.models import _keras_arrays, _modules
 
@@ -20,9 +20,10 @@ def saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[Sav
     names: of the layers that are needed; none for all.
     Raises InputError for a whole model, and for a needed layer that is refused.
     """
-    if isinstance(found, Graph):
-        raise InputError(f"{found.file}: it holds a whole model.", f"Run it with --model {found.file}.")
-    return tuple(_layers(found, names))
+    with inside(found.file):
+        if isinstance(found, Graph):
+            raise InputError("it holds a whole model.", f"Run it with --model {found.file}.")
+        return tuple(_layers(found, names))
 
 
 def layers_in(
@@ -38,15 +39,16 @@ def layers_in(
     used = [name for name in arrays if name not in found.other_shapes]
     if not names and all(_PATH.fullmatch(name) for name in used):
         return ()
-    known = {layer.name: layer for layer in _layers(found, names)}
-    for name in names:
-        if name not in known:
-            raise InputError(f"{file}: there is no layer {name!r} in it.", did_you_mean(name, known))
-    if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
-        raise InputError(
-            f"{file}: its layers have no order: {format_names(sorted(known))}.",
-            f"Name the layers to use after a #, first to last: {file}#{','.join(sorted(known)[:2])}",
-        )
+    with inside(file):
+        known = {layer.name: layer for layer in _layers(found, names)}
+        for name in names:
+            if name not in known:
+                raise InputError(f"there is no layer {name!r} in it.", did_you_mean(name, known))
+        if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
+            raise InputError(
+                f"its layers have no order: {format_names(sorted(known))}.",
+                f"Name the layers to use after a #, first to last: {file}#{','.join(sorted(known)[:2])}",
+            )
     return tuple(known[name] for name in names or known)
 
 
@@ -63,8 +65,7 @@ def _layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
         if module.refusal:
             others = [node.name for one in found.modules if not one.refusal for node in one.nodes]
             choice = f"Name the others after a #: {found.file}#{','.join(others)}" if others else ""
-            what, advice = module.explain_refusal(choice)
-            raise InputError(f"{found.file}: {what}", advice)
+            raise InputError(*module.explain_refusal(choice))
         for node in module.nodes:
             yield SavedLayer(node.name, _title(node), tuple(node.weights.values()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, inside
 from rnncli.readers import formats
 from rnncli.readers.models import _modules
 
@@ -22,8 +22,9 @@ def read(source: Source) -> Modules:
     value = formats.load(source, "json")
     if isinstance(value, dict) and "inputs" in value:
         file = shlex.quote(str(source.path or "-"))
-        raise InputError(
-            f"{source.name}: it is a case document, which describes a layer.",
-            f"To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
-        )
+        with inside(source.name):
+            raise InputError(
+                "it is a case document, which describes a layer.",
+                f"To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
+            )
     return _modules.modules(source.name, formats.weights_of(value, source))

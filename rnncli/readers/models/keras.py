@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, format_names, shorten
+from rnncli.errors import InputError, format_names, inside, shorten
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models._keras_classes import MODELS, Origin, is_operation, origin_of, translate_class
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, Mapping[str, Array]]
 
+BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
+
 
 def read(source: Source) -> Graph:
     """Read the model in a file, whatever its suffix.
@@ -29,22 +31,20 @@ def read(source: Source) -> Graph:
     the file.
     """
     found = _keras_file.read_stored(source)
-    if found.config is None:
-        raise NoGraphError(f"{source.name}: no graph.", _keras_file.ADVICE)
-    origin = origin_of(found.version)
 
     def weights(model: Mapping[str, Any]) -> Weights:
         return _keras_layers.weights_by_path(model, found)
 
-    try:
-        graph = _graph(found.config, weights, origin, source.name)
-    except InputError as error:
-        raise InputError(f"{source.name}: {error.what}", error.advice) from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
-        reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
-        raise InputError(
-            f"{source.name}: its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
-        ) from None
+    with inside(source.name):
+        if found.config is None:
+            raise NoGraphError("no graph.", _keras_file.ADVICE)
+        try:
+            graph = _graph(found.config, weights, origin_of(found.version), source.name)
+        except BROKEN as error:
+            reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
+            raise InputError(
+                f"its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
+            ) from None
     if found.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
         note = "Theano stored the kernels of convolutions reversed; they are reversed back."
         graph = replace(graph, notes=(*graph.notes, note))
@@ -56,17 +56,16 @@ def read_graph_alone(source: Source) -> Graph:
     config, version = _keras_file.read_config(source)
     try:
         return _graph(config, lambda _: {}, origin_of(version), source.name)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError):
-        what = f"{source.name}: its config does not describe a Keras model."
-        raise InputError(what, _keras_file.ADVICE) from None
+    except BROKEN:
+        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE) from None
 
 
-def graph_of(config: Mapping[str, Any], weights: Weights, origin: str, file: str = "") -> Graph:
+def graph_of(config: Mapping[str, Any], weights: Weights, origin: str) -> Graph:
     """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
 
     weights: by the layer's path, `inside/deep`, under the names of today's Keras.  origin: `Keras 2.4.0`.
     """
-    return _graph(config, lambda _: weights, origin_of(origin), file)
+    return _graph(config, lambda _: weights, origin_of(origin), "")
 
 
 def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str) -> Graph:
@@ -137,7 +136,7 @@ def _with_model(node: Node) -> Node:
         parts = path.removeprefix("layer/").split("/")
         for count in range(1, len(parts)):
             weights.setdefault("/".join(parts[:count]), {})["/".join(parts[count:])] = array
-    return replace(node, inner=graph_of(config, weights, "Keras 3.15.1", node.name))
+    return replace(node, inner=graph_of(config, weights, "Keras 3.15.1"))
 
 
 def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:

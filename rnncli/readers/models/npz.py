@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
-    with inside(f"{source.name}: "):
+    with inside(source.name):
         arrays = npz.load(source)
     return _modules.modules(source.name, arrays)

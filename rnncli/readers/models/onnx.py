@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 LOOPS = ("Loop", "Scan", "SequenceMap")
+BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, MemoryError)
 OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 """Recurrent operators of ONNX Runtime that are not ONNX's own."""
 
@@ -26,24 +27,14 @@ def read(source: Source) -> Program:
 
     Raises EngineError if the package onnx is missing; InputError if the file is not an ONNX model.
     """
-    with inside(f"{source.name}: "):
+    with inside(source.name):
         model = _onnx_file.load(source)
-    try:
-        nodes, refused = _nodes(model)
-        ports = tuple(_ports(model.graph))
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        RecursionError,
-        MemoryError,
-    ) as error:
-        reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
-        raise InputError(
-            f"{source.name}: it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE
-        ) from None
+        try:
+            nodes, refused = _nodes(model)
+            ports = tuple(_ports(model.graph))
+        except BROKEN as error:
+            reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
+            raise InputError(f"it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE) from None
     return Program(
         file=source.name,
         origin=_origin(model),

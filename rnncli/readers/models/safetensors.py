@@ -21,7 +21,7 @@ ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.s
 
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
-    with inside(f"{source.name}: "):
+    with inside(source.name):
         found = raw_tensors(source, ADVICE)
     return _modules.modules(source.name, {name: _tensor(name, tensor) for name, tensor in found})
 

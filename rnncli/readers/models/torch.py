@@ -20,14 +20,13 @@ def read(source: Source) -> Modules:
     Raises EngineError without PyTorch; InputError if the file is not a state dict.
     """
     data = source.content(ADVICE)
-    try:
-        with inside(f"{source.name}: "):
+    with inside(source.name, EngineError):
+        try:
             tensors = _torch_file.read(data, _unpacked_size(data))
-    except ImportError:
-        raise EngineError(
-            f"{source.name}: PyTorch is not installed; it is needed to read .pt files.",
-            "pip install 'rnncli[torch]'",
-        ) from None
+        except ImportError:
+            raise EngineError(
+                "PyTorch is not installed; it is needed to read .pt files.", "pip install 'rnncli[torch]'"
+            ) from None
     return _modules.modules(source.name, tensors)
 
 

@@ -62,14 +62,15 @@ def _numbers(array: Array | ChunkedArray, decimals: int | None) -> Iterator[byte
     yield b"]"
 
 
-def _rows(array: Array, decimals: int | None) -> Iterator[Iterator[bytes]]:
-    """Yield `[...],[...]`, in groups of rows that together are large."""
-    rows = page.TEXT_BLOCK * len(array) // array.size
-    for start in range(0, len(array), max(rows, 1)):
-        if rows:
-            yield iter((_dumps(_plain(array[start : start + rows], decimals, []))[1:-1],))
-        else:
-            yield _numbers(array[start], decimals)
+def _rows(array: Array, decimals: int | None) -> Iterator[Iterable[bytes]]:
+    """Yield `[...],[...]` of the rows that fit in one block; a row larger than a block in pieces."""
+    per_block = page.TEXT_BLOCK * len(array) // array.size
+    if per_block == 0:
+        yield from (_numbers(row, decimals) for row in array)
+        return
+    for start in range(0, len(array), per_block):
+        text = _dumps(_plain(array[start : start + per_block], decimals, []))
+        yield (text[1:-1],)
 
 
 def _spread(value: Any, level: int) -> bytes:

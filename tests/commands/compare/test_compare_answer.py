@@ -31,7 +31,7 @@ def pairs(first: str, second: str, sequence: np.ndarray, cells: np.ndarray) -> C
         measure(LAST, HIDDEN[:, -1], sides, 1e-6, 1e-5),
         measure(CELLS, cells, sides, 1e-6, 1e-5),
     )
-    header = dataclasses.replace(RESULT, engine="numpy, torch")
+    header = dataclasses.replace(RESULT, engines=("numpy", "torch"))
     return CompareAnswer(header, differences, ("1e-06", "1e-05"))
 
 

@@ -170,6 +170,6 @@ def test_the_suffix_of_another_target_is_refused(
     done = rnncli("export", "-l", "lstm", "--seed", "1", "--to", target, "-o", file, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"rnncli: {file}: --to {target} writes a {own} file.\nName it: --output FILE{own}.\n"
+        f"rnncli: {file}: --to {target} writes a {own} file.\nName the file: --output FILE{own}.\n"
     )
     assert not list(tmp_path.iterdir())

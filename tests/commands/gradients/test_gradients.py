@@ -383,7 +383,7 @@ def test_what_a_text_names(text: Any, shown: Any, entries: Any) -> None:
         ("hidden_states[0,0,0,0]", "3 axes, but 4 indices"),
         ("hidden_states[:]", "not an index for batch"),
         ("hidden_states[0,x]", "not an index for timesteps"),
-        ("hidden_states[0,3:1]", "3:1 selects nothing of timesteps"),
+        ("hidden_states[0,3:1]", "3:1 selects nothing from timesteps"),
         ("hidden_states[0,,1]", "'' is not an index for timesteps"),
         ("hidden_states[0," + "9" * 5000 + "]", "not an index for timesteps"),
         ("hidden_states[0,99999999999999999999]", "index 99999999999999999999 is out of range for timesteps"),

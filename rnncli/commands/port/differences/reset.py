@@ -10,11 +10,11 @@ from rnncli.renderers.wording import Bilingual
 TEXTS = {
     True: Bilingual(
         "the reset gate applies after the matrix product: reset_after=True",
-        "리셋 게이트가 행렬 곱 다음에 적용됨: reset_after=True",
+        "리셋 게이트가 행렬곱 다음에 적용됨: reset_after=True",
     ),
     False: Bilingual(
         "the reset gate applies before the matrix product: reset_after=False",
-        "리셋 게이트가 행렬 곱 앞에 적용됨: reset_after=False",
+        "리셋 게이트가 행렬곱 앞에 적용됨: reset_after=False",
     ),
 }
 

@@ -18,7 +18,7 @@ TASK = Text(
     "A layer read {steps} time steps and returned these rows:\n"
     "  {layer}\n"
     "Which row of hidden_states contains the same numbers as {state} (not shown)?",
-    "다음 층이 {steps}개 시점을 읽고 아래의 행들을 돌려주었습니다.\n"
+    "다음 층이 {steps}개 시점을 읽고 아래의 행들을 반환했습니다.\n"
     "  {layer}\n"
     "{state}(표에는 없음)와 같은 값이 들어 있는 hidden_states의 행은 무엇일까요?",
 )

@@ -12,7 +12,7 @@ from rnncli.renderers.page import View
 TITLE = Text("the shape of the output", "출력의 형태")
 TASK = Text(
     "An input of shape {input} goes into\n  {layer}\nWhat is the shape of the first tensor that comes back?",
-    "형태가 {input}인 입력을 다음 층에 넣습니다.\n  {layer}\n돌려받는 첫 번째 텐서의 형태는 무엇일까요?",
+    "형태가 {input}인 입력을 다음 층에 넣습니다.\n  {layer}\n반환되는 첫 번째 텐서의 형태는 무엇일까요?",
 )
 HINT = Text(
     "The output is (batch, units), or (batch, timesteps, units) with return_sequences=True; "

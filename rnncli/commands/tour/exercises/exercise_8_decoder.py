@@ -19,7 +19,7 @@ TASK = Text(
     "인코더 LSTM({units}, return_sequences=True, return_state=True)에서 텐서 세 개가 나왔습니다. 순서는 섞여 "
     "있습니다. 디코더는 그 가운데 두 개로 호출합니다.\n"
     "  decoder(x, initial_state=[?, ?])\n"
-    "물음표 자리에 들어갈 글자 두 개를 케라스의 순서대로 쓰세요.",
+    "물음표 자리에 들어갈 글자 두 개를 Keras의 순서대로 쓰세요.",
 )
 HINT = Text(
     "First the hidden state, which is the last row of the sequence, then the cell state. See rnncli tour "

@@ -18,7 +18,7 @@ TASK = Text(
     "{layer}\n"
     "The same layer with stateful=True now gets the first {first} time steps in one call and the "
     "remaining {rest} in a second call. Which row below is its hidden state after the first call?",
-    "다음 층이 시점 {steps}개를 한 번의 호출로 읽고 아래의 행들을 돌려주었습니다.\n  "
+    "다음 층이 시점 {steps}개를 한 번의 호출로 읽고 아래의 행들을 반환했습니다.\n  "
     "{layer}\n"
     "이번에는 같은 층에 stateful=True를 주고 앞의 {first}개 시점을 첫 호출로, 나머지 {rest}개를 둘째 "
     "호출로 넣습니다. 첫 호출이 끝났을 때의 은닉 상태는 아래의 어느 행일까요?",

@@ -36,7 +36,7 @@ STEP = Step(
     notice=Text(
         "the sentence alone is (4, 5), but its shape is (1, 4, 5). Keras computes many sequences at once, "
         "so it wants three axes, (batch, timesteps, features). One sentence is a batch of one.",
-        "문장만 보면 (4, 5)이지만 형태는 (1, 4, 5)입니다. 케라스는 여러 시퀀스를 한꺼번에 계산하므로 축이 "
+        "문장만 보면 (4, 5)이지만 형태는 (1, 4, 5)입니다. Keras는 여러 시퀀스를 한꺼번에 계산하므로 축이 "
         "세 개, (배치 크기, 시점, 특성)이어야 합니다. 문장이 하나면 배치 크기는 1입니다.",
     ),
     question=Text(

@@ -23,8 +23,8 @@ STEP = Step(
     asks=Text(
         "The layer computed a hidden state at every time step, but returned only the last. "
         "return_sequences=True returns them all.",
-        "층은 모든 시점에서 은닉 상태를 계산했지만 마지막 것만 돌려주었습니다. return_sequences=True로 "
-        "하면 모두 돌려줍니다.",
+        "층은 모든 시점에서 은닉 상태를 계산했지만 마지막 것만 반환했습니다. return_sequences=True로 "
+        "하면 모두 반환합니다.",
     ),
     layer="SimpleRNN(3, return_sequences=True)",
     commands=(COMMAND,),

@@ -19,6 +19,6 @@ STEP = Step(
     question=Text("where can you see the cell state at t=1?", "t=1의 셀 상태는 어디에서 볼 수 있을까요?"),
     answer=Text(
         "not in what Keras returns. rnncli trace -l lstm --seed 7 shows it; so does step 9.",
-        "케라스가 돌려주는 값에는 없습니다. rnncli trace -l lstm --seed 7로 볼 수 있고, 9단계에도 나옵니다.",
+        "Keras가 반환하는 값에는 없습니다. rnncli trace -l lstm --seed 7로 볼 수 있고, 9단계에도 나옵니다.",
     ),
 )

@@ -25,7 +25,7 @@ STEP = Step(
     ),
     question=Text(
         "how many tensors does GRU(3, return_state=True) return?",
-        "GRU(3, return_state=True)는 텐서를 몇 개 돌려줄까요?",
+        "GRU(3, return_state=True)는 텐서를 몇 개 반환할까요?",
     ),
     answer=Text(
         "two, both (1, 3): the output and the last hidden state, which are the same numbers.",

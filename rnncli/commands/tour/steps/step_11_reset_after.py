@@ -43,7 +43,7 @@ STEP = Step(
         "product. The former is Keras's default.\n"
         "  reset_after=True:   r * (h U)\n  reset_after=False:  (r * h) U",
         "리셋 게이트 r을 곱하는 자리가 다릅니다. 행렬곱 h U의 결과에 곱하거나, 행렬곱 전에 h에 곱합니다. "
-        "케라스의 기본값은 앞의 것입니다.\n"
+        "Keras의 기본값은 앞의 것입니다.\n"
         "  reset_after=True:   r * (h U)\n  reset_after=False:  (r * h) U",
     ),
     layer="GRU(3, return_sequences=True, reset_after=False)",
@@ -63,7 +63,7 @@ STEP = Step(
     answer=Text(
         "by the shape of its bias: {two} with reset_after=True, {one} with False. PyTorch's GRU is the "
         "first kind.",
-        "편향의 형태를 봅니다. reset_after=True이면 {two}, False이면 {one}입니다. 파이토치의 GRU는 앞의 "
+        "편향의 형태를 봅니다. reset_after=True이면 {two}, False이면 {one}입니다. PyTorch의 GRU는 앞의 "
         "것입니다.",
     ),
 )

@@ -10,14 +10,14 @@ from rnncli.result import STATUSES, Result
 COMMAND = """\
 rnncli run -l lstm --return-sequences --return-state --seed 7 \\
   --mask '[[true, true, false, false]]'"""
-HELD = Text("masked", "마스크")
+MASKED = Text("masked", "마스크")
 
 
 def remarks(result: Result, view: View) -> Mapping[str, str]:
     """Mark the rows of masked steps."""
     loop = result.trace[0]
-    held = loop.times[loop.status[0] == STATUSES.index("held")]
-    return {f"hidden_states[{time}]": HELD.translate(view.lang) for time in held}
+    masked = loop.times[loop.status[0] == STATUSES.index("held")]
+    return {f"hidden_states[{time}]": MASKED.translate(view.lang) for time in masked}
 
 
 def observe(view: View) -> Observation:

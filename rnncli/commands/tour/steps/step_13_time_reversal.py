@@ -42,7 +42,7 @@ STEP = Step(
     asks=Text(
         "A layer with go_backwards=True also starts at the end. An initializer with its own seed gives "
         "both layers below the same weights, so only the order of the rows differs.",
-        "go_backwards=True인 층도 끝에서부터 읽습니다. 초기화 함수에 시드를 따로 주면 아래 두 층의 "
+        "go_backwards=True인 층도 끝에서부터 읽습니다. 초기화 방법에 시드를 따로 주면 아래 두 층의 "
         "가중치가 같아지므로 행의 순서만 다릅니다.",
     ),
     layer="GRU(3, return_sequences=True, go_backwards=True)",
@@ -51,7 +51,7 @@ STEP = Step(
     notice=Text(
         "the layer on its own returns its rows in processing order, t=3 first. Bidirectional flips them, so "
         "row t belongs to word t in both halves. The state is the same.",
-        "단독으로 쓴 층은 읽은 순서대로, t=3부터 행을 돌려줍니다. Bidirectional은 행을 뒤집어서 양쪽 절반 "
+        "단독으로 쓴 층은 읽은 순서대로, t=3부터 행을 반환합니다. Bidirectional은 행을 뒤집어서 양쪽 절반 "
         "모두 t행이 t번 단어에 해당하게 합니다. 상태는 서로 같습니다.",
     ),
     question=Text(

@@ -64,7 +64,7 @@ STEP = Step(
         "multiplied only by forget, which Keras starts near 0.7 (its bias is 1) and training can move to 1, "
         "so the gradient survives longer. The GRU's update gate starts near 0.5.",
         "첫 단어들이 마지막 상태에 중요하다는 것을 배우지 못합니다. LSTM의 셀 상태에는 forget만 곱해지는데, "
-        "케라스에서는 0.7 근처에서 시작하고(편향이 1) 학습으로 1에 가까워질 수 있어 기울기가 더 오래 "
+        "Keras에서는 0.7 근처에서 시작하고(편향이 1) 학습으로 1에 가까워질 수 있어 기울기가 더 오래 "
         "살아남습니다. GRU의 업데이트 게이트는 0.5 근처에서 시작합니다.",
     ),
 )

@@ -49,6 +49,6 @@ def _diagnose_not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
         Fix("a cell of your own", "직접 만든 셀", OWN),
     )
     hint = Bilingual(
-        "call returns the output and the list of new states.", "call은 출력과 새 상태의 목록을 반환합니다."
+        "call returns the output and the list of new states.", "call은 출력과 새 상태의 리스트를 반환합니다."
     )
     return Diagnosis(explanation, fixes, hint)

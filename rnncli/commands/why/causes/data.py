@@ -55,7 +55,7 @@ def _diagnose_ragged(message: Message) -> Diagnosis:
         ),
         hint=Bilingual(
             "An array of dtype object is a list of arrays, not (batch, timesteps, features).",
-            "dtype이 object인 배열은 (batch, timesteps, features)가 아니라 배열의 목록입니다.",
+            "dtype이 object인 배열은 (batch, timesteps, features)가 아니라 배열의 리스트입니다.",
         ),
     )
 
@@ -64,7 +64,7 @@ def _diagnose_ragged(message: Message) -> Diagnosis:
 def _diagnose_list(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "The layer got nested Python lists; it takes an array or a tensor.",
-        "층이 Python 목록을 받았습니다. 배열이나 텐서가 필요합니다.",
+        "층이 Python 리스트를 받았습니다. 배열이나 텐서가 필요합니다.",
         Fix("make an array", "배열로 만들기", "x = numpy.asarray(x, 'float32')", (expression(message),)),
     )
 
@@ -144,7 +144,7 @@ def _diagnose_precision(_: Message) -> Diagnosis:
     double = format_layer("LSTM", dtype="float64")
     return Diagnosis.of(
         "Two tensors differ in type: one is double (float64), the other float (float32).",
-        "형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
+        "자료형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
         Fix(
             "float32, which weights have by default",
             "가중치의 기본값인 float32로",
@@ -167,7 +167,7 @@ def _diagnose_torch_precision(_: Message) -> Diagnosis:
     double = format_layer("LSTM", dtype="float64")
     return Diagnosis.of(
         "The input and the weights differ in type; PyTorch does not convert them.",
-        "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
+        "입력과 가중치의 자료형이 다르며, PyTorch는 변환하지 않습니다.",
         Fix("the input as float32", "입력을 float32로", "x.float()", LSTM),
         Fix("the weights as float64", "가중치를 float64로", "model.double()", (double,)),
         hint=Bilingual(

@@ -1,4 +1,4 @@
-"""Inputs whose last axis is not the one that the weights were made for."""
+"""Inputs with a different number of features than the weights were made for."""
 
 from __future__ import annotations
 

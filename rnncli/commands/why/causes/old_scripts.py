@@ -38,7 +38,7 @@ def _diagnose_tensorflow_1(message: Message) -> Diagnosis:
     state = "h, c" if cell == "LSTM" else "h"
     return Diagnosis.of(
         "The recurrent layers of TensorFlow 1 are gone; a Keras layer is cell and loop in one.",
-        "TensorFlow 1의 순환층은 없어졌습니다. 케라스의 층은 셀과 반복을 함께 합니다.",
+        "TensorFlow 1의 순환층은 없어졌습니다. Keras의 층은 셀과 반복을 함께 합니다.",
         Fix(
             "instead of a cell and dynamic_rnn",
             "셀과 dynamic_rnn 대신",
@@ -47,7 +47,7 @@ def _diagnose_tensorflow_1(message: Message) -> Diagnosis:
         ),
         hint=Bilingual(
             "dynamic_rnn returned a pair, LSTMStateTuple(c, h); Keras returns h, then c.",
-            "dynamic_rnn은 LSTMStateTuple(c, h)를, 케라스는 h, c 순서로 돌려줍니다.",
+            "dynamic_rnn은 LSTMStateTuple(c, h)를, Keras는 h, c 순서로 반환합니다.",
         ),
     )
 
@@ -61,7 +61,7 @@ def _diagnose_moved(message: Message) -> Diagnosis:
     name = recurrent_in(message.name("name")) or "LSTM"
     return Diagnosis.of(
         "keras.layers.recurrent is the module of an old Keras; the layers are in keras.layers.",
-        "keras.layers.recurrent는 옛 케라스의 모듈입니다. 층은 keras.layers에 있습니다.",
+        "keras.layers.recurrent는 옛 Keras의 모듈입니다. 층은 keras.layers에 있습니다.",
         Fix(
             "import it from keras.layers",
             "keras.layers에서 가져오기",

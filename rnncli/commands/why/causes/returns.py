@@ -121,7 +121,7 @@ def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     initial = "[h, c]" if name == "LSTM" else "h"
     return Diagnosis.of(
         f"The layer takes one tensor and got a list of {count}: the output of a layer and its states.",
-        f"층은 텐서 하나를 받는데 {count}개의 목록을 받았습니다. 앞 층의 출력과 상태입니다.",
+        f"층은 텐서 하나를 받는데 길이 {count}의 리스트를 받았습니다. 앞 층의 출력과 상태입니다.",
         Fix.of_layer("the states are not needed", "상태가 필요 없을 때", before, given),
         Fix(
             "pass on only the output",
@@ -196,6 +196,6 @@ def _diagnose_torch_tuple(_: Message) -> Diagnosis:
 def _diagnose_keras_tuple(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "With return_state=True a layer returns a list, the output and its states, not one tensor.",
-        "return_state=True이면 층은 텐서 하나가 아니라 출력과 상태의 목록을 반환합니다.",
+        "return_state=True이면 층은 텐서 하나가 아니라 출력과 상태의 리스트를 반환합니다.",
         *_fix_unpacking(),
     )

@@ -47,7 +47,7 @@ def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
         *_fix_state_count(message.layer, units_of(given[0]) if given else UNITS, inputs[0]),
         hint=Bilingual(
             "Bidirectional gives the first half of the list to the forward layer.",
-            "Bidirectional은 목록의 앞 절반을 정방향 층에 줍니다.",
+            "Bidirectional은 리스트의 앞 절반을 정방향 층에 줍니다.",
         ),
     )
 
@@ -190,9 +190,9 @@ def _diagnose_odd_count(message: Message) -> Diagnosis:
         f"Bidirectional splits the states evenly between its directions; {count} cannot be split."
         if count % 2
         else "Bidirectional splits the states evenly between its directions.",
-        f"Bidirectional은 상태 목록을 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
+        f"Bidirectional은 상태 리스트를 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
         if count % 2
-        else "Bidirectional은 상태 목록을 두 방향에 절반씩 나눕니다.",
+        else "Bidirectional은 상태 리스트를 두 방향에 절반씩 나눕니다.",
         *(
             Fix(
                 f"{name}: {2 * len(parts_of(name))} states",
@@ -220,7 +220,7 @@ def _diagnose_cell_tensor(message: Message) -> Diagnosis | None:
         return None
     return _diagnose_cell(
         "LSTMCell needs a list of two states, [hidden, cell].",
-        "LSTMCell에는 상태 두 개의 목록 [hidden, cell]이 필요합니다.",
+        "LSTMCell에는 상태 두 개의 리스트 [hidden, cell]이 필요합니다.",
     )
 
 

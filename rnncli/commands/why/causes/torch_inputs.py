@@ -1,4 +1,4 @@
-"""PyTorch: inputs of another shape than the layer takes, on another device, or that are not a tensor."""
+"""PyTorch: inputs of a shape that the layer does not take, on another device, or that are not tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch: options of a layer that it does not have, or that do nothing."""
+"""PyTorch: options that a layer does not have, or that have no effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _diagnose_dropout(message: Message) -> Diagnosis:
         ),
         hint=Bilingual(
             "Keras's dropout is another one: it drops inputs of the same layer.",
-            "케라스의 dropout은 다릅니다. 같은 층의 입력을 드롭합니다.",
+            "Keras의 dropout은 다릅니다. 같은 층의 입력을 드롭합니다.",
         ),
     )
 

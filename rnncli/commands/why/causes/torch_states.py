@@ -111,9 +111,9 @@ def _diagnose_torch_rank(message: Message) -> Diagnosis:
         else "x는 배치 축이 없는 시퀀스 하나인데 초기 상태에는 배치 축이 있습니다.",
         Fix(
             *(
-                Bilingual("give the states the batch axis", "상태에 배치 축을 더하기")
+                Bilingual("give the states the batch axis", "상태에 배치 축 추가")
                 if batched
-                else Bilingual("give x a batch axis", "x에 배치 축을 더하기")
+                else Bilingual("give x a batch axis", "x에 배치 축 추가")
             ),
             "h0.unsqueeze(1)" if batched else "x.unsqueeze(0)  # with batch_first=True",
             layer,

@@ -1,4 +1,4 @@
-"""Shared code of the engines that run rnncli's own layers: calls, and states kept between calls."""
+"""Run rnncli's own layers in the loop over time of an engine; keep states between calls."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def without_step(case: Case) -> str | None:
     return None
 
 
-class TimeLoop(ABC):
-    """Provides the loop over time, and keeps the states of stateful layers between calls."""
+class LayerRunner(ABC):
+    """Calls the layers of a case, and keeps the states of stateful layers between calls."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
         self.stack, self.weights = case.stack, weights
