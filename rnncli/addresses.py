@@ -44,7 +44,7 @@ def label(name: str) -> Label:
     """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
     found = re.fullmatch(_NAME, name)
     if found is None:
-        return Label(name, is_trace_part=True)
+        return Label(name, kind="")
     layer, call, cell = (None if found[key] is None else int(found[key]) for key in ("layer", "call", "cell"))
     state = re.fullmatch(_STATE, found["base"])
     label = Label(
@@ -55,15 +55,15 @@ def label(name: str) -> Label:
         found["direction"] or "",
         layer,
         call,
-        is_trace_part=state is None,
+        None if state else "",
     )
-    return label if str(label) == name else Label(name, is_trace_part=True)
+    return label if str(label) == name else Label(name, kind="")
 
 
 def label_in_model(name: str) -> Label:
     """Return the label of a tensor that a saved model returned: `inside/gru/hidden_states`."""
     layer, _, own = name.rpartition("/")
-    return label(own)._replace(layer=layer or None, is_trace_part=False)
+    return label(own)._replace(layer=layer or None, kind=None)
 
 
 def layer_in_model(text: str, layers: Iterable[str]) -> str:
@@ -130,39 +130,3 @@ def parse_number(text: str) -> int:
     if not re.fullmatch(_NUMBER, text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
-
-
-class PartName(NamedTuple):
-    """Name of a part of a trace, `cell_1/input.activation`.
-
-    prefix: of a cell, a direction or a layer, `cell_1/`; or "".  quantity: a gate, a state or `output`.
-    kind: which number of a gate, `preactivation`, `recurrent` or `activation`; "" for anything else.
-    """
-
-    prefix: str
-    quantity: str
-    kind: str = ""
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether tables show it: a gate after its activation, or a state."""
-        return self.kind == "activation" or (not self.kind and self.quantity != "output")
-
-    @property
-    def short(self) -> str:
-        """Name in tables and for --hold, without `.activation`."""
-        kind = f".{self.kind}" if self.kind not in ("", "activation") else ""
-        return f"{self.prefix}{self.quantity}{kind}"
-
-
-def parse_part_name(name: str) -> PartName:
-    """Parse the name of a part of a trace."""
-    prefix, slash, base = name.rpartition("/")
-    quantity, _, kind = base.partition(".")
-    return PartName(prefix + slash, quantity, kind)
-
-
-def cell_number(name: str) -> int:
-    """Return the index of the cell in a name, 1 for `cell_1/hidden`; 0 for a name without a cell."""
-    place = parse_part_name(name).prefix.rpartition("cell_")[2].rstrip("/")
-    return int(place) if place.isdigit() else 0

@@ -108,12 +108,13 @@ class Hold(NamedTuple):
     """A gate that is held at a value instead of computed: what if the forget gate were 1?
 
     text: as given, `1/forget[:, 1]=1@2:`.  layer: index in the stack.  direction: of a Bidirectional, or "".
-    gate: as a trace names it, `cell_0/forget`.  units, steps: indices, steps of the layer's own input.
+    cell: index in RNN's list of cells, or None.  units, steps: indices, steps of the layer's own input.
     """
 
     text: str
     layer: int
     direction: str
+    cell: int | None
     gate: str
     units: range
     steps: range

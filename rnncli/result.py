@@ -21,7 +21,8 @@ class Label(NamedTuple):
     last: whether it is a last state.  cell: index in RNN's list of cells.
     layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
     call: set if all calls are shown.
-    is_trace_part: whether it is a value inside the loop, `forward/cell_0/forget`, not a returned tensor.
+    kind: None for a returned tensor.  Inside a loop over time, a gate has `preactivation`, `recurrent` and
+    `activation`; "" for anything else there, `forward/cell_0/hidden`, and for a gate as users name it.
     """
 
     part: str
@@ -31,17 +32,32 @@ class Label(NamedTuple):
     direction: str = ""
     layer: int | str | None = None
     call: int | None = None
-    is_trace_part: bool = False
+    kind: str | None = None
 
     def __str__(self) -> str:
         call = "" if self.call is None else f"call {self.call}/"
         layer = "" if self.layer is None else f"{self.layer}/"
-        direction = self.direction and f"{self.direction}{'/' if self.is_trace_part else '_'}"
+        direction = self.direction and f"{self.direction}{'_' if self.kind is None else '/'}"
         cell = "" if self.cell is None else f"cell_{self.cell}/"
-        part = self.part
-        if part in ("hidden", "cell") and not self.is_trace_part:
+        part = f"{self.part}/{self.kind}" if self.kind else self.part
+        if part in ("hidden", "cell") and self.kind is None:
             part = f"{'last_' if self.last else ''}{part}_state{'s' if self.sequence else ''}"
         return f"{call}{layer}{direction}{cell}{part}"
+
+    @property
+    def dotted(self) -> str:
+        """The name with a dot before the kind, `cell_0/forget.activation`, as in CSV."""
+        return f"{self._replace(kind='')}.{self.kind}" if self.kind else str(self)
+
+    @property
+    def short(self) -> "Label":
+        """The same label as tables and --hold name it: a gate by its name alone, `cell_0/forget`."""
+        return self._replace(kind="") if self.kind == "activation" else self
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether tables show this part of a loop: a gate after its activation, or a state."""
+        return self.kind == "activation" or (not self.kind and self.part != "output")
 
     @property
     def in_call(self) -> "Label":
@@ -54,11 +70,13 @@ class Label(NamedTuple):
         return self._replace(layer=None)
 
     @property
-    def in_trace(self) -> "Label":
-        """Name of this part of the state in a trace: `cell_0/hidden`."""
-        return Label(
-            self.part, cell=self.cell, direction=self.direction, layer=self.layer, is_trace_part=True
-        )
+    def in_loop(self) -> "Label":
+        """The same part of the state inside a loop over time: `cell_0/hidden`."""
+        return Label(self.part, cell=self.cell, kind="")
+
+
+OUTPUT = Label("output", kind="")
+"""The output of a loop over time; an LSTM's gate of that name has a kind."""
 
 
 Index = tuple[int | slice, ...]
@@ -149,6 +167,12 @@ class Gate(NamedTuple):
     activation: Array
     recurrent: Array | None = None
 
+    @property
+    def kinds(self) -> dict[str, Array]:
+        """Its arrays by kind, in the order of a trace."""
+        recurrent = {} if self.recurrent is None else {"recurrent": self.recurrent}
+        return {"preactivation": self.preactivation, **recurrent, "activation": self.activation}
+
 
 STATUSES = ("computed", "held", "zeroed")
 """Statuses of a step; arrays store the index here.  held: masked, state and output carried over."""
@@ -158,49 +182,52 @@ class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 
     direction: forward or backward.
-    path: prefix of its names, `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere.
-    cells: the configs of its cells by the prefix of their parts: "", or `cell_0/`, ... for RNN.
+    cells: the configs of its cells by their index in RNN's list; by None if there is no list.
     times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, see STATUSES.
-    parts: arrays of shape (batch, steps, units) by name: `input.preactivation`, `candidate.recurrent`,
-    `input.activation`, ..., then the states `hidden` and `cell`, then `output`.
+    parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
+    gate, then the states, then OUTPUT.
     start: the states before the first step, shape (batch, units).
     dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
+    in_stack: whether it is one of several layers.
+    is_half: whether Bidirectional runs another loop in the other direction.
     """
 
     layer: int
     direction: str
-    path: str
-    cells: Mapping[str, Mapping[str, Any]]
+    cells: Mapping[int | None, Mapping[str, Any]]
     times: Array
     status: Array
-    parts: Mapping[str, Array]
-    start: Mapping[str, Array] = MappingProxyType({})
+    parts: Mapping[Label, Array]
+    start: Mapping[Label, Array] = MappingProxyType({})
     dropout: Any = None
     batch: tuple[int, ...] | None = None
     units: tuple[int, ...] | None = None
-    hold_masks: Mapping[str, Array] = MappingProxyType({})
+    hold_masks: Mapping[Label, Array] = MappingProxyType({})
+    in_stack: bool = False
+    is_half: bool = False
 
     @property
-    def gates(self) -> dict[str, list[str]]:
-        """Names of each gate's parts, by gate: `preactivation`, `activation`."""
-        found: dict[str, list[str]] = {}
-        for name in self.parts:
-            gate, _, part = name.rpartition(".")
-            if gate:
-                found.setdefault(gate, []).append(part)
-        return found
+    def gates(self) -> list[Label]:
+        """The gates after their activation."""
+        return [part for part in self.parts if part.kind == "activation"]
 
     @property
-    def states(self) -> list[str]:
-        """Names of the states."""
-        return [name for name in self.parts if "." not in name and name != "output"]
+    def states(self) -> list[Label]:
+        """The parts of the state."""
+        return [part for part in self.parts if not part.kind and part != OUTPUT]
 
     @property
-    def is_half(self) -> bool:
-        """Whether Bidirectional runs another loop in the other direction."""
-        return self.path.endswith(f"{self.direction}/")
+    def path(self) -> str:
+        """Prefix of its names: `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere."""
+        return str(self.label(Label("", kind="")))
+
+    def label(self, part: Label) -> Label:
+        """Return the label of one of its parts among those of all loops."""
+        return part._replace(
+            layer=self.layer if self.in_stack else None, direction=self.direction if self.is_half else ""
+        )
 
     def entry(self, place: int) -> int:
         """Index in the input of the sequence at `place`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from part_labels import state
 from results_by_hand import layers
 
 from rnncli.commands.gradients.answer import GradientsAnswer
@@ -15,7 +16,7 @@ def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = ()) 
     norms = np.asarray(norms, np.float64)
     mask = np.zeros(len(norms), bool)
     mask[list(skipped)] = True
-    return Curve(part, direction, norms, mask)
+    return Curve(state(part), direction, norms, mask)
 
 
 def decay(rate: float, steps: int = 5) -> np.ndarray:

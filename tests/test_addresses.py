@@ -68,35 +68,15 @@ def test_one_of_the_tensors_is_named() -> None:
         ),
         (
             "1/backward/cell_0/reset",
-            Label("reset", cell=0, direction="backward", layer=1, is_trace_part=True),
+            Label("reset", cell=0, direction="backward", layer=1, kind=""),
         ),
-        ("00/hidden_state", Label("00/hidden_state", is_trace_part=True)),
-        ("forward_forget", Label("forward_forget", is_trace_part=True)),
+        ("00/hidden_state", Label("00/hidden_state", kind="")),
+        ("forward_forget", Label("forward_forget", kind="")),
     ],
 )
 def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name: Any, meant: Any) -> None:
     assert addresses.label(name) == meant
     assert str(meant) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "parts", "short", "shown"),
-    [
-        ("forget.activation", ("", "forget", "activation"), "forget", True),
-        (
-            "cell_1/input.preactivation",
-            ("cell_1/", "input", "preactivation"),
-            "cell_1/input.preactivation",
-            False,
-        ),
-        ("candidate.recurrent", ("", "candidate", "recurrent"), "candidate.recurrent", False),
-        ("0/forward/cell", ("0/forward/", "cell", ""), "0/forward/cell", True),
-        ("output", ("", "output", ""), "output", False),
-    ],
-)
-def test_parts_of_a_trace(name: str, parts: tuple[str, ...], short: str, shown: bool) -> None:
-    found = addresses.parse_part_name(name)
-    assert (tuple(found), found.short, found.is_shown) == (parts, short, shown)
 
 
 @pytest.mark.parametrize(

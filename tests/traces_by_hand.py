@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from part_labels import gate, state
 from results_by_hand import layers, result
 
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.layers.stack import Stack
-from rnncli.result import STATUSES, LoopTrace, Result
+from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 
 LSTM = ("input", "forget", "candidate", "output")
 GRU = ("update", "reset", "candidate")
@@ -22,21 +23,23 @@ def wave(batch: int, units: int, phase: float, low: float = -1.0) -> np.ndarray:
     return (numbers if low < 0 else (numbers + 1) / 2).astype(np.float32)
 
 
-def step(names: tuple[str, ...], timestep: int, status: tuple[str, ...], units: int) -> dict[str, np.ndarray]:
+def step(
+    names: tuple[str, ...], timestep: int, status: tuple[str, ...], units: int
+) -> dict[Label, np.ndarray]:
     """Return the parts of one step, shape (batch, units)."""
     batch, phase = len(status), timestep * 0.7
     parts = {}
     for number, name in enumerate(names):
         low = -1.0 if name == "candidate" else 0.0
-        parts[f"{name}.preactivation"] = wave(batch, units, phase + number) * 4
+        parts[gate(name, "preactivation")] = wave(batch, units, phase + number) * 4
         if names == GRU and name == "candidate":
-            parts[f"{name}.recurrent"] = wave(batch, units, phase + number)
-        parts[f"{name}.activation"] = wave(batch, units, phase + number, low)
-    parts["hidden"] = wave(batch, units, phase + 9) / 2
+            parts[gate(name, "recurrent")] = wave(batch, units, phase + number)
+        parts[gate(name)] = wave(batch, units, phase + number, low)
+    parts[state("hidden")] = wave(batch, units, phase + 9) / 2
     if names == LSTM:
-        parts["cell"] = wave(batch, units, phase + 8)
+        parts[state("cell")] = wave(batch, units, phase + 8)
     zeroed = np.array([one == "zeroed" for one in status])[:, None]
-    return {**parts, "output": np.where(zeroed, np.float32(0), parts["hidden"])}
+    return {**parts, OUTPUT: np.where(zeroed, np.float32(0), parts[state("hidden")])}
 
 
 def loop(
@@ -50,13 +53,13 @@ def loop(
     order = range(len(status))[:: -1 if direction == "backward" else 1]
     steps = [step(names, time, status[time], units) for time in order]
     return LoopTrace(
-        place.get("layer", 0),
-        direction,
-        place.get("path", ""),
-        {"": layers("lstm" if names == LSTM else "gru")[0].config},
-        np.array(order),
-        np.array([[STATUSES.index(one) for one in status[time]] for time in order], np.int8).T,
-        {name: np.stack([one[name] for one in steps], axis=1) for name in steps[0]},
+        layer=place.pop("layer", 0),
+        direction=direction,
+        cells={None: layers("lstm" if names == LSTM else "gru")[0].config},
+        times=np.array(order),
+        status=np.array([[STATUSES.index(one) for one in status[time]] for time in order], np.int8).T,
+        parts={part: np.stack([one[part] for one in steps], axis=1) for part in steps[0]},
+        **place,
     )
 
 
@@ -75,30 +78,30 @@ def lstm(units: int = 3, batch: int = 1, timesteps: int = 4) -> Result:
 def masked() -> Result:
     """Return the trace of a GRU over two sequences, masked at the end and at the beginning."""
     made = loop(GRU, [("computed", "held"), ("computed", "computed"), ("held", "computed")])
-    made.parts["output"][1, 0] = 0
+    made.parts[state("output")][1, 0] = 0
     return traced("gru", [made], (2, 3, 5))
 
 
 def both_ways() -> Result:
     """Return the traces of a Bidirectional LSTM whose outputs at masked steps are zeros."""
     status: list[tuple[str, ...]] = [("computed",), ("computed",), ("computed",), ("zeroed",)]
-    loops = [loop(LSTM, status, direction=one, path=f"{one}/") for one in ("forward", "backward")]
+    loops = [loop(LSTM, status, direction=one, is_half=True) for one in ("forward", "backward")]
     return traced("bilstm", loops, (1, 4, 5), return_sequences=True)
 
 
 def stack() -> Result:
     """Return the traces of two layers, with three units and one unit."""
     both = Stack((*layers("lstm", return_sequences=True), *layers("gru", units=1)))
-    first = loop(LSTM, [("computed",)] * 2, layer=0, path="0/")
-    second = loop(GRU, [("computed",)] * 2, 1, layer=1, path="1/")
+    first = loop(LSTM, [("computed",)] * 2, layer=0, in_stack=True)
+    second = loop(GRU, [("computed",)] * 2, 1, layer=1, in_stack=True)
     return result(stack=both, trace=(first, second), input_shape=(1, 2, 5))
 
 
 def odd() -> Result:
     """Return a trace with NaN in a gate of the second step and infinity in the last cell state."""
     made = lstm()
-    made.trace[0].parts["forget.activation"][0, 1, 2] = np.nan
-    made.trace[0].parts["cell"][0, 3, 0] = np.inf
+    made.trace[0].parts[gate("forget")][0, 1, 2] = np.nan
+    made.trace[0].parts[state("cell")][0, 3, 0] = np.inf
     return made
 
 

@@ -116,7 +116,7 @@ def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def gate_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete a gate of the layers."""
-    return _begin((part.name for part in _gates(ctx).values()), incomplete)
+    return _begin((str(part.label.short) for part in _gates(ctx).values()), incomplete)
 
 
 def hold_words(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -208,12 +208,12 @@ def _stack(ctx: typer.Context) -> "Stack | None":
         return None
 
 
-def _gates(ctx: typer.Context) -> dict[str, Any]:
+def _gates(ctx: typer.Context) -> dict[Any, Any]:
     """Return the gates of the layers by their addresses; none if the command line describes no layers."""
     from rnncli.compute.loop_parts import parts
 
     stack = _stack(ctx)
-    return {name: part for name, part in parts(stack).items() if part.is_gate} if stack else {}
+    return {name: part for name, part in parts(stack).items() if part.label.kind} if stack else {}
 
 
 def _outputs(stack: "Stack | None") -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 
 from rnncli import addresses, compute
@@ -12,7 +12,7 @@ from rnncli.case import Array, Case, Hold
 from rnncli.compute import compare
 from rnncli.compute.loop_parts import LoopPart, parts
 from rnncli.errors import UsageError, did_you_mean, format_indices
-from rnncli.result import Result
+from rnncli.result import Label, Result
 
 EXAMPLE = "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
 REFERENCE = "the run without --hold"
@@ -24,7 +24,7 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     texts: each `GATE[:, UNITS]=VALUE@FROM:TO`, with steps of the layer's input; TO is not included.
     Raises UsageError if a text does not fit the layers, or two of them hold the same entry.
     """
-    known = {name: part for name, part in parts(case.stack).items() if part.is_gate}
+    known = {name: part for name, part in parts(case.stack).items() if part.label.kind}
     holds = tuple(_parse(text, case, known) for text in texts)
     for first, second in combinations(holds, 2):
         if _overlap(first, second):
@@ -41,7 +41,7 @@ def compare_without(case: Case, result: Result, budget: int | None = None) -> Re
     return dataclasses.replace(result, differences=compare.differences(result, other), reference=REFERENCE)
 
 
-def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
+def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
     place, equals, rest = text.rpartition("=")
     try:
         address = addresses.parse(place)
@@ -49,7 +49,7 @@ def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
         equals = ""
     if not equals:
         raise UsageError(f"--hold {text}: this is not a gate with a value.", EXAMPLE)
-    part = known.get(str(address.label))
+    part = known.get(address.label)
     if part is None:
         raise UsageError(f"--hold {text}: there is no such gate.", _suggest_gate(str(address.label), known))
     if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
@@ -62,22 +62,21 @@ def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
         text.strip(),
         part.layer,
         part.direction,
-        part.name,
+        part.label.cell,
+        part.label.part,
         _places(text, address.texts[1] if address.texts else ":", part.units, "units"),
         _places(text, steps if at else ":", timesteps, "time steps"),
         _number(text, value, case.inputs),
     )
 
 
-def _suggest_gate(name: str, known: dict[str, LoopPart]) -> str:
+def _suggest_gate(name: str, known: Collection[Label]) -> str:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
         return "These layers have no gates to hold; name a recurrent layer, such as lstm."
-    last = addresses.parse_part_name(name).quantity
-    same = [
-        gate for gate in known if addresses.parse_part_name(gate).quantity == last and not gate[0].isdigit()
-    ]
-    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(name, known)
+    last = name.rpartition("/")[2]
+    same = [str(gate) for gate in known if gate.part == last and gate.layer is None]
+    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(name, map(str, known))
 
 
 def _places(text: str, index: str, size: int, axis: str) -> range:
@@ -109,8 +108,8 @@ def _number(text: str, value: str, inputs: Array) -> float:
 
 
 def _overlap(first: Hold, second: Hold) -> bool:
-    same = (first.layer, first.direction, first.gate) == (second.layer, second.direction, second.gate)
-    return same and all(
+    places = ((hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second))
+    return len(set(places)) == 1 and all(
         max(one[0], other[0]) <= min(one[-1], other[-1])
         for one, other in ((first.units, second.units), (first.steps, second.steps))
     )

@@ -5,31 +5,33 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from rnncli.layers.stack import Stack
+from rnncli.result import Label
 
 
 class LoopPart(NamedTuple):
-    """A gate or a part of the state of one loop over time.  name: in its trace, `cell_0/forget`."""
+    """A gate or a part of the state of one loop over time.  label: in its trace."""
 
     layer: int
     direction: str
-    name: str
+    label: Label
     units: int
-    is_gate: bool
 
 
-def parts(stack: Stack) -> dict[str, LoopPart]:
+def parts(stack: Stack) -> dict[Label, LoopPart]:
     """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
-    found: dict[str, LoopPart] = {}
+    found: dict[Label, LoopPart] = {}
     for index, layer in enumerate(stack.layers):
         for direction, loop in layer.loops.items():
             made: Any = getattr(loop, "cell", None)
             if made is None:
                 continue
-            for place, cell in made.by_prefix.items():
+            for place, cell in made.by_index.items():
                 for name in (*cell.gates, *cell.State._fields):
-                    path = f"{direction}/{place}{name}" if direction else place + name
-                    part = LoopPart(index, direction, place + name, cell.units, name in cell.gates)
-                    found[stack.prefix(index) + path] = part
-                    if index == len(stack.layers) - 1:
-                        found[path] = part
+                    label = Label(name, cell=place, kind="activation" if name in cell.gates else "")
+                    part = LoopPart(index, direction, label, cell.units)
+                    typed = label.short._replace(direction=direction)
+                    if len(stack) > 1:
+                        found[typed._replace(layer=index)] = part
+                    if index == len(stack) - 1:
+                        found[typed] = part
     return found

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rnncli import addresses, compute
+from rnncli import compute
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers import Layer, activations
 from rnncli.layers.stack import Stack
-from rnncli.result import Label, LoopTrace, Result, TensorInfo
+from rnncli.result import OUTPUT, Label, LoopTrace, Result, TensorInfo
 
 
 class TraceSelection(NamedTuple):
@@ -31,16 +31,12 @@ def loops(result: Result) -> tuple[LoopTrace, ...]:
     return result.trace
 
 
-def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
-    """Return the limits that the activation sets on a part such as `forget.activation` or `hidden`.
-
-    Returns None if there are no limits.
-    """
-    cell, name, kind = addresses.parse_part_name(part)
-    config = loop.cells[cell] if part != "output" else list(loop.cells.values())[-1]
-    if name == "cell" or kind in ("preactivation", "recurrent"):
+def bounds(loop: LoopTrace, part: Label) -> tuple[float, float] | None:
+    """Return the limits that the activation sets on a part of the loop; None if there are no limits."""
+    config = loop.cells[part.cell] if part != OUTPUT else list(loop.cells.values())[-1]
+    if (part.part == "cell" and not part.kind) or part.kind in ("preactivation", "recurrent"):
         return None
-    is_gate = kind and name != "candidate"
+    is_gate = part.kind and part.part != "candidate"
     return activations.bounds(config["recurrent_activation" if is_gate else "activation"])
 
 
@@ -63,15 +59,15 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
         steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
         rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
         parts = {
-            name: values[_places(batch)][:, rows][..., _places(units)]
-            for name, values in loop.parts.items()
-            if gates is None or "." not in name or name.rpartition(".")[0] in gates
+            part: values[_places(batch)][:, rows][..., _places(units)]
+            for part, values in loop.parts.items()
+            if gates is None or not part.kind or part._replace(kind="activation") in gates
         }
         status = loop.status[_places(batch)][:, rows]
         masks = {
-            name: entries[rows][:, _places(units)]
-            for name, entries in loop.hold_masks.items()
-            if gates is None or name in gates
+            gate: entries[rows][:, _places(units)]
+            for gate, entries in loop.hold_masks.items()
+            if gates is None or gate in gates
         }
         chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, hold_masks=masks)
         found.append(chosen._replace(start={}, batch=batch, units=units))
@@ -103,19 +99,20 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 
-def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
+def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[Label] | None:
     """Return the selected gates; `input` selects it in every cell of RNN, `cell_1/input` in one cell.
 
     Raises UsageError if a gate is unknown.
     """
     if not names:
         return None
-    known = dict.fromkeys(name for loop in loops for name in loop.gates)
-    found: set[str] = set()
+    known = dict.fromkeys(gate for loop in loops for gate in loop.gates)
+    found: set[Label] = set()
     for word in names:
-        matches = [name for name in known if word in (name, addresses.parse_part_name(name).quantity)]
+        matches = [gate for gate in known if word in (str(gate.short), gate.part)]
         if not matches:
-            raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))
+            advice = did_you_mean(word, (str(gate.short) for gate in known))
+            raise UsageError(f"--gate {word}: there is no such gate.", advice)
         found.update(matches)
     return frozenset(found)
 
@@ -178,14 +175,14 @@ def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
 def _iterate_outputs(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
     """Yield the outputs, then the states, in Keras's order, from the traces of one layer."""
     rows = slice(None) if layer.sequences else -1
-    outputs = [loop.parts["output"][:, rows] for loop in loops]
+    outputs = [loop.parts[OUTPUT][:, rows] for loop in loops]
     if len(loops) == 1:
         yield layer.arrange(outputs[0]) if layer.sequences else outputs[0]
     else:
         first, second = outputs
         yield from layer.merge(first, second[:, ::-1] if layer.sequences else second)
     for loop in loops:
-        yield from (loop.parts[name][:, -1] for name in loop.states)
+        yield from (loop.parts[state][:, -1] for state in loop.states)
 
 
 def trace(case: Case) -> Result:

@@ -17,11 +17,11 @@ from rnncli.result import Gate, Label
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Gates = Callable[[], dict[str, Gate]]
-    """Returns the gates of a step by name.  A function, because most runs never need them."""
+    Gates = Callable[[], tuple[Gate, ...]]
+    """Returns the gates of a step, in Keras's order.  A function, because most runs never need them."""
 
 StepHolds = Mapping[str, tuple[Array, Array]]
-"""Gates held in one step, by name: which units, (units,) bool, and their values, (units,)."""
+"""Gates of a cell held in one step, by name: which units, (units,) bool, and their values, (units,)."""
 
 State = tuple[Any, ...]
 """A named tuple of (batch, units) arrays: `hidden`, and any other state of the cell."""
@@ -90,9 +90,9 @@ class Cell(ABC):
         return _activations.get_unguarded(self.config["recurrent_activation"])
 
     @property
-    def by_prefix(self) -> dict[str, Cell]:
-        """The cells in it, by the prefix of their gates and states: itself, without a prefix."""
-        return {"": self}
+    def by_index(self) -> dict[int | None, Cell]:
+        """The cells in it, by their index in RNN's list: itself, without an index."""
+        return {None: self}
 
     @property
     def state_sizes(self) -> dict[Label, int]:
@@ -172,9 +172,9 @@ class Cell(ABC):
         """Build a state from arrays in Keras's order."""
         return self.State(*parts)
 
-    def unpack(self, state: Any) -> dict[str, Array]:
-        """Return the parts of the state by name: `hidden`, `cell`."""
-        return state._asdict()  # type: ignore[no-any-return]
+    def unpack(self, state: Any) -> tuple[Array, ...]:
+        """Return the arrays of a state, in Keras's order."""
+        return tuple(state)
 
     def output(self, state: Any) -> Array:
         """Return the output of the cell: its hidden state."""

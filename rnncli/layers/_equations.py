@@ -7,16 +7,20 @@ An equation gives one number, for one batch entry and one unit.
 
 from typing import NamedTuple
 
+from rnncli.result import Label
+
 
 class Current(NamedTuple):
     """A gate or a part of the state, at this step and for this unit.
 
     function: the option that names the activation applied to it.  complement: use 1 minus its value.
+    kind: `recurrent` for the recurrent part of a gate, instead of the gate.
     """
 
     name: str
     function: str = ""
     complement: bool = False
+    kind: str = ""
 
 
 class Previous(NamedTuple):
@@ -29,12 +33,12 @@ class Entry(NamedTuple):
     """A number computed by a loop over time.
 
     direction: which loop of a Bidirectional, else "".  position: the step, in processing order.
-    part: the part of the state after that step, such as `cell`; "" for the output.
+    part: the part of the state after that step, or OUTPUT.
     """
 
     direction: str
     position: int
-    part: str
+    part: Label
     unit: int
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Sum
-from rnncli.result import Claim, TensorInfo
+from rnncli.result import Claim, Label, TensorInfo
 
 INERT = frozenset(
     {"name", "trainable", "activity_regularizer", "autocast", "use_cudnn", "quantization_config"}
@@ -157,10 +157,10 @@ class Layer(ABC):
         own = {name: value for name, value in returns.items() if name in self.options}
         return replace(self.spec, config={**self.config, **own})
 
-    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """Return the equation of one number of the returned tensor `name`.
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """Return the equation of one number of a returned tensor.
 
-        index: without negative entries.
+        label: as in `outputs`.  index: without negative entries.
         Raises NotImplementedError if only Keras can compute the layer.
         """
         raise NotImplementedError(self.spec.class_name)

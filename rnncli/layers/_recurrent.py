@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run
-from rnncli.result import Claim, Label, TensorInfo
+from rnncli.result import OUTPUT, Claim, Label, TensorInfo
 
 if TYPE_CHECKING:
     from rnncli.layers._cell import Cell
@@ -98,11 +98,9 @@ class RecurrentLayer(Layer):
         same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
         return {str(self.cell.output_state): (same,)} if self.returns_state else {}
 
-    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the equation of an output, at its position in processing order, or of a last state."""
-        from rnncli import addresses
-
-        return Sum((times(self.entry(addresses.label(name), index, input_shape)),))
+        return Sum((times(self.entry(label, index, input_shape)),))
 
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
@@ -110,8 +108,7 @@ class RecurrentLayer(Layer):
         """Return the term of `equation`.  direction: which loop of a Bidirectional, else ""."""
         last = input_shape[1] - 1
         position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
-        part = str(Label(label.part, cell=label.cell, is_trace_part=True)) if label.last else ""
-        return Entry(direction, position, part, index[-1])
+        return Entry(direction, position, label.in_loop if label.last else OUTPUT, index[-1])
 
     def initializers(self) -> dict[str, Any]:
         return self.cell.initializers()  # type: ignore[no-any-return]

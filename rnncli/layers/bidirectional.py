@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from rnncli import addresses, initializers, layers
+from rnncli import initializers, layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
@@ -147,12 +147,11 @@ class Bidirectional(Layer):
         }
         return replace(self.spec, config={**self.config, **inner})
 
-    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the equation of a number of one direction, or of both merged.
 
         The backward sequence is flipped before it is returned.
         """
-        label = addresses.label(name)
         if label.direction:
             return Sum((times(self._entry(label.direction, label, index, input_shape)),))
         units = self.forward.cell.units

@@ -42,7 +42,7 @@ class Dense(Layer):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return take_seeds(self.config, ("kernel", "bias"), draw)
 
-    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return activation(x W + b), for one unit."""
         bias = (Bias(),) if self.config["use_bias"] else ()
         return Sum((DotProduct("inputs", "kernel"), *bias), "activation")

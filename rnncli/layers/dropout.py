@@ -37,7 +37,7 @@ class Dropout(Layer):
         """Return one seed, if rate is above 0 and no seed is given."""
         return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
 
-    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the input itself."""
         return Sum((times(LayerInput()),))
 

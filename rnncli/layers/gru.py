@@ -80,10 +80,9 @@ class GRUCell(Cell):
             (candidate,) = hold(holds, candidate=candidate)
         hidden = update * state.hidden + (1 - update) * candidate
 
-        def gates() -> dict[str, Gate]:
+        def gates() -> tuple[Gate, ...]:
             z_update, z_reset = split(z, units)
-            made = Gate(z_update, update), Gate(z_reset, reset), Gate(z_candidate, candidate, inner)
-            return dict(zip(self.gates, made, strict=True))
+            return Gate(z_update, update), Gate(z_reset, reset), Gate(z_candidate, candidate, inner)
 
         return GRUState(hidden), gates
 
@@ -99,7 +98,7 @@ class GRUCell(Cell):
             return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
 
         recurrent = DotProduct("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
-        inner = times(Current("reset"), Current("candidate.recurrent")) if after else recurrent
+        inner = times(Current("reset"), Current("candidate", kind="recurrent")) if after else recurrent
         candidate = (DotProduct("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
         before, new = (
             times(Current("update"), Previous("hidden")),

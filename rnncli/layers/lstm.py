@@ -80,9 +80,8 @@ class LSTMCell(Cell):
         cell = forget * state.cell + input_ * candidate
         hidden = output * self.cell_activation(cell)
 
-        def gates() -> dict[str, Gate]:
-            activated = input_, forget, candidate, output
-            return dict(zip(self.gates, map(Gate, split(z, self.units), activated), strict=True))
+        def gates() -> tuple[Gate, ...]:
+            return tuple(map(Gate, split(z, self.units), (input_, forget, candidate, output)))
 
         return LSTMState(hidden, cell), gates
 

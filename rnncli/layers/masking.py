@@ -26,7 +26,7 @@ class Masking(Layer):
         axes = axis_names(input_shape, "features")
         return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
 
-    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
         return Sum((times(LayerInput()),))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
@@ -10,7 +11,7 @@ from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, DropoutMasks, State, StepHolds
 from rnncli.layers._layer import Draw, join_parts, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
-from rnncli.result import Gate, Label
+from rnncli.result import Label
 
 if TYPE_CHECKING:
     from rnncli.layers._cell import Gates
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 class StackedCells:
     """Several cells, used as one Cell; each gets the previous cell's output.
 
-    Names of states and gates start with `cell_0/`, `cell_1/`, ..., so that a cell is not mistaken for a layer
-    of a stack.  Names of weights start with `0/`, `1/`, ..., as in Keras.
+    Names of weights start with `0/`, `1/`, ..., as in Keras.
     """
 
     def __init__(self, specs: tuple[Spec, ...]) -> None:
@@ -34,9 +34,9 @@ class StackedCells:
         }
 
     @property
-    def by_prefix(self) -> dict[str, Cell]:
-        """The cells by prefix: `cell_0/`, `cell_1/`, ..."""
-        return {f"cell_{key}/": cell for key, cell in self.cells.items()}
+    def by_index(self) -> dict[int, Cell]:
+        """The cells by index."""
+        return dict(enumerate(self.cells.values()))
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the shapes of all cells' weights.
@@ -73,10 +73,8 @@ class StackedCells:
             parts = parts[count:]
         return tuple(packed)
 
-    def unpack(self, state: State) -> dict[str, Array]:
-        """Return the parts of the states by name, such as `cell_0/hidden`."""
-        pairs = zip(self.cells.items(), state, strict=True)
-        return join_parts({f"cell_{key}": cell.unpack(own) for (key, cell), own in pairs})
+    def unpack(self, state: State) -> tuple[Array, ...]:
+        return tuple(chain.from_iterable(state))
 
     def output(self, state: State) -> Array:
         """Return the last cell's hidden state."""
@@ -94,23 +92,20 @@ class StackedCells:
         state: State,
         weights: Mapping[str, Array],
         dropout: Mapping[str, DropoutMasks],
-        holds: StepHolds | None = None,
+        holds: Mapping[int, StepHolds] | None = None,
     ) -> tuple[State, Gates]:
-        """Compute one time step of all cells; `projected` is for the first.  holds: as `cell_0/forget`."""
+        """Compute one time step of all cells; `projected` is for the first.  holds: by index of the cell."""
         states: list[Any] = []
-        gates_of: dict[str, Gates] = {}
+        gates_of: list[Gates] = []
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
             own = within(weights, key)
             if states:
                 projected = cell.project(states[-1].hidden, own, dropout[key])
-            cell_holds = within(holds, f"cell_{key}") if holds else None
-            after, gates_of[key] = cell.step(projected, before, own, dropout[key], cell_holds)
+            cell_holds = holds.get(len(states)) if holds else None
+            after, gates = cell.step(projected, before, own, dropout[key], cell_holds)
             states.append(after)
-
-        def gates() -> dict[str, Gate]:
-            return join_parts({f"cell_{key}": own() for key, own in gates_of.items()})
-
-        return tuple(states), gates
+            gates_of.append(gates)
+        return tuple(states), lambda: tuple(gate for own in gates_of for gate in own())
 
     def no_dropout(self) -> dict[str, DropoutMasks]:
         return {key: cell.no_dropout() for key, cell in self.cells.items()}

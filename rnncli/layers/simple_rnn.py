@@ -45,7 +45,7 @@ class SimpleRNNCell(Cell):
         hidden = self.activation(z)
         if holds:
             (hidden,) = hold(holds, candidate=hidden)
-        return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
+        return SimpleRNNState(hidden), lambda: (Gate(z, hidden),)
 
     def equations(self) -> dict[str, Sum]:
         return {

@@ -231,7 +231,7 @@ def has_numbers(cell: TableCell) -> bool:
 
 def state_part(label: Label) -> str:
     """Return the part of the state that a returned tensor holds, `hidden` or `cell`; "" for any other."""
-    return label.part if label.part in ("hidden", "cell") and not label.is_trace_part else ""
+    return label.part if label.part in ("hidden", "cell") and label.kind is None else ""
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:

@@ -217,7 +217,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
 
 def _name(name: str) -> Line:
     """Return the name of a tensor or a part of a trace, in the color of its part of the state."""
-    return line(addresses.parse_part_name(name).short, f"strong {state_part(addresses.label(name))}".strip())
+    return line(name, f"strong {state_part(addresses.label(name))}".strip())
 
 
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:

@@ -269,7 +269,7 @@ def name_factor(name: str, words: Sequence[str | int], lang: str = "en") -> str:
 @lru_cache  # a stream asks for the same tensors at every line
 def _describe(label: Label, prefix: str, lang: str) -> str:
     """Return the layer, the cell of RNN, then the tensor; "" if it is neither a state nor a word."""
-    if label.is_trace_part:
+    if label.kind is not None:
         text = say(label.part, lang) if label.part in WORDS and not prefix else ""
     elif label.part in ("hidden", "cell"):
         key = f"{prefix}{'every' if label.sequence else 'last'} step{' one way' if label.direction else ''}"

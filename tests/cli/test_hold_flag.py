@@ -61,6 +61,9 @@ def test_trace_marks_held_entries_in_a_csv_column_of_its_own(capfd: pytest.Captu
     held = [(row["timestep"], row["unit"], row["quantity"]) for row in rows if row["held"] == "1"]
     assert held == [("2", "1", "forget.activation"), ("3", "1", "forget.activation")]
     assert {row["held"] for row in rows} == {"0", "1"}
+    output = print_here(capfd, "trace", "--seed", "1", "--hold", "output=1", "-f", "csv")
+    rows = list(csv.DictReader(StringIO(output)))
+    assert {row["quantity"] for row in rows if row["held"] == "1"} == {"output.activation"}
     assert "held" not in print_here(capfd, "trace", "--seed", "1", "--quiet", "-f", "csv").splitlines()[0]
     only = print_here(capfd, "trace", *HOLD, "--gate", "input", "-f", "csv")
     assert {row["held"] for row in csv.DictReader(StringIO(only))} == {"0"}

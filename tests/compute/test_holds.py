@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import keras
+from part_labels import gate
 
 from rnncli import compute, specs
 from rnncli.case import Array, Case
@@ -81,7 +82,7 @@ def flagged(*layers: str, inputs: Array = INPUTS) -> Case:
 
 
 @pytest.mark.parametrize(
-    ("layers", "text", "path", "gate"),
+    ("layers", "text", "path", "name"),
     [
         (("bilstm",), "backward/forget=0.5@1", "backward/", "forget"),
         (("gru", "lstm"), "0/reset=0@:2", "0/", "reset"),
@@ -90,17 +91,17 @@ def flagged(*layers: str, inputs: Array = INPUTS) -> Case:
         (("LSTM(3, go_backwards=True)",), "input=0@4:", "", "input"),
     ],
 )
-def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, gate: str) -> None:
+def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, name: str) -> None:
     case = holds.hold_gates(flagged(*layers), [text])
     (hold,) = case.hold
     found = tracing.trace(tracing.with_all_outputs(case))
     for loop in found.trace:
-        for name in loop.gates:
-            if (loop.path, name) != (path, gate):
-                assert name not in loop.hold_masks
+        for label in loop.gates:
+            if (loop.path, str(label.short)) != (path, name):
+                assert label not in loop.hold_masks
                 continue
-            entries = loop.hold_masks[name]
-            values = loop.parts[f"{name}.activation"]
+            entries = loop.hold_masks[label]
+            values = loop.parts[label]
             assert (values[:, entries] == np.float32(hold.value)).all()
             assert (values[:, ~entries] != np.float32(hold.value)).all()
             assert [bool(row.any()) for row in entries] == [int(t) in hold.steps for t in loop.times]
@@ -152,8 +153,8 @@ def test_what_does_not_fit_is_refused(layer: str, texts: list[str], message: str
 def test_holds_that_do_not_meet_are_taken_together() -> None:
     case = holds.hold_gates(flagged("lstm"), ["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
     loop = tracing.trace(tracing.with_all_outputs(case)).trace[0]
-    assert loop.parts["forget.activation"][0, 3, :2].tolist() == [1, 0]
-    assert (loop.parts["forget.activation"][0, :2] == 0.5).all()
+    assert loop.parts[gate("forget")][0, 3, :2].tolist() == [1, 0]
+    assert (loop.parts[gate("forget")][0, :2] == 0.5).all()
 
 
 def test_a_dtype_that_numpy_cannot_compute_is_its_own_reason() -> None:

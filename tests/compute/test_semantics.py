@@ -8,6 +8,7 @@ import numpy as np
 import oracle
 import pytest
 from claims import claim
+from part_labels import gate
 
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.layers import _claims
@@ -62,8 +63,8 @@ class TestOrder:
         result = oracle.asked([expression], X, weights=weights, with_trace=True)
         oracle.alike(result, oracle.called(layers, X)[-1])
         (loop,) = result.trace
-        assert tuple(loop.gates) == gates
-        found = [float(loop.parts[f"{gate}.preactivation"][0, 0, 0]) for gate in gates]
+        assert [str(one.short) for one in loop.gates] == list(gates)
+        found = [float(loop.parts[gate(name, "preactivation")][0, 0, 0]) for name in gates]
         np.testing.assert_array_equal(np.array(found, np.float32), bias)
 
     def test_lstm_returns_output_hidden_cell(self) -> None:

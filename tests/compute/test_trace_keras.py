@@ -15,6 +15,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from part_labels import gate, state
 
 from rnncli.compute import trace as tracing
 from rnncli.result import STATUSES, LoopTrace
@@ -98,12 +99,12 @@ def steps_of(cell: Any, inputs: np.ndarray, mask: Any, states: list[Any], backwa
 def holds(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: float = 2e-6) -> None:
     kind = type(cell).__name__.removesuffix("Cell")
     assert loop.times.tolist() == [timestep for timestep, _, _ in expected]
-    assert tuple(loop.gates) == GATES[kind]
-    assert tuple(loop.states) == PARTS[kind]
+    assert loop.gates == list(map(gate, GATES[kind]))
+    assert loop.states == list(map(state, PARTS[kind]))
     for step, (timestep, gates, states) in enumerate(expected):
         for name, (z, activated) in gates.items():
             before, after = (
-                loop.parts[f"{name}.{part}"][:, step] for part in ("preactivation", "activation")
+                loop.parts[gate(name, kind)][:, step] for kind in ("preactivation", "activation")
             )
             oracle.near(before, np.asarray(z), atol, f"{name} z at {timestep}")
             oracle.near(after, np.asarray(activated), atol, f"{name} at {timestep}")
@@ -221,15 +222,14 @@ def test_cells_of_rnn(seed: int) -> None:
         x = keras.ops.convert_to_tensor(inputs[:, timestep])
         for place, cell in enumerate(cells):
             for name, (z, activated) in gates_of(cell, x, states[place]).items():
-                gate = f"cell_{place}/{name}"
-                oracle.near(loop.parts[f"{gate}.preactivation"][:, step], np.asarray(z), 2e-6)
-                oracle.near(loop.parts[f"{gate}.activation"][:, step], np.asarray(activated), 2e-6)
+                oracle.near(loop.parts[gate(name, "preactivation", place)][:, step], np.asarray(z), 2e-6)
+                oracle.near(loop.parts[gate(name, cell=place)][:, step], np.asarray(activated), 2e-6)
             x, after = cell(x, states[place])
             states[place] = keras.tree.flatten(after)
             names = PARTS[type(cell).__name__.removesuffix("Cell")]
             for name, theirs in zip(names, states[place], strict=True):
-                oracle.near(loop.parts[f"cell_{place}/{name}"][:, step], np.asarray(theirs), 2e-6)
-        oracle.near(loop.parts["output"][:, step], np.asarray(x), 2e-6)
+                oracle.near(loop.parts[state(name, place)][:, step], np.asarray(theirs), 2e-6)
+        oracle.near(loop.parts[state("output")][:, step], np.asarray(x), 2e-6)
 
 
 UNITS, FORCED = 3, 100.0
@@ -251,20 +251,20 @@ def forced(kind: str, biases: dict[str, float], rng: np.random.Generator, **opti
 
 
 @pytest.mark.parametrize(
-    ("gate", "biases"),
+    ("name", "biases"),
     [
         ("input", {"forget": -FORCED, "candidate": 1.0, "output": FORCED}),
         ("candidate", {"forget": -FORCED, "input": FORCED, "output": FORCED}),
         ("output", {"forget": -FORCED, "input": FORCED, "candidate": 1.0}),
     ],
 )
-def test_an_lstm_that_shows_one_gate(gate: str, biases: dict[str, float]) -> None:
+def test_an_lstm_that_shows_one_gate(name: str, biases: dict[str, float]) -> None:
     expression, inputs, layers, weights = forced(
         "LSTM", biases, np.random.default_rng(5), activation="linear", recurrent_activation="sigmoid"
     )
     shown = oracle.called(layers, inputs)[-1][0]
     (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
-    oracle.near(loop.parts[f"{gate}.activation"], shown, 1e-6)
+    oracle.near(loop.parts[gate(name)], shown, 1e-6)
 
 
 def test_an_lstm_that_shows_its_forget_gate() -> None:
@@ -277,7 +277,7 @@ def test_an_lstm_that_shows_its_forget_gate() -> None:
     before = np.concatenate([begin[1][:, None], cells[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
     (loop,) = tracing.loops(tracing.trace(case))
-    oracle.near(loop.parts["forget.activation"], cells / before, 1e-5)
+    oracle.near(loop.parts[gate("forget")], cells / before, 1e-5)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -290,7 +290,7 @@ def test_a_gru_that_shows_its_update_gate(reset_after: bool) -> None:
     before = np.concatenate([begin[0][:, None], hidden[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
     (loop,) = tracing.loops(tracing.trace(case))
-    oracle.near(loop.parts["update.activation"], hidden / before, 1e-5)
+    oracle.near(loop.parts[gate("update")], hidden / before, 1e-5)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -300,8 +300,8 @@ def test_a_gru_that_shows_its_candidate(reset_after: bool) -> None:
     hidden = oracle.called(layers, inputs)[-1][0]
     (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     stacked = loop.parts
-    oracle.near(stacked["candidate.activation"], hidden, 1e-6)
-    assert ("candidate.recurrent" in stacked) == reset_after
+    oracle.near(stacked[gate("candidate")], hidden, 1e-6)
+    assert (gate("candidate", "recurrent") in stacked) == reset_after
 
 
 def test_a_gru_that_shows_its_reset_gate_and_the_recurrent_part_behind_it() -> None:
@@ -316,5 +316,5 @@ def test_a_gru_that_shows_its_reset_gate_and_the_recurrent_part_behind_it() -> N
         variable.assign(weights[path])
     hidden = oracle.called(layers, inputs)[-1][0]
     (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
-    oracle.near(loop.parts["reset.activation"], hidden / 2, 1e-6)
-    assert (loop.parts["candidate.recurrent"] == 2).all()
+    oracle.near(loop.parts[gate("reset")], hidden / 2, 1e-6)
+    assert (loop.parts[gate("candidate", "recurrent")] == 2).all()

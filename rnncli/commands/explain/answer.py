@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli import addresses
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
 from rnncli.renderers.page import Answer, Page, Records, View
@@ -40,7 +39,7 @@ class ExplainAnswer(Answer):
                 "tensor": found.target.name,
                 "index": list(found.target.indices),
                 "value": number(found.value),
-                "meaning": meaning(addresses.label(found.target.name), view.lang),
+                "meaning": meaning(found.target.label, view.lang),
                 **({} if found.without_hold is None else {"without_hold": number(found.without_hold)}),
                 "equals": list(map(str, found.equals)),
                 "equations": [_equation(equation, number) for equation in found.equations],

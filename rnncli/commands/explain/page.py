@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation, Term
 from rnncli.renderers.page import (
     Column,
@@ -28,7 +27,7 @@ from rnncli.result import Result
 def page(found: Explanation, result: Result, view: View) -> Page:
     """Return a page with the number in the title, its meaning, then the equations, grouped by place."""
     root = found.equations[0]
-    label = addresses.label(found.target.name)
+    label = found.target.label
     style = f"strong {state_part(label)}".strip()
     value = _align_numbers([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))

@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rnncli import compute
-from rnncli.addresses import parse_part_name
 from rnncli.case import Array, Case
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.compute.derivation.terms import explain_number
-from rnncli.result import LoopTrace, NamedTensor, Result
+from rnncli.result import Label, LoopTrace, NamedTensor, Result
 
 
 class TracePart(NamedTuple):
-    """A gate after its activation, or a state, of one loop.  key: its name in loop.parts."""
+    """A gate after its activation, or a state, of one loop.  key: in loop.parts."""
 
     loop: LoopTrace
-    key: str
+    key: Label
+
+    @property
+    def label(self) -> Label:
+        """Its label in the whole trace, by which a user names it: `forward/forget`."""
+        return self.loop.label(self.key.short)
 
     @property
     def name(self) -> str:
-        """Its name in the trace, `forward/forget`."""
-        return self.loop.path + self._gate
-
-    @property
-    def _gate(self) -> str:
-        return parse_part_name(self.key).short
+        """The label's text."""
+        return str(self.label)
 
     @property
     def values(self) -> Array:
@@ -39,16 +39,14 @@ class TracePart(NamedTuple):
     @property
     def hold_mask(self) -> Array | None:
         """Which entries of a gate are held, (steps, units), bool; None if none is."""
-        return self.loop.hold_masks.get(self._gate)
+        return self.loop.hold_masks.get(self.key)
 
     @property
     def gate(self) -> str:
         """The name of this gate for --hold; of a state, that of a gate of its loop."""
-        if parse_part_name(self.key).kind:
-            return self.name
-        gates = list(self.loop.gates)
-        forget = (gate for gate in gates if parse_part_name(gate).quantity == "forget")
-        return self.loop.path + next(forget, gates[0])
+        gates = self.loop.gates
+        gate = self.key if self.key.kind else next((one for one in gates if one.part == "forget"), gates[0])
+        return self._replace(key=gate).name
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +65,7 @@ class Computation:
     @property
     def parts(self) -> list[TracePart]:
         """The gates and states over time."""
-        return [
-            TracePart(loop, key)
-            for loop in self.trace.trace
-            for key in loop.parts
-            if parse_part_name(key).is_shown
-        ]
+        return [TracePart(loop, key) for loop in self.trace.trace for key in loop.parts if key.is_shown]
 
     def sequence(self, index: int) -> NamedTensor | None:
         """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
@@ -87,11 +80,11 @@ class Computation:
         """Return where the number of one unit at one time step of the input comes from."""
         row = list(tensor.time).index(timestep) if tensor.time else timestep
         unit = min(unit, tensor.values.shape[-1] - 1)
-        return self._explain(Target(tensor.name, (batch, row, unit)))
+        return self._explain(Target(tensor.label, (batch, row, unit)))
 
     def explain_part(self, part: TracePart, batch: int, timestep: int, unit: int) -> Explanation:
         """Return where one number of a gate or state comes from."""
-        return self._explain(Target(part.name, (batch, timestep, min(unit, part.values.shape[-1] - 1))))
+        return self._explain(Target(part.label, (batch, timestep, min(unit, part.values.shape[-1] - 1))))
 
     def _explain(self, target: Target) -> Explanation:
         found = explain_number(self.case, self.trace, target)
@@ -106,12 +99,12 @@ class Computation:
         weight: its path, `0/forward/kernel`.  Returns None for the weights of a layer without gates.
         """
         for loop in self.trace.trace:
-            for prefix in loop.cells:
-                if not weight.startswith(loop.path + prefix.removeprefix("cell_")):
+            for cell in loop.cells:
+                if not weight.startswith(loop.path if cell is None else f"{loop.path}{cell}/"):
                     continue
-                gates = [gate for gate in loop.gates if parse_part_name(gate).prefix == prefix]
-                units = loop.parts[f"{gates[0]}.activation"].shape[-1]
-                return gates[column // units], column % units
+                gates = [gate for gate in loop.gates if gate.cell == cell]
+                units = loop.parts[gates[0]].shape[-1]
+                return str(gates[column // units].short), column % units
         return None
 
 

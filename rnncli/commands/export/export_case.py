@@ -192,7 +192,7 @@ class CallRecorder:
         batch, steps = call.inputs.shape[:2]
         shape = (batch, steps, layer.cell.units) if layer.sequences else (batch, layer.cell.units)
         states = layer.cell.unpack(layer.cell.start(batch, call.inputs.dtype))
-        return np.zeros(shape, call.inputs.dtype), tuple(states.values())
+        return np.zeros(shape, call.inputs.dtype), states
 
 
 def _loop(suffix: str, layer: RecurrentLayer, call: Call) -> ExportLoop:
@@ -205,15 +205,13 @@ def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCel
     start = layer.cell.start(batch, dtype)
     if call.initial_state is not None:
         start = layer.cell.pack(call.initial_state)
-    states, given = layer.cell.unpack(start), call.initial_state is not None
-    cells = getattr(layer.cell, "cells", None)
+    given, cells = call.initial_state is not None, getattr(layer.cell, "cells", None)
     if cells is None:
         spec = layer.spec.config.get("cell", layer.spec)
-        yield ExportCell(suffix, cell_class_name(spec), spec.config, call.weights, states, given)
+        yield ExportCell(suffix, cell_class_name(spec), spec.config, call.weights, start._asdict(), given)
         return
-    for key, cell in cells.items():
-        own = within(call.weights, key)
-        kept = within(states, f"cell_{key}")
+    for (key, cell), state in zip(cells.items(), start, strict=True):
+        own, kept = within(call.weights, key), state._asdict()
         yield ExportCell(f"{suffix}_cell_{key}", cell_class_name(cell.spec), cell.config, own, kept, given)
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import isfinite, log10
 from typing import Any, NamedTuple
 
-from rnncli.addresses import parse_part_name
 from rnncli.case import Array
-from rnncli.commands.gradients.curves import EXPLODING, VANISHING, Curve, Gradients
+from rnncli.commands.gradients.curves import EXPLODING, INPUT, VANISHING, Curve, Gradients
 from rnncli.renderers.page import (
     Answer,
     Column,
@@ -28,6 +27,7 @@ from rnncli.renderers.page import (
 )
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.wording import say
+from rnncli.result import Label
 
 MOST_ROWS = 24
 """If there are more steps, evenly spaced ones are shown, unless View.full is set."""
@@ -96,7 +96,7 @@ class GradientsAnswer(Answer):
         """Return layer, direction, part, timestep, masked, value: one norm per row."""
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
-            (name, curve.direction, curve.part, step, int(curve.masked_steps[step]), repr(float(norm)))
+            (name, curve.direction, str(curve.part), step, int(curve.masked_steps[step]), repr(float(norm)))
             for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
             for step, norm in enumerate(curve.norms)
@@ -106,7 +106,7 @@ class GradientsAnswer(Answer):
         """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several."""
         several = len(self.gradients) > 1
         return {
-            "/".join(filter(None, (name if several else "", curve.direction, curve.part))): curve.norms
+            "/".join(filter(None, (name if several else "", curve.direction, str(curve.part)))): curve.norms
             for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
         }
@@ -128,9 +128,9 @@ class GradientsAnswer(Answer):
         for layer, found in zip(self._names(), self.gradients, strict=True):
             for curve in found.curves:
                 way = curve.direction if both else ""
-                words = (layer if len(self.gradients) > 1 else "", way, curve.part)
+                words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
                 named.append((" ".join(filter(None, words)), curve))
-        return sorted(named, key=lambda pair: pair[1].part == "input")
+        return sorted(named, key=lambda pair: pair[1].part == INPUT)
 
 
 def _kind(found: Gradients) -> str:
@@ -144,7 +144,7 @@ def _kind(found: Gradients) -> str:
 
 def _curve(curve: Curve) -> dict[str, Any]:
     return {
-        "part": curve.part,
+        "part": str(curve.part),
         "direction": curve.direction,
         "norms": curve.norms,
         "masked": curve.masked_steps.tolist(),
@@ -209,9 +209,9 @@ def _choose_steps(count: int, view: View) -> list[int]:
     return sorted({*range(0, count, spacing), count - 1})
 
 
-def _norm(norm: float, part: str, scale: BarScale, length: int, view: View) -> TableCell:
+def _norm(norm: float, part: Label, scale: BarScale, length: int, view: View) -> TableCell:
     """Return `███▌      0.0312`."""
-    style = "" if part == "input" else parse_part_name(part).quantity
+    style = "" if part == INPUT else part.part
     digits = 3 if view.precision is None else max(view.precision, 1)
     number = f"{norm:#.{digits}g}".rstrip(".") if norm else "0"
     bar = _bar(scale.share(norm), length, norm > 0, view)
@@ -232,7 +232,7 @@ def _notes(
     """Yield notes on how to read the table."""
     low, high = (f"{10**end:.1g}" for end in scale)
     yield Paragraph(say("log bars", lang).format(low=low, high=high), "dim")
-    if any(parse_part_name(curve.part).quantity == "cell" for _, curve in curves):
+    if any(curve.part.part == "cell" for _, curve in curves):
         yield Paragraph(say("cell read", lang), "dim")
     count = len(curves[0][1].norms)
     if len(steps) < count:

@@ -15,8 +15,9 @@ from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError, format_range
 from rnncli.layers.stack import Stack
-from rnncli.result import Claim, Index, TensorInfo
+from rnncli.result import Claim, Index, Label, TensorInfo
 
+INPUT = Label("input", kind="")
 VANISHING, EXPLODING = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
 
@@ -52,13 +53,13 @@ class Verdict(NamedTuple):
 class Curve:
     """One norm per time step.
 
-    part: `input`, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
+    part: INPUT, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
     "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
     masked_steps: (timesteps,) of bool, True for masked steps.
     """
 
-    part: str
+    part: Label
     direction: str
     norms: Array
     masked_steps: Array
@@ -220,6 +221,6 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
     ways = {curve.direction for curve in curves}
-    curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
+    curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     return Gradients(case.stack, numbers, tuple(curves), case.seed, shape, dtype, conditions=conditions)

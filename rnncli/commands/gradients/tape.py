@@ -15,6 +15,7 @@ from rnncli.compute import chunks
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
+from rnncli.result import Label
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""
@@ -22,10 +23,9 @@ TAPE_LIMIT = 20_000_000
 """Approximate limit on the numbers held by the tape."""
 NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
-TrackedState = tuple[str, str]
-"""Direction and part of a state: `("forward", "cell_0/hidden")`."""
+TrackedState = tuple[str, Label]
+"""Direction and part of a state."""
 TrackedSteps = dict[TrackedState, list[Any]]
-INPUT = ("", "input")
 
 
 class Norms(NamedTuple):
@@ -57,13 +57,13 @@ def norms(
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
-        totals: dict[TrackedState, Any] = {}
+        totals: dict[Any, Any] = {}
         together = walk.pass_size()
         for start in range(0, len(entries), together):
             for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
                 totals[name] = totals.get(name, 0) + squares
         found = {name: np.sqrt(squares) for name, squares in totals.items()}
-        inputs = found.pop(INPUT)
+        inputs = found.pop(None)
         return Norms(found, inputs, walk.masked_steps)
 
 
@@ -106,8 +106,8 @@ class _RepeatedRun:
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
         return int(max(1, min(AT_ONCE, TAPE_LIMIT // one)))
 
-    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[TrackedState, Any]]:
-        """Yield sums of squared derivatives, (timesteps,), by tracked state, and by INPUT."""
+    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[TrackedState | None, Any]]:
+        """Yield sums of squared derivatives, (timesteps,), by tracked state, and by None for the input."""
         import numpy as np
 
         tf, count = self.tf, len(entries)
@@ -120,7 +120,7 @@ class _RepeatedRun:
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
         names, states = list(tracked), list(tracked.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield INPUT, np.sum(_square(slopes[0]), axis=(0, 2))
+        yield None, np.sum(_square(slopes[0]), axis=(0, 2))
         for name, steps in zip(names, slopes[1], strict=True):
             yield name, np.array([np.sum(_square(step)) for step in steps])
 
@@ -152,7 +152,7 @@ class _RepeatedRun:
             for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
         ]
         tracked = {
-            (direction or _direction_of(one), str(label.in_trace)): [
+            (direction or _direction_of(one), label.in_loop): [
                 run.tracked_states[time][place] for time in range(len(counts))
             ]
             for (direction, one), run in zip(both.items(), runs, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from rnncli import addresses, compute
+from rnncli import compute
 from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
@@ -37,7 +37,7 @@ from rnncli.renderers.parts import (
     title,
 )
 from rnncli.renderers.wording import say
-from rnncli.result import Matrix, Result
+from rnncli.result import Label, Matrix, Result
 
 CHOICES = (False, True)
 
@@ -101,15 +101,15 @@ class MatrixAnswer(Answer):
         return self.matrix.results[False, False]
 
     def _compare_combinations(self, view: View) -> Iterator[Line]:
-        found: dict[str, list[Array]] = {}
+        found: dict[Label, list[Array]] = {}
         for result in self.matrix.results.values():
             for tensor in result.outputs:
-                found.setdefault(tensor.name, []).append(tensor.values)
-        equal = [name for name, values in found.items() if _all_equal(values)]
-        others = [name for name in found if name not in equal]
-        for key, names in (("same", equal), ("different", others)):
-            if names:
-                ordered = sorted(names, key=lambda name: addresses.label(name).last)
+                found.setdefault(tensor.label, []).append(tensor.values)
+        equal = [label for label, values in found.items() if _all_equal(values)]
+        others = [label for label in found if label not in equal]
+        for key, labels in (("same", equal), ("different", others)):
+            if labels:
+                ordered = sorted(labels, key=lambda label: label.last)
                 yield _list_identities(say(key, view.lang), ordered, view)
 
 
@@ -121,10 +121,10 @@ def _quadrant(result: Result, view: View) -> Table:
     return Table(headings(("tensor", "shape", "equal"), view), rows)
 
 
-def _list_identities(words: str, names: list[str], view: View) -> Line:
+def _list_identities(words: str, labels: list[Label], view: View) -> Line:
     spans = [Span(f"{words} ", "dim")]
-    for name in names:
-        spans += [Span(name, state_part(addresses.label(name))), Span(marks(view).dot, "dim")]
+    for label in labels:
+        spans += [Span(str(label), state_part(label)), Span(marks(view).dot, "dim")]
     return tuple(spans[:-1])
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean, format_indices
 from rnncli.renderers.visible import visible
-from rnncli.result import STATUSES, LoopTrace, NamedTensor, Result
+from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.specs import describe
 
 LONG = 24
@@ -158,7 +157,8 @@ def _places(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]
 
 
 def _require(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
-    known = list(dict.fromkeys(name for loop in loops for name in (*loop.gates, *loop.states)))
+    parts = (str(part.short) for loop in loops for part in (*loop.gates, *loop.states))
+    known = list(dict.fromkeys(parts))
     for name in gates:
         if name not in known:
             raise UsageError(f"--gate: there is no {name!r} here.", did_you_mean(name, known))
@@ -176,23 +176,24 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
     times = tuple(loop.times[places].tolist())
     skipped = _find_masked_steps(loop, places, selection)
 
-    def panel(title: str, kind: str, part: str) -> Panel:
+    def panel(title: str, kind: str, part: Label) -> Panel:
         return Panel(
             title, kind, loop.parts[part][selection.batch, places].T, times=times, masked_steps=skipped
         )
 
     every = (*loop.gates, *reversed(loop.states))
-    names = [name for name in every if not selection.gates or name in selection.gates]
-    for name in sorted(names, key=cell_number):  # cell by cell
-        quantity = parse_part_name(name).quantity
-        if name in loop.states:
-            yield panel(f"{name} state", OF_STATE[quantity], name)
-        elif quantity == "candidate":
-            yield panel(name, "state", f"{name}.activation")
+    for part in sorted(every, key=lambda part: part.cell or 0):  # cell by cell
+        name = str(part.short)
+        if selection.gates and name not in selection.gates:
+            continue
+        if not part.kind:
+            yield panel(f"{name} state", OF_STATE[part.part], part)
+        elif part.part == "candidate":
+            yield panel(name, "state", part)
         else:
-            yield panel(f"{name} gate", "gate", f"{name}.activation")
+            yield panel(f"{name} gate", "gate", part)
     if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
-        yield panel("output", "state", "output")
+        yield panel("output", "state", OUTPUT)
 
 
 def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:

@@ -136,8 +136,11 @@ def observe_trace(line: str, gates: tuple[str, ...], states: tuple[str, ...]) ->
         from rnncli.commands.tour import drawing
 
         loop = run_line(line, traced=True).trace[0]
-        parts = {gate: loop.parts[f"{gate}.activation"] for gate in gates}
-        parts |= {state: loop.parts[state] for state in states}
+        labels = [
+            *(Label(gate, kind="activation") for gate in gates),
+            *(Label(one, kind="") for one in states),
+        ]
+        parts = {str(label.short): loop.parts[label] for label in labels}
         places = 4 if view.precision is None else view.precision
         texts = {name: [f"{value:.{places}f}" for value in values[0, :, 0]] for name, values in parts.items()}
         rows = [
@@ -146,8 +149,7 @@ def observe_trace(line: str, gates: tuple[str, ...], states: tuple[str, ...]) ->
         ]
         facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[states[0]][-2]}
         outputs = tuple(
-            NamedTensor(Label(name, is_trace_part=True), ("batch", "timesteps", "units"), values)
-            for name, values in parts.items()
+            NamedTensor(label.short, ("batch", "timesteps", "units"), loop.parts[label]) for label in labels
         )
         return Observation((drawing.draw_grid(("", *parts), rows),), (outputs,), facts)
 

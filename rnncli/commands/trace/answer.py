@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Answer, Page, Records, View
 from rnncli.renderers.parts import head, head_of
 from rnncli.renderers.statistics import Stats
-from rnncli.result import STATUSES, Label, LoopTrace, NamedTensor, Result
+from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 
 
 @dataclass(frozen=True)
 class TraceAnswer(Answer):
     """Every loop of a trace, with its steps in processing order.
 
-    loops: of `result`, possibly narrowed.  stats: by path and name, `0/forward/input.activation`; empty
-    if not requested.
+    loops: of `result`, possibly narrowed.  stats: empty if not requested.
     """
 
     result: Result
     loops: tuple[LoopTrace, ...]
-    stats: dict[str, Stats] = field(default_factory=dict)
+    stats: Mapping[Label, Stats] = field(default_factory=dict)
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; `differences` and `stats` only if requested."""
@@ -65,19 +63,14 @@ class TraceAnswer(Answer):
         For a gate of --hold also `forget/held`, (steps, units): 1 where it is held at a value, else 0.
         In processing order, with prefixes `0/` and `forward/` if there are several loops.
         """
-        found: dict[str, Array] = {}
-        for loop in self.loops:
-            found.update({loop.path + name: values for name, _, values in _list_parts(loop)})
-        return found
+        return {tensor.name: tensor.values for tensor in self.named_tensors()}
 
     def named_tensors(self) -> tuple[NamedTensor, ...]:
         """Return the same with the names of their axes and the input index of each step."""
         return tuple(
-            NamedTensor(
-                Label(loop.path + name, is_trace_part=True), axes, values, (), tuple(loop.times.tolist())
-            )
+            NamedTensor(loop.label(part), axes, values, (), tuple(loop.times.tolist()))
             for loop in self.loops
-            for name, axes, values in _list_parts(loop)
+            for part, axes, values in _list_parts(loop)
         )
 
     def first_nan(self) -> str | None:
@@ -85,13 +78,14 @@ class TraceAnswer(Answer):
         for loop in self.loops:
             counted = (loop.status.T == 0)[..., None]
             places = {
-                name: statistics.first_nan(part.swapaxes(0, 1), counted) for name, part in loop.parts.items()
+                part: statistics.first_nan(values.swapaxes(0, 1), counted)
+                for part, values in loop.parts.items()
             }
-            found = [(place, name) for name, place in places.items() if place is not None]
+            found = [(place, part) for part, place in places.items() if place is not None]
             if found:
-                (step, entry, unit), name = min(found, key=lambda one: one[0][0])
+                (step, entry, unit), part = min(found, key=lambda one: one[0][0])
                 at = f"timestep {loop.times[step]}, batch {loop.entry(entry)}, unit {loop.unit(unit)}"
-                return f"{loop.path}{name} at {at}"
+                return f"{loop.label(part).dotted} at {at}"
         return None
 
     def _steps(self) -> Iterator[dict[str, Any]]:
@@ -101,54 +95,52 @@ class TraceAnswer(Answer):
         if not self.stats:
             return {}
         axes = ["batch", "timestep", "unit"]
-        return {"stats": {name: statistics.document(stats, axes) for name, stats in self.stats.items()}}
+        found = {part.dotted: statistics.document(stats, axes) for part, stats in self.stats.items()}
+        return {"stats": found}
 
 
-def _list_parts(loop: LoopTrace) -> Iterator[tuple[str, tuple[str, ...], Array]]:
-    """Yield the name, the axes and the values of each part of a loop."""
-    for name, values in loop.parts.items():
-        yield name.replace(".", "/"), ("batch", "timesteps", "units"), values
-    yield "timestep", ("timesteps",), loop.times
-    yield "status", ("batch", "timesteps"), loop.status
+def _list_parts(loop: LoopTrace) -> Iterator[tuple[Label, tuple[str, ...], Array]]:
+    """Yield the label in the loop, the axes and the values of each part."""
+    for part, values in loop.parts.items():
+        yield part, ("batch", "timesteps", "units"), values
+    yield Label("timestep", kind=""), ("timesteps",), loop.times
+    yield Label("status", kind=""), ("batch", "timesteps"), loop.status
     for gate, entries in loop.hold_masks.items():
-        yield f"{gate}/held", ("timesteps", "units"), entries.astype("int8")
+        yield gate._replace(kind="held"), ("timesteps", "units"), entries.astype("int8")
 
 
 def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
     """Yield the steps; `batch` and `units` give the indices in the arrays if these are not complete."""
     kept = {"batch": loop.batch, "units": loop.units}
     left = {name: list(indices) for name, indices in kept.items() if indices is not None}
-    gates, states = loop.gates, loop.states
+    gates = [(part, str(part._replace(kind=""))) for part in loop.parts if part.kind]
+    masks = [(str(gate.short), entries) for gate, entries in loop.hold_masks.items()]
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
-        values = {name: part[:, place] for name, part in loop.parts.items()}
+        by_gate: dict[str, dict[str, Any]] = {}
+        for part, gate in gates:
+            by_gate.setdefault(gate, {})[str(part.kind)] = loop.parts[part][:, place]
+        for gate, entries in masks:
+            by_gate[gate]["held"] = entries[place].tolist()
         yield {
             "layer": loop.layer,
             "direction": loop.direction,
             "timestep": time,
             **left,
             "status": [STATUSES[one] for one in status],
-            "gates": {
-                gate: {part: values[f"{gate}.{part}"] for part in parts} | _describe_holds(loop, gate, place)
-                for gate, parts in gates.items()
-            },
-            "state": {name: values[name] for name in states},
-            "output": values["output"],
+            "gates": by_gate,
+            "state": {str(state): loop.parts[state][:, place] for state in loop.states},
+            "output": loop.parts[OUTPUT][:, place],
         }
-
-
-def _describe_holds(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bool]]:
-    """Return `held`, which units are held at a value in this step; nothing if --hold names no such gate."""
-    return {"held": loop.hold_masks[gate][place].tolist()} if gate in loop.hold_masks else {}
 
 
 def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a loop.  marked: with a column that says whether the number is held."""
     from rnncli.renderers.numerals import format_exactly
 
+    names = {part: part.dotted for part in loop.parts}
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
-        for name, part in loop.parts.items():
-            values = part[:, place]
-            held = loop.hold_masks.get(parse_part_name(name).short)
+        for part, name in names.items():
+            values, held = loop.parts[part][:, place], loop.hold_masks.get(part)
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
@@ -157,7 +149,7 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
                 yield loop.layer, loop.direction, time, *index, name, *mark, number
 
 
-def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
+def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
     """Return the statistics of every part of every loop; held and zeroed steps are not counted.
 
     Indices are (batch, timestep, unit), in terms of the input and the layer.
@@ -165,10 +157,9 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
     found = {}
     for loop in loops:
         counted = (loop.status == 0)[..., None]
-        for name, values in loop.parts.items():
-            found[loop.path + name] = _convert_indices(
-                statistics.summarize(values, bounds(loop, name), counted), loop
-            )
+        for part, values in loop.parts.items():
+            stats = statistics.summarize(values, bounds(loop, part), counted)
+            found[loop.label(part)] = _convert_indices(stats, loop)
     return found
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from rnncli.addresses import cell_number, parse_part_name
 from rnncli.case import Array
 from rnncli.commands.trace.rows import GAP, TraceRow
 from rnncli.compute.trace import bounds
 from rnncli.renderers.measure import BETWEEN
 from rnncli.renderers.page import Line, Span, View, bar, marks, text_of
 from rnncli.renderers.width import longest
-from rnncli.result import LoopTrace
+from rnncli.result import Label, LoopTrace
 
 ENDLESS, LEAST_ROOM = 1_000_000, 20
 MOST_BARS, FEWEST_BARS = 32, 8
@@ -32,7 +31,7 @@ class Quantity:
     status: (batch, steps).  hold_mask: the held entries, (steps, units), if there are any.
     """
 
-    name: str
+    part: Label
     values: Array
     low: float
     high: float
@@ -42,19 +41,14 @@ class Quantity:
     hold_mask: Array | None = None
 
     @property
-    def label(self) -> str:
+    def heading(self) -> str:
         """`forget`, `hidden`."""
-        return parse_part_name(self.name).short
+        return str(self.part.short)
 
     @property
     def is_gate(self) -> bool:
         """Whether it is a gate; else a state."""
-        return bool(parse_part_name(self.name).kind)
-
-    @property
-    def is_cell(self) -> bool:
-        """Whether it is the cell state."""
-        return parse_part_name(self.name).quantity == "cell"
+        return bool(self.part.kind)
 
     @cached_property
     def widest(self) -> int:
@@ -112,24 +106,23 @@ Columns = list[QuantityColumn]
 
 def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> list[Quantity]:
     """Return the quantities cell by cell: the gates in order, then cell and hidden."""
-    gates = (f"{gate}.activation" for gate in loop.gates)
-    names = sorted((*gates, *reversed(loop.states)), key=cell_number)
-    return [_measure(name, loop, rows, view) for name in names]
+    parts = sorted((*loop.gates, *reversed(loop.states)), key=lambda part: part.cell or 0)
+    return [_measure(part, loop, rows, view) for part in parts]
 
 
-def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> Quantity:
+def _measure(part: Label, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> Quantity:
     import numpy as np
 
     from rnncli.renderers.numerals import choose_style, format_number
 
-    values, computed = loop.parts[name], loop.status == 0
+    values, computed = loop.parts[part], loop.status == 0
     counted = values[computed] if computed.any() else values
     finite = counted[np.isfinite(counted)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     positive = finite.size and (finite >= 0).all()
-    low, high = bounds(loop, name) or (0.0 if positive else -largest, largest)
+    low, high = bounds(loop, part) or (0.0 if positive else -largest, largest)
     style = choose_style(values, view.precision)
-    held = loop.hold_masks.get(parse_part_name(name).short)
+    held = loop.hold_masks.get(part)
     texts = {
         row: [
             format_number(value, style) + ("" if held is None else HOLD_MARK if held[row.step, unit] else " ")
@@ -139,7 +132,7 @@ def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -
         if not row.is_gap
     }
     units = range(values.shape[-1]) if loop.units is None else loop.units
-    return Quantity(name, values, low, high, units, texts, loop.status, held)
+    return Quantity(part, values, low, high, units, texts, loop.status, held)
 
 
 def choose_columns(quantities: Sequence[Quantity], beside: Sequence[int], view: View) -> list[Columns]:
@@ -150,7 +143,7 @@ def choose_columns(quantities: Sequence[Quantity], beside: Sequence[int], view: 
     taken = sum(width + BETWEEN for width in beside)
     room = ENDLESS if view.width is None else max(view.width - taken, LEAST_ROOM)
     if is_single(quantities):
-        columns = [QuantityColumn(one, one.label, numbers=(0,)) for one in quantities]
+        columns = [QuantityColumn(one, one.heading, numbers=(0,)) for one in quantities]
     elif view.full:
         columns = [column for one in quantities for column in _every_number(one, room)]
     else:
@@ -188,16 +181,16 @@ def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
     for start in range(0, size, each):
         units = tuple(range(start, min(start + each, size)))
         part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
-        yield QuantityColumn(quantity, quantity.label + part, units, units)
+        yield QuantityColumn(quantity, quantity.heading + part, units, units)
 
 
 def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
     """Return bars, with the number of the first unit beside those of every gate, if they fit."""
     most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
-    bars = [QuantityColumn(one, one.label, _select(len(one.units), most)) for one in quantities]
+    bars = [QuantityColumn(one, one.heading, _select(len(one.units), most)) for one in quantities]
     first = [replace(column, numbers=(0,)) for column in bars]
     pairs = list(zip(first, bars, strict=True))
-    without_cell = [bare if bare.quantity.is_cell else column for column, bare in pairs]
+    without_cell = [bare if bare.quantity.part.part == "cell" else column for column, bare in pairs]
     gates = [column if bare.quantity.is_gate else bare for column, bare in pairs]
     for wanted in (first, without_cell, gates):
         if _fit(wanted, room, view):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rnncli.addresses import parse_part_name
 from rnncli.commands.trace.columns import (
     HOLD_MARK,
     Columns,
@@ -41,17 +40,17 @@ from rnncli.renderers.parts import difference_text, format_difference, note_of, 
 from rnncli.renderers.statistics import Stats
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
-from rnncli.result import LoopTrace, Result
+from rnncli.result import Label, LoopTrace, Result
 
 
-def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[str, Stats], view: View) -> Page:
+def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
     tables = [_lay_out(loop, result, view) for loop in loops]
     parts: list[PagePart] = [part for loop in tables for part in loop.parts()]
     parts += [(), *_scales(tables, view)] if tables else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
-    shown = {name: figures for name, figures in stats.items() if parse_part_name(name).is_shown}
+    shown = {str(part.short): figures for part, figures in stats.items() if part.is_shown}
     parts += statistics.parts(shown, view)
     if result.differences:
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
@@ -146,10 +145,10 @@ def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Paragraph | Lin
     ranges: dict[str, dict[str, None]] = {}
     for one in loops:
         for quantity in one.quantities:
-            bounded = bounds(one.loop, quantity.name) is not None
-            path = "" if bounded or len(loops) == 1 else one.loop.path
+            is_one = len(loops) == 1 or bounds(one.loop, quantity.part) is not None
+            part = quantity.part if is_one else one.loop.label(quantity.part)
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", {})
-            names[path + quantity.label] = None
+            names[str(part.short)] = None
     texts = (f"{' '.join(names)} {span}" for span, names in ranges.items())
     yield Paragraph(f"{say('bars', view.lang)}: {marks(view).dot.join(texts)}", "dim", breaks="dots")
     columns = [column for one in loops for group in one.groups for column in group]

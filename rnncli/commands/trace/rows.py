@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rnncli.renderers.page import View, marks
 from rnncli.renderers.wording import say
-from rnncli.result import STATUSES, LoopTrace
+from rnncli.result import OUTPUT, STATUSES, LoopTrace
 
 MOST_ROWS = 24
 """With more steps in all sequences together, only the edges are shown, unless View.full is set."""
@@ -76,5 +76,5 @@ def find_status(row: TraceRow, loop: LoopTrace) -> str:
     if row.is_gap or not loop.status[row]:
         return ""
     status = STATUSES[loop.status[row]]
-    is_first = status == "held" and row.step == 0 and not loop.parts["output"][row].any()
+    is_first = status == "held" and row.step == 0 and not loop.parts[OUTPUT][row].any()
     return "first" if is_first else status

@@ -13,14 +13,19 @@ from typing import NamedTuple
 from rnncli import addresses
 from rnncli.errors import UsageError, format_range
 from rnncli.layers import sizes
-from rnncli.result import Claim, TensorInfo
+from rnncli.result import Claim, Label, TensorInfo
 
 
 class Target(NamedTuple):
     """The requested number: `last_cell_state`, (0, 1); no index is negative."""
 
-    name: str
+    label: Label
     indices: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The label's text."""
+        return str(self.label)
 
     @property
     def text(self) -> str:
@@ -134,7 +139,7 @@ def target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Target:
     layer: see addresses.find_tensor.
     """
     info, parts = addresses.find_tensor(text, infos, layer=layer)
-    return Target(info.name, _index(layer + text, parts, info, layer))
+    return Target(info.label, _index(layer + text, parts, info, layer))
 
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from rnncli.addresses import parse_part_name
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Factor
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
@@ -20,6 +19,7 @@ from rnncli.layers import (
     Product,
     activations,
 )
+from rnncli.result import Label
 
 
 class FactorLink(NamedTuple):
@@ -79,7 +79,7 @@ class Products:
             case Entry():
                 assert isinstance(node, OutputEntry)
                 inner = source.at(node, factor)
-                name = f"{factor.direction} {factor.part or 'output'}"
+                name = f"{factor.direction} {factor.part}"
                 return FactorLink(Factor(name, source.value(inner)), inner)
         assert isinstance(node, Inner)
         if isinstance(factor, Previous):
@@ -87,8 +87,8 @@ class Products:
         return self._current(node, factor)
 
     def _current(self, node: Inner, factor: Current) -> FactorLink:
-        other = node._replace(name=node.cell + factor.name)
-        value, name = self.source.value(other), parse_part_name(factor.name).kind or factor.name
+        other = self.source.beside(node, factor.name, factor.kind)
+        value, name = self.source.value(other), factor.kind or factor.name
         if factor.complement:
             value, name = 1 - value, f"(1 - {name})"
         function = self.maker.config[factor.function] if factor.function else IDENTITY
@@ -102,13 +102,12 @@ class Products:
         """Return the state before this step.  name: `hidden`, or `hidden 1` for one unit of several."""
         node = self.node
         assert isinstance(node, Inner)
-        full = node.cell + part
-        value = self.source.state_before(node, full, unit)
+        own = self.source.beside(node, part)._replace(unit=unit)
+        value = self.source.state_before(own)
         if node.position == 0:
             return FactorLink(Factor(f"{name} at start", value, words=("start state", name)))
-        earlier = node._replace(position=node.position - 1, name=full, unit=unit)
         factor = Factor(f"{name} before", value, words=("state before", name))
-        return FactorLink(factor, earlier, further=True)
+        return FactorLink(factor, own._replace(position=node.position - 1), further=True)
 
     def _fan(self, fan: DotProduct) -> Iterator[FactorLinks]:
         kernel, column, mask = self.weights[fan.kernel], self._column(fan.gate), self._mask(fan)
@@ -122,7 +121,7 @@ class Products:
 
     def _times(self, gate: str, unit: int) -> FactorLink:
         assert isinstance(self.node, Inner)
-        other = self.node._replace(name=self.node.cell + gate, unit=unit)
+        other = self.source.beside(self.node, gate)._replace(unit=unit)
         return FactorLink(Factor(f"{gate} {unit}", self.source.value(other)), other)
 
     def _entry(self, row: str, place: int) -> FactorLink:
@@ -132,9 +131,9 @@ class Products:
             return self._previous(row, place, f"{row} {place}")
         if isinstance(node, OutputEntry):
             return self._input((*node.indices[:-1], place))
-        if node.cell_key not in ("", "0"):
-            below = int(node.cell_key) - 1
-            other = node._replace(name=f"cell_{below}/hidden", unit=place)
+        if node.part.cell:
+            below = node.part.cell - 1
+            other = node._replace(part=Label("hidden", cell=below, kind=""), unit=place)
             return FactorLink(
                 Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True
             )
@@ -145,9 +144,9 @@ class Products:
         layer, names = self.node.layer, self.source.case.feature_names
         value = float(self.source.inputs(layer)[index])
         if layer:
-            base = str(self.source.layer_input(layer).label)
-            node = OutputEntry(layer - 1, base, index)
-            return FactorLink(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
+            label = self.source.layer_input(layer).label
+            node = OutputEntry(layer - 1, label, index)
+            return FactorLink(Factor(f"layer {layer - 1} {label}{list(index)}", value), node, further=True)
         place = index[-1]
         if place < len(names):
             return FactorLink(Factor(names[place], value))

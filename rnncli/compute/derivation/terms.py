@@ -20,12 +20,12 @@ from rnncli.compute.derivation.explanation import (
     Target,
     Term,
 )
-from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, OutputEntry, TraceNode
+from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
 from rnncli.layers import DotProduct, LayerInput, Product, activations
 from rnncli.layers.stack import Stack
-from rnncli.result import Result, TensorInfo
+from rnncli.result import OUTPUT, Result, TensorInfo
 
 
 def explain_number(
@@ -76,8 +76,8 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> tuple[Equ
     if unusual is not None:
         note, links = unusual
         return _with_terms(replace(bare, note=note), [links] if links else [], most, source)
-    equation, base = source.equation(node)
-    if isinstance(node, Inner) and source.is_held(node, base):
+    equation, computed = source.equation(node)
+    if isinstance(computed, Inner) and source.is_held(computed):
         return replace(bare, is_held=True), []
     spread = Products(source, node)
     products = [links for term in equation.terms for links in spread.term(term)]
@@ -86,7 +86,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> tuple[Equ
     symbols = tuple(spread.symbol(term) for term in equation.terms)
     function = source.maker(node).config[equation.function] if equation.function else IDENTITY
     if function != IDENTITY:
-        totals = _totals(source, node, base)
+        totals = _totals(source, computed)
         applied = activations.get(function)(totals.astype("float64")[None])[0]
         place = bare.place.unit
         bare = replace(bare, total=float(totals[place]), function=function,
@@ -124,10 +124,10 @@ def _factor(link: FactorLink, source: CaseTrace) -> Factor:
     return replace(link.factor, explained=source.key(source.follow_copies(link.node)))
 
 
-def _totals(source: CaseTrace, node: TraceNode, gate: str) -> Array:
+def _totals(source: CaseTrace, node: TraceNode) -> Array:
     """Return the arguments of the function for all units, since softmax needs them together."""
     if isinstance(node, Inner):
-        return source.row(node._replace(name=node.cell + gate), "preactivation")
+        return source.row(node._replace(part=node.part._replace(kind="preactivation")))
     weights = source.weights_of(node)
     total: Array = source.inputs(node.layer)[node.indices[:-1]] @ weights["kernel"]
     return total + weights["bias"] if "bias" in weights else total
@@ -139,22 +139,22 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
         return _note_masking(source, node, value)
     if source.status(node) == "computed":
         return None
-    if node.name != RETURNED and node.name not in source.loop(node).states:
+    if node.part.kind:
         return None  # a gate is computed at a masked step too, but not used
-    if node.name == RETURNED and source.status(node) == "zeroed":
+    if node.part == OUTPUT and source.status(node) == "zeroed":
         return Note("zeroed"), ()
-    name = source.output_of(node) if node.name == RETURNED else node.name
-    places = (node._replace(position=place, name=name) for place in reversed(range(node.position)))
+    part = source.output_of(node) if node.part == OUTPUT else node.part
+    places = (node._replace(position=place, part=part) for place in reversed(range(node.position)))
     earlier = next((place for place in places if source.status(place) == "computed"), None)
+    state = part.part
     if earlier is not None:
         timestep = source.timestep(earlier)
-        words = ("state at t", earlier.in_cell, timestep)
-        factor = Factor(f"{earlier.in_cell} at t={timestep}", source.value(earlier), words=words)
+        words = ("state at t", state, timestep)
+        factor = Factor(f"{state} at t={timestep}", source.value(earlier), words=words)
         return Note("held", timestep), (FactorLink(factor, earlier),)
-    if node.name == RETURNED:
+    if node.part == OUTPUT:
         return Note("silent"), ()
-    start = source.state_before(node._replace(position=0), name, node.unit)
-    state = node._replace(name=name).in_cell
+    start = source.state_before(node._replace(position=0))
     factor = Factor(f"{state} at start", start, words=("start state", state))
     return Note("start"), (FactorLink(factor),)
 
@@ -202,7 +202,7 @@ def _gates(
     address: addresses.Address | None, stack: Stack, shape: Shape, known: set[str]
 ) -> tuple[TensorInfo, ...]:
     """Return the requested gate, with or without a time axis, depending on the index."""
-    part = address and parts(stack).get(str(address.label))
+    part = address and parts(stack).get(address.label)
     if not address or not part or str(address.label) in known:
         return ()
     if len(address.texts) == 2:

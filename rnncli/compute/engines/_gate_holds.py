@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli.case import Array, Hold
-
-if TYPE_CHECKING:
-    from rnncli.layers import StepHolds
+from rnncli.result import Label
 
 
 class GateHolds:
@@ -20,34 +18,33 @@ class GateHolds:
 
     def __init__(self, holds: Sequence[Hold], cell: Any, inputs: Array) -> None:
         self.holds, self.dtype = tuple(holds), inputs.dtype
-        self.units = {
-            f"{prefix}{gate}": one.units for prefix, one in cell.by_prefix.items() for gate in one.gates
-        }
+        self.units = {index: one.units for index, one in cell.by_index.items()}
         self._arrays = lru_cache(64)(self._make)
 
-    def at(self, timestep: int) -> StepHolds | None:
-        """Return the gates held in this step of the layer's input; None if there are none."""
+    def at(self, timestep: int) -> Any:
+        """Return the gates held in this step of the layer's input, as its cell takes them; None for none."""
         now = tuple(hold for hold in self.holds if timestep in hold.steps)
         return self._arrays(now) if now else None
 
-    def masks(self, order: Sequence[int]) -> dict[str, Array]:
+    def masks(self, order: Sequence[int]) -> dict[Label, Array]:
         """Return which entries are held, by gate: (steps, units) in the order of processing."""
         import numpy as np
 
-        found: dict[str, Array] = {}
+        found: dict[Label, Array] = {}
         for hold in self.holds:
-            shape = len(order), self.units[hold.gate]
-            entries = found.setdefault(hold.gate, np.zeros(shape, bool))
+            shape = len(order), self.units[hold.cell]
+            label = Label(hold.gate, cell=hold.cell, kind="activation")
+            entries = found.setdefault(label, np.zeros(shape, bool))
             entries[np.ix_(np.isin(order, hold.steps), np.isin(range(shape[1]), hold.units))] = True
         return found
 
-    def _make(self, now: tuple[Hold, ...]) -> StepHolds:
+    def _make(self, now: tuple[Hold, ...]) -> Any:
         import numpy as np
 
-        found: dict[str, tuple[Array, Array]] = {}
+        found: dict[int | None, dict[str, tuple[Array, Array]]] = {}
         for hold in now:
-            units = self.units[hold.gate]
-            which, values = found.setdefault(hold.gate, (np.zeros(units, bool), np.zeros(units, self.dtype)))
+            units, own = self.units[hold.cell], found.setdefault(hold.cell, {})
+            which, values = own.setdefault(hold.gate, (np.zeros(units, bool), np.zeros(units, self.dtype)))
             place = list(hold.units)
             which[place], values[place] = True, hold.value
-        return found
+        return found.get(None, found)

@@ -58,7 +58,7 @@ class LayerRunner(ABC):
         outputs, state = self.steps_of(layer, call, self._start(layer, call))
         if layer.config["stateful"]:
             self.states[call.place.path] = state
-        return outputs, tuple(layer.cell.unpack(state).values())
+        return outputs, layer.cell.unpack(state)
 
     @abstractmethod
     def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller
 from rnncli.compute.engines._layer_runner import LayerRunner, without_step
 from rnncli.errors import RnncliError
-from rnncli.result import STATUSES, Gate, LoopTrace
+from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 from rnncli.specs import memory
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class _NumpyRun(LayerRunner):
         loop = _TimeLoop(layer, call, self._dropout(layer, call), self._holds(layer, call))
         if not self.with_trace:
             return loop.run(state, None)
-        recorder = _Recorder(call.inputs.shape[1])
+        recorder = _Recorder(layer.cell, call.inputs.shape[1])
         outputs, after = loop.run(state, recorder)
-        self.traces.append(loop.trace(recorder.parts(), state))
+        self.traces.append(loop.trace(recorder.parts(), state, in_stack=len(self.stack) > 1))
         return outputs, after
 
     def _holds(self, layer: RecurrentLayer, call: Call) -> GateHolds | None:
@@ -118,7 +118,7 @@ class _TimeLoop:
                 state = _select_state(counts, after, state)
             outputs[:, processed if sequences else 0] = output
             if recorder is not None:
-                recorder.add(dict(_parts(gates(), cell.unpack(state), output)))
+                recorder.add(gates(), (*cell.unpack(state), output))
         return (outputs if sequences else outputs[:, 0]), state
 
     def _project_inputs(self, order: range) -> Iterator[tuple[int, Array]]:
@@ -137,11 +137,10 @@ class _TimeLoop:
             projected = self.layer.cell.project(inputs, self.call.weights, self.dropout)
             yield from ((time, projected[time - first]) for time in times)
 
-    def trace(self, parts: Mapping[str, Array], start: Any) -> LoopTrace:
+    def trace(self, parts: Mapping[Label, Array], start: Any, *, in_stack: bool) -> LoopTrace:
         """Return the trace.
 
-        parts: arrays (batch, steps, units) by name.
-        start: the state before the first step.
+        parts, in_stack: see LoopTrace.  start: the state before the first step.
         """
         import numpy as np
 
@@ -151,44 +150,55 @@ class _TimeLoop:
             masked = ~mask[:, self.order]
             status[masked] = STATUSES.index("zeroed" if self.zeroes_masked else "held")
         return LoopTrace(
-            place.layer,
-            place.direction or ("backward" if self.backwards else "forward"),
-            place.path,
-            {prefix: one.config for prefix, one in cell.by_prefix.items()},
-            np.array(self.order),
-            status,
-            parts,
-            cell.unpack(start),
-            self.dropout,
+            layer=place.layer,
+            direction=place.direction or ("backward" if self.backwards else "forward"),
+            cells={index: one.config for index, one in cell.by_index.items()},
+            times=np.array(self.order),
+            status=status,
+            parts=parts,
+            start=dict(zip(_state_labels(cell), cell.unpack(start), strict=True)),
+            dropout=self.dropout,
             hold_masks={} if self.gate_holds is None else self.gate_holds.masks(self.order),
+            in_stack=in_stack,
+            is_half=bool(place.direction),
         )
 
 
 class _Recorder:
     """Stacks the parts of every step into arrays; a million steps take only the memory of their numbers."""
 
-    def __init__(self, steps: int) -> None:
-        self.steps, self.count = steps, 0
-        self.arrays: dict[str, Array] = {}  # (steps, batch, units)
-        self.waiting: list[dict[str, Array]] = []
+    def __init__(self, cell: Any, steps: int) -> None:
+        self.cell, self.steps, self.count = cell, steps, 0
+        self.arrays: dict[Label, Array] = {}  # (steps, batch, units)
+        self.waiting: list[list[Array]] = []
 
-    def add(self, parts: dict[str, Array]) -> None:
-        """Add one step.  Raises InputError if the whole trace does not fit in memory."""
+    def add(self, gates: Sequence[Gate], others: Sequence[Array]) -> None:
+        """Add one step.  others: the state and the output, each (batch, units).
+
+        Raises InputError if the whole trace does not fit in memory.
+        """
+        parts = [part for gate in gates for part in gate.kinds.values()]
+        parts += others
         if not self.arrays:
             import numpy as np
 
-            memory.refuse_beyond(self.steps * sum(values.nbytes for values in parts.values()), "the trace")
-            self.arrays = {
-                name: np.empty((self.steps, *values.shape), values.dtype) for name, values in parts.items()
-            }
+            memory.refuse_beyond(self.steps * sum(part.nbytes for part in parts), "the trace")
+            made = (np.empty((self.steps, *part.shape), part.dtype) for part in parts)
+            self.arrays = dict(zip(self._labels(gates), made, strict=True))
         self.waiting.append(parts)
         if len(self.waiting) == TOGETHER:
             self._flush()
 
-    def parts(self) -> dict[str, Array]:
-        """Return all parts by name, each (batch, steps, units)."""
+    def _labels(self, gates: Sequence[Gate]) -> Iterator[Label]:
+        names = [(name, index) for index, one in self.cell.by_index.items() for name in one.gates]
+        for (name, index), gate in zip(names, gates, strict=True):
+            yield from (Label(name, cell=index, kind=kind) for kind in gate.kinds)
+        yield from (*_state_labels(self.cell), OUTPUT)
+
+    def parts(self) -> dict[Label, Array]:
+        """Return all parts by label, each (batch, steps, units)."""
         self._flush()
-        return {name: values.swapaxes(0, 1) for name, values in self.arrays.items()}
+        return {label: values.swapaxes(0, 1) for label, values in self.arrays.items()}
 
     def _flush(self) -> None:
         if not self.waiting:
@@ -196,23 +206,13 @@ class _Recorder:
         import numpy as np
 
         end = self.count + len(self.waiting)
-        for name, values in self.arrays.items():
-            block = values[self.count : end].reshape(-1, values.shape[-1])
-            np.concatenate([parts[name] for parts in self.waiting], out=block)
+        for values, steps in zip(self.arrays.values(), zip(*self.waiting, strict=True), strict=True):
+            np.concatenate(steps, out=values[self.count : end].reshape(-1, values.shape[-1]))
         self.count, self.waiting = end, []
 
 
-def _parts(
-    gates: Mapping[str, Gate], state: Mapping[str, Array], output: Array
-) -> Iterator[tuple[str, Array]]:
-    """Yield every part of one step, (batch, units), with its name in a LoopTrace."""
-    for name, gate in gates.items():
-        yield f"{name}.preactivation", gate.preactivation
-        if gate.recurrent is not None:
-            yield f"{name}.recurrent", gate.recurrent
-        yield f"{name}.activation", gate.activation
-    yield from state.items()
-    yield "output", output
+def _state_labels(cell: Any) -> list[Label]:
+    return [label.in_loop for label in cell.state_sizes]
 
 
 def _select_state(counts: Array, new: Any, old: Any) -> Any:

@@ -100,7 +100,7 @@ class _OnnxRun(LayerRunner):
 
         _require_safe(call.inputs, *state)
         feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
-        feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
+        feeds |= {f"initial_{part[0]}": value[None] for part, value in state._asdict().items()}
         lengths = None
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)

@@ -183,17 +183,17 @@ def test_a_column_of_a_weight_belongs_to_the_gate_that_multiplies_it(layer: str)
     found = compute_experiment(experiment(f"rnncli run -l {layer} --return-sequences --seed 42"))
     checked = set()
     for part in found.parts:
-        loop, name = part
-        if not name.endswith(".activation"):
+        loop, key = part
+        if not key.kind:
             continue
-        for unit in range(loop.parts[name].shape[-1]):
+        for unit in range(loop.parts[key].shape[-1]):
             terms = found.explain_part(part, 0, 1, unit).equations[0].terms
             places = [factor.name for term in terms for factor in term.factors if "kernel[" in factor.name]
             for weight, _, index in (place.partition("[") for place in places):
                 column = int(index.rstrip("]").rpartition(", ")[2])
-                cell = name.rpartition("/")[0].replace("cell_", "") + "/" if "/" in name else ""
+                cell = "" if key.cell is None else f"{key.cell}/"
                 path = loop.path + cell + weight.rpartition("/")[2]
-                assert found.column_place(path, column) == (name.removesuffix(".activation"), unit)
+                assert found.column_place(path, column) == (str(key.short), unit)
                 checked.add(path)
     assert checked == {path for path in found.trace.weights if path.endswith("kernel")}
 

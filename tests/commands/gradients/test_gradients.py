@@ -125,7 +125,7 @@ class Restarted:
         for time in times[::-1] if one.config["go_backwards"] else times:
             new, _ = cell.step(projected[:, time], state, weights, cell.no_dropout())
             counts = self.mask[:, time, None] if self.mask is not None else np.ones_like(seen)
-            pairs = zip(cell.unpack(new).values(), cell.unpack(state).values(), strict=True)
+            pairs = zip(cell.unpack(new), cell.unpack(state), strict=True)
             arrays = [np.where(counts, after, before) for after, before in pairs]
             self.kept[time] = [array.copy() for array in arrays]
             if time == change[0]:
@@ -133,7 +133,7 @@ class Restarted:
             state, seen = cell.pack(tuple(arrays)), seen | counts
             shown = counts if one.config["zero_output_for_mask"] else seen
             outputs.append(np.where(shown, cell.output(state), 0))
-        return outputs, list(cell.unpack(state).values())
+        return outputs, list(cell.unpack(state))
 
 
 def held(case: Case, of: str | None, place: int = 0) -> None:
@@ -280,7 +280,7 @@ def test_cells_one_on_the_other() -> None:
     )
     found = curves.gradients(single)
     again = Restarted(case, found.target, 0)
-    parts = [curve.part for curve in found.curves]
+    parts = [str(curve.part) for curve in found.curves]
     assert parts == ["cell_0/hidden", "cell_0/cell", "cell_1/hidden", "input"]
     for part, curve in enumerate(found.curves[:3]):
         for time, kept in again.states("").items():

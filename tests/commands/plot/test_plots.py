@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
+from part_labels import state
 from rich.text import Text
 from sheets import case, sheet
 
@@ -79,11 +80,11 @@ def test_every_column_is_the_step_at_that_time_of_the_input(layer: Any) -> None:
             loop = loops[row.label or "forward"]
             place = loop.times.tolist().index(time)
             gates, states = row.panels[:4], row.panels[4:]
-            for panel, gate in zip(gates, loop.gates, strict=True):
-                shown = loop.parts[f"{gate}.activation"][1, place]
+            for panel, part in zip(gates, loop.gates, strict=True):
+                shown = loop.parts[part][1, place]
                 np.testing.assert_array_equal(panel.values[:, column], shown)
-            np.testing.assert_array_equal(states[0].values[:, column], loop.parts["cell"][1, place])
-            np.testing.assert_array_equal(states[1].values[:, column], loop.parts["hidden"][1, place])
+            np.testing.assert_array_equal(states[0].values[:, column], loop.parts[state("cell")][1, place])
+            np.testing.assert_array_equal(states[1].values[:, column], loop.parts[state("hidden")][1, place])
     np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[1].T)
 
 

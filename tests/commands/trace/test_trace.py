@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from looks import PAGES, VIEWS, drawn, matches_golden, misfits
+from part_labels import gate, state
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import compute, specs
@@ -60,7 +61,7 @@ def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, full: Any) ->
 
 def test_every_number_is_shown_in_full() -> None:
     text = formats.render(answer(lstm(20, 1, 3)), "table", View(width=80, full=True, precision=6))
-    for value in lstm(20, 1, 3).trace[0].parts["forget.activation"].flat:
+    for value in lstm(20, 1, 3).trace[0].parts[gate("forget")].flat:
         assert f"{value:.6f}" in text
 
 
@@ -103,10 +104,8 @@ def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
     assert step["batch"] == [1]
     assert step["status"] == ["computed"]
     assert list(step["gates"]) == ["update"]
-    assert np.array_equal(
-        step["gates"]["update"]["activation"], whole.parts["update.activation"][1:, 2, [2, 0]]
-    )
-    assert np.array_equal(step["state"]["hidden"], whole.parts["hidden"][1:, 2, [2, 0]])
+    assert np.array_equal(step["gates"]["update"]["activation"], whole.parts[gate("update")][1:, 2, [2, 0]])
+    assert np.array_equal(step["state"]["hidden"], whole.parts[state("hidden")][1:, 2, [2, 0]])
 
 
 def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
@@ -146,7 +145,7 @@ def test_a_gate_means_that_gate_of_every_cell() -> None:
     result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
     for word, names in (("forget", ["cell_0/forget", "cell_1/forget"]), ("cell_1/forget", ["cell_1/forget"])):
         (loop,) = tracing.narrow(tracing.loops(result), TraceSelection(gates=(word,)))
-        assert list(loop.gates) == names
+        assert [str(one.short) for one in loop.gates] == names
 
 
 def test_lines_are_steps() -> None:
@@ -171,7 +170,7 @@ def test_records_hold_every_number_once() -> None:
     assert len(rows) == 3 * 2 * quantities
     assert len({row[:-1] for row in rows}) == len(rows)
     found = {row[:-1]: float(row[-1]) for row in rows}
-    value = masked().trace[0].parts["reset.activation"][0, 2, 1]
+    value = masked().trace[0].parts[gate("reset")][0, 2, 1]
     assert found[0, "forward", 2, 0, "held", 1, "reset.activation"] == pytest.approx(value, abs=1e-7)
 
 
@@ -180,7 +179,7 @@ def test_tensors_run_over_the_steps_in_the_order_of_processing() -> None:
     assert tensors["backward/input/activation"].shape == (1, 4, 3)
     assert tensors["backward/timestep"].tolist() == [3, 2, 1, 0]
     assert tensors["backward/status"].tolist() == [[2, 0, 0, 0]]
-    assert np.array_equal(tensors["backward/hidden"][:, 0], both_ways().trace[1].parts["hidden"][:, 0])
+    assert np.array_equal(tensors["backward/hidden"][:, 0], both_ways().trace[1].parts[state("hidden")][:, 0])
     assert "hidden" in answer(lstm()).tensors()
     assert "1/hidden" in answer(stack()).tensors()
 
@@ -282,30 +281,29 @@ def test_what_is_not_finite_is_counted_and_left_out() -> None:
 
 def test_masked_steps_do_not_count() -> None:
     (loop,) = masked().trace
-    figures: Any = stats_of([loop])["reset.activation"]
-    computed = [loop.parts["reset.activation"][b, t] for t, b in ((0, 0), (1, 0), (1, 1), (2, 1))]
+    figures: Any = stats_of([loop])[gate("reset")]
+    computed = [loop.parts[gate("reset")][b, t] for t, b in ((0, 0), (1, 0), (1, 1), (2, 1))]
     assert figures.count == 12
     assert figures.max.value == pytest.approx(np.max(computed))
     batch, timestep, unit = figures.max.index
-    assert loop.parts["reset.activation"][batch, timestep, unit] == np.float32(figures.max.value)
+    assert loop.parts[gate("reset")][batch, timestep, unit] == np.float32(figures.max.value)
 
 
 def test_indices_of_figures_are_the_input_s_and_the_layer_s_own() -> None:
     kept = TraceSelection(units=(2,), batch=(1,), steps=(2,))
-    figures: Any = stats_of(tracing.narrow(tracing.loops(masked()), kept))["hidden"]
+    figures: Any = stats_of(tracing.narrow(tracing.loops(masked()), kept))[state("hidden")]
     assert figures.min.index == (1, 2, 2)
 
 
 def test_the_rule_of_saturation_is_that_of_the_activation() -> None:
     figures = stats_of(tracing.loops(tracing.trace(case("LSTM(2, activation='relu')"))))
-    assert figures["forget.activation"].beyond == (0.05, 0.95)
-    assert figures["candidate.activation"].beyond is None
-    assert (
-        figures["hidden"].beyond is figures["cell"].beyond is figures["forget.preactivation"].beyond is None
-    )
+    assert figures[gate("forget")].beyond == (0.05, 0.95)
+    assert figures[gate("candidate")].beyond is None
+    for part in (state("hidden"), state("cell"), gate("forget", "preactivation")):
+        assert figures[part].beyond is None
     figures = stats_of(tracing.loops(tracing.trace(case("GRU(2)"))))
-    assert figures["hidden"].beyond == figures["candidate.activation"].beyond == (-0.95, 0.95)
-    assert figures["candidate.recurrent"].beyond is None
+    assert figures[state("hidden")].beyond == figures[gate("candidate")].beyond == (-0.95, 0.95)
+    assert figures[gate("candidate", "recurrent")].beyond is None
 
 
 @pytest.mark.parametrize(
@@ -373,7 +371,7 @@ def test_at_80_columns_every_gate_of_unit_0_stands_in_numbers(layer: str, units:
     result = tracing.trace(asked)
     text = formats.render(TraceAnswer(result, tracing.loops(result)), "table", View(width=80))
     (loop,) = result.trace
-    for gate in loop.gates:
-        for value in loop.parts[f"{gate}.activation"][0, :, 0]:
+    for part in loop.gates:
+        for value in loop.parts[part][0, :, 0]:
             assert f" {value:.4f}" in text
     assert max(map(len, text.splitlines())) <= 80

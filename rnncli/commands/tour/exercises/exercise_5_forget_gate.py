@@ -6,12 +6,14 @@ from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
 from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
+from rnncli.result import Label
 
 TITLE = Text("the value of the forget gate", "망각 게이트의 값")
 CLEAR = 0.2
 """Minimum size of the previous cell state: dividing by less would magnify the rounding of the table."""
 WITHIN = 0.01
-PARTS = ("input.activation", "candidate.activation", "cell")
+FORGET, INPUT, CANDIDATE = (Label(gate, kind="activation") for gate in ("forget", "input", "candidate"))
+CELL = Label("cell", kind="")
 TASK = Text(
     "One unit of an LSTM at two time steps. What was its forget gate at t={time}, to two decimals?",
     "LSTM의 유닛 하나를 두 시점에서 보았습니다. t={time}에서 망각 게이트(forget)의 값은 얼마였을까요? 소수 "
@@ -29,10 +31,10 @@ def make(random: Random, view: View) -> Exercise:
         time = random.randint(1, 4)
         line = f"rnncli trace -l lstm --units 1 --input-shape 1,5,2 --seed {random.randrange(1000)}"
         parts = run_line(line, traced=True).trace[0].parts
-        if abs(parts["cell"][0, time - 1, 0]) >= CLEAR:
+        if abs(parts[CELL][0, time - 1, 0]) >= CLEAR:
             break
-    names = ("input", "candidate", "cell")
-    rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in PARTS)) for step in (time - 1, time)]
-    forget = float(parts["forget.activation"][0, time, 0])
-    table = drawing.draw_grid(("", *names), rows)
+    shown = (INPUT, CANDIDATE, CELL)
+    rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
+    forget = float(parts[FORGET][0, time, 0])
+    table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
     return Exercise(TASK, (table,), grading.Decimal(forget, WITHIN), "1.50", HINT, {"time": str(time)})

@@ -18,7 +18,7 @@ def observe(view: View) -> Observation:
     word = Text("word {}", "단어 {}").translate(view.lang)
     lines = [(word.format(time + 1), f"t={time}", text) for time, text in enumerate(rows)]
     table = drawing.draw_grid(("", "", f"{say('values', view.lang)} {inputs.shape}"), lines)
-    tensor = NamedTensor(Label("input", is_trace_part=True), ("batch", "timesteps", "features"), inputs)
+    tensor = NamedTensor(Label("input", kind=""), ("batch", "timesteps", "features"), inputs)
     return Observation((table,), ((tensor,),))
 
 

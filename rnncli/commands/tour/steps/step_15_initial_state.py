@@ -20,8 +20,8 @@ def observe(view: View) -> Observation:
     given = [state._replace(label=_label("encoder", state.label), equals=()) for state in states]
     start = decoder.trace[0].start
     starts = [
-        NamedTensor(Label(f"decoder/start_{name}", is_trace_part=True), ("batch", "units"), values)
-        for name, values in start.items()
+        NamedTensor(Label(f"decoder/start_{part}"), ("batch", "units"), values)
+        for part, values in start.items()
     ]
     equal = claims.select_true(
         {one.name: (Claim(other.label),) for one, other in zip(starts, given, strict=True)},
@@ -34,7 +34,7 @@ def observe(view: View) -> Observation:
 
 
 def _label(layer: str, label: Label) -> Label:
-    return Label(f"{layer}/{label}", sequence=label.sequence, is_trace_part=True)
+    return Label(f"{layer}/{label}", label.sequence)
 
 
 STEP = Step(

@@ -32,8 +32,7 @@ def observe(view: View) -> Observation:
         for time in SHOWN
     ]
     outputs = tuple(
-        NamedTensor(Label(f"{name}/input", is_trace_part=True), ("timesteps",), values)
-        for name, values in norms.items()
+        NamedTensor(Label(f"{name}/input"), ("timesteps",), values) for name, values in norms.items()
     )
     facts = {name: format_difference(values[0] / values[-1]) for name, values in norms.items()}
     return Observation((drawing.draw_grid(("", *LAYERS.values()), rows),), (outputs,), facts)
