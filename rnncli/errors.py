@@ -22,15 +22,16 @@ class RnncliError(Exception):
     """Base class of all errors.
 
     detail: one sentence.  advice: what to do, may be empty.
+    path: the keys and indices that lead to the bad value, () for the whole document; the sentence starts with
+        it.  None if the error is not about one value.
     sources: what the sentence is about, outermost first: a file, a line in it; see `inside`.
     """
 
     exit_code = 2
-    path: Path | None = None
 
-    def __init__(self, detail: str, advice: str = "") -> None:
+    def __init__(self, detail: str, advice: str = "", path: Path | None = None) -> None:
         super().__init__(detail, advice)
-        self.detail, self.advice = detail, advice
+        self.detail, self.advice, self.path = detail, advice, path
         self.sources: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -54,15 +55,7 @@ class UsageError(RnncliError):
 
 
 class InputError(RnncliError):
-    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where.
-
-    path: the keys and indices that lead to the bad value, () for the whole document; the message starts with
-    it.  None if the message is not about one value.
-    """
-
-    def __init__(self, detail: str, advice: str = "", path: Path | None = None) -> None:
-        super().__init__(detail, advice)
-        self.path = path
+    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where."""
 
 
 class LayerError(RnncliError):

@@ -6,7 +6,7 @@ import re
 from typing import TypeVar
 
 from rnncli.api._options import LayerOptions
-from rnncli.errors import InputError, RnncliError
+from rnncli.errors import RnncliError
 
 Error = TypeVar("Error", bound=RnncliError)
 
@@ -38,10 +38,8 @@ def in_python(text: str) -> str:
 
 def rephrase(error: Error) -> Error:
     """Rewrite the message of the error, and return it."""
-    error.sources, error.detail, error.advice = (), in_python(error.what), in_python(error.advice)
-    error.args = (error.detail, error.advice)
-    if isinstance(error, InputError):
-        error.path = None
+    error.detail, error.advice = in_python(error.what), in_python(error.advice)
+    error.sources, error.path, error.args = (), None, (error.detail, error.advice)
     return error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.api._options import Options
 from rnncli.case import Array, format_shape
 from rnncli.cli.files import expand_user
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import InputError, UsageError, inside
 from rnncli.readers.formats import ReadOptions, Source
 
 
@@ -24,17 +24,18 @@ def file(path: str | PathLike[str], what: str) -> Source:
 
 def array(value: Any, name: str) -> Array:
     """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
-    try:
-        found = np.asarray(value)
-    except ValueError as error:
-        what = str(error).rstrip(".")
-        raise InputError(f"{name}: {what}.", "Give an array, or lists of equal length.") from None
-    if found.dtype.kind not in "fiu" or not found.ndim:
-        raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
-    if not found.size:
-        raise InputError(
-            f"{name} has shape {format_shape(found.shape)}: it is empty.", "No axis may have size 0."
-        )
+    with inside(name):
+        try:
+            found = np.asarray(value)
+        except ValueError as error:
+            what = str(error).rstrip(".")
+            raise InputError(f"{what}.", "Give an array, or lists of equal length.") from None
+        if found.dtype.kind not in "fiu" or not found.ndim:
+            raise InputError(f"it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
+        if not found.size:
+            raise InputError(
+                f"it is empty, with shape {format_shape(found.shape)}.", "No axis may have size 0."
+            )
     return found
 
 

@@ -60,9 +60,8 @@ def first_given(flags: Any, names: Iterable[str]) -> str:
 
     flags: a group, or a mapping by field, in which the default is None.
     """
-    given, defaults = flags, {}
-    if not isinstance(flags, Mapping):
-        given, defaults = flags._asdict(), flags._field_defaults
+    given = flags if isinstance(flags, Mapping) else flags._asdict()
+    defaults = getattr(flags, "_field_defaults", {})
     return next((flag_name(name) for name in names if given.get(name) != defaults.get(name)), "")
 
 

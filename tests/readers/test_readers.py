@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reader_sources import inputs
 
-from rnncli.errors import InputError
+from rnncli.errors import EngineError, InputError, inside, with_path_prefix
 from rnncli.readers.formats import (
     Source,
     format_of,
@@ -20,6 +20,7 @@ from rnncli.readers.formats import (
     read,
     sniff,
 )
+from rnncli.readers.source import split_layers, split_source
 
 
 class TestRegistry:
@@ -114,3 +115,42 @@ class TestRegistry:
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
+
+
+class TestNamesOfSources:
+    def test_each_name_stands_in_front_once(self) -> None:
+        with (
+            pytest.raises(InputError) as caught,
+            inside("a.json"),
+            inside(""),
+            inside("a.json"),
+            inside("line 3"),
+            with_path_prefix("weights"),
+        ):
+            raise InputError("is empty.", "Fill it.", ("kernel", 0))
+        assert caught.value.what == "a.json: line 3: weights/kernel[0] is empty."
+        assert str(caught.value) == f"{caught.value.what}\nFill it."
+        assert (caught.value.sentence, caught.value.sources) == (
+            "weights/kernel[0] is empty.",
+            ("a.json", "line 3"),
+        )
+
+    def test_only_errors_about_the_source_get_its_name(self) -> None:
+        for more, said in ((), "it is missing."), ((EngineError,), "a.pt: it is missing."):
+            with pytest.raises(EngineError) as caught, inside("a.pt", *more):
+                raise EngineError("it is missing.")
+            assert caught.value.what == said
+
+    def test_the_layers_after_a_hash(self, tmp_path: Path) -> None:
+        assert split_layers("a.npz") == ("a.npz", ())
+        assert split_layers("a.npz#lstm, in/gru") == ("a.npz", ("lstm", "in/gru"))
+        assert split_layers("~nobody/a.npz#") == ("~nobody/a.npz", ("",))
+        assert split_layers(f"[{'1,' * 9999}1]#a")[1] == ("a",)
+        own = tmp_path / "a#b.npz"
+        own.touch()
+        assert split_layers(str(own)) == (str(own), ())
+        assert split_layers(f"{own}#c") == (str(own), ("c",))
+        named = Source("weights: w#gru", path=tmp_path / "w#gru")
+        assert split_source(named) == (Source("weights: w", path=tmp_path / "w"), ("gru",))
+        with pytest.raises(InputError, match=r"^#a: there is no file name before the #"):
+            split_source(Source("#a", path=Path("#a")))

@@ -16,7 +16,7 @@ from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.cli.output import delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
-from rnncli.errors import InputError, LayerError, UsageError, format_names
+from rnncli.errors import InputError, LayerError, UsageError, format_names, inside
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
@@ -83,8 +83,10 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     """Return the layers as chains.  Raises InputError if there are none, LayerError for a refused one."""
     layers = {layer.name: layer for layer in found.layers}
     if not layers:
-        what = f"{found.file}: there is" if found.file else "there is"
-        raise InputError(f"{what} no recurrent layer to convert.", "Name a file or a layer that has one.")
+        with inside(found.file):
+            raise InputError(
+                "there is no recurrent layer to convert.", "Name a file or a layer that has one."
+            )
     for layer in layers.values():
         if not layer.cells and not found.file:
             what = f"--to: only Keras draws the weights of {layer.class_name}."
@@ -94,10 +96,11 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():
         advice = "Choose different layers with #." if layers.keys() - refused else "Give another file."
-        raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", advice)
+        with inside(found.file):
+            raise LayerError(f"{name} cannot be converted: {why}.", advice)
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
-    inside = {name: names for names in whole for name in names}
-    kept = dict.fromkeys(inside.get(name, (name,)) for name in layers)
+    chain_of = {name: names for names in whole for name in names}
+    kept = dict.fromkeys(chain_of.get(name, (name,)) for name in layers)
     alone = len(kept) == 1 and not found.file
     return tuple(
         Chain("" if alone else _module(names), tuple(layer_weights(layers[name]) for name in names))

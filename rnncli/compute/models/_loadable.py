@@ -20,8 +20,7 @@ def loadable(path: Path) -> Iterator[Path]:
     """
     if not path.is_file():
         raise LayerError(
-            "Keras can load this model only from a file of its own.",
-            "Save it as a file, and name that.",
+            "Keras can load this model only from a file of its own.", "Save it as a file, and name that."
         )
     with path.open("rb") as file:
         suffix = ".keras" if file.read(2) == b"PK" else ".h5"
