@@ -262,7 +262,7 @@ def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
         values.setdefault(panel.kind, []).append(panel.values)
     scales = {kind: _scale(kind, arrays, auto) for kind, arrays in values.items()}
     states = "candidate and states" if any("candidate" in panel.title for panel in panels) else "states"
-    if "cell" in scales and scales.get("state", scales["cell"]).high == scales["cell"].high:
+    if "cell" in scales and ("state" not in scales or scales["state"].high == scales["cell"].high):
         scales["state"] = replace(scales.pop("cell"), kinds=("state", "cell"))
     if "state" in scales:
         scales["state"] = replace(scales["state"], label=states)

@@ -30,6 +30,11 @@ ADVICE = "Name the arrays kernel, recurrent_kernel and bias."
 TRANSPOSED = Bilingual(
     "the {which} transposed, {found} for {wanted}", "{which} 전치: Keras는 {wanted}, 파일은 {found}"
 )
+WHICH = {
+    (True, True): Bilingual("kernels are", "두 커널"),
+    (True, False): Bilingual("kernel is", "커널"),
+    (False, True): Bilingual("recurrent kernel is", "순환 커널"),
+}
 ONE_KERNEL = Bilingual(
     "one kernel {found} holds both: first the rows of the input, then those of the state",
     "커널 하나 {found}에 입력의 행 다음에 상태의 행이 이어져 있음",
@@ -107,7 +112,10 @@ def select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
 
 
 def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:
-    """Return, by layer and by whether it is the backward direction, the arrays by role."""
+    """Return, by layer and by whether it is the backward direction, the arrays by role.
+
+    A layer without a recurrent kernel, such as Dense, counts only if no layer has one.
+    """
     layers: dict[str, dict[bool, dict[str, Array]]] = {}
     for key, array in arrays.items():
         match = _NAME.fullmatch(key)
@@ -115,16 +123,17 @@ def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str
             layer, back = _parse_layer_name(match)
             role = next(role for role in ROLES if match[role])
             layers.setdefault(layer, {}).setdefault(back, {})[role] = array
-    whole = {
+    with_kernel = {
         layer: cells
         for layer, cells in layers.items()
         if all("kernel" in roles and roles["kernel"].ndim > 1 for roles in cells.values())
     }
-    several = any("recurrent_kernel" in roles for cells in whole.values() for roles in cells.values())
+    if not any("recurrent_kernel" in roles for cells in with_kernel.values() for roles in cells.values()):
+        return with_kernel
     return {
         layer: cells
-        for layer, cells in whole.items()
-        if not several or all("recurrent_kernel" in roles for roles in cells.values())
+        for layer, cells in with_kernel.items()
+        if all("recurrent_kernel" in roles for roles in cells.values())
     }
 
 
@@ -193,20 +202,16 @@ def _orient_cell(
 def _describe_transposed(
     kernel: Array, upright: Array, recurrent: Array, wanted: Array
 ) -> Iterator[Bilingual]:
-    lying = [kernel is not upright, recurrent is not wanted]
-    if all(lying):
-        which = Bilingual("kernels are", "두 커널")
-    elif lying[0]:
-        which = Bilingual("kernel is", "커널")
-    else:
-        which = Bilingual("recurrent kernel is", "순환 커널")
-    first, second = (kernel, upright) if lying[0] else (recurrent, wanted)
-    found, shape = format_shape(first.shape), format_shape(second.shape)
-    if any(lying):
-        yield Bilingual(
-            TRANSPOSED.en.format(which=which.en, found=found, wanted=shape),
-            TRANSPOSED.ko.format(which=which.ko, found=found, wanted=shape),
-        )
+    """Yield which of the two kernels are transposed, if any."""
+    transposed = kernel is not upright, recurrent is not wanted
+    if not any(transposed):
+        return
+    before, after = (kernel, upright) if transposed[0] else (recurrent, wanted)
+    shapes = {"found": format_shape(before.shape), "wanted": format_shape(after.shape)}
+    which = WHICH[transposed]
+    yield Bilingual(
+        TRANSPOSED.en.format(which=which.en, **shapes), TRANSPOSED.ko.format(which=which.ko, **shapes)
+    )
 
 
 def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:

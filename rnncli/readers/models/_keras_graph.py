@@ -110,7 +110,7 @@ class Flattener:
         args = call.args
         if class_name in RECURRENT:
             args, kwargs = _split_states(config, args, kwargs)
-        name = path if number == 0 else f"{path}@{number}"
+        name = _name_call(path, number)
         weights = self.weights.get(path, {})
         config = {key: value for key, value in config.items() if key != "num_constants"}
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
@@ -141,7 +141,7 @@ class Flattener:
         for item, own, name in zip(inputs, masks, named, strict=True):
             if own is not None and not self._comes_with(item, own):
                 below = f"{path}/{name}"
-                called = f"{below}@{number}" if number else below
+                called = _name_call(below, number)
                 config = {"name": name}
                 self.nodes.append(
                     Node(called, below, "Identity", "keras.layers", config, {}, (item,), {"mask": own})
@@ -153,19 +153,28 @@ class Flattener:
     def _comes_with(self, item: Any, mask: Any) -> bool:
         """Return whether the input already carries this mask."""
         nodes = {node.name: node for node in self.nodes}
-        maker = nodes.get(item.node) if isinstance(item, Ref) else None
+
+        def find_maker(value: Any) -> Node | None:
+            return nodes.get(value.node) if isinstance(value, Ref) else None
+
+        maker = find_maker(item)
         while maker is not None and maker.class_name in _PASSING and isinstance(maker.args[0], Ref):
-            maker = nodes.get(maker.args[0].node)
+            maker = find_maker(maker.args[0])
         if maker is None or not isinstance(mask, Ref):
             return False
+        makes_mask = maker.class_name in ("Masking", "Embedding")
         if maker.kwargs.get("mask") == mask:
-            return maker.class_name not in ("Masking", "Embedding")
-        tested = nodes.get(mask.node)
-        if tested is not None and maker.class_name == "Masking" and tested.class_name == "Any":
-            tested = nodes.get(tested.args[0].node) if isinstance(tested.args[0], Ref) else None
-        if tested is None or tested.class_name != "NotEqual":
-            return False
-        return maker.class_name in ("Masking", "Embedding") and tested.args[:1] == maker.args[:1]
+            return not makes_mask
+        # Keras 3 saves the mask that a layer makes as the operations that compute it.
+        test = find_maker(mask) if makes_mask else None
+        if test is not None and maker.class_name == "Masking" and test.class_name == "Any":
+            test = find_maker(test.args[0])
+        return test is not None and test.class_name == "NotEqual" and test.args[:1] == maker.args[:1]
+
+
+def _name_call(path: str, number: int) -> str:
+    """Return the name of one call of the layer at `path`: `lstm`, then `lstm@1`."""
+    return f"{path}@{number}" if number else path
 
 
 def _count_inputs(inputs: list[Any]) -> str:
@@ -189,14 +198,19 @@ def _functional(
     if entries[0]["class_name"] != "InputLayer":
         entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
     for layer in entries:
-        history = [name_of(layers[-1]), 0, 0] if layers else None
-        tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": history}}
-        nodes = [{"args": [tensor], "kwargs": {}}] if layers else []
+        nodes: list[Any] = []
+        if layers:
+            history = {"keras_history": [name_of(layers[-1]), 0, 0]}
+            tensor = {"class_name": "__keras_tensor__", "config": history}
+            nodes = [{"args": [tensor], "kwargs": {}}]
         layers.append({**layer, "name": name_of(layer), "inbound_nodes": nodes})
-    last = layers[-1]
-    call = int(last["class_name"] == "Functional")
-    first = [[layers[0]["name"], 0, 0]]
-    return {"layers": layers, "input_layers": first, "output_layers": [[last["name"], call, 0]]}
+    first, last = layers[0], layers[-1]
+    call = int(last["class_name"] == "Functional")  # outputs count its calls from 1, see _keras_calls
+    return {
+        "layers": layers,
+        "input_layers": [[first["name"], 0, 0]],
+        "output_layers": [[last["name"], call, 0]],
+    }
 
 
 def _first_input(

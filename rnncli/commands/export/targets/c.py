@@ -51,35 +51,30 @@ def _refusal(export: ExportCase) -> str | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the file."""
-    double = exports[0].dtype == "float64"
     shared = len({export.case.inputs.shape[:2] for export in exports}) == 1
     sources = [_Definitions(export, "" if shared else export.suffix) for export in exports]
     body = "\n".join(text for source in sources for text in source.texts())
-    sizes = ", ".join(source.sizes for source in sources[: 1 if shared else None])
+    sizes = ", ".join(dict.fromkeys(source.sizes for source in sources))
     calls = "\n".join(f"    {line}" for source in sources for line in source.main)
-    used = [name for name in ACTIVATIONS if name != "tanh" and re.search(rf"\b{name}\(", body)]
-    functions = "\n".join(
-        f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used
-    )
-    functions = f"{CLIP}{functions}" if "clip(" in functions else functions
+    real, places = ("double", "17") if exports[0].dtype == "float64" else ("float", "9")
     head = (
         f"/* {_no_end(comments.title_of(exports))} in C99: Keras's numbers without Keras.\n\n"
         f"   {literals.PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
-        f"typedef {'double' if double else 'float'} real;\n\n"
+        f"typedef {real} real;\n\n"
         f"enum {{ {sizes} }};\n"
     )
-    show = SHOW.replace("PLACES", "17" if double else "9")
-    return "\n".join(
-        [
-            head,
-            *([functions, ""] if used else []),
-            body,
-            show,
-            f"int main(void) {{\n{calls}\n    return 0;\n}}\n",
-        ]
-    )
+    main = f"int main(void) {{\n{calls}\n    return 0;\n}}\n"
+    return "\n".join([head, *_activation_functions(body), body, SHOW.replace("PLACES", places), main])
+
+
+def _activation_functions(body: str) -> list[str]:
+    """Return the definitions of the activations that the body calls, and an empty line after them."""
+    used = [name for name in ACTIVATIONS if name != "tanh" and re.search(rf"\b{name}\(", body)]
+    lines = [f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used]
+    text = "\n".join(lines)
+    return [f"{CLIP}{text}" if "clip(" in text else text, ""] if used else []
 
 
 def _no_end(text: str) -> str:
@@ -91,6 +86,8 @@ class _Definitions:
     """Collects the definitions of one export, and its calls in main.
 
     size_suffix: of BATCH and STEPS, where other exports have other sizes.
+    source, width: the array that the next layer reads, and the size of its last axis.
+    sequence: whether that array has every time step.
     """
 
     def __init__(self, export: ExportCase, size_suffix: str = "") -> None:
@@ -117,29 +114,18 @@ class _Definitions:
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
             yield "/* 1 for the steps to process. */"
             yield self._array(f"mask{start}", case.mask)
-        source, width = f"input{start}", case.inputs.shape[-1]
+        self.source, self.width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
             yield f"/* {_no_end(comments.heading_of(layer))} */\n"
-            name = layer.spec.class_name
-            if name == "Masking":
-                yield self._masking(layer, source, width)
-                source = f"output{layer.suffix}"
-            elif name == "Dense":
-                yield from self._dense(layer, source, width)
-                source, width = f"output{layer.suffix}", layer.spec.config["units"]
-            elif layer.loops:
-                for loop in layer.loops:
-                    yield from self._loop(loop, layer, source)
-                self.sequence = layer.sequences
-                source = f"steps{layer.loops[0].suffix}"
-                if not layer.is_unmerged:
-                    width = self._width(layer)
-                    if len(layer.loops) == 2 or not layer.sequences:
-                        yield self._merge(layer, width)
-                        source = f"output{layer.suffix}"
+            if layer.loops:
+                yield from self._recurrent(layer)
+            elif layer.spec.class_name == "Masking":
+                yield self._masking(layer)
+            elif layer.spec.class_name == "Dense":
+                yield from self._dense(layer)
             if layer.outputs:
-                yield from self._write_returns(layer)
-                self._show(layer, source)
+                yield from self._arrange_unmerged(layer)
+                self._show(layer)
 
     def _array(self, name: str, array: Array, *, constant: bool = True) -> str:
         kind = "unsigned char" if array.dtype == bool else "real"
@@ -156,8 +142,9 @@ class _Definitions:
     def _steps(self) -> str:
         return "STEPS" if self.sequence else "1"
 
-    def _masking(self, layer: ExportLayer, source: str, width: int) -> str:
+    def _masking(self, layer: ExportLayer) -> str:
         value, own = layer.spec.config["mask_value"], layer.suffix
+        source, self.source = self.source, f"output{own}"
         self.main.append(f"run{own}();")
         return fill_template(
             """\
@@ -175,11 +162,13 @@ class _Definitions:
                     }
             }
             """,
-            own=own, source=source, width=width, value=float(value),
+            own=own, source=source, width=self.width, value=float(value),
         )  # fmt: skip
 
-    def _dense(self, layer: ExportLayer, source: str, width: int) -> Iterator[str]:
+    def _dense(self, layer: ExportLayer) -> Iterator[str]:
         config, own = layer.spec.config, layer.suffix
+        source, self.source = self.source, f"output{own}"
+        width, self.width = self.width, config["units"]
         for name, array in layer.weights.items():
             yield self._array(f"{name}{own}", array)
         self.main.append(f"run{own}();")
@@ -202,8 +191,21 @@ class _Definitions:
             bias=f"bias{own}[j]" if config["use_bias"] else "0",
         )  # fmt: skip
 
-    def _loop(self, loop: ExportLoop, layer: ExportLayer, source: str) -> Iterator[str]:
-        own, calls, before = loop.suffix, [], f"{source}[b][t]"
+    def _recurrent(self, layer: ExportLayer) -> Iterator[str]:
+        for loop in layer.loops:
+            yield from self._loop(loop, layer)
+        self.sequence = layer.sequences
+        self.source = f"steps{layer.loops[0].suffix}"
+        if layer.is_unmerged:
+            return
+        units = [loop.units for loop in layer.loops]
+        self.width = sum(units) if len(units) == 2 and layer.merge_mode == "concat" else units[0]
+        if len(units) == 2 or not layer.sequences:
+            yield self._merge(layer)
+            self.source = f"output{layer.suffix}"
+
+    def _loop(self, loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
+        own, calls, before = loop.suffix, [], f"{self.source}[b][t]"
         for cell in loop.cells:
             for name, array in cell.weights.items():
                 yield self._array(f"{name}{cell.suffix}", array)
@@ -236,16 +238,11 @@ class _Definitions:
             calls=f"\n{'':12}".join(calls),
         )  # fmt: skip
 
-    def _width(self, layer: ExportLayer) -> int:
-        units = [loop.units for loop in layer.loops]
-        return sum(units) if len(units) == 2 and layer.merge_mode == "concat" else units[0]
-
-    def _merge(self, layer: ExportLayer, width: int) -> str:
+    def _merge(self, layer: ExportLayer) -> str:
         first = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
-        units, comment = layer.loops[0].units, "The output of the last step."
-        value = first
+        value, comment = first, "The output of the last step."
         if len(layer.loops) == 2:
-            comment = "Both directions, merged."
+            units, comment = layer.loops[0].units, "Both directions, merged."
             place = "STEPS - 1 - s" if self.sequence else "STEPS - 1"
             second = f"steps{layer.loops[1].suffix}[b][{place}]"
             value = {
@@ -267,10 +264,11 @@ class _Definitions:
                             output%own[b][s][j] = %value;
             }
             """,
-            own=layer.suffix, place=self._place, width=width, steps=self._steps, value=value, comment=comment,
+            own=layer.suffix, place=self._place, width=self.width, steps=self._steps, value=value,
+            comment=comment,
         )  # fmt: skip
 
-    def _write_returns(self, layer: ExportLayer) -> Iterator[str]:
+    def _arrange_unmerged(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the outputs of both directions, where the layer does not merge them."""
         if not layer.is_unmerged:
             return
@@ -290,10 +288,8 @@ class _Definitions:
                 **{"from": place if self.sequence else "STEPS - 1"},
             )  # fmt: skip
 
-    def _show(self, layer: ExportLayer, source: str) -> None:
-        names = [source]
-        if layer.is_unmerged:
-            names = [f"output{loop.suffix}" for loop in layer.loops]
+    def _show(self, layer: ExportLayer) -> None:
+        names = [f"output{loop.suffix}" for loop in layer.loops] if layer.is_unmerged else [self.source]
         names += [
             f"{name}{cell.suffix}" for loop in layer.loops for cell in loop.cells for name in cell.states
         ]
