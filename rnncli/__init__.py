@@ -1,6 +1,6 @@
 """rnncli: explore the shapes and states of recurrent layers.
 
-In Python: `h, s, c = rnncli.run(x, "LSTM(3, return_sequences=True, return_state=True)", seed=42)`.
+In Python: `sequence, h, c = rnncli.run(x, "LSTM(3, return_sequences=True, return_state=True)", seed=42)`.
 """
 
 from __future__ import annotations

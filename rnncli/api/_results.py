@@ -70,7 +70,7 @@ class _Tables:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunResult(_Tables, result.Result):
-    """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
+    """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `sequence, h, c = r` in Keras's order.
 
     stats: statistics by tensor name, if requested.  remarks: notes about the input.
     answer: the table of a saved model; None without one.
