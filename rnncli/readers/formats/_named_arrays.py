@@ -175,9 +175,7 @@ def numeric(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     require_real(array)
     if not array.size:
-        raise InputError(
-            f"has shape {format_shape(array.shape)}: it is empty.", "No axis may have size 0.", ()
-        )
+        raise InputError(f"is empty, with shape {format_shape(array.shape)}.", "No axis may have size 0.", ())
     return array
 
 
