@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rnncli.layers.stack import Stack
+    from rnncli.specs.stack import Stack
 
     Array: TypeAlias = NDArray[Any]
 else:

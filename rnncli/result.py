@@ -11,7 +11,7 @@ from rnncli.case import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
-    from rnncli.layers.stack import Stack
+    from rnncli.specs.stack import Stack
 
 
 class Label(NamedTuple):

@@ -10,8 +10,8 @@ from results_by_hand import layers, result
 
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
-from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
+from rnncli.specs.stack import Stack
 
 LSTM = ("input", "forget", "candidate", "output")
 GRU = ("update", "reset", "candidate")

@@ -26,12 +26,12 @@ from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
-from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import Source
 from rnncli.readers.source import split_layers
 from rnncli.specs.shapes import parse_shape
+from rnncli.specs.stack import Stack
 
 
 def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple[Case, tuple[str, ...]]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rnncli.case import Spec
-    from rnncli.layers.stack import Stack
     from rnncli.renderers.page import Answer
     from rnncli.renderers.statistics import Stats
+    from rnncli.specs.stack import Stack
 
 
 PLAIN = View()

@@ -12,8 +12,8 @@ from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
-from rnncli.layers.stack import Stack
 from rnncli.readers.source import split_layers
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.readers.case_builder import CaseOptions

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from rnncli.layers.stack import Stack
+    from rnncli.specs.stack import Stack
 
 Completer = Callable[..., list[str]]
 

@@ -9,8 +9,8 @@ from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
 from rnncli.cli import models
 from rnncli.compute.models import Cases
-from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.model_files import Model

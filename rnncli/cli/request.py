@@ -12,8 +12,8 @@ from rnncli.cli.case_request import CaseRequest, Remarks, add_batch, build_case,
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.errors import UsageError, inside
-from rnncli.layers.stack import Stack
 from rnncli.readers import formats
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer

@@ -7,8 +7,8 @@ from math import prod
 from rnncli.case import Case, Shape, format_shape
 from rnncli.errors import InputError, LayerError
 from rnncli.layers import sizes
-from rnncli.layers.stack import Stack
 from rnncli.specs import memory
+from rnncli.specs.stack import Stack
 
 _REVERSED_MASK_OPTIONS = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 

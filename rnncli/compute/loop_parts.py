@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from rnncli.layers.stack import Stack
 from rnncli.result import Label
+from rnncli.specs.stack import Stack
 
 
 class LoopPart(NamedTuple):

@@ -10,8 +10,8 @@ from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers import Layer, activations
-from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace, Result, TensorInfo
+from rnncli.specs.stack import Stack
 
 
 class TraceSelection(NamedTuple):

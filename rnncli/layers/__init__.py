@@ -27,7 +27,19 @@ from rnncli.layers._equations import (
     Product,
     Sum,
 )
-from rnncli.layers._layer import INERT, Call, Layer, sizes, within
+from rnncli.layers._layer import (
+    INERT,
+    Call,
+    Draw,
+    Layer,
+    LayerOutput,
+    Place,
+    Run,
+    join_parts,
+    sizes,
+    split_parts,
+    within,
+)
 from rnncli.layers._parametric import ParametricActivation, parse_parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, RecurrentLayer
 from rnncli.registry import names_in
@@ -41,13 +53,17 @@ __all__ = [
     "Constant",
     "Current",
     "DotProduct",
+    "Draw",
     "Entry",
     "Layer",
     "LayerInput",
+    "LayerOutput",
     "ParametricActivation",
+    "Place",
     "Previous",
     "Product",
     "RecurrentLayer",
+    "Run",
     "StepHolds",
     "Sum",
     "activations",
@@ -57,12 +73,14 @@ __all__ = [
     "class_of",
     "find_name",
     "is_stepped",
+    "join_parts",
     "make",
     "make_cell",
     "names",
     "recurrent",
     "runs_a_cell",
     "sizes",
+    "split_parts",
     "within",
 ]
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.errors import InputError, inside
-from rnncli.layers.stack import Stack
 from rnncli.readers.arrange import Arrangement, ArrangeOptions, arrange
 from rnncli.specs import fit
+from rnncli.specs.stack import Stack
 
 SEEDS = 1_000_000_000
 """Random seeds are below this, so that they are short enough to retype."""

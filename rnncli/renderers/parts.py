@@ -28,8 +28,8 @@ from rnncli.result import ChunkedTensor, Claim, Label, NamedTensor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rnncli.layers.stack import Stack
     from rnncli.result import Result
+    from rnncli.specs.stack import Stack
 
 SCHEMA = "rnncli/1"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
 from rnncli.errors import InputError, did_you_mean, inside
-from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
+from rnncli.specs.stack import Stack
 
 
 def fit_case(case: Case) -> Case:

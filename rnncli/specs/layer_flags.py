@@ -8,7 +8,6 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
-from rnncli.layers.stack import Stack
 from rnncli.specs.build import (
     build,
     complete,
@@ -27,6 +26,7 @@ from rnncli.specs.merge import (
     read_flags,
     wrap_bidirectional,
 )
+from rnncli.specs.stack import Stack
 from rnncli.specs.text import describe
 
 UNITS = 3

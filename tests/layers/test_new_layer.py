@@ -14,7 +14,7 @@ import pytest
 from rnncli import specs
 from rnncli.case import Case
 from rnncli.compute import engines
-from rnncli.layers.stack import Stack
+from rnncli.specs.stack import Stack
 
 TWIN = """\
 from rnncli.layers.simple_rnn import SimpleRNN, SimpleRNNCell

@@ -13,8 +13,8 @@ import rnncli
 from rnncli.case import Case
 from rnncli.compute import checks
 from rnncli.errors import LayerError
-from rnncli.layers.stack import Stack
 from rnncli.specs import fit, from_flags
+from rnncli.specs.stack import Stack
 
 WEIGHTS = {"kernel": np.ones((2, 12)), "recurrent_kernel": np.ones((3, 12)), "bias": np.ones(12)}
 

@@ -14,8 +14,8 @@ from rnncli.case import Case, Spec
 from rnncli.commands.shape import outline
 from rnncli.compute import operations
 from rnncli.errors import LayerError, RnncliError, UsageError
-from rnncli.layers.stack import Stack
 from rnncli.specs.build import ONLY_IN_MODELS
+from rnncli.specs.stack import Stack
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")

@@ -8,8 +8,8 @@ from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.compute import call
 from rnncli.errors import UsageError, count
-from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
+from rnncli.specs.stack import Stack
 
 
 def run_whole(case: Case, steps: int, engine: str) -> Result:

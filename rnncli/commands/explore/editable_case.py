@@ -11,9 +11,9 @@ from rnncli.case import HIGHEST_SEED, Array, Case, Spec
 from rnncli.commands.explore.typed_flags import TypedFlags
 from rnncli.compute import holds
 from rnncli.errors import LayerError, UsageError
-from rnncli.layers.stack import Stack
 from rnncli.specs import fit
 from rnncli.specs.build import options_of
+from rnncli.specs.stack import Stack
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from rnncli import specs
 from rnncli.case import Case
 from rnncli.cli import model_files, request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.layers.stack import Stack
 from rnncli.readers import sample_files
+from rnncli.specs.stack import Stack
 
 
 class TypedFlags(NamedTuple):

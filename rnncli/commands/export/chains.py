@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rnncli.case import Case
 from rnncli.compute.models import Part
-from rnncli.layers.stack import Stack
+from rnncli.specs.stack import Stack
 
 NamedCase = tuple[Case, dict[str, str]]
 """A Case, and the suffix in a script of each of its layers, by the layer's name in the model."""

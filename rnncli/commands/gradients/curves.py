@@ -14,8 +14,8 @@ from rnncli.case import Array, Case, Spec
 from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError, format_range
-from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, TensorInfo
+from rnncli.specs.stack import Stack
 
 INPUT = Label("input", kind="")
 VANISHING, EXPLODING = 1e-3, 1e3

@@ -14,8 +14,8 @@ from rnncli.case import Array, Case
 from rnncli.compute import chunks
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
-from rnncli.layers.stack import Stack
 from rnncli.result import Label
+from rnncli.specs.stack import Stack
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""

@@ -10,9 +10,9 @@ import numpy as np
 from rnncli.case import Array, Case, Spec
 from rnncli.commands.port.expected_tensors import is_sequence
 from rnncli.commands.port.foreign_weights import ForeignCell
-from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES
 from rnncli.renderers.wording import Bilingual
+from rnncli.specs.stack import Stack
 
 
 class ForeignRun(NamedTuple):

@@ -17,12 +17,12 @@ from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
 from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.errors import InputError, LayerError, UsageError, count, inside
-from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
 from rnncli.readers.source import split_layers
 from rnncli.specs import describe
+from rnncli.specs.stack import Stack
 
 COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,

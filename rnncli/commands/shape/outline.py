@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from math import prod
 
 from rnncli.case import Shape, known_sizes
-from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
+from rnncli.specs.stack import Stack
 
 
 def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:

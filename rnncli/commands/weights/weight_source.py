@@ -14,8 +14,8 @@ from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import UsageError
-from rnncli.layers.stack import Stack
 from rnncli.readers.source import split_layers
+from rnncli.specs.stack import Stack
 
 DESCRIBING = ("seed", "weights")
 """Flags of a run that define a layer."""

@@ -9,8 +9,8 @@ from rnncli import specs
 from rnncli.case import Array, Case, Dimension, Shape
 from rnncli.commands.why.diagnosis import Fix
 from rnncli.errors import RnncliError
-from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

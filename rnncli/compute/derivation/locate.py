@@ -8,8 +8,8 @@ from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.loop_parts import LoopPart, parts
 from rnncli.layers import Current, Entry, Product, Sum, within
-from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result, TensorInfo
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,8 +24,8 @@ from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, Trac
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
 from rnncli.layers import DotProduct, LayerInput, Product, activations
-from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Result, TensorInfo
+from rnncli.specs.stack import Stack
 
 
 def explain_number(

@@ -9,7 +9,7 @@ from rnncli.case import Case
 from rnncli.compute.compare import largest_difference
 from rnncli.compute.models._onnx_case import list_returns
 from rnncli.errors import EngineError
-from rnncli.layers.stack import Stack
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.case import Array

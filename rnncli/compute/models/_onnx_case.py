@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from rnncli.case import Array, Case
 from rnncli.compute.models._inputs import empty_input
 from rnncli.errors import LayerError
-from rnncli.layers.stack import Stack
 from rnncli.specs import fit, recurrence
 from rnncli.specs.onnx_nodes import recurrence_of
+from rnncli.specs.stack import Stack
 
 
 class NodeCall(NamedTuple):

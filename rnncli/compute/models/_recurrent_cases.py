@@ -9,9 +9,9 @@ from typing import Any
 from rnncli.case import Case, Spec, format_shape
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
-from rnncli.layers.stack import Stack
 from rnncli.model import Node
 from rnncli.specs import fit, trees
+from rnncli.specs.stack import Stack
 
 
 def build_layer_case(node: Node, call: OperationCall) -> Case:

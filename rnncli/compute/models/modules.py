@@ -14,9 +14,9 @@ from rnncli.compute.models._assumptions import assumptions as assumptions
 from rnncli.compute.models._inputs import empty_input, to_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names, inside
-from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
 from rnncli.specs import fit
+from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
-from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
+from rnncli.specs.stack import Stack
 
 STEP = 1e-5
 

@@ -19,7 +19,7 @@ from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
-from rnncli.layers.stack import Stack
+from rnncli.specs.stack import Stack
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 

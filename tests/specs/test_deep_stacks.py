@@ -14,8 +14,8 @@ from rnncli.case import Case
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape import outline
 from rnncli.compute import trace as tracing
-from rnncli.layers.stack import Stack
 from rnncli.renderers.page import View
+from rnncli.specs.stack import Stack
 
 X = np.ones((1, 2, 1), np.float32)
 LAYER = "SimpleRNN(1, return_sequences=True, recurrent_initializer='zeros', kernel_initializer='zeros')"
