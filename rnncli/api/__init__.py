@@ -67,16 +67,16 @@ def run(
         from rnncli.api import _model
 
         _holds.require_layer(hold)
-        found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
+        result, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
         shown = {"all_layers": all_layers, "all_calls": all_calls}
         case, remarks = _build_to_run(inputs, layer, options, hold, check=check, **shown)
         computed, apart = _compute(case, options.get("engine") or "auto", limits, memory)
-        found = Result.of(computed, remarks=remarks, view=view_of(options))
-    found = _select(found, select, limits if expect is None else None)
-    _require_checks(apart, found, limits, RunAnswer(found).first_nan() if fail_on_nan else None)
-    _comparison.require_expected(found.outputs, found.engine_names, expect, atol, rtol)
-    return replace(found, stats=stats_of(found)) if stats and found.answer is None else found
+        result = Result.of(computed, remarks=remarks, view=view_of(options))
+    result = _select(result, select, limits if expect is None else None)
+    _require_checks(apart, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
+    _comparison.require_expected(result.outputs, result.engine_names, expect, atol, rtol)
+    return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
 
 
 def _build_to_run(
@@ -165,18 +165,18 @@ def trace(
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
-    found = _holds.compare_without(wide, tracing.trace(wide))
-    found, apart = _comparison.check(wide, found, tolerances, chosen=chosen)
+    result = _holds.compare_without(wide, tracing.trace(wide))
+    result, apart = _comparison.check(wide, result, tolerances, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
             _values.require_integer(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
-    kept = tracing.narrow(tracing.loops(found), wanted)
-    answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
-    _comparison.require_known_names(found.outputs, tolerances if expect is None else None)
-    _require_checks(apart, found, tolerances, answer.first_nan() if fail_on_nan else None)
+    kept = tracing.narrow(tracing.loops(result), wanted)
+    answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
+    _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
+    _require_checks(apart, result, tolerances, answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(
-        answer.named_tensors(), found.engine_names, expect, atol, rtol, require_names=True
+        answer.named_tensors(), result.engine_names, expect, atol, rtol, require_names=True
     )
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 

@@ -36,13 +36,13 @@ def run(
 
     model, given, remarks = _open(inputs, layer, options)
     engine = options.get("engine") or "auto"
-    found = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
-    computed, figures = found.result, answers.stats_by_tensor(found) if stats else {}
+    tensors = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
+    computed, figures = tensors.result, answers.stats_by_tensor(tensors) if stats else {}
     disagreeing: list[str] = []
     if limits is not None:
-        computed, disagreeing = models.compare_with_framework(model, given, found.cases, computed, *limits)
-    answer = answers.ModelAnswer(computed, figures, None, model.saved, given, found.specs, found.masks)
-    all_remarks = (*remarks, *found.notes)
+        computed, disagreeing = models.compare_with_framework(model, given, tensors.cases, computed, *limits)
+    answer = answers.ModelAnswer(computed, figures, None, model.saved, given, tensors.specs, tensors.masks)
+    all_remarks = (*remarks, *tensors.notes)
     return RunResult.of(
         computed, stats=figures, remarks=all_remarks, view=view_of(options), answer=answer
     ), disagreeing

@@ -32,8 +32,10 @@ def expand_options(function: Decorated) -> Decorated:
     The function raises TypeError for an unknown option, and suggests the nearest one.  Errors and remarks
     name keywords where those of the command line name flags.
     """
-    own = inspect.signature(function)
-    plain = [parameter for parameter in own.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+    signature = inspect.signature(function)
+    plain = [
+        parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
+    ]
     known = {*(parameter.name for parameter in plain), *Options.__annotations__}
     switches = {parameter.name for parameter in plain if parameter.annotation == "bool"}
 
@@ -48,17 +50,17 @@ def expand_options(function: Decorated) -> Decorated:
             if name in switches and not isinstance(value, KINDS["bool"][0]):
                 raise UsageError(f"{name} is {value!r}.", KINDS["bool"][1])
         try:
-            found = function(*args, **keywords)
+            answer = function(*args, **keywords)
         except RnncliError as error:
             _phrasing.rephrase(error)
             raise
-        return replace(found, remarks=tuple(map(_phrasing.in_python, found.remarks)))
+        return replace(answer, remarks=tuple(map(_phrasing.in_python, answer.remarks)))
 
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_text(annotation))
         for name, annotation in Options.__annotations__.items()
     ]
-    wrapper.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
+    wrapper.__signature__ = signature.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
     return wrapper  # type: ignore[return-value]
 
 

@@ -41,16 +41,16 @@ def compute_tensors(
     model: Model, inputs: Mapping[str, Array], returns: ReturnFlags, engine: str, *, everything: bool
 ) -> ModelTensors:
     """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
-    found = models.run_model(model, inputs, engine, everything=everything)
+    run = models.run_model(model, inputs, engine, everything=everything)
     compute = models.make_runner(engine)
-    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
+    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in run.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].display is part.case
         else compute(cases[part.layer].display)
-        for part in found.parts
+        for part in run.parts
     }
-    return ModelTensors(_combine(inputs, results, found), results, cases, found.masks, model.notes_on(found))
+    return ModelTensors(_combine(inputs, results, run), results, cases, run.masks, model.notes_on(run))
 
 
 def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:

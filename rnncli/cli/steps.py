@@ -24,17 +24,17 @@ def indices(texts: list[str] | None, count: int) -> list[int] | None:
     """Return every named time step of `count`; a single one is not checked against `count` here."""
     if not texts:
         return None
-    found: list[int] = []
+    chosen: list[int] = []
     for text in texts:
         steps = part(text)
         if ":" not in text:
-            found.append(int(text))
-        elif not (own := range(count)[steps]):
+            chosen.append(int(text))
+        elif not (places := range(count)[steps]):
             known = f"there are {count}, 0 to {count - 1}" if count > 1 else "the only one is 0"
             raise UsageError(
                 f"--steps {text}: this contains no time step; {known}.",
                 "A negative index counts from the end: -1 is the last.",
             )
         else:
-            found += own
-    return found
+            chosen += places
+    return chosen

@@ -21,7 +21,7 @@ def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> 
 
 def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
     """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but nonnegative numbers."""
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for word in words or ():
         name, _, text = word.rpartition("=")
         try:
@@ -36,10 +36,10 @@ def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> 
             raise UsageError(
                 f"{flag} {text}: a tolerance must be a finite number.", f"For example {flag} 1e-4."
             )
-        if name in found:
+        if name in by_name:
             raise UsageError(f"{flag} is given twice for {name or 'every tensor'}.", "Leave one of them out.")
-        found[name] = value
-    return {"": default, **found} if set(found) - {""} else found.get("", default)
+        by_name[name] = value
+    return {"": default, **by_name} if set(by_name) - {""} else by_name.get("", default)
 
 
 def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:

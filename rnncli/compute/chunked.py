@@ -36,15 +36,15 @@ class ChunkedResult:
         self.result = dataclasses.replace(first, input_shape=shape, outputs=())
         self.summary = ChunkSummary()
         self._waiting = tuple(_ArrayQueue() for _ in first.outputs[1:])
-        parts = (self._iterate_parts(chain((first,), results)), *(one.parts() for one in self._waiting))
+        parts = (self._iterate_parts(chain((first,), results)), *(queue.parts() for queue in self._waiting))
         self.outputs = tuple(
             ChunkedTensor(
                 tensor.label,
                 tensor.axes,
-                arrays.ChunkedArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
+                arrays.ChunkedArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, pieces),
                 tensor.time,
             )
-            for tensor, own in zip(first.outputs, parts, strict=True)
+            for tensor, pieces in zip(first.outputs, parts, strict=True)
         )
 
     def _iterate_parts(self, results: Iterator[Result]) -> Iterator[Array]:

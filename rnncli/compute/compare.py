@@ -71,7 +71,7 @@ def measure(
     import numpy as np
 
     first, second = np.asarray(tensor.values), np.asarray(other)
-    found = TensorDifference(
+    difference = TensorDifference(
         tensor.name,
         sides,
         (first.shape, second.shape),
@@ -79,21 +79,21 @@ def measure(
         tolerance_of(rtol, tensor.name),
     )
     if first.shape != second.shape or not first.size:
-        return found
+        return difference
     dtype = _choose_narrower(first.dtype, second.dtype)
     first, second = first.astype(np.float64), second.astype(np.float64)
     gap = _absolute_difference(first, second)
     largest = _unravel(int(gap.argmax()), gap.shape)
     if gap[largest] == 0:
-        return found
+        return difference
     size = abs(second)
     nonzero = size > 0
     with np.errstate(invalid="ignore", over="ignore"):
         relative = (
             np.where(np.isfinite(gap), gap, np.inf)[nonzero] / np.where(np.isfinite(size), size, 1.0)[nonzero]
         )
-        beyond = ~np.isclose(first, second, found.rtol, found.atol, equal_nan=True)
-    return found._replace(
+        beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
+    return difference._replace(
         absolute=float(gap[largest]),
         relative=float(relative.max(initial=0.0)) or float("inf"),  # all differ from 0
         place=largest,

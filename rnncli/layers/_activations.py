@@ -172,12 +172,12 @@ def canonical_name(name: str | Mapping[str, Any] | None) -> str:
         name = _name_in(name)
     if not isinstance(name, str):
         raise LayerError(f"an activation must be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
-    found = _index_by_name().get(fold_name(name))
-    if found is not None and found in _UNFIT:
-        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Use one of {format_names(NAMES)}.")
-    if found is None:
+    known = _index_by_name().get(fold_name(name))
+    if known is not None and known in _UNFIT:
+        raise LayerError(f"the activation {known} {_UNFIT[known]}.", f"Use one of {format_names(NAMES)}.")
+    if known is None:
         raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
-    return found
+    return known
 
 
 def names() -> tuple[str, ...]:

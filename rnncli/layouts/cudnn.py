@@ -91,17 +91,17 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
 
 def to_plain_layout(weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return weights by path in Keras's layout, where some may be in cuDNN's."""
-    found = dict(weights)
+    plain = dict(weights)
     for path, recurrent in weights.items():
         prefix, _, name = path.rpartition("recurrent_kernel")
-        own = {key: weights.get(prefix + key) for key in ("kernel", "recurrent_kernel", "bias")}
-        arrays = {key: array for key, array in own.items() if array is not None}
+        entries = {key: weights.get(prefix + key) for key in ("kernel", "recurrent_kernel", "bias")}
+        arrays = {key: array for key, array in entries.items() if array is not None}
         if name or not path.endswith("recurrent_kernel") or len(arrays) < 3 or recurrent.ndim != 2:
             continue
         class_name = infer_class(*recurrent.shape) or ""
         if is_cudnn(class_name, arrays):
-            found.update({prefix + key: array for key, array in to_keras(class_name, arrays).items()})
-    return found
+            plain.update({prefix + key: array for key, array in to_keras(class_name, arrays).items()})
+    return plain
 
 
 def _each(kernel: Array, gates: int, change: Callable[[Array], Array]) -> Array:

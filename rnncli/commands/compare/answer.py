@@ -143,36 +143,36 @@ def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> T
     return found
 
 
-def _texts(one: TensorDifference, view: View) -> dict[str, str]:
+def _texts(difference: TensorDifference, view: View) -> dict[str, str]:
     """Return the text of each column."""
-    verdict = verdict_of(one)
-    ulps = f" ({one.ulps} ulp)" if one.ulps is not None and one.ulps <= MOST_ULPS else ""
-    shapes = ", ".join(map(format_shape, one.shapes))
+    verdict = verdict_of(difference)
+    ulps = f" ({difference.ulps} ulp)" if difference.ulps is not None and difference.ulps <= MOST_ULPS else ""
+    shapes = ", ".join(map(format_shape, difference.shapes))
     return {
-        "tensor": one.name,
-        "pair": ", ".join(one.sides),
-        "absolute": shapes if verdict == "shape" else f"{format_difference(one.absolute)}{ulps}",
-        "relative": NONE if verdict == "shape" else format_difference(one.relative),
-        "index": NONE if one.place is None else str(list(one.place)),
-        "step": NONE if one.step is None else f"t={one.step}",
+        "tensor": difference.name,
+        "pair": ", ".join(difference.sides),
+        "absolute": shapes if verdict == "shape" else f"{format_difference(difference.absolute)}{ulps}",
+        "relative": NONE if verdict == "shape" else format_difference(difference.relative),
+        "index": NONE if difference.place is None else str(list(difference.place)),
+        "step": NONE if difference.step is None else f"t={difference.step}",
         "verdict": TEXTS[verdict].in_language(view.lang),
     }
 
 
-def _document(one: TensorDifference) -> dict[str, Any]:
-    mismatch, verdict = one.mismatch, verdict_of(one)
+def _document(difference: TensorDifference) -> dict[str, Any]:
+    mismatch, verdict = difference.mismatch, verdict_of(difference)
     return {
-        "name": one.name,
-        "first": one.sides[0],
-        "second": one.sides[1],
-        "shapes": [list(shape) for shape in one.shapes],
-        "absolute": None if verdict == "shape" else _encode(one.absolute),
-        "relative": None if verdict == "shape" else _encode(one.relative),
-        "ulps": one.ulps,
-        "index": None if one.place is None else list(one.place),
-        "timestep": one.step,
-        "atol": one.atol,
-        "rtol": one.rtol,
+        "name": difference.name,
+        "first": difference.sides[0],
+        "second": difference.sides[1],
+        "shapes": [list(shape) for shape in difference.shapes],
+        "absolute": None if verdict == "shape" else _encode(difference.absolute),
+        "relative": None if verdict == "shape" else _encode(difference.relative),
+        "ulps": difference.ulps,
+        "index": None if difference.place is None else list(difference.place),
+        "timestep": difference.step,
+        "atol": difference.atol,
+        "rtol": difference.rtol,
         "mismatch": None
         if mismatch is None
         else {
@@ -180,7 +180,7 @@ def _document(one: TensorDifference) -> dict[str, Any]:
             "first": _encode(mismatch.first),
             "second": _encode(mismatch.second),
             "count": mismatch.number,
-            "size": one.size,
+            "size": difference.size,
         },
         "verdict": verdict,
     }

@@ -20,13 +20,13 @@ def answer(flags: CompareRequest) -> None:
     flags.run.require_model()
     settings = _comparison(flags)
     if flags.run.model is not None and settings.expected is not None and not settings.engines:
-        found = _compare_model(flags, settings)
+        report = _compare_model(flags, settings)
     else:
         case, remarks = request.case(flags.input, flags.layer, flags.run, **flags.show._asdict())
-        found = comparison.compare_case(case, settings)
-        found = found._replace(remarks=(*remarks, *found.remarks))
-    deliver(found.answer, found.remarks)
-    expectation.require_same(found.answer.differences)
+        report = comparison.compare_case(case, settings)
+        report = report._replace(remarks=(*remarks, *report.remarks))
+    deliver(report.answer, report.remarks)
+    expectation.require_same(report.answer.differences)
 
 
 def _comparison(flags: CompareRequest) -> comparison.Comparison:

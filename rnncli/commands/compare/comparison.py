@@ -83,10 +83,10 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     outputs = next(iter(results.values())).outputs if results else ()
     cautions = tuple(find_cautions(case, weights, outputs))
     if settings.expected is not None:
-        found = compare_stored(results, settings)
-        return found._replace(remarks=(*found.remarks, *cautions))
+        report = compare_stored(results, settings)
+        return report._replace(remarks=(*report.remarks, *cautions))
     if len(results) < 2:
-        reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
+        reasons = "; ".join(f"{refusal.engine}: {refusal.reason}" for refusal in refused)
         if not results:
             what = f"no engine can compute this here ({reasons})."
             raise UsageError(what, "Choose different options of the layer.")
@@ -120,13 +120,13 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
     def compare(*, stateful: bool) -> tuple[TensorDifference, ...]:
         joined = pieces.run_pieces(case, steps, whole, stateful=stateful)
         both = WHOLE.en, several.en
-        return tuple(measure(one, joined[one.name], both, *settings.tolerances) for one in outputs)
+        return tuple(measure(tensor, joined[tensor.name], both, *settings.tolerances) for tensor in outputs)
 
     differences = compare(stateful=True)
     reasons: tuple[str, ...]
-    if all(one.agrees for one in differences):
-        conclusion = ROUNDING if any(one.absolute for one in differences) else IDENTICAL
-        reasons = (STATELESS,) if all(one.agrees for one in compare(stateful=False)) else ()
+    if all(difference.agrees for difference in differences):
+        conclusion = ROUNDING if any(difference.absolute for difference in differences) else IDENTICAL
+        reasons = (STATELESS,) if all(difference.agrees for difference in compare(stateful=False)) else ()
     else:
         conclusion, reasons = REAL, pieces.explain_difference(case)
     answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion, sides=sides)

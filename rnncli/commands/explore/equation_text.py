@@ -10,18 +10,18 @@ from rnncli.compute.derivation.explanation import Equation, Explanation, Term
 from rnncli.renderers.wording import name_factor, say
 
 
-def write(found: Explanation, lang: str, *, every_term: bool = False) -> list[Text]:
+def write(explanation: Explanation, lang: str, *, every_term: bool = False) -> list[Text]:
     """Write the equations; the states first, in names and in numbers, then the gates.
 
     every_term: list the terms of each gate too.
     """
     lines: list[Text] = []
-    if found.without_hold is not None:
-        now, free = _number(found.value), _number(found.without_hold)
+    if explanation.without_hold is not None:
+        now, free = _number(explanation.value), _number(explanation.without_hold)
         without = say("was without hold", lang).format(value=free)
-        lines.append(Text.assemble((found.target.text, "bold"), f" = {now}   ", (without, "dim")))
-    direction = found.equations[0].place.direction
-    for equation in sorted(found.equations, key=lambda one: bool(one.function)):
+        lines.append(Text.assemble((explanation.target.text, "bold"), f" = {now}   ", (without, "dim")))
+    direction = explanation.equations[0].place.direction
+    for equation in sorted(explanation.equations, key=lambda one: bool(one.function)):
         if equation.place.direction != direction:
             direction = equation.place.direction
             lines.append(Text(say(direction, lang), "dim"))

@@ -70,27 +70,27 @@ def rows(experiment: EditableCase, batch: int = 0) -> list[OptionRow]:
     """
     case: Case = experiment.case
     spec, inner, origin = experiment.spec, experiment.inner, experiment.origin
-    found = []
+    shown = []
     if len(origin.model_layers) > 1:
-        found.append(OptionRow(MODEL_LAYER, origin.model_layer, origin.model_layers))
+        shown.append(OptionRow(MODEL_LAYER, origin.model_layer, origin.model_layers))
     if len(case.layers) > 1:
-        found.append(OptionRow(POSITION, experiment.layer, recurrent_places(case)))
-    found.append(OptionRow("layer", inner.class_name, class_names()))
-    found += [row for row in _options(inner) if row.name in FIRST]
-    found.append(OptionRow("bidirectional", spec is not inner, (False, True)))
+        shown.append(OptionRow(POSITION, experiment.layer, recurrent_places(case)))
+    shown.append(OptionRow("layer", inner.class_name, class_names()))
+    shown += [row for row in _options(inner) if row.name in FIRST]
+    shown.append(OptionRow("bidirectional", spec is not inner, (False, True)))
     if spec is not inner:
-        found.append(OptionRow("merge_mode", spec.config["merge_mode"] or "none", MERGE_MODES))
+        shown.append(OptionRow("merge_mode", spec.config["merge_mode"] or "none", MERGE_MODES))
     masked = experiment.masked_steps(batch)
-    found.append(OptionRow("mask", f"t={masked}" if masked else NONE, edit_text=masked))
+    shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, edit_text=masked))
     holds = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
-    found.append(OptionRow("hold", holds or NONE, edit_text=holds))
+    shown.append(OptionRow("hold", holds or NONE, edit_text=holds))
     if case.seed is not None:
-        found.append(OptionRow("seed", case.seed))
-    found.append(OptionRow("training", case.training, (False, True)))
+        shown.append(OptionRow("seed", case.seed))
+    shown.append(OptionRow("training", case.training, (False, True)))
     more = [row for row in _options(inner) if row.name not in FIRST]
-    found += [row for row in more if row.name == "stateful"]
-    found.append(OptionRow("calls", case.calls))
-    return found + [row for row in more if row.name != "stateful"]
+    shown += [row for row in more if row.name == "stateful"]
+    shown.append(OptionRow("calls", case.calls))
+    return shown + [row for row in more if row.name != "stateful"]
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:

@@ -107,10 +107,10 @@ def _variants(case: Case, flags: list[LayerFlags]) -> list[Case]:
         )
     units = units_of(case)
     sized = [
-        one._replace(units=units) if not one.units and all(map(_is_name, one.layer or ())) else one
-        for one in flags
+        layer._replace(units=units) if not layer.units and all(map(_is_name, layer.layer or ())) else layer
+        for layer in flags
     ]
-    return [case._replace(stack=request.stack_of(one, Document())) for one in sized]
+    return [case._replace(stack=request.stack_of(layer, Document())) for layer in sized]
 
 
 def _is_name(text: str) -> bool:

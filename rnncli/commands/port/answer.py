@@ -180,19 +180,19 @@ class PortAnswer(Answer):
         finding = self.findings[place]
         spec = build_layer_spec(self.run, finding.hypothesis)
         script, definition = to_script(spec)
-        found = {
-            "differences": [one.name for one in finding.differences],
+        document = {
+            "differences": [difference.name for difference in finding.differences],
             "steps": [step.in_language(lang) for step in self._steps(finding)],
             "remaining": finding.remaining,
             "expression": describe(spec),
             "keras": script,
         }
         if definition:
-            found["definition"] = definition
+            document["definition"] = definition
         if self.probe is not None:
             predicted = self.probe.predictions[place].items()
-            found["predicts"] = {self._public(name): array.tolist() for name, array in predicted}
-        return found
+            document["predicts"] = {self._public(name): array.tolist() for name, array in predicted}
+        return document
 
     def _public(self, key: str) -> str:
         """Return the name of a result as `rnncli run` shows it."""

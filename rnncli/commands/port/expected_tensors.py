@@ -76,19 +76,19 @@ def name_results(
     guess: what a tensor of another name is, `output` or `hidden`.
     Raises InputError for a name or a shape that the layer does not return.
     """
-    found: dict[str, Array] = {}
+    results: dict[str, Array] = {}
     for name, array in tensors.items():
         match = _NAME.fullmatch(name)
         if match is None and len(tensors) > 1:
             raise InputError(f"{name} is not a result of a recurrent layer.", ADVICE)
         part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
-        for key, one in _split_results(part, place, np.asarray(array, np.float64), sizes):
-            _require_shape(key, one, sizes, name or "it")
-            if key in found:
+        for key, result in _split_results(part, place, np.asarray(array, np.float64), sizes):
+            _require_shape(key, result, sizes, name or "it")
+            if key in results:
                 raise InputError(f"two of its tensors are the same result: {name} is one.", ADVICE)
-            found[key] = one
-    return found
+            results[key] = result
+    return results
 
 
 def _guess_parts(array: Array, sizes: ReturnedSizes) -> tuple[str, ...]:

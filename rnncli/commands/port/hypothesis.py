@@ -267,15 +267,15 @@ def name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array
     count = len(run.cells)
     parts = ("hidden", "cell") if run.class_name == "LSTM" else ("hidden",)
     names = [f"{part} {place}" for place in range(count) for part in parts]
-    found = dict(zip(names, tensors[count:], strict=True))
+    named = dict(zip(names, tensors[count:], strict=True))
     sequences = tensors[:count]
-    found |= {f"sequence {place}": array for place, array in enumerate(sequences)}
+    named |= {f"sequence {place}": array for place, array in enumerate(sequences)}
     if count == 1:
-        return found | {"sequence": sequences[0], "output": found["hidden 0"]}
-    found["sequence"] = merge(sequences, run.merge_mode)
-    found["output"] = merge([found["hidden 0"], found["hidden 1"]], run.merge_mode)
-    found["last row"] = found["sequence"][:, -1]
-    return found
+        return named | {"sequence": sequences[0], "output": named["hidden 0"]}
+    named["sequence"] = merge(sequences, run.merge_mode)
+    named["output"] = merge([named["hidden 0"], named["hidden 1"]], run.merge_mode)
+    named["last row"] = named["sequence"][:, -1]
+    return named
 
 
 def merge(halves: tuple[Array, ...] | list[Array], mode: str | None) -> Array:

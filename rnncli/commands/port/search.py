@@ -83,14 +83,16 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     nearest: Finding | None = None
     hypothesis_count = 0
     for count in (0, 1, 2):
-        candidates = [one for chosen in _combine(known, count) if (one := _candidate(run, chosen))]
+        candidates = [
+            candidate for chosen in _combine(known, count) if (candidate := _candidate(run, chosen))
+        ]
         hypothesis_count += len(candidates)
         left = _screen(run, candidates, tolerances)
-        measured = [finding for one in left if (finding := _confirm(run, one, tolerances))]
-        found = [finding for finding in measured if finding.matches]
-        if found:
-            return SearchResult(tuple(_drop_equivalent(run, found)), None, hypothesis_count)
-        near = min(measured, key=lambda one: one.remaining, default=None)
+        measured = [finding for candidate in left if (finding := _confirm(run, candidate, tolerances))]
+        matching = [finding for finding in measured if finding.matches]
+        if matching:
+            return SearchResult(tuple(_drop_equivalent(run, matching)), None, hypothesis_count)
+        near = min(measured, key=lambda finding: finding.remaining, default=None)
         if nearest is None or (near is not None and near.remaining < nearest.remaining):
             nearest = near
     return SearchResult((), nearest, hypothesis_count)
@@ -137,15 +139,15 @@ def _screen(run: ForeignRun, candidates: Sequence[Candidate], tolerances: Tolera
     parts = ((PART_SEQUENCES, 1), (PART_SEQUENCES, PART_STEPS)) if sequence else ((1, max(run.inputs.shape)),)
     left = list(candidates)
     for sequences, steps in parts:
-        computed = compute_all(run, [one.hypothesis for one in left], sequences, steps)
-        found = [
-            _compare(run, one, tensors, (sequences, steps), wide)
-            for one, tensors in zip(left, computed, strict=True)
+        computed = compute_all(run, [candidate.hypothesis for candidate in left], sequences, steps)
+        findings = [
+            _compare(run, candidate, tensors, (sequences, steps), wide)
+            for candidate, tensors in zip(left, computed, strict=True)
         ]
-        kept = [one for one, finding in zip(left, found, strict=True) if finding.matches]
+        kept = [candidate for candidate, finding in zip(left, findings, strict=True) if finding.matches]
         if not kept:
-            ranked = sorted(zip(found, left, strict=True), key=lambda one: one[0].remaining)
-            return [one for _, one in ranked[:1]]
+            ranked = sorted(zip(findings, left, strict=True), key=lambda pair: pair[0].remaining)
+            return [candidate for _, candidate in ranked[:1]]
         left = kept
     return left
 

@@ -37,11 +37,11 @@ def compute_all(
     run: ForeignRun, hypotheses: Sequence[Hypothesis], sequences: int, steps: int
 ) -> list[dict[str, Array]]:
     """Return what `hypothesis.compute` returns for each of the hypotheses, apart from rounding."""
-    plain = [without_outputs(one) for one in hypotheses]
+    plain = [without_outputs(hypothesis) for hypothesis in hypotheses]
     groups: dict[tuple[object, ...], list[Hypothesis]] = {}
-    for one in dict.fromkeys(plain):
-        groups.setdefault(_form(run, one), []).append(one)
-    found: dict[Hypothesis, dict[str, Array]] = {}
+    for hypothesis in dict.fromkeys(plain):
+        groups.setdefault(_form(run, hypothesis), []).append(hypothesis)
+    tensors: dict[Hypothesis, dict[str, Array]] = {}
     units = sequences * len(run.cells[0].recurrent)
     most = KEPT // (units * min(steps, max(run.inputs.shape[:2])) * len(run.cells))
     size = max(1, min(TOGETHER // (units * len(GATES[run.class_name])), most))
@@ -49,8 +49,8 @@ def compute_all(
         for group in groups.values():
             for start in range(0, len(group), size):
                 part = group[start : start + size]
-                found |= dict(zip(part, _compute(run, part, sequences, steps), strict=True))
-    return [found[one] for one in plain]
+                tensors |= dict(zip(part, _compute(run, part, sequences, steps), strict=True))
+    return [tensors[hypothesis] for hypothesis in plain]
 
 
 def _form(run: ForeignRun, one: Hypothesis) -> tuple[object, ...]:

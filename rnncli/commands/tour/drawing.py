@@ -172,19 +172,19 @@ def _part(tensor: NamedTensor, values: Array, part: slice) -> Iterator[RowLine]:
 def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
     """Return the rows with the same numbers, one list per set, from the verified equalities."""
     by_name = {tensor.name: tensor for tensor in outputs}
-    found: list[list[RowPlace]] = []
+    groups: list[list[RowPlace]] = []
     for tensor in outputs:
         if "timesteps" in tensor.axes:
             continue
-        own = RowPlace(tensor.name, None, 0, tensor.values.shape[-1])
+        row = RowPlace(tensor.name, None, 0, tensor.values.shape[-1])
         for claim in tensor.equals:
             other = locate_row(claim, by_name)
-            known = next((group for group in found if other in group), None)
+            known = next((group for group in groups if other in group), None)
             if known is None:
-                found.append([other, own])
+                groups.append([other, row])
             else:
-                known.append(own)
-    return found
+                known.append(row)
+    return groups
 
 
 def locate_row(claim: Claim, by_name: Mapping[str, NamedTensor]) -> RowPlace:

@@ -130,7 +130,7 @@ def _layer(layer: LayerSummary) -> dict[str, Any]:
         "name": layer.name,
         "class_name": layer.class_name,
         "config": dict(layer.config),
-        "units": [one.units for one in layer.cells],
+        "units": [summary.units for summary in layer.cells],
         "features": layer.cells[0].features if layer.cells else None,
         "direction": _direction(layer),
         "return": layer.return_text or None,
@@ -139,17 +139,19 @@ def _layer(layer: LayerSummary) -> dict[str, Any]:
         "weights": [{"name": name, "shape": list(array.shape)} for name, array in layer.weights.items()],
         "cells": [
             {
-                "name": one.name,
-                "direction": one.direction,
-                "units": one.units,
-                "features": one.features,
-                "fans": {name: {"fan_in": pair[0], "fan_out": pair[1]} for name, pair in one.fans.items()},
+                "name": summary.name,
+                "direction": summary.direction,
+                "units": summary.units,
+                "features": summary.features,
+                "fans": {
+                    name: {"fan_in": pair[0], "fan_out": pair[1]} for name, pair in summary.fans.items()
+                },
                 "gates": [
                     {"gate": gate.name, **{part.name: _part(part) for part in gate.parts}}
-                    for gate in one.gates
+                    for gate in summary.gates
                 ],
             }
-            for one in layer.cells
+            for summary in layer.cells
         ],
     }
 
@@ -176,15 +178,15 @@ def _part(part: Figures) -> dict[str, Any]:
     }
 
 
-def _layers(found: Contents, view: View) -> Table:
-    graph = found.count is not None
+def _layers(contents: Contents, view: View) -> Table:
+    graph = contents.count is not None
     keys = ("layer", "class", "features", "units", *(["return"] if graph else []), "parameters")
     rows = []
-    for layer in found.layers:
+    for layer in contents.layers:
         texts = [
             _class(layer),
             str(layer.cells[0].features) if layer.cells else "",
-            " + ".join(str(one.units) for one in layer.cells),
+            " + ".join(str(summary.units) for summary in layer.cells),
             *([_describe_returns(layer, view.lang)] if graph else []),
             f"{layer.parameters:,}",
         ]
@@ -226,14 +228,17 @@ FORMS = (
 
 def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
     """Return a table of gates for each cell, and what their columns mean."""
-    rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
+    rows = {
+        summary.name: [row for gate in summary.gates for row in _rows(summary, gate, view)]
+        for summary in cells
+    }
 
     def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
         rules = [key for key in ("fans", "radius") if key in keys]
         columns = headings(keys, view, RIGHT)
         tables = (
-            Table(columns, tuple(tuple(row[key] for key in keys) for row in own), line(name, "strong"))
-            for name, own in rows.items()
+            Table(columns, tuple(tuple(row[key] for key in keys) for row in cell_rows), line(name, "strong"))
+            for name, cell_rows in rows.items()
         )
         return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
 

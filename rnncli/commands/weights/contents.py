@@ -106,15 +106,15 @@ def _describe_modules(found: Modules) -> Contents:
     )
 
 
-def _describe_graph(found: Graph) -> Contents:
-    refused = found.refusals if isinstance(found, Program) else {}
+def _describe_graph(graph: Graph) -> Contents:
+    refused = graph.refusals if isinstance(graph, Program) else {}
     layers = tuple(
         _layer(node, graph=True, note=refused.get(node.name, ""))
-        for node in _drop_reuses(recurrent_nodes(found))
+        for node in _drop_reuses(recurrent_nodes(graph))
     )
     known = {layer.name for layer in layers}
     nodes = [
-        node for node in _drop_reuses(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)
+        node for node in _drop_reuses(graph.nodes) if node.class_name != "InputLayer" and _is_layer(node)
     ]
     others = {
         f"{node.name}/{name}": array.shape
@@ -122,7 +122,7 @@ def _describe_graph(found: Graph) -> Contents:
         if node.name not in known
         for name, array in node.weights.items()
     }
-    return Contents(found.file, found.origin, len(nodes), len(layers), layers, others, found.notes)
+    return Contents(graph.file, graph.origin, len(nodes), len(layers), layers, others, graph.notes)
 
 
 def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
@@ -142,20 +142,20 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     return Contents("", "", len(stack), len(recurrent), tuple(recurrent), others, (), chains)
 
 
-def select_layers(found: Contents, names: Sequence[str]) -> Contents:
+def select_layers(contents: Contents, names: Sequence[str]) -> Contents:
     """Return the layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file.
 
     Raises UsageError if there is no such layer.
     """
     if not names:
-        return found
-    aliases = {layer.name: {layer.name, re.sub(r"_l\d+$", "", layer.name)} for layer in found.layers}
+        return contents
+    aliases = {layer.name: {layer.name, re.sub(r"_l\d+$", "", layer.name)} for layer in contents.layers}
     for name in names:
-        if not any(name in own for own in aliases.values()):
-            what = f"{found.file}: there is no recurrent layer {name!r} in it."
+        if not any(name in group for group in aliases.values()):
+            what = f"{contents.file}: there is no recurrent layer {name!r} in it."
             raise UsageError(what, did_you_mean(name, list(aliases)))
-    layers = tuple(layer for layer in found.layers if aliases[layer.name] & set(names))
-    return replace(found, layers=layers, other_shapes={}, refusals={})
+    layers = tuple(layer for layer in contents.layers if aliases[layer.name] & set(names))
+    return replace(contents, layers=layers, other_shapes={}, refusals={})
 
 
 def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:

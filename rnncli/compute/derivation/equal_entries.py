@@ -13,22 +13,24 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
     index = len(stack.layers) - 1
     last = stack.prefix(index)
     returned_names = {info.name for info in stack.outputs(case.inputs.shape)}
-    own = target.name in {info.name for info in result.stack.outputs(case.inputs.shape)}
-    prefix = last if own else ""
+    is_returned = target.name in {info.name for info in result.stack.outputs(case.inputs.shape)}
+    prefix = last if is_returned else ""
     names = {last + name for name in returned_names} | {
         info.name for info in stack.outputs(case.inputs.shape, all_layers=True)
     }
-    found: list[Claim] = []
+    claims: list[Claim] = []
     for tensor in result.outputs:
         for claim in tensor.equals:
             other, window = claim.label, claim.slices
-            shape = next(one.values.shape for one in result.outputs if one.label == other)
+            shape = next(output.values.shape for output in result.outputs if output.label == other)
             if tensor.name == prefix + target.name and str(other) in names:
-                found.append(Claim(other, _to_tensor_index(target.indices, window, shape)))
+                claims.append(Claim(other, _to_tensor_index(target.indices, window, shape)))
             elif str(other) == prefix + target.name and tensor.name in names:
                 inner = _to_window_index(target.indices, window, shape)
-                found += [Claim(tensor.label, inner)] if inner is not None else []
-    return tuple(one.with_place(layer=None) if prefix and one.label.layer == index else one for one in found)
+                claims += [Claim(tensor.label, inner)] if inner is not None else []
+    return tuple(
+        claim.with_place(layer=None) if prefix and claim.label.layer == index else claim for claim in claims
+    )
 
 
 def _to_tensor_index(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...]:

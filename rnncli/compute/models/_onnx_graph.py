@@ -34,9 +34,9 @@ def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
 
     name = "then_branch" if taken else "else_branch"
     branch = next(attribute.g for attribute in node.attribute if attribute.name == name)
-    own = [tensor.name for tensor in branch.initializer]
-    own += [output for one in branch.node for output in one.output if output]
-    renamed = {one: f"{node.name}/{one}" for one in own}
+    names = [tensor.name for tensor in branch.initializer]
+    names += [output for inner in branch.node for output in inner.output if output]
+    renamed = {tensor: f"{node.name}/{tensor}" for tensor in names}
     _rename(branch, renamed)
     ends = [
         helper.make_node(
@@ -44,7 +44,7 @@ def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
         )
         for value, output in zip(branch.output, node.output, strict=True)
     ]
-    place = next(place for place, one in enumerate(graph.node) if one.name == node.name)
+    place = next(place for place, other in enumerate(graph.node) if other.name == node.name)
     nodes = [*graph.node[:place], *branch.node, *ends, *graph.node[place + 1 :]]
     graph.initializer.extend(branch.initializer)
     _replace(graph, nodes)

@@ -89,18 +89,20 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
     import numpy as np
 
     order = order_of_gates(model, node)
-    own = ORDERS["torch.nn"].get(node.core_class, "")
-    found: dict[str, Array] = {}
+    gates = ORDERS["torch.nn"].get(node.core_class, "")
+    parameters: dict[str, Array] = {}
     for name, array in stored.items():
-        parts = np.split(array, len(own) or 1)
-        moved = np.concatenate([parts[order.index(gate)] for gate in own]) if own else array
+        parts = np.split(array, len(gates) or 1)
+        moved = np.concatenate([parts[order.index(gate)] for gate in gates]) if gates else array
         role, back, _ = name.partition("_reverse")
-        found[f"{role}_l0{back}"] = moved
-    biases = [name for name in found if name.startswith("bias_")]
+        parameters[f"{role}_l0{back}"] = moved
+    biases = [name for name in parameters if name.startswith("bias_")]
     for name in biases:
         for other in ("ih", "hh"):
-            found.setdefault(f"bias_{other}{name.removeprefix('bias_')[2:]}", np.zeros_like(found[name]))
-    return found
+            parameters.setdefault(
+                f"bias_{other}{name.removeprefix('bias_')[2:]}", np.zeros_like(parameters[name])
+            )
+    return parameters
 
 
 def _tensors_of(node: Node, cases: Cases, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:

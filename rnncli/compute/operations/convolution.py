@@ -25,18 +25,18 @@ def compute(call: OperationCall) -> OperationOutput:
     x, config, weights = call.floats(), call.config, call.weights
     x = np.moveaxis(x, 1, -1) if channels_first(config) else x
     if call.class_name.startswith("Conv"):
-        found = _convolve(call, x, weights["kernel"], int(config.get("groups") or 1))
+        outputs = _convolve(call, x, weights["kernel"], int(config.get("groups") or 1))
     else:
         separable = call.class_name.startswith("Separable")
         kernel = "depthwise_kernel" if "depthwise_kernel" in weights else "kernel"
-        found = _depthwise(call, x, weights[kernel])
+        outputs = _depthwise(call, x, weights[kernel])
         if separable:
             pointwise = weights["pointwise_kernel"]
-            found = found @ pointwise.reshape(pointwise.shape[-2:])
+            outputs = outputs @ pointwise.reshape(pointwise.shape[-2:])
     if config.get("use_bias", True):
-        found = found + weights["bias"]
-    found = np.moveaxis(found, -1, 1) if channels_first(config) else found
-    return activate(call, found, config.get("activation")), None
+        outputs = outputs + weights["bias"]
+    outputs = np.moveaxis(outputs, -1, 1) if channels_first(config) else outputs
+    return activate(call, outputs, config.get("activation")), None
 
 
 def _windows_of(call: OperationCall, x: Array) -> Array:

@@ -72,15 +72,15 @@ def _rms(call: OperationCall, x: Array) -> Array:
 def _standardize(call: OperationCall, x: Array) -> Array:
     """Normalize with the mean and variance that were learned, or that the config has."""
     config, axis = call.config, call.config.get("axis", -1)
-    axes = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
+    axes = () if axis is None else tuple(place % x.ndim for place in axes_of(config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
-    own = config.get("mean") is None
+    learned = config.get("mean") is None
     mean, variance = (
-        np.asarray(call.weights[name] if own else config[name], x.dtype) for name in ("mean", "variance")
+        np.asarray(call.weights[name] if learned else config[name], x.dtype) for name in ("mean", "variance")
     )
-    if not own and mean.ndim and mean.size != np.prod(shape):
+    if not learned and mean.ndim and mean.size != np.prod(shape):
         raise call.refuse("has a mean of another shape than its axes")
-    mean, variance = (part.reshape(shape) if part.ndim or own else part for part in (mean, variance))
+    mean, variance = (part.reshape(shape) if part.ndim or learned else part for part in (mean, variance))
     deviation = np.maximum(np.sqrt(variance), x.dtype.type(EPSILON))
     return np.asarray(mean + x * deviation if config.get("invert") else (x - mean) / deviation, x.dtype)
 

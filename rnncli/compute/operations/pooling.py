@@ -30,17 +30,17 @@ def compute(call: OperationCall) -> OperationOutput:
 def _over_all(call: OperationCall, x: Array) -> Array:
     space = tuple(range(1, x.ndim - 1))
     if "Max" in call.class_name:
-        found = x.max(axis=space, keepdims=True)
+        outputs = x.max(axis=space, keepdims=True)
     elif call.class_name.endswith("1D") and call.mask is not None:
         counts = np.asarray(call.mask, bool)[..., None]
         with np.errstate(all="ignore"):
             total = np.where(counts, x, 0).sum(axis=1, keepdims=True)
-            found = np.asarray(total / counts.sum(axis=1, keepdims=True), x.dtype)
+            outputs = np.asarray(total / counts.sum(axis=1, keepdims=True), x.dtype)
     else:
-        found = x.mean(axis=space, keepdims=True)
+        outputs = x.mean(axis=space, keepdims=True)
     if not call.config.get("keepdims"):
-        return np.asarray(np.squeeze(found, axis=space))
-    return np.moveaxis(found, -1, 1) if channels_first(call.config) else found
+        return np.asarray(np.squeeze(outputs, axis=space))
+    return np.moveaxis(outputs, -1, 1) if channels_first(call.config) else outputs
 
 
 def _pool(call: OperationCall, x: Array) -> Array:

@@ -44,10 +44,10 @@ def _split_direction(path: str, paths: Collection[str]) -> tuple[str, bool]:
     above, _, last = path.rpartition("/")
     if last in ("forward", "backward"):
         return above, last == "backward"
-    if found := _DIRECTION.fullmatch(path):
-        other = "forward" if found["direction"] == "backward" else "backward"
-        if f"{found['layer']}/{other}{found['rest']}" in paths:
-            return found["layer"], found["direction"] == "backward"
+    if match := _DIRECTION.fullmatch(path):
+        other = "forward" if match["direction"] == "backward" else "backward"
+        if f"{match['layer']}/{other}{match['rest']}" in paths:
+            return match["layer"], match["direction"] == "backward"
     return path, False
 
 

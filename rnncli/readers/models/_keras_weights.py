@@ -129,28 +129,28 @@ def is_frozen(name: str) -> bool:
 
 
 def name_weights(
-    path: str, entry: LayerEntry, found: Sequence[tuple[str, Array]], *, grouped: bool = False
+    path: str, entry: LayerEntry, stored: Sequence[tuple[str, Array]], *, grouped: bool = False
 ) -> dict[str, Array]:
     """Return the arrays under the names of today's variables.
 
-    found: each with its name in the file, in the order of `layer.get_weights()`.
+    stored: each with its name in the file, in the order of `layer.get_weights()`.
     grouped: they are in the order of a .keras file, which does not list frozen variables last.
     """
     names, class_name = variables(entry), entry["class_name"]
     if not grouped:
         names.sort(key=is_frozen)
-    if len(names) == len(found):
-        arrays = dict(zip(names, (array for _, array in found), strict=True))
+    if len(names) == len(stored):
+        arrays = dict(zip(names, (array for _, array in stored), strict=True))
         return _to_plain_layout(entry, {name: arrays[name] for name in variables(entry)})
-    own = {_base(name): array for name, array in found}
+    by_name = {_base(name): array for name, array in stored}
     if (
-        len(own) == len(found) and names and set(names) <= own.keys()
+        len(by_name) == len(stored) and names and set(names) <= by_name.keys()
     ):  # renorm's, which inference does not use
-        return {name: own[name] for name in names}
+        return {name: by_name[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
-        return name_by_path(found)
+        return name_by_path(stored)
     wanted = f"{class_name} has {len(names)} weights ({', '.join(names)})"
-    raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
+    raise InputError(f"{path}: {wanted}, but the file has {len(stored)}.", ADVICE)
 
 
 def _to_plain_layout(entry: LayerEntry, weights: dict[str, Array]) -> dict[str, Array]:

@@ -35,17 +35,17 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     """
     tensors, notes = _weight_drop.restore_dropped(tensors)
     tensors, more = _weight_norm.restore_normalized(tensors)
-    numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
+    numbers = {name: _numbers(tensor) for name, tensor in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
-    found = [
+    named = [
         *_torch_arrays.modules(known),
         *_keras_arrays.modules(known),
         *_onnx_arrays.modules(known, tensors),
     ]
-    own = {name for names, _ in found for name in names}
-    others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
+    used = {name for names, _ in named for name in names}
+    others = {name: tuple(map(int, tensor.shape)) for name, tensor in tensors.items() if name not in used}
     sorted_others = Names(others)
-    layers = tuple(_refuse_unknown_weights(module, names, sorted_others) for names, module in found)
+    layers = tuple(_refuse_unknown_weights(module, names, sorted_others) for names, module in named)
     if is_numbered(layers):
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
     packages = {module.nodes[0].module: module for module in layers if module.nodes}
@@ -60,14 +60,13 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names)
 
     A layer that normalizes its gates has the weights of an LSTM and others, and returns different numbers.
     """
-    found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
+    path = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
     # The weights of a bare layer have no path.
-    own = others.below(found[0]) if found else [name for name in others if _LIKE_A_WEIGHT.match(name)]
-    if module.refusal or not own:
+    extra = others.below(path[0]) if path else [name for name in others if _LIKE_A_WEIGHT.match(name)]
+    if module.refusal or not extra:
         return module
-    more = (
-        f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {format_names(own)}"
-    )
+    framework = FRAMEWORKS[module.nodes[0].module]
+    more = f"it has more weights than such a layer of {framework}: {format_names(extra)}"
     return replace(module, refusal=more)
 
 

@@ -86,10 +86,13 @@ def _answer(data: bytes, out: BinaryIO) -> None:
     head: dict[str, Any] = {"refused": None, "advice": ""}
     try:
         tensors = _tensors_by_name(_load(data))
-        arrays = {key: one for key, one in tensors.items() if _modules.is_recurrent(key) and _dtype(one)}
+        arrays = {
+            key: tensor for key, tensor in tensors.items() if _modules.is_recurrent(key) and _dtype(tensor)
+        }
         _require_room(arrays.values(), len(data))
         head["tensors"] = [
-            (key, list(one.shape), _dtype(one) if key in arrays else None) for key, one in tensors.items()
+            (key, list(tensor.shape), _dtype(tensor) if key in arrays else None)
+            for key, tensor in tensors.items()
         ]
     except InputError as error:
         arrays, head = {}, {"refused": error.what, "advice": error.advice}
@@ -129,21 +132,21 @@ def _load(data: bytes) -> Any:
     return found
 
 
-def _tensors_by_name(found: Any) -> dict[str, Any]:
+def _tensors_by_name(value: Any) -> dict[str, Any]:
     """Return every tensor by its name.  Raises InputError for a weight that has no numbers."""
-    if isinstance(found, _stand_ins.StandIn):
+    if isinstance(value, _stand_ins.StandIn):
         raise InputError(OBJECTS, ADVICE)
     by_path: dict[str, dict[str, Any]] = {}
-    for path, key, tensor in _walk(found, "", ()):
+    for path, key, tensor in _walk(value, "", ()):
         _require_numbers(key, tensor)
         by_path.setdefault(path, {})[key] = tensor
     if not by_path:
-        raise InputError(f"it holds no tensors by name, only a value of type {type(found).__name__}", ADVICE)
-    recurrent = [path for path, own in by_path.items() if any(map(_modules.is_recurrent, own))]
+        raise InputError(f"it holds no tensors by name, only a value of type {type(value).__name__}", ADVICE)
+    recurrent = [path for path, tensors in by_path.items() if any(map(_modules.is_recurrent, tensors))]
     named: dict[str, Any] = {}
-    for path, own in by_path.items():
+    for path, tensors in by_path.items():
         prefix = f"{path}." if path and [path] != recurrent else ""
-        named |= {prefix + key: tensor for key, tensor in own.items()}
+        named |= {prefix + key: tensor for key, tensor in tensors.items()}
     return named
 
 

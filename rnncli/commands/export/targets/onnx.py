@@ -136,20 +136,20 @@ class GraphBuilder:
 
         The sequence is in the order in which the forward direction processes it.
         """
-        own, (cell,) = loop.suffix, loop.cells
-        x = self.add("Transpose", [x], f"X{own}", perm=[1, 0, 2])
+        suffix, (cell,) = loop.suffix, loop.cells
+        x = self.add("Transpose", [x], f"X{suffix}", perm=[1, 0, 2])
         weights = from_keras(cell.class_name, cell.weights)
-        names = [self._array(f"{name}{own}", array[None]) for name, array in weights.items()]
+        names = [self._array(f"{name}{suffix}", array[None]) for name, array in weights.items()]
         names += [""] * (3 - len(names))
         initial: list[str] = []
         if cell.has_initial_states:
             initial = [
-                self._array(f"initial_{part}{own}", array[None]) for part, array in cell.states.items()
+                self._array(f"initial_{part}{suffix}", array[None]) for part, array in cell.states.items()
             ]
         masked = layer.mask is not None
         lengths = self._array(f"lengths{self.export.suffix}", self.lengths) if masked else ""
         engine = engines.get("onnx")
-        ends = [f"Y{own}", *(f"Y_{part}{own}" for part in cell.states)]
+        ends = [f"Y{suffix}", *(f"Y_{part}{suffix}" for part in cell.states)]
         attributes = engine.attributes_of(loop.layer)
         if layer.name:
             attributes["name"] = _node_name(layer, loop)
@@ -159,12 +159,12 @@ class GraphBuilder:
         if not layer.sequences:
             return (self._hide(loop, states[0]) if masked else states[0]), states
         direction = self._array("direction_axis", np.array([1]))
-        y = self.add("Squeeze", [ends[0], direction], f"Y{own}_squeezed")
+        y = self.add("Squeeze", [ends[0], direction], f"Y{suffix}_squeezed")
         if masked and not (loop.zeroes_masked or loop.backwards):
-            y = self.add("Where", [self._counts(), y, states[0]], f"Y{own}_held")
+            y = self.add("Where", [self._counts(), y, states[0]], f"Y{suffix}_held")
         if layer.loops[0].backwards:
             y = self._reverse(y)
-        return self.add("Transpose", [y], f"sequence{own}", perm=[1, 0, 2]), states
+        return self.add("Transpose", [y], f"sequence{suffix}", perm=[1, 0, 2]), states
 
     @property
     def lengths(self) -> Array:

@@ -66,8 +66,8 @@ def _fix_replacement(owner: str, name: str, value: str) -> Fix:
     if name in _RETIRED:
         return _RETIRED[name](owner, value)
     options = layers.class_of(owner).options
-    plain = [one for one in layers.recurrent() if not one.startswith(("Conv", "Bi"))]
-    having = [one for one in plain if name in layers.class_of(one).options]
+    plain = [layer for layer in layers.recurrent() if not layer.startswith(("Conv", "Bi"))]
+    having = [layer for layer in plain if name in layers.class_of(layer).options]
     if having:
         english, korean = f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자"
         return Fix.of_layer(english, korean, format_layer(having[0]))

@@ -117,17 +117,17 @@ def _diagnose_no_steps(message: Message) -> Diagnosis | None:
     r"(?P<other>\d{1,9})",
 )
 def _diagnose_sizes(message: Message) -> Diagnosis:
-    one, other = message.number("one"), message.number("other")
+    sequences, targets = message.number("one"), message.number("other")
     return Diagnosis.of(
-        f"x has {pluralize(one, 'sequence')} and y has {pluralize(other, 'target')}: each sequence "
+        f"x has {pluralize(sequences, 'sequence')} and y has {pluralize(targets, 'target')}: each sequence "
         "needs one.",
-        f"x의 시퀀스는 {one}개인데 y의 목표는 {other}개입니다. 시퀀스마다 목표가 하나 필요합니다.",
+        f"x의 시퀀스는 {sequences}개인데 y의 목표는 {targets}개입니다. 시퀀스마다 목표가 하나 필요합니다.",
         Fix(
             "cut both to the same number",
             "같은 개수로 자르기",
-            f"x, y = x[:{min(one, other)}], y[:{min(one, other)}]",
+            f"x, y = x[:{min(sequences, targets)}], y[:{min(sequences, targets)}]",
             LSTM,
-            (min(one, other), "timesteps", "features"),
+            (min(sequences, targets), "timesteps", "features"),
         ),
         hint=Bilingual(
             "The first axis is the batch: put it first if it is time.",

@@ -74,20 +74,20 @@ def _fix_layer_or_input(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, .
     )
 
 
-def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
+def _list_arrangements(shape: Shape) -> list[tuple[Bilingual, str, Shape]]:
     """Return what can be done to an input without changing its numbers."""
-    if len(found) == 2:
+    if len(shape) == 2:
         return [
-            (Bilingual("the batch axis is missing", "배치 축이 없을 때"), "x[None]", (1, *found)),
-            (Bilingual("the features axis is missing", "특성 축이 없을 때"), "x[..., None]", (*found, 1)),
+            (Bilingual("the batch axis is missing", "배치 축이 없을 때"), "x[None]", (1, *shape)),
+            (Bilingual("the features axis is missing", "특성 축이 없을 때"), "x[..., None]", (*shape, 1)),
         ]
-    if len(found) == 3:
-        turned = (found[0], found[2], found[1])
+    if len(shape) == 3:
+        turned = (shape[0], shape[2], shape[1])
         situation = Bilingual("time and features are swapped", "시간 축과 특성 축이 바뀌었을 때")
         return [(situation, "x.transpose(0, 2, 1)", turned)]
-    if len(found) == 4 and found[-1] == 1:
+    if len(shape) == 4 and shape[-1] == 1:
         return [
-            (Bilingual("an extra axis of size 1", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", found[:3])
+            (Bilingual("an extra axis of size 1", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", shape[:3])
         ]
     return []
 

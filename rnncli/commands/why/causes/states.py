@@ -166,15 +166,15 @@ def _fix_state_units(
 
 def _fix_state_count(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[Fix, ...]:
     """Return the fixes for too few or too many states: for the layer alone, and for Bidirectional."""
-    own, parts = format_layer(name, units), parts_of(name)
-    one = f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
+    layer, parts = format_layer(name, units), parts_of(name)
+    states = f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
     return (
-        Fix(f"{name} alone", f"{name} 하나일 때", f"initial_state={one}", (own,), inputs, states=True),
+        Fix(f"{name} alone", f"{name} 하나일 때", f"initial_state={states}", (layer,), inputs, states=True),
         Fix(
             "inside Bidirectional: the states of both directions",
             "Bidirectional 안: 두 방향의 상태",
             f"initial_state=[{format_states(name)}]",
-            (f"Bidirectional({own})",),
+            (f"Bidirectional({layer})",),
             inputs,
             states=True,
         ),

@@ -27,18 +27,18 @@ CAUSES = Causes()
     r"input has inconsistent input_size: got (?P<found>\d{1,9}),? expected (?P<wanted>\d{1,9})",
 )
 def _diagnose_torch_features(message: Message) -> Diagnosis:
-    wanted, found = message.number("wanted"), message.number("found")
+    wanted, features = message.number("wanted"), message.number("found")
     layer = expression(message)
-    own = message.layer.replace("Simple", "")
+    torch_name = message.layer.replace("Simple", "")
     return Diagnosis.of(
-        f"The last axis of the input is {found}, and input_size is {wanted}.",
-        f"입력의 마지막 축은 {found}인데 input_size는 {wanted}입니다.",
+        f"The last axis of the input is {features}, and input_size is {wanted}.",
+        f"입력의 마지막 축은 {features}인데 input_size는 {wanted}입니다.",
         Fix(
-            f"make the layer for {pluralize(found, 'feature')}",
-            f"층을 특성 {found}개로 만들기",
-            f"nn.{own}({found}, hidden_size)",
+            f"make the layer for {pluralize(features, 'feature')}",
+            f"층을 특성 {features}개로 만들기",
+            f"nn.{torch_name}({features}, hidden_size)",
             (layer,),
-            ("batch", "timesteps", found),
+            ("batch", "timesteps", features),
             weights=True,
         ),
         Fix(
@@ -64,18 +64,18 @@ def _diagnose_torch_features(message: Message) -> Diagnosis:
 def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     """A Linear after a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
     given, kernel = message.shape("given"), message.shape("kernel")
-    found, wanted, outputs = known_size(given[1]), known_size(kernel[0]), known_size(kernel[1])
-    if not found or not wanted or not outputs:
+    features, wanted, outputs = known_size(given[1]), known_size(kernel[0]), known_size(kernel[1])
+    if not features or not wanted or not outputs:
         return None
-    both = found == 2 * wanted
-    before = f"Bidirectional({format_layer('LSTM', wanted)})" if both else format_layer("LSTM", found)
+    both = features == 2 * wanted
+    before = f"Bidirectional({format_layer('LSTM', wanted)})" if both else format_layer("LSTM", features)
     return Diagnosis.of(
-        f"The layer is made for {pluralize(wanted, 'feature')} and gets {found}.",
-        f"층은 특성 {wanted}개용인데 {found}개를 받았습니다.",
+        f"The layer is made for {pluralize(wanted, 'feature')} and gets {features}.",
+        f"층은 특성 {wanted}개용인데 {features}개를 받았습니다.",
         Fix(
-            f"Linear takes the {pluralize(found, 'feature')} it gets",
-            f"Linear가 특성 {found}개를 받게",
-            f"nn.Linear({found}, {outputs})",
+            f"Linear takes the {pluralize(features, 'feature')} it gets",
+            f"Linear가 특성 {features}개를 받게",
+            f"nn.Linear({features}, {outputs})",
             (before, f"Dense({outputs})"),
         ),
         Fix(
@@ -85,8 +85,9 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
             (format_layer("LSTM", wanted), f"Dense({outputs})"),
         ),
         hint=Bilingual(
-            f"A bidirectional layer returns both directions: 2 x {wanted} = {pluralize(found, 'feature')}.",
-            f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특성 {found}개.",
+            f"A bidirectional layer returns both directions: 2 x {wanted} = "
+            f"{pluralize(features, 'feature')}.",
+            f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특성 {features}개.",
         )
         if both
         else NO_HINT,
