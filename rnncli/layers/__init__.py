@@ -13,76 +13,36 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
-from rnncli.layers import _activations as activations
-from rnncli.layers import _claims as claims
-from rnncli.layers._cell import Cell, StepHolds
-from rnncli.layers._equations import (
-    Bias,
-    Constant,
-    Current,
-    DotProduct,
-    Entry,
-    LayerInput,
-    Previous,
-    Product,
-    Sum,
-)
-from rnncli.layers._layer import (
-    INERT,
-    Call,
-    Draw,
-    Layer,
-    LayerOutput,
-    Place,
-    Run,
-    join_parts,
-    sizes,
-    split_parts,
-    within,
-)
-from rnncli.layers._parametric import ParametricActivation, parse_parametric
-from rnncli.layers._recurrent import BEYOND_KERAS, RecurrentLayer
+from rnncli.layers import _activations, _claims
+from rnncli.layers._cell import Cell as Cell
+from rnncli.layers._cell import StepHolds as StepHolds
+from rnncli.layers._equations import Bias as Bias
+from rnncli.layers._equations import Constant as Constant
+from rnncli.layers._equations import Current as Current
+from rnncli.layers._equations import DotProduct as DotProduct
+from rnncli.layers._equations import Entry as Entry
+from rnncli.layers._equations import LayerInput as LayerInput
+from rnncli.layers._equations import Previous as Previous
+from rnncli.layers._equations import Product as Product
+from rnncli.layers._equations import Sum as Sum
+from rnncli.layers._layer import INERT as INERT
+from rnncli.layers._layer import Call as Call
+from rnncli.layers._layer import Draw as Draw
+from rnncli.layers._layer import Layer as Layer
+from rnncli.layers._layer import LayerOutput as LayerOutput
+from rnncli.layers._layer import Place as Place
+from rnncli.layers._layer import Run as Run
+from rnncli.layers._layer import join_parts as join_parts
+from rnncli.layers._layer import sizes as sizes
+from rnncli.layers._layer import split_parts as split_parts
+from rnncli.layers._layer import within as within
+from rnncli.layers._parametric import ParametricActivation as ParametricActivation
+from rnncli.layers._parametric import parse_parametric
+from rnncli.layers._recurrent import BEYOND_KERAS as BEYOND_KERAS
+from rnncli.layers._recurrent import RecurrentLayer as RecurrentLayer
 from rnncli.registry import names_in
 
-__all__ = [
-    "BEYOND_KERAS",
-    "INERT",
-    "Bias",
-    "Call",
-    "Cell",
-    "Constant",
-    "Current",
-    "DotProduct",
-    "Draw",
-    "Entry",
-    "Layer",
-    "LayerInput",
-    "LayerOutput",
-    "ParametricActivation",
-    "Place",
-    "Previous",
-    "Product",
-    "RecurrentLayer",
-    "Run",
-    "StepHolds",
-    "Sum",
-    "activations",
-    "beyond_keras",
-    "cell_of",
-    "claims",
-    "class_of",
-    "find_name",
-    "is_stepped",
-    "join_parts",
-    "make",
-    "make_cell",
-    "names",
-    "recurrent",
-    "runs_a_cell",
-    "sizes",
-    "split_parts",
-    "within",
-]
+activations, claims = _activations, _claims
 
 
 def make(spec: Spec) -> Layer:

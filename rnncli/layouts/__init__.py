@@ -23,23 +23,14 @@ from types import ModuleType
 
 from rnncli.case import Array
 from rnncli.errors import LayerError
-from rnncli.layouts._chain import CellWeights, Chain, LayerWeights
-from rnncli.layouts._gates import GATES, infer_class
-from rnncli.layouts._paths import default_name, make_unique
+from rnncli.layouts._chain import CellWeights as CellWeights
+from rnncli.layouts._chain import Chain as Chain
+from rnncli.layouts._chain import LayerWeights as LayerWeights
+from rnncli.layouts._gates import GATES as GATES
+from rnncli.layouts._gates import infer_class as infer_class
+from rnncli.layouts._paths import default_name as default_name
+from rnncli.layouts._paths import make_unique as make_unique
 from rnncli.registry import names_in
-
-__all__ = [
-    "GATES",
-    "CellWeights",
-    "Chain",
-    "LayerWeights",
-    "convert",
-    "default_name",
-    "get",
-    "infer_class",
-    "make_unique",
-    "names",
-]
 
 
 @cache

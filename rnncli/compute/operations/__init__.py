@@ -10,28 +10,14 @@ import importlib
 from functools import cache
 from typing import Any
 
-from rnncli.compute.operations._call import (
-    KERAS_2,
-    KERAS_3_0,
-    TODAY,
-    OperationCall,
-    OperationOutput,
-    UnknownLayerError,
-    dtype_of,
-)
+from rnncli.compute.operations._call import KERAS_2 as KERAS_2
+from rnncli.compute.operations._call import KERAS_3_0 as KERAS_3_0
+from rnncli.compute.operations._call import TODAY as TODAY
+from rnncli.compute.operations._call import OperationCall as OperationCall
+from rnncli.compute.operations._call import OperationOutput as OperationOutput
+from rnncli.compute.operations._call import UnknownLayerError as UnknownLayerError
+from rnncli.compute.operations._call import dtype_of as dtype_of
 from rnncli.registry import names_in
-
-__all__ = [
-    "KERAS_2",
-    "KERAS_3_0",
-    "TODAY",
-    "OperationCall",
-    "OperationOutput",
-    "UnknownLayerError",
-    "compute",
-    "dtype_of",
-    "is_known",
-]
 
 OPS = "ops"
 """The file of Keras 3's operations, which are not layers: `keras.ops.add`."""

@@ -10,26 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, inside
-from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, saved_layers
+from rnncli.readers.models._saved_layers import in_keras_layout as in_keras_layout
+from rnncli.readers.models._saved_layers import layers_in as layers_in
+from rnncli.readers.models._saved_layers import saved_layers as saved_layers
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.model import Graph, Modules
     from rnncli.readers.source import Source
-
-__all__ = [
-    "MODEL_ONLY_SUFFIXES",
-    "TORCH_SUFFIXES",
-    "NoGraphError",
-    "in_keras_layout",
-    "kind_of",
-    "layers_in",
-    "read",
-    "read_arrays_by_layer",
-    "read_graph_alone",
-    "read_graph_or_layers",
-    "saved_layers",
-]
 
 
 class NoGraphError(InputError):
