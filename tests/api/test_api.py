@@ -114,7 +114,7 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
             lambda: rnncli.run(X, engine="torch", dtype="bfloat16"),
             "torch cannot",
             "Leave engine out. TensorFlow cannot draw an orthogonal matrix in bfloat16; "
-            "take another one, such as recurrent_initializer='glorot_uniform'.",
+            "use another initializer, such as recurrent_initializer='glorot_uniform'.",
         ),
         (
             lambda: rnncli.trace(X, step=9),
@@ -125,8 +125,8 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
         (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),  # type: ignore[arg-type]
         (lambda: rnncli.explain(X), "the name of a number", "'hidden_state[0,2]'"),  # type: ignore[arg-type]
         (lambda: rnncli.explain("hidden_state[0,0]", X, depth=0), "depth is 0.", "from 1"),
-        (lambda: rnncli.run(np.zeros((0, 4, 5))), "of shape (0, 4, 5)", "No axis may have size 0."),
-        (lambda: rnncli.run(np.zeros((1, 4, 0))), "of shape (1, 4, 0)", "No axis may have size 0."),
+        (lambda: rnncli.run(np.zeros((0, 4, 5))), "has shape (0, 4, 5)", "No axis may have size 0."),
+        (lambda: rnncli.run(np.zeros((1, 4, 0))), "has shape (1, 4, 0)", "No axis may have size 0."),
         (lambda: rnncli.run(X, engine=5), "engine is 5.", "It must be text."),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
