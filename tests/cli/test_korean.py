@@ -223,8 +223,7 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
         (
             "added a batch axis: (4, 5) -> (1, 4, 5); for one feature in (4, 5, 1), "
             "write --input-shape 4,5,1",
-            "배치 축을 추가했습니다: (4, 5) -> (1, 4, 5); "
-            "특성이 하나인 형태 (4, 5, 1): --input-shape 4,5,1",
+            "배치 축을 추가했습니다: (4, 5) -> (1, 4, 5); 특성이 하나인 형태 (4, 5, 1): --input-shape 4,5,1",
         ),
         (
             "line 1, column 65: it is nested more than 64 levels deep.",
