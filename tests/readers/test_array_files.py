@@ -65,7 +65,7 @@ class TestArrays:
     def test_a_dtype_that_numpy_lacks_is_named(self) -> None:
         header = b'{"x":{"dtype":"F8_E5M2","shape":[2],"data_offsets":[0,2]}}'
         data = len(header).to_bytes(8, "little") + header + b"\0\0"
-        said = "notes.json: x is of dtype F8_E5M2, which is not supported.\nSave it as float32."
+        said = "notes.json: x has dtype F8_E5M2, which is not supported.\nSave it as float32."
         assert complaint(data, "safetensors") == said
 
     @pytest.mark.parametrize("array", [np.array([True]), np.array([1j]), np.array(["a"]), np.zeros((0, 3))])

@@ -114,7 +114,7 @@ def legacy(path: Path, names: Any, weights: Any) -> Path:
         ([3], [b"kernel"], "its layer_names is not a list of names"),
         ([b"lstm"], 1.5, "its weight_names is not a list of names"),
         ([b"elsewhere"], [b"kernel"], "is a link to another place or file"),
-        ([b"lstm"], [b"bias"], "there is no bias in it"),
+        ([b"lstm"], [b"bias"], "it lists bias, but does not contain it"),
     ],
 )
 def test_names_of_the_older_form(tmp_path: Path, names: Any, weights: Any, said: str) -> None:
