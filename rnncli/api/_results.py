@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from rnncli import result
 from rnncli.api._options import Options
 from rnncli.api._values import require_integer
-from rnncli.case import Array, format_shape
+from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import did_you_mean
-from rnncli.renderers.page import View
+from rnncli.renderers.page import Answer, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rnncli.case import Spec
-    from rnncli.renderers.page import Answer
     from rnncli.renderers.statistics import Stats
     from rnncli.specs.stack import Stack
 

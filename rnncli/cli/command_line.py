@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from rnncli.case import Array, Case
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, Case
 
 SomeFlags = TypeVar("SomeFlags", InputFlags, LayerFlags, RunFlags, ShowFlags)
 

@@ -6,15 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import format_shape
+from rnncli.case import Array, format_shape
 from rnncli.cli import files, sources
 from rnncli.errors import DisagreementError, UsageError, format_names
+from rnncli.result import NamedTensor
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.cli.flags import InputFlags
     from rnncli.compute.compare import TensorDifference, Tolerance
-    from rnncli.result import NamedTensor
 
 
 class Expectation(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
+from rnncli.case import Case
 from rnncli.cli.flag_groups import RUN, flag
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.case import Case
     from rnncli.cli.flags import RunFlags
 
 HoldFlag = Annotated[

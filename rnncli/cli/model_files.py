@@ -5,17 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli.cli import sources
-from rnncli.compute.models import get_runner
+from rnncli.compute.models import ModelRun, get_runner
 from rnncli.errors import UsageError, format_names
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
 from rnncli.readers.source import split_layers
-
-if TYPE_CHECKING:
-    from rnncli.compute.models import ModelRun
 
 
 class Model(NamedTuple):

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
 from rnncli.cli import models
-from rnncli.compute.models import Cases
+from rnncli.compute.models import Cases, ModelRun
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.model_files import Model
     from rnncli.cli.models import ReturnFlags
-    from rnncli.compute.models import ModelRun
 
 
 class ModelTensors(NamedTuple):

@@ -12,12 +12,12 @@ from rnncli.case import Array, Case
 from rnncli.cli import model_inputs
 from rnncli.cli.model_files import Model, open_model
 from rnncli.errors import UsageError
+from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
     from rnncli.compute.models import Cases, ModelRun, Part
-    from rnncli.result import Result
 
 
 class ReturnFlags(NamedTuple):

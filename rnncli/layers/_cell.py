@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
@@ -14,11 +14,8 @@ from rnncli.layers._equations import Sum
 from rnncli.layers._layer import INITIALIZED_BY, Draw, draw, initializers_in
 from rnncli.result import Gate, Label
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Gates = Callable[[], tuple[Gate, ...]]
-    """Returns the gates of a step, in Keras's order.  A function, because most runs never need them."""
+Gates = Callable[[], tuple[Gate, ...]]
+"""Returns the gates of a step, in Keras's order.  A function, because most runs never need them."""
 
 StepHolds = Mapping[str, tuple[Array, Array]]
 """Gates of a cell held in one step, by name: which units, (units,) bool, and their values, (units,)."""

@@ -6,16 +6,23 @@ reset_after is the variant that cuDNN and PyTorch use, and Keras's default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
+from rnncli.layers._cell import (
+    Cell,
+    DropoutMasks,
+    Gates,
+    StepHolds,
+    activate_gates,
+    cell_options,
+    hold,
+    product,
+    split,
+)
 from rnncli.layers._equations import Bias, Current, DotProduct, Previous, Sum, affine, times
 from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
-
-if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates, StepHolds
 
 
 class GRUState(NamedTuple):

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
-from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
+from rnncli.layers._cell import (
+    Cell,
+    DropoutMasks,
+    Gates,
+    StepHolds,
+    activate_gates,
+    cell_options,
+    hold,
+    product,
+    split,
+)
 from rnncli.layers._equations import Current, Previous, Sum, affine, times
 from rnncli.layers._layer import draw
 from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rnncli.layers._cell import Gates, StepHolds
 
 
 class LSTMState(NamedTuple):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers._cell import Cell, DropoutMasks, State, StepHolds
+from rnncli.layers._cell import Cell, DropoutMasks, Gates, State, StepHolds
 from rnncli.layers._layer import Draw, join_parts, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Label
-
-if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates
 
 
 class StackedCells:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
+from rnncli.layers._cell import Cell, DropoutMasks, Gates, StepHolds, cell_options, hold, product
 from rnncli.layers._equations import Current, Sum, affine, times
 from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
-
-if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates, StepHolds
 
 
 class SimpleRNNState(NamedTuple):

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError
-from rnncli.layouts._paths import default_name, directions, make_unique
+from rnncli.layouts._paths import Convert, default_name, directions, make_unique
 
 if TYPE_CHECKING:
     from rnncli.layouts import LayerWeights
-    from rnncli.layouts._paths import Convert
 
 
 def dump_legacy(layers: Sequence[LayerWeights], convert: Convert) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -23,12 +23,9 @@ from rnncli.renderers.page import (
     state_part,
 )
 from rnncli.renderers.wording import meaning, say
-from rnncli.result import ChunkedTensor, Claim, Label, NamedTensor
+from rnncli.result import ChunkedTensor, Claim, Label, NamedTensor, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rnncli.result import Result
     from rnncli.specs.stack import Stack
 
 SCHEMA = "rnncli/1"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import progress, request, result_checks, terminal
-from rnncli.cli.case_request import note_dropout
+from rnncli.cli.case_request import Remarks, note_dropout
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
@@ -15,7 +15,6 @@ from rnncli.compute import chunks
 from rnncli.renderers import formats
 
 if TYPE_CHECKING:
-    from rnncli.cli.case_request import Remarks
     from rnncli.cli.expectation import Expectation
     from rnncli.commands.run.run_request import RunRequest
 

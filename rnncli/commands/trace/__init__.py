@@ -4,14 +4,14 @@
 
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+from rnncli.case import Case
 from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
+from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.case import Case
     from rnncli.cli.models import ModelLayer
-    from rnncli.result import Result
 
 SECTION = "Inspect a layer"
 SUMMARY = "Every gate and state at every time step."

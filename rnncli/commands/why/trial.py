@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rnncli import specs
 from rnncli.case import Array, Case, Dimension, Shape
@@ -11,9 +12,6 @@ from rnncli.commands.why.diagnosis import Fix
 from rnncli.errors import RnncliError
 from rnncli.result import TensorInfo
 from rnncli.specs.stack import Stack
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MOST_STEPS = 1_000
 """Time steps of the longest run; a longer one would take more than a moment."""

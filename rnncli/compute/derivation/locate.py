@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
@@ -10,9 +11,6 @@ from rnncli.compute.loop_parts import LoopPart, parts
 from rnncli.layers import Current, Entry, Product, Sum, within
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result, TensorInfo
 from rnncli.specs.stack import Stack
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class OutputEntry(NamedTuple):

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, InexactError, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.errors import EngineError, first_nonblank_line
-from rnncli.layers import activations, beyond_keras, runs_a_cell
-
-if TYPE_CHECKING:
-    from rnncli.layers import Call, RecurrentLayer
+from rnncli.layers import Call, RecurrentLayer, activations, beyond_keras, runs_a_cell
 
 ABOUT = About(("onnx", "onnxruntime"), "for large float32 inputs; ONNX Runtime computes them", extra="onnx")
 

@@ -7,16 +7,13 @@ length, because PyTorch can skip only the steps at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
-from rnncli.layers import runs_a_cell
-
-if TYPE_CHECKING:
-    from rnncli.layers import Call, RecurrentLayer
+from rnncli.layers import Call, RecurrentLayer, runs_a_cell
 
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
 

@@ -23,16 +23,14 @@ from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.errors import RnncliError, inside
+from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.model import SavedModel
-    from rnncli.result import Result
 
-    Compute = Callable[[Case], Result]
-
+Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 
 

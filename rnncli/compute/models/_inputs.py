@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import format_shape
+from rnncli.case import Array, Dimension, format_shape
 from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.model import Graph, Port
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, Dimension
 
 BATCH = ("batch", "n", "b")
 """Names of the batch axis begin with the first of these, or are one of the others."""

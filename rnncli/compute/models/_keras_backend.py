@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.compute.models import ModelRun, Part, _tf_keras
+from rnncli.case import Array
+from rnncli.compute.models import Compute, ModelRun, Part, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option, name_cause
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
@@ -31,11 +32,7 @@ from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError, inside
 from rnncli.model import Graph, Node
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.compute.models import Compute
-    from rnncli.result import Result
+from rnncli.result import Result
 
 SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 TOLERANCE = 1e-4

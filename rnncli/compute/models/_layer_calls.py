@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.case import Case
 from rnncli.specs.trees import leaves, map_leaves
 
 if TYPE_CHECKING:
-    from rnncli.case import Case
     from rnncli.compute.models import Cases
 
 

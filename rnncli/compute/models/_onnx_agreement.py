@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.compute.compare import largest_difference
-from rnncli.compute.models._onnx_case import list_returns
+from rnncli.compute.models._onnx_case import NodeCall, list_returns
 from rnncli.errors import EngineError
+from rnncli.result import Result
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.compute.models import Compute
-    from rnncli.compute.models._onnx_case import NodeCall
-    from rnncli.result import Result
 
 TOLERANCE = 1e-5
 """Tolerance between two float32 computations, absolute and relative."""

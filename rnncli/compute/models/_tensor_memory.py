@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.model import Graph
 from rnncli.specs.memory import limit_growth
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 class TensorMemory:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array, Case
 from rnncli.compute.models._embedded_code import harm_in
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._keras_sizes import limit_memory
@@ -22,7 +23,6 @@ from rnncli.errors import EngineError, inside
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
-    from rnncli.case import Array, Case
     from rnncli.compute.models import Cases
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.compute.models._assumptions import ORDERS, OWN, order_of_gates
 from rnncli.errors import EngineError, UsageError
 from rnncli.model import Modules, Node
 from rnncli.result import Label
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.compute.models import Cases
 
 CLASSES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}

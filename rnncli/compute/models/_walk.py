@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Case, format_shape
+from rnncli.case import Array, Case, format_shape
 from rnncli.compute import operations
-from rnncli.compute.models import ModelRun, Part, _keras_changes
+from rnncli.compute.models import Compute, ModelRun, Part, _keras_changes
 from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._arguments import Arguments, Value
 from rnncli.compute.models._graph import (
@@ -39,10 +39,6 @@ from rnncli.errors import InputError, RnncliError, inside
 from rnncli.model import Graph, Node
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.trees import leaves
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.compute.models import Compute
 
 
 def run_graph(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.compute import operations
-from rnncli.compute.models import _graph, _inputs, _training, name_file
+from rnncli.compute.models import Cases, Compute, ModelRun, _graph, _inputs, _training, name_file
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
@@ -16,12 +18,6 @@ from rnncli.compute.models._walk import run_graph as run_graph
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
 from rnncli.model import Graph, Node, Ref
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rnncli.case import Array
-    from rnncli.compute.models import Cases, Compute, ModelRun
 
 HAS_GRAPH = True
 MASKS = True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from rnncli.case import Case, format_shape
-from rnncli.compute.models import ModelRun, Part, name_file
+from rnncli.case import Array, Case, format_shape
+from rnncli.compute.models import Cases, Compute, ModelRun, Part, name_file
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
@@ -17,12 +18,6 @@ from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, form
 from rnncli.model import Module, Modules, Node
 from rnncli.specs import fit
 from rnncli.specs.stack import Stack
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rnncli.case import Array
-    from rnncli.compute.models import Cases, Compute
 
 HAS_GRAPH, MASKS = False, False
 CHANGES = "Change the values with --assume, the order of the axes with --input-axes."

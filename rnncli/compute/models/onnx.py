@@ -7,9 +7,13 @@ has to agree with ONNX Runtime.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.case import Array
 from rnncli.compute.models import (
+    Cases,
+    Compute,
     ModelRun,
     Part,
     _inputs,
@@ -27,10 +31,6 @@ from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_y
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rnncli.case import Array
-    from rnncli.compute.models import Cases, Compute
     from rnncli.model import Program
 
 HAS_GRAPH, MASKS = True, False

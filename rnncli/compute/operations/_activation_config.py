@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.compute.operations._call import OperationCall
 
 

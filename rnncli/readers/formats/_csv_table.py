@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rnncli.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 DELIMITERS = ",;\t|"
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,8 +25,6 @@ from rnncli.readers.formats._csv_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rnncli.readers.source import Source
 
 SUFFIXES = (".csv", ".tsv")

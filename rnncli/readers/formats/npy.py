@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import io
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError
-from rnncli.readers.formats import _npy_headers
+from rnncli.readers.formats import ReadOptions, _npy_headers
 from rnncli.readers.formats._named_arrays import numeric
 from rnncli.readers.refusal import RefusalError
-from rnncli.readers.source import report_os_errors
-
-if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions
-    from rnncli.readers.source import Source
+from rnncli.readers.source import Source, report_os_errors
 
 SUFFIXES = (".npy",)
 ONLY_INPUTS = False

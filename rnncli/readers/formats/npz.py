@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers import zips
-from rnncli.readers.formats import _npy_headers
+from rnncli.readers.formats import ReadOptions, _npy_headers
 from rnncli.readers.formats._named_arrays import inputs_of
 from rnncli.readers.refusal import RefusalError
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
 
 SUFFIXES = (".npz",)

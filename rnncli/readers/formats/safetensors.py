@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from rnncli.readers.formats._named_arrays import inputs_of
 from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
 

@@ -9,13 +9,13 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.errors import InputError, inside
 from rnncli.readers.models._saved_layers import in_keras_layout as in_keras_layout
 from rnncli.readers.models._saved_layers import layers_in as layers_in
 from rnncli.readers.models._saved_layers import saved_layers as saved_layers
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.model import Graph, Modules
     from rnncli.readers.source import Source
 

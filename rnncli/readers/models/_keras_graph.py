@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.model import PLACED_MASK, Node, Port, Ref
-from rnncli.readers.models._keras_calls import ADVICE, CallArguments, Plan, flat, resolve, resolve_call
+from rnncli.readers.models._keras_calls import (
+    ADVICE,
+    CallArguments,
+    LayerEntry,
+    Outputs,
+    Plan,
+    flat,
+    resolve,
+    resolve_call,
+)
 from rnncli.readers.models._keras_classes import MODELS, PLAIN, RECURRENT, is_operation, name_of
 from rnncli.specs.trees import leaves
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.readers.models._keras_calls import LayerEntry, Outputs
 
 _MOST = 50_000
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Dimension
 from rnncli.errors import InputError, LayerError, inside, shorten
 from rnncli.model import Node, Port, Program
 from rnncli.readers.models import _onnx_file
@@ -13,7 +14,6 @@ from rnncli.readers.models._onnx_constants import Constants
 from rnncli.specs import onnx_nodes, recurrence, to_config
 
 if TYPE_CHECKING:
-    from rnncli.case import Dimension
     from rnncli.readers.source import Source
 
 LOOPS = ("Loop", "Scan", "SequenceMap")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,6 @@ from rnncli.readers.formats.safetensors import DTYPES, raw_tensors, to_array
 from rnncli.readers.models import _modules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rnncli.model import Modules
     from rnncli.readers.source import Source
 
