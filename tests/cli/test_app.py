@@ -116,7 +116,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["why", "message", "m.keras"], "unexpected argument: m.keras", "rnncli why --help"),
         (["run", "m.onnx"], "no such file", "Check"),
         (["run", "\u2014units", "3"], "begins with a long dash.", "Write two hyphens: --units."),
-        (["run", "--weights", '{"schema": "rnncli/1"}'], "without weights by name", "weights --to keras -o"),
+        (["run", "--weights", '{"schema": "rnncli/1"}'], "without named weights", "weights --to keras -o"),
         (["run", "-units", "3"], "there is no flag -units.", "Did you mean --units?"),
         (["run", "--return-state", "true"], "no such file", "--return-sequences take no value."),
         (["run", "'[[1, 2]]'"], "no such file", "JSON on the command line must begin with [ or {."),

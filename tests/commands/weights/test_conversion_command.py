@@ -162,7 +162,7 @@ REFUSED = [
     (["-l", "LSTM(3)", "--to", "torch", "-o", "w.py"], "PyTorch's layout cannot be saved"),
     (["-l", "LSTM(3)", "--to", "torch", "-o", "w"], "PyTorch's layout cannot be saved"),
     (['{"layer": "LSTM(3)", "inputs": [[[1]]]}'], "it is a case document"),
-    (["[[1, 2], [3, 4]]"], "not an object of weights"),
+    (["[[1, 2], [3, 4]]"], "not an object of named weights"),
     (["-l", "LSTM(3)", "--input-shape", "2,3,features"], "the weights depend on the features"),
     (["-l", "LSTM(3)", "--engine", "numpy"], "--engine does not change the weights"),
     (["-l", "LSTM(3)", "--calls", "2"], "--calls does not change the weights"),
