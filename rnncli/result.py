@@ -267,7 +267,7 @@ class Result:
         return self.stack.specs
 
     @property
-    def engine_names(self) -> str:
+    def engine(self) -> str:
         """The engines as text, `numpy` or `onnx, numpy`."""
         return ", ".join(self.engines)
 

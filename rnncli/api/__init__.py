@@ -75,7 +75,7 @@ def run(
         result = Result.of(computed, remarks=remarks, view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
     _require_checks(apart, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
-    _comparison.require_expected(result.outputs, result.engine_names, expect, atol, rtol)
+    _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
     return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
 
 
@@ -176,7 +176,7 @@ def trace(
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
     _require_checks(apart, result, tolerances, answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(
-        answer.named_tensors(), result.engine_names, expect, atol, rtol, require_names=True
+        answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 

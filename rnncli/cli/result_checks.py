@@ -67,7 +67,7 @@ class ResultChecks(NamedTuple):
         """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
         tolerances = self.flags.tolerances
         if self.expected is not None:
-            return self.expected.compare(answer.named_tensors(), answer.result.engine_names, tolerances)
+            return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
         require_known(tolerances, [tensor.name for tensor in answer.result.outputs])
         return (), ()
 

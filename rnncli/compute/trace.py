@@ -158,7 +158,7 @@ def verify(result: Result) -> None:
     for name, values in traced_outputs(result):
         if not np.array_equal(values, returned[name], equal_nan=True):
             raise EngineError(
-                f"the trace of {result.engine_names} does not end in the {name} that it returned.",
+                f"the trace of {result.engine} does not end in the {name} that it returned.",
                 "This is a bug in rnncli; please report it.",
             )
 

@@ -37,7 +37,7 @@ class ResultHeader(Protocol):
     """What every computed answer contains about its case; see Result."""
 
     @property
-    def engine_names(self) -> str: ...
+    def engine(self) -> str: ...
 
     @property
     def seed(self) -> int | None: ...
@@ -67,7 +67,7 @@ def head_of(result: ResultHeader) -> dict[str, Any]:
     """Return the first entries of the document of a computed result."""
     return {
         **head(),
-        "engine": result.engine_names,
+        "engine": result.engine,
         "seed": result.seed,
         "expression": expression(result.stack),
         "layer": configs(result.stack),
@@ -82,7 +82,7 @@ def short_head_of(result: ResultHeader, line: int) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "line": line,
-        "engine": result.engine_names,
+        "engine": result.engine,
         "seed": result.seed,
         "expression": expression(result.stack),
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
@@ -132,7 +132,7 @@ def note_of(result: ResultHeader, view: View, line: int | None = None) -> Line:
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
         pieces.append(f"{say('seed', view.lang)} {result.seed}")
-    pieces.append(f"{say('engine', view.lang)} {result.engine_names}")
+    pieces.append(f"{say('engine', view.lang)} {result.engine}")
     for name, value in result.conditions.items():
         pieces.append(say(f"with {name}", view.lang).format(value))
     if result.hold:

@@ -57,5 +57,5 @@ def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> Co
     tensors = model_tensors.compute_tensors(
         model, inputs, returns, settings.engine, everything=flags.show.all_layers
     )
-    found = comparison.compare_stored({tensors.result.engine_names: tensors.result}, settings)
+    found = comparison.compare_stored({tensors.result.engine: tensors.result}, settings)
     return found._replace(remarks=(*remarks, *tensors.notes, *found.remarks))

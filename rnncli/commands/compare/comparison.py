@@ -76,7 +76,7 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         results = engine_pairs.run_engines(case, settings.engines)
     elif settings.expected is not None:
         alone = compute.run(case, settings.engine)
-        results = {alone.engine_names: alone}
+        results = {alone.engine: alone}
     else:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
@@ -113,8 +113,8 @@ def compare_stored(results: Mapping[str, Result], settings: Comparison) -> Compa
 def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonReport:
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
     whole = pieces.run_whole(case, steps, settings.engine)
-    results = _select({whole.engine_names: whole}, settings)
-    outputs, several = results[whole.engine_names].outputs, PIECES.format(steps)
+    results = _select({whole.engine: whole}, settings)
+    outputs, several = results[whole.engine].outputs, PIECES.format(steps)
     sides = {WHOLE.en: WHOLE, several.en: several}
 
     def compare(*, stateful: bool) -> tuple[TensorDifference, ...]:

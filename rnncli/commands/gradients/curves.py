@@ -86,7 +86,7 @@ class Gradients:
     seed: int | None
     input_shape: tuple[int, ...]
     input_dtype: str
-    engine_names: str = "tensorflow"
+    engine: str = "tensorflow"
     conditions: Mapping[str, int] = field(default_factory=dict)
 
     @property

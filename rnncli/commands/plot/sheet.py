@@ -248,7 +248,7 @@ def _note(case: Case, result: Result, selection: SheetSelection) -> str:
     pieces = [f"batch {selection.batch} of 0..{len(case.inputs) - 1}"] if len(case.inputs) > 1 else []
     if case.weights is None and result.seed is not None:
         pieces.append(f"seed {result.seed}")
-    pieces.append(f"engine {result.engine_names}")
+    pieces.append(f"engine {result.engine}")
     return ", ".join(pieces)
 
 

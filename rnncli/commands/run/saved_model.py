@@ -48,7 +48,7 @@ class ModelAnswer(RunAnswer):
             about["masks"] = list(self.masks)
         return {
             **first,
-            "engine": self.result.engine_names,
+            "engine": self.result.engine,
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
             "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
@@ -65,7 +65,7 @@ class ModelAnswer(RunAnswer):
             )
             for name, array in self.inputs.items()
         ]
-        pieces.append(f"{say('engine', view.lang)} {self.result.engine_names}")
+        pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
         if self.masks:
             pieces.append(say("mask from", view.lang).format(", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
