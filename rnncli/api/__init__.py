@@ -162,14 +162,13 @@ def trace(
 
     _require_steps(options)
     _values.require_texts("gate", gate, "For example gate='forget'.")
+    for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
+        _require_indices(name, indices)
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
     result = _holds.compare_without(wide, tracing.trace(wide))
     result, apart = _comparison.check(wide, result, tolerances, chosen=chosen)
-    for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
-        for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
-            _values.require_integer(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(result), wanted)
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
@@ -314,6 +313,12 @@ def _parse_memory(memory: int | str | None) -> int | None:
 def _several(one: Any) -> Any:
     """Wrap a single value such as `3` or `"forget"` in a list."""
     return [one] if isinstance(one, (str, int)) else one
+
+
+def _require_indices(name: str, indices: Any) -> None:
+    """Raise InputError for anything but a whole number or a list of them."""
+    for index in indices if isinstance(indices, (list, tuple)) else [indices]:
+        _values.require_integer(name, index, -(2**31), 2**31)
 
 
 def _require_calls(options: Options, *, all_calls: bool) -> None:

@@ -95,12 +95,12 @@ def wrap(text: str, width: int) -> str:
     """
     import textwrap
 
-    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
-    lines = (
-        [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line)
-        for line in re.sub(r"\((\w+, )+\w*\)", _use_nonbreaking_spaces, widen(text)).split("\n")
-    )
-    return narrow("\n".join(part for parts in lines for part in parts)).replace("\xa0", " ")
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines: list[str] = []
+    for line in re.sub(r"\((\w+, )+\w*\)", _use_nonbreaking_spaces, widen(text)).split("\n"):
+        is_kept = len(line) <= width or line.startswith(" ")
+        lines += [line] if is_kept else wrapper.wrap(line)
+    return narrow("\n".join(lines)).replace("\xa0", " ")
 
 
 def _use_nonbreaking_spaces(shape: re.Match[str]) -> str:

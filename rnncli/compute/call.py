@@ -37,20 +37,25 @@ class _PreparedCase:
     def __init__(self, case: Case, engine: str) -> None:
         require_able(case, engine)
         self.engine = engine
-        self.call = engines.get(engine).build_layers(case, *weights_and_seeds(case, engine))
+        self.call: engines.LayerCaller = engines.get(engine).build_layers(
+            case, *weights_and_seeds(case, engine)
+        )
         self.claims = claims_of(case)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
+        return self.name_tensors(one, self.compute(one))
+
+    def compute(self, one: Case) -> engines.EngineOutput:
+        """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
         import numpy as np
 
         if one.mask is not None:  # the case that the layers were built for may have none
             require_able(one, self.engine)
-        one = one._replace(inputs=np.ascontiguousarray(one.inputs))
-        return self._name_tensors(one, self.call(one))
+        return self.call(one._replace(inputs=np.ascontiguousarray(one.inputs)))
 
-    def _name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
+    def name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
         kept = [layer for call in calls for layer in (call if case.all_layers else call[-1:])]
@@ -104,9 +109,10 @@ class _EngineWithFallback:
 
     def __call__(self, one: Case) -> Result:
         try:
-            return self.primary(one)
+            computed = self.primary.compute(one)
         except (UsageError, EngineError):
             return self.other()(one)
+        return self.primary.name_tensors(one, computed)
 
 
 def calls_of(case: Case) -> Sequence[int | None]:

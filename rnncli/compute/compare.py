@@ -88,10 +88,10 @@ def measure(
         return difference
     size = abs(second)
     nonzero = size > 0
+    gaps = np.where(np.isfinite(gap), gap, np.inf)[nonzero]
+    sizes = np.where(np.isfinite(size), size, 1.0)[nonzero]
     with np.errstate(invalid="ignore", over="ignore"):
-        relative = (
-            np.where(np.isfinite(gap), gap, np.inf)[nonzero] / np.where(np.isfinite(size), size, 1.0)[nonzero]
-        )
+        relative = gaps / sizes
         beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
     return difference._replace(
         absolute=float(gap[largest]),

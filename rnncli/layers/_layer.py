@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli import initializers
-from rnncli.case import Array, Option, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec, format_shape, known_sizes
 from rnncli.layers._equations import Sum
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -185,8 +185,10 @@ def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sizes(shape: Shape) -> tuple[int, ...]:
-    """Return a shape as integers; every dimension must be known."""
-    return tuple(size for size in shape if isinstance(size, int))
+    """Return the sizes of a shape that has no unknown one."""
+    found = known_sizes(shape)
+    assert found is not None, format_shape(shape)
+    return found
 
 
 def draw(

@@ -22,6 +22,10 @@ class RawValue(NamedTuple):
     value: Any = None
     where: str = ""
 
+    def or_else(self, value: Any, *where: str) -> RawValue:
+        """Return this value; where there is none, another one."""
+        return RawValue(value, ": ".join(filter(None, where))) if self.value is None else self
+
 
 class CaseOptions(NamedTuple):
     """The user's options other than inputs and layers, from flags or keyword arguments.
@@ -45,15 +49,9 @@ class CaseOptions(NamedTuple):
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
             with inside(where):
                 raise InputError(f"seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
-        weights, states = (
-            option
-            if option.value is not None
-            else RawValue(getattr(document, name), ": ".join(filter(None, (where, name))))
-            for name, option in (("weights", self.weights), ("initial_state", self.initial_state))
-        )
         return self._replace(
-            weights=weights,
-            initial_state=states,
+            weights=self.weights.or_else(document.weights, where, "weights"),
+            initial_state=self.initial_state.or_else(document.initial_state, where, "initial_state"),
             seed=seed if self.seed is None else self.seed,
             training=document.training if self.training is None else self.training,
         )

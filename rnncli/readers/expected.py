@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, format_shape
@@ -170,10 +170,11 @@ def match_names(
                 f"it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
                 f"Store the tensors under these names, as `rnncli {command} -o expected.npz` does.",
             )
-    remarks = [
-        *(f"not compared: {left} ({file} lacks {them})" for left, them in _list_missing(names, common)),
-        *(f"not compared: {left} (only {file} has {them})" for left, them in _list_missing(expected, common)),
-    ]
+    remarks = []
+    if lacking := [name for name in names if name not in common]:
+        remarks.append(f"not compared: {format_names(lacking)} ({file} lacks {_pronoun(lacking)})")
+    if extra := [name for name in expected if name not in common]:
+        remarks.append(f"not compared: {format_names(extra)} (only {file} has {_pronoun(extra)})")
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
             common[name] = np.asarray(array)[None]
@@ -182,8 +183,5 @@ def match_names(
     return common, tuple(remarks)
 
 
-def _list_missing(names: Iterable[str], common: Mapping[str, Array]) -> Iterable[tuple[str, str]]:
-    """Yield, if there are any, the names that `common` lacks and the pronoun for them."""
-    left = [name for name in names if name not in common]
-    if left:
-        yield format_names(left), "it" if len(left) == 1 else "them"
+def _pronoun(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"

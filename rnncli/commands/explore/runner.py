@@ -30,7 +30,8 @@ class Runner:
 
     def __init__(self, first: EditableCase, computation: Computation, announce: Callable[[], None]) -> None:
         self.history = History(first)
-        self.experiment, self.computation = self._before = first, computation  # undo finds the last one made
+        self.experiment, self.computation = first, computation
+        self._before = first, computation  # what was shown before, which undo need not compute again
         self._announce = announce
         self._unread: list[Change] = []
 

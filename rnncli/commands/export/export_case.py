@@ -141,16 +141,15 @@ def build_export(
     weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
     recorder, count = CallRecorder(), len(case.stack)
     returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
-    titled = tuple((names or {}).items()) or tuple(
-        ("", f"_{index}" if count > 1 else "") for index in range(count)
-    )
-    start = titled[0][1] if names else ""
+    titles = list(names or [""] * count)
+    suffixes = list(names.values()) if names else [f"_{place}" if count > 1 else "" for place in range(count)]
+    start = suffixes[0] if names else ""
     mask_suffixes = {id(case.mask): start}
-    for output, (_, suffix) in zip(returned, titled, strict=True):
+    for output, suffix in zip(returned, suffixes, strict=True):
         mask_suffixes.setdefault(id(output.mask), suffix)  # most layers return the mask that they got
     layers: list[ExportLayer] = []
     for index, (layer, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
-        title, suffix = titled[index]
+        title, suffix = titles[index], suffixes[index]
         calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
         mask = calls[0][1].mask if calls else None
         infos = layer.outputs(shape) if names or index + 1 == count else ()

@@ -137,12 +137,12 @@ def plot(
 def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet":
     from rnncli import compute
     from rnncli.commands.plot import sheet
-    from rnncli.compute import engine_choice
+    from rnncli.compute import engines
     from rnncli.compute import trace as tracing
     from rnncli.layers import is_stepped
 
     through_time = any(map(is_stepped, case.layers))
-    traceable = through_time and engine_choice.choose(case) == "numpy"
+    traceable = through_time and engines.get("numpy").refusal(case) is None
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.draw_result(case, compute.run(case, engine), selection)

@@ -202,7 +202,7 @@ def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetS
 
 def _draw_tensor(case: Case, tensor: NamedTensor, name: str, selection: SheetSelection) -> Panel:
     """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
-    if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner" in str(tensor.axes):
+    if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner_timesteps" in tensor.axes:
         raise UsageError(
             f"{tensor.name} has the axes {', '.join(tensor.axes)}, but a heat map has two.",
             "plot draws tensors of (batch, timesteps, units) or (batch, units).",

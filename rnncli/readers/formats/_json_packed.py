@@ -163,10 +163,9 @@ class _Lists:
         level: list[Any] = [import_package("orjson", "JSON").loads(b"[" * open_lists + text + b"]" * closing)]
         for axis, lengths in enumerate(self._lengths):
             sizes = _lengths_of(level)
-            if axis < open_lists:
-                lengths[-1] += sizes.pop(0) - (
-                    axis + 1 < open_lists
-                )  # the first list may have started earlier
+            if axis < open_lists:  # the first list began in an earlier piece
+                is_counted = axis + 1 < open_lists  # so did the first list in it, which was counted there
+                lengths[-1] += sizes.pop(0) - is_counted
             lengths += sizes
             level = list(chain.from_iterable(level))
         self._width = self._width or len(level[0])

@@ -143,9 +143,8 @@ def name_weights(
         arrays = dict(zip(names, (array for _, array in stored), strict=True))
         return _to_plain_layout(entry, {name: arrays[name] for name in variables(entry)})
     by_name = {_base(name): array for name, array in stored}
-    if (
-        len(by_name) == len(stored) and names and set(names) <= by_name.keys()
-    ):  # renorm's, which inference does not use
+    has_more = bool(names) and len(by_name) == len(stored) and by_name.keys() >= set(names)
+    if has_more:  # those of renorm, which inference does not use
         return {name: by_name[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
         return name_by_path(stored)
