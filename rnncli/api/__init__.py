@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from rnncli.api import _case, _comparison, _holds, _values
@@ -312,7 +313,7 @@ def _parse_memory(memory: int | str | None) -> int | None:
 
 def _several(one: Any) -> Any:
     """Wrap a single value such as `3` or `"forget"` in a list."""
-    return [one] if isinstance(one, (str, int)) else one
+    return [one] if isinstance(one, (str, Integral)) else one
 
 
 def _require_indices(name: str, indices: Any) -> None:

@@ -194,6 +194,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     if pad_value is not None and pad is None:
         raise UsageError("pad_value needs pad.", "Add pad='post'.")
     require_texts("input_axes", axes, "For example input_axes='time,features'.")
+    where = str(mask) if isinstance(mask, (str, PathLike)) else ""
     if isinstance(mask, (str, PathLike)):
         mask = formats.read_tensor(file(mask, "mask"))
     return arrange.ArrangeOptions(
@@ -204,6 +205,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
         mask_value=options.get("mask_value"),
         dtype=stack.dtype,
         ndim=stack.input_rank,
+        mask_where=where,
     )
 
 
@@ -219,7 +221,7 @@ def _weights(given: Any) -> case_builder.RawValue:
 
 def _states(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        given = formats.read_states(file(given, "initial_state"))
+        return case_builder.RawValue(formats.read_states(file(given, "initial_state")), str(given))
     if isinstance(given, Mapping):
         given = {name: array(state, "initial_state") for name, state in given.items()}
     elif given is not None:

@@ -286,3 +286,10 @@ def test_a_layer_file(tmp_path: Path) -> None:
         rnncli.run("sentence", f"@{file}")
     with pytest.raises(UsageError, match=r"Run the model as it was saved: model='m\.keras'"):
         rnncli.run("sentence", "@m.keras")
+
+
+def test_an_index_may_be_a_numpy_integer() -> None:
+    whole = rnncli.trace(X, seed=1)
+    for step in (0, 1):
+        one = rnncli.trace(X, seed=1, step=np.int64(step))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(one.tensors()["hidden"], whole.tensors()["hidden"][:, step : step + 1])

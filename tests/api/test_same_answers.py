@@ -11,7 +11,7 @@ from command import Run
 
 from rnncli import run
 from rnncli.api._phrasing import in_python
-from rnncli.errors import UsageError
+from rnncli.errors import InputError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,17 @@ def test_the_notes_are_those_of_the_command_line(
     notes = [line.removeprefix("rnncli: note: ") for line in rnncli("run", *flags).stderr.splitlines()]
     assert notes
     assert list(run(**arguments).remarks) == [in_python(note) for note in notes]
+
+
+@pytest.mark.parametrize("part", ["mask", "initial_state"])
+def test_a_part_that_does_not_fit_is_named_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run, part: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.ones((1, 4, 5), np.float32))
+    np.save("part.npy", np.ones((7, 7), bool if part == "mask" else np.float32))
+    with pytest.raises(InputError) as found:
+        run("x.npy", **{part: "part.npy"})  # type: ignore[arg-type]
+    command = rnncli("run", "x.npy", f"--{part.replace('_', '-')}", "part.npy")
+    assert found.value.what.startswith("part.npy: ")
+    assert command.stderr.startswith(f"rnncli: {found.value.what}")

@@ -14,7 +14,7 @@ from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.matrix.answer import combinations
 from rnncli.commands.shape import outline
-from rnncli.compute import compare, engine_choice, engines
+from rnncli.compute import call, compare, engine_choice, engines
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 
 keras = oracle.keras
@@ -205,6 +205,28 @@ class TestRefusals:
             LayerError, match="splits the initial states in half, but its layers keep 2 and 1"
         ):
             oracle.case([uneven], X, initial_state=states)
+
+    def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        onnx = engines.get("onnx")
+        build = onnx.build_layers
+
+        def build_wrong(*given: Any) -> engines.LayerCaller:
+            layers: engines.LayerCaller = build(*given)
+
+            def called(case: Case) -> engines.EngineOutput:
+                output = layers(case)
+                cut = tuple(tuple(tensor[..., :-1] for tensor in layer) for layer in output.tensors)
+                return output._replace(tensors=cut)
+
+            return called
+
+        monkeypatch.setattr(call, "choose", lambda case: "onnx")
+        assert compute.run(oracle.case(["LSTM(2)"], X)).engines == ("onnx",)
+        monkeypatch.setattr(onnx, "build_layers", build_wrong)
+        with pytest.raises(EngineError, match=r"onnx returned hidden_state as \(2, 1\)"):
+            compute.run(oracle.case(["LSTM(2)"], X))
 
     def test_every_refusal_is_one_of_ours(self) -> None:
         assert issubclass(InputError, RnncliError)

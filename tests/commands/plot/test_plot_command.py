@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from command import loaded_by
 
+from rnncli.cli.app import main
+from rnncli.compute import engine_choice
+
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
 def test_a_file_by_its_suffix(rnncli: Any, tmp_path: Any, suffix: Any) -> None:
@@ -28,7 +31,7 @@ def test_size_in_pixels(rnncli: Any, tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "plot needs a file"),
+        ([], "plot needs an output file"),
         (["-o", "a.jpg"], "plot cannot write .jpg"),
         (["-o", "a"], "no suffix"),
         (["-o", "-"], "plot needs a file"),
@@ -106,6 +109,14 @@ def test_a_result_where_there_is_no_trace(rnncli: Any) -> None:
     done = rnncli("plot", case, "--layer", "gru", "--seed", "1", "--what", "result", "--terminal")
     assert "hidden_state" in done.stdout
     assert "update gate" not in done.stdout
+
+
+def test_a_trace_also_where_another_engine_is_faster(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engine_choice, "choose", lambda case: "onnx")
+    assert main(["plot", "--layer", "gru", "--seed", "1", "--terminal"]) == 0
+    assert "update gate" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["plot", "gradients"])
