@@ -60,12 +60,12 @@ class Label(NamedTuple):
         return self.kind == "activation" or (not self.kind and self.part != "output")
 
     @property
-    def in_call(self) -> "Label":
+    def without_call(self) -> "Label":
         """The same label without the call."""
         return self._replace(call=None)
 
     @property
-    def in_layer(self) -> "Label":
+    def without_layer(self) -> "Label":
         """The same label without the layer."""
         return self._replace(layer=None)
 

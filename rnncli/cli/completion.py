@@ -102,7 +102,7 @@ def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete one number that explain takes: a tensor or a gate with the index of its first entry."""
-    from rnncli.compute.loop_parts import parts
+    from rnncli.compute.loop_parts import list_loop_parts
 
     stack = _stack(ctx)
     if stack is None:
@@ -110,7 +110,7 @@ def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
     wide = (stack.with_returns(return_sequences=every, return_state=True) for every in (False, True))
     infos = [info for one in wide for info in _outputs(one)]
     returned = [f"{info.name}[{','.join('0' for _ in info.axes)}]" for info in infos]
-    inside = [f"{name}[0,0]" for name in parts(stack)]
+    inside = [f"{name}[0,0]" for name in list_loop_parts(stack)]
     return _begin([*returned, *inside], incomplete)
 
 
@@ -210,10 +210,10 @@ def _stack(ctx: typer.Context) -> "Stack | None":
 
 def _gates(ctx: typer.Context) -> dict[Any, Any]:
     """Return the gates of the layers by their addresses; none if the command line describes no layers."""
-    from rnncli.compute.loop_parts import parts
+    from rnncli.compute.loop_parts import list_loop_parts
 
     stack = _stack(ctx)
-    return {name: part for name, part in parts(stack).items() if part.label.kind} if stack else {}
+    return {name: part for name, part in list_loop_parts(stack).items() if part.label.kind} if stack else {}
 
 
 def _outputs(stack: "Stack | None") -> list[Any]:

@@ -81,10 +81,10 @@ def read_expectation(
 
 def require_same(found: Sequence[TensorDifference]) -> None:
     """Raise DisagreementError for the first tensor that differs, in the terms of numpy.testing."""
-    apart = [one for one in found if not one.agrees]
-    if apart:
-        first = apart[0]
-        others = list(dict.fromkeys(one.name for one in apart if one.name != first.name))
+    disagreeing = [one for one in found if not one.agrees]
+    if disagreeing:
+        first = disagreeing[0]
+        others = list(dict.fromkeys(one.name for one in disagreeing if one.name != first.name))
         more = f" Also different: {format_names(others)}." if others else ""
         raise DisagreementError(describe_mismatch(first), f"{_limits(first)}{more}")
 

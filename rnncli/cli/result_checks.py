@@ -78,7 +78,7 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
         return result
     known = [tensor.name for tensor in result.outputs]
     # A name without a call selects that tensor of every call.
-    short = [str(tensor.label.in_call) for tensor in result.outputs]
+    short = [str(tensor.label.without_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
             raise UsageError(f"--select: there is no tensor {name!r}.", _suggest(name, known, result))

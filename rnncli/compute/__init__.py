@@ -18,7 +18,7 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     """
     from rnncli.compute import chunks
 
-    return chunks.join_results(parts(case, engine, plan(case, budget)), len(case.inputs))
+    return chunks.join_results(run_chunks(case, engine, plan(case, budget)), len(case.inputs))
 
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
@@ -29,7 +29,7 @@ def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     return chunks.plan(case, memory.default_budget() if budget is None else budget)
 
 
-def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
+def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
     """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
     from rnncli import arrays
     from rnncli.compute import call as calling
@@ -38,5 +38,5 @@ def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Resul
     checks.require_room(case, planned[0].stop)
     call = calling.prepare(case, engine)
     for chunk in planned:
-        yield call(chunks.part(case, chunk))
+        yield call(chunks.take_chunk(case, chunk))
         arrays.release(case.inputs)

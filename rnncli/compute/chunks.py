@@ -39,7 +39,7 @@ def count_fitting(case: Case, budget: int) -> int:
     return max(1, budget // (_bytes_of_a_sequence(case) * max(len(case.inputs), 1)))
 
 
-def part(case: Case, chunk: slice) -> Case:
+def take_chunk(case: Case, chunk: slice) -> Case:
     """Return the case with only the sequences in `chunk`."""
     states = case.initial_state
     return case._replace(

@@ -17,7 +17,7 @@ class LoopPart(NamedTuple):
     units: int
 
 
-def parts(stack: Stack) -> dict[Label, LoopPart]:
+def list_loop_parts(stack: Stack) -> dict[Label, LoopPart]:
     """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
     found: dict[Label, LoopPart] = {}
     for index, layer in enumerate(stack.layers):

@@ -177,7 +177,7 @@ def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     return {"axes": list(axes), **asdict(stats)}
 
 
-def parts(stats: Mapping[str, Stats], view: View) -> tuple[Variants | Line, ...]:
+def draw_statistics(stats: Mapping[str, Stats], view: View) -> tuple[Variants | Line, ...]:
     """Return a table with one row per tensor, or a few lines of text for each."""
     if not stats:
         return ()

@@ -93,7 +93,7 @@ class TestPlan:
         case = case_of("LSTM(3, return_sequences=True)", 400, 50)
         budget = cut(case, 20)
         monkeypatch.setattr(memory, "total", lambda: 150_000)
-        parts = compute.parts(case, "auto", compute.plan(case, budget))
+        parts = compute.run_chunks(case, "auto", compute.plan(case, budget))
         assert sum(len(part.outputs[0].values) for part in parts) == 400
         for refused in (budget, 2**40):
             with pytest.raises(InputError, match="memory"):
@@ -180,8 +180,8 @@ class TestUnfolded:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
         case = case._replace(inputs=case.inputs.astype(case.layers[0].config["dtype"]))
         plan = compute.plan(case, cut(case, 3))
-        whole = chunks.join_results(compute.parts(case, engine, plan), 11)
-        found = chunked.ChunkedResult(compute.parts(case, engine, plan), 11)
+        whole = chunks.join_results(compute.run_chunks(case, engine, plan), 11)
+        found = chunked.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
             parts = list(mine.values.parts)
@@ -209,7 +209,7 @@ class TestUnfolded:
 
         case = case_of(EXPRESSIONS[1])
         plan = compute.plan(case, cut(case, 3))
-        found = chunked.ChunkedResult(compute.parts(case, "numpy", plan), 11)
+        found = chunked.ChunkedResult(compute.run_chunks(case, "numpy", plan), 11)
         monkeypatch.setattr(found._waiting[1]._file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)

@@ -53,7 +53,7 @@ def norms(
 
     # As in a first call: no state is kept.
     stack = Stack(spec.with_option("stateful", False) for spec in case.layers)
-    one = chunks.part(case, slice(batch, batch + 1))._replace(stack=stack, training=False)
+    one = chunks.take_chunk(case, slice(batch, batch + 1))._replace(stack=stack, training=False)
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)

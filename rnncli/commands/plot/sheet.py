@@ -122,7 +122,7 @@ def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         raise UsageError("--gate applies only to a trace.", "Leave out --gate, or use --what trace.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
-        panel = _draw_tensor(case, tensor, str(tensor.label.in_layer), selection)
+        panel = _draw_tensor(case, tensor, str(tensor.label.without_layer), selection)
         tensors.setdefault(tensor.label.layer, []).append(panel)
     rows = [
         MapRow("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()

@@ -81,7 +81,7 @@ class RunAnswer(Answer):
         if self.stats:
             from rnncli.renderers import statistics
 
-            parts += statistics.parts(self.stats, view)
+            parts += statistics.draw_statistics(self.stats, view)
         return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
@@ -119,7 +119,7 @@ class RunAnswer(Answer):
                 claim.with_place(call=None) if claim.label.call == own_call else claim
                 for claim in tensor.equals
             )
-            tensor = tensor._replace(label=tensor.label.in_call, equals=equals)
+            tensor = tensor._replace(label=tensor.label.without_call, equals=equals)
         return {**tensor_document(tensor, view.lang), **own}
 
 
@@ -169,10 +169,13 @@ def stats_of(result: Result) -> dict[str, Stats]:
     from rnncli.compute import trace
     from rnncli.renderers import statistics
 
-    once = replace(result, outputs=tuple(one._replace(label=one.label.in_call) for one in result.outputs))
+    once = replace(
+        result, outputs=tuple(one._replace(label=one.label.without_call) for one in result.outputs)
+    )
     bounds = trace.bounds_of(once)
     return {
-        one.name: statistics.summarize(one.values, bounds[str(one.label.in_call)]) for one in result.outputs
+        one.name: statistics.summarize(one.values, bounds[str(one.label.without_call)])
+        for one in result.outputs
     }
 
 

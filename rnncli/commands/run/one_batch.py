@@ -48,7 +48,7 @@ def _run_in_chunks(
     batch = len(case.inputs)
     among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()
     with progress.bar(batch, enabled=not flags.output.quiet and not among_numbers) as watch:
-        results = watch(compute.parts(case, flags.run.engine, plan))
+        results = watch(compute.run_chunks(case, flags.run.engine, plan))
         kept = (result_checks.select_tensors(each, flags.select) for each in results)
         deliver(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
 
@@ -63,7 +63,7 @@ def _run_whole(
 ) -> None:
     batch, check = len(case.inputs), flags.check
     with progress.bar(batch, enabled=len(plan) > 1 and not flags.output.quiet) as watch:
-        result = chunks.join_results(watch(compute.parts(case, flags.run.engine, plan)), batch)
+        result = chunks.join_results(watch(compute.run_chunks(case, flags.run.engine, plan)), batch)
     disagreeing: list[str] = []
     if case.hold:
         from rnncli.compute import holds

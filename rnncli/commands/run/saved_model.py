@@ -69,7 +69,7 @@ class ModelAnswer(RunAnswer):
         if self.masks:
             pieces.append(say("mask from", view.lang).format(", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
-        return Page(title, (), (table_of(self.result, view), *statistics.parts(self.stats, view)))
+        return Page(title, (), (table_of(self.result, view), *statistics.draw_statistics(self.stats, view)))
 
 
 def require(flags: RunRequest) -> None:

@@ -51,7 +51,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
     shown = {str(part.short): figures for part, figures in stats.items() if part.is_shown}
-    parts += statistics.parts(shown, view)
+    parts += statistics.draw_statistics(shown, view)
     if result.differences:
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
         found = marks(view).dot.join(pieces)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
-from rnncli.compute.loop_parts import LoopPart, parts
+from rnncli.compute.loop_parts import LoopPart, list_loop_parts
 from rnncli.layers import Current, Entry, Product, Sum, within
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result, TensorInfo
 from rnncli.specs.stack import Stack
@@ -66,10 +66,10 @@ class CaseTrace:
         own = {info.label for info in self.stack.layers[last].outputs(self.shapes[last])}
         if target.label in own:
             return OutputEntry(last, target.label, target.indices)
-        part = parts(self.stack).get(target.label)
+        part = list_loop_parts(self.stack).get(target.label)
         if part is not None and target.name not in self.tensors:
             return self._inner(part, target.indices)
-        return OutputEntry(int(target.label.layer or 0), target.label.in_layer, target.indices)
+        return OutputEntry(int(target.label.layer or 0), target.label.without_layer, target.indices)
 
     def _inner(self, part: LoopPart, indices: tuple[int, ...]) -> Inner:
         """Return a number of a gate: at the input's time, or without a time at the last processed step."""

@@ -22,7 +22,7 @@ from rnncli.compute.derivation.explanation import (
 )
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
-from rnncli.compute.loop_parts import parts
+from rnncli.compute.loop_parts import list_loop_parts
 from rnncli.layers import DotProduct, LayerInput, Product, activations
 from rnncli.result import OUTPUT, Result, TensorInfo
 from rnncli.specs.stack import Stack
@@ -202,7 +202,7 @@ def _gates(
     address: addresses.Address | None, stack: Stack, shape: Shape, known: set[str]
 ) -> tuple[TensorInfo, ...]:
     """Return the requested gate, with or without a time axis, depending on the index."""
-    part = address and parts(stack).get(address.label)
+    part = address and list_loop_parts(stack).get(address.label)
     if not address or not part or str(address.label) in known:
         return ()
     if len(address.texts) == 2:

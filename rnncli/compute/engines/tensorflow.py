@@ -75,7 +75,9 @@ def _guard(case: Case) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        raise EngineError(f"Keras failed: {first_line(error)}", _explain_failure(case, error)) from error
+        raise EngineError(
+            f"Keras failed: {informative_line(error)}", _explain_failure(case, error)
+        ) from error
 
 
 def _explain_failure(case: Case, error: Exception) -> str:
@@ -124,7 +126,7 @@ def _keras() -> Any:
         import keras
     except ImportError as error:
         raise EngineError(
-            f"the engine tensorflow is not installed: {first_line(error).rstrip('.')}.",
+            f"the engine tensorflow is not installed: {informative_line(error).rstrip('.')}.",
             "pip install tensorflow keras",
         ) from error
     if keras.backend.backend() != "tensorflow":
@@ -231,7 +233,7 @@ def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(paths, variables, strict=True))
 
 
-def first_line(error: Exception) -> str:
+def informative_line(error: Exception) -> str:
     """Return the first informative line of the error.
 
     Omits the line in which Keras names the call, and the codes for bold text.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rnncli.compute.engines.tensorflow import first_line
+from rnncli.compute.engines.tensorflow import informative_line
 from rnncli.errors import RnncliError
 
 LONGEST = 200
@@ -14,7 +14,7 @@ LONGEST = 200
 
 def first_sentence(error: Exception) -> str:
     """Return the first sentence of a framework's message, without its advice for code."""
-    return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_line(error))[0])
+    return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", informative_line(error))[0])
 
 
 def shorten_sentence(line: str) -> str:

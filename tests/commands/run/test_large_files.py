@@ -125,7 +125,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
     plan, written, seen = tuple(slice(start, start + 10) for start in range(0, 40, 10)), bytearray(), []
 
     def watched() -> Iterator[Result]:
-        for result in compute.parts(case, "numpy", plan):
+        for result in compute.run_chunks(case, "numpy", plan):
             seen.append(len(written))
             yield result
 
