@@ -1,7 +1,7 @@
 """Every error and its exit code; exit codes are defined only here.
 
 An error says three things: what was attempted, what was found instead, and what to do.  The first two
-are `what`, the last is `advice`.  Only `rnncli.cli.app` catches them.
+are `what`, the last is `advice`.  Only `rnncli.cli.terminal` prints them.
 
 Code raises without the name of the file that it reads; `inside`, where the file is opened, adds that.
 """

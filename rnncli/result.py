@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class Label(NamedTuple):
     """Identity of a tensor.  Its text is the tensor's name, made only here: `0/forward_last_hidden_state`.
 
-    part: `hidden`, `cell`, `output` or a gate.  sequence: whether it has one row per time step.
+    part: `hidden`, `cell`, `output` or a gate; in a trace also `timestep` and `status`.
+    sequence: whether it has one row per time step.
     last: whether it is a last state.  cell: index in RNN's list of cells.
     layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
     call: set if all calls are shown.
-    kind: None for a returned tensor.  Inside a loop over time, a gate has `preactivation`, `recurrent` and
-    `activation`; "" for anything else there, `forward/cell_0/hidden`, and for a gate as users name it.
+    kind: None for a returned tensor.  Inside a loop over time, a gate has `preactivation`, `recurrent`,
+    `activation` and, with --hold, `held`; "" for anything else there, `forward/cell_0/hidden`, and for a gate
+    as users name it.
     """
 
     part: str

@@ -7,12 +7,17 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from rnncli.cli.language import localize, narrow, widen
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers.visible import visible
 from rnncli.renderers.width import width_of
+
+if TYPE_CHECKING:
+    from rnncli.renderers.page import View
+
+ColorDepth = Literal["truecolor", "256", "none"]
 
 EDGE_LENGTH = 100
 """Characters to keep at either end of a much longer word, such as a path or mistyped input."""
@@ -145,6 +150,11 @@ class Stdout:
         flush()
 
 
+def stderr_is_terminal() -> bool:
+    """Return whether stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def stdout_is_terminal() -> bool:
     """Return whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
@@ -192,7 +202,22 @@ def has_color(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
-def depth(environment: Mapping[str, str]) -> Literal["truecolor", "256", "none"]:
+def drawing_view(lang: str | None, width: int | None, drawn: str) -> tuple[View, ColorDepth]:
+    """Return what standard output can show of a drawing, and in how many colors.
+
+    drawn: the characters of the drawing.
+    """
+    from rnncli.renderers.page import View
+
+    view = View(
+        lang=displayable_language(lang),
+        width=width or columns(sys.stdout, os.environ),
+        ascii=not encodes(sys.stdout, drawn),
+    )
+    return view, depth(os.environ) if has_color(sys.stdout, os.environ) else "none"
+
+
+def depth(environment: Mapping[str, str]) -> ColorDepth:
     """Return how many colors a color terminal can show; none if they are too few for a heat map."""
     if environment.get("COLORTERM", "").casefold() in ("truecolor", "24bit"):
         return "truecolor"
@@ -227,7 +252,7 @@ def displayable_language(lang: str | None) -> str:
     return language(os.environ) if encodes(sys.stdout, "한") else "en"
 
 
-def language(environment: Mapping[str, str]) -> str:
+def language(environment: Mapping[str, str] = os.environ) -> str:
     """Return `ko` if the first set of LC_ALL, LC_MESSAGES and LANG says so, else `en`."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(name):

@@ -33,8 +33,6 @@ def explore(
     Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
     returns the same tensors.
     """
-    import os
-
     from rnncli.cli import request, terminal
 
     _require_terminal()
@@ -50,16 +48,14 @@ def explore(
     require_sequences(case)
     case = hold_gates(case, hold, run)
     first = EditableCase(case, TypedFlags(input, run, case, names), recurrent_places(case)[-1])
-    lang = lang or terminal.language(os.environ)
+    lang = lang or terminal.language()
     ExploreApp(first, compute_experiment(first), lang, remarks).run()
 
 
 def _require_terminal() -> None:
-    import sys
+    from rnncli.cli import pager, terminal
 
-    from rnncli.cli import pager
-
-    if not pager.is_possible() or sys.stderr is None or not sys.stderr.isatty():  # Textual draws on stderr
+    if not pager.is_possible() or not terminal.stderr_is_terminal():  # Textual draws on stderr
         raise UsageError(
             "explore needs a terminal: standard input, output and error must not be redirected.",
             "Name a file as INPUT; to print tensors, use rnncli run.",

@@ -2,9 +2,7 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-import os
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -184,17 +182,9 @@ def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     from rnncli.commands.plot.half_blocks import render
     from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
-    from rnncli.renderers.page import View
 
-    stdout, environment = sys.stdout, os.environ
-    if stdout is None:
-        raise UsageError("standard output is closed.", "Write to a file: --output FILE.png")
-    view = View(
-        lang=terminal.displayable_language(plot.lang),
-        width=plot.width or terminal.columns(stdout, environment),
-        ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
-    )
-    depth = terminal.depth(environment) if terminal.has_color(stdout, environment) else "none"
+    terminal.require_stdout("Write to a file: --output FILE.png")
+    view, depth = terminal.drawing_view(plot.lang, plot.width, "▀░▒▓█→")
     shown = translate_labels(sheet) if view.lang == "ko" else sheet
     return render(shown, STYLES[plot.colors], view, depth)
 
