@@ -68,16 +68,14 @@ def run(
         from rnncli.api import _model
 
         _holds.require_layer(hold)
-        result, differing = _model.run(
-            inputs, layer, options, everything=all_layers, stats=stats, limits=limits
-        )
+        result, beyond = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
         shown = {"all_layers": all_layers, "all_calls": all_calls}
         case, remarks = _build_to_run(inputs, layer, options, hold, check=check, **shown)
-        computed, differing = _compute(case, options.get("engine") or "auto", limits, memory)
+        computed, beyond = _compute(case, options.get("engine") or "auto", limits, memory)
         result = Result.of(computed, remarks=remarks, view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
-    _require_checks(differing, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
+    _require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
     _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
     return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
 
@@ -171,12 +169,12 @@ def trace(
     case, remarks, chosen = _build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
     result = _holds.compare_without(wide, tracing.trace(wide))
-    result, differing = _comparison.check(wide, result, tolerances, chosen=chosen)
+    result, beyond = _comparison.check(wide, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(result), wanted)
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
-    _require_checks(differing, result, tolerances, answer.first_nan() if fail_on_nan else None)
+    _require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(
         answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
@@ -293,14 +291,14 @@ def _select(found: Result, select: str | Sequence[str] | None, limits: Tolerance
 
 
 def _require_checks(
-    differing: Sequence[str], found: ComputedResult, tolerances: TolerancePair | None, nan: str | None
+    beyond: Sequence[str], found: ComputedResult, tolerances: TolerancePair | None, nan: str | None
 ) -> None:
-    """Raise DisagreementError if a tensor of `found` is in `differing`, or if there is a NaN.
+    """Raise DisagreementError if a tensor of `found` is in `beyond`, or if there is a NaN.
 
     tolerances: None without a check.  nan: its place; None if it may be there.
     """
     if tolerances is not None:
-        result_checks.require_agreement(differing, found, tolerances)
+        result_checks.require_agreement(beyond, found, tolerances)
     result_checks.refuse_nan(nan)
 
 
