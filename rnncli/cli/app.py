@@ -19,8 +19,6 @@ from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_fla
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
-NEEDED = ("numpy", "typer", "rich", "orjson", "safetensors", "tensorflow", "keras", "h5py")
-"""The packages that are installed together with rnncli."""
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer 'Bidirectional(GRU(4))' --format json
@@ -243,10 +241,22 @@ def _convert_os_error(error: OSError) -> RnncliError:
 
 def _convert_bug(error: Exception) -> RnncliError:
     package = (getattr(error, "name", None) or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and package in NEEDED:
+    if isinstance(error, ModuleNotFoundError) and _is_required(package):
         return EngineError(f"{package} is not installed; rnncli needs it.", f"pip install {package}")
     what = " ".join(str(error).split()) or type(error).__name__
     return EngineError(
         f"internal error: {type(error).__name__}: {what[:300]}",
         "This is a bug in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
     )
+
+
+def _is_required(package: str) -> bool:
+    """Return whether installing rnncli, without extras, installs the package."""
+    import re
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires("rnncli") or []
+    except PackageNotFoundError:  # run from its source
+        return False
+    return any(re.match(rf"{re.escape(package)}\b(?!.*extra ==)", line) for line in lines)

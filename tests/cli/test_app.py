@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -222,10 +220,15 @@ def test_a_missing_package_is_no_internal_error(
     assert streams.err == "rnncli: safetensors is not installed; rnncli needs it.\npip install safetensors\n"
 
 
-def test_the_packages_that_rnncli_needs_are_those_that_it_installs() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-    words = [re.match(r"[\w-]+", line) for line in project["project"]["dependencies"]]
-    assert [word and word[0] for word in words] == list(app.NEEDED)
+def test_a_package_of_no_dependency_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name="onnxruntime.capi")
+
+    monkeypatch.setattr(app, "load", fail)
+    assert app.main(["run"]) == 3
+    assert "internal error: ModuleNotFoundError" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
