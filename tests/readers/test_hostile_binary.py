@@ -24,8 +24,8 @@ from rnncli.errors import InputError
 from rnncli.readers import expansion
 from rnncli.readers import hdf5 as _hdf5
 from rnncli.readers.formats import Source, _npy_headers, read, read_states, read_tensor, read_weights
+from rnncli.readers.models import _weights_only as weights_only
 from rnncli.readers.models import keras as keras_models
-from rnncli.readers.models import weights_only
 from rnncli.specs.memory import address_space
 
 CORPUS = Path(__file__).parent / "corpus" / "binary"

@@ -49,7 +49,7 @@ def read(source: Source) -> Graph | Modules:
     try:
         found: Graph | Modules = _reader(kind).read(source)
     except NoGraphError:
-        found = _reader("weights_only").read(source)
+        found = _reader("_weights_only").read(source)
     return found
 
 
@@ -90,7 +90,7 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
     from dataclasses import replace
 
     try:
-        found: Modules = _reader("weights_only").read(source)
+        found: Modules = _reader("_weights_only").read(source)
     except InputError:
         raise reason from None
     return replace(found, notes=(f"the graph was not followed: {reason.sentence}", *found.notes))

@@ -19,8 +19,9 @@ from rnncli.readers.formats import (
     read,
     read_weights,
 )
+from rnncli.readers.models import _weights_only as weights_only
 from rnncli.readers.models import keras as keras_models
-from rnncli.readers.models import read_arrays_by_layer, weights_only
+from rnncli.readers.models import read_arrays_by_layer
 
 
 def _models(keras: Any) -> dict[str, Any]:
