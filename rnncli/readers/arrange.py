@@ -101,7 +101,7 @@ def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array 
     return _cast(array, options.dtype, remarks), padding, remarks
 
 
-def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
+def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Array:
     """Return an input of `shape`.
 
     fill: `normal` and `uniform` are drawn by NumPy's default_rng(seed); `zeros`; `ones`; `arange` is
