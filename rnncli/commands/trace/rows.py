@@ -40,11 +40,6 @@ def choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
     ]
 
 
-def shows_direction(loop: LoopTrace) -> bool:
-    """Return whether to show the direction: it is backward, or one of two."""
-    return loop.direction == "backward" or loop.is_half
-
-
 def label_rows(
     rows: Sequence[TraceRow], loop: LoopTrace, steps: int, view: View
 ) -> Iterator[tuple[str, list[str]]]:
@@ -58,7 +53,7 @@ def label_rows(
         new = [text if not place or text != entries[place - 1] else "" for place, text in enumerate(entries)]
         yield say("batch", view.lang), new
     times = [None if row.is_gap else int(loop.times[row.step]) for row in rows]
-    if shows_direction(loop):
+    if loop.shows_direction:
         backward = loop.direction == "backward"
         processed = ["" if time is None else str(steps - 1 - time if backward else time) for time in times]
         yield say("step", view.lang), processed
