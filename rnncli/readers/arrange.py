@@ -8,7 +8,7 @@ from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, did_you_mean, inside, with_path_prefix
+from rnncli.errors import InputError, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.readers._masks import mask_values, parse_mask
 from rnncli.readers.padding import pad
 from rnncli.specs import memory
@@ -145,7 +145,7 @@ def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tup
         )
     if options.pad is None:
         other = next((index for index, length in enumerate(lengths) if length != lengths[0]), 0)
-        steps = "1 time step" if lengths[0] == 1 else f"{lengths[0]} time steps"
+        steps = count(lengths[0], "time step")
         raise InputError(
             f"sequences differ in length: [0] has {steps}, [{other}] has {lengths[other]}.",
             f"{WANTED} Pad and mask the shorter ones with --pad post.",
