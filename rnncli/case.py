@@ -154,8 +154,15 @@ class Document(NamedTuple):
 
 def known_sizes(shape: Shape) -> tuple[int, ...] | None:
     """Return the sizes; None if one is not known."""
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    return sizes if len(sizes) == len(shape) else None
+    known = tuple(size for size in shape if isinstance(size, int))
+    return known if len(known) == len(shape) else None
+
+
+def sizes(shape: Shape) -> tuple[int, ...]:
+    """Return the sizes of a shape that has no unknown one."""
+    found = known_sizes(shape)
+    assert found is not None, format_shape(shape)
+    return found
 
 
 def format_shape(shape: Iterable[Dimension]) -> str:
