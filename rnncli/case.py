@@ -59,6 +59,12 @@ class Spec:
     config: Mapping[str, Any] = field(default_factory=dict)
     deferred: bool = False
 
+    @property
+    def inner(self) -> "Spec":
+        """The layer inside a wrapper, in Bidirectional the forward one; of any other layer, itself."""
+        inner: Spec = self.config.get("layer", self)
+        return inner
+
     def with_option(self, name: str, value: Any) -> "Spec":
         """Return the spec with another value of an option that it has, and so every spec in its config."""
         config = {

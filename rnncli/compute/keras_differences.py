@@ -29,8 +29,7 @@ def _find_keras_errors(case: Case) -> Iterator[str]:
             masked = True
         if not layer.recurrent:
             continue
-        spec = layer.spec
-        inner: Spec = spec.config.get("layer", spec)
+        spec, inner = layer.spec, layer.spec.inner
         if inner is not spec and inner.config["stateful"] and inner.config["return_state"]:
             yield (
                 "Keras cannot compute a stateful Bidirectional with return_state (its call raises "
