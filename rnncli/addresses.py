@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from rnncli.case import sizes
 from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.result import Label, TensorInfo
 
@@ -114,7 +115,7 @@ def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> str:
 
 def last_address(info: TensorInfo) -> str:
     """Example address of the last number of a tensor: `hidden_states[0,3,2]`."""
-    return f"{info.name}[{','.join(str(int(str(size)) - 1) for size in info.shape)}]"
+    return f"{info.name}[{','.join(str(size - 1) for size in sizes(info.shape))}]"
 
 
 def parse_part(text: str) -> int | slice:

@@ -59,6 +59,12 @@ class Spec:
     config: Mapping[str, Any] = field(default_factory=dict)
     deferred: bool = False
 
+    @property
+    def inner(self) -> "Spec":
+        """The layer inside a wrapper, in Bidirectional the forward one; of any other layer, itself."""
+        inner: Spec = self.config.get("layer", self)
+        return inner
+
     def with_option(self, name: str, value: Any) -> "Spec":
         """Return the spec with another value of an option that it has, and so every spec in its config."""
         config = {
@@ -154,8 +160,15 @@ class Document(NamedTuple):
 
 def known_sizes(shape: Shape) -> tuple[int, ...] | None:
     """Return the sizes; None if one is not known."""
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    return sizes if len(sizes) == len(shape) else None
+    known = tuple(size for size in shape if isinstance(size, int))
+    return known if len(known) == len(shape) else None
+
+
+def sizes(shape: Shape) -> tuple[int, ...]:
+    """Return the sizes of a shape that has no unknown one."""
+    found = known_sizes(shape)
+    assert found is not None, format_shape(shape)
+    return found
 
 
 def format_shape(shape: Iterable[Dimension]) -> str:

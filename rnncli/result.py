@@ -225,6 +225,11 @@ class LoopTrace(NamedTuple):
         """Prefix of its names: `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere."""
         return str(self.label(Label("", kind="")))
 
+    @property
+    def shows_direction(self) -> bool:
+        """Whether to show the direction: it is backward, or one of two."""
+        return self.direction == "backward" or self.is_half
+
     def label(self, part: Label) -> Label:
         """Return the label of one of its parts among those of all loops."""
         return part._replace(

@@ -8,7 +8,6 @@ what it needs, and no framework; and it must not fail, so a wrong command line c
 
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +44,11 @@ def layer_words(incomplete: str) -> list[str]:
     if incomplete.startswith("@"):
         return _begin((f"@{path}" for path in _files(incomplete[1:], (".json",))), incomplete)
     from rnncli import layers
+    from rnncli.initializers import snake_case
     from rnncli.specs.build import short_names
 
     alone = [name for name in layers.names() if _needs_only_units(name)]
-    return _begin([*map(_snake_case, alone), *short_names(), *alone], incomplete)
+    return _begin([*map(snake_case, alone), *short_names(), *alone], incomplete)
 
 
 def model_words(incomplete: str) -> list[str]:
@@ -152,10 +152,6 @@ def add_completers(function: Callable[..., None]) -> None:
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def _needs_only_units(name: str) -> bool:

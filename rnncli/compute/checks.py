@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from rnncli.case import Case, Shape, format_shape
+from rnncli.case import Case, Shape, format_shape, sizes
 from rnncli.errors import InputError, LayerError
-from rnncli.layers import sizes
 from rnncli.specs import memory
 from rnncli.specs.stack import Stack
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from math import ceil, prod
 
-from rnncli.case import Case
-from rnncli.layers import sizes
+from rnncli.case import Case, sizes
 from rnncli.result import Claim, Result
 from rnncli.specs import memory
 

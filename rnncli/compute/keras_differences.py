@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnncli.case import Case, Spec, walk
+from rnncli.errors import count
 from rnncli.result import Result
 from rnncli.specs import describe
 
@@ -28,8 +29,7 @@ def _find_keras_errors(case: Case) -> Iterator[str]:
             masked = True
         if not layer.recurrent:
             continue
-        spec = layer.spec
-        inner: Spec = spec.config.get("layer", spec)
+        spec, inner = layer.spec, layer.spec.inner
         if inner is not spec and inner.config["stateful"] and inner.config["return_state"]:
             yield (
                 "Keras cannot compute a stateful Bidirectional with return_state (its call raises "
@@ -83,19 +83,16 @@ def _note_denormals(case: Case, result: Result) -> tuple[str, ...]:
     given = _count(case.inputs, limit)
     if given:
         return (
-            f"--check: the input has {_numbers(given)} below {limit:.1e} in size, which TensorFlow flushes "
-            "to 0: Keras's Masking(0.0) skips steps of such numbers, rnncli does not",
+            f"--check: the input has {count(given, 'number')} below {limit:.1e} in size, which TensorFlow "
+            "flushes to 0: Keras's Masking(0.0) skips steps of such numbers, rnncli does not",
         )
     found = {tensor.name: _count(tensor.values, limit) for tensor in result.outputs}
     return tuple(
-        f"--check: {name} has {_numbers(count)} below {limit:.1e} in size, which TensorFlow flushes to 0"
-        for name, count in found.items()
-        if count
+        f"--check: {name} has {count(small, 'number')} below {limit:.1e} in size, which TensorFlow "
+        "flushes to 0"
+        for name, small in found.items()
+        if small
     )
-
-
-def _numbers(count: int) -> str:
-    return f"{count} number{'' if count == 1 else 's'}"
 
 
 def _has_nan(values: Any) -> bool:

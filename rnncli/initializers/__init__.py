@@ -36,7 +36,7 @@ class SeedStream:
 
 def names() -> tuple[str, ...]:
     """Return Keras's short names of all initializers, and `probe`."""
-    return tuple(map(snake_case, _list()))
+    return tuple(snake_case(initializer.class_name) for initializer in _list())
 
 
 def find(name: str) -> Initializer:
@@ -50,9 +50,9 @@ def find(name: str) -> Initializer:
     return found
 
 
-def snake_case(initializer: Initializer) -> str:
+def snake_case(class_name: str) -> str:
     """Return Keras's short name, such as `random_normal` for RandomNormal."""
-    return re.sub("(?<=[a-z])(?=[A-Z])", "_", initializer.class_name).lower()
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
 
 
 def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:

@@ -33,7 +33,6 @@ from rnncli.layers._layer import LayerOutput as LayerOutput
 from rnncli.layers._layer import Place as Place
 from rnncli.layers._layer import Run as Run
 from rnncli.layers._layer import join_parts as join_parts
-from rnncli.layers._layer import sizes as sizes
 from rnncli.layers._layer import split_parts as split_parts
 from rnncli.layers._layer import within as within
 from rnncli.layers._parametric import ParametricActivation as ParametricActivation

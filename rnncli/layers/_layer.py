@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli import initializers
-from rnncli.case import Array, Option, Shape, Spec, format_shape, known_sizes
+from rnncli.case import Array, Option, Shape, Spec, sizes
 from rnncli.layers._equations import Sum
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -182,13 +182,6 @@ def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the initializers in the options of a layer or a cell, by the weight that each one fills."""
     return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
-
-
-def sizes(shape: Shape) -> tuple[int, ...]:
-    """Return the sizes of a shape that has no unknown one."""
-    found = known_sizes(shape)
-    assert found is not None, format_shape(shape)
-    return found
 
 
 def draw(

@@ -20,6 +20,9 @@ from rnncli.layouts._gates import adds_bias, explain_uneven, reorder, two_biases
 FRAMEWORK = "ONNX"
 SUFFIXES: tuple[str, ...] = ()
 
+OPSET, IR = 14, 8
+"""Old enough for any ONNX Runtime still in use; the recurrent operators have not changed since."""
+
 OPERATORS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 GATES: Mapping[str, tuple[str, ...]] = {
     "SimpleRNN": ("candidate",),

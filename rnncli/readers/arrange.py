@@ -8,7 +8,7 @@ from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, did_you_mean, inside, with_path_prefix
+from rnncli.errors import InputError, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.readers._masks import mask_values, parse_mask
 from rnncli.readers.padding import pad
 from rnncli.specs import memory
@@ -101,7 +101,7 @@ def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array 
     return _cast(array, options.dtype, remarks), padding, remarks
 
 
-def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
+def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Array:
     """Return an input of `shape`.
 
     fill: `normal` and `uniform` are drawn by NumPy's default_rng(seed); `zeros`; `ones`; `arange` is
@@ -145,7 +145,7 @@ def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tup
         )
     if options.pad is None:
         other = next((index for index, length in enumerate(lengths) if length != lengths[0]), 0)
-        steps = "1 time step" if lengths[0] == 1 else f"{lengths[0]} time steps"
+        steps = count(lengths[0], "time step")
         raise InputError(
             f"sequences differ in length: [0] has {steps}, [{other}] has {lengths[other]}.",
             f"{WANTED} Pad and mask the shorter ones with --pad post.",

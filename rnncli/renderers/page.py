@@ -53,6 +53,9 @@ class Marks(NamedTuple):
 UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
 ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
 
+GAP = -1
+"""Marks omitted indices in a list of indices."""
+
 TEXT_BLOCK = 2**16
 """About how many numbers become text at a time: text takes many times the memory of an array."""
 
@@ -60,6 +63,13 @@ TEXT_BLOCK = 2**16
 def marks(view: View) -> Marks:
     """Return the symbols that `view` can show."""
     return ASCII if view.ascii else UNICODE
+
+
+def select_ends(size: int, most: int) -> tuple[int, ...]:
+    """Return all indices of an axis, or `most` entries: the first indices, a GAP and the last ones."""
+    if size <= most:
+        return tuple(range(size))
+    return (*range(most // 2), GAP, *range(size - (most - 1) // 2, size))
 
 
 def histogram(counts: Sequence[int], view: View) -> str:

@@ -58,10 +58,10 @@ def parse(text: str) -> str | Spec:
     initializer = find(text)
     if initializer.required_option:
         raise LayerError(
-            f"{snake_case(initializer)} needs a {initializer.required_option}.",
-            f"Give it after a colon: {snake_case(initializer)}:0.1",
+            f"{snake_case(initializer.class_name)} needs a {initializer.required_option}.",
+            f"Give it after a colon: {snake_case(initializer.class_name)}:0.1",
         )
-    return snake_case(initializer)
+    return snake_case(initializer.class_name)
 
 
 def from_call(call: CallExpression) -> Spec:

@@ -7,9 +7,9 @@ from math import prod
 from typing import Any, overload
 
 from rnncli import initializers, layers
-from rnncli.case import Array, Shape, Spec, format_shape, walk
+from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
-from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, sizes, split_parts
+from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, split_parts
 from rnncli.result import Claim, TensorInfo
 
 _RATES = ("dropout", "recurrent_dropout", "rate")

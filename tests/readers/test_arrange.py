@@ -217,25 +217,26 @@ class TestDtype:
 class TestMade:
     def test_fillings(self) -> None:
         random = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)
-        np.testing.assert_array_equal(make_input((2, 3, 4), "normal", 3), random)
-        uniform = make_input((2, 3, 4), "uniform", 3)
+        np.testing.assert_array_equal(make_input((2, 3, 4), "normal", 3, "float32"), random)
+        uniform = make_input((2, 3, 4), "uniform", 3, "float32")
         assert (uniform >= 0).all()
         assert (uniform < 1).all()
-        assert make_input((2, 2), "zeros").tolist() == [[0, 0], [0, 0]]
-        assert make_input((2, 2), "ones").tolist() == [[1, 1], [1, 1]]
-        assert make_input((1, 2, 2), "arange").tolist() == [[[0, 0.25], [0.5, 0.75]]]
-        assert make_input((1, 2), "ones", dtype="float64").dtype == np.float64
+        assert make_input((2, 2), "zeros", 0, "float32").tolist() == [[0, 0], [0, 0]]
+        assert make_input((2, 2), "ones", 0, "float32").tolist() == [[1, 1], [1, 1]]
+        assert make_input((1, 2, 2), "arange", 0, "float32").tolist() == [[[0, 0.25], [0.5, 0.75]]]
+        assert make_input((1, 2), "ones", 0, "float64").dtype == np.float64
 
     def test_seeds(self) -> None:
         for fill in ("normal", "uniform"):
-            assert (make_input((5,), fill, 1) == make_input((5,), fill, 1)).all()
-            assert (make_input((5,), fill, 1) != make_input((5,), fill, 2)).any()
+            first, again, other = (make_input((5,), fill, seed, "float32") for seed in (1, 1, 2))
+            assert (first == again).all()
+            assert (first != other).any()
 
     def test_what_cannot_be_made(self) -> None:
         with pytest.raises(UsageError, match="Did you mean zeros"):
-            make_input((1,), "zeroes")
+            make_input((1,), "zeroes", 0, "float32")
         with pytest.raises(UsageError, match="Make it smaller"):
-            make_input((10**6, 10**6, 10), "zeros")
+            make_input((10**6, 10**6, 10), "zeros", 0, "float32")
         assert set(FILLS) == {"normal", "uniform", "zeros", "ones", "arange"}
 
 

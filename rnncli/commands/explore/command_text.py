@@ -10,7 +10,7 @@ from rnncli import specs
 from rnncli.case import Array, Case
 from rnncli.cli import files
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.editable_case import EditableCase, inner_of
+from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers import numerals
 from rnncli.renderers.parts import expression
@@ -51,7 +51,7 @@ def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
         yield from _layer_words(experiment)
         run = run._replace(seed=experiment.case.seed)
     else:
-        now, then = (inner_of(case.layers[-1]).config for case in (experiment.case, experiment.origin.case))
+        now, then = (case.layers[-1].inner.config for case in (experiment.case, experiment.origin.case))
         for name in ("return_sequences", "return_state"):
             if now.get(name) or now.get(name) != then.get(name):
                 yield f"--{'' if now[name] else 'no-'}{name.replace('_', '-')}"

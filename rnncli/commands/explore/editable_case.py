@@ -35,7 +35,7 @@ class EditableCase:
     @property
     def inner(self) -> Spec:
         """The same layer; inside Bidirectional, the forward one."""
-        return inner_of(self.spec)
+        return self.spec.inner
 
     @property
     def is_edited(self) -> bool:
@@ -192,12 +192,6 @@ class EditableCase:
 
 
 Change = Callable[[EditableCase], EditableCase]
-
-
-def inner_of(spec: Spec) -> Spec:
-    """Return the forward layer of Bidirectional; of any other layer, the layer itself."""
-    inner: Spec = spec.config.get("layer", spec)
-    return inner
 
 
 def class_names() -> tuple[str, ...]:

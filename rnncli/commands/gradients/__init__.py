@@ -77,6 +77,8 @@ def _require_plain(run: RunFlags) -> None:
 
 def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
     """Return the flags of each stack: --layer if given, then each one of --against."""
+    from rnncli.specs.build import is_name
+
     names = [text for word in against or () for text in _separate(word)]
     if against and not names:
         raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
@@ -84,7 +86,7 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
         return [layer]
     first = [layer] if layer.layer else []
     return first + [
-        layer._replace(layer=[name]) if _is_name(name) else LayerFlags(layer=[name]) for name in names
+        layer._replace(layer=[name]) if is_name(name) else LayerFlags(layer=[name]) for name in names
     ]
 
 
@@ -99,6 +101,7 @@ def _variants(case: Case, flags: list[LayerFlags]) -> list[Case]:
     from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.commands.gradients.curves import units_of
+    from rnncli.specs.build import is_name
 
     if flags and (case.weights is not None or case.initial_state is not None):
         raise UsageError(
@@ -107,12 +110,7 @@ def _variants(case: Case, flags: list[LayerFlags]) -> list[Case]:
         )
     units = units_of(case)
     sized = [
-        layer._replace(units=units) if not layer.units and all(map(_is_name, layer.layer or ())) else layer
+        layer._replace(units=units) if not layer.units and all(map(is_name, layer.layer or ())) else layer
         for layer in flags
     ]
     return [case._replace(stack=request.stack_of(layer, Document())) for layer in sized]
-
-
-def _is_name(text: str) -> bool:
-    """Return whether `text` names a layer, rather than being an expression."""
-    return text.replace("-", "_").isidentifier()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rnncli import addresses, layers
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Case, Spec, sizes
 from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError, format_range
@@ -163,14 +163,13 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
             f"Its axes are {', '.join(info.axes)}.",
         )
     return tuple(
-        _parse_axis(text, part, axis, size)
-        for part, axis, size in zip(parts, info.axes, info.shape, strict=False)
+        _parse_axis(text, part, axis, length)
+        for part, axis, length in zip(parts, info.axes, sizes(info.shape), strict=False)
     )
 
 
-def _parse_axis(text: str, part: str, axis: str, size: object) -> int | slice:
+def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
-    length = int(str(size))
     try:
         one = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
         kept = range(length)[one]
@@ -196,7 +195,7 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     import numpy as np
 
     batch = index[0] if isinstance(index[0], int) else 0
-    shape = tuple(int(str(size)) for size in info.shape[1:])
+    shape = sizes(info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
     whole = (slice(None),) * (len(info.axes) - len(index))
     return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)

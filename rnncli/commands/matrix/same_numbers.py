@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rnncli.case import Array
 from rnncli.renderers.page import (
+    GAP,
     Column,
     Line,
     Span,
@@ -18,6 +19,7 @@ from rnncli.renderers.page import (
     cell,
     line,
     marks,
+    select_ends,
     state_part,
 )
 from rnncli.renderers.wording import say
@@ -25,7 +27,6 @@ from rnncli.result import Label, NamedTensor, Result
 
 SOURCES = ((False, True), (True, True))
 """Combinations that return the state; the other two omit it."""
-GAP = -1
 LETTERS = ascii_lowercase + ascii_uppercase
 COLORS = 4
 MOST_COLUMNS, FEWEST_COLUMNS = 7, 3
@@ -120,17 +121,9 @@ def _draw_variants(scheme: EqualityTable, view: View) -> Iterator[tuple[Table | 
     most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
         for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
-            yield _table(scheme, _choose_steps(scheme.steps, columns), halves, view), legend
+            yield _table(scheme, select_ends(scheme.steps, columns), halves, view), legend
     sets = (" = ".join(entries) for entries in scheme.identities())
     yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
-
-
-def _choose_steps(steps: int, columns: int) -> tuple[int, ...]:
-    """Return which time steps to show in `columns` columns: the first, a gap and the last."""
-    if steps <= columns:
-        return tuple(range(steps))
-    tail = (columns - 1) // 2
-    return (*range(columns - 1 - tail), GAP, *range(steps - tail, steps))
 
 
 def _table(scheme: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:

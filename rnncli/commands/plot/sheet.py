@@ -167,8 +167,7 @@ def _require(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
 def _label(case: Case, loop: LoopTrace) -> str:
     """Return `layer 1, backward`; "" if there is one layer and one direction."""
     layer = f"layer {loop.layer}" if len(case.layers) > 1 else ""
-    directed = loop.is_half or loop.direction == "backward"
-    return ", ".join(filter(None, (layer, loop.direction if directed else "")))
+    return ", ".join(filter(None, (layer, loop.direction if loop.shows_direction else "")))
 
 
 def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:

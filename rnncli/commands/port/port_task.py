@@ -54,7 +54,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     described = _parse_layer(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
     inputs = np.asarray(case.inputs, np.float64)
-    class_name = None if described is None else _inner_spec(described).class_name
+    class_name = None if described is None else described.inner.class_name
     with inside(file):
         found = foreign_weights.find_layer(arrays, inputs.shape[-1], class_name)
         spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
@@ -64,7 +64,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     with inside(expect):
         sizes = ReturnedSizes(batch, steps, found.units, len(found.cells))
         expected, *others = expected_tensors.list_readings(stored, sizes)
-    options = {**_inner_spec(spec).config, "units": found.units, **COMPUTED}
+    options = {**spec.inner.config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
         found.class_name, options, merge_mode, found.cells, inputs, expected,
@@ -93,7 +93,7 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
         return None
     stack = request.stack_of(layer, Document())
     spec = stack[0]
-    if len(stack) > 1 or _inner_spec(spec).class_name not in GATES:
+    if len(stack) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
         raise LayerError(
             "port explains a single SimpleRNN, LSTM or GRU, alone or inside Bidirectional.",
             "Name one of these with --layer, and choose its weights with FILE#layer.",
@@ -115,17 +115,12 @@ def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
     return request.stack_of(flags, Document())[0]
 
 
-def _inner_spec(spec: Spec) -> Spec:
-    inner: Spec = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
-    return inner
-
-
 def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
     """Raise InputError if the weights are those of a layer of another size or number of directions.
 
     flag: the units of --units.
     """
-    units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
+    units, directions = spec.inner.config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
             f"it has weights of {count(len(found.cells), 'direction')}, but "

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rnncli.case import Array
-from rnncli.commands.trace.rows import GAP, TraceRow
+from rnncli.commands.trace.rows import TraceRow
 from rnncli.compute.trace import bounds
 from rnncli.renderers.measure import BETWEEN
-from rnncli.renderers.page import Line, Span, View, bar, marks, text_of
+from rnncli.renderers.page import GAP, Line, Span, View, bar, marks, select_ends, text_of
 from rnncli.renderers.width import longest
 from rnncli.result import Label, LoopTrace
 
@@ -187,7 +187,7 @@ def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
 def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
     """Return bars, with the number of the first unit beside those of every gate, if they fit."""
     most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
-    bars = [QuantityColumn(one, one.heading, _select(len(one.units), most)) for one in quantities]
+    bars = [QuantityColumn(one, one.heading, select_ends(len(one.units), most)) for one in quantities]
     first = [replace(column, numbers=(0,)) for column in bars]
     pairs = list(zip(first, bars, strict=True))
     without_cell = [bare if bare.quantity.part.part == "cell" else column for column, bare in pairs]
@@ -195,7 +195,7 @@ def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Colum
     for wanted in (first, without_cell, gates):
         if _fit(wanted, room, view):
             return wanted
-    few = [replace(column, bars=_select(len(column.quantity.units), FEWEST_BARS)) for column in first]
+    few = [replace(column, bars=select_ends(len(column.quantity.units), FEWEST_BARS)) for column in first]
     return few if len(_group(few, room, view)) <= MOST_TABLES else bars
 
 
@@ -205,7 +205,7 @@ def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
     gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
     for places in (*reversed(states), gates):
         more = [
-            replace(column, numbers=_select(len(column.quantity.units), MOST_NUMBERS))
+            replace(column, numbers=select_ends(len(column.quantity.units), MOST_NUMBERS))
             if place in places
             else column
             for place, column in enumerate(columns)
@@ -214,11 +214,3 @@ def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
             break
         columns = more
     return columns
-
-
-def _select(size: int, most: int) -> tuple[int, ...]:
-    """Return all places, or the first and last ones, with a GAP between them."""
-    if size <= most:
-        return tuple(range(size))
-    head = most // 2
-    return (*range(head), GAP, *range(size - (most - head - 1), size))

@@ -18,7 +18,6 @@ from rnncli.commands.trace.rows import (
     choose_rows,
     find_status,
     label_rows,
-    shows_direction,
 )
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
@@ -134,7 +133,7 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     if len(result.layers) > 1:
         spans.append(Span(f"{say('layer', view.lang)} {loop.layer}  ", "dim"))
         spans.append(Span(describe(result.layers[loop.layer]), "strong"))
-    if shows_direction(loop):
+    if loop.shows_direction:
         spans += [Span(marks(view).dot, "dim")] if spans else []
         spans.append(Span(say(loop.direction, view.lang), "strong"))
     return tuple(spans)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rnncli.renderers.page import View, marks
+from rnncli.renderers.page import GAP, View, marks, select_ends
 from rnncli.renderers.wording import say
 from rnncli.result import OUTPUT, STATUSES, LoopTrace
 
 MOST_ROWS = 24
-"""With more steps in all sequences together, only the edges are shown, unless View.full is set."""
-EDGE = 3
-GAP = -1
-"""Marks omitted indices in a list of indices."""
+"""With more steps in all sequences together, some are omitted, unless View.full is set."""
+STEPS_OF_ONE, STEPS_OF_EACH = 13, 7
+"""Maximum number of rows then, a gap included: of the only sequence, or of each of several."""
 
 
 class TraceRow(NamedTuple):
@@ -33,22 +32,12 @@ def choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
     entries, steps = loop.status.shape
     if view.full or entries * steps <= MOST_ROWS:
         return [TraceRow(entry, step) for entry in range(entries) for step in range(steps)]
-    inner = select_ends(steps, EDGE if entries > 1 else 2 * EDGE)
+    inner = select_ends(steps, STEPS_OF_EACH if entries > 1 else STEPS_OF_ONE)
     return [
         TraceRow(entry, step)
-        for entry in select_ends(entries, 1)
+        for entry in select_ends(entries, 3)
         for step in ((GAP,) if entry == GAP else inner)
     ]
-
-
-def select_ends(size: int, width: int) -> tuple[int, ...]:
-    """Return all indices, or `width` of them from both ends."""
-    return tuple(range(size)) if size <= 2 * width + 1 else (*range(width), GAP, *range(size - width, size))
-
-
-def shows_direction(loop: LoopTrace) -> bool:
-    """Return whether to show the direction: it is backward, or one of two."""
-    return loop.direction == "backward" or loop.is_half
 
 
 def label_rows(
@@ -64,7 +53,7 @@ def label_rows(
         new = [text if not place or text != entries[place - 1] else "" for place, text in enumerate(entries)]
         yield say("batch", view.lang), new
     times = [None if row.is_gap else int(loop.times[row.step]) for row in rows]
-    if shows_direction(loop):
+    if loop.shows_direction:
         backward = loop.direction == "backward"
         processed = ["" if time is None else str(steps - 1 - time if backward else time) for time in times]
         yield say("step", view.lang), processed

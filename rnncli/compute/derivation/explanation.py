@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rnncli import addresses
+from rnncli.case import sizes
 from rnncli.errors import UsageError, format_range
-from rnncli.layers import sizes
 from rnncli.result import Claim, Label, TensorInfo
 
 

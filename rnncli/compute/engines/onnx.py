@@ -45,9 +45,6 @@ GATES = ("sigmoid", "hard_sigmoid")
 _SAFE_LIMIT = 1e18
 """Products of numbers below this limit stay far from infinity."""
 
-_OPSET, _IR = 14, 8
-"""Old enough for any onnxruntime still in use; the three operators have not changed since."""
-
 
 def refusal(case: Case) -> str | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
@@ -139,7 +136,7 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
     if they are needed.
     padded: whether to add the input sequence_lens (batch,), the number of unmasked steps per sequence.
     """
-    from rnncli.layouts.onnx import OPERATORS, from_keras
+    from rnncli.layouts.onnx import IR, OPERATORS, OPSET, from_keras
 
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
@@ -166,7 +163,7 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
         [helper.make_tensor_value_info(name, floats, None) for name in outputs if name],
         [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
     try:
         return model.SerializeToString()  # type: ignore[no-any-return]
     except Exception as error:  # protobuf's own class: more than 2 GiB, or too little memory

@@ -108,8 +108,7 @@ def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
     """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
     spec, previous = case.layers[0], call.previous
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous
-    inner = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
-    sequence = spec.class_name == "TimeDistributed" or bool(inner.config.get("return_sequences"))
+    sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
     both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
     carrying = (2 if both else 1) if sequence else 0
     return tuple(previous if index < carrying else None for index in range(count))

@@ -106,12 +106,11 @@ def _call_copy(call: LayerCall, shown: Case) -> list[Any]:
     """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
     spec = shown.layers[-1]
-    inner = spec.config["layer"].config if spec.class_name == "Bidirectional" else spec.config
     parts = [config]
     if spec.class_name == "Bidirectional":
         parts = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
     for part in parts:
-        part.update({key: bool(inner.get(key)) for key in ("return_sequences", "return_state")})
+        part.update({key: bool(spec.inner.config.get(key)) for key in ("return_sequences", "return_state")})
     layer = type(call.layer).from_config(config)
     first = call.args[0][0] if isinstance(call.args[0], (list, tuple)) else call.args[0]
     layer.build(first.shape)

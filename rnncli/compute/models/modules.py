@@ -14,7 +14,7 @@ from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
 from rnncli.compute.models._inputs import empty_input, to_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names, inside
+from rnncli.errors import InputError, LayerError, UsageError, count, did_you_mean, format_names, inside
 from rnncli.model import Module, Modules, Node
 from rnncli.specs import fit
 from rnncli.specs.stack import Stack
@@ -177,7 +177,7 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
     fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
-    wanted = f"{width} feature{'' if width == 1 else 's'}"
+    wanted = count(width, "feature")
     advice = f"Give inputs of {wanted}."
     if fitting:
         choice = model_option(modules.file, [fitting[0].name])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, did_you_mean, shorten
+from rnncli.errors import InputError, count, did_you_mean, shorten
 from rnncli.readers import printed_output
 from rnncli.readers.encoding import pieces
 from rnncli.readers.formats import ReadOptions, _csv_table
@@ -219,9 +219,8 @@ def _check_widths(table: CsvTable) -> None:
     for number, cells in table.cells():
         width = width or len(cells)
         if len(cells) != width:
-            columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
             raise InputError(
-                f"line {number} has {columns}, {before} {width}.",
+                f"line {number} has {count(len(cells), 'column')}, {before} {width}.",
                 "Write NaN for a missing number; to use another delimiter, add --delimiter.",
             )
         before = "the previous lines have"

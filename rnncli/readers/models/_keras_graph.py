@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError
+from rnncli.errors import InputError, count
 from rnncli.model import PLACED_MASK, Node, Port, Ref
 from rnncli.readers.models._keras_calls import (
     ADVICE,
@@ -66,7 +66,7 @@ class Flattener:
         inputs = [plan.link(item) for item in flat(config["input_layers"])]
         if given is not None and len(given) != len(inputs):
             raise InputError(
-                f"{prefix.rstrip('/')}: this model has {_count_inputs(inputs)}, and it is called with "
+                f"{prefix.rstrip('/')}: this model has {count(len(inputs), 'input')}, and it is called with "
                 f"{len(given)}.",
                 ADVICE,
             )
@@ -140,8 +140,8 @@ class Flattener:
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
-            gets = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
-            raise InputError(f"{path}: it has {_count_inputs(inputs)} and gets {gets}.", ADVICE)
+            has, gets = count(len(inputs), "input"), count(len(masks), "mask")
+            raise InputError(f"{path}: it has {has} and gets {gets}.", ADVICE)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
         refs: list[Any] = []
         for item, own, name in zip(inputs, masks, named, strict=True):
@@ -181,10 +181,6 @@ class Flattener:
 def _name_call(path: str, number: int) -> str:
     """Return the name of one call of the layer at `path`: `lstm`, then `lstm@1`."""
     return f"{path}@{number}" if number else path
-
-
-def _count_inputs(inputs: list[Any]) -> str:
-    return "1 input" if len(inputs) == 1 else f"{len(inputs)} inputs"
 
 
 def _functional(
@@ -263,10 +259,10 @@ def _split_states(
     kwargs = {**dict(zip(names, args[1:], strict=False)), **kwargs}
     first = args[0] if args else kwargs.pop("sequences", kwargs.pop("inputs", None))
     if isinstance(first, (list, tuple)):
-        count = config.get("num_constants") or 0
-        states = list(first[1 : len(first) - count])
-        if count:
-            kwargs["constants"] = list(first[len(first) - count :])
+        constants = config.get("num_constants") or 0
+        states = list(first[1 : len(first) - constants])
+        if constants:
+            kwargs["constants"] = list(first[len(first) - constants :])
         if states:
             kwargs["initial_state"] = states
         first = first[0]

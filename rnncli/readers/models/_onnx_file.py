@@ -68,9 +68,9 @@ def _require_parsable(onnx: Any, data: bytes) -> None:
         raise _invalid_file() from None
 
 
-def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
+def _graphs(graph: Any) -> Iterator[tuple[Any, int]]:
     """Yield the graph and those inside its nodes, each with how deep it is nested.  Does not recurse."""
-    graphs = [(graph, depth)]
+    graphs = [(graph, 0)]
     while graphs:
         graph, depth = graphs.pop()
         yield graph, depth

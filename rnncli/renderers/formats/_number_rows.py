@@ -9,17 +9,15 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.renderers.numerals import choose_style, format_number, is_float
-from rnncli.renderers.page import Numbers, View, histogram, marks
+from rnncli.renderers.page import GAP, Numbers, View, histogram, marks, select_ends
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 20
 """Tensors with more rows show only the edges, unless View.full is set."""
-WIDEST_EDGE = 3
+MOST_INDICES = (7, 5, 3)
+"""Maximum number of indices of each other axis, a gap included; the first that keeps to MOST_ROWS."""
 MOST_UNITS = 12
 """Maximum number of entries of the last axis if no width is given."""
-
-GAP = -1
-"""Marks omitted indices in a list of indices."""
 
 
 class Row(NamedTuple):
@@ -96,17 +94,11 @@ def _choose_indices(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
     if full or np.prod(outer, dtype=float) <= MOST_ROWS:
         return [tuple(range(size)) for size in outer]
     kept: list[tuple[int, ...]] = []
-    for width in range(WIDEST_EDGE, 0, -1):
-        kept = [*(_edges(size, width) for size in outer[:-1]), _edges(outer[-1], WIDEST_EDGE)]
+    for most in MOST_INDICES:
+        kept = [*(select_ends(size, most) for size in outer[:-1]), select_ends(outer[-1], MOST_INDICES[0])]
         if sum(1 for _ in _places(kept)) <= MOST_ROWS:
             break
     return kept
-
-
-def _edges(size: int, width: int) -> tuple[int, ...]:
-    if size <= 2 * width + 1:
-        return tuple(range(size))
-    return (*range(width), GAP, *range(size - width, size))
 
 
 def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:

@@ -9,6 +9,7 @@ from typing import IO
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.measure import fits_page
 from rnncli.renderers.page import (
+    GAP,
     Answer,
     Grid,
     Line,
@@ -72,7 +73,7 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.renderers.formats._number_rows import GAP, MOST_UNITS, block, label_axes, trim_block
+    from rnncli.renderers.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
 
     shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
     axes = label_axes(shown)

@@ -21,6 +21,7 @@ from rnncli.case import Case
 from rnncli.compute import call, compare, engine_choice, engines
 from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
+from rnncli.layouts import onnx as layout
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 5, 3)).astype("float32")
@@ -322,7 +323,7 @@ def test_engines_says_that_it_is_here() -> None:
 
 def test_a_graph_that_onnx_runtime_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     case = oracle.case(["LSTM(3)"], X)
-    monkeypatch.setattr(engine, "_OPSET", 999)
+    monkeypatch.setattr(layout, "OPSET", 999)
     with pytest.raises(EngineError, match=r"ONNX Runtime refused the graph: .*opset") as caught:
         compute.run(case, "onnx")
     assert caught.value.advice == "Use another engine: --engine numpy"

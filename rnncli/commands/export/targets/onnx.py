@@ -13,13 +13,10 @@ from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.compute import engines
 from rnncli.errors import EngineError
-from rnncli.layouts.onnx import OPERATORS, from_keras
+from rnncli.layouts.onnx import IR, OPERATORS, OPSET, from_keras
 
 SUFFIX = ".onnx"
 BINARY = True
-
-OPSET, IR = 14, 8
-"""Old enough for any ONNX Runtime still in use; the recurrent operators have not changed since."""
 
 ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softmax": "Softmax", "elu": "Elu"}
 """Operators of Dense's activations by Keras's name."""

@@ -3,7 +3,7 @@
 from random import Random
 
 from rnncli import specs
-from rnncli.case import format_shape
+from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import grading
 from rnncli.commands.tour.exam import Exercise
 from rnncli.commands.tour.lesson import Text
@@ -31,6 +31,5 @@ def make(random: Random, view: View) -> Exercise:
     merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
     output = specs.from_flags([layer], {}).outputs(shape)[0].shape
-    sizes = tuple(int(str(size)) for size in output)
     facts = {"input": format_shape(shape), "layer": layer}
-    return Exercise(TASK, (), grading.Sizes(sizes), "(1, 3)", HINT, facts)
+    return Exercise(TASK, (), grading.Sizes(sizes(output)), "(1, 3)", HINT, facts)

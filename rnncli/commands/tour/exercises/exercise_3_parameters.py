@@ -4,6 +4,7 @@ from math import prod
 from random import Random
 
 from rnncli import specs
+from rnncli.case import sizes
 from rnncli.commands.tour import grading
 from rnncli.commands.tour.exam import Exercise
 from rnncli.commands.tour.lesson import Text
@@ -28,6 +29,6 @@ def make(random: Random, view: View) -> Exercise:
     """Draw a layer and the number of features."""
     layer, features = random.choice(LAYERS).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
-    count = sum(prod(int(str(size)) for size in shape) for shape in shapes.values())
+    count = sum(prod(sizes(shape)) for shape in shapes.values())
     facts = {"layer": layer, "features": str(features)}
     return Exercise(TASK, (), grading.Count(count), "12345", HINT, facts)
