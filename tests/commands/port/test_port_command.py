@@ -287,7 +287,7 @@ def test_several_explanations_write_no_weights(rnncli: Run, tmp_path: Path) -> N
             "weights of 3 units, but LSTM(7) has 7",
         ),
         (["--weights", "w.npz", "--expect", "x.npy"], "which this layer does not return"),
-        (["--weights", "w.npz", "--expect", "y.npz", "-l", "dense"], "port explains one SimpleRNN"),
+        (["--weights", "w.npz", "--expect", "y.npz", "-l", "dense"], "port explains a single SimpleRNN"),
         (["--weights", "w.npz", "--expect", "y.npz", "-l", "bilstm"], "has weights of 1 direction, but"),
         (["--weights", "w.npz#a", "--expect", "y.npz"], "there is no layer 'a' in it."),
         (
