@@ -194,9 +194,9 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     if pad_value is not None and pad is None:
         raise UsageError("pad_value needs pad.", "Add pad='post'.")
     require_texts("input_axes", axes, "For example input_axes='time,features'.")
-    where = str(mask) if isinstance(mask, (str, PathLike)) else ""
+    where = ""
     if isinstance(mask, (str, PathLike)):
-        mask = formats.read_tensor(file(mask, "mask"))
+        where, mask = str(mask), formats.read_tensor(file(mask, "mask"))
     return arrange.ArrangeOptions(
         axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
         pad=pad,

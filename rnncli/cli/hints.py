@@ -66,7 +66,7 @@ def _has_sizes(values: Values) -> bool:
 
 HINTS = (
     Hint("run", _is_bidirectional, "matrix{same}", Bilingual(
-        "all four combinations of return_sequences and return_state",
+        "all four of return_sequences x return_state",
         "return_sequences와 return_state의 네 가지 조합")),
     Hint("run", lambda values: values["seed"] is None and values["weights"] is None, "run{same} --seed 42",
          Bilingual("the same weights in every run", "실행할 때마다 같은 가중치")),

@@ -181,7 +181,7 @@ class EditableCase:
 
     def _with_stack(self, stack: Stack) -> EditableCase:
         case = self.case._replace(stack=stack)
-        fit.fit_case(case)  # may raise; its arrays would count as edited numbers
+        fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
         return replace(self, case=_fit_holds(case))
 
     def _require_free(self, name: str) -> None:

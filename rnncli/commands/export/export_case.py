@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Case, Spec, sizes
 from rnncli.layers import Call, RecurrentLayer, within
 from rnncli.result import TensorInfo
 
@@ -158,7 +158,7 @@ def build_export(
                 name=title,
                 suffix=suffix,
                 spec=layer.spec,
-                input_shape=tuple(size for size in shape if isinstance(size, int)),
+                input_shape=sizes(shape),
                 weights=within(weights, str(index)) if count > 1 else weights,
                 loops=tuple(_loop(suffix, *pair) for pair in calls),
                 mask=None if mask is None else mask_suffixes[id(mask)],

@@ -40,19 +40,19 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
         "merge_mode": _with_merge_mode,
         "reset_after": _with_reset_after,
     }
-    nodes = {node.name: node for node in _nodes(model)}
-    for name, value in options.items():
+    for name in options:
         if name not in changes:
             raise UsageError(f"{name} cannot be assumed.", did_you_mean(name, changes))
-        changed = {key: changes[name](node, value) for key, node in nodes.items()}
-        if all(node is None for node in changed.values()):
-            advice = _ADVICE.get(name, "Leave it out.")
-            if name == "gates" and not any(node.core_class in OWN for node in nodes.values()):
-                advice = _ADVICE["recurrent_activation"]
-            with inside(model.file, UsageError):
-                raise UsageError(f"no layer in it takes {name}={value}.", advice)
-        nodes |= {key: node for key, node in changed.items() if node is not None}
+    nodes = {node.name: node for node in _nodes(model)}
     with inside(model.file, UsageError):
+        for name, value in options.items():
+            changed = {key: changes[name](node, value) for key, node in nodes.items()}
+            if all(node is None for node in changed.values()):
+                advice = _ADVICE.get(name, "Leave it out.")
+                if name == "gates" and not any(node.core_class in OWN for node in nodes.values()):
+                    advice = _ADVICE["recurrent_activation"]
+                raise UsageError(f"no layer in it takes {name}={value}.", advice)
+            nodes |= {key: node for key, node in changed.items() if node is not None}
         for node in nodes.values():
             _require_known(node, options)
     modules = tuple(

@@ -129,12 +129,10 @@ def kind_of(source: Source) -> str:
 def _read_start(source: Source) -> bytes:
     if source.data is not None:
         return source.data[:16]
-    with inside(source.name):
-        try:
-            with source.file().open("rb") as file:
-                return file.read(16)
-        except OSError as error:
-            raise InputError(f"it cannot be read: {error.strerror}.", "Check the path.") from None
+    from rnncli.readers.source import report_os_errors
+
+    with report_os_errors(source.name), source.file().open("rb") as file:
+        return file.read(16)
 
 
 def _is_onnx(start: bytes, suffix: str) -> bool:
