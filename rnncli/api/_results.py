@@ -169,6 +169,4 @@ class Report(_Tables):
 
 
 def _describe_stack(stack: Stack) -> str:
-    from rnncli.specs import describe
-
-    return " -> ".join(describe(spec) for spec in stack)
+    return " -> ".join(stack.expressions)

@@ -12,7 +12,7 @@ from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import keras_differences
 from rnncli.errors import UsageError, inside
-from rnncli.readers.source import split_layers
+from rnncli.readers.source import KERAS_SUFFIXES, split_layers
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> 
 def _note_whole_model(weights: str) -> Remarks:
     """Return a remark for a file that may hold a whole model, of which only the weights are used."""
     file, _ = split_layers(weights)
-    if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
+    if not file.lower().endswith(KERAS_SUFFIXES) or file.lower().endswith(".weights.h5"):
         return ()
 
     from rnncli.cli import model_files

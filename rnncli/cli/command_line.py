@@ -40,14 +40,14 @@ class CommandLine(NamedTuple):
         from rnncli.readers import sample_files
         from rnncli.specs import fit
 
-        input, run = self.group(InputFlags), self.group(RunFlags)
-        if input.input is None and input.input_shape is None:
-            input = input._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
+        input_flags, run = self.group(InputFlags), self.group(RunFlags)
+        if input_flags.input is None and input_flags.input_shape is None:
+            input_flags = input_flags._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
         if initial_state is not None:
             run = run._replace(initial_state=None)
         shown = self.group(ShowFlags)
         case, _ = request.case(
-            input, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
+            input_flags, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
         )
         return case if initial_state is None else fit.fit_case(case._replace(initial_state=initial_state))
 

@@ -55,7 +55,7 @@ class Expectation(NamedTuple):
 
 
 def read_expectation(
-    word: str | None, input: InputFlags, output: str | None, *, require_names: bool = False
+    word: str | None, input_flags: InputFlags, output: str | None, *, require_names: bool = False
 ) -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
@@ -67,7 +67,7 @@ def read_expectation(
     from rnncli.readers.expected import read_expected
 
     files.require_place(output, (0 if word == "-" else word,))
-    if word == "-" and sources.is_stdin(input):
+    if word == "-" and sources.is_stdin(input_flags):
         raise UsageError(
             "standard input is already the input; --expect cannot read it too.",
             "Put one of them into a file.",

@@ -1,6 +1,7 @@
 """Define flags, and pass the flags of a group to a command as one value.
 
-A group is a named tuple; `expand_groups` lists its flags for Typer.
+A group is a named tuple; `expand_groups` lists its flags for Typer.  If it has a method `validate`, which
+raises UsageError, that is called before the command.
 """
 
 # Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
@@ -89,10 +90,13 @@ def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fill(name: str, hint: Any, values: Mapping[str, Any]) -> Any:
-    """Return the value of a flag; for a group, the group with the values of its flags."""
+    """Return the value of a flag; for a group, the group with the values of its flags, validated."""
     if not _is_group(hint):
         return values[name]
-    return hint(**{field: _fill(field, kind, values) for field, kind in hint.__annotations__.items()})
+    group = hint(**{field: _fill(field, kind, values) for field, kind in hint.__annotations__.items()})
+    if hasattr(group, "validate"):
+        group.validate()
+    return group
 
 
 def _flags(name: str, hint: Any, default: Any = None) -> list[inspect.Parameter]:

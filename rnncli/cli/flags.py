@@ -38,8 +38,8 @@ def _engines() -> Sequence[str]:
     return ("auto", *engines.names())
 
 
-def _initializer(name: str, help: str, default: str) -> Any:
-    return flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
+def _initializer(name: str, text: str, default: str) -> Any:
+    return flag(WEIGHTS, name, help=f"{text} (default {default}).", metavar="INIT")
 
 
 class InputFlags(NamedTuple):
@@ -272,11 +272,6 @@ class RunFlags(NamedTuple):
             help="Assumptions about a --model file without a graph, such as activation=relu,gates=iofg.",
         ),
     ] = None  # fmt: skip
-
-    def require_model(self) -> None:
-        """Raise UsageError if --assume is given without --model."""
-        if self.assume is not None and self.model is None:
-            raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
 
 
 ReadingFlags = InputFlags | LayerFlags | RunFlags

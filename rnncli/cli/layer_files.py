@@ -8,9 +8,9 @@ from typing import Any
 from rnncli.cli.sources import find_source
 from rnncli.errors import LayerError, UsageError
 from rnncli.readers import formats
-from rnncli.readers.source import split_layers
+from rnncli.readers.source import KERAS_SUFFIXES, NEVER_INPUTS, split_layers
 
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
+MODEL_SUFFIXES = (*KERAS_SUFFIXES, *NEVER_INPUTS)
 WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
 
 

@@ -36,11 +36,11 @@ class ReturnFlags(NamedTuple):
         return case._replace(stack=case.stack.with_returns(**given))
 
 
-def require_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
+def require_alone(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
     from rnncli.cli.flag_groups import collect_flags, flag_name
 
-    others = {"layer": layer, "run": run, "input": input}
+    others = {"layer": layer, "run": run, "input": input_flags}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
     allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value", "input_axes"}
     named = [name for flags in others.values() for name in collect_flags(flags) if name not in allowed]
@@ -123,32 +123,36 @@ def compare_with_framework(
     return compared, compare.find_disagreements(result, other, atol, rtol)
 
 
-def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
+def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
     """Return the Case of the only layer that --model chooses, for commands that show one layer, and notes."""
-    chosen, remarks = choose_layer(input, layer, run)
+    chosen, remarks = choose_layer(input_flags, layer, run)
     return chosen.case, remarks
 
 
-def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ModelLayer, tuple[str, ...]]:
+def choose_layer(
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
+) -> tuple[ModelLayer, tuple[str, ...]]:
     """Return the only layer that --model chooses, with the model's inputs, and notes."""
-    require_alone(input, layer, run)
-    return _choose_layer(open_model(run.model or "", run.assume), input, layer)
+    require_alone(input_flags, layer, run)
+    return _choose_layer(open_model(run.model or "", run.assume), input_flags, layer)
 
 
-def _choose_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[ModelLayer, tuple[str, ...]]:
-    inputs, remarks = model_inputs.read_inputs(model, input)
+def _choose_layer(
+    model: Model, input_flags: InputFlags, layer: LayerFlags
+) -> tuple[ModelLayer, tuple[str, ...]]:
+    inputs, remarks = model_inputs.read_inputs(model, input_flags)
     part, notes = single_part(model, inputs, ReturnFlags())
     returns = ReturnFlags(layer.return_sequences, layer.return_state)
     return ModelLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
 
 
 def choose_parts(
-    input: InputFlags, layer: LayerFlags, run: RunFlags
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Return every recurrent layer that --model chooses, in the order of the model, and notes."""
-    require_alone(input, layer, run)
+    require_alone(input_flags, layer, run)
     model = open_model(run.model or "", run.assume)
-    inputs, remarks = model_inputs.read_inputs(model, input)
+    inputs, remarks = model_inputs.read_inputs(model, input_flags)
     returns = ReturnFlags(layer.return_sequences, layer.return_state)
     if len(_choose_names(model)) == 1:
         part, notes = single_part(model, inputs, returns)
@@ -186,14 +190,14 @@ def single_part(
 
 
 def case_of_address(
-    input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, tuple[str, ...], str]:
     """Return the Case of the layer in `gru/last_hidden_state[0,3]`, notes, and the prefix `gru/`.
 
     Without a layer in the text, --model chooses it, and the prefix is "".
     """
-    require_alone(input, layer, run)
+    require_alone(input_flags, layer, run)
     model = open_model(run.model or "", run.assume)
     name = addresses.layer_in_model(text, model.kind.layer_names(model.saved))
-    chosen, remarks = _choose_layer(model._replace(names=(name,)) if name else model, input, layer)
+    chosen, remarks = _choose_layer(model._replace(names=(name,)) if name else model, input_flags, layer)
     return chosen.case, remarks, f"{name}/" if name else ""

@@ -171,10 +171,10 @@ def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
     return (f"{flags.output}: --format {flags.format} overrides the suffix",)
 
 
-def view_of(flags: OutputFlags, format: str) -> View:
+def view_of(flags: OutputFlags, format_name: str) -> View:
     """Return the display settings: a file gets everything, a terminal what it can show."""
     environment, stdout = os.environ, sys.stdout
-    english = formats.get(format).TRAITS.for_programs
+    english = formats.get(format_name).TRAITS.for_programs
     view = View(
         lang=flags.lang or ("en" if english else terminal.language(environment)),
         precision=flags.precision,

@@ -23,26 +23,30 @@ if TYPE_CHECKING:
 
 
 def case(
-    input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False, all_calls: bool = False
+    input_flags: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    *,
+    all_layers: bool = False,
+    all_calls: bool = False,
 ) -> tuple[Case, Remarks]:
     """Build the requested experiment; return it with the remarks about its input."""
-    sources.require_one_reader(input, layer, run)
-    run.require_model()
+    sources.validate_sources(input_flags, layer, run)
     if run.model is None:
-        return build_case(_FlagRequest(input, layer, run, all_layers=all_layers, all_calls=all_calls))
+        return build_case(_FlagRequest(input_flags, layer, run, all_layers=all_layers, all_calls=all_calls))
     from rnncli.cli import models
 
-    return models.case(input, layer, run)
+    return models.case(input_flags, layer, run)
 
 
 class _FlagRequest(CaseRequest):
     """The Case that the flags describe."""
 
-    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool) -> None:
-        self._input, self._run, self._shown = input, run, shown
-        self.shape = None if input.input_shape is None else sources.shape_of(input)
+    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool) -> None:
+        self._input, self._run, self._shown = input_flags, run, shown
+        self.shape = None if input_flags.input_shape is None else sources.shape_of(input_flags)
         self.layers, self.options = _layers_of(layer), _options_of(layer)
-        self.fill, self.seed, self.engine = input.fill, run.seed, run.engine
+        self.fill, self.seed, self.engine = input_flags.fill, run.seed, run.engine
         self.weights_file = run.weights or ""
 
     def read(self) -> tuple[Document, str]:
@@ -53,30 +57,30 @@ class _FlagRequest(CaseRequest):
 
 
 def case_or_layer(
-    input: InputFlags, layer: LayerFlags, run: RunFlags
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
 ) -> tuple[Case, Remarks, ModelLayer | None]:
     """Return what `case` returns, and the layer of --model if that is given."""
     if run.model is None:
-        return (*case(input, layer, run), None)
+        return (*case(input_flags, layer, run), None)
     from rnncli.cli import models
 
-    sources.require_one_reader(input, layer, run)
-    chosen, remarks = models.choose_layer(input, layer, run)
+    sources.validate_sources(input_flags, layer, run)
+    chosen, remarks = models.choose_layer(input_flags, layer, run)
     return chosen.case, remarks, chosen
 
 
 def case_of_address(
-    input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, Remarks, str]:
     """Return what `case` returns for the layer that an address names, and its prefix there, `gru/`."""
     from rnncli.cli import models
 
-    sources.require_one_reader(input, layer, run)
-    return models.case_of_address(input, layer, run, text)
+    sources.validate_sources(input_flags, layer, run)
+    return models.case_of_address(input_flags, layer, run, text)
 
 
 def collect_options(
-    input: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
+    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
 ) -> CaseOptions:
     """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
     from rnncli.readers.case_builder import CaseOptions, RawValue
@@ -88,7 +92,7 @@ def collect_options(
         return RawValue(reader(source), source.name)
 
     return CaseOptions(
-        arranging=_arrange_options(input, stack)._replace(where=where),
+        arranging=_arrange_options(input_flags, stack)._replace(where=where),
         default_seed=seed,
         weights=read(run.weights, formats.read_weights),
         initial_state=read(run.initial_state, formats.read_states),
@@ -109,22 +113,22 @@ class Outline(NamedTuple):
     where: str = ""
 
 
-def outline(input: InputFlags, layer: LayerFlags) -> Outline:
+def outline(input_flags: InputFlags, layer: LayerFlags) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
-    sources.require_one_reader(input, layer)
+    sources.validate_sources(input_flags, layer)
     document, where = Document(), ""
-    if input.input_shape is not None:
+    if input_flags.input_shape is not None:
         stack = stack_of(layer)
-        shape, remarks = add_batch(sources.shape_of(input), stack.input_rank)
-    elif sources.is_bare(input) and not collect_flags(input):
+        shape, remarks = add_batch(sources.shape_of(input_flags), stack.input_rank)
+    elif sources.is_bare(input_flags) and not collect_flags(input_flags):
         stack = stack_of(layer)
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
         from rnncli.readers.arrange import arrange
 
-        document, where = sources.read(input)
+        document, where = sources.read(input_flags)
         stack = stack_of(layer, document, where)
-        arranged = arrange(document, _arrange_options(input, stack)._replace(where=where))
+        arranged = arrange(document, _arrange_options(input_flags, stack)._replace(where=where))
         shape, remarks = arranged.inputs.shape, arranged.remarks
     return Outline(stack, shape, remarks, document, where)
 

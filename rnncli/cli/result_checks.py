@@ -100,9 +100,9 @@ def _suggest(name: str, known: Sequence[str], result: Result) -> str:
     return addresses.suggest_tensor(name, known)
 
 
-def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
-    """Return the findings of --check as remarks if `format`, or one of `elsewhere`, cannot show them."""
-    if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
+def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequence[str] = ()) -> Remarks:
+    """Return the findings of --check as remarks if `format_name`, or one of `elsewhere`, cannot show them."""
+    if format_name not in elsewhere and not output_formats.get(format_name).TRAITS.only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(

@@ -44,8 +44,8 @@ def read_options(flags: InputFlags, source: Source) -> ReadOptions:
 def require_csv(options: ReadOptions, source: Source, input_format: str | None) -> None:
     """Raise UsageError if one of the options on how CSV is read is given and the source is not CSV."""
     flag = first_given(options, options._fields)
-    if flag and (format := readers.format_name(source, input_format)) != "csv":
-        raise UsageError(f"{flag} applies to CSV, but {source.name} is {format}.", f"Leave {flag} out.")
+    if flag and (format_name := readers.detect_format(source, input_format)) != "csv":
+        raise UsageError(f"{flag} applies to CSV, but {source.name} is {format_name}.", f"Leave {flag} out.")
 
 
 def shape_of(flags: InputFlags) -> Shape:
@@ -149,9 +149,11 @@ def input_sources(*flags: ReadingFlags) -> list[str | int]:
     return [0 if word == "-" else word for word in words if word]
 
 
-def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
-    """Raise UsageError if standard input would be read twice: the second reader would find nothing."""
-    named = {"INPUT": input.input, "--mask": input.mask}
+def validate_sources(input_flags: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
+    """Raise UsageError if a flag about a file lacks the file, or if standard input would be read twice."""
+    if run is not None and run.assume is not None and run.model is None:
+        raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
+    named = {"INPUT": input_flags.input, "--mask": input_flags.mask}
     named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
     if run is not None:
         named |= {"--weights": run.weights, "--initial-state": run.initial_state}
@@ -162,7 +164,7 @@ def require_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | Non
             f"- is given twice, for {readers[0]} and {readers[1]}, but standard input can be read only once.",
             "Put one of them into a file.",
         )
-    if readers and input.input is None and input.input_shape is None and stdin_holds_data():
+    if readers and input_flags.input is None and input_flags.input_shape is None and stdin_holds_data():
         raise UsageError(
             f"standard input is already the input; {readers[0]} cannot read it too.",
             f"Name the input, or give {readers[0]} a file.",

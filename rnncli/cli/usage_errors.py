@@ -89,7 +89,7 @@ def _find_nearest_flag(error: click.exceptions.NoSuchOption) -> str:
     same = [name.removeprefix(dashes) for name in known if name.startswith("--no-") == (dashes == "--no-")]
     stem = word.removeprefix(dashes)
     begun = [name for name in same if stem and name.startswith(stem)]
-    near = begun or difflib.get_close_matches(stem, same, n=1)
+    near = begun or difflib.get_close_matches(stem, same, n=1, cutoff=0.65)
     return f"{dashes}{near[0]}" if near else ""
 
 

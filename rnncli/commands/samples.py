@@ -53,11 +53,11 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
     require_place(output.output)
     own = PurePath(sample.file).suffix.lstrip(".")
     suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
-    for flag, text, format in (
+    for flag, text, format_name in (
         ("--format", output.format, output.format),
         ("--output", output.output, suffix),
     ):
-        if format not in (None, "", "txt", own):
+        if format_name not in (None, "", "txt", own):
             raise UsageError(
                 f"{flag} {text}: the sample {sample.name} is {own}, and it is printed unchanged.",
                 f"Write it unchanged: rnncli samples {sample.name} -o {sample.file}",

@@ -27,11 +27,11 @@ def read_expected(source: Source) -> dict[str, Array]:
     JSON may be rnncli's own output, of a run or of a trace, an object of nested lists, or one nested list.
     Raises InputError if the source cannot be read or holds no tensors.
     """
-    format = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
+    format_name = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
     with inside(source.name):
-        if format not in FORMATS:
-            raise InputError(f"rnncli cannot read stored tensors from {format}.", ADVICE)
-        return _list_tensors(formats.load(source, format))
+        if format_name not in FORMATS:
+            raise InputError(f"rnncli cannot read stored tensors from {format_name}.", ADVICE)
+        return _list_tensors(formats.load(source, format_name))
 
 
 def _list_tensors(value: Any) -> dict[str, Array]:

@@ -9,6 +9,12 @@ from typing import NamedTuple
 
 from rnncli.errors import InputError, did_you_mean, inside
 
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+"""Files that only PyTorch writes."""
+NEVER_INPUTS = (".pt", ".pth", ".onnx")
+"""Files that hold a model or its weights, and never an input."""
+
 
 class Source(NamedTuple):
     """A source of bytes: either `data`, or the file at `path`.
@@ -19,6 +25,11 @@ class Source(NamedTuple):
     name: str
     data: bytes | None = None
     path: Path | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of its path in lower case, with the dot; "" without a path."""
+        return self.path.suffix.lower() if self.path else ""
 
     def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
         """Return all bytes.

@@ -4,15 +4,53 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from rnncli.renderers.page import Line, Numbers, Paragraph, Span, Table, View, line, marks, text_of
-from rnncli.renderers.width import longest, width_of
+from rnncli.renderers.width import ENDLESS, longest, width_of
 
 BETWEEN = 2
 """Blanks between two table columns."""
 PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
+LEAST_ROOM = 20
+"""What some columns of a table get at least."""
+
+
+class Room(NamedTuple):
+    """The room that some columns of a table have, in terminal columns."""
+
+    width: int
+
+    @classmethod
+    def beside(cls, columns: Iterable[Iterable[str]], view: View) -> Room:
+        """Return what `view` leaves beside other columns, given by their texts."""
+        if view.width is None:
+            return cls(ENDLESS)
+        return cls(max(view.width - sum(longest(texts) + BETWEEN for texts in columns), LEAST_ROOM))
+
+    def fits(self, widths: Iterable[int]) -> bool:
+        """Return whether columns of these widths fit."""
+        return sum(width + BETWEEN for width in widths) - BETWEEN <= self.width
+
+    def share(self, count: int) -> int:
+        """Return how wide each of `count` columns of equal width may be."""
+        return self.width // count - BETWEEN
+
+    def count(self, width: int) -> int:
+        """Return how many columns of this width fit."""
+        return (self.width + BETWEEN) // (width + BETWEEN)
+
+    def split(self, widths: Sequence[int]) -> list[slice]:
+        """Return the columns of each table, if each holds as many as fit, at least one."""
+        starts, left = [0], self.width
+        for place, width in enumerate(widths):
+            if width > left and place > starts[-1]:
+                starts.append(place)
+                left = self.width
+            left -= width + BETWEEN
+        return [slice(*pair) for pair in zip(starts, [*starts[1:], len(widths)], strict=True)]
 
 
 def fits_page(table: Table) -> bool:

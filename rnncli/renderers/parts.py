@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rnncli import __version__
-from rnncli.case import Shape, Spec, format_shape
+from rnncli.case import Shape, format_shape
 from rnncli.errors import UsageError
 from rnncli.renderers.page import (
     TEXT_BLOCK,
@@ -69,8 +68,8 @@ def head_of(result: ResultHeader) -> dict[str, Any]:
         **head(),
         "engine": result.engine,
         "seed": result.seed,
-        "expression": expression(result.stack),
-        "layer": configs(result.stack),
+        "expression": result.stack.expression,
+        "layer": result.stack.configs,
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
         **({"hold": list(result.hold)} if result.hold else {}),
@@ -84,33 +83,14 @@ def short_head_of(result: ResultHeader, line: int) -> dict[str, Any]:
         "line": line,
         "engine": result.engine,
         "seed": result.seed,
-        "expression": expression(result.stack),
+        "expression": result.stack.expression,
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
     }
 
 
-@lru_cache(maxsize=4)  # the same for every record of a stream
-def configs(stack: Stack) -> list[dict[str, Any]]:
-    """Return the layers as Keras configs."""
-    from rnncli.specs import to_config
-
-    return list(map(to_config, stack))
-
-
-@lru_cache(maxsize=4)
-def expression(stack: Stack) -> str | list[str]:
-    """Return `LSTM(3)`, or a list for a stack.  A case document accepts both as its layer."""
-    from rnncli.specs import describe
-
-    expressions = list(map(describe, stack))
-    return expressions if len(expressions) > 1 else expressions[0]
-
-
-def title(layers: Sequence[Spec], view: View) -> Line:
+def title(stack: Stack, view: View) -> Line:
     """Return `LSTM(3, return_sequences=True)`; for a stack, first to last."""
-    from rnncli.specs import describe
-
-    return line(marks(view).arrow.join(describe(spec) for spec in layers), "strong")
+    return line(marks(view).arrow.join(stack.expressions), "strong")
 
 
 def note(pieces: Iterable[str], view: View) -> Line:

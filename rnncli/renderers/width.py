@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+ENDLESS = 1_000_000
+"""The width of a line of any length."""
+
 
 def width_of(text: str) -> int:
     """Return the terminal columns that `text` takes; a wide character takes two."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from math import prod
 from typing import Any, overload
 
@@ -11,6 +12,7 @@ from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
 from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, split_parts
 from rnncli.result import Claim, TensorInfo
+from rnncli.specs.text import describe, to_config
 
 _RATES = ("dropout", "recurrent_dropout", "rate")
 """Options that make a layer draw random numbers in training, unless they are 0."""
@@ -40,6 +42,21 @@ class Stack(Sequence[Spec]):
 
     def __reduce__(self) -> tuple[type[Stack], tuple[tuple[Spec, ...]]]:
         return Stack, (self.specs,)
+
+    @cached_property
+    def expressions(self) -> tuple[str, ...]:
+        """Each layer as in a script, `LSTM(3, return_sequences=True)`."""
+        return tuple(map(describe, self.specs))
+
+    @property
+    def expression(self) -> str | list[str]:
+        """The expression of the only layer, or the list of them: what a case document has as its layer."""
+        return list(self.expressions) if len(self.expressions) > 1 else self.expressions[0]
+
+    @cached_property
+    def configs(self) -> list[dict[str, Any]]:
+        """Each layer as Keras's config."""
+        return list(map(to_config, self.specs))
 
     @property
     def input_rank(self) -> int:

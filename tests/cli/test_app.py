@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from rnncli.cli import app, catalog, terminal
 from rnncli.cli.flag_groups import collect_flags, expand_groups
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.commands.run.run_request import RunRequest
+from rnncli.errors import UsageError
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
@@ -281,16 +281,19 @@ def test_completion(rnncli: Any, words: str, completed: str) -> None:
     assert completed in done.stdout.split()
 
 
-def _find_unvalidated(source: str, of: str, annotations: Mapping[str, Any]) -> list[str]:
-    """Return the groups of flags that can be validated, and that neither `source` nor a group validates."""
-    groups = {name: hint for name, hint in annotations.items() if hasattr(hint, "validate")}
-    missing = [f"{of}{name}" for name in groups if f"{of}{name}.validate()" not in source]
-    for hint in groups.values():
-        missing += _find_unvalidated(inspect.getsource(hint.validate), "self.", hint.__annotations__)
-    return missing
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"atol": ["1"]}, "--atol needs --check or --expect"),  # of a group inside the request
+        ({"check": True, "all_calls": True}, "--all-calls needs --calls"),  # of the request itself
+    ],
+)
+def test_groups_are_validated_before_the_command(values: dict[str, Any], message: str) -> None:
+    def command(request: RunRequest) -> None:
+        raise AssertionError("the command ran")
 
-
-@pytest.mark.parametrize("name", catalog.names())
-def test_a_command_validates_its_flags(name: str) -> None:
-    function = getattr(catalog.load(name), name)
-    assert _find_unvalidated(inspect.getsource(function), "", get_type_hints(function)) == []
+    command.__annotations__["request"] = RunRequest
+    expanded = expand_groups(command)
+    defaults = {name: one.default for name, one in inspect.signature(expanded).parameters.items()}
+    with pytest.raises(UsageError, match=message):
+        expanded(**{**defaults, **values})

@@ -75,8 +75,8 @@ def test_what_is_kept_is_cut_out_of_every_part() -> None:
     for name, values in loop.parts.items():
         np.testing.assert_array_equal(values, whole.parts[name][[1]][:, [0, 20, -1]][..., [2]])
     np.testing.assert_array_equal(loop.status, whole.status[[1]][:, [0, 20, -1]])
-    for format in ("table", "json", "csv"):
-        assert formats.render(TraceAnswer(result, (loop,), stats_of((loop,))), format, View(width=80))
+    for output_format in ("table", "json", "csv"):
+        assert formats.render(TraceAnswer(result, (loop,), stats_of((loop,))), output_format, View(width=80))
 
 
 def test_a_long_trace_takes_the_memory_of_its_numbers() -> None:

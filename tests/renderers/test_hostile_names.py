@@ -84,8 +84,8 @@ def test_a_message_writes_them_out(tmp_path: Path) -> None:
 def test_the_name_of_a_layer_is_written_out(tmp_path: Path) -> None:
     path = tmp_path / "layer.json"
     path.write_text(json.dumps({"class_name": "LSTM", "config": {"units": 2, "name": "a\x1b[31m\u202eb"}}))
-    for command, format in (("shape", "table"), ("run", "json"), ("trace", "svg")):
-        code, out, err = rnncli(command, "-l", f"@{path}", "-f", format)
+    for command, output_format in (("shape", "table"), ("run", "json"), ("trace", "svg")):
+        code, out, err = rnncli(command, "-l", f"@{path}", "-f", output_format)
         assert (code, HOSTILE.search(out), HOSTILE.search(err)) == (0, None, None)
 
 

@@ -19,7 +19,6 @@ def compare(flags: CompareRequest) -> None:
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    flags.validate()
     from rnncli.commands.compare.compare_request import answer
 
     answer(flags)

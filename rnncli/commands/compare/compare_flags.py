@@ -78,5 +78,4 @@ class CompareRequest(NamedTuple):
 
     def validate(self) -> None:
         """Raise UsageError for flags that exclude each other or need others."""
-        self.comparison.validate()
         self.show.require_calls(self.run)

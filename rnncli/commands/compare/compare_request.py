@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 def answer(flags: CompareRequest) -> None:
     """Compute, show the table, and raise DisagreementError if a tensor differs."""
     deliver = delivery(flags.output, flags.input, flags.layer, flags.run)
-    flags.run.require_model()
     settings = _comparison(flags)
     if flags.run.model is not None and settings.expected is not None and not settings.engines:
         report = _compare_model(flags, settings)

@@ -48,7 +48,7 @@ Terms = Annotated[
 def explain(
     *,
     tensor: Number = None,
-    input: InputFlags,
+    input_flags: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
     output: OutputFlags,
@@ -68,36 +68,36 @@ def explain(
 
     if tensor is None or not tensor.strip():
         raise UsageError("no tensor was named.", _example(layer))
-    _require_no_file(tensor, input, layer)
-    deliver = delivery(output, input, layer, run)
+    _require_no_file(tensor, input_flags, layer)
+    deliver = delivery(output, input_flags, layer, run)
     request.require_steps(run)
     prefix, tensor = "", tensor.strip()
     if run.model is None:
-        case, remarks = request.case(input, layer, run)
+        case, remarks = request.case(input_flags, layer, run)
     else:
-        case, remarks, prefix = request.case_of_address(input, layer, run, tensor)
+        case, remarks, prefix = request.case_of_address(input_flags, layer, run, tensor)
     case = hold_gates(case, hold, run)
     most = None if output.full else terms
     explained = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     deliver(ExplainAnswer(*explained), remarks)
 
 
-def _require_no_file(tensor: str, input: InputFlags, layer: LayerFlags) -> None:
+def _require_no_file(tensor: str, input_flags: InputFlags, layer: LayerFlags) -> None:
     """Raise UsageError if a file stands in the place of the tensor, which comes first."""
     from pathlib import Path
 
-    if input.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
+    if input_flags.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
         what = f"{tensor}: it is a file; the tensor to explain comes before it."
-        raise UsageError(what, _example(layer, input._replace(input=tensor)))
+        raise UsageError(what, _example(layer, input_flags._replace(input=tensor)))
 
 
-def _example(layer: LayerFlags, input: InputFlags | None = None) -> str:
+def _example(layer: LayerFlags, input_flags: InputFlags | None = None) -> str:
     """Return a command that explains a number of these layers.  input: names a file, which may hold them."""
     from rnncli.case import Document
     from rnncli.cli import request, sources
     from rnncli.compute.derivation import terms
 
-    document, name = (Document(), "") if input is None else sources.read(input)
+    document, name = (Document(), "") if input_flags is None else sources.read(input_flags)
     stack = request.stack_of(layer, document, name)
     if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
         layer = LayerFlags()

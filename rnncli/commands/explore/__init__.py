@@ -20,7 +20,7 @@ rnncli explore -l lstm --return-sequences --seed 42 --hold 'forget=1@2:'
 
 
 def explore(
-    input: InputFlags,
+    input_flags: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
     hold: HoldFlag = None,
@@ -44,10 +44,10 @@ def explore(
     from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 
     run, names = choose_model_layer(run)
-    case, remarks = request.case(input, layer, run)
+    case, remarks = request.case(input_flags, layer, run)
     require_sequences(case)
     case = hold_gates(case, hold, run)
-    first = EditableCase(case, TypedFlags(input, run, case, names), recurrent_places(case)[-1])
+    first = EditableCase(case, TypedFlags(input_flags, run, case, names), recurrent_places(case)[-1])
     lang = lang or terminal.language()
     ExploreApp(first, compute_experiment(first), lang, remarks).run()
 

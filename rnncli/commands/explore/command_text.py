@@ -13,7 +13,6 @@ from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers import numerals
-from rnncli.renderers.parts import expression
 from rnncli.signals import defer_signals
 from rnncli.specs.build import options_of
 
@@ -43,10 +42,10 @@ def command(experiment: EditableCase, saved: str | None = None) -> str | None:
 
 
 def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
-    input, run = experiment.origin.input, experiment.origin.run
-    if input.input is not None:
-        yield input.input
-    yield from words_of(input._replace(input=None))
+    input_flags, run = experiment.origin.input, experiment.origin.run
+    if input_flags.input is not None:
+        yield input_flags.input
+    yield from words_of(input_flags._replace(input=None))
     if run.model is None:
         yield from _layer_words(experiment)
         run = run._replace(seed=experiment.case.seed)
@@ -84,8 +83,8 @@ def _layer_words(experiment: EditableCase) -> Iterator[str]:
         yield from ("-l", name)
         yield from words_of(LayerFlags(**given))
         return
-    for one in stack:
-        yield from ("-l", specs.describe(one))
+    for expression in stack.expressions:
+        yield from ("-l", expression)
 
 
 def _reproduces(name: str, given: Mapping[str, Any], layers: tuple[Any, ...]) -> bool:
@@ -118,7 +117,7 @@ def document(experiment: EditableCase) -> bytes:
     """Return the experiment as a case document, which every command reads."""
     case = experiment.case
     parts: dict[str, Any] = {
-        "layer": expression(case.stack),
+        "layer": case.stack.expression,
         "inputs": _nest(case.inputs),
         "mask": None if case.mask is None else case.mask.tolist(),
         "initial_state": None if case.initial_state is None else [_nest(one) for one in case.initial_state],

@@ -51,7 +51,7 @@ class EditableCase:
     @property
     def expression(self) -> str:
         """The layers as a Keras script writes them; a stack as a list."""
-        texts = [specs.describe(spec) for spec in self.case.layers]
+        texts = self.case.stack.expressions
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
     def with_option(self, name: str, value: Any) -> EditableCase:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnncli import specs
 from rnncli.case import Case
 from rnncli.cli import model_files, request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
@@ -35,12 +34,12 @@ class TypedFlags(NamedTuple):
         the seed.  Raises InputError if the file is no longer what it was.
         """
         run = self.run._replace(seed=seed)
-        flags = LayerFlags(layer=[specs.describe(spec) for spec in stack])
-        input = self.input
-        if input.input is None and input.input_shape is None:
+        flags = LayerFlags(layer=list(stack.expressions))
+        input_flags = self.input
+        if input_flags.input is None and input_flags.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
-            input = input._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
-        case, _ = request.case(input, flags, run)
+            input_flags = input_flags._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
+        case, _ = request.case(input_flags, flags, run)
         return self._replace(case=self.case._replace(inputs=case.inputs))
 
     def in_model_layer(self, name: str) -> TypedFlags:

@@ -19,7 +19,7 @@ rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 
 
 def export(
-    input: InputFlags,
+    input_flags: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
     to: Annotated[
@@ -39,4 +39,4 @@ def export(
     """
     from rnncli.commands.export import export_request
 
-    export_request.answer(export_request.ExportRequest(input, layer, run, to, output, quiet))
+    export_request.answer(export_request.ExportRequest(input_flags, layer, run, to, output, quiet))

@@ -50,7 +50,7 @@ def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], 
     if flags.run.model is None:
         case, remarks = request.case(flags.input, flags.layer, flags.run)
         return [(case, {})], remarks
-    sources.require_one_reader(flags.input, flags.layer, flags.run)
+    sources.validate_sources(flags.input, flags.layer, flags.run)
     parts, remarks = models.choose_parts(flags.input, flags.layer, flags.run)
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 

@@ -20,7 +20,7 @@ rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 
 
 def gradients(
-    input: InputFlags,
+    input_flags: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
     output: OutputFlags,
@@ -54,10 +54,10 @@ def gradients(
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
 
-    deliver = delivery(output, input, layer, run)
+    deliver = delivery(output, input_flags, layer, run)
     _require_plain(run)
     first, *others = _layers(layer, against)
-    case, remarks = request.case(input, first, run)
+    case, remarks = request.case(input_flags, first, run)
     cases = [case, *_variants(case, others)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 

@@ -25,7 +25,7 @@ from rnncli.renderers.page import (
     cell,
     line,
 )
-from rnncli.renderers.parts import configs, expression, head_of, note_of, title
+from rnncli.renderers.parts import head_of, note_of, title
 from rnncli.renderers.wording import say
 from rnncli.result import Label
 
@@ -73,8 +73,8 @@ class GradientsAnswer(Answer):
             "rule": {"vanishes_below": VANISHING, "explodes_above": EXPLODING},
             "layers": [
                 {
-                    "expression": expression(found.stack),
-                    "layer": configs(found.stack),
+                    "expression": found.stack.expression,
+                    "layer": found.stack.configs,
                     "curves": [_curve(curve) for curve in found.curves],
                 }
                 for found in self.gradients

@@ -15,15 +15,15 @@ rnncli matrix --layer bigru --units 2 --seed 42 --format json
 REFUSED = ("return_sequences", "return_state")
 
 
-def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
+def matrix(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
     """All combinations of return_sequences and return_state, side by side, and which entries are equal."""
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 
-    deliver = delivery(output, input, layer, run)
+    deliver = delivery(output, input_flags, layer, run)
     _refuse_varied_flags(layer)
-    case, remarks = request.case(input, layer, run)
+    case, remarks = request.case(input_flags, layer, run)
     deliver(MatrixAnswer(combinations(case, run.engine)), remarks)
 
 

@@ -104,31 +104,30 @@ class PlotFlags(NamedTuple):
 
 
 def plot(
-    input: InputFlags, layer: LayerFlags, run: RunFlags, plot: PlotFlags, all_layers: AllLayers = False
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, plot: PlotFlags, all_layers: AllLayers = False
 ) -> None:
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
     one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
-    plot.validate()
     from rnncli.cli import request, terminal
     from rnncli.cli.steps import part
     from rnncli.commands.plot.sheet import SheetSelection
 
     size = _size(plot)
     steps = slice(None) if plot.steps is None else part(plot.steps)
-    format = _format(plot, input, layer, run)
-    case, remarks = request.case(input, layer, run, all_layers=all_layers)
+    format_name = _format(plot, input_flags, layer, run)
+    case, remarks = request.case(input_flags, layer, run, all_layers=all_layers)
     sheet = _sheet(
         case, run.engine, plot, SheetSelection(plot.batch, steps, tuple(plot.gate or ()), plot.scale)
     )
-    if format is None:
+    if format_name is None:
         text = _draw_in_terminal(sheet, plot)
         terminal.remark(remarks, plot.quiet)
         terminal.write(text)
     else:
-        missing = _draw_file(sheet, plot, format, size)
+        missing = _draw_file(sheet, plot, format_name, size)
         terminal.remark([*remarks, *missing], plot.quiet)
 
 
@@ -152,7 +151,9 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
     return sheet.draw_trace(case, tracing.trace(case), selection)
 
 
-def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
+def _draw_file(
+    sheet: "Sheet", plot: PlotFlags, format_name: str, size: tuple[float, float] | None
+) -> list[str]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files, terminal
     from rnncli.commands.plot import figure, fonts
@@ -166,7 +167,7 @@ def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
             sheet = korean
         else:
             remarks.append("no installed font has Korean letters: the labels are in English")
-    data = figure.render(sheet, format, STYLES[plot.colors], size)
+    data = figure.render(sheet, format_name, STYLES[plot.colors], size)
     files.write(plot.output or "", data)
     letters = fonts.undrawable(sheet)
     if letters:

@@ -70,8 +70,8 @@ SETTINGS = {
 }
 
 
-def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | None) -> bytes:
-    """Return the file.  format: png, svg, pdf; size: inches, None for one that suits the sheet.
+def render(sheet: Sheet, format_name: str, style: Style, size: tuple[float, float] | None) -> bytes:
+    """Return the file.  format_name: png, svg, pdf; size: inches, None for one that suits the sheet.
 
     Raises EngineError if matplotlib is missing.
     """
@@ -82,7 +82,7 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**SETTINGS, **_colors(style), "font.family": fonts.names})
         file = BytesIO()
-        figure(sheet, style, size).savefig(file, format=format, dpi=DPI, metadata=UNDATED[format])
+        figure(sheet, style, size).savefig(file, format=format_name, dpi=DPI, metadata=UNDATED[format_name])
     return file.getvalue()
 
 

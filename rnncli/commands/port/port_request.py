@@ -24,7 +24,7 @@ ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
 
 
-def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
+def answer(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
     """Show what explains the numbers, and write the files that were asked for.
 
     Raises DisagreementError if nothing explains them, or if weights are to be written and several
@@ -33,10 +33,10 @@ def answer(input: InputFlags, layer: LayerFlags, port: PortFlags, output: Output
     if flag := first_given(layer, REFUSED):
         raise UsageError(f"{flag} does not apply to port.", f"Leave {flag} out.")
     place, states, probe = output.output, port.initial_state, port.probe
-    reading = (input, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
+    reading = (input_flags, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
     _require_places(place, probe, reading)
     deliver = delivery(output._replace(output=None), *reading)
-    task = port_task.collect(input, layer, port.weights or "", port.expect or "", states)
+    task = port_task.collect(input_flags, layer, port.weights or "", port.expect or "", states)
     tolerances = Tolerances(port.atol, port.rtol)
     task, result = _search(task, tolerances)
     weighed = evidence.assess(task.run, tolerances, result.hypothesis_count)

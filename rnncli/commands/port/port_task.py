@@ -16,7 +16,7 @@ from rnncli.commands.port import expected_tensors, foreign_weights, weight_files
 from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
 from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.errors import InputError, LayerError, UsageError, count, inside
+from rnncli.errors import InputError, LayerError, UsageError, count, fold_name, inside
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
@@ -45,14 +45,16 @@ class Task(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
+def collect(
+    input_flags: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None
+) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
-    _require_one_reader(input, expect, weights, states)
+    _require_one_reader(input_flags, expect, weights, states)
     file, _ = split_layers(weights)
-    sources.require_one_reader(input, layer, RunFlags(weights=file, initial_state=states))
+    sources.validate_sources(input_flags, layer, RunFlags(weights=file, initial_state=states))
     arrays = weight_files.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
-    case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
+    case, remarks = request.case(input_flags, LayerFlags(), RunFlags(seed=0))
     inputs = np.asarray(case.inputs, np.float64)
     class_name = None if described is None else described.inner.class_name
     with inside(file):
@@ -78,9 +80,9 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     return Task(run, unlike, found, (*remarks, *notes))
 
 
-def _require_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
+def _require_one_reader(input_flags: InputFlags, expect: str, weights: str, states: str | None) -> None:
     """Raise UsageError if standard input would be read for --expect and for something else."""
-    if expect == "-" and (sources.is_stdin(input) or "-" in (weights, states)):
+    if expect == "-" and (sources.is_stdin(input_flags) or "-" in (weights, states)):
         raise UsageError(
             "standard input can be read only once, but --expect and another argument both read it.",
             "Put the expected tensors into a file.",
@@ -103,7 +105,7 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
 
 def _is_unsized(layer: LayerFlags) -> bool:
     """Return whether -l is a name alone, so that the weights say the units."""
-    return layer.units is None and all(word.replace("_", "").isalpha() for word in layer.layer or ())
+    return layer.units is None and all(fold_name(word).isalpha() for word in layer.layer or ())
 
 
 def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:

@@ -13,7 +13,7 @@ from rnncli.commands.port import foreign_weights
 from rnncli.errors import InputError, inside
 from rnncli.readers import formats, models
 from rnncli.readers.formats import Source
-from rnncli.readers.source import split_source
+from rnncli.readers.source import TORCH_SUFFIXES, split_source
 
 if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
@@ -41,18 +41,19 @@ def read_weights(source: Source) -> dict[str, Array]:
 
 def _read_arrays(source: Source) -> Mapping[str, Any]:
     """Return all arrays of the file by name."""
-    suffix = source.path.suffix.casefold() if source.path else ""
-    if suffix in models.TORCH_SUFFIXES:
+    if source.suffix in TORCH_SUFFIXES:
         return _name_torch_tensors(models.read_graph_or_layers(source))
-    if suffix == ".onnx":
+    if source.suffix == ".onnx":
         raise InputError(
             "port does not read weights from .onnx files.",
             f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
         )
-    format = formats.format_of(source.file(), formats.RENAMED) if source.path else formats.format_name(source)
-    if formats.get(format).ONLY_INPUTS:
+    format_name = (
+        formats.format_of(source.file(), formats.RENAMED) if source.path else formats.detect_format(source)
+    )
+    if formats.get(format_name).ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
-    value = formats.load(source, format)
+    value = formats.load(source, format_name)
     return _name_keras_arrays(value) if isinstance(value, tuple) else formats.weights_of(value, source)
 
 

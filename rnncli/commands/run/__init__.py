@@ -30,6 +30,5 @@ def run(flags: RunRequest) -> None:
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    flags.validate()
     name = MODULES[bool(flags.run.model), flags.stream or flags.keep_going]
     import_module(f"{__name__}.{name}").answer(flags)

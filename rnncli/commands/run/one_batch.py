@@ -36,7 +36,7 @@ def answer(flags: RunRequest) -> None:
 
 def _can_grow(flags: RunRequest) -> bool:
     """Return whether the answer can be written before the last chunk is computed."""
-    whole = flags.needs_whole_result or flags.show.all_calls
+    whole = bool(flags.whole_result_flags) or flags.show.all_calls
     return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
 
 

@@ -44,15 +44,19 @@ class RunRequest(NamedTuple):
 
     def validate(self) -> None:
         """Raise UsageError for flags that need others, or that have a wrong value."""
-        self.check.validate()
         self.show.require_calls(self.run)
-        self.run.require_model()
 
     @property
-    def needs_whole_result(self) -> bool:
-        """Whether an answer needs every number before it can begin."""
-        check = self.check.check or self.check.expect is not None
-        return check or self.stats or self.fail_on_nan or bool(self.hold)
+    def whole_result_flags(self) -> list[str]:
+        """The given flags whose answer needs every number before it can begin."""
+        given = {
+            "--check": self.check.check,
+            "--expect": self.check.expect is not None,
+            "--stats": self.stats,
+            "--fail-on-nan": self.fail_on_nan,
+            "--hold": self.hold,
+        }
+        return [name for name, value in given.items() if value]
 
     @property
     def budget(self) -> int | None:

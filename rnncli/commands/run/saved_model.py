@@ -75,7 +75,7 @@ class ModelAnswer(RunAnswer):
 def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
     models.require_alone(*flags.file_flags)
-    sources.require_one_reader(*flags.file_flags)
+    sources.validate_sources(*flags.file_flags)
     named = {"memory": flags.memory, "all_calls": flags.show.all_calls or None, "hold": flags.hold or None}
     if flag := first_given(named, named):
         raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")

@@ -30,8 +30,8 @@ def require(flags: RunRequest) -> None:
     """Raise UsageError if the flags cannot be combined with --stream."""
     if not flags.stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
-    if flags.needs_whole_result:
-        refused = "--hold" if flags.hold else "--check, --expect, --stats and --fail-on-nan"
+    if flags.whole_result_flags:
+        refused = " and ".join(flags.whole_result_flags)
         raise UsageError(f"{refused} cannot be combined with --stream.", f"Leave {refused} out.")
     if flags.memory is not None:
         raise UsageError("--memory applies to a batch, but --stream computes line by line.", "Leave it out.")
@@ -40,7 +40,7 @@ def require(flags: RunRequest) -> None:
 def answer(flags: RunRequest) -> None:
     """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
-    sources.require_one_reader(*flags.file_flags)
+    sources.validate_sources(*flags.file_flags)
     require_lines(flags.input)
     records = LineCases(*flags.file_flags, flags.show)
     stream = Stream(records, flags.run.engine)
@@ -105,21 +105,23 @@ def relay(
         raise DisagreementError(f"{count(bad, 'line')} failed.", "See the messages above.")
 
 
-def require_lines(input: InputFlags) -> None:
+def require_lines(input_flags: InputFlags) -> None:
     """Raise UsageError if the flags ask for anything but lines of JSON."""
-    if input.input_shape is not None:
+    if input_flags.input_shape is not None:
         raise UsageError(
             "--stream reads lines, but --input-shape generates an input.", "Leave one of them out."
         )
-    if flag := first_given(input, ("fill", "batch_column", "delimiter", "decimal")):
+    if flag := first_given(input_flags, ("fill", "batch_column", "delimiter", "decimal")):
         raise UsageError(f"{flag} does not apply to --stream, which reads lines of JSON.", "Leave it out.")
-    format = formats.format_name(Source(""), input.input_format or _format_of(Path(input.input or "")))
-    if format not in LINES:
+    format_name = formats.detect_format(
+        Source(""), input_flags.input_format or _format_of(Path(input_flags.input or ""))
+    )
+    if format_name not in LINES:
         raise UsageError(
-            f"--stream reads lines of JSON, but the input is {format}.",
+            f"--stream reads lines of JSON, but the input is {format_name}.",
             "Leave --stream out; a large batch is processed in chunks.",
         )
-    if input.input is None and not sources.stdin_holds_data():
+    if input_flags.input is None and not sources.stdin_holds_data():
         raise UsageError("--stream has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
 
@@ -137,10 +139,10 @@ class LineCases:
     If the flags are wrong, no line can be computed.
     """
 
-    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
+    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer)
-        self.options = request.collect_options(input, run, self.stack, seed, **shown._asdict())
+        self.options = request.collect_options(input_flags, run, self.stack, seed, **shown._asdict())
         supplied = self.options.weights.value is not None
         case_request.require_something_to_fill(collect_flags(layer), "--weights", weights=supplied)
         self.first_case: Case | None = None

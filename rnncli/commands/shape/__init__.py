@@ -13,7 +13,9 @@ rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
 """
 
 
-def shape(input: InputFlags, layer: LayerFlags, output: OutputFlags, all_layers: AllLayers = False) -> None:
+def shape(
+    input_flags: InputFlags, layer: LayerFlags, output: OutputFlags, all_layers: AllLayers = False
+) -> None:
     """Tensors, shapes and parameter counts, without computing.
 
     In --input-shape a dimension may be None or a name, such as batch.
@@ -23,7 +25,7 @@ def shape(input: InputFlags, layer: LayerFlags, output: OutputFlags, all_layers:
     from rnncli.commands.shape import outline
     from rnncli.commands.shape.answer import ShapeAnswer
 
-    deliver = delivery(output, input, layer)
-    asked = request.outline(input, layer)
+    deliver = delivery(output, input_flags, layer)
+    asked = request.outline(input_flags, layer)
     report = outline.outline(asked.stack, asked.shape, all_layers=all_layers)
     deliver(ShapeAnswer(report), asked.remarks)

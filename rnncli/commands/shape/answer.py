@@ -11,8 +11,6 @@ from rnncli.commands.shape.outline import add_counts, count_parameters
 from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import (
     claim_lines,
-    configs,
-    expression,
     head,
     headings,
     input_text,
@@ -23,6 +21,7 @@ from rnncli.renderers.parts import (
 )
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import LayerShapes, ShapeReport
+from rnncli.specs import describe
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class ShapeAnswer(Answer):
         report = self.report
         return {
             **head(),
-            "expression": expression(report.stack),
-            "layer": configs(report.stack),
+            "expression": report.stack.expression,
+            "layer": report.stack.configs,
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": [
                 {"name": name, "shape": list(shape), "parameters": count_parameters(shape)}
@@ -110,7 +109,7 @@ class ShapeAnswer(Answer):
             (cell(say("total", view.lang), "dim"), (), cell(_count(layer.parameters, view), "strong"))
         )
         named = (Span(f"{say('layer', view.lang)} {layer.path}  ", "dim"),) if layer.path else ()
-        alone = (*named, *title([layer.spec], view)) if len(self.report.layers) > 1 else ()
+        alone = (*named, Span(describe(layer.spec), "strong")) if len(self.report.layers) > 1 else ()
         return Table(columns, tuple(rows), alone)
 
 

@@ -70,7 +70,6 @@ def tour(output: OutputFlags, part: TourFlags) -> None:
 
     In a terminal, one step at a time: Enter continues, ? shows the answer, b goes back, q quits.
     """
-    part.validate()
     from rnncli.cli import pager
     from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.commands.tour import lesson

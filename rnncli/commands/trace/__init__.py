@@ -53,7 +53,7 @@ class SelectionFlags(NamedTuple):
 
 
 def trace(
-    input: InputFlags,
+    input_flags: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
     check: CheckFlags,
@@ -67,7 +67,6 @@ def trace(
 
     Steps are listed in the order in which the layer processed them; t is the index in the input.
     """
-    check.validate()
     from dataclasses import replace
 
     from rnncli.cli import expectation, request, steps
@@ -78,10 +77,10 @@ def trace(
 
     for text in narrow.step or ():
         steps.part(text)
-    deliver = delivery(output, input, layer, run)
+    deliver = delivery(output, input_flags, layer, run)
     request.require_steps(run)
-    expected = expectation.read_expectation(check.expect, input, output.output, require_names=True)
-    case, remarks, chosen = request.case_or_layer(input, layer, run)
+    expected = expectation.read_expectation(check.expect, input_flags, output.output, require_names=True)
+    case, remarks, chosen = request.case_or_layer(input_flags, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, stack = tracing.with_all_outputs(case), case.stack
     result, disagreeing, more = _verify(case, tracing.trace(case), chosen, check)

@@ -9,12 +9,11 @@ from functools import cached_property
 from rnncli.case import Array
 from rnncli.commands.trace.rows import TraceRow
 from rnncli.compute.trace import bounds
-from rnncli.renderers.measure import BETWEEN
+from rnncli.renderers.measure import BETWEEN, Room
 from rnncli.renderers.page import GAP, Line, Span, View, bar, marks, select_ends, text_of
 from rnncli.renderers.width import longest
 from rnncli.result import Label, LoopTrace
 
-ENDLESS, LEAST_ROOM = 1_000_000, 20
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
@@ -135,20 +134,15 @@ def _measure(part: Label, loop: LoopTrace, rows: Sequence[TraceRow], view: View)
     return Quantity(part, values, low, high, units, texts, loop.status, held)
 
 
-def choose_columns(quantities: Sequence[Quantity], beside: Sequence[int], view: View) -> list[Columns]:
-    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit.
-
-    beside: widths of the other columns of a table.
-    """
-    taken = sum(width + BETWEEN for width in beside)
-    room = ENDLESS if view.width is None else max(view.width - taken, LEAST_ROOM)
+def choose_columns(quantities: Sequence[Quantity], room: Room, view: View) -> list[Columns]:
+    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit."""
     if is_single(quantities):
         columns = [QuantityColumn(one, one.heading, numbers=(0,)) for one in quantities]
     elif view.full:
         columns = [column for one in quantities for column in _every_number(one, room)]
     else:
         columns = _add_numbers(_first_units(quantities, room, view), room, view)
-    return _group(columns, room, view)
+    return [columns[part] for part in room.split(_widths(columns, view))]
 
 
 def is_single(quantities: Sequence[Quantity]) -> bool:
@@ -156,50 +150,36 @@ def is_single(quantities: Sequence[Quantity]) -> bool:
     return all(len(one.units) == 1 for one in quantities)
 
 
-def _group(columns: Columns, room: int, view: View) -> list[Columns]:
-    """Return the columns in groups, each with as many as fit, at least one."""
-    groups: list[Columns] = [[]]
-    left = room
-    for column in columns:
-        width = column.width(view)
-        if groups[-1] and width > left:
-            groups.append([])
-            left = room
-        groups[-1].append(column)
-        left -= width + BETWEEN
-    return groups
+def _widths(columns: Columns, view: View) -> list[int]:
+    return [column.width(view) for column in columns]
 
 
-def _fit(columns: Columns, room: int, view: View) -> bool:
-    return sum(column.width(view) + BETWEEN for column in columns) - BETWEEN <= room
-
-
-def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
-    """Yield all numbers, in as many columns as the width requires."""
+def _every_number(quantity: Quantity, room: Room) -> Iterator[QuantityColumn]:
+    """Yield all numbers, in as many columns as the width requires; each number has a bar in front."""
     size, own = len(quantity.units), quantity.units
-    each = max(1, min(size, (room + BETWEEN) // (quantity.widest + 1 + BETWEEN)))
+    each = max(1, min(size, room.count(quantity.widest + 1)))
     for start in range(0, size, each):
         units = tuple(range(start, min(start + each, size)))
         part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
         yield QuantityColumn(quantity, quantity.heading + part, units, units)
 
 
-def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
+def _first_units(quantities: Sequence[Quantity], room: Room, view: View) -> Columns:
     """Return bars, with the number of the first unit beside those of every gate, if they fit."""
-    most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
+    most = min(MOST_BARS, max(room.share(len(quantities)), FEWEST_BARS))
     bars = [QuantityColumn(one, one.heading, select_ends(len(one.units), most)) for one in quantities]
     first = [replace(column, numbers=(0,)) for column in bars]
     pairs = list(zip(first, bars, strict=True))
     without_cell = [bare if bare.quantity.part.part == "cell" else column for column, bare in pairs]
     gates = [column if bare.quantity.is_gate else bare for column, bare in pairs]
     for wanted in (first, without_cell, gates):
-        if _fit(wanted, room, view):
+        if room.fits(_widths(wanted, view)):
             return wanted
     few = [replace(column, bars=select_ends(len(column.quantity.units), FEWEST_BARS)) for column in first]
-    return few if len(_group(few, room, view)) <= MOST_TABLES else bars
+    return few if len(room.split(_widths(few, view))) <= MOST_TABLES else bars
 
 
-def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
+def _add_numbers(columns: Columns, room: Room, view: View) -> Columns:
     """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
     states = [[place] for place, column in enumerate(columns) if not column.quantity.is_gate]
     gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
@@ -210,7 +190,7 @@ def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
             else column
             for place, column in enumerate(columns)
         ]
-        if not _fit(more, room, view):
+        if not room.fits(_widths(more, view)):
             break
         columns = more
     return columns

@@ -21,6 +21,7 @@ from rnncli.commands.trace.rows import (
 )
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
+from rnncli.renderers.measure import Room
 from rnncli.renderers.page import (
     Column,
     Line,
@@ -37,7 +38,6 @@ from rnncli.renderers.page import (
 )
 from rnncli.renderers.parts import difference_text, format_difference, note_of, title
 from rnncli.renderers.statistics import Stats
-from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
 from rnncli.result import Label, LoopTrace, Result
 
@@ -115,24 +115,22 @@ def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
     labels = list(label_rows(rows, loop, result.input_shape[1], view))
     statuses = [find_status(row, loop) for row in rows]
     quantities = list_quantities(loop, rows, view)
-    beside = [longest([heading, *texts]) for heading, texts in labels]
+    beside = [[heading, *texts] for heading, texts in labels]
     if any(statuses):
         words = (say(f"short {key}", view.lang) for key in statuses if key)
-        beside.append(longest([*words, say("status", view.lang)]))
+        beside.append([say("status", view.lang), *words])
     if is_single(quantities):
-        beside.append(len(quantities))
-    groups = choose_columns(quantities, beside, view)
+        beside.append([marks(view).bars[0] * len(quantities)])
+    groups = choose_columns(quantities, Room.beside(beside, view), view)
     return LoopTables(loop, _title(loop, result, view), rows, labels, statuses, quantities, groups, view)
 
 
 def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     """Return `layer 0  LSTM(3) · backward`, each part only if there are several."""
-    from rnncli.specs import describe
-
     spans = []
     if len(result.layers) > 1:
         spans.append(Span(f"{say('layer', view.lang)} {loop.layer}  ", "dim"))
-        spans.append(Span(describe(result.layers[loop.layer]), "strong"))
+        spans.append(Span(result.stack.expressions[loop.layer], "strong"))
     if loop.shows_direction:
         spans += [Span(marks(view).dot, "dim")] if spans else []
         spans.append(Span(say(loop.direction, view.lang), "strong"))

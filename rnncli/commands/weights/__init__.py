@@ -15,7 +15,9 @@ rnncli weights model.h5 --to torch --output weights.pt
 """
 
 
-def weights(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags, to: To = None) -> None:
+def weights(
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags, to: To = None
+) -> None:
     """The weights of a saved model or of a --layer, gate by gate.
 
     INPUT is a model or a file of weights: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of
@@ -29,12 +31,12 @@ def weights(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputF
     from rnncli.commands.weights.answer import WeightsAnswer
 
     weight_source.require_plain(run)
-    reading = weight_source.file_flags(input, layer, run)
+    reading = weight_source.file_flags(input_flags, layer, run)
     if to is not None:
         from rnncli.commands.weights import conversion
 
-        conversion.answer(to, output, reading, lambda: weight_source.read(input, layer, run))
+        conversion.answer(to, output, reading, lambda: weight_source.read(input_flags, layer, run))
         return
     deliver = delivery(output, *reading)
-    found = weight_source.read(input, layer, run)
+    found = weight_source.read(input_flags, layer, run)
     deliver(WeightsAnswer(found.contents, found.description), found.remarks)

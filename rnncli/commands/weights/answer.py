@@ -25,8 +25,6 @@ from rnncli.renderers.page import (
     marks,
 )
 from rnncli.renderers.parts import (
-    configs,
-    expression,
     head,
     headings,
     input_text,
@@ -73,8 +71,8 @@ class WeightsAnswer(Answer):
             return {"file": self.contents.file, "origin": self.contents.origin}
         return {
             "seed": about.seed,
-            "expression": expression(about.stack),
-            "layer": configs(about.stack),
+            "expression": about.stack.expression,
+            "layer": about.stack.configs,
             "input": {"shape": list(about.input_shape), "dtype": about.stack.dtype},
         }
 

@@ -46,41 +46,41 @@ def require_plain(run: RunFlags) -> None:
         raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
 
 
-def file_flags(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
+def file_flags(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
     """Return the flags that name the files to read."""
-    if is_described(input, layer, run):
-        return input, layer, run
-    return (InputFlags(input=split_layers(_file(input, run))[0]),)
+    if is_described(input_flags, layer, run):
+        return input_flags, layer, run
+    return (InputFlags(input=split_layers(_file(input_flags, run))[0]),)
 
 
-def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+def read(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     """Read the file, or make the weights of the layers."""
-    if is_described(input, layer, run):
-        return _describe_layers(input, layer, run)
+    if is_described(input_flags, layer, run):
+        return _describe_layers(input_flags, layer, run)
     from rnncli.readers import models
 
-    path, names = split_layers(_file(input, run))
+    path, names = split_layers(_file(input_flags, run))
     whole = contents.describe_file(models.read_graph_or_layers(sources.find_source(path)))
     return Weights(contents.select_layers(whole, tuple(filter(None, names))), whole.notes)
 
 
-def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
+def is_described(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
     """Return whether the flags define the layers, so that INPUT is not a file of weights."""
     return (
         bool(collect_flags(layer))
-        or input.input_shape is not None
+        or input_flags.input_shape is not None
         or bool(set(DESCRIBING) & set(collect_flags(run)))
     )
 
 
-def _file(input: InputFlags, run: RunFlags) -> str:
+def _file(input_flags: InputFlags, run: RunFlags) -> str:
     """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
-    if flag := first_given(input, InputFlags._fields[1:]):  # all but INPUT itself
+    if flag := first_given(input_flags, InputFlags._fields[1:]):  # all but INPUT itself
         raise UsageError(
             f"{flag} applies to the input of a layer, not to a file of weights.",
             "Leave it out, or name a layer with --layer.",
         )
-    words = [word for word in (input.input, run.model) if word is not None]
+    words = [word for word in (input_flags.input, run.model) if word is not None]
     if len(words) == 1:
         return words[0]
     if words:
@@ -91,7 +91,7 @@ def _file(input: InputFlags, run: RunFlags) -> str:
     )
 
 
-def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+def _describe_layers(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.compute import call
 
     if run.model is not None:
@@ -99,9 +99,9 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
             "--model cannot be combined with flags that define a layer: it has its own layers and weights.",
             "Leave out --model, or the flags of the layer.",
         )
-    _require_no_model(input.input or "", layer, run)
-    outline = request.outline(input, layer)
-    case = _case(outline, input, layer, run)
+    _require_no_model(input_flags.input or "", layer, run)
+    outline = request.outline(input_flags, layer)
+    case = _case(outline, input_flags, layer, run)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
@@ -121,7 +121,7 @@ def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
         raise UsageError(f"{word} is a saved model, but {flag} defines a different layer.", advice)
 
 
-def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:
+def _case(outline: Outline, input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:
     """Return the Case of the layers, with an input of zeros that takes no memory."""
     import numpy as np
 
@@ -130,7 +130,7 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
     from rnncli.readers.arrange import Arrangement
 
     stack, sizes = outline.stack, _sizes(outline.shape)
-    options = request.collect_options(input, run, stack, case_builder.draw_seed(), where=outline.where)
+    options = request.collect_options(input_flags, run, stack, case_builder.draw_seed(), where=outline.where)
     options = options.fill_from(outline.document)._replace(initial_state=case_builder.RawValue())
     supplied, flag = options.weights.value is not None, "--weights" if run.weights else ""
     case_request.require_something_to_fill(collect_flags(layer), flag, weights=supplied)

@@ -30,7 +30,7 @@ from rnncli.renderers.page import (
     marks,
     state_part,
 )
-from rnncli.renderers.parts import expression, head, refuse_tensors
+from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
 
@@ -129,7 +129,7 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     return {
         "situation": fix.situation.in_language(view.lang),
         "snippet": fix.snippet,
-        "expression": expression(stack) if stack is not None else None,
+        "expression": stack.expression if stack is not None else None,
         "input": {"shape": list(fix.shape)} if ran else None,
         "mask": {"shape": list(fix.shape[:2])} if ran and fix.mask else None,
         "initial_state": [{"shape": list(shape)} for shape in outcome.states] or None,

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rnncli.errors import LayerError
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
+HDF5 = (".h5", ".hdf5")
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def loadable(path: Path) -> Iterator[Path]:
         )
     with path.open("rb") as file:
         suffix = ".keras" if file.read(2) == b"PK" else ".h5"
-    if path.suffix == suffix or (suffix == ".h5" and path.suffix in SUFFIXES[1:]):
+    if path.suffix == suffix or (suffix == ".h5" and path.suffix in HDF5):
         yield path
         return
     with TemporaryDirectory() as folder:

@@ -22,8 +22,8 @@ from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
+from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, split_source
 from rnncli.readers.source import Source as Source
-from rnncli.readers.source import split_source
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -66,10 +66,8 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         return by_suffix[suffix]
     import shlex
 
-    from rnncli.readers import models
-
     with inside(str(path)):
-        if suffix in models.MODEL_ONLY_SUFFIXES:
+        if suffix in NEVER_INPUTS:
             word = shlex.quote(str(path))
             raise InputError(
                 "it is a saved model.", f"Run the model as it was saved: rnncli run INPUT --model {word}"
@@ -103,27 +101,27 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
     return "json"
 
 
-def read(source: Source, format: str | None = None, options: ReadOptions | None = None) -> Document:
+def read(source: Source, input_format: str | None = None, options: ReadOptions | None = None) -> Document:
     """Read the inputs, and everything else that the source contains.
 
-    format: a name from `formats()` or a suffix without the dot; None to use the path's suffix, or to
+    input_format: a name from `formats()` or a suffix without the dot; None to use the path's suffix, or to
         detect the format if there is no path.
     Raises InputError if the source cannot be read.
     """
-    reader = _reader(source, format)
+    reader = _reader(source, input_format)
     with inside(source.name):
         document: Document = reader.read(source, options or ReadOptions())
     return document
 
 
 def read_raw(
-    source: Source, format: str | None = None, options: ReadOptions | None = None
+    source: Source, input_format: str | None = None, options: ReadOptions | None = None
 ) -> tuple[Any, tuple[str, ...]]:
     """Read the inputs of a saved model: an array, or arrays by name; and remarks.
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
-    reader = _reader(source, format)
+    reader = _reader(source, input_format)
     with inside(source.name):
         contents = None if reader.ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
@@ -134,7 +132,9 @@ def read_raw(
     return document.inputs, document.remarks
 
 
-def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
+def read_weights(
+    source: Source, input_format: str | None = None
+) -> dict[str, Array] | tuple[SavedLayer, ...]:
     """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 
     From a file that Keras saved, and from arrays with the names of layers, of PyTorch or of ONNX, return the
@@ -145,16 +145,16 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers.formats import _named_arrays
 
     source, names = split_source(source)
-    if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
+    if input_format is None and source.suffix in TORCH_SUFFIXES:
         saved = models.saved_layers(models.read_graph_or_layers(source), names)
         with inside(source.name):
             return _named_arrays.choose_layers(saved, names)
     with inside(source.name):
-        found = load(source, format)
+        found = load(source, input_format)
         if isinstance(found, tuple):
             return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
         arrays = _named_arrays.weights(found)
-    ordered = format_name(source, format) != "safetensors"
+    ordered = detect_format(source, input_format) != "safetensors"
     return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
 
 
@@ -166,20 +166,20 @@ def weights_of(value: Any, source: Source) -> dict[str, Array]:
         return _named_arrays.weights(value)
 
 
-def read_tensor(source: Source, format: str | None = None) -> Any:
+def read_tensor(source: Source, input_format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
     from rnncli.readers.formats import _named_arrays
 
     with inside(source.name):
-        return _named_arrays.tensor(load(source, format))
+        return _named_arrays.tensor(load(source, input_format))
 
 
-def read_states(source: Source, format: str | None = None) -> list[Array] | dict[str, Array]:
+def read_states(source: Source, input_format: str | None = None) -> list[Array] | dict[str, Array]:
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
     from rnncli.readers.formats import _named_arrays
 
     with inside(source.name):
-        return _named_arrays.states(load(source, format))
+        return _named_arrays.states(load(source, input_format))
 
 
 def read_config(source: Source) -> Any:
@@ -205,34 +205,34 @@ def _replace_advice(advice: str) -> Iterator[None]:
         raise
 
 
-def load(source: Source, format: str | None) -> Any:
+def load(source: Source, input_format: str | None) -> Any:
     """Return all contents of a file other than the input; inputs alone where the format has nothing else.
 
     Raises InputError if the source cannot be read.
     """
-    named = format_of(source.file(), RENAMED) if format is None and source.path else format
+    named = format_of(source.file(), RENAMED) if input_format is None and source.path else input_format
     reader = _reader(source, named)
     with inside(source.name), _replace_advice(OTHER_SUFFIX):
         return reader.load(source)
 
 
-def format_name(source: Source, format: str | None = None) -> str:
-    """Return the name of the source's format: `format` if it is given, otherwise detected as in `read`.
+def detect_format(source: Source, input_format: str | None = None) -> str:
+    """Return the name of the source's format: `input_format` if it is given, otherwise detected as in `read`.
 
     Raises InputError if the format is unknown.
     """
-    if format is None:
+    if input_format is None:
         return format_of(source.path) if source.path else sniff(source.content())
-    name = format.lower().lstrip(".").replace("-", "_")
+    name = input_format.lower().lstrip(".").replace("-", "_")
     if name not in formats():
         name = _by_suffix().get(f".{name}", name)
     if name not in formats():
-        raise InputError(f"there is no input format {format!r}.", did_you_mean(format, formats()))
+        raise InputError(f"there is no input format {input_format!r}.", did_you_mean(input_format, formats()))
     return name
 
 
-def _reader(source: Source, format: str | None) -> Any:
-    return get(format_name(source, format))
+def _reader(source: Source, input_format: str | None) -> Any:
+    return get(detect_format(source, input_format))
 
 
 def get(name: str) -> Any:

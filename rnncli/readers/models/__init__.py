@@ -14,6 +14,7 @@ from rnncli.errors import InputError, inside
 from rnncli.readers.models._saved_layers import in_keras_layout as in_keras_layout
 from rnncli.readers.models._saved_layers import layers_in as layers_in
 from rnncli.readers.models._saved_layers import saved_layers as saved_layers
+from rnncli.readers.source import KERAS_SUFFIXES, TORCH_SUFFIXES
 
 if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
@@ -24,14 +25,10 @@ class NoGraphError(InputError):
     """A file of Keras that holds weights and no model; `read` recognizes its layers."""
 
 
-TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
-"""Files that only PyTorch writes."""
-MODEL_ONLY_SUFFIXES = (".pt", ".pth", ".onnx")
-"""Files that hold a model or its weights, and never an input."""
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
 _KINDS = {
-    **dict.fromkeys((".keras", ".h5", ".hdf5"), "keras"),
+    **dict.fromkeys(KERAS_SUFFIXES, "keras"),
     **dict.fromkeys(TORCH_SUFFIXES, "torch"),
     ".safetensors": "safetensors",
     ".npz": "npz",
@@ -103,7 +100,7 @@ def kind_of(source: Source) -> str:
         return "keras"  # which refuses TensorFlow's folders
     if path is not None and "!" in str(path) and not path.exists():
         return "keras"  # a file inside a zip file
-    start, suffix = _read_start(source), path.suffix.lower() if path else ""
+    start, suffix = _read_start(source), source.suffix
     if start.startswith(b"\x89HDF"):
         return "keras"
     if start.startswith(b"PK"):

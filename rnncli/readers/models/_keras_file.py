@@ -13,10 +13,9 @@ from rnncli.errors import InputError, format_names, inside
 from rnncli.readers import hdf5, zips
 from rnncli.readers.hdf5 import FileContents
 from rnncli.readers.packages import import_package
-from rnncli.readers.source import Source
+from rnncli.readers.source import KERAS_SUFFIXES, Source
 from rnncli.specs import nested
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Save the whole model with model.save('model.keras')."
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 """The files in a .keras file."""
@@ -160,7 +159,7 @@ def _describe_other(names: list[str]) -> str:
 def _advise_inner(file: str, names: list[str]) -> str:
     """Return advice on how to name the models in a zip file; "" if there are none."""
     weights = [name for name in names if name.endswith(WEIGHTS)]
-    models = [name for name in names if name.endswith(SUFFIXES) and not name.endswith(".weights.h5")]
+    models = [name for name in names if name.endswith(KERAS_SUFFIXES) and not name.endswith(".weights.h5")]
     if models:
         return f"It holds {format_names(models)}; give --model '{file}!{models[0]}', or unpack it."
     if folders := [folder for name in weights if (folder := name.rpartition("/")[0])]:

@@ -56,22 +56,22 @@ def names() -> tuple[str, ...]:
 def for_output(path: str | PurePath) -> str:
     """Return the format for the suffix of `path`.  Raises UsageError if there is none."""
     suffix = PurePath(path).suffix.lstrip(".").casefold()
-    format = OTHER_SUFFIXES.get(suffix, suffix)
-    if format in names():
-        return format
+    name = OTHER_SUFFIXES.get(suffix, suffix)
+    if name in names():
+        return name
     known = ", ".join(f".{name}" for name in sorted({*names(), *OTHER_SUFFIXES} - {"table", "markdown"}))
     if not suffix:
         raise UsageError(f"{path}: it has no suffix, so its format is not known.", f"Use one of {known}.")
     raise UsageError(f"{path}: no format has the suffix .{suffix}.", f"Use one of {known}.")
 
 
-def get(format: str) -> Format:
+def get(name: str) -> Format:
     """Return the module of a format, one of `names()`."""
-    return cast("Format", import_module(f"{__name__}.{format}"))
+    return cast("Format", import_module(f"{__name__}.{name}"))
 
 
-def render(answer: Answer, format: str, view: View) -> str | bytes:
-    """Render `answer` in `format`, one of `names()`."""
-    renderer, file = get(format), BytesIO()
+def render(answer: Answer, name: str, view: View) -> str | bytes:
+    """Render `answer` in the format `name`, one of `names()`."""
+    renderer, file = get(name), BytesIO()
     renderer.write(answer, view, file)
     return file.getvalue() if renderer.TRAITS.binary else file.getvalue().decode()

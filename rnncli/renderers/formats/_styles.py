@@ -7,8 +7,8 @@ from typing import IO
 from rich.console import Console
 
 from rnncli.renderers.page import View
+from rnncli.renderers.width import ENDLESS
 
-ENDLESS = 1_000_000
 NARROWEST = 30
 """Minimum line width; in a narrower terminal, long lines are better than cut numbers."""
 COLUMN_GAP = "  "

@@ -541,3 +541,9 @@ def test_a_saved_model_without_recurrent_layers_is_refused_as_such(rnncli: Run, 
         2,
         "rnncli: w.keras: there is no recurrent layer in it.\nSave the weights of one.\n",
     )
+
+
+def test_the_units_of_a_layer_by_any_name_are_those_of_the_weights(rnncli: Run, tmp_path: Path) -> None:
+    args = write(tmp_path, plant(Kind("SimpleRNN", units=4), []))
+    done = rnncli("port", *args, "-l", "simple-rnn", "-f", "json")
+    assert json.loads(done.stdout)["explanations"][0]["differences"] == []

@@ -226,7 +226,8 @@ def test_what_one_stream_writes_another_reads() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--check"], "--check, --expect, --stats and --fail-on-nan cannot be combined with --stream"),
+        (["--check"], "--check cannot be combined with --stream"),
+        (["--fail-on-nan", "--stats"], "--stats and --fail-on-nan cannot be combined with --stream"),
         (["-f", "csv"], "csv cannot be written"),
         (["--input-shape", "1,2,3"], "--input-shape generates an input"),
         (["--memory", "1G"], "--memory applies to a batch"),

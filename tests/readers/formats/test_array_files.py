@@ -159,8 +159,8 @@ class TestOtherInputs:
             "npz": npz_bytes(**{"forward/kernel": kernel}),
             "safetensors": save({"forward/kernel": kernel}),
         }
-        for format, data in sources.items():
-            found: Any = read_weights(source(data), format)
+        for input_format, data in sources.items():
+            found: Any = read_weights(source(data), input_format)
             assert list(found) == ["forward/kernel"]
             np.testing.assert_array_equal(found["forward/kernel"], kernel)
 
