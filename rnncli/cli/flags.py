@@ -107,6 +107,11 @@ class InputFlags(NamedTuple):
         flag(INPUT, "--mask-value", metavar="X", help="Mask the steps where every feature equals X."),
     ] = None
 
+    def validate(self) -> None:
+        """Raise UsageError for --pad-value without --pad."""
+        if self.pad_value is not None and self.pad is None:
+            raise UsageError("--pad-value needs --pad.", "Add --pad post.")
+
 
 class LayerFlags(NamedTuple):
     """Flags of the layer; all but `layer` have the name of a Keras option."""

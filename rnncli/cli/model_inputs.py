@@ -72,12 +72,7 @@ def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
 
 
 def require_paddable(model: Model, flags: InputFlags) -> None:
-    """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes.
-
-    Also for --pad-value without --pad.
-    """
-    if flags.pad_value is not None and flags.pad is None:
-        raise UsageError("--pad-value needs --pad.", "Add --pad post.")
+    """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes."""
     if flags.pad is not None and flags.input_axes is not None:
         raise UsageError(
             "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."

@@ -168,8 +168,6 @@ def _arrange_options(flags: InputFlags, stack: Stack) -> ArrangeOptions:
     """Return the options of the flags for arranging an input for these layers."""
     from rnncli.readers.arrange import ArrangeOptions
 
-    if flags.pad_value is not None and flags.pad is None:
-        raise UsageError("--pad-value needs --pad.", "Add --pad post.")
     source = None if flags.mask is None else sources.find_source(flags.mask)
     return ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),

@@ -44,7 +44,7 @@ class SheetSelection(NamedTuple):
 class Panel:
     """One heat map.
 
-    kind: selects the scale: `input`, `gate`, `state` or `cell`.
+    kind: selects the scale: `input`, `gate`, `state`, `cell`, or `candidate`, which has the scale of `state`.
     values: (rows, columns), one row per unit or feature.  names: of the rows, () to show their numbers.
     times: the input's index of each column, () for a single column without a time axis.
     masked_steps: per column, whether the step is masked.
@@ -187,7 +187,7 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
         if not part.kind:
             yield panel(f"{name} state", OF_STATE[part.part], part)
         elif part.part == "candidate":
-            yield panel(name, "state", part)
+            yield panel(name, "candidate", part)
         else:
             yield panel(f"{name} gate", "gate", part)
     if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
@@ -257,13 +257,13 @@ def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
     """
     values: dict[str, list[Array]] = {}
     for panel in panels:
-        values.setdefault(panel.kind, []).append(panel.values)
+        values.setdefault("state" if panel.kind == "candidate" else panel.kind, []).append(panel.values)
     scales = {kind: _scale(kind, arrays, auto) for kind, arrays in values.items()}
-    states = "candidate and states" if any("candidate" in panel.title for panel in panels) else "states"
     if "cell" in scales and ("state" not in scales or scales["state"].high == scales["cell"].high):
         scales["state"] = replace(scales.pop("cell"), kinds=("state", "cell"))
     if "state" in scales:
-        scales["state"] = replace(scales["state"], label=states)
+        label = "candidate and states" if any(panel.kind == "candidate" for panel in panels) else "states"
+        scales["state"] = replace(scales["state"], label=label, kinds=(*scales["state"].kinds, "candidate"))
     return tuple(scales.values())
 
 
