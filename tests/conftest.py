@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from command import Completed, Run, environment
+from command import UNWANTED, Completed, Run, environment
 from hypothesis import HealthCheck, settings
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,6 +41,23 @@ def rnncli() -> Run:
             [sys.executable, "-m", "rnncli", *args],
             env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=120, **more,
         )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def rnncli_here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `rnncli ARGS` in this process, which loads a framework once for many tests; stdin is empty."""
+    from rnncli.cli.app import main
+
+    for name in UNWANTED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+
+    def run(*args: str) -> Completed:
+        capfd.readouterr()
+        code = main(list(args))
+        return subprocess.CompletedProcess(args, code, *capfd.readouterr())
 
     return run
 

@@ -6,9 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from command import Run
 
 
-def answered(rnncli: Any, *args: str) -> list[Any]:
+@pytest.fixture
+def rnncli(rnncli_here: Run) -> Run:
+    return rnncli_here
+
+
+def answered(rnncli: Run, *args: str) -> list[Any]:
     done = rnncli("gradients", *args, "--seed", "3", "-f", "json")
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)["layers"]
@@ -20,24 +26,24 @@ def kinds(found: list[Any]) -> list[tuple[str, int]]:
     return [(layer["class_name"], layer["config"]["units"]) for layer in layers]
 
 
-def test_layers_side_by_side_have_the_same_input_units_and_seed(rnncli: Any) -> None:
+def test_layers_side_by_side_have_the_same_input_units_and_seed(rnncli: Run) -> None:
     found = answered(rnncli, "--against", "simple_rnn,lstm, GRU(4, reset_after=False)", "--units", "4")
     assert kinds(found) == [("SimpleRNN", 4), ("LSTM", 4), ("GRU", 4)]
     assert answered(rnncli, "--layer", "lstm", "--units", "4")[0] == found[1]
 
 
-def test_a_layer_stands_before_those_it_is_held_against(rnncli: Any) -> None:
+def test_a_layer_stands_before_those_it_is_held_against(rnncli: Run) -> None:
     found = answered(rnncli, "-l", "GRU(5)", "--against", "simple_rnn", "--against", "lstm")
     assert kinds(found) == [("GRU", 5), ("SimpleRNN", 5), ("LSTM", 5)]
 
 
-def test_nothing_of_tensorflow_is_said(rnncli: Any) -> None:
-    done = rnncli("gradients", "--seed", "1", "--quiet")
+def test_nothing_of_tensorflow_is_said(shell: Run) -> None:
+    done = shell("rnncli gradients --seed 1 --quiet")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("LSTM(3)\n")
 
 
-def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Any) -> None:
+def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Run) -> None:
     flags = ("[[[1, 2], [0, 0]]]", "-l", "gru", "--mask-value", "0", "--initial-state", "[[[1, 0, 1]]]")
     heads = [json.loads(rnncli(name, *flags, "-f", "json").stdout) for name in ("run", "gradients")]
     ran, found = (head["conditions"] for head in heads)
@@ -47,7 +53,7 @@ def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Any) -> None:
     assert "conditions" not in json.loads(rnncli("gradients", "-f", "json").stdout)
 
 
-def test_a_csv_has_a_row_a_norm(rnncli: Any) -> None:
+def test_a_csv_has_a_row_a_norm(rnncli: Run) -> None:
     rows = rnncli("gradients", "--seed", "1", "-f", "csv").stdout.splitlines()
     assert rows[0] == "layer,direction,part,timestep,masked,value"
     assert len(rows) == 1 + 3 * 4
@@ -66,7 +72,7 @@ def test_a_csv_has_a_row_a_norm(rnncli: Any) -> None:
         (["--layer", "Dense(2)"], "cannot track the states of Dense"),
     ],
 )
-def test_what_cannot_be_meant(rnncli: Any, args: Any, said: Any) -> None:
+def test_what_cannot_be_meant(rnncli: Run, args: Any, said: Any) -> None:
     done = rnncli("gradients", "--seed", "1", "--quiet", *args)
     assert done.returncode == 2
     assert said in done.stderr
@@ -74,7 +80,7 @@ def test_what_cannot_be_meant(rnncli: Any, args: Any, said: Any) -> None:
     assert done.stdout == ""
 
 
-def test_weights_are_not_for_several_layers(rnncli: Any) -> None:
+def test_weights_are_not_for_several_layers(rnncli: Run) -> None:
     case = json.dumps({"inputs": [[[1.0]]], "initial_state": [[[0.0, 0.0]]], "layer": "GRU(2)"})
     done = rnncli("gradients", case, "--layer", "gru", "--units", "2", "--against", "lstm", "--quiet")
     assert done.returncode == 2
@@ -82,7 +88,7 @@ def test_weights_are_not_for_several_layers(rnncli: Any) -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", " , "])
-def test_against_nothing_is_a_mistake(rnncli: Any, nothing: Any) -> None:
+def test_against_nothing_is_a_mistake(rnncli: Run, nothing: Any) -> None:
     done = rnncli("gradients", "--against", nothing, "--seed", "1")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--against does not name a layer" in done.stderr
