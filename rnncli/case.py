@@ -105,8 +105,8 @@ class Case(NamedTuple):
     hold: "tuple[Hold, ...]" = ()
 
     @property
-    def layers(self) -> tuple[Spec, ...]:
-        """The layers, first to last."""
+    def specs(self) -> tuple[Spec, ...]:
+        """The specs of the layers, first to last."""
         return self.stack.specs
 
 

@@ -269,8 +269,8 @@ class Result:
     hold: tuple[str, ...] = ()
 
     @property
-    def layers(self) -> tuple[Spec, ...]:
-        """The layers, first to last."""
+    def specs(self) -> tuple[Spec, ...]:
+        """The specs of the layers, first to last."""
         return self.stack.specs
 
     @property

@@ -33,7 +33,7 @@ class ModelTensors(NamedTuple):
     @property
     def specs(self) -> dict[str, Spec]:
         """The recurrent layers, by name."""
-        return {layer: result.layers[-1] for layer, result in self.by_layer.items()}
+        return {layer: result.specs[-1] for layer, result in self.by_layer.items()}
 
 
 def compute_tensors(
@@ -66,7 +66,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     return Result(
         engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
         seed=None,
-        stack=Stack(spec for result in results.values() for spec in result.layers),
+        stack=Stack(spec for result in results.values() for spec in result.specs),
         input_shape=first.shape,
         input_dtype=str(first.dtype),
         outputs=_order_tensors(tensors, run),

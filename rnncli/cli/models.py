@@ -30,7 +30,7 @@ class ReturnFlags(NamedTuple):
         """Return the case with these flags in its last layer."""
         wanted = {"return_sequences": self.sequences, "return_state": self.state}
         given = {name: value for name, value in wanted.items() if value is not None}
-        last = case.layers[-1]
+        last = case.specs[-1]
         if not given or last.class_name == "TimeDistributed":
             return case
         return case._replace(stack=case.stack.with_returns(**given))

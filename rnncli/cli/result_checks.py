@@ -94,7 +94,7 @@ def _suggest(name: str, known: Sequence[str], result: Result) -> str:
     """Return advice: --all-layers for a tensor of one layer of a stack, else a tensor of a similar name."""
     from rnncli import addresses
 
-    hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.layers) > 1
+    hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.specs) > 1
     if hidden and addresses.label(name).layer is not None:
         return "Add --all-layers, which shows the tensors of every layer."
     return addresses.suggest_tensor(name, known)

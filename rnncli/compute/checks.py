@@ -41,8 +41,8 @@ def require_mask(case: Case) -> None:
         )
     if case.mask is not None and stack.layers[0].makes_mask:
         raise InputError(
-            f"a mask was given, but layer 0 ({case.layers[0].class_name}) computes its own.",
-            f"Leave out the mask, or the layer {case.layers[0].class_name}.",
+            f"a mask was given, but layer 0 ({case.specs[0].class_name}) computes its own.",
+            f"Leave out the mask, or the layer {case.specs[0].class_name}.",
         )
     _refuse_reversed_mask(stack, case)
 

@@ -44,7 +44,7 @@ def has_many_steps(case: Case) -> bool:
     """
     batch, timesteps = case.inputs.shape[:2]
     share = 0.0
-    for spec in (loop for outer in case.layers for loop in _loops(outer)):
+    for spec in (loop for outer in case.specs for loop in _loops(outer)):
         if spec.config["stateful"]:
             return False
         numbers = batch * spec.config["units"]

@@ -64,7 +64,7 @@ def note_tensorflow_numbers(case: Case, result: Result) -> tuple[str, ...]:
 
 def _note_softmax(case: Case, result: Result) -> tuple[str, ...]:
     """Return a note if a softmax in float32 gave NaN; oneDNN's kernel then has 0 in some of the places."""
-    used = {spec.config.get(name) for spec in walk(case.layers) for name in _ACTIVATIONS}
+    used = {spec.config.get(name) for spec in walk(case.specs) for name in _ACTIVATIONS}
     if "softmax" not in used or case.inputs.dtype != "float32":
         return ()
     if not any(_has_nan(tensor.values) for tensor in result.outputs):

@@ -26,7 +26,7 @@ class TraceSelection(NamedTuple):
 def loops(result: Result) -> tuple[LoopTrace, ...]:
     """Return the trace of `result`.  Raises UsageError if no layer has time steps."""
     if not result.trace:
-        names = ", ".join(dict.fromkeys(spec.class_name for spec in result.layers))
+        names = ", ".join(dict.fromkeys(spec.class_name for spec in result.specs))
         raise UsageError(f"{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.")
     return result.trace
 

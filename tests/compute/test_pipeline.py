@@ -242,7 +242,7 @@ class TestMatrix:
         matrix = combinations(oracle.case([expression], X, seed=6), engine)
         assert list(matrix.results) == [(False, False), (False, True), (True, False), (True, True)]
         for (sequences, state), result in matrix.results.items():
-            text = specs.describe(result.layers[0])
+            text = specs.describe(result.specs[0])
             assert ("return_sequences=True" in text) == sequences
             assert ("return_state=True" in text) == state
             keras.utils.set_random_seed(6)

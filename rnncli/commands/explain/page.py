@@ -55,9 +55,9 @@ def page(found: Explanation, result: Result, view: View) -> Page:
 def _place(place: NumberLocation, result: Result, view: View) -> Iterator[str]:
     """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
     lang = view.lang
-    if len(result.layers) > 1:
+    if len(result.specs) > 1:
         yield f"{say('layer', lang)} {place.layer}"
-    if place.direction and (place.direction == "backward" or "layer" in result.layers[place.layer].config):
+    if place.direction and (place.direction == "backward" or "layer" in result.specs[place.layer].config):
         yield say(place.direction, lang)
     if result.input_shape[0] > 1:
         yield f"{say('batch', lang)} {place.batch}"

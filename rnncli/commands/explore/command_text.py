@@ -50,7 +50,7 @@ def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
         yield from _layer_words(experiment)
         run = run._replace(seed=experiment.case.seed)
     else:
-        now, then = (case.layers[-1].inner.config for case in (experiment.case, experiment.origin.case))
+        now, then = (case.specs[-1].inner.config for case in (experiment.case, experiment.origin.case))
         for name in ("return_sequences", "return_state"):
             if now.get(name) or now.get(name) != then.get(name):
                 yield f"--{'' if now[name] else 'no-'}{name.replace('_', '-')}"

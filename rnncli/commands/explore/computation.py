@@ -69,7 +69,7 @@ class Computation:
 
     def sequence(self, index: int) -> NamedTensor | None:
         """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
-        last = len(self.trace.layers) - 1
+        last = len(self.trace.specs) - 1
         own = [tensor for tensor in self.trace.outputs if tensor.label.layer in (None, last)]
         timed = [tensor for tensor in own if "timesteps" in tensor.axes]
         direction = self.result.outputs[index].label.direction

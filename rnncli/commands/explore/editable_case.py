@@ -30,7 +30,7 @@ class EditableCase:
     @property
     def spec(self) -> Spec:
         """The layer that options change."""
-        return self.case.layers[self.layer]
+        return self.case.specs[self.layer]
 
     @property
     def inner(self) -> Spec:
@@ -65,7 +65,7 @@ class EditableCase:
     def with_dtype(self, dtype: str) -> EditableCase:
         """Return the experiment with every layer in another dtype, and the input in it too."""
         self._require_free("dtype")
-        made = [specs.from_flags([], {"dtype": dtype}, spec)[0] for spec in self.case.layers]
+        made = [specs.from_flags([], {"dtype": dtype}, spec)[0] for spec in self.case.specs]
         return self._with_stack(Stack(made)).with_input_again()
 
     def with_class(self, class_name: str) -> EditableCase:
@@ -175,7 +175,7 @@ class EditableCase:
         return replace(self, case=self.case._replace(**changes))
 
     def _with_spec(self, spec: Spec) -> EditableCase:
-        made = [*self.case.layers]
+        made = [*self.case.specs]
         made[self.layer] = spec
         return self._with_stack(Stack(made))
 

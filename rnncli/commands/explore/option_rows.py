@@ -73,7 +73,7 @@ def rows(experiment: EditableCase, batch: int = 0) -> list[OptionRow]:
     shown = []
     if len(origin.model_layers) > 1:
         shown.append(OptionRow(MODEL_LAYER, origin.model_layer, origin.model_layers))
-    if len(case.layers) > 1:
+    if len(case.specs) > 1:
         shown.append(OptionRow(POSITION, experiment.layer, recurrent_places(case)))
     shown.append(OptionRow("layer", inner.class_name, class_names()))
     shown += [row for row in _options(inner) if row.name in FIRST]

@@ -56,5 +56,5 @@ def _case(chain: Sequence[Part], suffixes: dict[str, str]) -> NamedCase:
         for index, part in enumerate(chain)
         for path, array in (part.case.weights or {}).items()
     }
-    stack = Stack(spec for part in chain for spec in part.case.layers)
+    stack = Stack(spec for part in chain for spec in part.case.specs)
     return Case(stack, first.inputs, weights=weights, seed=None), names

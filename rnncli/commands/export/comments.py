@@ -11,7 +11,7 @@ from rnncli.specs import describe
 def title_of(exports: Sequence[ExportCase]) -> str:
     """Return the layers as a Keras script would write them; of a saved model, their names."""
     names = [layer.name for export in exports for layer in export.layers if layer.name]
-    specs = (spec for export in exports for spec in export.case.layers)
+    specs = (spec for export in exports for spec in export.case.specs)
     return ", ".join(names or (describe(without_initializers(spec)) for spec in specs))
 
 

@@ -173,7 +173,7 @@ def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ..
     titles = tuple(names or [""] * len(case.stack))
     return tuple(
         ExportLayer(name, "", spec, (), {}, (), None, ())
-        for name, spec in zip(titles, case.layers, strict=True)
+        for name, spec in zip(titles, case.specs, strict=True)
     )
 
 

@@ -99,7 +99,7 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, st
 
     options_only: for a target that holds no numbers.
     """
-    for spec in walk(case.layers):
+    for spec in walk(case.specs):
         if reason := beyond_keras(spec):
             yield reason, "Use another layer."
         if spec.config.get("input_order"):

@@ -29,7 +29,7 @@ def of_each(refusal: Callable[[ExportCase], str | None]) -> Callable[[Sequence[E
 
 def of_layers(export: ExportCase) -> str | None:
     """Return which layer, among those that are not recurrent, cannot be written out, or None."""
-    for spec in export.case.layers:
+    for spec in export.case.specs:
         if spec.class_name not in NOT_RECURRENT and not class_of(spec.class_name).recurrent:
             return f"it has no formula for {spec.class_name}"
     return None
@@ -40,7 +40,7 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
 
     activations: those that it knows.
     """
-    dtypes = {spec.config["dtype"] for spec in walk(export.case.layers) if spec.config.get("dtype")}
+    dtypes = {spec.config["dtype"] for spec in walk(export.case.specs) if spec.config.get("dtype")}
     if len(dtypes) > 1:
         return f"it computes in one dtype, not in {' and '.join(sorted(dtypes))}"
     if export.dtype not in DTYPES:
@@ -48,7 +48,7 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
     unknown = next((cell.class_name for cell in export.cells if cell.class_name not in KINDS), None)
     if unknown:
         return f"it has no formula for {unknown}"
-    for spec in walk(export.case.layers):
+    for spec in walk(export.case.specs):
         for name in ("activation", "recurrent_activation"):
             if name in spec.config and spec.config[name] not in activations:
                 return f"it has no formula for the activation {spec.config[name]}"

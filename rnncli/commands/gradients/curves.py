@@ -90,8 +90,8 @@ class Gradients:
     conditions: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def layers(self) -> tuple[Spec, ...]:
-        """The layers, first to last."""
+    def specs(self) -> tuple[Spec, ...]:
+        """The specs of the layers, first to last."""
         return self.stack.specs
 
     @property
@@ -136,12 +136,12 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
 
 def find_last_recurrent(case: Case) -> int:
     """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
-    places = [place for place, spec in enumerate(case.layers) if layers.is_stepped(spec)]
-    after = case.layers[places[-1] if places else 0 :]
+    places = [place for place, spec in enumerate(case.specs) if layers.is_stepped(spec)]
+    after = case.specs[places[-1] if places else 0 :]
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
         raise UsageError(
-            f"gradients cannot track the states of {(hidden or [case.layers[-1].class_name])[-1]}.",
+            f"gradients cannot track the states of {(hidden or [case.specs[-1].class_name])[-1]}.",
             "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
         )
     return places[-1]
@@ -149,7 +149,7 @@ def find_last_recurrent(case: Case) -> int:
 
 def units_of(case: Case) -> int:
     """Return the units of the last recurrent layer; of its last cell if it has several."""
-    spec: Any = case.layers[find_last_recurrent(case)]
+    spec: Any = case.specs[find_last_recurrent(case)]
     while "units" not in spec.config:
         spec = spec.config.get("layer") or spec.config["cell"]
         spec = spec[-1] if isinstance(spec, tuple) else spec

@@ -52,7 +52,7 @@ def norms(
     import numpy as np
 
     # As in a first call: no state is kept.
-    stack = Stack(spec.with_option("stateful", False) for spec in case.layers)
+    stack = Stack(spec.with_option("stateful", False) for spec in case.specs)
     one = chunks.take_chunk(case, slice(batch, batch + 1))._replace(stack=stack, training=False)
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
@@ -91,7 +91,7 @@ class _RepeatedRun:
 
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
-        near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.layers)
+        near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.specs)
         mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(

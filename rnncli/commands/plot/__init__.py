@@ -138,7 +138,7 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
     from rnncli.compute import trace as tracing
     from rnncli.layers import is_stepped
 
-    through_time = any(map(is_stepped, case.layers))
+    through_time = any(map(is_stepped, case.specs))
     traceable = through_time and engines.get("numpy").refusal(case) is None
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":

@@ -165,7 +165,7 @@ def _require(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
 
 def _label(case: Case, loop: LoopTrace) -> str:
     """Return `layer 1, backward`; "" if there is one layer and one direction."""
-    layer = f"layer {loop.layer}" if len(case.layers) > 1 else ""
+    layer = f"layer {loop.layer}" if len(case.specs) > 1 else ""
     return ", ".join(filter(None, (layer, loop.direction if loop.shows_direction else "")))
 
 

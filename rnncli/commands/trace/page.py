@@ -128,7 +128,7 @@ def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
 def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     """Return `layer 0  LSTM(3) · backward`, each part only if there are several."""
     spans = []
-    if len(result.layers) > 1:
+    if len(result.specs) > 1:
         spans.append(Span(f"{say('layer', view.lang)} {loop.layer}  ", "dim"))
         spans.append(Span(result.stack.expressions[loop.layer], "strong"))
     if loop.shows_direction:

@@ -18,7 +18,7 @@ def refusal(case: Case) -> str | None:
     """Return why no such engine can compute the case; None if it may."""
     if case.with_trace:
         return "it does not record gates"
-    for spec in walk(case.layers):
+    for spec in walk(case.specs):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             return "it has no dropout inside recurrent layers"
         if spec.class_name == "Masking":

@@ -23,12 +23,12 @@ TOGETHER = 1024
 
 def refusal(case: Case) -> str | None:
     """Return why this engine cannot give Keras's numbers for the case; None if it can."""
-    dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
+    dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
     if len(dtypes) > 1:
         return f"its layers mix {' and '.join(sorted(dtypes))}"
     if not dtypes <= {"float32", "float64"}:
         return f"it does not round as Keras does in {dtypes.pop()}"
-    stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.layers))
+    stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.specs))
     if stacked and dtypes != {"float32"}:
         return "Keras rounds to float32 between the cells of RNN"
     return without_step(case)

@@ -50,7 +50,7 @@ def refusal(case: Case) -> str | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
     from rnncli.layouts.onnx import OPERATORS
 
-    for spec in walk(case.layers):
+    for spec in walk(case.specs):
         config = spec.config
         if spec.class_name == "RNN":
             return "it has no node for RNN of cells"

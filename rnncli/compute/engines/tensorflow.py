@@ -21,7 +21,7 @@ ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that th
 
 def refusal(case: Case) -> str | None:
     """Return why Keras cannot compute the case; None if it can."""
-    for spec in walk(case.layers):
+    for spec in walk(case.specs):
         if beyond := beyond_keras(spec):
             return beyond
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
@@ -139,7 +139,7 @@ def _keras() -> Any:
 
 def _build(keras: Any, case: Case) -> list[Any]:
     """Return the built Keras layers; all are created before the first is built, as in a script."""
-    layers = [_make(keras, keras.layers, spec) for spec in case.layers]
+    layers = [_make(keras, keras.layers, spec) for spec in case.specs]
     for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
         layer.build(shape)
     return layers

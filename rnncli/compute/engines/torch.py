@@ -24,12 +24,12 @@ def refusal(case: Case) -> str | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
     from rnncli.layouts.torch import explain_unsupported
 
-    dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
+    dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
     if len(dtypes) > 1:
         return f"its layers mix {' and '.join(sorted(dtypes))}"
     if not dtypes <= set(DTYPES):
         return f"it computes in {' or '.join(DTYPES)}, not in {dtypes.pop()}"
-    for spec in walk(case.layers):
+    for spec in walk(case.specs):
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and runs_a_cell(spec):
             return reason

@@ -82,7 +82,7 @@ def _to_float64(case: Case) -> Case:
 
     weights: Mapping[str, Array] = case.weights or {}
     return case._replace(
-        stack=Stack(spec.with_option("dtype", "float64") for spec in case.layers),
+        stack=Stack(spec.with_option("dtype", "float64") for spec in case.specs),
         inputs=widen(case.inputs),
         initial_state=tuple(map(widen, case.initial_state)) if case.initial_state else None,
         weights={name: widen(array) for name, array in weights.items()},

@@ -106,7 +106,7 @@ def draws(config: Any) -> bool:
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
     """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
-    spec, previous = case.layers[0], call.previous
+    spec, previous = case.specs[0], call.previous
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous
     sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
     both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None

@@ -105,7 +105,7 @@ def _classes(keras: Any) -> dict[str, Any]:
 def _call_copy(call: LayerCall, shown: Case) -> list[Any]:
     """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
-    spec = shown.layers[-1]
+    spec = shown.specs[-1]
     parts = [config]
     if spec.class_name == "Bidirectional":
         parts = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]

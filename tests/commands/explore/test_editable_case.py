@@ -152,11 +152,11 @@ def test_every_row_goes_to_its_next_value_and_back() -> None:
         if row.name in ("layer", "go_backwards") or row.next(1) is None:
             continue
         forward = option_rows.apply(now, row.name, row.next(1))
-        assert (forward.case.layers, forward.case.seed, forward.case.training, forward.case.calls) != (
-            now.case.layers, now.case.seed, now.case.training, now.case.calls,
+        assert (forward.case.specs, forward.case.seed, forward.case.training, forward.case.calls) != (
+            now.case.specs, now.case.seed, now.case.training, now.case.calls,
         ), row.name  # fmt: skip
         back = option_rows.apply(forward, row.name, row.value)
-        assert (back.case.layers, back.case.seed) == (now.case.layers, now.case.seed), row.name
+        assert (back.case.specs, back.case.seed) == (now.case.specs, now.case.seed), row.name
 
 
 def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
@@ -269,7 +269,7 @@ def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "m.npz", weight_ih_l0=rng.normal(size=(12, 2)), weight_hh_l0=rng.normal(size=(12, 3)))
     now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
-    other = not now.case.layers[-1].config["return_state"]
+    other = not now.case.specs[-1].config["return_state"]
     changed = now.with_option("return_state", other)
     text = command(changed)
     assert text is not None

@@ -208,7 +208,7 @@ def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     text = targets.get("config").write([build_export(case, case.weights or {})])
     configs = json.loads(text)
     layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
-    assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.layers]
+    assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.specs]
     oracle.built(layers, case.inputs)
     for path, variable in oracle.variables(layers).items():
         variable.assign((case.weights or {})[path])

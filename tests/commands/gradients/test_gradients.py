@@ -76,18 +76,18 @@ class Restarted:
 
     def __init__(self, case: Case, found: Any, place: int) -> None:
         self.case, self.found = case, found
-        self.layer: Any = registry.make(case.layers[place])
+        self.layer: Any = registry.make(case.specs[place])
         self.both: Mapping[str, Any] = self.layer.loops
-        before = case._replace(stack=Stack(case.layers[:place]), initial_state=None)
+        before = case._replace(stack=Stack(case.specs[:place]), initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
         given = case.weights or {}
         self.weights = dict(given)
         if place:
             before = before._replace(weights={path[2:]: w for path, w in given.items() if path[0] == "0"})
             self.inputs = compute.run(before, "numpy").outputs[0].values
-        if len(case.layers) > 1:
+        if len(case.specs) > 1:
             self.weights = within(given, str(place))
-        self.after = case.layers[place + 1 :]
+        self.after = case.specs[place + 1 :]
         self.dense = within(given, str(place + 1)) if self.after else {}
 
     def run(self, way: str = "", time: int | None = None, part: int = 0, value: Any = None) -> np.ndarray:
@@ -222,7 +222,7 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
         [text.replace(")", ", dtype='float64')") for text in (*expressions[:-1], returning)], {}
     )
     found = curves.gradients(case, of)
-    assert found.layers == case.layers != stack.specs
+    assert found.specs == case.specs != stack.specs
     theirs = curves.gradients(case._replace(stack=stack), of)
     assert found.target.text == theirs.target.text
     assert any(curve.norms.any() for curve in found.curves[:-1])

@@ -125,7 +125,7 @@ def test_the_terms_of_every_number_add_up(name: Any, terms: Any) -> None:
     for text in numbers(asked):
         explanation, _ = explaining.explain(asked, text, depth=6, terms=terms)
         holds(explanation, TOLERANCE[str(asked.inputs.dtype)])
-        if len(asked.layers) == 1:
+        if len(asked.specs) == 1:
             assert explanation.value == values[explanation.target.name][explanation.target.indices]
 
 

@@ -320,7 +320,7 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
     given, computed = {"x": np.ones((2, 4, 3), "float32")}, []
 
     def compute(case: Any) -> Any:
-        computed.append(case.layers[0].class_name)
+        computed.append(case.specs[0].class_name)
         return compute_numpy(case)
 
     found = models.run_graph(graph, given, compute, layers=("two",))

@@ -18,7 +18,7 @@ BINARY = False
 @refusals.of_each
 def refusal(export: ExportCase) -> str | None:
     """Return why a Keras config cannot express it, or None."""
-    for spec in walk(export.case.layers):
+    for spec in walk(export.case.specs):
         if "hard_sigmoid_keras2" in spec.config.values():
             return "Keras 3 has no hard_sigmoid of Keras 2"
         if "probe" in spec.config.values():

@@ -27,7 +27,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
     body = "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
-    plain = [without_initializers(spec) for export in exports for spec in export.case.layers]
+    plain = [without_initializers(spec) for export in exports for spec in export.case.specs]
     names = {spec.class_name for spec in walk(plain)}
     head = [
         literals.docstring_of(exports, "in Keras, with its weights and its input"),
