@@ -38,7 +38,7 @@ class SavedModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class ModelInput:
     """One input of a model.
 
     shape: with the batch axis in front; an axis that takes any size is None, or has a name such as `batch`.
@@ -130,7 +130,7 @@ class Graph:
     file: str
     origin: str
     nodes: tuple[Node, ...]
-    inputs: tuple[Port, ...]
+    inputs: tuple[ModelInput, ...]
     outputs: tuple[Ref, ...]
     notes: tuple[str, ...]
     generation: int = 3

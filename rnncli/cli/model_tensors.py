@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
 from rnncli.cli import models
-from rnncli.compute.models import Cases, ModelRun
+from rnncli.compute.models import CasePair, ModelRun
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 
@@ -26,7 +26,7 @@ class ModelTensors(NamedTuple):
 
     result: Result
     by_layer: Mapping[str, Result]
-    cases: Mapping[str, Cases]
+    cases: Mapping[str, CasePair]
     masks: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -42,7 +42,7 @@ def compute_tensors(
     """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
     run = models.run_model(model, inputs, engine, everything=everything)
     compute = models.make_runner(engine)
-    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in run.parts}
+    cases = {part.layer: CasePair(part.case, returns.of(part.case)) for part in run.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].display is part.case

@@ -17,7 +17,7 @@ from rnncli.result import Result
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
-    from rnncli.compute.models import Cases, ModelRun, Part
+    from rnncli.compute.models import CasePair, LayerUse, ModelRun
 
 
 class ReturnFlags(NamedTuple):
@@ -89,9 +89,9 @@ class ModelLayer(NamedTuple):
         self, result: Result, atol: Tolerance, rtol: Tolerance
     ) -> tuple[Result, list[str]]:
         """See the function `compare_with_framework`.  result: with every output and state of the layer."""
-        from rnncli.compute.models import Cases
+        from rnncli.compute.models import CasePair
 
-        cases = {self.name: Cases(self.original, ReturnFlags(state=True).of(self.case))}
+        cases = {self.name: CasePair(self.original, ReturnFlags(state=True).of(self.case))}
         return compare_with_framework(
             self.model, self.inputs, cases, result, atol, rtol, prefix=f"{self.name}/"
         )
@@ -100,7 +100,7 @@ class ModelLayer(NamedTuple):
 def compare_with_framework(
     model: Model,
     inputs: Mapping[str, Array],
-    cases: Mapping[str, Cases],
+    cases: Mapping[str, CasePair],
     result: Result,
     atol: Tolerance,
     rtol: Tolerance,
@@ -148,7 +148,7 @@ def _choose_layer(
 
 def choose_parts(
     input_flags: InputFlags, layer: LayerFlags, run: RunFlags
-) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+) -> tuple[tuple[LayerUse, ...], tuple[str, ...]]:
     """Return every recurrent layer that --model chooses, in the order of the model, and notes."""
     require_alone(input_flags, layer, run)
     model = open_model(run.model or "", run.assume)
@@ -172,7 +172,7 @@ def _choose_names(model: Model) -> tuple[str, ...]:
 
 def single_part(
     model: Model, inputs: Mapping[str, Array], returns: ReturnFlags
-) -> tuple[Part, tuple[str, ...]]:
+) -> tuple[LayerUse, tuple[str, ...]]:
     """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
     file = model.saved.file
     names = _choose_names(model)

@@ -31,7 +31,7 @@ from rnncli.layers._layer import Draw as Draw
 from rnncli.layers._layer import Layer as Layer
 from rnncli.layers._layer import LayerOutput as LayerOutput
 from rnncli.layers._layer import Place as Place
-from rnncli.layers._layer import Run as Run
+from rnncli.layers._layer import Runner as Runner
 from rnncli.layers._layer import join_parts as join_parts
 from rnncli.layers._layer import split_parts as split_parts
 from rnncli.layers._layer import within as within

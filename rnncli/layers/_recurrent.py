@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ class RecurrentLayer(Layer):
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
-    def call(self, run: Run, call: Call) -> LayerOutput:
+    def call(self, runner: Runner, call: Call) -> LayerOutput:
         """Return the output of the loop and, with return_state, its last states."""
-        output, states = run.loop(self, call)
+        output, states = runner.loop(self, call)
         output = self.arrange(output)
         mask = call.mask if self.sequences else None
         return LayerOutput((output, *states) if self.returns_state else (output,), mask)

@@ -10,7 +10,7 @@ from typing import Any, overload
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
-from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, split_parts
+from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Runner, join_parts, split_parts
 from rnncli.result import Claim, TensorInfo
 from rnncli.specs.text import describe, to_config
 
@@ -205,7 +205,7 @@ class Stack(Sequence[Spec]):
 
     def call(
         self,
-        run: Run,
+        runner: Runner,
         inputs: Array,
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,
@@ -224,7 +224,9 @@ class Stack(Sequence[Spec]):
             initial_state = initial_state[count:] if initial_state else None
             place = Place(index, path=self.prefix(index))
             takes_mask = explicit or not states
-            returned.append(layer.call(run, Call(inputs, own, place, mask if takes_mask else None, states)))
+            returned.append(
+                layer.call(runner, Call(inputs, own, place, mask if takes_mask else None, states))
+            )
             inputs = returned[-1].tensors[0]
             if takes_mask or mask is None or inputs.ndim == 2:
                 mask = returned[-1].mask

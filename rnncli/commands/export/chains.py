@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rnncli.case import Case
-from rnncli.compute.models import Part
+from rnncli.compute.models import LayerUse
 from rnncli.specs.stack import Stack
 
 NamedCase = tuple[Case, dict[str, str]]
 """A Case, and the suffix in a script of each of its layers, by the layer's name in the model."""
 
 
-def join(parts: Sequence[Part]) -> Iterator[NamedCase]:
+def join(parts: Sequence[LayerUse]) -> Iterator[NamedCase]:
     """Yield the Cases; a layer follows the one before it where that layer's sequence is its input."""
     suffixes = _suffixes([part.layer for part in parts])
-    chain: list[Part] = []
+    chain: list[LayerUse] = []
     for part in parts:
         if chain and not _follows(part, chain[-1]):
             yield _case(chain, suffixes)
@@ -37,7 +37,7 @@ def _suffixes(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _follows(part: Part, before: Part) -> bool:
+def _follows(part: LayerUse, before: LayerUse) -> bool:
     first, second = before.case, part.case
     return (
         part.before == before.layer
@@ -46,7 +46,7 @@ def _follows(part: Part, before: Part) -> bool:
     )
 
 
-def _case(chain: Sequence[Part], suffixes: dict[str, str]) -> NamedCase:
+def _case(chain: Sequence[LayerUse], suffixes: dict[str, str]) -> NamedCase:
     first = chain[0].case
     names = {part.layer: suffixes[part.layer] for part in chain}
     if len(chain) == 1:

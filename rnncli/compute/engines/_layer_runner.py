@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnncli.layers import Call, RecurrentLayer
 
 
-def without_step(case: Case) -> str | None:
+def reason_for_keras(case: Case) -> str | None:
     """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
     for layer in case.stack.layers:
         if not layer.without_keras:

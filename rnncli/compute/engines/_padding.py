@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines._layer_runner import without_step
+from rnncli.compute.engines._layer_runner import reason_for_keras
 from rnncli.errors import EngineError
 from rnncli.signals import defer_signals
 
@@ -25,7 +25,7 @@ def refusal(case: Case) -> str | None:
             return "it can skip only trailing steps, and Masking may skip any step"
     if case.mask is not None and not _is_at_the_end(case.mask):
         return "it can skip only trailing steps, but the mask skips others too"
-    return without_step(case)
+    return reason_for_keras(case)
 
 
 def import_packages(engine: str, *packages: str) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller
-from rnncli.compute.engines._layer_runner import LayerRunner, without_step
+from rnncli.compute.engines._layer_runner import LayerRunner, reason_for_keras
 from rnncli.errors import RnncliError
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 from rnncli.specs import memory
@@ -31,7 +31,7 @@ def refusal(case: Case) -> str | None:
     stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.specs))
     if stacked and dtypes != {"float32"}:
         return "Keras rounds to float32 between the cells of RNN"
-    return without_step(case)
+    return reason_for_keras(case)
 
 
 def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
@@ -107,15 +107,15 @@ class _TimeLoop:
         for processed, (timestep, projected) in enumerate(self._project_inputs(self.order)):
             holds = None if gate_holds is None else gate_holds.at(timestep)
             after, gates = cell.step(projected, state, weights, self.dropout, holds)
-            counts = None if self.call.mask is None else self.call.mask[:, timestep]
+            unmasked = None if self.call.mask is None else self.call.mask[:, timestep]
             computed = cell.output(after)
-            if counts is None:
+            if unmasked is None:
                 output, state = computed, after
             else:
                 output = _select_state(
-                    counts, computed, np.zeros_like(output) if self.zeroes_masked else output
+                    unmasked, computed, np.zeros_like(output) if self.zeroes_masked else output
                 )
-                state = _select_state(counts, after, state)
+                state = _select_state(unmasked, after, state)
             outputs[:, processed if sequences else 0] = output
             if recorder is not None:
                 recorder.add(gates(), (*cell.unpack(state), output))
@@ -215,11 +215,11 @@ def _state_labels(cell: Any) -> list[Label]:
     return [label.in_loop for label in cell.state_sizes]
 
 
-def _select_state(counts: Array, new: Any, old: Any) -> Any:
+def _select_state(unmasked: Array, new: Any, old: Any) -> Any:
     """Select `new` for the unmasked batch entries and `old` for the masked ones, in every part of a state."""
     import numpy as np
 
     if isinstance(new, tuple):
-        parts = [_select_state(counts, *pair) for pair in zip(new, old, strict=True)]
+        parts = [_select_state(unmasked, *pair) for pair in zip(new, old, strict=True)]
         return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
-    return np.where(counts[:, None], new, old)
+    return np.where(unmasked[:, None], new, old)

@@ -34,7 +34,7 @@ Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 
 
-class Part(NamedTuple):
+class LayerUse(NamedTuple):
     """One use of a recurrent layer in a model.
 
     layer: its name in the model.  result: None if no other layer needs it.
@@ -56,14 +56,14 @@ class ModelRun:
     order: the names of all layers, in the order in which parts and others are shown.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[LayerUse, ...]
     other_outputs: Mapping[str, Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
 
 
-class Cases(NamedTuple):
+class CasePair(NamedTuple):
     """The Cases of one use of a layer: as the model calls it, and as it is shown, with more outputs."""
 
     model: Case

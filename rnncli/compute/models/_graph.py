@@ -15,7 +15,7 @@ from rnncli.model import Graph, Node, Ref
 from rnncli.specs import trees
 
 if TYPE_CHECKING:
-    from rnncli.compute.models import Part
+    from rnncli.compute.models import LayerUse
 
 INPUT = "InputLayer"
 
@@ -158,7 +158,7 @@ def names_of(graph: Graph) -> tuple[str, ...]:
     return tuple(node.name for node in graph.nodes)
 
 
-def masking_layers(graph: Graph, parts: Sequence[Part]) -> tuple[str, ...]:
+def masking_layers(graph: Graph, parts: Sequence[LayerUse]) -> tuple[str, ...]:
     """Return the layers that make the masks of these parts."""
     if all(part.case.mask is None for part in parts):
         return ()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnncli.case import Array, Dimension, format_shape
 from rnncli.errors import InputError, did_you_mean, inside
-from rnncli.model import Graph, Port
+from rnncli.model import Graph, ModelInput
 
 BATCH = ("batch", "n", "b")
 """Names of the batch axis begin with the first of these, or are one of the others."""
@@ -37,21 +37,21 @@ def fit_inputs(
     with inside(graph.file):
         arrays = _name_inputs(graph, given, optional)
     return {
-        port.name: _fit_input(port, arrays[port.name], (tables or {}).get(port.name, {}))
-        for port in graph.inputs
-        if port.name in arrays
+        wanted.name: _fit_input(wanted, arrays[wanted.name], (tables or {}).get(wanted.name, {}))
+        for wanted in graph.inputs
+        if wanted.name in arrays
     }
 
 
 def describe_inputs(graph: Graph) -> str:
     """Return `ids: (batch, 12), int32` and so on, for every input."""
-    return "; ".join(f"{port.name}: {describe(port)}" for port in graph.inputs)
+    return "; ".join(f"{wanted.name}: {describe(wanted)}" for wanted in graph.inputs)
 
 
-def describe(port: Port) -> str:
+def describe(wanted: ModelInput) -> str:
     """Return `(batch, 12), int32`."""
-    shape = "any shape" if port.shape is None else format_shape(port.shape)
-    return f"{shape}, {port.dtype or 'not numbers'}"
+    shape = "any shape" if wanted.shape is None else format_shape(wanted.shape)
+    return f"{shape}, {wanted.dtype or 'not numbers'}"
 
 
 def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
             "Export the model with the sequence as an input.",
         )
     expected = describe_inputs(graph)
-    required = [port.name for port in graph.inputs if not port.optional and port.name not in optional]
+    required = [wanted.name for wanted in graph.inputs if not wanted.optional and wanted.name not in optional]
     if not isinstance(given, Mapping):
         if len(required) != 1:
             raise InputError(
@@ -70,7 +70,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
                 f'Give them by name, {{"inputs": {{"NAME": ...}}}}: {expected}.',
             )
         return {required[0]: given}
-    names = [port.name for port in graph.inputs]
+    names = [wanted.name for wanted in graph.inputs]
     for name in given:
         if name not in names:
             what = f"the model has no input {name!r}. {did_you_mean(name, names)}"
@@ -82,27 +82,27 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     return given
 
 
-def _fit_input(port: Port, given: Any, tables: Mapping[str, Array]) -> Array:
+def _fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array]) -> Array:
     import numpy as np
 
-    array = to_numbers(port.name, describe(port), given)
-    if port.shape is not None:
-        array = _fit_shape(port, port.shape, array)
-    if not _is_numeric(port.dtype):
-        kind = port.dtype or "values that are not numbers"
+    array = to_numbers(wanted.name, describe(wanted), given)
+    if wanted.shape is not None:
+        array = _fit_shape(wanted, wanted.shape, array)
+    if not _is_numeric(wanted.dtype):
+        kind = wanted.dtype or "values that are not numbers"
         raise InputError(
-            f"{port.name}: the model expects {kind}, which rnncli does not support.",
+            f"{wanted.name}: the model expects {kind}, which rnncli does not support.",
             "Save the model with an input of numbers.",
         )
     for layer, table in tables.items():
         what = f"token ids for the layer {layer}, whole numbers from 0 to {len(table) - 1}"
-        _require_integers(port, array, 0, len(table) - 1, what)
-    if port.dtype == "bool":
-        _require_integers(port, array, 0, 1, "whole numbers (bool)")
-    elif np.dtype(port.dtype).kind in "iu":
-        limits = np.iinfo(port.dtype)
-        _require_integers(port, array, limits.min, limits.max, f"whole numbers ({port.dtype})")
-    return array.astype(port.dtype)
+        _require_integers(wanted, array, 0, len(table) - 1, what)
+    if wanted.dtype == "bool":
+        _require_integers(wanted, array, 0, 1, "whole numbers (bool)")
+    elif np.dtype(wanted.dtype).kind in "iu":
+        limits = np.iinfo(wanted.dtype)
+        _require_integers(wanted, array, limits.min, limits.max, f"whole numbers ({wanted.dtype})")
+    return array.astype(wanted.dtype)
 
 
 def to_numbers(name: str, expected: str, given: Any) -> Array:
@@ -130,7 +130,7 @@ def _is_numeric(dtype: str) -> bool:
         return False
 
 
-def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
+def _fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
     """Return the array, with a batch axis of 1 if only that is missing.  Raises InputError if unfit."""
     has_batch = bool(shape) and _is_batch(shape[0])
     if has_batch and _fits(array.shape, shape[1:]):
@@ -150,7 +150,7 @@ def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
     else:
         advice = f"Give an array of {axes} with these sizes; a named axis takes any size."
     raise InputError(
-        f"{port.name}: the model expects {describe(port)}; got shape {format_shape(array.shape)}.", advice
+        f"{wanted.name}: the model expects {describe(wanted)}; got shape {format_shape(array.shape)}.", advice
     )
 
 
@@ -166,7 +166,7 @@ def _is_batch(size: Dimension) -> bool:
     return size == 1 or name.startswith(BATCH[0]) or name in BATCH
 
 
-def _require_integers(port: Port, array: Array, low: int, high: int, what: str) -> None:
+def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, what: str) -> None:
     """Raise InputError for a number that is not an integer from `low` to `high`."""
     import numpy as np
 
@@ -174,23 +174,23 @@ def _require_integers(port: Port, array: Array, low: int, high: int, what: str) 
         fine = (np.floor(array) == array) & (array >= low) & (array <= high)
     if not fine.all():
         index = tuple(map(int, np.argwhere(~fine)[0]))
-        place = f"{port.name}{list(index) if index else ''}"
+        place = f"{wanted.name}{list(index) if index else ''}"
         raise InputError(
-            f"{port.name}: the model expects {what}; {place} is {str(array[index]).removesuffix('.0')}.",
+            f"{wanted.name}: the model expects {what}; {place} is {str(array[index]).removesuffix('.0')}.",
             "Correct this number in the input.",
         )
 
 
-def zeros_for(port: Port, ports: Iterable[Port], inputs: Mapping[str, Array]) -> Array | None:
+def zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
     """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
     import numpy as np
 
     lengths: dict[Dimension, int] = {
         axis: length
-        for other in ports
+        for other in others
         if other.name in inputs
         for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
         if isinstance(axis, str)
     }
-    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in port.shape or (None,)]
-    return None if None in shape else np.zeros([length or 0 for length in shape], port.dtype)
+    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in wanted.shape or (None,)]
+    return None if None in shape else np.zeros([length or 0 for length in shape], wanted.dtype)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.models import Compute, ModelRun, Part, _tf_keras
+from rnncli.compute.models import Compute, LayerUse, ModelRun, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option, name_cause
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
@@ -139,7 +139,7 @@ def _explain_error(error: Exception) -> RnncliError:
     return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
 
 
-def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
+def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> LayerUse:
     """Return the Case of the layer, computed and compared with Keras."""
     positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
     kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
@@ -160,7 +160,7 @@ def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
         raise name_cause(graph, node, error) from None
     result = compute(case)
     _require_equal(graph, node, result, call.outputs)
-    return Part(node.name, case, result)
+    return LayerUse(node.name, case, result)
 
 
 def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:

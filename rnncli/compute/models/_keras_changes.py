@@ -12,7 +12,7 @@ from rnncli.errors import RnncliError
 from rnncli.specs.trees import map_leaves
 
 if TYPE_CHECKING:
-    from rnncli.compute.models import Compute, ModelRun, Part
+    from rnncli.compute.models import Compute, LayerUse, ModelRun
     from rnncli.model import Graph, Node
 
     Walk = Callable[[Graph, str], ModelRun]
@@ -75,7 +75,7 @@ def _name_of_today(value: Any) -> Any:
     return SIGMOIDS.get(value, value) if isinstance(value, str) else value
 
 
-def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
+def _largest(mine: LayerUse, theirs: LayerUse, compute: Compute) -> float:
     """Return the largest difference between two runs of one layer."""
     import numpy as np
 

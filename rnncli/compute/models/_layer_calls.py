@@ -9,7 +9,7 @@ from rnncli.case import Case
 from rnncli.specs.trees import leaves, map_leaves
 
 if TYPE_CHECKING:
-    from rnncli.compute.models import Cases
+    from rnncli.compute.models import CasePair
 
 
 class LayerCall(NamedTuple):
@@ -105,7 +105,7 @@ def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
 
 def name_tensors(
     calls: Mapping[str, LayerCall],
-    cases: Mapping[str, Cases],
+    cases: Mapping[str, CasePair],
     call_again: Callable[[str, Case], Sequence[Any]],
 ) -> dict[str, Any]:
     """Return every output of every call by its name.

@@ -23,11 +23,11 @@ from rnncli.errors import EngineError, inside
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
-    from rnncli.compute.models import Cases
+    from rnncli.compute.models import CasePair
 
 
 def outputs(
-    graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+    graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
 ) -> dict[str, Array]:
     """Return every tensor from tf_keras: from its run of the model, or from a layer that returns more.
 

@@ -12,12 +12,12 @@ from rnncli.model import Modules, Node
 from rnncli.result import Label
 
 if TYPE_CHECKING:
-    from rnncli.compute.models import Cases
+    from rnncli.compute.models import CasePair
 
 CLASSES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 
 
-def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cases]) -> dict[str, Array]:
+def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
     """Return the outputs of torch.nn for these layers, by `lstm_l0/hidden_states`.
 
     Raises EngineError without PyTorch, UsageError for an assumption that PyTorch's layer does not have.
@@ -105,7 +105,7 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
     return parameters
 
 
-def _tensors_of(node: Node, cases: Cases, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
+def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
     """Return every shown tensor of one layer, by name."""
     import numpy as np
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rnncli.case import Array, Case, format_shape
 from rnncli.compute import operations
-from rnncli.compute.models import Compute, ModelRun, Part, _keras_changes
+from rnncli.compute.models import Compute, LayerUse, ModelRun, _keras_changes
 from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._arguments import Arguments, Value
 from rnncli.compute.models._graph import (
@@ -92,7 +92,7 @@ class _Walk:
         self.values: dict[str, Value] = {}
         self.arguments = Arguments(graph, self.values, rules)
         self.failed: dict[str, RnncliError] = {}
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, LayerUse] = {}
         self.input_mask: Any = None
         self.wanted: set[str] = set()
 
@@ -155,11 +155,11 @@ class _Walk:
         """Run a model inside TimeDistributed; every step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
-        port, ref = inner.inputs[0], inner.outputs[0]
-        given = wrapper.entries(call.inputs).astype(port.dtype)
+        model_input, ref = inner.inputs[0], inner.outputs[0]
+        given = wrapper.entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
             inner = replace(inner, nodes=for_training(inner.nodes, self.graph.generation))
-        walk = _Walk(inner, {port.name: given}, self.compute, self.rules, self.memory.copy())
+        walk = _Walk(inner, {model_input.name: given}, self.compute, self.rules, self.memory.copy())
         walk.input_mask = self._entry_mask(call)
         try:
             with inside(call.layer):
@@ -194,7 +194,7 @@ class _Walk:
             return
         case = self._case(node, call)
         result = self._compute_node(node, case) if is_input else None
-        self.parts[node.name] = Part(node.name, case, result)
+        self.parts[node.name] = LayerUse(node.name, case, result)
         if result:
             tensors = tuple(tensor.values for tensor in result.outputs)
             self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
@@ -213,7 +213,7 @@ class _Walk:
         result = self._compute_node(node, case)
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
-            self.parts[node.name] = Part(node.name, whole, _of_all_steps(whole, result, output))
+            self.parts[node.name] = LayerUse(node.name, whole, _of_all_steps(whole, result, output))
         after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
 

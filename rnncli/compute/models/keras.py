@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute import operations
-from rnncli.compute.models import Cases, Compute, ModelRun, _graph, _inputs, _training, name_file
+from rnncli.compute.models import CasePair, Compute, ModelRun, _graph, _inputs, _training, name_file
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
@@ -101,7 +101,7 @@ def framework(model: Graph) -> str:
 
 
 def outputs(
-    model: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+    model: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
 ) -> dict[str, Array]:
     """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array, Case, format_shape
-from rnncli.compute.models import Cases, Compute, ModelRun, Part, name_file
+from rnncli.compute.models import CasePair, Compute, LayerUse, ModelRun, name_file
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
@@ -38,12 +38,12 @@ def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
 
 def describe_inputs(model: Modules) -> str:
     """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
-    ports = dict.fromkeys(
+    model_inputs = dict.fromkeys(
         f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
         for module in model.modules
         if module.nodes
     )
-    return f"input: {' or '.join(ports)}"
+    return f"input: {' or '.join(model_inputs)}"
 
 
 def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
@@ -107,7 +107,7 @@ def framework(model: Modules) -> str:
 
 
 def outputs(
-    model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+    model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
 ) -> dict[str, Array]:
     """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
 
@@ -198,7 +198,7 @@ def _dtype(node: Node) -> str:
     return str(node.core_config["dtype"])
 
 
-def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
+def _parts(module: Module, array: Array, compute: Compute) -> Iterator[LayerUse]:
     import numpy as np
 
     for place, node in enumerate(module.nodes):
@@ -206,6 +206,6 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
         inputs = np.ascontiguousarray(array, spec.config["dtype"])
         case = fit.fit_case(Case(Stack((spec,)), inputs, weights=node.weights, seed=None))
         result = compute(case) if place + 1 < len(module.nodes) else None
-        yield Part(node.name, case, result, before=module.nodes[place - 1].name if place else "")
+        yield LayerUse(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:
             array = result.outputs[0].values

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.compute.models import (
-    Cases,
+    CasePair,
     Compute,
+    LayerUse,
     ModelRun,
-    Part,
     _inputs,
     _onnx_agreement,
     _onnx_graph,
@@ -99,7 +99,7 @@ def run(
     for name, given in prepared.node_calls(names).items():
         case = build_node_case(given)
         result = _onnx_agreement.compute_alike(given, case, compute)
-        parts.append(Part(name, case, result))
+        parts.append(LayerUse(name, case, result))
     others = prepared.other_outputs() if everything else {}
     notes = (*prepared.notes, *(prepared.list_omissions() if everything else ()))
     order = tuple(node.name for node in model.nodes)
@@ -123,7 +123,7 @@ def framework(model: Program) -> str:
 
 @name_file
 def outputs(
-    model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+    model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
 ) -> dict[str, Array]:
     """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
     prepared = _prepare(model, inputs, list(cases))
@@ -217,7 +217,9 @@ def _with_states(
 ) -> tuple[dict[str, Array], list[str]]:
     """Return the inputs, with zeros for missing initial states, and a note on these."""
     states = _onnx_graph.states_of(graph)
-    required = {port.name: port for port in model.inputs if port.name in states and not port.optional}
+    required = {
+        wanted.name: wanted for wanted in model.inputs if wanted.name in states and not wanted.optional
+    }
     missing = [name for name in required if name not in inputs]
     feeds = dict(inputs)
     for name in missing:

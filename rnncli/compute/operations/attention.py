@@ -24,9 +24,9 @@ def compute(call: OperationCall) -> OperationOutput:
     key = call.inputs[2] if len(call.inputs) > 2 else value
     masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)
     scores = _scores(call, query, key)
-    counts = _counts(call, scores, masks[1])
-    if counts is not None:
-        scores = np.where(counts, scores, scores - scores.dtype.type(1e9))
+    attended = _attended(call, scores, masks[1])
+    if attended is not None:
+        scores = np.where(attended, scores, scores - scores.dtype.type(1e9))
     shares = activations.get("softmax")(scores)
     output = shares @ value
     if masks[0] is not None:
@@ -53,10 +53,10 @@ def _scores(call: OperationCall, query: Array, key: Array) -> Array:
     return np.asarray(call.weights["concat_score_weight"] * np.tanh(inner).sum(axis=-1))
 
 
-def _counts(call: OperationCall, scores: Array, mask: Any) -> Any:
+def _attended(call: OperationCall, scores: Array, mask: Any) -> Any:
     """Return which values each query may use, (batch or 1, query steps or 1, value steps); None for all."""
-    counts = None if mask is None else mask[:, None, :]
+    attended = None if mask is None else mask[:, None, :]
     if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
         causal = np.tri(*scores.shape[-2:])[None] > 0
-        counts = causal if counts is None else counts & causal
-    return counts
+        attended = causal if attended is None else attended & causal
+    return attended

@@ -32,10 +32,10 @@ def _over_all(call: OperationCall, x: Array) -> Array:
     if "Max" in call.class_name:
         outputs = x.max(axis=space, keepdims=True)
     elif call.class_name.endswith("1D") and call.mask is not None:
-        counts = np.asarray(call.mask, bool)[..., None]
+        unmasked = np.asarray(call.mask, bool)[..., None]
         with np.errstate(all="ignore"):
-            total = np.where(counts, x, 0).sum(axis=1, keepdims=True)
-            outputs = np.asarray(total / counts.sum(axis=1, keepdims=True), x.dtype)
+            total = np.where(unmasked, x, 0).sum(axis=1, keepdims=True)
+            outputs = np.asarray(total / unmasked.sum(axis=1, keepdims=True), x.dtype)
     else:
         outputs = x.mean(axis=space, keepdims=True)
     if not call.config.get("keepdims"):

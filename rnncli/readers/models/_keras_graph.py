@@ -7,7 +7,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, count
-from rnncli.model import PLACED_MASK, Node, Port, Ref
+from rnncli.model import PLACED_MASK, ModelInput, Node, Ref
 from rnncli.readers.models._keras_calls import (
     ADVICE,
     CallArguments,
@@ -38,13 +38,13 @@ class Flattener:
     """Turns the config of a model into nodes.
 
     weights: by the layer's path.  old: whether Keras 2 saved the model.
-    nodes, ports: of the graph, in order.
+    nodes, model_inputs: of the graph, in order.
     """
 
     def __init__(self, weights: Mapping[str, Mapping[str, Array]], old: bool) -> None:
         self.weights, self.old = weights, old
         self.nodes: list[Node] = []
-        self.ports: list[Port] = []
+        self.model_inputs: list[ModelInput] = []
         self.count = 0
 
     def add_model(self, entry: LayerEntry) -> tuple[Ref, ...]:
@@ -91,7 +91,7 @@ class Flattener:
             raise InputError(f"{name}: ragged inputs are not supported.", "Only dense inputs can be read.")
         first, *sizes = map(_dimension, config.get("batch_shape") or (None,))
         shape = ("batch" if first is None else first, *sizes)
-        self.ports.append(Port(name, shape, str(config.get("dtype") or "float32")))
+        self.model_inputs.append(ModelInput(name, shape, str(config.get("dtype") or "float32")))
         module = str(entry.get("module", "keras.layers"))
         self.nodes.append(Node(name, name, "InputLayer", module, dict(config), {}, (), {}))
         return Ref(name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, format_names, inside, shorten
-from rnncli.model import Graph, Node, Port, Ref
+from rnncli.model import Graph, ModelInput, Node, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models._keras_classes import MODELS, Origin, is_operation, origin_of, translate_class
 from rnncli.readers.models._keras_config import Translator
@@ -86,9 +86,9 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     for node in flattener.nodes:
         _require_state_order(node, translator)
     nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)
-    ports = tuple(_infer_dtype(port, nodes) for port in flattener.ports)
+    inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
     notes = tuple(_notes(translator, nodes, str(config["class_name"])))
-    return Graph(file, origin.text, nodes, ports, outputs, notes, 2 if origin.old else 3)
+    return Graph(file, origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
 
 
 def _check(config: Any, origin: Origin) -> None:
@@ -139,16 +139,18 @@ def _with_model(node: Node) -> Node:
     return replace(node, inner=graph_of(config, weights, "Keras 3.15.1"))
 
 
-def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
-    """Return the port as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
+def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
+    """Return the input as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
     users = [
         node.class_name
         for node in nodes
-        if any(isinstance(leaf, Ref) and leaf == Ref(port.name) for leaf in leaves([node.args, node.kwargs]))
+        if any(
+            isinstance(leaf, Ref) and leaf == Ref(wanted.name) for leaf in leaves([node.args, node.kwargs])
+        )
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
-    ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
-    return replace(port, dtype="int32") if ids else port
+    ids = wanted.dtype.startswith("float") and users and set(users) == {"Embedding"}
+    return replace(wanted, dtype="int32") if ids else wanted
 
 
 def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:

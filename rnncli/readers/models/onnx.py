@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Dimension
 from rnncli.errors import InputError, LayerError, inside, shorten
-from rnncli.model import Node, Port, Program
+from rnncli.model import ModelInput, Node, Program
 from rnncli.readers.models import _onnx_file
 from rnncli.readers.models._onnx_constants import Constants
 from rnncli.specs import onnx_nodes, recurrence, to_config
@@ -31,7 +31,7 @@ def read(source: Source) -> Program:
         model = _onnx_file.load(source)
         try:
             nodes, refused = _nodes(model)
-            ports = tuple(_ports(model.graph))
+            model_inputs = tuple(_ports(model.graph))
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(f"it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE) from None
@@ -39,7 +39,7 @@ def read(source: Source) -> Program:
         file=source.name,
         origin=_origin(model),
         nodes=nodes,
-        inputs=ports,
+        inputs=model_inputs,
         outputs=(),
         notes=tuple(_notes(model)),
         refusals=refused,
@@ -111,7 +111,7 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 
-def _ports(graph: Any) -> Iterator[Port]:
+def _ports(graph: Any) -> Iterator[ModelInput]:
     """Yield the inputs."""
     from onnx import helper
 
@@ -121,7 +121,7 @@ def _ports(graph: Any) -> Iterator[Port]:
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else None
         name = str(dtype) if dtype is not None and dtype.kind in "iufb" else ""
         shape = tuple(map(_dimension, tensor.shape.dim)) if tensor.HasField("shape") else None
-        yield Port(value.name, shape, name, optional=value.name in constants)
+        yield ModelInput(value.name, shape, name, optional=value.name in constants)
 
 
 def _dimension(axis: Any) -> Dimension:

@@ -12,7 +12,7 @@ import old_keras as old
 import pytest
 from keras_calls import compute_numpy
 
-from rnncli.compute.models import Cases, _keras_backend, keras
+from rnncli.compute.models import CasePair, _keras_backend, keras
 from rnncli.compute.models._framework_errors import first_sentence
 from rnncli.errors import EngineError
 from rnncli.readers.formats import Source
@@ -144,7 +144,7 @@ def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
     graph = reader.read(Source("m.h5", path=path))
     inputs = keras.fit_inputs(graph, X)
     run = keras.run(graph, path, inputs, compute_numpy)
-    cases = {part.layer: Cases(part.case, part.case) for part in run.parts}
+    cases = {part.layer: CasePair(part.case, part.case) for part in run.parts}
     theirs = keras.outputs(graph, path, inputs, cases)
     ours = compute_numpy(run.parts[0].case).outputs[0].values
     np.testing.assert_allclose(ours, theirs["lstm_1/hidden_states"], atol=1e-6)

@@ -19,7 +19,7 @@ from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
-from rnncli.model import Graph, Node, Port, Ref
+from rnncli.model import Graph, ModelInput, Node, Ref
 
 L = keras.layers
 IDS = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")
@@ -451,9 +451,9 @@ def embedding_graph() -> Graph:
         Node("table", "table", "Embedding", "keras.layers", {}, weights, (Ref("ids"),), {}),
     )
     ports = (
-        Port("ids", ("batch", 4), "float32"),
-        Port("x", (2, None, 3), "float32"),
-        Port("flag", ("batch", 1), "bool"),
+        ModelInput("ids", ("batch", 4), "float32"),
+        ModelInput("x", (2, None, 3), "float32"),
+        ModelInput("flag", ("batch", 1), "bool"),
     )
     return Graph("m.keras", "Keras 3.15.1", nodes, ports, (Ref("table"),), ())
 
@@ -466,7 +466,7 @@ def test_inputs_that_fit() -> None:
     assert {name: (array.shape, str(array.dtype)) for name, array in fitted.items()} == {
         "ids": ((1, 4), "float32"), "x": ((2, 5, 3), "float32"), "flag": ((2, 1), "bool"),
     }  # fmt: skip
-    one = replace(embedding_graph(), inputs=(Port("ids", ("batch", 4), "int64"),))
+    one = replace(embedding_graph(), inputs=(ModelInput("ids", ("batch", 4), "int64"),))
     assert models.fit_inputs(one, IDS.astype(float))["ids"].dtype == "int64"
 
 
@@ -500,7 +500,7 @@ def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
 
 def test_named_axes_are_spoken_of_where_there_is_one() -> None:
     for shape, more in (((2, 5, 3), r"\."), ((2, "time", 3), "; a named axis takes any size")):
-        graph = replace(embedding_graph(), inputs=(Port("x", shape, "float32"),))
+        graph = replace(embedding_graph(), inputs=(ModelInput("x", shape, "float32"),))
         with pytest.raises(InputError, match=rf"\(5, 3\)\.\nGive an array of 3 axes with these sizes{more}"):
             models.fit_inputs(graph, np.zeros((5, 3)))
 
@@ -532,7 +532,9 @@ def test_functions_between_layers_of_keras_2() -> None:
              slice_spec=(slice(None), slice(1, None))),
         replace(node("rnn", "SimpleRNN", (Ref("x"),), units, mask=Ref("any")), weights=weights),
     )  # fmt: skip
-    graph = Graph("m.h5", "Keras 2.11.0", nodes, (Port("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ())
+    graph = Graph(
+        "m.h5", "Keras 2.11.0", nodes, (ModelInput("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ()
+    )
     x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
     found = models.run_graph(graph, {"x": x}, compute_numpy, everything=True)
     np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])

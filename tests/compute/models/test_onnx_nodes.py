@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import trace as tracing
-from rnncli.compute.models import Cases, ModelRun, get_runner
+from rnncli.compute.models import CasePair, ModelRun, get_runner
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import read
@@ -58,7 +58,7 @@ def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
     (part,) = kind.run(saved, PATH, feeds, compute_numpy).parts
     for sequences in (True, False):
         case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
-        theirs = kind.outputs(saved, PATH, feeds, {"rnn": Cases(part.case, case)})
+        theirs = kind.outputs(saved, PATH, feeds, {"rnn": CasePair(part.case, case)})
         for tensor in tracing.trace(case).outputs:
             np.testing.assert_allclose(
                 tensor.values, theirs[f"rnn/{tensor.name}"], rtol=2e-5, atol=1e-5, err_msg=tensor.name

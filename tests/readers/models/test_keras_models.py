@@ -14,7 +14,7 @@ import pytest
 from keras_graphs import evaluated, read
 
 from rnncli.errors import InputError
-from rnncli.model import Graph, Modules, Port, Ref
+from rnncli.model import Graph, ModelInput, Modules, Ref
 from rnncli.readers import models
 from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
@@ -213,7 +213,7 @@ def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     assert list(both.weights)[-1] == "backward/bias"
     assert isinstance(both.kwargs["mask"], Ref)
     assert last.config["reset_after"] is True
-    assert graph.inputs == (Port("ids", ("batch", None), "int32"),)
+    assert graph.inputs == (ModelInput("ids", ("batch", None), "int32"),)
     assert graph.outputs == (Ref("out"),)
     assert graph.origin.startswith("Keras 3")
     assert graph.notes == ()
