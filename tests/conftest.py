@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import chdir
+from os import PathLike
 from typing import Any
 
 import pytest
@@ -46,17 +48,23 @@ def rnncli() -> Run:
 
 
 @pytest.fixture
-def rnncli_here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `rnncli ARGS` in this process, which loads a framework once for many tests; stdin is empty."""
+def rnncli_here(rnncli: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `rnncli ARGS` in this process, which loads a framework once for many tests.
+
+    Only stdin and other variables of the environment need a process of their own.
+    """
     from rnncli.cli.app import main
 
     for name in UNWANTED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
 
-    def run(*args: str) -> Completed:
+    def run(*args: str, cwd: str | PathLike[str] = ".", **more: Any) -> Completed:
+        if more:
+            return rnncli(*args, cwd=cwd, **more)
         capfd.readouterr()
-        code = main(list(args))
+        with chdir(cwd):
+            code = main(list(args))
         return subprocess.CompletedProcess(args, code, *capfd.readouterr())
 
     return run
