@@ -7,7 +7,13 @@ import shlex
 from typing import Any
 
 import pytest
-from command import HEAVY, loaded_by
+from command import HEAVY, Run, loaded_by
+
+
+@pytest.fixture
+def rnncli(rnncli_here: Run) -> Run:
+    return rnncli_here
+
 
 SEED = ("--seed", "42", "--quiet")
 

@@ -19,6 +19,12 @@ from printed_tensors import numbers
 
 from rnncli.commands.export import targets
 
+
+@pytest.fixture
+def rnncli(rnncli_here: Run) -> Run:
+    return rnncli_here
+
+
 PAIR = "[[[1, 2], [3, 4]]]"
 GOLDEN = [
     ("numpy", "lstm", "LSTM(1, return_state=True)"),
