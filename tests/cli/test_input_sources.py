@@ -14,8 +14,14 @@ import numpy as np
 import pytest
 from command import Completed, Run, print_here
 
-import rnncli
+import rnncli as api
 from rnncli.errors import UsageError
+
+
+@pytest.fixture
+def rnncli(rnncli_here: Run) -> Run:
+    return rnncli_here
+
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = ROOT / "samples" / "sentence.json"
@@ -357,11 +363,11 @@ def test_a_folder_whose_name_begins_with_a_tilde(
     assert (folder / "y.json").is_file()
     place = "./~nobody7/x.json"
     assert "would be overwritten" in print_here(capfd, "run", place, "-o", place, code=2)
-    assert rnncli.run("./~nobody7/x.json").input_shape == (1, 2, 2)
+    assert api.run("./~nobody7/x.json").input_shape == (1, 2, 2)
     for option in ("inputs", "weights", "initial_state", "mask", "expect"):
         arguments: dict[str, Any] = {"inputs": "sentence", option: "~nobody7/x.json"}
         with pytest.raises(UsageError, match="there is no home folder ~nobody7"):
-            rnncli.run(**arguments)
+            api.run(**arguments)
 
 
 @pytest.mark.parametrize("word", ["#lstm", "folder/#lstm"])
