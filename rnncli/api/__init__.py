@@ -22,6 +22,7 @@ from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
 from rnncli.cli import result_checks
 from rnncli.cli.case_request import add_batch, note_dropout
+from rnncli.compute import engines
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.result import Result as ComputedResult
@@ -328,7 +329,7 @@ def _require_calls(options: Options, *, all_calls: bool) -> None:
 
 
 def _require_steps(options: Options) -> None:
-    if options.get("engine") not in (None, "auto", "numpy"):
+    if not engines.allows(options.get("engine"), "records_steps"):
         raise UsageError(
             f"engine={options.get('engine')!r}: this engine does not record steps.", "Leave it out."
         )

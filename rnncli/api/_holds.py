@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rnncli.api._options import Options
 from rnncli.api._values import require_texts
 from rnncli.case import Case
-from rnncli.compute import holds
+from rnncli.compute import engines, holds
 from rnncli.errors import UsageError
 from rnncli.result import Result
 
@@ -22,7 +22,7 @@ def hold_gates(
     require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
     if not hold:
         return case
-    if options.get("engine") not in (None, "auto", "numpy"):
+    if not engines.allows(options.get("engine"), "holds_gates"):
         raise UsageError(f"hold: the engine {options.get('engine')} cannot hold a gate.", "Leave engine out.")
     if check:
         raise UsageError("check compares with Keras, and Keras cannot hold a gate.", "Leave check out.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
-from rnncli.compute import keras_differences
+from rnncli.compute import engines, keras_differences
 from rnncli.errors import UsageError, inside
 from rnncli.readers.source import KERAS_SUFFIXES, split_layers
 from rnncli.specs.stack import Stack
@@ -65,7 +65,8 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     supplied = bool(source) or document.weights is not None
     require_something_to_fill(request.options, source, weights=supplied)
     case, remarks = case_builder.build(document, stack, given)
-    unanswered = () if request.engine == "tensorflow" else keras_differences.note_keras_errors(case)
+    is_reference = engines.has(request.engine, "is_reference")
+    unanswered = () if is_reference else keras_differences.note_keras_errors(case)
     return case, (
         *notes, *remarks, *unanswered, *note_missing(case), *_note_whole_model(request.weights_file),
     )  # fmt: skip

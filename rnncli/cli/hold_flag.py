@@ -24,19 +24,21 @@ HoldFlag = Annotated[
 def hold_gates(case: Case, texts: Sequence[str] | None, run: RunFlags, *, check: bool = False) -> Case:
     """Return the case with the gates that --hold names held at their values.
 
-    Raises UsageError for a text that does not fit the layers, another engine, or --check.
+    Raises UsageError for a text that does not fit the layers, an engine without this ability, or --check.
     """
     if not texts:
         return case
-    require_numpy(run, check=check)
+    _require_engine(run, check=check)
     from rnncli.compute import holds
 
     return holds.hold_gates(case, texts)
 
 
-def require_numpy(run: RunFlags, *, check: bool) -> None:
-    """Raise UsageError for flags that request another engine; only numpy can hold a gate."""
-    if run.engine not in ("auto", "numpy"):
+def _require_engine(run: RunFlags, *, check: bool) -> None:
+    """Raise UsageError for flags that request an engine that cannot hold a gate."""
+    from rnncli.compute import engines
+
+    if not engines.allows(run.engine, "holds_gates"):
         raise UsageError(f"--hold: the engine {run.engine} cannot hold a gate.", "Leave --engine out.")
     if check:
         raise UsageError(

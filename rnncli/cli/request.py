@@ -11,6 +11,7 @@ from rnncli.cli import layer_files, sources
 from rnncli.cli.case_request import CaseRequest, Remarks, add_batch, build_case, make_stack
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.compute import engines
 from rnncli.errors import UsageError, inside
 from rnncli.readers import formats
 from rnncli.specs.stack import Stack
@@ -157,7 +158,7 @@ def _readable(word: str) -> list[Any]:
 
 def require_steps(run: RunFlags) -> None:
     """Raise UsageError for an engine that does not record steps."""
-    if run.engine not in ("auto", "numpy"):
+    if not engines.allows(run.engine, "records_steps"):
         raise UsageError(
             f"--engine {run.engine}: this engine does not record steps.",
             "Leave --engine out; rnncli trace --check compares a trace with tensorflow.",

@@ -164,33 +164,34 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
 def require_able(case: Case, engine: str) -> None:
     """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
-    if case.hold and engine != "numpy":
+    if case.hold and not engines.has(engine, "holds_gates"):
         raise UsageError(f"--hold: the engine {engine} cannot hold a gate.", "Leave --engine out.")
     if case.hold and refusal:
-        what = f"--hold: the engine numpy, the only one that holds gates, cannot compute this: {refusal}."
+        what = f"--hold: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}."
         raise UsageError(what, "Leave --hold out.")
     if refusal:
         raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", _other_engine(case, engine))
 
 
 def _other_engine(case: Case, engine: str) -> str:
-    """Return advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
-    if engine == "tensorflow":
+    """Return advice if `engine` refuses the case; that of the reference is part of its refusal."""
+    reference = engines.find("is_reference")
+    if engine == reference:
         return ""
-    why = engines.get("tensorflow").refusal(case)
-    return f"Leave --engine out. {why}." if why else "Leave --engine out, or use tensorflow."
+    why = engines.get(reference).refusal(case)
+    return f"Leave --engine out. {why}." if why else f"Leave --engine out, or use {reference}."
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
     """Return the weights by path (supplied, or drawn from the seed) and the seeds.
 
-    With tensorflow, weights that Keras can draw itself are left to Keras and not returned.
+    With the reference, weights that Keras can draw itself are left to Keras and not returned.
     """
     stack = case.stack
     seeds = stack.take_seeds(SeedStream(case.seed or 0).draw)
     if case.weights is not None:
         return case.weights, seeds
-    drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
+    drawn = {} if engines.has(engine, "is_reference") else stack.draw_weights(case.inputs.shape, seeds)
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case
+from rnncli.compute import engines
 from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
@@ -172,9 +173,10 @@ def compare_with_keras(
     differ by more than the tolerances; without any if Keras computed `result` itself.
     budget: see compute.run.
     """
-    if result.engines == ("tensorflow",):
+    reference = engines.find("is_reference")
+    if result.engines == (reference,):
         return result, []
-    other = compute.run(case, "tensorflow", budget)
+    other = compute.run(case, reference, budget)
     compared = dataclasses.replace(result, differences=differences(result, other))
     return compared, find_disagreements(result, other, atol, rtol)
 

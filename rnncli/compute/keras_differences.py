@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnncli.case import Case, Spec, walk
+from rnncli.compute import engines
 from rnncli.errors import count
 from rnncli.result import Result
 from rnncli.specs import describe
@@ -57,8 +58,9 @@ def _of_a_list(spec: Spec) -> str:
 
 def note_tensorflow_numbers(case: Case, result: Result) -> tuple[str, ...]:
     """Return the notes of --check about numbers that TensorFlow treats otherwise: denormals, and infinity."""
-    if result.engines == ("tensorflow",):
-        return ("--check has no effect: tensorflow already computed this result",)
+    reference = engines.find("is_reference")
+    if result.engines == (reference,):
+        return (f"--check has no effect: {reference} already computed this result",)
     return (*_note_denormals(case, result), *_note_softmax(case, result))
 
 

@@ -186,18 +186,19 @@ def _iterate_outputs(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
 
 
 def trace(case: Case) -> Result:
-    """Compute what the layers return and a trace of every step, with numpy, the engine that records them.
+    """Compute what the layers return and a trace of every step, with the engine that records them.
 
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
     checks.require_room(case, len(case.inputs))
-    refusal = engines.get("numpy").refusal(case)
+    engine = engines.find("records_steps")
+    refusal = engines.get(engine).refusal(case)
     if refusal:
         raise UsageError(
-            f"the engine numpy, the only one that records steps, cannot trace this: {refusal}.",
+            f"the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
             "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
         )
-    result = compute.run(case._replace(with_trace=True), "numpy")
+    result = compute.run(case._replace(with_trace=True), engine)
     verify(result)
     return result
 

@@ -364,13 +364,6 @@ class TestKerasAlone:
         assert engine_choice.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
 
 
-def test_engines_say_what_can_compute_here() -> None:
-    found = {info.name: info for info in engines.available()}
-    assert found["numpy"].available
-    assert found["numpy"].version == f"numpy {np.__version__}"
-    assert keras.__version__ in found["tensorflow"].version
-
-
 def test_calls_and_all_layers_of_a_stateful_stack() -> None:
     stack = ["LSTM(3, stateful=True, return_sequences=True)", "GRU(2, stateful=True)"]
     layers = oracle.built(oracle.made(*stack), X)

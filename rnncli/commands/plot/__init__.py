@@ -139,11 +139,11 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
     from rnncli.layers import is_stepped
 
     through_time = any(map(is_stepped, case.specs))
-    traceable = through_time and engines.get("numpy").refusal(case) is None
+    traceable = through_time and engines.get(engines.find("records_steps")).refusal(case) is None
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.draw_result(case, compute.run(case, engine), selection)
-    if engine not in ("auto", "numpy"):
+    if not engines.allows(engine, "records_steps"):
         raise UsageError(
             f"--engine {engine}: this engine does not record steps.",
             "Leave --engine out, or use --what result.",

@@ -16,7 +16,7 @@ from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
-from rnncli.compute import keras_differences
+from rnncli.compute import engines, keras_differences
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, count, inside
 from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
@@ -149,7 +149,7 @@ class LineCases:
         notes = case_request.note_equal_calls(self.stack, run.calls, training=bool(run.training))
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
-        self._checked_masks: set[bool] = {False, True} if run.engine == "tensorflow" else set()
+        self._checked_masks: set[bool] = {False, True} if engines.has(run.engine, "is_reference") else set()
 
     def __call__(self, line: InputLine) -> Case:
         """Return the Case of a line.  Raises InputError if other lines may be valid."""

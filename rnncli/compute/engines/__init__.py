@@ -12,8 +12,7 @@ import importlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from rnncli.case import Array, Case
 from rnncli.errors import EngineError, UsageError, did_you_mean
@@ -60,11 +59,34 @@ class About(NamedTuple):
     packages: the packages it needs.
     note: one line for the user.
     extra: the rnncli extra that installs the packages; empty if there is none.
+    is_reference: its numbers, and the weights that it draws, are Keras's own; others are checked against it.
+    records_steps: it records every gate of every step, for a trace.
+    holds_gates: it can hold a gate at a value.
     """
 
     packages: tuple[str, ...]
     note: str
     extra: str = ""
+    is_reference: bool = False
+    records_steps: bool = False
+    holds_gates: bool = False
+
+
+Ability = Literal["is_reference", "records_steps", "holds_gates"]
+"""What only some engines are or do, by the field of About that says so."""
+
+
+class Engine(Protocol):
+    """The module of an engine."""
+
+    @property
+    def ABOUT(self) -> About: ...  # noqa: N802 - a constant of the module
+
+    def refusal(self, case: Case) -> str | None: ...
+
+    def build_layers(
+        self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
+    ) -> LayerCaller: ...
 
 
 def repeat(case: Case, call: Callable[[Case], Tensors]) -> Sequence[Tensors]:
@@ -78,11 +100,26 @@ def names() -> tuple[str, ...]:
     return names_in(__path__)
 
 
-def get(name: str) -> ModuleType:
+def get(name: str) -> Engine:
     """Return the engine's module.  Raises UsageError if there is no such engine."""
     if name not in names():
         raise UsageError(f"there is no engine '{name}'.", did_you_mean(name, ("auto", *names())))
-    return importlib.import_module(f"{__name__}.{name}")
+    return cast("Engine", importlib.import_module(f"{__name__}.{name}"))
+
+
+def has(name: Any, ability: Ability) -> bool:
+    """Return whether this is the name of an engine with that ability."""
+    return name in names() and getattr(get(name).ABOUT, ability)
+
+
+def allows(choice: Any, ability: Ability) -> bool:
+    """Return whether an engine with that ability may be used: `choice` is one, or leaves the choice open."""
+    return choice in (None, "auto") or has(choice, ability)
+
+
+def find(ability: Ability) -> str:
+    """Return the name of the engine with that ability, of several the first in alphabetical order."""
+    return next(name for name in names() if has(name, ability))
 
 
 def available() -> list[EngineInfo]:
@@ -91,7 +128,7 @@ def available() -> list[EngineInfo]:
 
 
 def _info(name: str) -> EngineInfo:
-    about: About = get(name).ABOUT
+    about = get(name).ABOUT
     versions = {package: _version(package) for package in about.packages}
     missing = [package for package, version in versions.items() if not version]
     wanted = f"'rnncli[{about.extra}]'" if about.extra else " ".join(missing)

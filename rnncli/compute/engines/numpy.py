@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rnncli.compute.engines._gate_holds import GateHolds
     from rnncli.layers import Call, RecurrentLayer
 
-ABOUT = About(("numpy",), "fast, and records every gate of every step")
+ABOUT = About(("numpy",), "fast, and records every gate of every step", records_steps=True, holds_gates=True)
 TOGETHER = 1024
 """Number of steps of a trace that are stacked at once."""
 

@@ -16,7 +16,11 @@ from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError
 from rnncli.layers import BEYOND_KERAS, beyond_keras
 
-ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that the others are checked against")
+ABOUT = About(
+    ("tensorflow", "keras"),
+    "real Keras layers, the reference that the others are checked against",
+    is_reference=True,
+)
 
 
 def refusal(case: Case) -> str | None:

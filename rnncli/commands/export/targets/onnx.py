@@ -11,7 +11,8 @@ from rnncli import __version__
 from rnncli.case import Array
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
-from rnncli.compute import engines
+from rnncli.compute.engines.onnx import attributes_of
+from rnncli.compute.engines.onnx import refusal as engine_refusal
 from rnncli.errors import EngineError
 from rnncli.layouts.onnx import IR, OPERATORS, OPSET, from_keras
 
@@ -30,7 +31,7 @@ def refusal(export: ExportCase) -> str | None:
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
             return f"it has no operator for the activation {layer.spec.config['activation']}"
-    return refusals.of_layers(export) or engines.get("onnx").refusal(export.case)
+    return refusals.of_layers(export) or engine_refusal(export.case)
 
 
 def write(exports: Sequence[ExportCase]) -> bytes:
@@ -145,9 +146,8 @@ class GraphBuilder:
             ]
         masked = layer.mask is not None
         lengths = self._array(f"lengths{self.export.suffix}", self.lengths) if masked else ""
-        engine = engines.get("onnx")
         ends = [f"Y{suffix}", *(f"Y_{part}{suffix}" for part in cell.states)]
-        attributes = engine.attributes_of(loop.layer)
+        attributes = attributes_of(loop.layer)
         if layer.name:
             attributes["name"] = _node_name(layer, loop)
         self.nodes.append((OPERATORS[cell.class_name], [x, *names, lengths, *initial], ends, attributes))
