@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from rnncli.api import _case, _comparison, _holds, _values
 from rnncli.api._comparison import compare
 from rnncli.api._options import Options
-from rnncli.api._results import Report, view_of
+from rnncli.api._results import Report, by_name, view_of
 from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
@@ -78,7 +78,7 @@ def run(
     result = _select(result, select, limits if expect is None else None)
     _require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
     _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
-    return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
+    return replace(result, stats=by_name(stats_of(result))) if stats and result.answer is None else result
 
 
 def _build_to_run(

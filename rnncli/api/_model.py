@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli.api._options import LayerOptions, Options
-from rnncli.api._results import RunResult, view_of
+from rnncli.api._results import RunResult, by_name, view_of
 from rnncli.api._values import array, file, read_options, require_no_file_options
 from rnncli.cli import model_files, model_inputs, models
 from rnncli.errors import UsageError
@@ -44,7 +44,7 @@ def run(
     answer = answers.ModelAnswer(computed, figures, None, model.saved, given, tensors.specs, tensors.masks)
     all_remarks = (*remarks, *tensors.notes)
     return RunResult.of(
-        computed, stats=figures, remarks=all_remarks, view=view_of(options), answer=answer
+        computed, stats=by_name(figures), remarks=all_remarks, view=view_of(options), answer=answer
     ), disagreeing
 
 

@@ -127,11 +127,17 @@ class RunResult(_Tables, result.Result):
     def _answer(self) -> Answer:
         from rnncli.commands.run.answer import RunAnswer
 
-        if self.answer is not None:
-            kept = {name: one for name, one in self.stats.items() if name in self}
-            shown: Answer = dataclasses.replace(self.answer, result=self, stats=kept)
-            return shown
-        return RunAnswer(self, dict(self.stats))
+        labels = {tensor.name: tensor.label for tensor in self.outputs}
+        stats = {labels[name]: one for name, one in self.stats.items() if name in labels}
+        if self.answer is None:
+            return RunAnswer(self, stats)
+        shown: Answer = dataclasses.replace(self.answer, result=self, stats=stats)
+        return shown
+
+
+def by_name(stats: Mapping[result.Label, Stats]) -> dict[str, Stats]:
+    """Return statistics by the names of the tensors."""
+    return {str(label): one for label, one in stats.items()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

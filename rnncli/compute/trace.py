@@ -31,7 +31,7 @@ def loops(result: Result) -> tuple[LoopTrace, ...]:
     return result.trace
 
 
-def bounds(loop: LoopTrace, part: Label) -> tuple[float, float] | None:
+def part_bounds(loop: LoopTrace, part: Label) -> tuple[float, float] | None:
     """Return the limits that the activation sets on a part of the loop; None if there are no limits."""
     config = loop.cells[part.cell] if part != OUTPUT else list(loop.cells.values())[-1]
     if (part.part == "cell" and not part.kind) or part.kind in ("preactivation", "recurrent"):
@@ -117,10 +117,10 @@ def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> fr
     return frozenset(found)
 
 
-def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
-    """Return the limits that the activation sets on each returned tensor, by name; None for no limits."""
+def tensor_bounds(result: Result) -> dict[Label, tuple[float, float] | None]:
+    """Return the limits that the activation sets on each returned tensor; None for no limits."""
     return {
-        info.name: _bounds(layer.spec, info.label)
+        info.label: _layer_bounds(layer.spec, info.label)
         for _, layer, infos in _iterate_returned(result)
         for info in infos
     }
@@ -136,13 +136,14 @@ def _iterate_returned(result: Result) -> Iterator[tuple[int, Layer, tuple[Tensor
             yield index, layer, tuple(info.with_place(layer=place) for info in layer.outputs(shape))
 
 
-def _bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
+def _layer_bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
+    """Return the limits that the activation of a layer sets on a tensor it returns; None for no limits."""
     config = spec.config
     if label.part == "cell" or (config.get("merge_mode") == "sum" and not label.direction):
         return None
     if "layer" in config:
         own = config.get("backward_layer") if label.direction == "backward" else None
-        return _bounds(own or config["layer"], label._replace(direction=""))
+        return _layer_bounds(own or config["layer"], label._replace(direction=""))
     cell = config.get("cell")
     if isinstance(cell, tuple):
         cell = cell[-1 if label.cell is None else label.cell]

@@ -16,7 +16,6 @@ from rnncli.renderers.page import (
     Span,
     TableCell,
     View,
-    cell,
     line,
     marks,
     state_part,
@@ -185,9 +184,14 @@ def headings(keys: Iterable[str], view: View, right: Container[str] = ()) -> tup
     return tuple(Column(say(key, view.lang), right=key in right) for key in keys)
 
 
-def name_cell(label: Label) -> TableCell:
+def name_line(label: Label) -> Line:
     """Return the name in the color of its part of the state."""
-    return cell(str(label), f"strong {state_part(label)}".strip())
+    return line(str(label), f"strong {state_part(label)}".strip())
+
+
+def name_cell(label: Label) -> TableCell:
+    """Return the same as the only line of a cell."""
+    return (name_line(label),)
 
 
 def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rnncli import addresses
 from rnncli.case import Array
 from rnncli.renderers.page import (
     Column,
@@ -22,9 +21,10 @@ from rnncli.renderers.page import (
     histogram,
     line,
     marks,
-    state_part,
 )
+from rnncli.renderers.parts import name_line
 from rnncli.renderers.wording import say
+from rnncli.result import Label
 
 BINS = 8
 MARGIN = 0.05
@@ -177,32 +177,32 @@ def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     return {"axes": list(axes), **asdict(stats)}
 
 
-def draw_statistics(stats: Mapping[str, Stats], view: View) -> tuple[Variants | Line, ...]:
+def draw_statistics(stats: Mapping[Label, Stats], view: View) -> tuple[Variants | Line, ...]:
     """Return a table with one row per tensor, or a few lines of text for each."""
     if not stats:
         return ()
     odd = any(figures.nan or figures.infinite for figures in stats.values())
-    lines = (row for name, figures in stats.items() for row in _lines(name, figures, view))
+    lines = (row for label, figures in stats.items() for row in _lines(label, figures, view))
     narrow = ((), line(say("statistics", view.lang), "dim"), *lines)
     return Variants(((_table(stats, view),), narrow)), line(
         say("finite only" if odd else "finite", view.lang), "dim"
     )
 
 
-def _table(stats: Mapping[str, Stats], view: View) -> Table:
+def _table(stats: Mapping[Label, Stats], view: View) -> Table:
     odd = [kind for kind in ("nan", "infinite") if any(getattr(figures, kind) for figures in stats.values())]
     headings = ["statistics", "min", "max", "mean", "std", "saturated"]
     columns = [Column(say(key, view.lang)) for key in headings]
     columns += [Column({"nan": "NaN", "infinite": "inf"}[kind], right=True) for kind in odd]
     signed = any(figures.min is not None and figures.min.value < 0 for figures in stats.values())
     rows = []
-    for name, figures in stats.items():
+    for label, figures in stats.items():
         least, most, mean, std = _numbers(figures, view, signed)
         counts = [
             cell(str(getattr(figures, kind)), "alarm" if getattr(figures, kind) else "") for kind in odd
         ]
         row = (
-            (_name(name),),
+            (name_line(label),),
             _with_index(least, figures.min),
             _with_index(most, figures.max),
             cell(mean),
@@ -215,15 +215,10 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
     return Table((*columns, Column(say("histogram", view.lang))), tuple(rows))
 
 
-def _name(name: str) -> Line:
-    """Return the name of a tensor or a part of a trace, in the color of its part of the state."""
-    return line(name, f"strong {state_part(addresses.label(name))}".strip())
-
-
-def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
+def _lines(label: Label, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield _name(name)
+    yield name_line(label)
     if stats.min and stats.max:
         low = f"{say('min', lang)} {least} {list(stats.min.index)}"
         high = f"{say('max', lang)} {most} {list(stats.max.index)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ from rnncli.renderers.parts import (
     title,
 )
 from rnncli.renderers.wording import brief
-from rnncli.result import ChunkedTensor, NamedTensor, Result
+from rnncli.result import ChunkedTensor, Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 class RunAnswer(Answer):
     """Every returned tensor with its name, shape, meaning and numbers.
 
-    stats: by tensor name; empty if not requested.
+    stats: empty if not requested.
     line: the line of a stream that this answers; None outside a stream.
     """
 
     result: Result
-    stats: dict[str, Stats] = field(default_factory=dict)
+    stats: Mapping[Label, Stats] = field(default_factory=dict)
     line: int | None = None
 
     def document(self, view: View) -> dict[str, Any]:
@@ -109,10 +109,10 @@ class RunAnswer(Answer):
     def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
         """alone: use the names a tensor has if no other call is shown."""
         own: dict[str, Any] = {}
-        if tensor.name in self.stats:
+        if tensor.label in self.stats:
             from rnncli.renderers import statistics
 
-            own["stats"] = statistics.document(self.stats[tensor.name], tensor.axes)
+            own["stats"] = statistics.document(self.stats[tensor.label], tensor.axes)
         own_call = tensor.label.call
         if alone and own_call is not None:
             equals = tuple(
@@ -164,7 +164,7 @@ def records_of(tensors: Sequence[NamedTensor | ChunkedTensor], view: View) -> Re
     return records_header(columns), rows
 
 
-def stats_of(result: Result) -> dict[str, Stats]:
+def stats_of(result: Result) -> dict[Label, Stats]:
     """Return the statistics of every tensor."""
     from rnncli.compute import trace
     from rnncli.renderers import statistics
@@ -172,10 +172,9 @@ def stats_of(result: Result) -> dict[str, Stats]:
     once = replace(
         result, outputs=tuple(one._replace(label=one.label.without_call) for one in result.outputs)
     )
-    bounds = trace.bounds_of(once)
+    bounds = trace.tensor_bounds(once)
     return {
-        one.name: statistics.summarize(one.values, bounds[str(one.label.without_call)])
-        for one in result.outputs
+        one.label: statistics.summarize(one.values, bounds[one.label.without_call]) for one in result.outputs
     }
 
 

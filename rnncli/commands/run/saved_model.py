@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rnncli.cli.model_tensors import ModelTensors
     from rnncli.commands.run.run_request import RunRequest
     from rnncli.renderers.statistics import Stats
+    from rnncli.result import Label
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +99,17 @@ def answer(flags: RunRequest) -> None:
             model, inputs, found.cases, result, *check.tolerances
         )
     result = result_checks.select_tensors(result, flags.select)
-    kept = {tensor.name for tensor in result.outputs}
+    kept = {tensor.label for tensor in result.outputs}
     figures = stats_by_tensor(found) if flags.stats else {}
-    stats = {name: one for name, one in figures.items() if name in kept}
+    stats = {label: one for label, one in figures.items() if label in kept}
     answer = ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks)
     flags.checks(expected).show(answer, (*remarks, *found.notes), disagreeing, deliver)
 
 
-def stats_by_tensor(found: ModelTensors) -> dict[str, Stats]:
-    """Return the statistics of the recurrent layers' tensors, by `gru/hidden_state`."""
+def stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:
+    """Return the statistics of the recurrent layers' tensors."""
     return {
-        f"{layer}/{name}": stats
+        label._replace(layer=layer): stats
         for layer, result in found.by_layer.items()
-        for name, stats in stats_of(result).items()
+        for label, stats in stats_of(result).items()
     }

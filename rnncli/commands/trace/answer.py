@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.trace import bounds
+from rnncli.compute.trace import part_bounds
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Answer, Page, Records, View
 from rnncli.renderers.parts import head, head_of
@@ -158,7 +158,7 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
     for loop in loops:
         counted = (loop.status == 0)[..., None]
         for part, values in loop.parts.items():
-            stats = statistics.summarize(values, bounds(loop, part), counted)
+            stats = statistics.summarize(values, part_bounds(loop, part), counted)
             found[loop.label(part)] = _convert_indices(stats, loop)
     return found
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from rnncli.case import Array
 from rnncli.commands.trace.rows import TraceRow
-from rnncli.compute.trace import bounds
+from rnncli.compute.trace import part_bounds
 from rnncli.renderers.measure import BETWEEN, Room
 from rnncli.renderers.page import GAP, Line, Span, View, bar, marks, select_ends, text_of
 from rnncli.renderers.width import longest
@@ -119,7 +119,7 @@ def _measure(part: Label, loop: LoopTrace, rows: Sequence[TraceRow], view: View)
     finite = counted[np.isfinite(counted)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     positive = finite.size and (finite >= 0).all()
-    low, high = bounds(loop, part) or (0.0 if positive else -largest, largest)
+    low, high = part_bounds(loop, part) or (0.0 if positive else -largest, largest)
     style = choose_style(values, view.precision)
     held = loop.hold_masks.get(part)
     texts = {

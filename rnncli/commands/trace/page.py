@@ -19,7 +19,7 @@ from rnncli.commands.trace.rows import (
     find_status,
     label_rows,
 )
-from rnncli.compute.trace import bounds
+from rnncli.compute.trace import part_bounds
 from rnncli.renderers import statistics
 from rnncli.renderers.measure import Room
 from rnncli.renderers.page import (
@@ -49,7 +49,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
     parts += [(), *_scales(tables, view)] if tables else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {say('with hold', view.lang).format(', '.join(result.hold))}", "dim"))
-    shown = {str(part.short): figures for part, figures in stats.items() if part.is_shown}
+    shown = {part.short: figures for part, figures in stats.items() if part.is_shown}
     parts += statistics.draw_statistics(shown, view)
     if result.differences:
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
@@ -142,7 +142,7 @@ def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Paragraph | Lin
     ranges: dict[str, dict[str, None]] = {}
     for one in loops:
         for quantity in one.quantities:
-            is_one = len(loops) == 1 or bounds(one.loop, quantity.part) is not None
+            is_one = len(loops) == 1 or part_bounds(one.loop, quantity.part) is not None
             part = quantity.part if is_one else one.loop.label(quantity.part)
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", {})
             names[str(part.short)] = None

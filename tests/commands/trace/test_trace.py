@@ -20,8 +20,8 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers import formats, statistics
-from rnncli.renderers.page import View, bar, marks
-from rnncli.result import Result
+from rnncli.renderers.page import View, bar, line, marks
+from rnncli.result import Label, Result
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -279,6 +279,13 @@ def test_what_is_not_finite_is_counted_and_left_out() -> None:
     assert (nothing.min, nothing.mean, nothing.saturated, nothing.histogram) == (None, None, None, ())
 
 
+def test_the_name_has_the_color_of_its_state_in_a_saved_model_too() -> None:
+    tensor = Label("hidden", layer="gru")
+    shown: Any = statistics.draw_statistics({tensor: statistics.summarize(np.array([0.5]))}, View())[0]
+    ((table,), _) = shown.forms
+    assert table.rows[0][0] == (line("gru/hidden_state", "strong hidden"),)
+
+
 def test_masked_steps_do_not_count() -> None:
     (loop,) = masked().trace
     figures: Any = stats_of([loop])[gate("reset")]
@@ -329,7 +336,7 @@ def test_the_rule_of_saturation_is_that_of_the_activation() -> None:
     ],
 )
 def test_bounds_of_returned_tensors(expression: Any, name: Any, bounds: Any) -> None:
-    found = tracing.bounds_of(compute.run(case(expression)))
+    found = {str(label): one for label, one in tracing.tensor_bounds(compute.run(case(expression))).items()}
     assert (found[name] if name in found else next(iter(found.values()))) == bounds
 
 
