@@ -252,6 +252,7 @@ class Result:
     reference: what the differences are from.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
+    all_layers: whether the outputs are those of every layer, not only of the last.
     engines: several where chunks, or layers of a saved model, were computed by different ones.
     """
 
@@ -267,6 +268,7 @@ class Result:
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: str = "TensorFlow"
     hold: tuple[str, ...] = ()
+    all_layers: bool = False
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -281,8 +283,7 @@ class Result:
     @property
     def forward_units(self) -> int | None:
         """Where the backward half of a concatenated output begins; None if there are no halves."""
-        layer: Any = self.stack.layers[-1]
-        return int(layer.forward.cell.units) if layer.config.get("merge_mode") == "concat" else None
+        return self.stack.layers[-1].forward_units
 
 
 class LayerShapes(NamedTuple):

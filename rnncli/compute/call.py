@@ -83,6 +83,7 @@ class _PreparedCase:
             weights=computed.weights,
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),
+            all_layers=case.all_layers,
         )
 
 

@@ -129,7 +129,7 @@ def tensor_bounds(result: Result) -> dict[Label, tuple[float, float] | None]:
 def _iterate_returned(result: Result) -> Iterator[tuple[int, Layer, tuple[TensorInfo, ...]]]:
     """Yield the layers whose tensors were returned: all, or the last; with their tensors as in the result."""
     last = len(result.stack.layers) - 1
-    every = last > 0 and result.outputs[0].label.layer is not None
+    every = last > 0 and result.all_layers
     for index, (layer, shape) in enumerate(result.stack.input_shapes(result.input_shape)):
         if every or index == last:
             place = index if every else None

@@ -111,6 +111,11 @@ class Layer(ABC):
         return bool(self.config.get("go_backwards"))
 
     @property
+    def forward_units(self) -> int | None:
+        """Where the backward half of a concatenated output begins; None if there are no halves."""
+        return None
+
+    @property
     def loops(self) -> "Mapping[str, Layer]":
         """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""
         return {"": self} if self.recurrent else {}

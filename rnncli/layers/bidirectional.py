@@ -53,6 +53,10 @@ class Bidirectional(Layer):
         return {"forward": self.forward, "backward": self.backward}
 
     @property
+    def forward_units(self) -> int | None:
+        return self.forward.cell.units if self.config["merge_mode"] == "concat" else None
+
+    @property
     def is_reversed(self) -> bool:
         """The backward output is always flipped, so the order is that of the forward output."""
         return self.forward.is_reversed
