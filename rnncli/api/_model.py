@@ -36,7 +36,8 @@ def run(
 
     model, given, remarks = _open(inputs, layer, options)
     engine = options.get("engine") or "auto"
-    tensors = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
+    request = model.request(given, engine, everything=everything)
+    tensors = model_tensors.compute_tensors(model, request, _returns(options))
     computed, figures = tensors.result, answers.stats_by_tensor(tensors) if stats else {}
     disagreeing: list[str] = []
     if limits is not None:

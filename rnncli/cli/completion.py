@@ -185,7 +185,7 @@ def _model_layers(file: str) -> list[str]:
 
     try:
         model = model_files.open_model(file)
-        return list(model.kind.choose(model.saved, ()))
+        return list(model.runner.choose(model.saved, ()))
     except RnncliError:
         return []
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rnncli.case import Array
 from rnncli.cli import sources
-from rnncli.compute.models import ModelRun, get_runner
+from rnncli.compute.models import ModelRequest, ModelRun, ModelRunner, get_runner
 from rnncli.errors import UsageError, format_names
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
@@ -23,9 +24,21 @@ class Model(NamedTuple):
     names: tuple[str, ...]
 
     @property
-    def kind(self) -> Any:
+    def runner(self) -> ModelRunner:
         """The module of `rnncli.compute.models` that runs it."""
         return get_runner(self.saved)
+
+    def request(
+        self, inputs: Mapping[str, Array], engine: str = "auto", *, everything: bool = False
+    ) -> ModelRequest:
+        """Return the request for the layers in `names`.  everything: see ModelRequest."""
+        from rnncli import compute
+
+        return ModelRequest(inputs, lambda case: compute.run(case, engine), self.names, everything)
+
+    def run(self, request: ModelRequest) -> ModelRun:
+        """Return the Case of each requested recurrent layer."""
+        return self.runner.run(self.saved, self.path, request)
 
     def notes_on(self, run: ModelRun) -> tuple[str, ...]:
         """Return the notes on the file and on a run of it, each with the name of the file."""
@@ -41,17 +54,17 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 
     source, names = _split_names(word)
     model = Model(readers.read(source), source.path or Path(source.name), names)
-    model.kind.choose(model.saved, names)
+    model.runner.choose(model.saved, names)
     if assume is None:
         return model
-    if model.kind.HAS_GRAPH:
+    if model.runner.HAS_GRAPH:
         raise UsageError(
             f"--assume is for files without a graph, and {model.saved.file} has a graph.",
             "Leave --assume out.",
         )
     options = _parse_assumptions(assume) if isinstance(assume, str) else assume
     written = {name: str(value) for name, value in options.items()}
-    return model._replace(saved=model.kind.assume(model.saved, written))
+    return model._replace(saved=model.runner.assume(model.saved, written))
 
 
 def note_whole_model(file: str) -> str | None:

@@ -21,7 +21,7 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
     if sources.is_bare(flags):
         raise UsageError(
             f"--model {model.saved.file} needs an input. "
-            f"The model expects {model.kind.describe_inputs(model.saved)}.",
+            f"The model expects {model.runner.describe_inputs(model.saved)}.",
             "Give a file, or JSON on the command line.",
         )
     require_paddable(model, flags)
@@ -66,7 +66,7 @@ def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
         reason = "an input with a name must have the axes in the order that the model expects"
     if reason:
         raise UsageError(
-            f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."
+            f"--input-axes: {reason}.", f"Leave it out, and give {model.runner.describe_inputs(model.saved)}."
         )
     return arrange.reorder_axes(raw, tuple(axes.split(",")))
 
@@ -77,7 +77,7 @@ def require_paddable(model: Model, flags: InputFlags) -> None:
         raise UsageError(
             "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
         )
-    if flags.pad is not None and not model.kind.MASKS:
+    if flags.pad is not None and not model.runner.MASKS:
         raise UsageError(
             f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",
@@ -88,7 +88,7 @@ def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...
     """Return the inputs by name, and a remark for each one that got a batch axis."""
     import numpy as np
 
-    inputs: dict[str, Array] = model.kind.fit_inputs(model.saved, raw)
+    inputs = model.runner.fit_inputs(model.saved, raw)
     remarks: tuple[str, ...] = ()
     for name, array in inputs.items():
         given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
-from rnncli.cli import models
-from rnncli.compute.models import CasePair, ModelRun
+from rnncli.compute.models import CasePair, ModelRequest, ModelRun
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 
@@ -36,20 +35,18 @@ class ModelTensors(NamedTuple):
         return {layer: result.specs[-1] for layer, result in self.by_layer.items()}
 
 
-def compute_tensors(
-    model: Model, inputs: Mapping[str, Array], returns: ReturnFlags, engine: str, *, everything: bool
-) -> ModelTensors:
-    """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
-    run = models.run_model(model, inputs, engine, everything=everything)
-    compute = models.make_runner(engine)
+def compute_tensors(model: Model, request: ModelRequest, returns: ReturnFlags) -> ModelTensors:
+    """Compute what every requested layer returns."""
+    run = model.run(request)
     cases = {part.layer: CasePair(part.case, returns.of(part.case)) for part in run.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].display is part.case
-        else compute(cases[part.layer].display)
+        else request.compute(cases[part.layer].display)
         for part in run.parts
     }
-    return ModelTensors(_combine(inputs, results, run), results, cases, run.masks, model.notes_on(run))
+    combined = _combine(request.inputs, results, run)
+    return ModelTensors(combined, results, cases, run.masks, model.notes_on(run))
 
 
 def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:

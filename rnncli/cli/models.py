@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ from rnncli.result import Result
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
-    from rnncli.compute.models import CasePair, LayerUse, ModelRun
+    from rnncli.compute.models import CasePair, LayerUse
 
 
 class ReturnFlags(NamedTuple):
@@ -59,23 +59,6 @@ def require_alone(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> 
         )
 
 
-def run_model(
-    model: Model, inputs: Mapping[str, Array], engine: str, *, everything: bool = False
-) -> ModelRun:
-    """Return the Case of each requested recurrent layer."""
-    found: ModelRun = model.kind.run(
-        model.saved, model.path, inputs, make_runner(engine), layers=model.names, everything=everything
-    )
-    return found
-
-
-def make_runner(engine: str) -> Callable[[Case], Result]:
-    """Return the function that computes a Case in this engine."""
-    from rnncli import compute
-
-    return lambda case: compute.run(case, engine)
-
-
 class ModelLayer(NamedTuple):
     """The one layer that --model chooses.  inputs: of the model.  original: the Case before the flags."""
 
@@ -114,11 +97,11 @@ def compare_with_framework(
     """
     from rnncli.compute import compare
 
-    theirs = model.kind.outputs(model.saved, model.path, inputs, cases)
+    theirs = model.runner.outputs(model.saved, model.path, inputs, cases)
     outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
     other = replace(result, outputs=outputs)
     compared = replace(
-        result, differences=compare.differences(result, other), reference=model.kind.framework(model.saved)
+        result, differences=compare.differences(result, other), reference=model.runner.framework(model.saved)
     )
     return compared, compare.find_disagreements(result, other, atol, rtol)
 
@@ -157,14 +140,14 @@ def choose_parts(
     if len(_choose_names(model)) == 1:
         part, notes = single_part(model, inputs, returns)
         return (part,), (*remarks, *notes)
-    found = run_model(model, inputs, "auto")
+    found = model.run(model.request(inputs))
     parts = tuple(part._replace(case=returns.of(part.case)) for part in found.parts)
     return parts, (*remarks, *model.notes_on(found))
 
 
 def _choose_names(model: Model) -> tuple[str, ...]:
     """Return the names of the chosen layers."""
-    names = tuple(model.kind.choose(model.saved, model.names))
+    names = model.runner.choose(model.saved, model.names)
     if len(model.names) == 1 and model.names[0] in names:
         return model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
     return names
@@ -183,7 +166,8 @@ def single_part(
             f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
         )
     # The engine of the flags is for this layer alone; what comes before it has its own.
-    found = run_model(model._replace(names=names), inputs, "auto")
+    narrowed = model._replace(names=names)
+    found = narrowed.run(narrowed.request(inputs))
     part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
     note = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
     return part._replace(case=returns.of(part.case)), (*model.notes_on(found), note)
@@ -198,6 +182,6 @@ def case_of_address(
     """
     require_alone(input_flags, layer, run)
     model = open_model(run.model or "", run.assume)
-    name = addresses.layer_in_model(text, model.kind.layer_names(model.saved))
+    name = addresses.layer_in_model(text, model.runner.layer_names(model.saved))
     chosen, remarks = _choose_layer(model._replace(names=(name,)) if name else model, input_flags, layer)
     return chosen.case, remarks, f"{name}/" if name else ""

@@ -53,8 +53,7 @@ def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> Co
     model = model_files.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
     returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
-    tensors = model_tensors.compute_tensors(
-        model, inputs, returns, settings.engine, everything=flags.show.all_layers
-    )
+    asked = model.request(inputs, settings.engine, everything=flags.show.all_layers)
+    tensors = model_tensors.compute_tensors(model, asked, returns)
     found = comparison.compare_stored({tensors.result.engine: tensors.result}, settings)
     return found._replace(remarks=(*remarks, *tensors.notes, *found.remarks))

@@ -90,9 +90,9 @@ def answer(flags: RunRequest) -> None:
     model = model_files.open_model(flags.run.model or "", flags.run.assume)
     inputs, remarks = model_inputs.read_inputs(model, flags.input)
     returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
-    everything, check = flags.show.all_layers, flags.check
-    found = model_tensors.compute_tensors(model, inputs, returns, flags.run.engine, everything=everything)
-    result = found.result
+    request = model.request(inputs, flags.run.engine, everything=flags.show.all_layers)
+    found = model_tensors.compute_tensors(model, request, returns)
+    result, check = found.result, flags.check
     disagreeing: list[str] = []
     if check.check:
         result, disagreeing = models.compare_with_framework(

@@ -53,8 +53,8 @@ class ModelLines:
         raw = model_inputs.pad_sequences(raw, self.flags.input)
         raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = model_inputs.fit_inputs(self.model, raw)
-        engine, everything = self.flags.run.engine, self.flags.show.all_layers
-        found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
+        asked = self.model.request(inputs, self.flags.run.engine, everything=self.flags.show.all_layers)
+        found = model_tensors.compute_tensors(self.model, asked, self.returns)
         self.remarks.add((*remarks, *notes, *found.notes))
         result = result_checks.select_tensors(found.result, self.flags.select)
         saved = self.model.saved
@@ -63,7 +63,7 @@ class ModelLines:
 
 def require_stateless(model: Model) -> None:
     """Raise UsageError for layers that continue from the state after the previous line."""
-    stateful = model.kind.stateful_layers(model.saved)
+    stateful = model.runner.stateful_layers(model.saved)
     if stateful:
         raise UsageError(
             f"--stream: {', '.join(stateful)} in {model.saved.file} {'is' if len(stateful) == 1 else 'are'} "

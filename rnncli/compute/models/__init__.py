@@ -1,27 +1,16 @@
 """Saved models and their inputs, as Cases; each kind has its own file, found by its stem.
 
-A kind's file has
-    layer_names(model)                      the recurrent layers that --model FILE#NAME can choose, in order
-    choose(model, names)                    the same, of these names alone; UsageError for another name
-    describe_inputs(model)                  what the model expects, `ids: (batch, 12), int32`
-    fit_inputs(model, given)                every input by its name, in the type that the model expects
-    run(model, path, inputs, compute, *, layers, everything)
-                                            a ModelRun: what each of these layers gets in the model
-    framework(model)                        what --check runs the model in, `Keras`
-    outputs(model, path, inputs, cases)     what that framework returns, by `gru/hidden_state`
-    stateful_layers(model)                  the layers that keep their state from one call to the next
-    MASKS                                   whether the models make masks, of padding for example
-    HAS_GRAPH                               whether a file says how its layers are connected; if it does not:
-    assume(model, options)                  the same model with other assumptions than the defaults
+A kind's file has what ModelRunner lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from rnncli.case import Array, Case
 from rnncli.errors import RnncliError, inside
@@ -32,6 +21,20 @@ if TYPE_CHECKING:
 
 Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
+
+
+class ModelRequest(NamedTuple):
+    """What is asked of a model.
+
+    inputs: as the kind's `fit_inputs` returns them.  compute: computes a Case.
+    layers: the names of the recurrent layers to show; empty for all.
+    everything: include the outputs of all other layers.
+    """
+
+    inputs: Mapping[str, Array]
+    compute: Compute
+    layers: Sequence[str] = ()
+    everything: bool = False
 
 
 class LayerUse(NamedTuple):
@@ -70,6 +73,49 @@ class CasePair(NamedTuple):
     display: Case
 
 
+class ModelRunner(Protocol):
+    """The module of a kind of model.
+
+    HAS_GRAPH: whether a file says how its layers are connected.
+    MASKS: whether the models make masks, of padding for example.
+    """
+
+    @property
+    def HAS_GRAPH(self) -> bool: ...  # noqa: D102, N802 - a constant of the module
+
+    @property
+    def MASKS(self) -> bool: ...  # noqa: D102, N802 - a constant of the module
+
+    def layer_names(self, model: Any) -> tuple[str, ...]:
+        """Return the recurrent layers that --model FILE#NAME can choose, in order."""
+
+    def choose(self, model: Any, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the same, of these names alone; all without names.  Raises UsageError for another name."""
+
+    def describe_inputs(self, model: Any) -> str:
+        """Return what the model expects, `ids: (batch, 12), int32`."""
+
+    def fit_inputs(self, model: Any, given: Any) -> dict[str, Array]:
+        """Return every input by its name, in the type that the model expects."""
+
+    def run(self, model: Any, path: Path, request: ModelRequest) -> ModelRun:
+        """Return what each requested layer gets in the model.  path: the file that it was read from."""
+
+    def framework(self, model: Any) -> str:
+        """Return what --check runs the model in, `Keras`."""
+
+    def outputs(
+        self, model: Any, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
+    ) -> dict[str, Array]:
+        """Return what that framework returns, by `gru/hidden_state`."""
+
+    def stateful_layers(self, model: Any) -> tuple[str, ...]:
+        """Return the layers that keep their state from one call to the next."""
+
+    def assume(self, model: Any, options: Mapping[str, str]) -> Any:
+        """Return the model with other assumptions than the defaults; only for a kind without a graph."""
+
+
 def name_file(function: ModelFunction) -> ModelFunction:
     """Return a function of a model that puts the name of the model's file in front of errors."""
 
@@ -81,6 +127,6 @@ def name_file(function: ModelFunction) -> ModelFunction:
     return cast("ModelFunction", call)
 
 
-def get_runner(model: SavedModel) -> Any:
+def get_runner(model: SavedModel) -> ModelRunner:
     """Return the module here that runs this kind of model."""
-    return import_module(f"{__name__}.{model.kind}")
+    return cast("ModelRunner", import_module(f"{__name__}.{model.kind}"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.models import Compute, LayerUse, ModelRun, _tf_keras
+from rnncli.compute.models import Compute, LayerUse, ModelRequest, ModelRun, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option, name_cause
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
@@ -43,16 +43,7 @@ class UnrunnableError(LayerError):
     """Keras cannot load or run the model."""
 
 
-def run(
-    graph: Graph,
-    path: Path,
-    inputs: Mapping[str, Array],
-    compute: Compute,
-    *,
-    layers: Sequence[str] = (),
-    everything: bool = False,
-    cause: str = "",
-) -> ModelRun:
+def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> ModelRun:
     """Run the model as `keras.run` does, with every layer up to the recurrent ones computed by Keras.
 
     path: the file that `graph` was read from.  cause: the node that NumPy cannot compute.
@@ -60,13 +51,13 @@ def run(
     EngineError if rnncli's steps give different numbers than Keras.
     """
     graph = with_modules(graph)
-    wanted = {node.name: node for node in choose_nodes(graph, layers)}
+    wanted = {node.name: node for node in choose_nodes(graph, request.layers)}
     for node in wanted.values():
         _require_one_dtype(node)
         _require_one_use(graph, node)
     record = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
-        seen = record(graph, path, inputs)
+        seen = record(graph, path, request.inputs)
     except UnrunnableError as error:
         free = independent_layers(graph, {cause}, wanted)
         option = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
@@ -76,9 +67,9 @@ def run(
         called = [name for name in wanted if name in seen]
         advice = f"To run the others: {model_option(graph.file, called)}" if called else SAVE_AGAIN
         raise LayerError(f"Keras did not call {', '.join(missing)} when it ran the model.", advice)
-    parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
-    changed = changed_nodes(graph) if everything else {}
-    others = dict(_other_outputs(graph, seen, changed)) if everything else {}
+    parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in wanted.items())
+    changed = changed_nodes(graph) if request.everything else {}
+    others = dict(_other_outputs(graph, seen, changed)) if request.everything else {}
     notes = (*note_omissions(changed), *note_containers(graph))
     return ModelRun(parts, others, notes, masking_layers(graph, parts), names_of(graph))
 

@@ -5,14 +5,14 @@ The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from rnncli.case import Array, Case, format_shape
 from rnncli.compute import operations
-from rnncli.compute.models import Compute, LayerUse, ModelRun, _keras_changes
+from rnncli.compute.models import LayerUse, ModelRequest, ModelRun, _keras_changes
 from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._arguments import Arguments, Value
 from rnncli.compute.models._graph import (
@@ -41,53 +41,38 @@ from rnncli.result import NamedTensor, Result
 from rnncli.specs.trees import leaves
 
 
-def run_graph(
-    graph: Graph,
-    inputs: Mapping[str, Array],
-    compute: Compute,
-    *,
-    layers: Sequence[str] = (),
-    everything: bool = False,
-) -> ModelRun:
-    """Return what each recurrent layer of the model gets for these inputs.
+def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
+    """Return what each requested recurrent layer of the model gets for the inputs.
 
-    inputs: as `fit_inputs` returns them.  compute: computes a Case.  layers: names of the requested layers;
-    empty for all.  everything: include the outputs of all other layers.
     Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
     name that the model does not have, InputError if a layer cannot take its inputs.
     """
     graph = with_modules(graph)
-    wanted = choose_nodes(graph, layers)
-    walk = _Walk(graph, inputs, compute, rules_of(graph.origin))
-    found = walk.run(wanted, everything)
+    wanted = choose_nodes(graph, request.layers)
+    walk = _Walk(graph, request, rules_of(graph.origin))
+    found = walk.run(wanted)
     notes = [*found.notes, *note_containers(graph)]
-    again = partial(_walk_again, inputs, compute, [part.layer for part in found.parts])
+    shown = [part.layer for part in found.parts]
+    again = partial(_walk_again, request._replace(layers=shown, everything=False))
     if walk.arguments.differs_today:
-        notes += _keras_changes.mask_differences(graph, found, compute, again)
-    notes += _keras_changes.sigmoid_differences(graph, found, compute, again)
+        notes += _keras_changes.mask_differences(graph, found, request.compute, again)
+    notes += _keras_changes.sigmoid_differences(graph, found, request.compute, again)
     return replace(found, notes=tuple(notes), masks=masking_layers(graph, found.parts), order=names_of(graph))
 
 
-def _walk_again(
-    inputs: Mapping[str, Array], compute: Compute, layers: Sequence[str], graph: Graph, rules: str
-) -> ModelRun:
+def _walk_again(request: ModelRequest, graph: Graph, rules: str) -> ModelRun:
     nodes = {node.name: node for node in graph.nodes}
-    return _Walk(graph, inputs, compute, rules).run([nodes[name] for name in layers], everything=False)
+    return _Walk(graph, request, rules).run([nodes[name] for name in request.layers])
 
 
 class _Walk:
     """One pass through the graph, in which each node comes after those that it depends on."""
 
     def __init__(
-        self,
-        graph: Graph,
-        inputs: Mapping[str, Array],
-        compute: Compute,
-        rules: str,
-        memory: TensorMemory | None = None,
+        self, graph: Graph, request: ModelRequest, rules: str, memory: TensorMemory | None = None
     ) -> None:
-        self.graph, self.inputs, self.compute, self.rules = graph, inputs, compute, rules
-        self.memory = memory or TensorMemory.of_model(graph, inputs)
+        self.graph, self.request, self.rules = graph, request, rules
+        self.memory = memory or TensorMemory.of_model(graph, request.inputs)
         self.nodes = {node.name: node for node in graph.nodes}
         self.values: dict[str, Value] = {}
         self.arguments = Arguments(graph, self.values, rules)
@@ -96,9 +81,10 @@ class _Walk:
         self.input_mask: Any = None
         self.wanted: set[str] = set()
 
-    def run(self, results: Sequence[Node], everything: bool) -> ModelRun:
+    def run(self, results: Sequence[Node]) -> ModelRun:
         """Return the parts of the nodes `results`; see `run_graph`."""
-        names = self.wanted = {node.name for node in results}
+        names, everything = {node.name for node in results}, self.request.everything
+        self.wanted = names
         needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
         inputs = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
         for node in self.graph.nodes:
@@ -127,7 +113,7 @@ class _Walk:
 
     def _value(self, node: Node) -> Value:
         if node.class_name == INPUT and not node.args:
-            return Value((self.inputs[node.layer],), (self.input_mask,))
+            return Value((self.request.inputs[node.layer],), (self.input_mask,))
         call = self.arguments.call(node)
         _require_dtype(node)
         try:
@@ -159,7 +145,8 @@ class _Walk:
         given = wrapper.entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
             inner = replace(inner, nodes=for_training(inner.nodes, self.graph.generation))
-        walk = _Walk(inner, {model_input.name: given}, self.compute, self.rules, self.memory.copy())
+        request = ModelRequest({model_input.name: given}, self.request.compute)
+        walk = _Walk(inner, request, self.rules, self.memory.copy())
         walk.input_mask = self._entry_mask(call)
         try:
             with inside(call.layer):
@@ -225,9 +212,9 @@ class _Walk:
         return case
 
     def _compute_node(self, node: Node, case: Case) -> Result:
-        """Run `compute`; its errors name the layer."""
+        """Compute the Case; errors name the layer."""
         with inside(node.name, RnncliError):
-            return self.compute(case)
+            return self.request.compute(case)
 
 
 def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute import operations
-from rnncli.compute.models import CasePair, Compute, ModelRun, _graph, _inputs, _training, name_file
+from rnncli.compute.models import CasePair, ModelRequest, ModelRun, _graph, _inputs, _training, name_file
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
@@ -48,34 +48,25 @@ def fit_inputs(model: Graph, given: Any) -> dict[str, Array]:
 
 
 @name_file
-def run(
-    model: Graph,
-    path: Path,
-    inputs: Mapping[str, Array],
-    compute: Compute,
-    *,
-    layers: Sequence[str] = (),
-    everything: bool = False,
-) -> ModelRun:
+def run(model: Graph, path: Path, request: ModelRequest) -> ModelRun:
     """Return what each recurrent layer gets; layers that NumPy does not know are computed by Keras.
 
-    path: the file that `model` was read from.  For the others, and errors, see `run_graph`; also LayerError
-    where Keras cannot run the model either, EngineError if it is not there.
+    path: the file that `model` was read from.
+    Raises the errors of `run_graph`; also LayerError where Keras cannot run the model either, EngineError if
+    it is not there.
     """
     try:
-        return run_graph(model, inputs, compute, layers=layers, everything=everything)
+        return run_graph(model, request)
     except UnknownLayerError as error:
         node = next((node for node in model.nodes if node.name == error.layer), None)
         if node is None or not _keras_may_know(node):
             raise
-        _training.require_inference(_graph.with_modules(model), layers)
+        _training.require_inference(_graph.with_modules(model), request.layers)
         unknown, cause = error.sentence, node.name
     from rnncli.compute.models import _keras_backend
 
     try:
-        return _keras_backend.run(
-            model, path, inputs, compute, layers=layers, everything=everything, cause=cause
-        )
+        return _keras_backend.run(model, path, request, cause)
     except _keras_backend.UnrunnableError as error:
         raise type(error)(f"{unknown} {error.sentence}", error.advice) from None
 

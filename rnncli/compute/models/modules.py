@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array, Case, format_shape
-from rnncli.compute.models import CasePair, Compute, LayerUse, ModelRun, name_file
+from rnncli.compute.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, name_file
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
@@ -63,34 +63,28 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
     return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 
 
-def run(
-    model: Modules,
-    path: Path,
-    inputs: Mapping[str, Array],
-    compute: Compute,
-    *,
-    layers: Sequence[str] = (),
-    everything: bool = False,
-) -> ModelRun:
+def run(model: Modules, path: Path, request: ModelRequest) -> ModelRun:
     """Return what each layer gets: a module's first layer the input, the others the previous output.
 
-    inputs: as `fit_inputs` returns them.  compute: computes a Case.
-    layers: modules or layers of them by name; none for all.  everything: adds a note, as the file does not
-    say what its other tensors are for.
+    request: its layers are modules or layers of them; `everything` adds a note, as the file does not say what
+    its other tensors are for.
     Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
     InputError if the input does not fit.
     """
-    array = next(iter(inputs.values()))
+    array = next(iter(request.inputs.values()))
     with inside(model.file, UsageError):
-        chosen = list(_choose_modules(model, layers))
+        chosen = list(_choose_modules(model, request.layers))
         for module, _ in chosen:
             _require(model, module, array)
     parts = [
-        part for module, wanted in chosen for part in _parts(module, array, compute) if part.layer in wanted
+        part
+        for module, wanted in chosen
+        for part in _parts(module, array, request.compute)
+        if part.layer in wanted
     ]
     used = replace(model, modules=tuple(module for module, _ in chosen))
     notes = [f"{assumptions(used)} {CHANGES}"]
-    if everything and model.other_shapes:
+    if request.everything and model.other_shapes:
         notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 

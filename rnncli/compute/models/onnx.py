@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array
 from rnncli.compute.models import (
     CasePair,
-    Compute,
     LayerUse,
+    ModelRequest,
     ModelRun,
     _inputs,
     _onnx_agreement,
@@ -71,37 +71,27 @@ def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
 
 
 @name_file
-def run(
-    model: Program,
-    path: Path,
-    inputs: Mapping[str, Array],
-    compute: Compute,
-    *,
-    layers: Sequence[str] = (),
-    everything: bool = False,
-) -> ModelRun:
-    """Return what each recurrent node of the model gets for these inputs.
+def run(model: Program, path: Path, request: ModelRequest) -> ModelRun:
+    """Return what each requested recurrent node of the model gets for the inputs.
 
-    inputs: as `fit_inputs` returns them.  compute: computes a Case.  layers: names of nodes; empty for all.
-    everything: include the outputs of all other nodes.
     Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if the
     model cannot take the inputs, EngineError if ONNX Runtime is missing, fails, or returns other numbers.
     """
-    wanted = choose(model, layers)
-    prepared = _prepare(model, inputs, wanted)
+    wanted = choose(model, request.layers)
+    prepared = _prepare(model, request.inputs, wanted)
     present = _onnx_graph.recurrent_in(prepared.model.graph)
     names = [name for name in wanted if name in present]
-    if not names or (layers and len(names) < len(wanted)):
+    if not names or (request.layers and len(names) < len(wanted)):
         _refuse_branch(model, [name for name in wanted if name not in present], names)
     _require_computable(model, names)
     _onnx_refusals.require_known(prepared.model, prepared.find_needed(names))
     parts = []
     for name, given in prepared.node_calls(names).items():
         case = build_node_case(given)
-        result = _onnx_agreement.compute_alike(given, case, compute)
+        result = _onnx_agreement.compute_alike(given, case, request.compute)
         parts.append(LayerUse(name, case, result))
-    others = prepared.other_outputs() if everything else {}
-    notes = (*prepared.notes, *(prepared.list_omissions() if everything else ()))
+    others = prepared.other_outputs() if request.everything else {}
+    notes = (*prepared.notes, *(prepared.list_omissions() if request.everything else ()))
     order = tuple(node.name for node in model.nodes)
     masks = tuple(
         dict.fromkeys(

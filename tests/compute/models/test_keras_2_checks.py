@@ -13,7 +13,7 @@ import pytest
 from command import Run
 from keras_calls import compute_numpy
 
-from rnncli.compute.models import CasePair, _keras_backend, keras
+from rnncli.compute.models import CasePair, ModelRequest, _keras_backend, keras
 from rnncli.compute.models._framework_errors import first_sentence
 from rnncli.errors import EngineError
 from rnncli.readers.formats import Source
@@ -84,7 +84,7 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
     path = earliest(tmp_path)
     graph = reader.read(Source(path.name, path=path))
     given = keras.fit_inputs(graph, X)
-    found = keras.run(graph, path, given, compute_numpy)
+    found = keras.run(graph, path, ModelRequest(given, compute_numpy))
     gates = {"recurrent_activation": "hard_sigmoid"}
     layers = [
         today.layers.LSTM(3, return_sequences=True, **gates),
@@ -101,7 +101,7 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
         f"with the hard_sigmoid of Keras 3, the outputs would differ by up to {amounts[0]:.2g} (lstm_1), "
         f"{amounts[1]:.2g} (gru_1).",
     )
-    (alone,) = keras.run(graph, path, given, compute_numpy, layers=["lstm_1"]).notes
+    (alone,) = keras.run(graph, path, ModelRequest(given, compute_numpy, layers=["lstm_1"])).notes
     assert alone.endswith(f"by up to {amounts[0]:.2g} (lstm_1).")
 
 
@@ -150,7 +150,7 @@ def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
     path = earliest(tmp_path)
     graph = reader.read(Source("m.h5", path=path))
     inputs = keras.fit_inputs(graph, X)
-    run = keras.run(graph, path, inputs, compute_numpy)
+    run = keras.run(graph, path, ModelRequest(inputs, compute_numpy))
     cases = {part.layer: CasePair(part.case, part.case) for part in run.parts}
     theirs = keras.outputs(graph, path, inputs, cases)
     ours = compute_numpy(run.parts[0].case).outputs[0].values
@@ -185,8 +185,8 @@ def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -
     path = nested(tmp_path, tf_keras, ".h5")
     graph = reader.read(Source("m.h5", path=path))
     inputs = keras.fit_inputs(graph, np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
-    mine = keras.run(graph, path, inputs, compute_numpy, everything=True)
-    theirs = _keras_backend.run(graph, path, inputs, compute_numpy, everything=True)
+    mine = keras.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
+    theirs = _keras_backend.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
     assert [part.layer for part in theirs.parts] == [part.layer for part in mine.parts]
     for one, other in zip(mine.parts, theirs.parts, strict=True):
         ours, found = compute_numpy(one.case).outputs[0].values, compute_numpy(other.case).outputs[0].values
@@ -204,7 +204,7 @@ def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Pa
     model.save(tmp_path / "m.h5")
     given = np.random.default_rng(1).standard_normal((2, 4, 3)).astype("float32")
     graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
-    found = keras.run(graph, tmp_path / "m.h5", keras.fit_inputs(graph, given), compute_numpy)
+    found = keras.run(graph, tmp_path / "m.h5", ModelRequest(keras.fit_inputs(graph, given), compute_numpy))
     shown = compute_numpy(found.parts[0].case).outputs[0].values
     np.testing.assert_allclose(shown, model(given).numpy(), atol=1e-6)
 

@@ -14,7 +14,7 @@ from keras_calls import Recorded, alike, compute_numpy, fed_alike, graph_in
 from oracle import keras
 
 from rnncli import compute
-from rnncli.compute.models import ModelRun, _keras_changes
+from rnncli.compute.models import ModelRequest, ModelRun, _keras_changes
 from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
 from rnncli.compute.operations import UnknownLayerError
@@ -39,7 +39,7 @@ def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tu
 def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], **more: Any) -> ModelRun:
     """Every recurrent layer gets what it gets from Keras, and returns the same."""
     found = models.run_graph(
-        graph, models.fit_inputs(graph, given), more.pop("compute", compute_numpy), **more
+        graph, ModelRequest(models.fit_inputs(graph, given), more.pop("compute", compute_numpy), **more)
     )
     recorded = Recorded(model)
     functional = getattr(model, "_functional", None) or model
@@ -80,7 +80,7 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     model, graph, _ = saved(tmp_path, *two_embeddings(join))
     given = {"a": IDS, "b": OTHER}
     first, second = IDS != 0, OTHER != 0
-    today = models.run_graph(graph, given, compute_numpy).parts[0].case.mask
+    today = models.run_graph(graph, ModelRequest(given, compute_numpy)).parts[0].case.mask
     expected = None if join.name == "half" and isinstance(join, L.Add) else first | second
     if join.name == "half" and isinstance(join, L.Concatenate):
         expected = np.ones((2, 4), bool)
@@ -88,11 +88,11 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     if today is not None and expected is not None:
         np.testing.assert_array_equal(today, expected)
     held_to_keras(model, graph, given)
-    found = models.run_graph(unrecorded(graph, "Keras 2.4.0"), given, compute_numpy)
+    found = models.run_graph(unrecorded(graph, "Keras 2.4.0"), ModelRequest(given, compute_numpy))
     np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
     (note,) = found.notes
     assert note.startswith("gru: masks follow Keras 2, which saved the model; today's Keras combines them")
-    earliest = models.run_graph(unrecorded(graph, "Keras 3.1.1"), given, compute_numpy)
+    earliest = models.run_graph(unrecorded(graph, "Keras 3.1.1"), ModelRequest(given, compute_numpy))
     assert earliest.parts[0].case.mask is None
     assert len(earliest.notes) == (join.name != "half")  # else the numbers are the same
     assert all("Keras 3.0 to 3.3" in note for note in earliest.notes)
@@ -121,7 +121,7 @@ def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path)
     found = held_to_keras(model, graph, {"a": IDS})
     assert found.parts[1].case.mask is None
     assert not found.notes
-    old = models.run_graph(replace(graph, origin="Keras 2.11.0"), {"a": IDS}, compute_numpy)
+    old = models.run_graph(replace(graph, origin="Keras 2.11.0"), ModelRequest({"a": IDS}, compute_numpy))
     np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
     assert "decoder" in old.notes[0]
 
@@ -139,12 +139,12 @@ def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
     with pytest.raises(
         UnknownLayerError, match=r"model\.keras: lstm \(LSTM\) depends on.*odd \(Lambda\)"
     ) as raised:
-        models.run(graph, path, x, compute_numpy)
+        models.run(graph, path, ModelRequest(x, compute_numpy))
     assert raised.value.exit_code == 2
     assert raised.value.advice.startswith("Rebuild the model without it")
     _, graph, _ = lambda_model(tmp_path, before=False)
-    assert not models.run_graph(graph, x, compute_numpy).notes
-    found = models.run_graph(graph, x, compute_numpy, everything=True)
+    assert not models.run_graph(graph, ModelRequest(x, compute_numpy)).notes
+    found = models.run_graph(graph, ModelRequest(x, compute_numpy, everything=True))
     assert found.notes[0].startswith("skipped odd, head: the layer odd (Lambda) is not supported")
     assert not found.other_outputs
     assert [part.layer for part in found.parts] == ["lstm"]
@@ -157,8 +157,8 @@ def test_a_refusal_names_the_layers_that_do_not_need_it(tmp_path: Path) -> None:
     _, graph, _ = saved(tmp_path, x, outputs)
     given = {"x": np.ones((2, 4, 3), "float32")}
     with pytest.raises(UnknownLayerError, match=r"do not depend on it: --model model\.keras#two$"):
-        models.run_graph(graph, given, compute_numpy)
-    assert len(models.run_graph(graph, given, compute_numpy, layers=["two"]).parts) == 1
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
+    assert len(models.run_graph(graph, ModelRequest(given, compute_numpy, layers=["two"])).parts) == 1
 
 
 def test_training_for_good_is_refused(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_training_for_good_is_refused(tmp_path: Path) -> None:
     for drawing in (L.Dropout(0.5), L.TimeDistributed(L.Dropout(0.5)), L.BatchNormalization()):
         _, graph, _ = saved(tmp_path, x, L.LSTM(2)(drawing(x, training=True)))
         with pytest.raises(UnknownLayerError, match="training=True"):
-            models.run_graph(graph, given, compute_numpy)
+            models.run_graph(graph, ModelRequest(given, compute_numpy))
     _, graph, _ = saved(tmp_path, x, L.LSTM(2, dropout=0.5, name="lstm")(x, training=True))
     with pytest.raises(UnknownLayerError, match=r"lstm.*training=True"):
-        models.run_graph(graph, given, compute_numpy)
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
     model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(x, training=True))
     held_to_keras(model, graph, given)
 
@@ -192,12 +192,12 @@ def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
         with pytest.raises(
             UnknownLayerError, match=rf"after \(LSTM\) depends.*{drawing.name}.*training="
         ) as raised:
-            models.run(graph, path, given, compute_numpy)
+            models.run(graph, path, ModelRequest(given, compute_numpy))
         assert raised.value.advice.endswith("model.keras#free")
     still = L.MultiHeadAttention(2, 3, name="heads")(x, x, training=True)
     noise = L.Dense(2, name="head")(L.GaussianNoise(1.0, name="noise")(x, training=True))
     _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="lstm")(still), noise])
-    found = models.run(graph, path, given, compute_numpy, everything=True)
+    found = models.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
     assert set(found.other_outputs) == {"heads/output"}
     assert found.notes[0].startswith(
         "skipped noise, head: the layer noise (GaussianNoise) is called with training"
@@ -221,10 +221,10 @@ def test_a_model_called_as_in_training_calls_its_layers_so(
     graph = graph_in(tmp_path / "model.keras")
     given = {"x": np.ones((2, 2, 4, 3) if spread else (2, 4, 3), "float32")}
     if family == "tf_keras" and inside is False:
-        assert models.run_graph(graph, given, compute_numpy).parts
+        assert models.run_graph(graph, ModelRequest(given, compute_numpy)).parts
         return
     with pytest.raises(UnknownLayerError, match="training=True, which draws random numbers"):
-        models.run_graph(graph, given, compute_numpy)
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
 
 
 def test_a_model_called_as_outside_of_training(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     y = L.ConvLSTM1D(2, 3, return_sequences=True, name="conv")(x)
     model, graph, _ = saved(tmp_path, x, L.GRU(2, name="gru")(L.TimeDistributed(L.Flatten())(y)))
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype("float32")}
-    found = models.run_graph(graph, given, lambda case: compute.run(case, "auto"))
+    found = models.run_graph(graph, ModelRequest(given, lambda case: compute.run(case, "auto")))
     alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
 
 
@@ -275,7 +275,7 @@ def test_whole_numbers_are_taken_as_keras_takes_them(tmp_path: Path) -> None:
     held_to_keras(model, graph, {"x": np.arange(24, dtype="int32").reshape(2, 4, 3) % 3})
     _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.Activation("tanh")(x)))
     with pytest.raises(UnknownLayerError, match="gets integers"):
-        models.run_graph(graph, {"x": np.ones((2, 4, 3), "int32")}, compute_numpy)
+        models.run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "int32")}, compute_numpy))
 
 
 def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
@@ -289,13 +289,13 @@ def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
     model, graph, path = saved(tmp_path, x, out)
     given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
     with pytest.raises(UnknownLayerError, match="heads"):
-        models.run_graph(graph, given, compute_numpy)
-    found = models.run(graph, path, given, compute_numpy, everything=True)
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
+    found = models.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
     assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
     assert "heads/output" in found.other_outputs
     assert found.parts[-1].result
     alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
-    only = models.run(graph, path, given, compute_numpy, layers=("inside/deep@1",))
+    only = models.run(graph, path, ModelRequest(given, compute_numpy, layers=("inside/deep@1",)))
     assert [part.layer for part in only.parts] == ["inside/deep@1"]
 
 
@@ -309,7 +309,7 @@ def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:
     ]  # fmt: skip
     wrong = replace(graph, nodes=tuple(nodes))
     with pytest.raises(EngineError, match="lstm/hidden_state differs from Keras by up to 0"):
-        keras_backend.run(wrong, path, {"x": np.ones((2, 4, 3), "float32")}, compute_numpy)
+        keras_backend.run(wrong, path, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
 
 
 def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
@@ -323,12 +323,12 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
         computed.append(case.specs[0].class_name)
         return compute_numpy(case)
 
-    found = models.run_graph(graph, given, compute, layers=("two",))
+    found = models.run_graph(graph, ModelRequest(given, compute, layers=("two",)))
     assert ([part.layer for part in found.parts], computed) == (["two"], ["LSTM"])
     found = held_to_keras(model, graph, given, compute=compute)
     assert ([part.layer for part in found.parts], computed) == (["one", "two", "three"], ["LSTM"] * 2)
     with pytest.raises(UsageError, match=r"there is no layer twoo\.\nDid you mean two"):
-        models.run_graph(graph, given, compute, layers=("twoo",))
+        models.run_graph(graph, ModelRequest(given, compute, layers=("twoo",)))
 
 
 def test_layers_inside_time_distributed(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_layers_inside_time_distributed(tmp_path: Path) -> None:
     y = L.TimeDistributed(L.Bidirectional(L.GRU(2)), name="words")(x)
     model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="sentences")(y))
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
-    found = models.run_graph(graph, given, compute_numpy)
+    found = models.run_graph(graph, ModelRequest(given, compute_numpy))
     assert [part.layer for part in found.parts] == ["words", "sentences"]
     alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
     words = compute.run(found.parts[0].case)
@@ -365,10 +365,10 @@ def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     given = {"ids": np.array([[[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0]]] * 2, "int32")}
     if family == "tf_keras":
         given["ids"][1, 1:] = 0
-    found = models.run_graph(graph, given, compute_numpy, layers=["sentences"])
+    found = models.run_graph(graph, ModelRequest(given, compute_numpy, layers=["sentences"]))
     alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
     if family == "tf_keras":
-        part = models.run_graph(graph, given, compute_numpy).parts[0]
+        part = models.run_graph(graph, ModelRequest(given, compute_numpy)).parts[0]
         words = np.asarray(k.Model(ids, both)(given["ids"]))
         assert part.result is not None
         assert part.case.mask is not None
@@ -393,7 +393,7 @@ def test_a_model_inside_time_distributed_is_computed_and_noted(family: str, tmp_
     model.save(path)
     graph = graph_in(path)
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
-    found = models.run_graph(graph, given, compute_numpy)
+    found = models.run_graph(graph, ModelRequest(given, compute_numpy))
     assert found.notes[0] == "every (TimeDistributed) contains recurrent layers that are not shown."
     old = [note for note in found.notes[1:] if note.startswith("with the hard_sigmoid of Keras 3")]
     assert (len(found.notes), len(old)) == ((1, 0) if family == "keras" else (2, 1))
@@ -405,7 +405,7 @@ def test_a_shared_stateful_layer_is_refused(tmp_path: Path) -> None:
     layer = L.LSTM(3, return_sequences=True, stateful=True, name="memory")
     _, graph, _ = saved(tmp_path, x, layer(layer(x)))
     with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once"):
-        models.run_graph(graph, {"x": np.ones((2, 4, 3), "float32")}, compute_numpy)
+        models.run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
 
 
 def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) -> None:
@@ -415,9 +415,9 @@ def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) 
     _, graph, path = saved(tmp_path, [x, y], [layer(x), layer(y), L.GRU(2, name="free")(x)])
     given = dict.fromkeys("xy", np.ones((1, 4, 3), "float32"))
     with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once") as raised:
-        models.run(graph, path, given, compute_numpy)
+        models.run(graph, path, ModelRequest(given, compute_numpy))
     assert raised.value.advice.endswith("#free")
-    assert len(models.run(graph, path, given, compute_numpy, layers=["free"]).parts) == 1
+    assert len(models.run(graph, path, ModelRequest(given, compute_numpy, layers=["free"])).parts) == 1
 
 
 def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None:
@@ -425,7 +425,7 @@ def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None
     _, graph, path = saved(tmp_path, [x, m], L.GRU(2, name="gru")(x, mask=m))
     given = {"x": np.ones((1, 5, 4), "float32"), "m": np.ones((1, 4), bool)}
     with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
-        models.run(graph, path, given, compute_numpy)
+        models.run(graph, path, ModelRequest(given, compute_numpy))
     assert "Exception encountered" not in raised.value.what
     assert raised.value.advice == "Correct the model so that Keras runs it, or give different inputs."
 
@@ -441,7 +441,7 @@ def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> No
             held_to_keras(model, graph, given)
         else:
             with pytest.raises(UnknownLayerError, match="does not compute in float32"):
-                models.run_graph(graph, given, compute_numpy)
+                models.run_graph(graph, ModelRequest(given, compute_numpy))
 
 
 def embedding_graph() -> Graph:
@@ -509,9 +509,9 @@ def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
     x = keras.Input((None, 3), name="x")
     _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.ZeroPadding1D()(L.Conv1D(3, 4, name="conv")(x))))
     with pytest.raises(InputError, match=r"the layer conv \(Conv1D\) cannot take \(2, 3, 3\)"):
-        models.run_graph(graph, {"x": np.ones((2, 3, 3), "float32")}, compute_numpy)
+        models.run_graph(graph, ModelRequest({"x": np.ones((2, 3, 3), "float32")}, compute_numpy))
     with pytest.raises(InputError, match="no recurrent layer"):
-        models.run_graph(embedding_graph(), FINE, compute_numpy)
+        models.run_graph(embedding_graph(), ModelRequest(FINE, compute_numpy))
 
 
 def test_functions_between_layers_of_keras_2() -> None:
@@ -536,14 +536,15 @@ def test_functions_between_layers_of_keras_2() -> None:
         "m.h5", "Keras 2.11.0", nodes, (ModelInput("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ()
     )
     x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
-    found = models.run_graph(graph, {"x": x}, compute_numpy, everything=True)
+    found = models.run_graph(graph, ModelRequest({"x": x}, compute_numpy, everything=True))
     np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
     assert not found.other_outputs
-    shown = models.run_graph(replace(graph, outputs=(Ref("last"),)), {"x": x}, compute_numpy, everything=True)
+    request = ModelRequest({"x": x}, compute_numpy, everything=True)
+    shown = models.run_graph(replace(graph, outputs=(Ref("last"),)), request)
     np.testing.assert_array_equal(shown.other_outputs["last/output"], x[:, 1:])
     strange = replace(nodes[2], config={"function": "math.bessel_i0"})
     with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.bessel_i0"):
-        models.run_graph(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), {"x": x}, compute_numpy)
+        models.run_graph(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), request)
 
 
 def test_no_framework_is_loaded(tmp_path: Path) -> None:
@@ -555,13 +556,14 @@ def test_no_framework_is_loaded(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from rnncli import compute
-from rnncli.compute.models import keras
+from rnncli.compute.models import ModelRequest, keras
 from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
 path = Path({str(path)!r})
 graph = reader.read(Source("model", path=path))
 given = keras.fit_inputs(graph, [[1, 2, 0, 0]])
-found = keras.run_graph(graph, given, lambda case: compute.run(case, "numpy"), everything=True)
+request = ModelRequest(given, lambda case: compute.run(case, "numpy"), everything=True)
+found = keras.run_graph(graph, request)
 print(*[part.layer for part in found.parts], *found.other_outputs)
 print([name for name in ("tensorflow", "keras", "torch", "onnxruntime") if name in sys.modules])
 """
@@ -575,12 +577,13 @@ def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, graph, path = saved(tmp_path, *two_embeddings(L.Add()))
+    request = ModelRequest({"a": IDS, "b": OTHER}, compute_numpy)
     with pytest.raises(LayerError, match=r"combines masks differently from Keras 2\.4\.0"):
-        keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, {"a": IDS, "b": OTHER}, compute_numpy)
+        keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, request)
     monkeypatch.setattr("rnncli.compute.models._tf_keras.is_installed", lambda: False)
     older = replace(graph, origin="Keras 2.4.0", generation=2)
     with pytest.raises(EngineError, match=r"pip install 'rnncli\[keras2\]'"):
-        keras_backend.run(older, path, {"a": IDS, "b": OTHER}, compute_numpy)
+        keras_backend.run(older, path, request)
 
 
 def test_a_note_where_today_s_keras_would_fail() -> None:

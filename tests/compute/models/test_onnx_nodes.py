@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import trace as tracing
-from rnncli.compute.models import CasePair, ModelRun, get_runner
+from rnncli.compute.models import CasePair, ModelRequest, ModelRun, get_runner
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import read
@@ -31,9 +31,9 @@ def saved_of(made: Any) -> Any:
 
 def run(made: Any, feeds: Any, **options: Any) -> ModelRun:
     saved = saved_of(made)
-    kind = get_runner(saved)
-    found: ModelRun = kind.run(saved, PATH, kind.fit_inputs(saved, feeds), compute_numpy, **options)
-    return found
+    runner = get_runner(saved)
+    request = ModelRequest(runner.fit_inputs(saved, feeds), compute_numpy, **options)
+    return runner.run(saved, PATH, request)
 
 
 def compute_numpy(case: Case) -> Result:
@@ -54,11 +54,11 @@ def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
     """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
     made, feeds = onnx_graphs.random_single(seed)
     saved = saved_of(made)
-    kind = get_runner(saved)
-    (part,) = kind.run(saved, PATH, feeds, compute_numpy).parts
+    runner = get_runner(saved)
+    (part,) = runner.run(saved, PATH, ModelRequest(feeds, compute_numpy)).parts
     for sequences in (True, False):
         case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
-        theirs = kind.outputs(saved, PATH, feeds, {"rnn": CasePair(part.case, case)})
+        theirs = runner.outputs(saved, PATH, feeds, {"rnn": CasePair(part.case, case)})
         for tensor in tracing.trace(case).outputs:
             np.testing.assert_allclose(
                 tensor.values, theirs[f"rnn/{tensor.name}"], rtol=2e-5, atol=1e-5, err_msg=tensor.name

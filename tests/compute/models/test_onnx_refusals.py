@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rnncli import compute
-from rnncli.compute.models import _onnx_runtime
+from rnncli.compute.models import ModelRequest, _onnx_runtime
 from rnncli.compute.models import onnx as program
 from rnncli.errors import InputError
 from rnncli.readers.formats import Source
@@ -44,7 +44,7 @@ def refused(before: list[Any], given: Any, constants: dict[str, Any], kind: int 
     model = reader.read(Source("m.onnx", data=made.SerializeToString()))
     inputs = program.fit_inputs(model, given)
     with pytest.raises(InputError) as caught:
-        program.run(model, Path("m.onnx"), inputs, lambda case: compute.run(case, "numpy"))
+        program.run(model, Path("m.onnx"), ModelRequest(inputs, lambda case: compute.run(case, "numpy")))
     return caught.value
 
 

@@ -15,6 +15,7 @@ from command import Run
 from onnx import TensorProto, helper, numpy_helper
 from oracle import keras
 
+from rnncli.compute.models import ModelRequest
 from rnncli.compute.models import onnx as program
 from rnncli.errors import LayerError
 from rnncli.readers.formats import Source
@@ -69,7 +70,8 @@ def run(made: Any, feeds: Any, **options: Any) -> Any:
 
     model = reader.read(Source("m.onnx", data=made.SerializeToString()))
     inputs = program.fit_inputs(model, feeds)
-    return program.run(model, Path("m.onnx"), inputs, lambda case: compute.run(case, "numpy"), **options)
+    request = ModelRequest(inputs, lambda case: compute.run(case, "numpy"), **options)
+    return program.run(model, Path("m.onnx"), request)
 
 
 def test_states_inside_an_if_may_be_left_out() -> None:

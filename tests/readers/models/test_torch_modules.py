@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rnncli import compute
+from rnncli.compute.models import ModelRequest
 from rnncli.compute.models import modules as runner
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.model import Modules
@@ -44,7 +45,7 @@ def stored(tensors: Any, path: Path) -> Path:
 
 def outputs(found: Modules, inputs: np.ndarray, layers: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     given = runner.fit_inputs(found, inputs)
-    run = runner.run(found, Path(), given, lambda case: compute.run(case, "numpy"), layers=layers)
+    run = runner.run(found, Path(), ModelRequest(given, lambda case: compute.run(case, "numpy"), layers))
     results = {part.layer: part.result or compute.run(part.case, "numpy") for part in run.parts}
     return {name: result.outputs[0].values for name, result in results.items()}
 
