@@ -304,7 +304,7 @@ class LayerShapes(NamedTuple):
 class ShapeReport(NamedTuple):
     """Answer of `shape`: the weights of every layer, and the tensors that the stack returns.
 
-    claims: by tensor name, the equalities that hold for any numbers.
+    claims: the equalities that hold for any numbers.
     """
 
     stack: "Stack"
@@ -312,7 +312,7 @@ class ShapeReport(NamedTuple):
     input_dtype: str
     layers: tuple[LayerShapes, ...]
     outputs: tuple[TensorInfo, ...]
-    claims: Mapping[str, tuple[Claim, ...]]
+    claims: Mapping[Label, tuple[Claim, ...]]
 
 
 class Matrix(NamedTuple):

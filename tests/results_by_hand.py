@@ -118,7 +118,7 @@ def report() -> ShapeReport:
     weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
     stack = layers(return_sequences=True, return_state=True)
     layer = LayerShapes("", stack[0], weights, 108, outputs)
-    claims = {"last_hidden_state": (claim("hidden_states[:, -1, :]"),)}
+    claims = {label("last_hidden_state"): (claim("hidden_states[:, -1, :]"),)}
     return ShapeReport(stack, ("batch", 4, 5), "float32", (layer,), outputs, claims)
 
 

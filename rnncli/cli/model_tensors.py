@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.addresses import label_in_model
@@ -51,14 +51,14 @@ def compute_tensors(model: Model, request: ModelRequest, returns: ReturnFlags) -
 
 def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
     """Return the tensors of all layers as one result."""
-    tensors = {
-        f"{layer}/{tensor.name}": tensor._replace(
+    tensors = [
+        tensor._replace(
             label=tensor.label._replace(layer=layer),
             equals=tuple(claim.with_place(layer=layer) for claim in tensor.equals),
         )
         for layer, result in results.items()
         for tensor in result.outputs
-    }
+    ]
     first = next(iter(inputs.values()))
     return Result(
         engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
@@ -70,14 +70,13 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     )
 
 
-def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
     """Return the tensors of all layers, in the order of the model."""
-    others = {
-        name: NamedTensor(label_in_model(name), _axes(array), array)
-        for name, array in run.other_outputs.items()
-    }
+    others = (
+        NamedTensor(label_in_model(name), _axes(array), array) for name, array in run.other_outputs.items()
+    )
     places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
-    return tuple(sorted((*tensors.values(), *others.values()), key=lambda tensor: places[tensor.label.layer]))
+    return tuple(sorted((*tensors, *others), key=lambda tensor: places[tensor.label.layer]))
 
 
 def _axes(array: Array) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rnncli.compute.engine_choice import choose
 from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
-from rnncli.result import Claim, NamedTensor, Result, TensorInfo
+from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo
 
 
 def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
@@ -45,7 +45,7 @@ class _PreparedCase:
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
-        return self.name_tensors(one, self.compute(one))
+        return self.build_result(one, self.compute(one))
 
     def compute(self, one: Case) -> engines.EngineOutput:
         """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
@@ -55,16 +55,16 @@ class _PreparedCase:
             require_able(one, self.engine)
         return self.call(one._replace(inputs=np.ascontiguousarray(one.inputs)))
 
-    def name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
+    def build_result(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
         kept = [layer for call in calls for layer in (call if case.all_layers else call[-1:])]
         expected = self.expected(case.inputs.shape)
         tensors = dict(zip(expected, chain.from_iterable(kept), strict=True))
-        for name, (info, _) in expected.items():
-            if tensors[name].shape != info.shape:
+        for label, (info, _) in expected.items():
+            if tensors[label].shape != info.shape:
                 raise EngineError(
-                    f"{self.engine} returned {name} as {format_shape(tensors[name].shape)}, "
+                    f"{self.engine} returned {label} as {format_shape(tensors[label].shape)}, "
                     f"not as {format_shape(info.shape)}.",
                     "This is a bug in rnncli; please report it.",
                 )
@@ -76,8 +76,8 @@ class _PreparedCase:
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
-                NamedTensor(info.label, info.axes, tensors[name], equal[name], times)
-                for name, (info, times) in expected.items()
+                NamedTensor(label, info.axes, tensors[label], equal[label], times)
+                for label, (info, times) in expected.items()
             ),
             trace=computed.trace,
             weights=computed.weights,
@@ -87,15 +87,15 @@ class _PreparedCase:
         )
 
 
-def _expected_tensors(case: Case, input_shape: Shape) -> dict[str, tuple[TensorInfo, Sequence[int]]]:
-    """Return, by name, what the layers return for inputs of this shape, and the input times of its rows."""
+def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[TensorInfo, Sequence[int]]]:
+    """Return what the layers return for inputs of this shape, and the input times of its rows."""
     stack, all_layers = case.stack, case.all_layers
     infos = stack.outputs(input_shape, all_layers=all_layers)
     times = stack.times(input_shape, all_layers=all_layers)
     found = (
-        (info.with_place(call=call), times.get(info.name, ())) for call in calls_of(case) for info in infos
+        (info.with_place(call=call), times.get(info.label, ())) for call in calls_of(case) for info in infos
     )
-    return {info.name: (info, rows) for info, rows in found}
+    return {info.label: (info, rows) for info, rows in found}
 
 
 class _EngineWithFallback:
@@ -113,7 +113,7 @@ class _EngineWithFallback:
             computed = self.primary.compute(one)
         except (UsageError, EngineError):
             return self.other()(one)
-        return self.primary.name_tensors(one, computed)
+        return self.primary.build_result(one, computed)
 
 
 def calls_of(case: Case) -> Sequence[int | None]:
@@ -121,8 +121,8 @@ def calls_of(case: Case) -> Sequence[int | None]:
     return range(1, case.calls + 1) if case.all_calls else (None,)
 
 
-def claims_of(case: Case) -> dict[str, tuple[Claim, ...]]:
-    """Return the claims to test for each tensor, by name.
+def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
+    """Return the claims to test for each tensor.
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
     """
@@ -131,9 +131,9 @@ def claims_of(case: Case) -> dict[str, tuple[Claim, ...]]:
         return own
     infos = case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)
     return {
-        info.with_place(call=call).name: (
-            *(claim.with_place(call=call) for claim in own.get(info.name, ())),
-            *([Claim(info.with_place(call=call - 1).label)] if call > 1 else []),
+        info.label._replace(call=call): (
+            *(claim.with_place(call=call) for claim in own.get(info.label, ())),
+            *([Claim(info.label._replace(call=call - 1))] if call > 1 else []),
         )
         for call in range(1, case.calls + 1)
         for info in infos
@@ -150,12 +150,11 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         yield result
         return
     known, start = claims_of(case), 0
-    tensors = {tensor.name: tensor for tensor in result.outputs}
     for size in sizes:
-        own = {name: tensor.values[start : start + size] for name, tensor in tensors.items()}
+        own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
         equal = claims.select_true(known, own)
         outputs = tuple(
-            tensor._replace(values=own[name], equals=equal[name]) for name, tensor in tensors.items()
+            tensor._replace(values=own[tensor.label], equals=equal[tensor.label]) for tensor in result.outputs
         )
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)

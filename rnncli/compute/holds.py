@@ -51,7 +51,7 @@ def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
         raise UsageError(f"--hold {text}: this is not a gate with a value.", EXAMPLE)
     part = known.get(address.label)
     if part is None:
-        raise UsageError(f"--hold {text}: there is no such gate.", _suggest_gate(str(address.label), known))
+        raise UsageError(f"--hold {text}: there is no such gate.", _suggest_gate(address.label, known))
     if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
         raise UsageError(
             f"--hold {text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.", EXAMPLE
@@ -70,13 +70,13 @@ def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
     )
 
 
-def _suggest_gate(name: str, known: Collection[Label]) -> str:
+def _suggest_gate(wrong: Label, known: Collection[Label]) -> str:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
         return "These layers have no gates to hold; name a recurrent layer, such as lstm."
-    last = name.rpartition("/")[2]
+    last = addresses.final_part(wrong)
     same = [str(gate) for gate in known if gate.part == last and gate.layer is None]
-    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(name, map(str, known))
+    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(str(wrong), map(str, known))
 
 
 def _places(text: str, index: str, size: int, axis: str) -> range:

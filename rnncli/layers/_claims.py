@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rnncli.case import Array
-from rnncli.result import Claim
+from rnncli.result import Claim, Label
 
 
 def select_true(
-    claims: Mapping[str, tuple[Claim, ...]], tensors: Mapping[str, Array]
-) -> dict[str, tuple[Claim, ...]]:
+    claims: Mapping[Label, tuple[Claim, ...]], tensors: Mapping[Label, Array]
+) -> dict[Label, tuple[Claim, ...]]:
     """Return the claims about each tensor that hold exactly for these values."""
     return {
-        name: tuple(claim for claim in claims.get(name, ()) if _same(values, evaluate(claim, tensors)))
-        for name, values in tensors.items()
+        label: tuple(claim for claim in claims.get(label, ()) if _same(values, evaluate(claim, tensors)))
+        for label, values in tensors.items()
     }
 
 
-def evaluate(claim: Claim, tensors: Mapping[str, Array]) -> Array | None:
+def evaluate(claim: Claim, tensors: Mapping[Label, Array]) -> Array | None:
     """Return the part of a tensor that the claim names; None if the tensor does not exist."""
-    values = tensors.get(str(claim.label))
+    values = tensors.get(claim.label)
     return None if values is None else values[claim.slices]
 
 

@@ -136,8 +136,8 @@ class Layer(ABC):
         """Raise LayerError if Keras cannot start the layer from a supplied initial state."""
         return
 
-    def claims(self) -> dict[str, tuple[Claim, ...]]:
-        """Return the tensors that each returned tensor should equal, by its name."""
+    def claims(self) -> dict[Label, tuple[Claim, ...]]:
+        """Return the tensors that each returned tensor should equal."""
         return {}
 
     def arrange(self, output: Any) -> Any:

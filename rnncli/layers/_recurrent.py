@@ -92,11 +92,11 @@ class RecurrentLayer(Layer):
         sizes = self.cell.state_sizes.items()
         return tuple(TensorInfo(label, ("batch", "units"), (input_shape[0], units)) for label, units in sizes)
 
-    def claims(self) -> dict[str, tuple[Claim, ...]]:
+    def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that the last hidden state equals the last row of the sequence, in processing order."""
         row = (slice(None), 0 if self._turns_back else -1, slice(None))
         same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
-        return {str(self.cell.output_state): (same,)} if self.returns_state else {}
+        return {self.cell.output_state: (same,)} if self.returns_state else {}
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the equation of an output, at its position in processing order, or of a last state."""

@@ -127,19 +127,19 @@ class Bidirectional(Layer):
                 "Leave the initial state out, or use layers that keep the same number.",
             )
 
-    def claims(self) -> dict[str, tuple[Claim, ...]]:
+    def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that the backward state equals the backward half of the first row, which is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
         units, concat = self.forward.cell.units, self.config["merge_mode"] == "concat"
-        found: dict[str, tuple[Claim, ...]] = {}
+        found: dict[Label, tuple[Claim, ...]] = {}
         ends = {"forward": (-1, slice(units)), "backward": (0, slice(units, None))}
         for direction, layer in self.loops.items():
             row, half = ends[direction]
             rows = (row,) if self.sequences else ()
             index = (slice(None), *rows, half if concat else slice(None)) if rows or concat else ()
             same = Claim(Label("hidden", self.sequences, direction="" if concat else direction), index)
-            found[str(layer.cell.output_state._replace(direction=direction))] = (same,)
+            found[layer.cell.output_state._replace(direction=direction)] = (same,)
         return found
 
     def with_returns(self, **returns: bool) -> Spec:

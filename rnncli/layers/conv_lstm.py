@@ -68,11 +68,11 @@ class ConvLSTM(Layer):
             axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
         return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
 
-    def claims(self) -> dict[str, tuple[Claim, ...]]:
+    def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that the last hidden state equals the last frame."""
         sequence = bool(self.config["return_sequences"])
         same = Claim(Label("hidden", sequence), (slice(None), -1) if sequence else ())
-        return {"last_hidden_state": (same,)} if self.config["return_state"] else {}
+        return {Label("hidden", last=True): (same,)} if self.config["return_state"] else {}
 
     @property
     def _channels_first(self) -> bool:

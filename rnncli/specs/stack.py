@@ -11,7 +11,7 @@ from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
 from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Runner, join_parts, split_parts
-from rnncli.result import Claim, TensorInfo
+from rnncli.result import Claim, Label, TensorInfo
 from rnncli.specs.text import describe, to_config
 
 _RATES = ("dropout", "recurrent_dropout", "rate")
@@ -91,6 +91,10 @@ class Stack(Sequence[Spec]):
         """Return the prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""
         return f"{index}/" if len(self.layers) > 1 else ""
 
+    def label(self, index: int, label: Label) -> Label:
+        """Return the label of a layer's tensor among those of all layers."""
+        return label._replace(layer=index if len(self.layers) > 1 else None)
+
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Yield each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
         for index, layer in enumerate(self.layers):
@@ -145,38 +149,38 @@ class Stack(Sequence[Spec]):
             for info in layer.outputs(shape)
         )
 
-    def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[str, range]:
-        """Return the input's time index of each row, by the name of the returned tensor.
+    def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[Label, range]:
+        """Return the input's time index of each row of the returned tensors.
 
         Contains only tensors whose time order is reversed because of go_backwards.
         """
-        found: dict[str, range] = {}
+        found: dict[Label, range] = {}
         turned = False
         steps, last = input_shape[1], len(self.layers) - 1
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
             turned = turned != layer.is_reversed
             if turned and isinstance(steps, int) and (all_layers or index == last):
-                prefix = self.prefix(index) if all_layers else ""
-                timed = (info.name for info in layer.outputs(shape) if "timesteps" in info.axes)
-                found.update({prefix + name: range(steps - 1, -1, -1) for name in timed})
+                timed = (info.label for info in layer.outputs(shape) if "timesteps" in info.axes)
+                labels = (self.label(index, label) if all_layers else label for label in timed)
+                found.update(dict.fromkeys(labels, range(steps - 1, -1, -1)))
         return found
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return the parts of the initial states of all layers, in order."""
         return tuple(
-            info.with_place(layer=index if len(self.layers) > 1 else None)
+            info._replace(label=self.label(index, info.label))
             for index, (layer, shape) in enumerate(self.input_shapes(input_shape))
             for info in layer.states(shape)
         )
 
-    def claims(self, *, all_layers: bool = False) -> dict[str, tuple[Claim, ...]]:
-        """Return the claims of the last layer; with all_layers, of each layer, prefixed on both sides."""
+    def claims(self, *, all_layers: bool = False) -> dict[Label, tuple[Claim, ...]]:
+        """Return the claims of the last layer; with all_layers, of each layer, which both sides then name."""
         if not all_layers or len(self.layers) == 1:
             return self.layers[-1].claims()
         return {
-            f"{index}/{name}": tuple(claim.with_place(layer=index) for claim in claims)
+            label._replace(layer=index): tuple(claim.with_place(layer=index) for claim in claims)
             for index, layer in enumerate(self.layers)
-            for name, claims in layer.claims().items()
+            for label, claims in layer.claims().items()
         }
 
     def probes(self, input_shape: Shape, dtype: str) -> dict[str, Array]:

@@ -155,7 +155,7 @@ class TestTheSameNumbers:
     def test_claims_hold_of_all_values(self) -> None:
         case = case_of(EXPRESSIONS[4])
         result = compute.run(case, "numpy", cut(case, 2))
-        tensors = {tensor.name: tensor.values for tensor in result.outputs}
+        tensors = {tensor.label: tensor.values for tensor in result.outputs}
         claims = [(tensor, one) for tensor in result.outputs for one in tensor.equals]
         assert len(claims) == 2
         for tensor, one in claims:

@@ -10,7 +10,7 @@ import oracle
 import pytest
 from claims import claim
 
-from rnncli import compute, specs
+from rnncli import addresses, compute, specs
 from rnncli.case import Case
 from rnncli.commands.matrix.answer import combinations
 from rnncli.commands.shape import outline
@@ -110,7 +110,7 @@ class TestShapes:
             ("0/last_cell_state", (2, 3)),
             ("1/hidden_state", (2, 4)),
         ]
-        assert report.claims["0/last_hidden_state"] == (claim("0/hidden_states[:, -1, :]"),)
+        assert report.claims[addresses.label("0/last_hidden_state")] == (claim("0/hidden_states[:, -1, :]"),)
         assert [layer.path for layer in report.layers] == ["0", "1"]
         assert [info.name for info in stack.states(X.shape)] == [
             "0/last_hidden_state",

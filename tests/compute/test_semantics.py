@@ -10,6 +10,7 @@ import pytest
 from claims import claim
 from part_labels import gate
 
+from rnncli import addresses
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.layers import _claims
 
@@ -419,9 +420,10 @@ class TestClaims:
         found = equals(expression)
         assert found["forward_last_hidden_state"] == (forward,)
         assert found["backward_last_hidden_state"] == (backward,)
-        theirs = both(expression)
+        theirs = {addresses.label(name): values for name, values in both(expression).items()}
         for name, text in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
-            np.testing.assert_array_equal(theirs[name], _claims.evaluate(claim(text), theirs))
+            whole = theirs[addresses.label(name)]
+            np.testing.assert_array_equal(whole, _claims.evaluate(claim(text), theirs))
 
     @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
     def test_nothing_is_claimed_of_a_merged_output(self, merge: str) -> None:

@@ -106,7 +106,7 @@ class GradientsAnswer(Answer):
         """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several."""
         several = len(self.gradients) > 1
         return {
-            "/".join(filter(None, (name if several else "", curve.direction, str(curve.part)))): curve.norms
+            str(curve.part._replace(layer=name if several else None, direction=curve.direction)): curve.norms
             for name, found in zip(self._names(), self.gradients, strict=True)
             for curve in found.curves
         }

@@ -31,6 +31,11 @@ def is_sequence(key: str) -> bool:
     return key.startswith("sequence")
 
 
+def is_cell_state(key: str) -> bool:
+    """Return whether an expected tensor, `cell` or `cell 0`, is a cell state."""
+    return key.startswith("cell")
+
+
 class ReturnedSizes(NamedTuple):
     """Sizes of what a layer returns.
 

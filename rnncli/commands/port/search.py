@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.port import differences
-from rnncli.commands.port.expected_tensors import is_sequence
+from rnncli.commands.port.expected_tensors import is_cell_state, is_sequence
 from rnncli.commands.port.hypothesis import (
     Difference,
     ForeignRun,
@@ -167,7 +167,7 @@ def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]
     batch, steps, _ = shape
     if any(len(state) != batch for state in run.initial_state):
         return False
-    if any(key.startswith("cell") for key in expected) and run.class_name != "LSTM":
+    if any(map(is_cell_state, expected)) and run.class_name != "LSTM":
         return False
     return all(
         array.shape[:2] == (batch, steps) if is_sequence(key) else len(array) == batch

@@ -50,7 +50,7 @@ class ShapeAnswer(Answer):
                     "axes": list(output.axes),
                     "shape": list(output.shape),
                     "meaning": meaning(output.label, view.lang),
-                    "equals": list(map(str, report.claims.get(output.name, ()))),
+                    "equals": list(map(str, report.claims.get(output.label, ()))),
                 }
                 for output in report.outputs
             ],
@@ -84,7 +84,7 @@ class ShapeAnswer(Answer):
                 cell(format_shape(output.shape)),
                 (
                     line(meaning(output.label, view.lang), "dim"),
-                    *claim_lines(self.report.claims.get(output.name, ())),
+                    *claim_lines(self.report.claims.get(output.label, ())),
                 ),
             )
             for output in self.report.outputs

@@ -9,27 +9,25 @@ from rnncli.result import Claim, Index, Result
 
 def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ...]:
     """Return the returned entries that hold the same number, according to the layers' claims."""
-    stack = case.stack
-    index = len(stack.layers) - 1
-    last = stack.prefix(index)
-    returned_names = {info.name for info in stack.outputs(case.inputs.shape)}
-    is_returned = target.name in {info.name for info in result.stack.outputs(case.inputs.shape)}
-    prefix = last if is_returned else ""
-    names = {last + name for name in returned_names} | {
-        info.name for info in stack.outputs(case.inputs.shape, all_layers=True)
-    }
+    stack, shape = case.stack, case.inputs.shape
+    last = len(stack.layers) - 1
+    is_returned = target.label in {info.label for info in result.stack.outputs(shape)}
+    own = stack.label(last, target.label) if is_returned else target.label
+    known = {stack.label(last, info.label) for info in stack.outputs(shape)}
+    known |= {info.label for info in stack.outputs(shape, all_layers=True)}
     claims: list[Claim] = []
     for tensor in result.outputs:
         for claim in tensor.equals:
             other, window = claim.label, claim.slices
             shape = next(output.values.shape for output in result.outputs if output.label == other)
-            if tensor.name == prefix + target.name and str(other) in names:
+            if tensor.label == own and other in known:
                 claims.append(Claim(other, _to_tensor_index(target.indices, window, shape)))
-            elif str(other) == prefix + target.name and tensor.name in names:
+            elif other == own and tensor.label in known:
                 inner = _to_window_index(target.indices, window, shape)
                 claims += [Claim(tensor.label, inner)] if inner is not None else []
     return tuple(
-        claim.with_place(layer=None) if prefix and claim.label.layer == index else claim for claim in claims
+        claim.with_place(layer=None) if is_returned and claim.label.layer == last else claim
+        for claim in claims
     )
 
 

@@ -133,7 +133,7 @@ class Explanation:
     without_hold: float | None = None
 
 
-def target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Target:
+def parse_target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Target:
     """Parse `last_cell_state[0,1]` against `infos`.  Raises UsageError if it does not name one number.
 
     layer: see addresses.find_tensor.

@@ -36,18 +36,23 @@ class Inner(NamedTuple):
     unit: int
 
     @property
+    def label(self) -> Label:
+        """`forget`, `cell_0/cell`, `candidate/recurrent`; `returned`, as `output` is a gate of an LSTM."""
+        return Label("returned", kind="") if self.part == OUTPUT else self.part.short
+
+    @property
     def name(self) -> str:
-        """`forget`, `cell_0/cell`, `candidate.recurrent`; `output` is a gate of an LSTM."""
-        return "returned" if self.part == OUTPUT else self.part.short.dotted
+        """The label's text, with a dot before the kind: `candidate.recurrent`."""
+        return self.label.dotted
 
 
 TraceNode = OutputEntry | Inner
 
 
-def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
-    """Return the tensors a user may name: the last layer's, then every layer's with its number as prefix."""
-    named = {info.name: info for info in stack.outputs(input_shape, all_layers=True)}
-    return tuple(({info.name: info for info in stack.outputs(input_shape)} | named).values())
+def list_tensors(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
+    """Return the tensors a user may name: the last layer's, then every layer's with its number."""
+    both = (*stack.outputs(input_shape), *stack.outputs(input_shape, all_layers=True))
+    return tuple(dict.fromkeys(both))
 
 
 class CaseTrace:
@@ -57,7 +62,7 @@ class CaseTrace:
         self.case, self.weights = case, result.weights
         self.stack = result.stack
         self.shapes: list[Any] = [shape for _, shape in self.stack.input_shapes(result.input_shape)]
-        self.tensors = {tensor.name: tensor.values for tensor in result.outputs}
+        self.tensors = {tensor.label: tensor.values for tensor in result.outputs}
         self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}
 
     def node(self, target: Target) -> TraceNode:
@@ -67,7 +72,7 @@ class CaseTrace:
         if target.label in own:
             return OutputEntry(last, target.label, target.indices)
         part = list_loop_parts(self.stack).get(target.label)
-        if part is not None and target.name not in self.tensors:
+        if part is not None:
             return self._inner(part, target.indices)
         return OutputEntry(int(target.label.layer or 0), target.label.without_layer, target.indices)
 
@@ -121,7 +126,7 @@ class CaseTrace:
     def value(self, node: TraceNode) -> float:
         """Return the layer's own number."""
         if isinstance(node, OutputEntry):
-            return float(self.tensors[f"{self.stack.prefix(node.layer)}{node.label}"][node.indices])
+            return float(self.tensors[self.stack.label(node.layer, node.label)][node.indices])
         return float(self.row(node)[node.unit])
 
     def row(self, node: Inner) -> Array:
@@ -131,11 +136,10 @@ class CaseTrace:
 
     def key(self, node: TraceNode) -> str:
         """Return a unique name for the node."""
-        prefix = self.stack.prefix(node.layer)
         if isinstance(node, OutputEntry):
-            return f"{prefix}{node.label}{list(node.indices)}"
-        path = f"{prefix}{node.direction}/" if node.direction else prefix
-        return f"{path}{node.name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
+            return f"{self.stack.label(node.layer, node.label)}{list(node.indices)}"
+        name = self.loop(node).label(node.label).dotted
+        return f"{name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
 
     def place(self, node: TraceNode) -> NumberLocation:
         """Return where the node is, in the terms of a trace."""
@@ -172,9 +176,9 @@ class CaseTrace:
 
     def inputs(self, layer: int) -> Array:
         """Return the layer's input."""
-        found: Array = (
-            self.tensors[f"{layer - 1}/{self.layer_input(layer).name}"] if layer else self.case.inputs
-        )
+        if not layer:
+            return self.case.inputs
+        found: Array = self.tensors[self.stack.label(layer - 1, self.layer_input(layer).label)]
         return found
 
     def layer_input(self, layer: int) -> TensorInfo:

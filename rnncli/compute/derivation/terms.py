@@ -179,9 +179,9 @@ def explain(
     address = _address(text)
     wide = _with_sequences(tracing.with_all_outputs(case), address)
     stack, shape = wide.stack, wide.inputs.shape
-    infos = locate.infos(stack, shape)
+    infos = locate.list_tensors(stack, shape)
     gates = _gates(address, stack, shape, {info.name for info in infos})
-    target = explanation.target(text, (*infos, *gates), layer)
+    target = explanation.parse_target(text, (*infos, *gates), layer)
     result = tracing.trace(wide)
     found = explain_number(case, result, target, depth, terms)
     if case.hold:
@@ -211,7 +211,7 @@ def _gates(
 
 
 def _address(text: str) -> addresses.Address | None:
-    """Parse `text`; None if it is not an address, which `explanation.target` reports."""
+    """Parse `text`; None if it is not an address, which `explanation.parse_target` reports."""
     try:
         return addresses.parse(text)
     except ValueError:

@@ -19,6 +19,7 @@ from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
+from rnncli.result import Label
 from rnncli.specs.stack import Stack
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
@@ -98,14 +99,14 @@ def test_other_numbers_are_not_called_equal() -> None:
     ["SimpleRNN(2, go_backwards=True)", "Bidirectional(LSTM(2))", "RNN([GRUCell(2), LSTMCell(3)])"],
 )
 def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
-    def returned(sequences: bool, state: bool) -> dict[str, np.ndarray]:
+    def returned(sequences: bool, state: bool) -> dict[Label, np.ndarray]:
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        names = [info.name for info in outline.outline(Stack((spec,)), INPUTS.shape).outputs]
+        labels = [info.label for info in outline.outline(Stack((spec,)), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
-        return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
+        return dict(zip(labels, oracle.called([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
     found = build_equality_table(of(expression).results).identities()

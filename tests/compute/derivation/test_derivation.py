@@ -15,8 +15,8 @@ from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import terms as explaining
-from rnncli.compute.derivation.explanation import Equation, Explanation, target
-from rnncli.compute.derivation.locate import infos
+from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
+from rnncli.compute.derivation.locate import list_tensors
 from rnncli.errors import UsageError
 from rnncli.layers import _activations
 
@@ -38,7 +38,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 def numbers(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
     wide = tracing.with_all_outputs(asked)
-    shapes: Any = infos(wide.stack, asked.inputs.shape)
+    shapes: Any = list_tensors(wide.stack, asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 
@@ -309,5 +309,5 @@ def test_what_is_no_number_is_said(text: Any, said: Any) -> None:
 
 
 def test_negative_indices_count_from_the_end() -> None:
-    shapes = infos(CASES["lstm_sequences"].stack, (2, 4, 3))
-    assert target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"
+    shapes = list_tensors(CASES["lstm_sequences"].stack, (2, 4, 3))
+    assert parse_target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"

@@ -24,10 +24,10 @@ def observe(view: View) -> Observation:
         for part, values in start.items()
     ]
     equal = claims.select_true(
-        {one.name: (Claim(other.label),) for one, other in zip(starts, given, strict=True)},
-        {one.name: one.values for one in (*given, *starts)},
+        {one.label: (Claim(other.label),) for one, other in zip(starts, given, strict=True)},
+        {one.label: one.values for one in (*given, *starts)},
     )
-    starts = [one._replace(equals=equal[one.name]) for one in starts]
+    starts = [one._replace(equals=equal[one.label]) for one in starts]
     rows = [one._replace(label=_label("decoder", one.label), equals=()) for one in decoder.outputs]
     parts = drawing.draw_table((*given, *starts, *rows), view)
     return Observation(parts, (encoder.outputs, decoder.outputs))
