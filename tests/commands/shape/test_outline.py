@@ -1,0 +1,122 @@
+"""The shapes of weights and outputs, computed without an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from claims import claim
+from convolutions import CONVOLUTIONS, FRAMES
+
+from rnncli import addresses, specs
+from rnncli.commands.shape import outline
+from rnncli.errors import LayerError
+
+keras = oracle.keras
+X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+
+SEQUENCES = (
+    "SimpleRNN(3)",
+    "LSTM(3, return_state=True)",
+    "LSTM(3, return_sequences=True, return_state=True, use_bias=False)",
+    "GRU(3, return_sequences=True)",
+    "GRU(3, reset_after=False, return_state=True)",
+    "Bidirectional(LSTM(3, return_state=True))",
+    "Bidirectional(GRU(3, return_sequences=True, return_state=True), merge_mode='sum')",
+    "Bidirectional(SimpleRNN(3, return_sequences=True), merge_mode='mul')",
+    "RNN([LSTMCell(3), GRUCell(3)], return_state=True)",
+    "RNN(GRUCell(3, use_bias=False), return_sequences=True)",
+    "Dense(5)",
+    "Dense(5, use_bias=False)",
+    "Masking()",
+    "TimeDistributed(Dense(5))",
+)
+FIRST = [
+    f"ConvLSTM{rank}D(3, 2, data_format='channels_first', {options})"
+    for rank in (1, 2, 3)
+    for options in ("return_sequences=True", "return_state=True, padding='same'", "strides=2")
+]
+
+
+def flat(shapes: Any) -> list[tuple[int, ...]]:
+    """The shapes that Keras gives, whatever they are nested in."""
+    if isinstance(shapes, (list, tuple)) and all(isinstance(size, (int, type(None))) for size in shapes):
+        return [tuple(shapes)]
+    return [found for inner in shapes for found in flat(inner)]
+
+
+class TestShapes:
+    @pytest.mark.parametrize("expression", [*SEQUENCES, *CONVOLUTIONS, *FIRST])
+    def test_are_those_that_keras_computes(self, expression: str) -> None:
+        rank = int(expression[8]) if expression.startswith("Conv") else 0
+        shape = FRAMES.get(rank, X.shape)
+        layer = oracle.made(expression)[0]
+        layer.build(shape)
+        report = outline.outline(specs.from_flags([expression], {}), shape)
+        assert report.layers[0].parameters == layer.count_params()
+        assert list(report.layers[0].weights.values()) == [tuple(v.shape) for v in layer.trainable_weights]
+        mine = [info.shape for info in report.outputs]
+        assert mine == flat(layer.compute_output_shape(shape))
+        if "channels_first" not in expression:  # which TensorFlow has no convolution for on a CPU
+            returned = keras.tree.flatten(layer(np.zeros(shape, "float32")))
+            assert mine == [tuple(tensor.shape) for tensor in returned]
+        assert [len(info.axes) for info in report.outputs] == [len(found) for found in mine]
+
+    @pytest.mark.parametrize(
+        "expression", [text for text in CONVOLUTIONS if "valid" in text or "same" in text]
+    )
+    def test_of_an_unknown_space_are_unknown_unless_it_stays(self, expression: str) -> None:
+        shape = tuple(None if 1 < axis < len(FRAMES[int(expression[8])]) - 1 else size
+                      for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
+        report = outline.outline(specs.from_flags([expression], {}), shape)
+        assert report.outputs[0].shape == flat(oracle.made(expression)[0].compute_output_shape(shape))[0]
+
+    def test_keep_dimensions_that_are_not_known(self) -> None:
+        report = outline.outline(specs.from_flags(["LSTM(3, return_sequences=True)"], {}), ("batch", None, 5))
+        assert report.outputs[0].shape == ("batch", None, 3)
+        assert report.layers[0].parameters == 4 * (5 * 3 + 3 * 3 + 3)
+        report = outline.outline(specs.from_flags(["LSTM(3)"], {}), (2, 4, "features"))
+        assert report.layers[0].parameters is None
+        assert report.layers[0].weights["kernel"] == ("features", 12)
+
+    def test_of_a_stack(self) -> None:
+        stack = specs.from_flags(
+            ["LSTM(3, return_sequences=True, return_state=True)", "Bidirectional(GRU(2))"], {}
+        )
+        report = outline.outline(stack, X.shape, all_layers=True)
+        assert [(info.name, info.shape) for info in report.outputs] == [
+            ("0/hidden_states", (2, 4, 3)),
+            ("0/last_hidden_state", (2, 3)),
+            ("0/last_cell_state", (2, 3)),
+            ("1/hidden_state", (2, 4)),
+        ]
+        assert report.claims[addresses.label("0/last_hidden_state")] == (claim("0/hidden_states[:, -1, :]"),)
+        assert [layer.path for layer in report.layers] == ["0", "1"]
+        assert [info.name for info in stack.states(X.shape)] == [
+            "0/last_hidden_state",
+            "0/last_cell_state",
+            "1/forward_last_hidden_state",
+            "1/backward_last_hidden_state",
+        ]
+
+    @pytest.mark.parametrize(
+        ("stack", "shape", "message"),
+        [
+            (["LSTM(3)", "GRU(2)"], X.shape, "layer 0 (LSTM) returns (batch, units)"),
+            (
+                ["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)", "GRU(2)"],
+                X.shape,
+                "two outputs",
+            ),
+            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, but the input has 4"),
+            (["ConvLSTM2D(2, 3)"], X.shape, "needs an input of 5 axes, but the input has 3"),
+        ],
+    )
+    def test_that_do_not_fit_are_refused(
+        self, stack: list[str], shape: tuple[int, ...], message: str
+    ) -> None:
+        with pytest.raises(LayerError) as caught:
+            outline.outline(specs.from_flags(stack, {}), shape)
+        assert message in caught.value.what.replace("\n", " ")
