@@ -37,7 +37,7 @@ def merge_flags(source: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Sp
     Raises LayerError if a flag conflicts with an option, with a caret if it is in an expression, or if a
     flag's value is invalid; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
-    return _merge(source, build(source), flags, flags_win)
+    return _Merger(flags_win=flags_win).merge(source, build(source), flags)
 
 
 def is_recurrent(class_name: str) -> bool:
@@ -73,59 +73,63 @@ def format_flag(name: str, value: Any) -> str:
     return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
-def _merge(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    if spec.class_name == "Bidirectional":
-        return _merge_both(source, spec, flags, flags_win)
-    if not is_recurrent(spec.class_name):
-        return _add_flags(source, spec, _only(flags, "dtype"), flags_win)
-    if "cell" in spec.config:
-        spec = _merge_cells(source, spec, _only(flags, "dtype"), flags_win)
-    inner = _add_flags(source, spec, flags, flags_win)
-    return wrap_bidirectional(inner, flags) if flags.get("bidirectional") else inner
+class _Merger:
+    """Applies flags to layers.  flags_win: see `merge_flags`."""
 
+    def __init__(self, *, flags_win: bool) -> None:
+        self.flags_win = flags_win
 
-def _merge_both(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    arguments = _arguments(source)
-    own = {name: value for name, value in flags.items() if name not in WRAPPER_FLAGS}
-    if flags.get("bidirectional") is False:
-        if not flags_win:
-            raise UsageError(
-                f"--no-bidirectional conflicts with {spec.class_name}(...) in --layer.",
-                "Leave the flag out, or name the inner layer alone.",
-            )
-        return _merge(arguments["layer"].value, spec.config["layer"], own, flags_win)
-    parts = {"layer": _merge(arguments["layer"].value, spec.config["layer"], own, flags_win)}
-    if spec.config["backward_layer"] is not None:
-        own.pop("go_backwards", None)  # one of the two runs backwards, whatever the flag says
-        backward = arguments["backward_layer"].value
-        parts["backward_layer"] = _merge(backward, spec.config["backward_layer"], own, flags_win)
-    inside = replace(spec, config={**spec.config, **parts})
-    return _add_flags(source, inside, _only(flags, *_OUTER), flags_win)
+    def merge(self, source: Any, spec: Spec, flags: Mapping[str, Any]) -> Spec:
+        """Return `spec`, which was built from `source`, with the flags applied."""
+        if spec.class_name == "Bidirectional":
+            return self._merge_both(source, spec, flags)
+        if not is_recurrent(spec.class_name):
+            return self._add_flags(source, spec, _only(flags, "dtype"))
+        if "cell" in spec.config:
+            spec = self._merge_cells(source, spec, _only(flags, "dtype"))
+        inner = self._add_flags(source, spec, flags)
+        return wrap_bidirectional(inner, flags) if flags.get("bidirectional") else inner
 
+    def _merge_both(self, source: Any, spec: Spec, flags: Mapping[str, Any]) -> Spec:
+        arguments = _arguments(source)
+        own = {name: value for name, value in flags.items() if name not in WRAPPER_FLAGS}
+        if flags.get("bidirectional") is False:
+            if not self.flags_win:
+                raise UsageError(
+                    f"--no-bidirectional conflicts with {spec.class_name}(...) in --layer.",
+                    "Leave the flag out, or name the inner layer alone.",
+                )
+            return self.merge(arguments["layer"].value, spec.config["layer"], own)
+        parts = {"layer": self.merge(arguments["layer"].value, spec.config["layer"], own)}
+        if spec.config["backward_layer"] is not None:
+            own.pop("go_backwards", None)  # one of the two runs backwards, whatever the flag says
+            backward = arguments["backward_layer"].value
+            parts["backward_layer"] = self.merge(backward, spec.config["backward_layer"], own)
+        inside = replace(spec, config={**spec.config, **parts})
+        return self._add_flags(source, inside, _only(flags, *_OUTER))
 
-def _merge_cells(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    """Return the Spec of an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
-    cell, texts = spec.config["cell"], list_cells(_arguments(source)["cell"].value)
-    if not isinstance(cell, tuple):
-        made: Any = _add_flags(texts, cell, flags, flags_win)
-    else:
-        made = tuple(_add_flags(*pair, flags, flags_win) for pair in zip(texts, cell, strict=True))
-    return replace(spec, config={**spec.config, "cell": made})
+    def _merge_cells(self, source: Any, spec: Spec, flags: Mapping[str, Any]) -> Spec:
+        """Return an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
+        cell, texts = spec.config["cell"], list_cells(_arguments(source)["cell"].value)
+        if not isinstance(cell, tuple):
+            made: Any = self._add_flags(texts, cell, flags)
+        else:
+            made = tuple(self._add_flags(*pair, flags) for pair in zip(texts, cell, strict=True))
+        return replace(spec, config={**spec.config, "cell": made})
 
+    def _add_flags(self, source: Any, spec: Spec, flags: Mapping[str, Any]) -> Spec:
+        """Return `spec` with the flags that it has, placed after the written options.
 
-def _add_flags(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    """Return `spec` with the flags that it has, placed after the written options.
-
-    Keras takes the seeds in this order.
-    """
-    options, arguments = options_of(spec.class_name), _arguments(source)
-    flags = _only(flags, *options)
-    changed = read_flags(spec.class_name, flags)
-    for name, value in changed.items():
-        if name in arguments and not flags_win and not _is_same(options[name], value, spec.config[name]):
-            _refuse(spec, flags[name], arguments[name])
-    own = {name: value for name, value in spec.config.items() if name in arguments}
-    return complete(spec.class_name, {**own, **changed}, deferred=spec.deferred)
+        Keras takes the seeds in this order.
+        """
+        options, arguments = options_of(spec.class_name), _arguments(source)
+        flags = _only(flags, *options)
+        changed = read_flags(spec.class_name, flags)
+        for name, value in ({} if self.flags_win else changed).items():
+            if name in arguments and not _is_same(options[name], value, spec.config[name]):
+                _refuse(spec, flags[name], arguments[name])
+        own = {name: value for name, value in spec.config.items() if name in arguments}
+        return complete(spec.class_name, {**own, **changed}, deferred=spec.deferred)
 
 
 def _arguments(source: Any) -> dict[str, Argument]:
