@@ -8,7 +8,7 @@ from itertools import chain
 from math import ceil, prod
 
 from rnncli.case import Case, sizes
-from rnncli.result import Claim, Result
+from rnncli.result import Claim, Label, Result
 from rnncli.specs import memory
 
 COMFORTABLE = 64 * 2**20
@@ -69,7 +69,7 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
             array[done:end] = tensor.values
         done = end
     outputs = tuple(
-        tensor._replace(values=array, equals=agreed.equals[tensor.name])
+        tensor._replace(values=array, equals=agreed.equals[tensor.label])
         for tensor, array in zip(first.outputs, arrays, strict=True)
     )
     shape = (batch, *first.input_shape[1:])
@@ -79,19 +79,19 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
 class ChunkSummary:
     """Combines information from all chunks.
 
-    equals: by tensor name, the claims that hold in every chunk.
+    equals: of each tensor, the claims that hold in every chunk.
     engines: those that computed the chunks.
     """
 
     def __init__(self) -> None:
-        self.equals: dict[str, tuple[Claim, ...]] = {}
+        self.equals: dict[Label, tuple[Claim, ...]] = {}
         self.engines: tuple[str, ...] = ()
 
     def add(self, result: Result) -> None:
         """Add the result of one chunk."""
         for tensor in result.outputs:
-            held = self.equals.get(tensor.name, tensor.equals)
-            self.equals[tensor.name] = tuple(claim for claim in held if claim in tensor.equals)
+            held = self.equals.get(tensor.label, tensor.equals)
+            self.equals[tensor.label] = tuple(claim for claim in held if claim in tensor.equals)
         self.engines = tuple(dict.fromkeys(self.engines + result.engines))
 
 

@@ -155,22 +155,22 @@ def verify(result: Result) -> None:
     """Raises EngineError if the trace does not end in the outputs and states that were returned."""
     import numpy as np
 
-    returned = {tensor.name: tensor.values for tensor in result.outputs}
-    for name, values in traced_outputs(result):
-        if not np.array_equal(values, returned[name], equal_nan=True):
+    returned = {tensor.label: tensor.values for tensor in result.outputs}
+    for label, values in traced_outputs(result):
+        if not np.array_equal(values, returned[label], equal_nan=True):
             raise EngineError(
-                f"the trace of {result.engine} does not end in the {name} that it returned.",
+                f"the trace of {result.engine} does not end in the {label} that it returned.",
                 "This is a bug in rnncli; please report it.",
             )
 
 
-def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
-    """Yield every tensor returned by a recurrent layer, by name, with its values from the trace."""
+def traced_outputs(result: Result) -> Iterator[tuple[Label, Array]]:
+    """Yield every tensor returned by a recurrent layer, with its values from the trace."""
     for index, layer, infos in _iterate_returned(result):
         own = [loop for loop in result.trace if loop.layer == index]
         if own:
-            names = (info.name for info in infos)
-            yield from zip(names, _iterate_outputs(layer, own), strict=False)
+            labels = (info.label for info in infos)
+            yield from zip(labels, _iterate_outputs(layer, own), strict=False)
 
 
 def _iterate_outputs(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:

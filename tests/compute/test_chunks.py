@@ -193,7 +193,7 @@ class TestUnfolded:
             )
             assert mine.values.dtype == theirs.values.dtype
             assert np.array_equal(np.concatenate(parts), theirs.values)
-        assert found.summary.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
+        assert found.summary.equals == {tensor.label: tensor.equals for tensor in whole.outputs}
 
     def test_every_engine_is_named(self) -> None:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")

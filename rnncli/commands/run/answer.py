@@ -140,7 +140,7 @@ class ChunkedRunAnswer(ChunkedAnswer):
         agreed = self.chunked.summary
 
         def output(tensor: ChunkedTensor) -> dict[str, Any]:
-            equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.name])))
+            equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.label])))
             return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
 
         head = head_of(self.chunked.result)
