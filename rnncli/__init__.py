@@ -20,7 +20,7 @@ if _program.rpartition("/")[2] == "rnncli":
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, lambda *_: os._exit(130))
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any  # noqa: E402 - see above
 
 if TYPE_CHECKING:
     from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
