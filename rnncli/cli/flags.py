@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rnncli.case import HIGHEST_SEED
+from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
 from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
 from rnncli.cli.tolerances import parse_tolerances
 from rnncli.errors import UsageError
@@ -63,7 +63,7 @@ class InputFlags(NamedTuple):
     fill: Annotated[
         str | None,
         choice(
-            INPUT, "--fill", "KIND", ("normal", "uniform", "zeros", "ones", "arange"),
+            INPUT, "--fill", "KIND", FILLS,
             "Values of a generated input (default normal).",
         ),
     ] = None  # fmt: skip
@@ -184,7 +184,7 @@ class LayerFlags(NamedTuple):
     dtype: Annotated[
         str | None,
         choice(
-            LAYER, "--dtype", "DTYPE", ("float16", "bfloat16", "float32", "float64"),
+            LAYER, "--dtype", "DTYPE", DTYPES,
             "Dtype of the computation (default float32).",
         ),
     ] = None  # fmt: skip
@@ -195,7 +195,7 @@ class LayerFlags(NamedTuple):
     merge_mode: Annotated[
         str | None,
         choice(
-            LAYER, "--merge-mode", "MODE", ("concat", "sum", "mul", "ave", "none"),
+            LAYER, "--merge-mode", "MODE", MERGE_MODES,
             "How Bidirectional merges its outputs (default concat).",
         ),
     ] = None  # fmt: skip

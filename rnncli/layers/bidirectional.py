@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rnncli import initializers, layers
-from rnncli.case import Array, Option, Shape, Spec
+from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner, join_parts, within
@@ -26,7 +26,7 @@ class Bidirectional(Layer):
     recurrent = True
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
-        "merge_mode": Option("choice", "concat", choices=("concat", "sum", "mul", "ave", None)),
+        "merge_mode": Option("choice", "concat", choices=(*MERGE_MODES[:-1], None)),
         "backward_layer": Option("backward"),
         "dtype": Option("dtype", "float32"),
     }
