@@ -6,8 +6,8 @@ document applies unless a flag overrides it.
 
 # Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
 import typer
 
@@ -106,6 +106,11 @@ class InputFlags(NamedTuple):
         float | None,
         flag(INPUT, "--mask-value", metavar="X", help="Mask the steps where every feature equals X."),
     ] = None
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        return {"INPUT": self.input, "--mask": self.mask}
 
     def validate(self) -> None:
         """Raise UsageError for --pad-value without --pad."""
@@ -215,6 +220,11 @@ class LayerFlags(NamedTuple):
         str | None, _initializer("--bias-initializer", "Initializer of the bias", "zeros")
     ] = None
 
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        return {f"--layer {word}": word[1:] for word in self.layer or () if word.startswith("@")}
+
 
 class RunFlags(NamedTuple):
     """Flags of the run."""
@@ -278,9 +288,25 @@ class RunFlags(NamedTuple):
         ),
     ] = None  # fmt: skip
 
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        from rnncli.readers.source import split_layers
 
-ReadingFlags = InputFlags | LayerFlags | RunFlags
-"""Flag groups that may name a file to read."""
+        return {
+            "--weights": self.weights and split_layers(self.weights)[0],
+            "--initial-state": self.initial_state,
+            "--model": self.model and split_layers(self.model)[0],
+        }
+
+
+class ReadingFlags(Protocol):
+    """A group of flags that may name files to read."""
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """What is read, by the flag that names it: a path, `-` for standard input, or the text itself."""
+        ...
 
 
 Expect = Annotated[

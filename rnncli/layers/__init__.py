@@ -104,9 +104,9 @@ def is_stepped(spec: Spec) -> bool:
 
 
 def runs_a_cell(spec: Spec) -> bool:
-    """Whether it is a layer that is itself a loop over time: not Bidirectional, whose inner layers are.
+    """Return whether the layer loops over time itself.  Bidirectional does not; its inner layers do.
 
-    False for the specs inside a layer that are no layers: cells and initializers.
+    False for specs that are not layers, such as cells and initializers.
     """
     found = _find(spec.class_name, "LAYERS")
     return found is not None and issubclass(found[1], RecurrentLayer)
