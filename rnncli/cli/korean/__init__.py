@@ -74,7 +74,7 @@ class Phrase(NamedTuple):
 
 def translate(text: str) -> str:
     """Return `text` in Korean; what the catalog lacks stays in English."""
-    return "\n".join(map(_keep, text.split("\n")))
+    return "\n".join(map(_translate_or_keep, text.split("\n")))
 
 
 def pairs() -> Iterator[tuple[str, str]]:
