@@ -30,8 +30,8 @@ from rnncli.layers._layer import Call as Call
 from rnncli.layers._layer import Draw as Draw
 from rnncli.layers._layer import Layer as Layer
 from rnncli.layers._layer import LayerOutput as LayerOutput
+from rnncli.layers._layer import LoopRunner as LoopRunner
 from rnncli.layers._layer import Place as Place
-from rnncli.layers._layer import Runner as Runner
 from rnncli.layers._layer import join_parts as join_parts
 from rnncli.layers._layer import split_parts as split_parts
 from rnncli.layers._layer import within as within

@@ -10,7 +10,7 @@ from rnncli import initializers, layers
 from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner, join_parts, within
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
 from rnncli.layers._recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -196,7 +196,7 @@ class Bidirectional(Layer):
             {name: layer.draw_weights(input_shape, within(seeds, name), dtype) for name, layer in loops}
         )
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""
         parts = self._split_states(call)
         forward, backward = (

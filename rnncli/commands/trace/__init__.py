@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from rnncli.case import Case
 from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
+from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.result import Result
 
@@ -21,6 +22,15 @@ rnncli trace data.csv --layer bigru --step -1 --gate update --format json
 rnncli trace --layer gru --stats --check
 rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 """
+HINTS = (
+    Hint(
+        lambda values: is_one_lstm(values) and not values["hold"],
+        "trace{same} --hold forget=1",
+        "with the forget gate held open",
+        "망각 게이트를 연 채로 고정",
+    ),
+    Hint(is_traceable, "plot{same} --terminal", "the same as a picture", "같은 값을 그림으로"),
+)
 
 NARROW = "Selection"
 
