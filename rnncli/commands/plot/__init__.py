@@ -116,11 +116,11 @@ def plot(
     one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
     from rnncli.cli import request, terminal
-    from rnncli.cli.steps import part
+    from rnncli.cli.steps import parse_range
     from rnncli.commands.plot.sheet import SheetSelection
 
     size = _size(plot_flags)
-    steps = slice(None) if plot_flags.steps is None else part(plot_flags.steps)
+    steps = slice(None) if plot_flags.steps is None else parse_range(plot_flags.steps)
     format_name = _format(plot_flags, input_flags, layer, run)
     case, remarks = request.case(input_flags, layer, run, all_layers=all_layers)
     sheet = _sheet(

@@ -86,7 +86,7 @@ def trace(
     from rnncli.compute import trace as tracing
 
     for text in narrow.step or ():
-        steps.part(text)
+        steps.parse_range(text)
     deliver = delivery(output, input_flags, layer, run)
     request.require_steps(run)
     expected = expectation.read_expectation(check.expect, input_flags, output.output, require_names=True)
@@ -96,7 +96,7 @@ def trace(
     result, disagreeing, more = _verify(case, tracing.trace(case), chosen, check)
     remarks += more
     loops = tracing.loops(result)
-    wanted = steps.indices(narrow.step, len(loops[0].times))
+    wanted = steps.select_indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
     checks = ResultChecks(check, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
