@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODING, INPUT, VANISHING, Curve, Gradients
+from rnncli.commands.gradients.gradient_words import say
 from rnncli.renderers.page import (
     Answer,
     Column,
@@ -26,7 +27,6 @@ from rnncli.renderers.page import (
     line,
 )
 from rnncli.renderers.parts import head_of, note_of, title
-from rnncli.renderers.wording import say
 from rnncli.result import Label
 
 MOST_ROWS = 24
