@@ -118,6 +118,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "dtype": ("dtype", "자료형"),
     "radius": ("radius", "반경"),
     "fans": ("fans", "팬"),
+    "other weights": ("other tensors", "그 밖의 텐서"),
     # of an explanation
     "unit": ("unit", "유닛"),
     "remainder": ("remainder", "반올림 오차"),

@@ -22,6 +22,5 @@ say = add_words(
             "층 {count}개, 그중 순환층 {recurrent}개",
         ),
         "recurrent layers": ("recurrent layers: {recurrent}", "순환층 {recurrent}개"),
-        "other weights": ("other tensors", "그 밖의 텐서"),
     }
 )
