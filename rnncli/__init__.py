@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import sys
 
-if "".join(getattr(sys, "argv", ())[:1]).rpartition("/")[2] in ("rnncli", "-m"):
+_words = getattr(sys, "argv", None) or [""]
+# While `python -m` looks for its module, that is the word before the arguments.
+_program = sys.orig_argv[-len(_words)].removeprefix("-m") if _words[0] == "-m" else _words[0]
+if _program.rpartition("/")[2] == "rnncli":
     # While the command loads, before it installs its handlers, an interrupt ends it without a traceback.
     # `signal`, and `typing` below, take longer to load than everything else here.  With SIG_DFL as the
     # handler, Python would print a traceback for an interrupt that came just before, and go on.
@@ -17,7 +20,7 @@ if "".join(getattr(sys, "argv", ())[:1]).rpartition("/")[2] in ("rnncli", "-m"):
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, lambda *_: os._exit(130))
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any  # noqa: E402 - see above
 
 if TYPE_CHECKING:
     from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why

@@ -27,6 +27,13 @@ Dimension = int | str | None
 
 Shape = tuple[Dimension, ...]
 
+FILLS = ("normal", "uniform", "zeros", "ones", "arange")
+"""The values that a generated input can have."""
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""The dtypes in which a layer can compute."""
+MERGE_MODES = ("concat", "sum", "mul", "ave", "none")
+"""What Bidirectional does with its two outputs; Keras's name of the last is None."""
+
 HIGHEST_SEED = 2**32 - 1
 """The highest seed that NumPy, and so keras.utils.set_random_seed, accepts."""
 

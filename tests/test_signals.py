@@ -127,10 +127,24 @@ def test_another_thread_is_left_alone() -> None:
     assert done == [True]
 
 
-@pytest.mark.parametrize(("program", "loading"), [("/bin/rnncli", True), ("-m", True), ("other.py", False)])
-def test_an_interrupt_of_a_command_that_loads_says_nothing(program: str, loading: bool) -> None:
+@pytest.mark.parametrize(
+    ("program", "words", "loading"),
+    [
+        ("/bin/rnncli", ["python", "/bin/rnncli", "run"], True),
+        ("-m", ["python", "-m", "rnncli", "run"], True),
+        ("-m", ["python", "-mrnncli", "run"], True),
+        ("-m", ["python", "-m", "another", "run"], False),
+        ("other.py", ["python", "other.py", "run"], False),
+    ],
+)
+def test_an_interrupt_of_a_command_that_loads_says_nothing(
+    program: str, words: list[str], loading: bool
+) -> None:
     """Python's own handler would print a traceback; a program that imports the package keeps its handlers."""
-    code = f"import sys; sys.argv = [{program!r}]; import rnncli, signal; signal.raise_signal(signal.SIGINT)"
+    code = (
+        f"import sys; sys.argv, sys.orig_argv = [{program!r}, 'run'], {words}; "
+        "import rnncli, signal; signal.raise_signal(signal.SIGINT)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode == 130 and not done.stderr) is loading
     assert ("KeyboardInterrupt" in done.stderr) is not loading

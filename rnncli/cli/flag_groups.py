@@ -45,7 +45,7 @@ def define_choice(
         return folded
 
     def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices() if choice.startswith(incomplete)]
+        return [word for word in choices() if word.startswith(incomplete)]
 
     more = {"autocompletion": complete} if COMPLETING else {}
     return flag(panel, *names, help=help, metavar=metavar, parser=parse_choice, **more)
@@ -82,9 +82,13 @@ def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**values: Any) -> None:
         function(**{name: _fill(name, hints[name], values) for name in parameters})
 
-    flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]
+    flat = [
+        parameter
+        for name in parameters
+        for parameter in _parameters(name, hints[name], parameters[name].default)
+    ]
     wrapper.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {flag.name: flag.annotation for flag in flat}
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
     wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
     return wrapper
 
@@ -99,11 +103,14 @@ def _fill(name: str, hint: Any, values: Mapping[str, Any]) -> Any:
     return group
 
 
-def _flags(name: str, hint: Any, default: Any = None) -> list[inspect.Parameter]:
+def _parameters(name: str, hint: Any, default: Any = None) -> list[inspect.Parameter]:
+    """Return the parameter of a flag; for a group, those of its flags."""
     if not _is_group(hint):
         return [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)]
     fields, defaults = hint.__annotations__.items(), hint._field_defaults
-    return [flag for field, kind in fields for flag in _flags(field, kind, defaults.get(field))]
+    return [
+        parameter for field, kind in fields for parameter in _parameters(field, kind, defaults.get(field))
+    ]
 
 
 def _is_group(hint: Any) -> bool:

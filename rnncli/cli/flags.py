@@ -6,12 +6,12 @@ document applies unless a flag overrides it.
 
 # Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
 import typer
 
-from rnncli.case import HIGHEST_SEED
+from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
 from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
 from rnncli.cli.tolerances import parse_tolerances
 from rnncli.errors import UsageError
@@ -63,7 +63,7 @@ class InputFlags(NamedTuple):
     fill: Annotated[
         str | None,
         choice(
-            INPUT, "--fill", "KIND", ("normal", "uniform", "zeros", "ones", "arange"),
+            INPUT, "--fill", "KIND", FILLS,
             "Values of a generated input (default normal).",
         ),
     ] = None  # fmt: skip
@@ -106,6 +106,11 @@ class InputFlags(NamedTuple):
         float | None,
         flag(INPUT, "--mask-value", metavar="X", help="Mask the steps where every feature equals X."),
     ] = None
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        return {"INPUT": self.input, "--mask": self.mask}
 
     def validate(self) -> None:
         """Raise UsageError for --pad-value without --pad."""
@@ -184,7 +189,7 @@ class LayerFlags(NamedTuple):
     dtype: Annotated[
         str | None,
         choice(
-            LAYER, "--dtype", "DTYPE", ("float16", "bfloat16", "float32", "float64"),
+            LAYER, "--dtype", "DTYPE", DTYPES,
             "Dtype of the computation (default float32).",
         ),
     ] = None  # fmt: skip
@@ -195,7 +200,7 @@ class LayerFlags(NamedTuple):
     merge_mode: Annotated[
         str | None,
         choice(
-            LAYER, "--merge-mode", "MODE", ("concat", "sum", "mul", "ave", "none"),
+            LAYER, "--merge-mode", "MODE", MERGE_MODES,
             "How Bidirectional merges its outputs (default concat).",
         ),
     ] = None  # fmt: skip
@@ -214,6 +219,11 @@ class LayerFlags(NamedTuple):
     bias_initializer: Annotated[
         str | None, _initializer("--bias-initializer", "Initializer of the bias", "zeros")
     ] = None
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        return {f"--layer {word}": word[1:] for word in self.layer or () if word.startswith("@")}
 
 
 class RunFlags(NamedTuple):
@@ -278,9 +288,25 @@ class RunFlags(NamedTuple):
         ),
     ] = None  # fmt: skip
 
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        from rnncli.readers.source import split_layers
 
-ReadingFlags = InputFlags | LayerFlags | RunFlags
-"""Flag groups that may name a file to read."""
+        return {
+            "--weights": self.weights and split_layers(self.weights)[0],
+            "--initial-state": self.initial_state,
+            "--model": self.model and split_layers(self.model)[0],
+        }
+
+
+class ReadingFlags(Protocol):
+    """A group of flags that may name files to read."""
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """What is read, by the flag that names it: a path, `-` for standard input, or the text itself."""
+        ...
 
 
 Expect = Annotated[

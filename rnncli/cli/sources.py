@@ -14,12 +14,12 @@ from typing import Any, BinaryIO, cast
 from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flag_groups import first_given
-from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
+from rnncli.cli.flags import InputFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
-from rnncli.readers.source import report_os_errors, split_layers
+from rnncli.readers.source import report_os_errors
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
@@ -137,28 +137,21 @@ def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
 
 def input_sources(*flags: ReadingFlags) -> list[str | int]:
     """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
-    words: list[str | None] = []
-    for one in flags:
-        if isinstance(one, InputFlags):
-            words += ["-" if one.input is None else one.input, one.mask]
-        elif isinstance(one, LayerFlags):
-            words += [word[1:] for word in one.layer or () if word.startswith("@")]
-        else:
-            words += [one.weights and split_layers(one.weights)[0], one.initial_state]
-            words += [one.model and split_layers(one.model)[0]]
+    words = [
+        "-" if name == "INPUT" and word is None else word
+        for group in flags
+        for name, word in group.files.items()
+    ]
     return [0 if word == "-" else word for word in words if word]
 
 
-def validate_sources(input_flags: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
+def validate_sources(input_flags: InputFlags, *others: ReadingFlags) -> None:
     """Raise UsageError if a flag about a file lacks the file, or if standard input would be read twice."""
-    if run is not None and run.assume is not None and run.model is None:
-        raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
-    named = {"INPUT": input_flags.input, "--mask": input_flags.mask}
-    named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
-    if run is not None:
-        named |= {"--weights": run.weights, "--initial-state": run.initial_state}
-        named |= {"--model": run.model and split_layers(run.model)[0]}
-    readers = [name for name, text in named.items() if text == "-"]
+    for group in others:
+        if isinstance(group, RunFlags) and group.assume is not None and group.model is None:
+            raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
+    groups = (input_flags, *others)
+    readers = [name for group in groups for name, word in group.files.items() if word == "-"]
     if len(readers) > 1:
         raise UsageError(
             f"- is given twice, for {readers[0]} and {readers[1]}, but standard input can be read only once.",

@@ -7,7 +7,7 @@ import re
 from rnncli.errors import UsageError
 
 
-def part(text: str) -> slice:
+def parse_range(text: str) -> slice:
     """Parse one time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
     found = re.fullmatch(r"(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
     if found is None or "-" in found.groups():
@@ -20,13 +20,13 @@ def part(text: str) -> slice:
     return slice(*(int(side) if side else None for side in found.groups()[:2]))
 
 
-def indices(texts: list[str] | None, count: int) -> list[int] | None:
+def select_indices(texts: list[str] | None, count: int) -> list[int] | None:
     """Return every named time step of `count`; a single one is not checked against `count` here."""
     if not texts:
         return None
     chosen: list[int] = []
     for text in texts:
-        steps = part(text)
+        steps = parse_range(text)
         if ":" not in text:
             chosen.append(int(text))
         elif not (places := range(count)[steps]):

@@ -71,8 +71,8 @@ def _say(text: str, style: str = "") -> None:
         if style and has_color(stream, os.environ):
             name, _, rest = text.partition(" ")
             text = f"{style}{name}\x1b[0m {rest}"
-        encoding = stream.encoding or "utf-8"
-        stream.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
+        codec = stream.encoding or "utf-8"
+        stream.write(f"{text}\n".encode(codec, "backslashreplace").decode(codec))
         stream.flush()
     except OSError:
         _silence(2)

@@ -11,6 +11,7 @@ import typer
 
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
+from rnncli.cli.hint_rules import Hint
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
@@ -24,6 +25,9 @@ rnncli samples
 rnncli samples sensors > sensors.csv
 rnncli samples sentence | rnncli run --layer gru
 """
+HINTS = (
+    Hint(lambda values: values["name"] is None, "run series", "a sample as the input", "예제를 입력으로"),
+)
 
 
 def samples(

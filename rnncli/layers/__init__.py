@@ -30,8 +30,8 @@ from rnncli.layers._layer import Call as Call
 from rnncli.layers._layer import Draw as Draw
 from rnncli.layers._layer import Layer as Layer
 from rnncli.layers._layer import LayerOutput as LayerOutput
+from rnncli.layers._layer import LoopRunner as LoopRunner
 from rnncli.layers._layer import Place as Place
-from rnncli.layers._layer import Runner as Runner
 from rnncli.layers._layer import join_parts as join_parts
 from rnncli.layers._layer import split_parts as split_parts
 from rnncli.layers._layer import within as within
@@ -104,9 +104,9 @@ def is_stepped(spec: Spec) -> bool:
 
 
 def runs_a_cell(spec: Spec) -> bool:
-    """Whether it is a layer that is itself a loop over time: not Bidirectional, whose inner layers are.
+    """Return whether the layer loops over time itself.  Bidirectional does not; its inner layers do.
 
-    False for the specs inside a layer that are no layers: cells and initializers.
+    False for specs that are not layers, such as cells and initializers.
     """
     found = _find(spec.class_name, "LAYERS")
     return found is not None and issubclass(found[1], RecurrentLayer)

@@ -66,7 +66,7 @@ class LayerOutput(NamedTuple):
     mask: Array | None = None
 
 
-class Runner(Protocol):
+class LoopRunner(Protocol):
     """What an engine provides to a layer during a call: the loop over time, and data kept between calls."""
 
     def loop(self, layer: Any, call: Call) -> tuple[Array, tuple[Array, ...]]:
@@ -170,7 +170,7 @@ class Layer(ABC):
         """
         raise NotImplementedError(self.spec.class_name)
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Compute everything that the layer returns.
 
         Raises NotImplementedError if only Keras can compute the layer.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class RecurrentLayer(Layer):
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the output of the loop and, with return_state, its last states."""
         output, states = runner.loop(self, call)
         output = self.arrange(output)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rnncli import initializers, layers
-from rnncli.case import Array, Option, Shape, Spec
+from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner, join_parts, within
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
 from rnncli.layers._recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -26,7 +26,7 @@ class Bidirectional(Layer):
     recurrent = True
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
-        "merge_mode": Option("choice", "concat", choices=("concat", "sum", "mul", "ave", None)),
+        "merge_mode": Option("choice", "concat", choices=(*MERGE_MODES[:-1], None)),
         "backward_layer": Option("backward"),
         "dtype": Option("dtype", "float32"),
     }
@@ -200,7 +200,7 @@ class Bidirectional(Layer):
             {name: layer.draw_weights(input_shape, within(seeds, name), dtype) for name, layer in loops}
         )
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""
         parts = self._split_states(call)
         forward, backward = (

@@ -9,7 +9,7 @@ from rnncli.case import Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import take_seeds
 from rnncli.layers._equations import Bias, DotProduct, Sum
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner, axis_names
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner, axis_names
 from rnncli.result import Label, TensorInfo
 
 
@@ -47,7 +47,7 @@ class Dense(Layer):
         bias = (Bias(),) if self.config["use_bias"] else ()
         return Sum((DotProduct("inputs", "kernel"), *bias), "activation")
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return activation(x W + b), and the mask unchanged."""
         product = call.inputs @ call.weights["kernel"]
         if self.config["use_bias"]:

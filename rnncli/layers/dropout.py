@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rnncli.case import Option, Shape, Spec
 from rnncli.layers._equations import LayerInput, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Runner, axis_names
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner, axis_names
 from rnncli.result import Label, TensorInfo
 
 
@@ -41,7 +41,7 @@ class Dropout(Layer):
         """Return the input itself."""
         return Sum((times(LayerInput()),))
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the inputs and their mask, unchanged; not for training."""
         return LayerOutput((call.inputs,), call.mask)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rnncli.case import Option, Shape
 from rnncli.layers._equations import LayerInput, Sum, times
-from rnncli.layers._layer import Call, Layer, LayerOutput, Runner, axis_names
+from rnncli.layers._layer import Call, Layer, LayerOutput, LoopRunner, axis_names
 from rnncli.result import Label, TensorInfo
 
 
@@ -30,7 +30,7 @@ class Masking(Layer):
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
         return Sum((times(LayerInput()),))
 
-    def call(self, runner: Runner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the inputs, with masked steps set to 0, and the mask, without the axis of features."""
         import numpy as np
 

@@ -7,7 +7,7 @@ A layout's file has
     to_keras(class_name, arrays)        Keras's weights, bit for bit those that from_keras was given
     refusal(layer)                      why the layout cannot hold the layer, or None
     notes(chain)                        settings that the arrays do not contain
-    arrays(chain)                       all arrays of a chain of layers, by their names in a file
+    name_arrays(chain)                  all arrays of a chain of layers, by their names in a file
     dump(chains)                        the content of a file of one of SUFFIXES; only if there are any
 
 Keras's layout is the common one: kernel (features, gates * units), recurrent_kernel (units, gates * units),
@@ -53,7 +53,7 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
     require(name, (layer for chain in chains for layer in chain.layers))
     found: dict[str, Array] = {}
     for chain in chains:
-        for key, array in layout.arrays(chain).items():
+        for key, array in layout.name_arrays(chain).items():
             if key in found:
                 raise LayerError(
                     f"two layers would be called {key} in {layout.FRAMEWORK}'s layout.",

@@ -79,7 +79,7 @@ def notes(chain: Chain) -> Iterator[str]:
         yield "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
 
 
-def arrays(chain: Chain) -> dict[str, Array]:
+def name_arrays(chain: Chain) -> dict[str, Array]:
     """Return every array by Keras's path."""
     return convert_chain(chain, from_keras)
 

@@ -36,7 +36,7 @@ def notes(chain: Chain) -> Iterator[str]:
     return iter(())
 
 
-def arrays(chain: Chain) -> dict[str, Array]:
+def name_arrays(chain: Chain) -> dict[str, Array]:
     """Return every weight by its path."""
     return convert_chain(chain, from_keras)
 

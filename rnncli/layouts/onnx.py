@@ -118,7 +118,7 @@ def notes(chain: Chain) -> Iterator[str]:
         yield "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"
 
 
-def arrays(chain: Chain) -> dict[str, Array]:
+def name_arrays(chain: Chain) -> dict[str, Array]:
     """Return W, R and B of every layer, `lstm/W`."""
     found: dict[str, Array] = {}
     for layer in chain.layers:

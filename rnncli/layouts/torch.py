@@ -103,7 +103,7 @@ def notes(chain: Chain) -> Iterator[str]:
         yield "PyTorch sums two biases: a single Keras bias is stored in bias_ih, and bias_hh is zero"
 
 
-def arrays(chain: Chain) -> dict[str, Array]:
+def name_arrays(chain: Chain) -> dict[str, Array]:
     """Return the state dict of one module, or, if no single one has these layers, of one per layer."""
     found: dict[str, Array] = {}
     for path, layers in _modules(chain):

@@ -7,7 +7,7 @@ from math import prod
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
-from rnncli.case import Array, Document, format_shape
+from rnncli.case import FILLS, Array, Document, format_shape
 from rnncli.errors import InputError, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.readers._masks import mask_values, parse_mask
 from rnncli.readers.padding import pad
@@ -24,7 +24,6 @@ AXIS_NAMES = {
 LARGEST = 2**31
 """Maximum number of numbers to generate."""
 
-FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 WANTED = "A recurrent layer needs (batch, timesteps, features)."
 
 

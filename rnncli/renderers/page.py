@@ -224,9 +224,9 @@ def line(text: str, style: str = "") -> Line:
     return (Span(text, style),)
 
 
-def text_of(line: Line) -> str:
+def text_of(spans: Line) -> str:
     """Return a line without its styles."""
-    return "".join(span.text for span in line)
+    return "".join(span.text for span in spans)
 
 
 def cell(text: str, style: str = "") -> TableCell:
@@ -234,9 +234,9 @@ def cell(text: str, style: str = "") -> TableCell:
     return (line(text, style),)
 
 
-def has_numbers(cell: TableCell) -> bool:
-    """Return whether `cell` holds numbers, not only text."""
-    return any(isinstance(part, Numbers) for part in cell)
+def has_numbers(content: TableCell) -> bool:
+    """Return whether a cell holds numbers, not only text."""
+    return any(isinstance(part, Numbers) for part in content)
 
 
 def state_part(label: Label) -> str:

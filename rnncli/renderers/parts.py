@@ -76,7 +76,7 @@ def head_of(result: ResultHeader) -> dict[str, Any]:
 
 
 def short_head_of(result: ResultHeader, line: int) -> dict[str, Any]:
-    """Same for a line of a stream, whose lines all have the same layers.  line: counted from 1."""
+    """Return a shorter head for one line of a stream, without the layers.  line: counted from 1."""
     return {
         "schema": SCHEMA,
         "line": line,

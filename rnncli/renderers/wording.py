@@ -1,4 +1,4 @@
-"""Every heading and every meaning, in English and Korean.
+"""Headings and meanings that several commands show, in English and Korean.
 
 Names of tensors, axes, options and files are the same in every language, so scripts can rely
 on them; only the explanations are translated.
@@ -6,7 +6,7 @@ on them; only the explanations are translated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -104,49 +104,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "histogram": ("histogram", "분포"),
     "finite": ("no NaN, no infinities", "NaN 없음, 무한대 없음"),
     "finite only": ("statistics of the finite numbers only", "유한한 값만 집계"),
-    # the scheme of a matrix
-    "scheme": ("entries with the same numbers", "값이 같은 항목"),
-    "letters": (
-        "same letter = same numbers; {dot} = unlike all others",
-        "같은 글자는 같은 값, {dot}은 저마다 다른 값",
-    ),
     "forward half": ("forward half", "정방향 절반"),
     "backward half": ("backward half", "역방향 절반"),
-    # gradients
-    "norms of": (
-        "norm of the gradient of {of}, one row per time step",
-        "{of}의 기울기 노름, 한 행이 한 시점",
-    ),
     "masked": ("masked", "마스크"),
-    "cell read": (
-        "cell: direct effect on the next step; its effect through its own step's output counts as hidden",
-        "셀: 다음 시점에 직접 주는 영향; 같은 시점의 출력을 거친 영향은 은닉 상태에 포함",
-    ),
-    "some steps": (
-        "{shown} of {count} time steps; --full shows all",
-        "{count}개 시점 중 {shown}개; 모두 보려면 --full",
-    ),
-    "log bars": ("bars are logarithmic, from {low} to {high}", "막대는 로그 눈금, {low}부터 {high}까지"),
-    "vanishes": (
-        "vanishes at t={t} and earlier (down to {ratio} of the norm at t={reference})",
-        "t={t} 이전에서 소실 (t={reference} 노름의 {ratio}배까지 감소)",
-    ),
-    "explodes": (
-        "explodes at t={t} and earlier (up to {ratio} of the norm at t={reference})",
-        "t={t} 이전에서 폭발 (t={reference} 노름의 {ratio}배까지 증가)",
-    ),
-    "steady": (
-        "steady (at the first step {ratio} of the norm at t={reference})",
-        "안정 (첫 시점에서 t={reference} 노름의 {ratio}배)",
-    ),
-    "independent": ("has no influence", "영향 없음"),
-    "undefined": ("cannot be compared: NaN or infinity", "비교할 수 없음: NaN 또는 무한대"),
-    "rule": (
-        "Relative to the last step that matters, a norm vanishes when it and all earlier "
-        "ones are below 1/1000, and explodes above 1000.",
-        "기준: 영향이 있는 마지막 시점의 노름에 견주어, "
-        "그 시점과 이전이 모두 1/1000보다 작으면 소실, 1000보다 크면 폭발.",
-    ),
     # of weights
     "gate": ("gate", "게이트"),
     "class": ("class", "클래스"),
@@ -156,21 +116,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "norm": ("norm", "노름"),
     "bias": ("bias", "편향"),
     "dtype": ("dtype", "자료형"),
-    "layout of": ("{}'s layout", "{}의 레이아웃"),
     "radius": ("radius", "반경"),
     "fans": ("fans", "팬"),
-    "fans rule": (
-        "fans: fan_in / fan_out of the whole kernel, as initializers use them",
-        "팬: 초기화할 때 쓰는 커널 전체의 fan_in / fan_out",
-    ),
-    "radius rule": (
-        "radius: spectral radius of the gate's recurrent kernel; bias: mean of the bias",
-        "반경: 게이트 순환 커널의 스펙트럼 반경; 편향: 그 편향의 평균",
-    ),
-    "no graph": ("no graph", "그래프 없음"),
-    "layer of": ("1 layer, {recurrent} recurrent", "층 1개, 순환층 {recurrent}개"),
-    "layers of": ("{count} layers, {recurrent} of them recurrent", "층 {count}개, 그중 순환층 {recurrent}개"),
-    "recurrent layers": ("recurrent layers: {recurrent}", "순환층 {recurrent}개"),
     "other weights": ("other tensors", "그 밖의 텐서"),
     # of an explanation
     "unit": ("unit", "유닛"),
@@ -188,39 +135,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "masked silent": ("masked at t={t}: no earlier output", "t={t}: 마스크, 이전 출력 없음"),
     "masked zeroed": ("masked at t={t}: output is zero", "t={t}: 마스크되어 출력은 0"),
     "masked masked": ("masked here: zero is passed on", "마스크되어 0을 전달"),
-    # of the lesson
-    "step of": ("step {number} of {last}", "{number}/{last}단계"),
-    "exercise": ("exercise {number}", "연습 {number}"),
-    "notice": ("Notice", "살펴보기"),
-    "question": ("Question", "질문"),
-    "answer": ("Answer", "답"),
-    "the same numbers": ("the same numbers", "같은 값"),
-    "the same numbers each": ("rows with the same letter are equal", "글자가 같은 행은 값이 같음"),
-    "keys": ("Enter next, ? answer, b back, q quit", "Enter 다음, ? 답 보기, b 이전, q 끝내기"),
-    "keys answered": ("Enter next, b back, q quit", "Enter 다음, b 이전, q 끝내기"),
-    "keys more": ("Enter more, b back, q quit", "Enter 더 보기, b 이전, q 끝내기"),
-    "go on": (
-        "Now try the exercises: rnncli tour --exercise 1",
-        "이제 연습 문제를 풀어 보세요: rnncli tour --exercise 1",
-    ),
-    "answer it": (
-        "To check your answer, write it after --answer:",
-        "답을 확인하려면 --answer 뒤에 써넣으세요.",
-    ),
-    "right": ("Right.", "맞았습니다."),
-    "wrong": ("{answer} is not right.", "{answer}: 틀렸습니다."),
-    # of an error message
-    "at line": ("{file}, line {line}", "{file} {line}번째 줄"),
-    "fix": ("fix", "해결 방법"),
-    "change": ("change", "고칠 코드"),
-    "returns": ("returns", "반환값"),
-    "layer returns": ("{layer} returns", "{layer} 반환값"),
-    "with a mask": ("with a mask {shape}", "마스크 {shape}"),
-    "with states": ("with initial_state {shapes}", "initial_state {shapes}"),
-    "weights are": ("weights {shapes}", "가중치 {shapes}"),
-    "shapes only": ("shapes only: only Keras computes this layer", "형태만 표시: 이 층은 Keras만 계산"),
-    "too large": ("shapes only: too large to run here", "형태만 표시: 여기서 실행하기에는 너무 큼"),
-    "try it": ("try it", "실행해 보기"),
     # meanings of tensors
     "hidden state": ("hidden state", "은닉 상태"),
     "cell state": ("cell state", "셀 상태"),
@@ -245,6 +159,15 @@ WORDS: dict[str, tuple[str, str]] = {
 def say(key: str, lang: str = "en") -> str:
     """Return the text for `key`, in English unless `lang` is `ko`."""
     return Bilingual(*WORDS[key]).in_language(lang)
+
+
+def add_words(own: Mapping[str, tuple[str, str]]) -> Callable[[str, str], str]:
+    """Return a function like `say` that also knows the texts of a command, by key."""
+
+    def say_own(key: str, lang: str) -> str:
+        return Bilingual(*own[key]).in_language(lang) if key in own else say(key, lang)
+
+    return say_own
 
 
 def meaning(label: Label, lang: str = "en") -> str:

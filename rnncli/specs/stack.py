@@ -10,7 +10,7 @@ from typing import Any, overload
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
-from rnncli.layers import Call, Draw, Layer, LayerOutput, Place, Runner, join_parts, split_parts
+from rnncli.layers import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
 from rnncli.result import Claim, Label, TensorInfo
 from rnncli.specs.text import describe, to_config
 
@@ -209,7 +209,7 @@ class Stack(Sequence[Spec]):
 
     def call(
         self,
-        runner: Runner,
+        runner: LoopRunner,
         inputs: Array,
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,

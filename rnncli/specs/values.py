@@ -7,12 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnncli.case import Option
+from rnncli.case import DTYPES, Option
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers import activations
 from rnncli.specs.expressions import CallExpression, Name
-
-DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 DEEPEST = 8
 """Maximum nesting depth of the lists of an initializer; every weight has fewer axes."""

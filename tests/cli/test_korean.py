@@ -21,7 +21,7 @@ from rnncli.renderers.width import width_of
 from rnncli.specs.expressions import parse
 
 PACKAGE = Path(__file__).parents[2] / "rnncli"
-BILINGUAL = ("Bilingual", "say", "text", "flag", "choice")
+BILINGUAL = ("Bilingual", "Hint", "add_words", "say", "get_text", "flag", "choice")
 """Calls that take a text in both languages, the key of one, or help, which is tested as it is shown."""
 OTHERS = re.compile(
     "rnncli/("

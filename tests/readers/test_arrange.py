@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnncli.case import Document, format_shape
+from rnncli.case import FILLS, Document, format_shape
 from rnncli.errors import InputError, RnncliError, UsageError
-from rnncli.readers.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, make_input
+from rnncli.readers.arrange import AXIS_NAMES, ArrangeOptions, arrange, make_input
 from rnncli.specs.shapes import parse_shape
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)

@@ -74,7 +74,7 @@ class Phrase(NamedTuple):
 
 def translate(text: str) -> str:
     """Return `text` in Korean; what the catalog lacks stays in English."""
-    return "\n".join(map(_keep, text.split("\n")))
+    return "\n".join(map(_translate_or_keep, text.split("\n")))
 
 
 def pairs() -> Iterator[tuple[str, str]]:
@@ -102,8 +102,8 @@ def _without_dot(text: str) -> tuple[str, str]:
     return (text[:-1], ".") if text.endswith(".") and not text.endswith("..") else (text, "")
 
 
-def _keep(text: str) -> str:
-    """Translate a text if it is known."""
+def _translate_or_keep(text: str) -> str:
+    """Return the translation of a text, or the text itself if it has none."""
     translation = _translate(text)
     return text if translation is None else translation
 
@@ -125,11 +125,11 @@ def _translate(text: str, whole: bool = True) -> str | None:
         or _sentences(text, whole)
         or _after_colon(text, whole=False)
         or _fill(fitting, dot)
-        or (_loosely(clear, text, dot) if whole else None)
+        or (_translate_partly(clear, text, dot) if whole else None)
     )
 
 
-def _loosely(clear: Iterable[tuple[Phrase, Sequence[str]]], text: str, dot: str) -> str | None:
+def _translate_partly(clear: Iterable[tuple[Phrase, Sequence[str]]], text: str, dot: str) -> str | None:
     """Translate around what stays English, or the parts that are phrases."""
     return _fill(clear, dot, whole=True) or _after_colon(text, whole=True) or _parts(text)
 
@@ -140,7 +140,7 @@ def _fill(fitting: Iterable[tuple[Phrase, Sequence[str]]], dot: str, whole: bool
     whole: whether its holes may contain sentences, and English text that has no translation."""
     for phrase, values in fitting:
         if whole or not any(map(SENTENCES.search, values)):
-            translations = [_keep(value) if " " in value else value for value in values]
+            translations = [_translate_or_keep(value) if " " in value else value for value in values]
             if whole or not any(map(PROSE.search, translations)):
                 return phrase.fill(translations) + dot
     return None
@@ -160,7 +160,7 @@ def _after_colon(text: str, whole: bool) -> str | None:
     head, colon, rest = text.partition(": ")
     if not colon or text.count(colon) > MOST_PARTS:
         return None
-    translation, place = _translate(rest, whole), _keep(head)
+    translation, place = _translate(rest, whole), _translate_or_keep(head)
     if translation is None and place != head and not PROSE.search(rest):
         translation = rest  # a name or an index: `the command line: [1]`
     return None if translation is None or PROSE.search(place) else f"{place}: {translation}"

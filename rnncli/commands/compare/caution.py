@@ -1,4 +1,4 @@
-"""Notes where agreement proves little, because the numbers cannot show a mistake."""
+"""Notes on comparisons that would agree even if something were wrong."""
 
 from __future__ import annotations
 

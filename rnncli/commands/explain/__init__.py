@@ -9,6 +9,7 @@ import typer
 
 from rnncli.cli.flag_groups import OUTPUT, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.hint_rules import Hint
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
 
@@ -19,6 +20,14 @@ rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
 rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
 """
+HINTS = (
+    Hint(
+        lambda values: values["depth"] == 1,
+        "explain{tensor}{same} --depth 2",
+        "one time step further back",
+        "한 시점 더 거슬러 올라가기",
+    ),
+)
 
 
 Number = Annotated[

@@ -26,7 +26,7 @@ from rnncli.commands.explore.panes.workbench import Workbench
 from rnncli.commands.explore.questions import Question
 from rnncli.commands.explore.runner import Runner
 from rnncli.commands.explore.scene import Scene
-from rnncli.commands.explore.texts import describe_error, text
+from rnncli.commands.explore.texts import describe_error, get_text
 from rnncli.errors import RnncliError
 
 
@@ -79,7 +79,7 @@ class ExploreApp(App[None]):
 
     def say(self, key: str, *values: str) -> None:
         """Show a text of the explorer in the last line, with these values in it."""
-        self.workbench.say(text(key, self.lang).format(*values))
+        self.workbench.say(get_text(key, self.lang).format(*values))
 
     def show(self, **changes: Any) -> None:
         """Show the last numbers, with these changes of the scene."""
@@ -225,7 +225,7 @@ class ExploreApp(App[None]):
             if name:
                 self._save(name, self.runner.experiment)
 
-        self.push_screen(Prompt(text("file", self.lang), "experiment.json"), answer)
+        self.push_screen(Prompt(get_text("file", self.lang), "experiment.json"), answer)
 
     @work
     async def _save(self, name: str, experiment: EditableCase) -> None:
@@ -242,14 +242,14 @@ class ExploreApp(App[None]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        self.push_screen(HelpPage(text("help", self.lang)))
+        self.push_screen(HelpPage(get_text("help", self.lang)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the entries of the command palette."""
         for key, action in PALETTE.items():
-            yield SystemCommand(text(key, self.lang), "", lambda action=action: self.run_action(action))
+            yield SystemCommand(get_text(key, self.lang), "", lambda action=action: self.run_action(action))
 
     def action_command_palette(self) -> None:
         """Show the command palette."""
         if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
-            self.push_screen(CommandPalette(placeholder=text("search", self.lang)))
+            self.push_screen(CommandPalette(placeholder=get_text("search", self.lang)))

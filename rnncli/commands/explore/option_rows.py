@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rnncli.case import Case, Spec
+from rnncli.case import MERGE_MODES, Case, Spec
 from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import Change, EditableCase, class_names, recurrent_places
 from rnncli.layers import activations
@@ -25,7 +25,6 @@ SEPARATOR = ";"
 """Between the gates to hold in one typed text."""
 
 FIRST = ("units", "return_sequences", "return_state", "go_backwards")
-MERGE_MODES = ("concat", "sum", "mul", "ave", "none")
 DTYPES = ("float32", "float64")
 """Those in which the numpy engine, which records steps, rounds as Keras does."""
 

@@ -10,7 +10,7 @@ from rnncli.commands.explore import option_rows
 from rnncli.commands.explore.editable_case import Change, EditableCase
 from rnncli.commands.explore.option_rows import OptionRow
 from rnncli.commands.explore.scene import Scene
-from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.texts import get_text
 from rnncli.renderers.numerals import format_exactly
 
 
@@ -28,7 +28,11 @@ class Question(NamedTuple):
 
 def ask_option(row: OptionRow, batch: int, lang: str) -> Question:
     """Ask for the value of an option."""
-    question = text(row.name, lang) if row.edit_text is not None else text("new value", lang).format(row.name)
+    question = (
+        get_text(row.name, lang)
+        if row.edit_text is not None
+        else get_text("new value", lang).format(row.name)
+    )
     value = row.text if row.edit_text is None else row.edit_text
     return Question(question, value, lambda typed: option_rows.apply_text(row, typed, batch))
 
@@ -46,7 +50,7 @@ def ask_number(scene: Scene) -> Question | None:
         number = float(typed)
         return lambda now: edit(now, scene.computation, scene.cursor, number)
 
-    return Question(text("new value", scene.lang).format(name), value, change)
+    return Question(get_text("new value", scene.lang).format(name), value, change)
 
 
 def ask_hold(scene: Scene, experiment: EditableCase) -> Question:
@@ -62,7 +66,7 @@ def ask_hold(scene: Scene, experiment: EditableCase) -> Question:
             [*(hold.text for hold in now.case.hold if hold.text != old), *texts]
         )
 
-    return Question(text("hold", scene.lang), old or new, change)
+    return Question(get_text("hold", scene.lang), old or new, change)
 
 
 def _is_at(hold: Hold, gate: str, unit: int) -> bool:

@@ -12,7 +12,7 @@ from rnncli.commands.explore import equation_text
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
-from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.texts import get_text
 from rnncli.commands.explore.views import VIEWS, GridCell, GridView, NumberGrid, subtract
 from rnncli.renderers.wording import say
 
@@ -69,7 +69,7 @@ class Scene:
         elif (tensor := found.sequence(cursor.tensor)) is not None:
             explanation = found.explain_unit(tensor, *place)
         else:
-            return StepText(text("no steps", self.lang), [])
+            return StepText(get_text("no steps", self.lang), [])
         target = explanation.target
         title = f"{target.name} · {say('unit', self.lang)} {target.indices[-1]}"
         every = self.every_term or bool(explanation.equations[0].function)

@@ -102,7 +102,7 @@ q                종료
 }
 
 
-def text(key: str, lang: str) -> str:
+def get_text(key: str, lang: str) -> str:
     """Return a text of the explorer."""
     return TEXTS[key].in_language(lang)
 

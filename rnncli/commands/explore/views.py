@@ -10,7 +10,7 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.commands.explore.computation import Computation, TracePart
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
-from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.texts import get_text
 from rnncli.renderers.wording import brief, say
 from rnncli.result import NamedTensor
 
@@ -117,7 +117,7 @@ VIEWS = {
 
 def subtract(grids: Sequence[NumberGrid], others: Sequence[NumberGrid], lang: str) -> list[NumberGrid]:
     """Return the differences of the first tables from the others, which have the same shapes."""
-    note = text("difference", lang)
+    note = get_text("difference", lang)
     return [
         grid._replace(values=_difference(grid.values, other.values), note=note)
         for grid, other in zip(grids, others, strict=True)
@@ -143,7 +143,7 @@ def _input_grid(case: Case, batch: int) -> NumberGrid:
 def _part_grid(part: TracePart, batch: int, lang: str) -> NumberGrid:
     """Return a gate or state of one sequence; units downwards and time to the right, as processed."""
     held = None if part.hold_mask is None else part.hold_mask.T
-    note = "" if held is None else f"* {text('held', lang)}"
+    note = "" if held is None else f"* {get_text('held', lang)}"
     times = part.loop.times.tolist()
     return NumberGrid(part.name, note, part.values[batch].T, "unit", "timestep", (), "u", times, held)
 

@@ -184,7 +184,7 @@ class CallRecorder:
         self.calls: list[tuple[RecurrentLayer, Call]] = []
 
     def loop(self, layer: RecurrentLayer, call: Call) -> tuple[Array, tuple[Array, ...]]:
-        """See layers._layer.Runner."""
+        """See layers._layer.LoopRunner."""
         import numpy as np
 
         self.calls.append((layer, call))

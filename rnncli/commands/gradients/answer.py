@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODING, INPUT, VANISHING, Curve, Gradients
+from rnncli.commands.gradients.gradient_words import say
 from rnncli.renderers.page import (
     Answer,
     Column,
@@ -26,7 +27,6 @@ from rnncli.renderers.page import (
     line,
 )
 from rnncli.renderers.parts import head_of, note_of, title
-from rnncli.renderers.wording import say
 from rnncli.result import Label
 
 MOST_ROWS = 24
@@ -179,11 +179,11 @@ def _draw_variants(
 ) -> Iterator[tuple[Table, ...]]:
     """Yield all curves in one table, its bars ever shorter, then in two tables, and so on."""
     count = len(curves)
-    headed = max(len(name) for name, _ in curves) - NUMBER - 1  # room for a bar below the longest heading
-    shortest = min(max(headed, SHORTEST_BAR), LONGEST_BAR)
-    for abreast in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
-        for length in range(LONGEST_BAR, (shortest if abreast > 1 else 0) - 1, -1):
-            groups = (curves[start : start + abreast] for start in range(0, count, abreast))
+    below_heading = max(len(name) for name, _ in curves) - NUMBER - 1
+    shortest = min(max(below_heading, SHORTEST_BAR), LONGEST_BAR)
+    for each in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
+        for length in range(LONGEST_BAR, (shortest if each > 1 else 0) - 1, -1):
+            groups = (curves[start : start + each] for start in range(0, count, each))
             yield tuple(_table(group, steps, scale, length, view) for group in groups)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.hint_rules import TRACE
 from rnncli.errors import UsageError
 
 SECTION = "Inspect a layer"
@@ -11,6 +12,7 @@ EXAMPLES = """\
 rnncli matrix --layer lstm
 rnncli matrix --layer bigru --units 2 --seed 42 --format json
 """
+HINTS = (TRACE,)
 
 REFUSED = ("return_sequences", "return_state")
 

@@ -10,6 +10,7 @@ from typing import Any
 from rnncli import compute
 from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
+from rnncli.commands.matrix.matrix_words import say
 from rnncli.errors import LayerError
 from rnncli.renderers.page import (
     Answer,
@@ -36,7 +37,6 @@ from rnncli.renderers.parts import (
     tensor_document,
     title,
 )
-from rnncli.renderers.wording import say
 from rnncli.result import Label, Matrix, Result
 
 CHOICES = (False, True)

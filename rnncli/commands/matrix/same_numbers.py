@@ -7,6 +7,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from rnncli.case import Array
+from rnncli.commands.matrix.matrix_words import say
 from rnncli.renderers.page import (
     GAP,
     Column,
@@ -22,7 +23,6 @@ from rnncli.renderers.page import (
     select_ends,
     state_part,
 )
-from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
 SOURCES = ((False, True), (True, True))

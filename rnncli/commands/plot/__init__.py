@@ -104,7 +104,11 @@ class PlotFlags(NamedTuple):
 
 
 def plot(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, plot: PlotFlags, all_layers: AllLayers = False
+    input_flags: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    plot_flags: PlotFlags,
+    all_layers: AllLayers = False,
 ) -> None:
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
@@ -112,26 +116,29 @@ def plot(
     one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
     from rnncli.cli import request, terminal
-    from rnncli.cli.steps import part
+    from rnncli.cli.steps import parse_range
     from rnncli.commands.plot.sheet import SheetSelection
 
-    size = _size(plot)
-    steps = slice(None) if plot.steps is None else part(plot.steps)
-    format_name = _format(plot, input_flags, layer, run)
+    size = _size(plot_flags)
+    steps = slice(None) if plot_flags.steps is None else parse_range(plot_flags.steps)
+    format_name = _format(plot_flags, input_flags, layer, run)
     case, remarks = request.case(input_flags, layer, run, all_layers=all_layers)
     sheet = _sheet(
-        case, run.engine, plot, SheetSelection(plot.batch, steps, tuple(plot.gate or ()), plot.scale)
+        case,
+        run.engine,
+        plot_flags,
+        SheetSelection(plot_flags.batch, steps, tuple(plot_flags.gate or ()), plot_flags.scale),
     )
     if format_name is None:
-        text = _draw_in_terminal(sheet, plot)
-        terminal.remark(remarks, plot.quiet)
+        text = _draw_in_terminal(sheet, plot_flags)
+        terminal.remark(remarks, plot_flags.quiet)
         terminal.write(text)
     else:
-        missing = _draw_file(sheet, plot, format_name, size)
-        terminal.remark([*remarks, *missing], plot.quiet)
+        missing = _draw_file(sheet, plot_flags, format_name, size)
+        terminal.remark([*remarks, *missing], plot_flags.quiet)
 
 
-def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet":
+def _sheet(case: "Case", engine: str, flags: PlotFlags, selection: Any) -> "Sheet":
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import engines
@@ -140,7 +147,7 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
 
     through_time = any(map(is_stepped, case.specs))
     traceable = through_time and engines.get(engines.find("records_steps")).refusal(case) is None
-    what = plot.what or ("trace" if traceable else "result")
+    what = flags.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.draw_result(case, compute.run(case, engine), selection)
     if not engines.allows(engine, "records_steps"):
@@ -152,7 +159,7 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet
 
 
 def _draw_file(
-    sheet: "Sheet", plot: PlotFlags, format_name: str, size: tuple[float, float] | None
+    sheet: "Sheet", flags: PlotFlags, format_name: str, size: tuple[float, float] | None
 ) -> list[str]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files, terminal
@@ -161,14 +168,14 @@ def _draw_file(
     from rnncli.commands.plot.palette import STYLES
 
     remarks: list[str] = []
-    if terminal.displayable_language(plot.lang) == "ko":
+    if terminal.displayable_language(flags.lang) == "ko":
         korean = translate_labels(sheet)
         if fonts.draws_labels(korean):
             sheet = korean
         else:
             remarks.append("no installed font has Korean letters: the labels are in English")
-    data = figure.render(sheet, format_name, STYLES[plot.colors], size)
-    files.write(plot.output or "", data)
+    data = figure.render(sheet, format_name, STYLES[flags.colors], size)
+    files.write(flags.output or "", data)
     letters = fonts.undrawable(sheet)
     if letters:
         shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
@@ -178,54 +185,54 @@ def _draw_file(
     return remarks
 
 
-def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
+def _draw_in_terminal(sheet: "Sheet", flags: PlotFlags) -> str:
     from rnncli.cli import terminal
     from rnncli.commands.plot.half_blocks import render
     from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
 
     terminal.require_stdout("Write to a file: --output FILE.png")
-    view, depth = terminal.drawing_view(plot.lang, plot.width, "▀░▒▓█→")
+    view, depth = terminal.drawing_view(flags.lang, flags.width, "▀░▒▓█→")
     shown = translate_labels(sheet) if view.lang == "ko" else sheet
-    return render(shown, STYLES[plot.colors], view, depth)
+    return render(shown, STYLES[flags.colors], view, depth)
 
 
-def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
+def _format(flags: PlotFlags, *reading: ReadingFlags) -> str | None:
     """Return png, svg or pdf, or None for the terminal.  Raises UsageError before anything is computed."""
-    if plot.terminal:
-        if plot.output or plot.size:
-            name = "--output" if plot.output else "--size"
+    if flags.terminal:
+        if flags.output or flags.size:
+            name = "--output" if flags.output else "--size"
             raise UsageError(f"--terminal and {name} cannot be combined.", "Leave out one of them.")
         return None
-    if plot.output is None or plot.output == "-":
-        what = "-o -: plot needs a file." if plot.output else "plot needs an output file."
+    if flags.output is None or flags.output == "-":
+        what = "-o -: plot needs a file." if flags.output else "plot needs an output file."
         raise UsageError(what, "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import require_place
     from rnncli.cli.sources import input_sources
 
-    require_place(plot.output, input_sources(*reading))
-    suffix = Path(plot.output).suffix.lstrip(".").casefold()
+    require_place(flags.output, input_sources(*reading))
+    suffix = Path(flags.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
-        what = f"{plot.output}: plot cannot write .{suffix}."
+        what = f"{flags.output}: plot cannot write .{suffix}."
         if not suffix:
-            what = f"{plot.output}: it has no suffix, so its format is not known."
+            what = f"{flags.output}: it has no suffix, so its format is not known."
         raise UsageError(what, "Use .png, .svg or .pdf.")
     return suffix
 
 
-def _size(plot: PlotFlags) -> tuple[float, float] | None:
+def _size(flags: PlotFlags) -> tuple[float, float] | None:
     """Return width and height in inches; pixel sizes are those of a png."""
-    if plot.size is None:
+    if flags.size is None:
         return None
-    found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)(px)?", plot.size.strip().casefold().replace("×", "x"))
+    found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
     if found is None:
-        raise UsageError(f"--size {plot.size}: this is not a width and height.", "Write 7x4, or 1600x900px.")
+        raise UsageError(f"--size {flags.size}: this is not a width and height.", "Write 7x4, or 1600x900px.")
     from rnncli.commands.plot.layout import DPI
 
     sides = [float(text) / (DPI if found[3] else 1) for text in found.groups()[:2]]
     if not all(0 < side <= LARGEST for side in sides):
         raise UsageError(
-            f"--size {plot.size}: each side must be above 0 and at most {LARGEST:g} inches.",
+            f"--size {flags.size}: each side must be above 0 and at most {LARGEST:g} inches.",
             "Sizes are in inches, or in pixels with px: 1600x900px",
         )
     return sides[0], sides[1]

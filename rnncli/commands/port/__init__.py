@@ -15,7 +15,7 @@ rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 """
 
 
-def port(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
+def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, output: OutputFlags) -> None:
     """Find which known differences, singly or in pairs, explain another framework's numbers.
 
     INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
@@ -24,4 +24,4 @@ def port(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: Ou
     """
     from rnncli.commands.port import port_request
 
-    port_request.answer(input_flags, layer, port, output)
+    port_request.answer(input_flags, layer, port_flags, output)

@@ -3,6 +3,7 @@
 # Annotations are objects rather than text, as in rnncli.cli.flags.
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 from rnncli.cli.flag_groups import RUN, WEIGHTS, flag
@@ -54,6 +55,17 @@ class PortFlags(NamedTuple):
     rtol: Annotated[
         float, flag(RUN, "--rtol", metavar="X", min=0, help="Relative tolerance (default 1e-5).")
     ] = RTOL
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        from rnncli.readers.source import split_layers
+
+        return {
+            "--weights": self.weights and split_layers(self.weights)[0],
+            "--expect": self.expect,
+            "--initial-state": self.initial_state,
+        }
 
     def validate(self) -> None:
         """Raise UsageError for a missing file, and for a tolerance that is not a finite number."""

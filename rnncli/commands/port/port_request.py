@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from rnncli.cli import files, sources
 from rnncli.cli.flag_groups import first_given
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, ReadingFlags
 from rnncli.cli.output import delivery
 from rnncli.commands.port import evidence, port_task
 from rnncli.commands.port.answer import RESULTS, PortAnswer
@@ -32,11 +33,11 @@ def answer(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: 
     """
     if flag := first_given(layer, REFUSED):
         raise UsageError(f"{flag} does not apply to port.", f"Leave {flag} out.")
-    place, states, probe = output.output, port.initial_state, port.probe
-    reading = (input_flags, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
+    place, probe = output.output, port.probe
+    reading = (input_flags, layer, port)
     _require_places(place, probe, reading)
     deliver = delivery(output._replace(output=None), *reading)
-    task = port_task.collect(input_flags, layer, port.weights or "", port.expect or "", states)
+    task = port_task.collect(input_flags, layer, port)
     tolerances = Tolerances(port.atol, port.rtol)
     task, result = _search(task, tolerances)
     weighed = evidence.assess(task.run, tolerances, result.hypothesis_count)
@@ -57,9 +58,7 @@ def answer(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: 
         )
 
 
-def _require_places(
-    output: str | None, probe: str | None, reading: tuple[InputFlags | LayerFlags | RunFlags, ...]
-) -> None:
+def _require_places(output: str | None, probe: str | None, reading: Sequence[ReadingFlags]) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
         files.require_place(place, sources.input_sources(*reading))

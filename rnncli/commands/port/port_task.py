@@ -16,7 +16,8 @@ from rnncli.commands.port import expected_tensors, foreign_weights, weight_files
 from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
 from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.errors import InputError, LayerError, UsageError, count, fold_name, inside
+from rnncli.commands.port.port_flags import PortFlags
+from rnncli.errors import InputError, LayerError, count, fold_name, inside
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
@@ -45,13 +46,11 @@ class Task(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def collect(
-    input_flags: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None
-) -> Task:
+def collect(input_flags: InputFlags, layer: LayerFlags, port: PortFlags) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
-    _require_one_reader(input_flags, expect, weights, states)
+    sources.validate_sources(input_flags, layer, port)
+    weights, expect, states = port.weights or "", port.expect or "", port.initial_state
     file, _ = split_layers(weights)
-    sources.validate_sources(input_flags, layer, RunFlags(weights=file, initial_state=states))
     arrays = weight_files.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
     case, remarks = request.case(input_flags, LayerFlags(), RunFlags(seed=0))
@@ -78,15 +77,6 @@ def collect(
         notes.append("the rows of masked steps are not compared, because frameworks fill them differently")
     unlike = tuple(run._replace(expected=other) for other in others)
     return Task(run, unlike, found, (*remarks, *notes))
-
-
-def _require_one_reader(input_flags: InputFlags, expect: str, weights: str, states: str | None) -> None:
-    """Raise UsageError if standard input would be read for --expect and for something else."""
-    if expect == "-" and (sources.is_stdin(input_flags) or "-" in (weights, states)):
-        raise UsageError(
-            "standard input can be read only once, but --expect and another argument both read it.",
-            "Put the expected tensors into a file.",
-        )
 
 
 def _parse_layer(layer: LayerFlags) -> Spec | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from rnncli.cli.hint_rules import TRACE, Hint, is_bidirectional, returns_last_output
 from rnncli.commands.run.run_request import RunRequest
 
 SECTION = "Inspect a layer"
@@ -15,6 +16,27 @@ rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
 rnncli run --return-sequences -f json | rnncli run --layer gru
 tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
+HINTS = (
+    Hint(
+        is_bidirectional,
+        "matrix{same}",
+        "all four of return_sequences x return_state",
+        "return_sequences와 return_state의 네 가지 조합",
+    ),
+    Hint(
+        lambda values: values["seed"] is None and values["weights"] is None,
+        "run{same} --seed 42",
+        "the same weights in every run",
+        "실행할 때마다 같은 가중치",
+    ),
+    Hint(
+        returns_last_output,
+        "run{same} --return-sequences --return-state",
+        "every time step, and the last state",
+        "모든 시점과 마지막 상태",
+    ),
+    TRACE,
+)
 
 MODULES = {
     (False, False): "one_batch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
+from rnncli.cli.hint_rules import Hint, has_known_sizes
 
 SECTION = "Inspect a layer"
 SUMMARY = "Tensors, shapes and parameter counts, without computing."
@@ -11,6 +12,7 @@ rnncli shape --layer lstm --return-sequences --return-state
 rnncli shape --input-shape batch,None,8 --layer gru --units 64
 rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
 """
+HINTS = (Hint(has_known_sizes, "run{same}", "the numbers", "값 계산하기"),)
 
 
 def shape(

@@ -109,8 +109,8 @@ def _read(output: OutputFlags) -> None:
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
+    from rnncli.commands.tour.lesson_words import say
     from rnncli.renderers import formats
-    from rnncli.renderers.wording import say
 
     def load(place: int) -> pager.PagerPage:
         view = view_of(_limit_width(output), "table")

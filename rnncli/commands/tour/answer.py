@@ -9,6 +9,7 @@ from typing import Any
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import NumberedStep, Observation
+from rnncli.commands.tour.lesson_words import say
 from rnncli.renderers.page import (
     Answer,
     Line,
@@ -22,7 +23,6 @@ from rnncli.renderers.page import (
     marks,
 )
 from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
-from rnncli.renderers.wording import say
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""

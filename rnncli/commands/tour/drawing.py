@@ -10,10 +10,10 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
+from rnncli.commands.tour.lesson_words import say
 from rnncli.renderers.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line
 from rnncli.renderers.parts import name_cell
 from rnncli.renderers.width import longest
-from rnncli.renderers.wording import say
 from rnncli.result import Claim, Label, NamedTensor, Result
 
 COLORS = 4

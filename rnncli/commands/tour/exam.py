@@ -16,10 +16,10 @@ from rnncli.case import Array
 from rnncli.commands.tour import numbering
 from rnncli.commands.tour.grading import Key
 from rnncli.commands.tour.lesson import Text
+from rnncli.commands.tour.lesson_words import say
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, line, marks
 from rnncli.renderers.parts import head, refuse_tensors
-from rnncli.renderers.wording import say
 
 FOLDER = "exercises"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from rnncli.case import Case
 from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
+from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.result import Result
 
@@ -21,6 +22,15 @@ rnncli trace data.csv --layer bigru --step -1 --gate update --format json
 rnncli trace --layer gru --stats --check
 rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 """
+HINTS = (
+    Hint(
+        lambda values: is_one_lstm(values) and not values["hold"],
+        "trace{same} --hold forget=1",
+        "with the forget gate held open",
+        "망각 게이트를 연 채로 고정",
+    ),
+    Hint(is_traceable, "plot{same} --terminal", "the same as a picture", "같은 값을 그림으로"),
+)
 
 NARROW = "Selection"
 
@@ -76,7 +86,7 @@ def trace(
     from rnncli.compute import trace as tracing
 
     for text in narrow.step or ():
-        steps.part(text)
+        steps.parse_range(text)
     deliver = delivery(output, input_flags, layer, run)
     request.require_steps(run)
     expected = expectation.read_expectation(check.expect, input_flags, output.output, require_names=True)
@@ -86,7 +96,7 @@ def trace(
     result, disagreeing, more = _verify(case, tracing.trace(case), chosen, check)
     remarks += more
     loops = tracing.loops(result)
-    wanted = steps.indices(narrow.step, len(loops[0].times))
+    wanted = steps.select_indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
     checks = ResultChecks(check, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))

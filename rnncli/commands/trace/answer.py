@@ -150,7 +150,7 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
 
 
 def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
-    """Return the statistics of every part of every loop; held and zeroed steps are not counted.
+    """Return the statistics of every part of every loop; masked steps are not counted.
 
     Indices are (batch, timestep, unit), in terms of the input and the layer.
     """

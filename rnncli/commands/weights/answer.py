@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, format_shape
 from rnncli.commands.weights.contents import CellSummary, Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
+from rnncli.commands.weights.weight_words import say
 from rnncli.renderers.page import (
     Answer,
     Line,
@@ -32,7 +33,7 @@ from rnncli.renderers.parts import (
     refuse_tensors,
     title,
 )
-from rnncli.renderers.wording import Bilingual, say
+from rnncli.renderers.wording import Bilingual
 
 if TYPE_CHECKING:
     from rnncli.commands.weights.weight_source import Description

@@ -16,13 +16,13 @@ from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.cli.output import delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
+from rnncli.commands.weights.weight_words import say
 from rnncli.errors import InputError, LayerError, UsageError, format_names, inside
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
 from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, headings, note
-from rnncli.renderers.wording import say
 
 NO_WEIGHTS = "its weights are not in the file; the model computes them"
 NUMBERED = re.compile(r"(?P<name>.*)_l(?P<number>\d+)")

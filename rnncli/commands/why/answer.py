@@ -10,6 +10,7 @@ from typing import Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
+from rnncli.commands.why.diagnosis_words import say
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
 from rnncli.renderers.page import (
@@ -31,7 +32,6 @@ from rnncli.renderers.page import (
     state_part,
 )
 from rnncli.renderers.parts import head, refuse_tensors
-from rnncli.renderers.wording import say
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,9 @@ class Causes(list[Cause]):
     def add(self, name: str, pattern: str) -> Callable[[Diagnose], Diagnose]:
         """Add the cause that the decorated function diagnoses."""
 
-        def register(diagnose: Diagnose) -> Diagnose:
-            self.append(Cause(name, pattern, diagnose))
-            return diagnose
+        def register(function: Diagnose) -> Diagnose:
+            self.append(Cause(name, pattern, function))
+            return function
 
         return register
 

@@ -18,8 +18,6 @@ from rnncli.registry import names_in
 if TYPE_CHECKING:
     from rnncli.renderers.page import Answer, View
 
-OTHER_SUFFIXES = {"txt": "table", "jsonl": "ndjson", "md": "markdown", "htm": "html"}
-
 
 class Traits(NamedTuple):
     """Properties of a format.
@@ -28,6 +26,7 @@ class Traits(NamedTuple):
     incremental: `write` takes a ChunkedAnswer too.
     separator: goes between the answers of a stream; None if a file holds only one answer.
     for_programs: in English on every machine, unless --lang is given.  has_theme: has light and dark colors.
+    suffixes: of its files, without the dot, besides its name.
     """
 
     binary: bool = False
@@ -36,6 +35,7 @@ class Traits(NamedTuple):
     separator: bytes | None = None
     for_programs: bool = False
     has_theme: bool = False
+    suffixes: tuple[str, ...] = ()
 
 
 class Format(Protocol):
@@ -56,10 +56,12 @@ def names() -> tuple[str, ...]:
 def for_output(path: str | PurePath) -> str:
     """Return the format for the suffix of `path`.  Raises UsageError if there is none."""
     suffix = PurePath(path).suffix.lstrip(".").casefold()
-    name = OTHER_SUFFIXES.get(suffix, suffix)
-    if name in names():
-        return name
-    known = ", ".join(f".{name}" for name in sorted({*names(), *OTHER_SUFFIXES} - {"table", "markdown"}))
+    if suffix in names():  # most files have the name of their format; skip loading the others
+        return suffix
+    others = {other: name for name in names() for other in get(name).TRAITS.suffixes}
+    if suffix in others:
+        return others[suffix]
+    known = ", ".join(f".{name}" for name in sorted({*names(), *others} - {"table", "markdown"}))
     if not suffix:
         raise UsageError(f"{path}: it has no suffix, so its format is not known.", f"Use one of {known}.")
     raise UsageError(f"{path}: no format has the suffix .{suffix}.", f"Use one of {known}.")

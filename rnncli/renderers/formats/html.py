@@ -12,7 +12,7 @@ from rnncli.renderers.measure import fits_page
 from rnncli.renderers.page import Answer, Grid, Line, Numbers, Table, TableCell, View, marks
 from rnncli.renderers.page_layout import PageLayout, lay_out
 
-TRAITS = Traits(has_theme=True)
+TRAITS = Traits(has_theme=True, suffixes=("htm",))
 LIGHT = """\
 --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
         --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""

@@ -22,7 +22,7 @@ from rnncli.renderers.page import (
 )
 from rnncli.renderers.page_layout import PageLayout, lay_out
 
-TRAITS = Traits(separator=b"\n")
+TRAITS = Traits(separator=b"\n", suffixes=("md",))
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:

@@ -8,7 +8,7 @@ from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._json_pieces import compact
 from rnncli.renderers.page import Answer, ChunkedAnswer, View
 
-TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
+TRAITS = Traits(incremental=True, separator=b"", for_programs=True, suffixes=("jsonl",))
 
 
 def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:

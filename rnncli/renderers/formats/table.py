@@ -12,7 +12,7 @@ from rnncli.renderers.formats._styles import console
 from rnncli.renderers.formats._terminal import draw_page
 from rnncli.renderers.page import Answer, View
 
-TRAITS = Traits(separator=b"\n")
+TRAITS = Traits(separator=b"\n", suffixes=("txt",))
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:

@@ -20,7 +20,7 @@ from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import computation, option_rows
 from rnncli.commands.explore.computation import Computation, compute_experiment
 from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
-from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.texts import get_text
 from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 from rnncli.errors import InputError
 
@@ -267,8 +267,8 @@ def test_every_key_and_entry_has_a_text_and_an_action() -> None:
     for action in app_actions:
         assert hasattr(ExploreApp, f"action_{action}"), action
     for lang in ("en", "ko"):
-        assert all(text(name, lang) for name in PALETTE)
-        words = text("help", lang).split()
+        assert all(get_text(name, lang) for name in PALETTE)
+        words = get_text("help", lang).split()
         signs = {"left_square_bracket": "[", "right_square_bracket": "]"}
         assert all(signs.get(key, key) in words for key in KEYS if key != "question_mark")
 

@@ -14,7 +14,7 @@ from rnncli.commands.explore.panes.grid_pane import GridPane
 from rnncli.commands.explore.panes.option_pane import OptionPane
 from rnncli.commands.explore.panes.step_pane import StepPane
 from rnncli.commands.explore.scene import Scene
-from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.texts import get_text
 
 
 class Workbench(Vertical):
@@ -53,7 +53,7 @@ class Workbench(Vertical):
         lines = {
             "#title": status_lines.title(scene, width),
             "#expression": status_lines.one_line(scene.experiment.expression, width),
-            "#command": status_lines.command(self.command or text("too long", scene.lang), width),
+            "#command": status_lines.command(self.command or get_text("too long", scene.lang), width),
         }
         for name, line in lines.items():
             self.query_one(name, Static).update(line)

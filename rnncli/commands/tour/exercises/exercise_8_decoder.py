@@ -6,8 +6,8 @@ from rnncli.case import format_shape
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
 from rnncli.commands.tour.lesson import Text, run_line
+from rnncli.commands.tour.lesson_words import say
 from rnncli.renderers.page import View
-from rnncli.renderers.wording import say
 
 TITLE = Text("the decoder's initial state", "디코더의 초기 상태")
 LETTERS = "ABC"

@@ -2,8 +2,8 @@
 
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.lesson import Observation, Step, Text
+from rnncli.commands.tour.lesson_words import say
 from rnncli.renderers.page import View
-from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor
 
 COMMAND = "rnncli samples sentence"

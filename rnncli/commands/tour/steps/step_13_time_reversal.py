@@ -3,8 +3,8 @@
 from rnncli.case import Array
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.lesson import ROW, Observation, Step, Text, run_line
+from rnncli.commands.tour.lesson_words import say
 from rnncli.renderers.page import View, line
-from rnncli.renderers.wording import say
 
 KERNELS = "--kernel-initializer 'GlorotUniform(seed=1)' --recurrent-initializer identity"
 COMMANDS = (
