@@ -10,7 +10,6 @@ from rnncli.errors import InputError
 from rnncli.readers import zips
 from rnncli.readers.formats import ReadOptions, _npy_headers
 from rnncli.readers.formats._named_arrays import inputs_of
-from rnncli.readers.refusal import RefusalError
 
 if TYPE_CHECKING:
     from rnncli.readers.source import Source
@@ -31,7 +30,7 @@ def load(source: Source) -> dict[str, Array]:
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
     with zips.open_archive(data, "it is damaged or truncated", ADVICE) as archive:
-        zips.require_room(archive, len(data))
+        zips.require_room(archive, len(data), ADVICE)
         return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
 
 
@@ -40,12 +39,9 @@ def _name(entry: zipfile.ZipInfo) -> str:
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    name = _name(entry)[:100]
     with archive.open(entry) as file:
-        try:
-            array = _npy_headers.read(file, entry.file_size)
-            if file.read(1):  # zipfile compares the checksum only at the end
-                raise RefusalError("it has more bytes than its header declares")
-            return array
-        except RefusalError as error:
-            reason = str(error).removeprefix("it ")
-            raise RefusalError(f"{_name(entry)[:100]} in it {reason}") from None
+        array = _npy_headers.read(file, entry.file_size, ADVICE, f"{name} in it")
+        if file.read(1):  # zipfile compares the checksum only at the end
+            raise InputError(f"{name} in it has more bytes than its header declares.", ADVICE)
+        return array

@@ -115,14 +115,14 @@ def _unpack(file: str, data: bytes) -> tuple[bytes, str, bytes]:
         names = archive.namelist()
         if not {CONFIG, WEIGHTS} <= set(names):
             raise InputError(f"{_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
-        zips.require_room(archive, len(data), (CONFIG, WEIGHTS))
+        zips.require_room(archive, len(data), ADVICE, (CONFIG, WEIGHTS))
         return archive.read(CONFIG), _version(archive), archive.read(WEIGHTS)
 
 
 def _version(archive: zipfile.ZipFile) -> str:
     """Return the version of Keras in metadata.json; "" if it is not there."""
     with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
-        zips.require_room(archive, 0, ["metadata.json"])
+        zips.require_room(archive, 0, ADVICE, ["metadata.json"])
         metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
         return str(metadata.get("keras_version") or "")
     return ""
@@ -142,7 +142,7 @@ def _content(source: Source, advice: str) -> bytes:
         names = archive.namelist()
         if inner not in names:
             raise InputError(f"there is no file {inner} in it.", _advise_inner(outer, names))
-        zips.require_room(archive, len(data), [inner])
+        zips.require_room(archive, len(data), ADVICE, [inner])
         return archive.read(inner)
 
 
