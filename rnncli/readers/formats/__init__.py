@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.errors import InputError, did_you_mean, inside, nearest
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, split_source
@@ -75,10 +75,10 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
         came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
-        near = did_you_mean(suffix, by_suffix)
+        near = nearest(suffix, by_suffix)
         raise InputError(
             f"{came}; known suffixes: {', '.join(by_suffix)}.",
-            f"{near if near.startswith('Did') else ''} {advice}".strip(),
+            f"Did you mean {near}? {advice}" if near else advice,
         )
 
 
