@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from rnncli.errors import InputError
-
-if TYPE_CHECKING:
-    from rnncli.readers.source import Source
+from rnncli.readers.source import InputFlagError, Source
 
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -64,7 +62,8 @@ def _decode(data: bytes, first: int) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + first
-        raise InputError(
+        raise InputFlagError(
             f"line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
             "Save it as UTF-8; an input in another format needs --input-format.",
+            "Save it as UTF-8.",
         ) from None

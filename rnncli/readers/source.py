@@ -27,6 +27,17 @@ class NoFileError(InputError):
         self.similar = similar
 
 
+class InputFlagError(InputError):
+    """An error in a text, which a flag such as --input-format or --delimiter may solve.
+
+    otherwise: advice for a file other than the input, to which these flags do not apply.
+    """
+
+    def __init__(self, detail: str, advice: str, otherwise: str) -> None:
+        super().__init__(detail, advice)
+        self.otherwise = otherwise
+
+
 class Source(NamedTuple):
     """A source of bytes: either `data`, or the file at `path`.
 

@@ -11,8 +11,6 @@ For bad input a reader raises InputError.  The functions here put the source's n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -22,15 +20,12 @@ from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean, inside, nearest
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
-from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, split_source
+from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, InputFlagError, split_source
 from rnncli.readers.source import Source as Source
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 RENAMED = "Rename the file, or save it in one of these formats."
-OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
-ROWS = "Write rows of equal length with numbers only, separated by commas."
-INPUT_FLAGS = ("--input-format", "--delimiter", "--decimal", "--batch-column")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -184,25 +179,12 @@ def read_states(source: Source, input_format: str | None = None) -> list[Array] 
 
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
-    with inside(source.name), _replace_advice("A layer file contains a Keras config, which is JSON."):
-        return import_module("rnncli.readers.formats.json").load(source)
-
-
-@contextmanager
-def _replace_advice(advice: str) -> Iterator[None]:
-    """Replace advice to use flags that apply only to the input.
-
-    advice: instead of --input-format.
-    """
-    try:
-        yield
-    except InputError as error:
-        if not any(flag in error.advice for flag in INPUT_FLAGS):
+    with inside(source.name):
+        try:
+            return get("json").load(source)
+        except InputFlagError as error:
+            error.advice = "A layer file contains a Keras config, which is JSON."
             raise
-        own = advice if "--input-format" in error.advice else ROWS
-        own = "Save it as UTF-8." if "UTF-8" in error.advice else own
-        error.advice = own
-        raise
 
 
 def load(source: Source, input_format: str | None) -> Any:
@@ -212,8 +194,12 @@ def load(source: Source, input_format: str | None) -> Any:
     """
     named = format_of(source.file(), RENAMED) if input_format is None and source.path else input_format
     reader = _reader(source, named)
-    with inside(source.name), _replace_advice(OTHER_SUFFIX):
-        return reader.load(source)
+    with inside(source.name):
+        try:
+            return reader.load(source)
+        except InputFlagError as error:
+            error.advice = error.otherwise
+            raise
 
 
 def detect_format(source: Source, input_format: str | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli.errors import InputError, shorten
 from rnncli.readers.packages import import_package
+from rnncli.readers.source import InputFlagError
 from rnncli.specs import nested
 
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
@@ -21,6 +22,7 @@ BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 LARGE = 2**22
 """Texts of at least this many bytes are parsed in pieces."""
 
+OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
 LINES = "Each line must be one JSON value."
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
@@ -53,7 +55,10 @@ def _parse(data: bytes, line: int | None) -> Any:
         text = data.decode("utf-8", errors="replace")
         bad = _explain(error.msg, text, error.pos, a_line=line is not None)
         place = _place(text, bad.position, line or 1)
-        raise InputError(f"{place}: {bad.what}.", bad.advice) from None
+        what = f"{place}: {bad.what}."
+        if bad.is_other_format:
+            raise InputFlagError(what, bad.advice, OTHER_SUFFIX) from None
+        raise InputError(what, bad.advice) from None
     # Counting in the text costs little; most lines of a stream need no walk through their values.
     if data.count(b"[") + data.count(b"{") > nested.MOST_NESTED and nested.is_too_deep(value):
         raise _too_deep(data, line or 1)
@@ -103,9 +108,12 @@ def _refuse_duplicates(data: bytes, place: str) -> None:
 
 
 class _SyntaxFault(NamedTuple):
+    """A syntax error.  is_other_format: the text may be of another format, which `advice` is about."""
+
     position: int
     what: str
     advice: str
+    is_other_format: bool = False
 
 
 def _explain(message: str, text: str, position: int, *, a_line: bool) -> _SyntaxFault:
@@ -127,13 +135,14 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     if message == "no digit after sign" and text[position - 1 : position + 1] != "-." and found[:1] == ".":
         message = "no digit before decimal point"
+    what = f"{message}, found `{found}`"
+    if a_line:
+        return _SyntaxFault(position, what, LINES)
     advice = "It must be JSON; an input in another format needs --input-format."
     between = text[:position][len(text[:position].rstrip()) :]
-    if a_line:
-        advice = LINES
-    elif "after document" in message and "\n" in between:
+    if "after document" in message and "\n" in between:
         advice = "An input of several values, one per line, needs --input-format ndjson."
-    return _SyntaxFault(position, f"{message}, found `{found}`", advice)
+    return _SyntaxFault(position, what, advice, is_other_format=True)
 
 
 def _place(text: str, position: int, first_line: int) -> str:
