@@ -6,6 +6,7 @@ from typing import Any
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, did_you_mean, with_path_prefix
+from rnncli.readers import printed_output, rnncli_output
 from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
 
@@ -16,20 +17,14 @@ EXAMPLE = 'The minimum is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
 def document(value: Any) -> Document:
     """Convert a parsed JSON value to a Document.  Raises InputError if the value is invalid."""
     if isinstance(value, dict):
-        return _rnncli_output(value) if "schema" in value else _case(value)
+        return _take_output(value) if "schema" in value else _case(value)
     return Document(inputs=nested.to_sequences(value))
 
 
-def _rnncli_output(value: dict[str, Any]) -> Document:
+def _take_output(value: dict[str, Any]) -> Document:
     """Use the first output of a run, which is its main output, as inputs."""
-    if value["schema"] != _named_arrays.SCHEMA:
-        from rnncli.readers import printed_output
-
-        raise InputError(
-            f"its schema is {nested.describe(value['schema'])}, not {_named_arrays.SCHEMA}.",
-            printed_output.ADVICE,
-        )
-    tensor, values = next(iter(_named_arrays.rnncli_outputs(value).items()))
+    rnncli_output.require_schema(value, printed_output.ADVICE)
+    tensor, values = next(iter(rnncli_output.read_outputs(value).items()))
     with with_path_prefix(tensor):
         array = nested.to_array(values)
     remark = f"took {tensor} {format_shape(array.shape)} from rnncli's own output"

@@ -9,12 +9,11 @@ import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer, format_shape
 from rnncli.errors import InputError, did_you_mean, format_names, with_path_prefix
-from rnncli.readers.printed_output import has_values
+from rnncli.readers import rnncli_output
 from rnncli.specs import nested
 
 STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
 STATE_WORD = "last_"
-SCHEMA = "rnncli/1"
 DTYPES = ("float16", "float32", "float64", "int64")
 
 
@@ -81,7 +80,7 @@ def weights(value: Any) -> dict[str, Array]:
             'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
             (),
         )
-    if value.get("schema") == SCHEMA and "weights" not in value:
+    if rnncli_output.is_rnncli_output(value) and "weights" not in value:
         raise InputError(
             "is rnncli's own output, without named weights.",
             "Write them with rnncli weights --to keras -o weights.npz",
@@ -143,8 +142,8 @@ def states(value: Any) -> list[Array] | dict[str, Array]:
     if isinstance(value, np.ndarray):
         return [value]
     if isinstance(value, dict):
-        if value.get("schema") == SCHEMA:
-            value = rnncli_outputs(value)
+        if rnncli_output.is_rnncli_output(value):
+            value = rnncli_output.read_outputs(value)
         elif "initial_state" in value:
             with with_path_prefix("initial_state"):
                 return states(value["initial_state"])
@@ -154,21 +153,6 @@ def states(value: Any) -> list[Array] | dict[str, Array]:
     if isinstance(value, list) and value:
         return [_array(item, index) for index, item in enumerate(value)]
     raise InputError(f"is {nested.describe(value)}, not a list of states.", STATES, ())
-
-
-def rnncli_outputs(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the nested lists in rnncli's own output by name, in order.
-
-    Raises InputError if it has no outputs.
-    """
-    outputs = value.get("outputs")
-    items = outputs if isinstance(outputs, list) else []
-    if not items or not all(map(has_values, items)):
-        raise InputError(
-            "it is rnncli's own output, without values of outputs.",
-            "Use the output of `rnncli run --format json`.",
-        )
-    return {item["name"]: item["values"] for item in items}
 
 
 def numeric(array: Array) -> Array:
