@@ -14,7 +14,7 @@ UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def utf8(source: Source, *advice: str) -> bytes:
+def read_utf8(source: Source, *advice: str) -> bytes:
     """Return the bytes of a UTF-8 text without the byte order mark.
 
     advice: of the error for an empty source, other than that for an input.
@@ -25,7 +25,7 @@ def utf8(source: Source, *advice: str) -> bytes:
     return data.removeprefix(UTF8_MARK)
 
 
-def pieces(source: Source) -> Iterator[tuple[int, str]]:
+def read_blocks(source: Source) -> Iterator[tuple[int, str]]:
     """Yield the text in blocks of whole lines, each with the number of its first line.
 
     A large file is never fully in memory.

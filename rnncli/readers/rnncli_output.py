@@ -37,7 +37,7 @@ def read_tensors(value: Mapping[str, Any]) -> dict[str, Array]:
         given = value.get("input")
         dtype = given.get("dtype") if isinstance(given, Mapping) else None
         return {name: _restore(array, dtype) for name, array in _stack_steps(value["trace"]).items()}
-    groups = [value, *_items(value, "calls")]
+    groups = [value, *_get_items(value, "calls")]
     outputs = _list_outputs(groups, "Use what rnncli run or trace wrote with --format json.")
     return {
         one["name"]: _restore(to_numbers(one["values"], one["name"]), one.get("dtype")) for one in outputs
@@ -58,7 +58,7 @@ def to_numbers(value: Any, *path: str) -> Array:
 
 def _list_outputs(groups: Sequence[Any], advice: str) -> list[Any]:
     """Return the outputs in all groups.  Raises InputError if there are none, or one lacks its values."""
-    outputs = [output for group in groups for output in _items(group, "outputs")]
+    outputs = [output for group in groups for output in _get_items(group, "outputs")]
     if not outputs or not all(map(_has_values, outputs)):
         raise InputError("it is rnncli's own output, without values of outputs.", advice)
     return outputs
@@ -69,7 +69,7 @@ def _has_values(output: Any) -> bool:
     return isinstance(output, dict) and isinstance(output.get("name"), str) and "values" in output
 
 
-def _items(value: Any, key: str) -> list[Any]:
+def _get_items(value: Any, key: str) -> list[Any]:
     """Return the list under a key; an empty one if there is none."""
     found = value.get(key) if isinstance(value, Mapping) else None
     return found if isinstance(found, list) else []
@@ -97,7 +97,7 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
     for (layer, direction), own in loops.items():
         path = f"{layer}/" if len(set(layers)) > 1 else ""
         path += f"{direction}/" if layers.count(layer) > 1 else ""
-        parts = [_parts_of(step) for step in own]
+        parts = [_read_parts(step) for step in own]
         for name in parts[0]:
             rows = [to_numbers(one.get(name), path + name) for one in parts]
             if len({row.shape for row in rows}) > 1:
@@ -107,7 +107,7 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
     return found
 
 
-def _parts_of(step: Mapping[str, Any]) -> dict[str, Any]:
+def _read_parts(step: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of every part in one step.
 
     `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.

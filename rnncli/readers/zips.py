@@ -44,12 +44,12 @@ def require_room(
         if entry.compress_type not in PLAIN:
             name = entry.filename[:100]
             raise InputError(
-                f"{name} in it is compressed with {_method(entry)}, which is not supported.", advice
+                f"{name} in it is compressed with {_name_method(entry)}, which is not supported.", advice
             )
     if size > expansion.max_size(packed):
         raise InputError(f"it would expand from {format_size(packed)} to {format_size(size)}.", advice)
 
 
-def _method(entry: zipfile.ZipInfo) -> str:
+def _name_method(entry: zipfile.ZipInfo) -> str:
     names = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
     return names.get(entry.compress_type, f"method {entry.compress_type}")

@@ -60,7 +60,7 @@ def read_header(file: IO[bytes], size: int, advice: str, name: str = "it") -> He
     if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
         raise invalid
     if found.nbytes > size - file.tell():
-        raise _truncated(name, advice)
+        raise _explain_truncation(name, advice)
     if prod(max(length, 1) for length in shape) * dtype.itemsize >= 2**62:  # an axis of size 0 next to these
         found = found._replace(shape=tuple(min(length, 1) for length in shape))
     return found
@@ -78,10 +78,10 @@ def read(file: IO[bytes], size: int, advice: str, name: str = "it") -> NDArray[A
     while done < len(buffer):
         came = file.readinto(buffer[done : done + arrays.BLOCK])  # type: ignore[attr-defined]
         if not came:
-            raise _truncated(name, advice)
+            raise _explain_truncation(name, advice)
         done += came
     return array
 
 
-def _truncated(name: str, advice: str) -> InputError:
+def _explain_truncation(name: str, advice: str) -> InputError:
     return InputError(f"{name} is truncated: its header declares more numbers.", advice)

@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, count, did_you_mean, shorten
 from rnncli.readers import printed_output
-from rnncli.readers.encoding import pieces
+from rnncli.readers.encoding import read_blocks
 from rnncli.readers.formats import ReadOptions, _csv_table
 from rnncli.readers.formats._csv_table import (
     DECIMAL_COMMA,
@@ -38,7 +38,7 @@ def read(source: Source, options: ReadOptions) -> Document:
     try:
         return _read_rows(source, options)
     except InputError:
-        if printed_output.is_printed(next((text for _, text in pieces(source)), "")):
+        if printed_output.is_printed(next((text for _, text in read_blocks(source)), "")):
             raise InputError(
                 "it looks like rnncli's own output, written for people to read.", printed_output.ADVICE
             ) from None
@@ -53,7 +53,7 @@ def load(source: Source) -> Array | tuple[Array, ...] | None:
 def _read_rows(source: Source, options: ReadOptions) -> Document:
     rows = _CsvRows(options)
     table: CsvTable | None = None
-    for first, text in pieces(source):
+    for first, text in read_blocks(source):
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
         if numbered:
@@ -100,7 +100,7 @@ class _CsvRows:
         columns = None
         if self._batch_column is not None:
             columns = self._group(table, self._batch_column)
-        numbers, decimal = _numbers(table, columns)
+        numbers, decimal = _read_numbers(table, columns)
         self._commas = self._commas or (decimal == "," and table.decimal is None)
         self.width = numbers.shape[1]
         self._buffer += np.ascontiguousarray(numbers).data.cast("B")
@@ -110,7 +110,7 @@ class _CsvRows:
     def _group(self, table: CsvTable, batch_column: str) -> list[int]:
         """Record the sequence of every row; return the indices of the other columns."""
         if self._by is None:
-            self._by = _batch_index(table, batch_column)
+            self._by = _find_batch_column(table, batch_column)
         _check_widths(table)
         keys = [cells[self._by].strip() for _, cells in table.cells()]
         width = len(next(iter(table.cells()))[1])
@@ -142,7 +142,7 @@ class _CsvRows:
         return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
 
 
-def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
+def _read_numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
     """Return the array (rows, columns) and the decimal sign, or None if no cell shows which it is.
 
     NumPy parses the rows; the slow search for a bad cell starts only if there may be one.
@@ -176,7 +176,7 @@ def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
     """Return whether the cells have decimal commas and no decimal points."""
     _check_widths(table)
     found = False
-    for _, _, cell in _cells(table, columns):
+    for _, _, cell in _iterate_cells(table, columns):
         if "." in cell and is_number(cell):
             return False
         found = found or DECIMAL_COMMA.fullmatch(cell) is not None
@@ -186,7 +186,7 @@ def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
 def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
     """Raise InputError for the first row of another width, or else the first cell that is not a number."""
     _check_widths(table)
-    for line, index, cell in _cells(table, columns):
+    for line, index, cell in _iterate_cells(table, columns):
         place = f"line {line}, {table.column(index)}"
         number = cell.replace(",", ".") if table.decimal == "," else cell
         text = shorten(cell.strip())
@@ -205,7 +205,7 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
             raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
 
 
-def _cells(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[int, int, str]]:
+def _iterate_cells(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[int, int, str]]:
     """Yield every cell that must be a number: its line number, the index of its column, and its text."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
@@ -242,7 +242,7 @@ def _advise_cell(table: CsvTable, cell: str) -> tuple[str, str]:
     return "Only the batch column may contain text: name it with --batch-column, or remove it.", ROWS
 
 
-def _batch_index(table: CsvTable, batch_column: str) -> int:
+def _find_batch_column(table: CsvTable, batch_column: str) -> int:
     """Return the index of the batch column.
 
     batch_column: a name in the header; without a header, a number counted from 0.

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.case import Array, Document
 from rnncli.readers.formats import ReadOptions, _npy_headers
-from rnncli.readers.formats._named_arrays import numeric
+from rnncli.readers.formats._named_arrays import require_numbers
 from rnncli.readers.source import Source, report_os_errors
 
 SUFFIXES = (".npy",)
@@ -23,7 +23,7 @@ def read(source: Source, options: ReadOptions) -> Document:
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
     array = load(source) if size < MAPPED_FROM else _open_large(source, size)
-    return Document(inputs=numeric(array))
+    return Document(inputs=require_numbers(array))
 
 
 def load(source: Source) -> Array:

@@ -85,13 +85,15 @@ def _answer(data: bytes, out: BinaryIO) -> None:
     arrays: dict[str, Any] = {}
     head: dict[str, Any] = {"refused": None, "advice": ""}
     try:
-        tensors = _tensors_by_name(_load(data))
+        tensors = _name_tensors(_load(data))
         arrays = {
-            key: tensor for key, tensor in tensors.items() if _modules.is_recurrent(key) and _dtype(tensor)
+            key: tensor
+            for key, tensor in tensors.items()
+            if _modules.is_recurrent(key) and _find_dtype(tensor)
         }
         _require_room(arrays.values(), len(data))
         head["tensors"] = [
-            (key, list(tensor.shape), _dtype(tensor) if key in arrays else None)
+            (key, list(tensor.shape), _find_dtype(tensor) if key in arrays else None)
             for key, tensor in tensors.items()
         ]
     except InputError as error:
@@ -102,7 +104,7 @@ def _answer(data: bytes, out: BinaryIO) -> None:
         arrays = {}
     child_process.write_text(out, text)
     for tensor in arrays.values():
-        child_process.write_array(out, _array(tensor))
+        child_process.write_array(out, _to_array(tensor))
 
 
 def _load(data: bytes) -> Any:
@@ -132,7 +134,7 @@ def _load(data: bytes) -> Any:
     return found
 
 
-def _tensors_by_name(value: Any) -> dict[str, Any]:
+def _name_tensors(value: Any) -> dict[str, Any]:
     """Return every tensor by its name.  Raises InputError for a weight that has no numbers."""
     if isinstance(value, _stand_ins.StandIn):
         raise InputError(OBJECTS, ADVICE)
@@ -198,10 +200,10 @@ def _require_room(tensors: Iterable[Any], packed: int) -> None:
 
 
 def _itemsize(tensor: Any) -> int:
-    return np.dtype(_dtype(tensor)).itemsize
+    return np.dtype(_find_dtype(tensor)).itemsize
 
 
-def _dtype(tensor: Any) -> str | None:
+def _find_dtype(tensor: Any) -> str | None:
     """Return the dtype of NumPy; bfloat16, which NumPy lacks, is read as float32.  None for other tensors."""
     import torch
 
@@ -211,7 +213,7 @@ def _dtype(tensor: Any) -> str | None:
     return known.get(tensor.dtype)
 
 
-def _array(tensor: Any) -> Any:
+def _to_array(tensor: Any) -> Any:
     """Return the numbers."""
     import torch
 
