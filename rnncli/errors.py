@@ -110,16 +110,21 @@ def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
 
     prefix: shown before each of the choices.
     """
-    import difflib
-
     names = list(choices)
-    folded = {fold_name(name): name for name in reversed(names)}
-    near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean {prefix}{folded[near[0]]}?"
+    if near := nearest(word, names):
+        return f"Did you mean {prefix}{near}?"
     if len(names) == 1:
         return f"The only choice is {prefix}{names[0]}."
     return f"Choose one of {format_names([prefix + name for name in names])}." if names else ""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the one of `choices` that is most similar to `word`; None if none is close."""
+    import difflib
+
+    folded = {fold_name(name): name for name in reversed(list(choices))}
+    near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
 
 
 def fold_name(name: str) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rnncli.specs.stack import Stack
 
 
+SCHEMA = "rnncli/1"
+"""The `schema` of rnncli's own JSON; it changes when scripts would have to."""
+
+
 class Label(NamedTuple):
     """Identity of a tensor.  Its text is the tensor's name, made only here: `0/forward_last_hidden_state`.
 

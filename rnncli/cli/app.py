@@ -17,7 +17,7 @@ from typer.main import get_params_convertors_ctx_param_name_from_function
 from rnncli.cli import catalog, terminal
 from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
-from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
+from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean, nearest
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -88,8 +88,8 @@ def _suggest_command(word: str, names: Sequence[str]) -> str:
     with suppress(LayerError, UsageError):
         specs.from_flags([word], {})
         return f"A command comes first: rnncli run --layer {shlex.quote(word)}"
-    near = did_you_mean(word, [*names, "--help", "--version"])
-    return near if near.startswith("Did") else did_you_mean(word, names)
+    near = nearest(word, [*names, "--help", "--version"])
+    return f"Did you mean {near}?" if near else did_you_mean(word, names)
 
 
 def load(name: str) -> click.Command:

@@ -7,38 +7,34 @@ import shlex
 from contextlib import suppress
 
 from rnncli import specs
-from rnncli.errors import LayerError, UsageError, did_you_mean
+from rnncli.errors import InputError, LayerError, UsageError, nearest
 from rnncli.readers import sample_files
+from rnncli.readers.source import NoFileError
 from rnncli.specs.shapes import write_with_commas
 
 LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 
 
-def suggest_input(word: str, advice: str) -> str:
+def suggest_input(word: str, error: InputError) -> str:
     """Return advice on what a word that is not a file may have been meant as.
 
-    advice: that of the error for a missing file.
+    error: that of `Source.file`; its own advice is kept if there is no better one.
     """
-    if advice == "Check the path." and _ends_as_json(word) and not _is_layer(word):
+    similar = error.similar if isinstance(error, NoFileError) else None
+    if isinstance(error, NoFileError) and not similar and _ends_as_json(word) and not _is_layer(word):
         return "JSON on the command line must begin with [ or {."
     if shape := write_with_commas(word):
         return f"To generate an input of this shape: --input-shape {shape}"
     if not re.fullmatch(LAYER_LIKE, word):
-        return advice
+        return error.advice
     if word.casefold() in {"true", "false"}:
         return "Flags such as --return-sequences take no value."
-    return _suggest_word(word, advice)
-
-
-def _suggest_word(word: str, otherwise: str) -> str:
-    """Return advice for a word that names no file: a similar sample, or --layer where it is a layer."""
-    near = did_you_mean(word, sample_files.names())
-    if near.startswith("Did"):
-        return near
-    if otherwise.endswith("?"):
-        return otherwise
-    advice = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else otherwise.rstrip(".")
-    return f"{advice}; the built-in samples are {', '.join(sample_files.names())}."
+    if near := nearest(word, sample_files.names()):
+        return f"Did you mean {near}?"
+    if similar:
+        return error.advice
+    layer = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else ""
+    return f"{layer or error.advice.rstrip('.')}; the built-in samples are {', '.join(sample_files.names())}."
 
 
 def _ends_as_json(word: str) -> bool:

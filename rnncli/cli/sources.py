@@ -229,5 +229,5 @@ def _require_existing(source: Source) -> None:
     except InputError as error:
         from rnncli.cli import missing_file
 
-        error.advice = missing_file.suggest_input(source.name, error.advice)
+        error.advice = missing_file.suggest_input(source.name, error)
         raise

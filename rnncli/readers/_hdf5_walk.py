@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.readers.refusal import RefusalError
+from rnncli.errors import InputError
 
 DEPTH = 64
 """Maximum nesting of groups; Keras writes one or two levels per nested model."""
@@ -35,7 +35,7 @@ def model_config(file: Any) -> str | None:
     """Return the model's config as text; None if the file holds only weights."""
     text = file.attrs.get("model_config")
     if text is not None and not isinstance(text, (str, bytes)):
-        raise RefusalError("its model_config is not text")
+        raise InputError("its model_config is not text.")
     return None if text is None else _decode(text)
 
 
@@ -74,19 +74,19 @@ class WeightWalk:
     def dtype_and_shape(self, weight: StoredWeight) -> tuple[str, list[int]]:
         """Return the dtype and shape of a dataset.
 
-        Raises RefusalError if it does not hold real numbers, or stores them in another file.
+        Raises InputError if it does not hold real numbers, or stores them in another file.
         """
         dataset = weight.dataset
         if not isinstance(dataset, self.h5py.Dataset):
-            raise RefusalError(f"{weight.group}/{weight.name} is not a dataset")
+            raise InputError(f"{weight.group}/{weight.name} is not a dataset.")
         properties = dataset.id.get_create_plist()
         if properties.get_layout() == self.h5py.h5d.VIRTUAL or properties.get_external_count():
-            raise RefusalError(f"the numbers of {dataset.name} are in another file")
+            raise InputError(f"the numbers of {dataset.name} are in another file.")
         dtype = dataset.dtype
         if dtype.kind not in "fiu" or self.h5py.check_dtype(enum=dtype):
-            raise RefusalError(f"{dataset.name} has dtype {str(dtype)[:40]}, not real numbers")
+            raise InputError(f"{dataset.name} has dtype {str(dtype)[:40]}, not real numbers.")
         if dataset.shape is None:
-            raise RefusalError(f"{dataset.name} is empty")
+            raise InputError(f"{dataset.name} is empty.")
         return dtype.str, list(dataset.shape)
 
     def _is_other(self, dataset: Any) -> bool:
@@ -121,7 +121,7 @@ class WeightWalk:
         h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
         """
         if depth > DEPTH:
-            raise RefusalError(f"its groups are nested more than {DEPTH} levels deep")
+            raise InputError(f"its groups are nested more than {DEPTH} levels deep.")
         items = {name: self._at(group, name) for name in group}
         addresses = {
             name: self._address(item) for name, item in items.items() if isinstance(item, self.h5py.Group)
@@ -130,10 +130,10 @@ class WeightWalk:
         return {name: items[name] for name in sorted(addresses, key=addresses.__getitem__)}
 
     def _require_tree(self, parent: int, children: list[int]) -> None:
-        """Raise RefusalError if a group is linked from several places, since the walk might never end."""
+        """Raise InputError if a group is linked from several places, since the walk might never end."""
         parents = {self.parents.setdefault(child, parent) for child in children}
         if len(set(children)) < len(children) or parents - {parent}:
-            raise RefusalError("a group in it appears in several places")
+            raise InputError("a group in it appears in several places.")
 
     def _address(self, group: Any) -> int:
         return int(self.h5py.h5o.get_info(group.id).addr)
@@ -145,13 +145,13 @@ class WeightWalk:
     def _at(self, group: Any, path: str) -> Any:
         """Return the object at `path` below `group`.
 
-        Raises RefusalError if it does not exist, or if a link on the path points elsewhere.
+        Raises InputError if it does not exist, or if a link on the path points elsewhere.
         """
         for name in filter(None, path.split("/")):
             if not self._has(group, name):
-                raise RefusalError(f"it lists {path}, but does not contain it")
+                raise InputError(f"it lists {path}, but does not contain it.")
             if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
-                raise RefusalError(f"{group.name.rstrip('/')}/{name} is a link to another place or file")
+                raise InputError(f"{group.name.rstrip('/')}/{name} is a link to another place or file.")
             group = group[name]
         return group
 
@@ -166,7 +166,7 @@ def _list_names(group: Any, attribute: str) -> list[str]:
 def _list_texts(group: Any, attribute: str) -> list[str]:
     texts = group.attrs.get(attribute)
     if not isinstance(texts, np.ndarray) or not all(isinstance(text, (str, bytes)) for text in texts.flat):
-        raise RefusalError(f"its {attribute} is not a list of names")
+        raise InputError(f"its {attribute} is not a list of names.")
     return list(map(_decode, texts.flat))
 
 

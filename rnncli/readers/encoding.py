@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from rnncli.errors import InputError
-
-if TYPE_CHECKING:
-    from rnncli.readers.source import Source
+from rnncli.readers.source import InputFlagError, Source
 
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def utf8(source: Source, *advice: str) -> bytes:
+def read_utf8(source: Source, *advice: str) -> bytes:
     """Return the bytes of a UTF-8 text without the byte order mark.
 
     advice: of the error for an empty source, other than that for an input.
@@ -27,7 +25,7 @@ def utf8(source: Source, *advice: str) -> bytes:
     return data.removeprefix(UTF8_MARK)
 
 
-def pieces(source: Source) -> Iterator[tuple[int, str]]:
+def read_blocks(source: Source) -> Iterator[tuple[int, str]]:
     """Yield the text in blocks of whole lines, each with the number of its first line.
 
     A large file is never fully in memory.
@@ -64,7 +62,8 @@ def _decode(data: bytes, first: int) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + first
-        raise InputError(
+        raise InputFlagError(
             f"line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
             "Save it as UTF-8; an input in another format needs --input-format.",
+            "Save it as UTF-8.",
         ) from None

@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, UsageError, format_names, inside, with_path_prefix
-from rnncli.readers import formats
-from rnncli.readers.printed_output import has_values
+from rnncli.errors import InputError, UsageError, format_names, inside
+from rnncli.readers import formats, rnncli_output
+from rnncli.readers.rnncli_output import to_numbers
 from rnncli.readers.source import Source
-from rnncli.result import STATUSES
-from rnncli.specs import nested
 
 FORMATS = ("json", "npz", "npy", "safetensors")
 ADVICE = f"Give {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, such as rnncli run -o expected.npz writes."
-SCHEMA = "rnncli/1"
-AGAIN = "Write it again: rnncli trace -f json"
 ALONE = ""
 """The name of a tensor whose file does not name it."""
 
@@ -38,107 +34,11 @@ def _list_tensors(value: Any) -> dict[str, Array]:
     if not isinstance(value, Mapping):
         return {ALONE: to_numbers(value)}
     if "schema" in value:
-        return _rnncli_output(value)
+        return rnncli_output.read_tensors(value)
     found = {name: to_numbers(item, name) for name, item in value.items()}
     if not found:
         raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
     return found
-
-
-def to_numbers(value: Any, *path: str) -> Array:
-    """Return an array of real numbers.  Raises InputError for anything else.
-
-    path: of the value in its source.
-    """
-    with with_path_prefix(*path):
-        array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
-        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
-    return array
-
-
-def _rnncli_output(value: Mapping[str, Any]) -> dict[str, Array]:
-    """Return the tensors in rnncli's own output of --format json."""
-    if value["schema"] != SCHEMA:
-        raise InputError(
-            f"its schema is {nested.describe(value['schema'])}, not {SCHEMA}.",
-            "Only what rnncli run or trace wrote with --format json can be compared.",
-        )
-    if isinstance(value.get("trace"), list) and value["trace"]:
-        given = value.get("input")
-        dtype = given.get("dtype") if isinstance(given, Mapping) else None
-        return {name: _restore(array, dtype) for name, array in _trace(value["trace"]).items()}
-    groups = [value, *_items(value, "calls")]
-    outputs = [one for group in groups for one in _items(group, "outputs")]
-    if not outputs or not all(map(has_values, outputs)):
-        raise InputError(
-            "it is rnncli's own output, without tensors.",
-            "Use what rnncli run or trace wrote with --format json.",
-        )
-    return {
-        one["name"]: _restore(to_numbers(one["values"], one["name"]), one.get("dtype")) for one in outputs
-    }
-
-
-def _restore(array: Array, dtype: Any) -> Array:
-    """Return the floats that rnncli wrote in the shortest form that reads back as `dtype`.
-
-    bfloat16, which NumPy lacks, and other dtypes stay as they were read.
-    """
-    return array.astype(dtype) if dtype in ("float16", "float32") and array.dtype.kind == "f" else array
-
-
-def _items(value: Any, key: str) -> list[Any]:
-    """Return the list under a key; an empty one if there is none."""
-    found = value.get(key) if isinstance(value, Mapping) else None
-    return found if isinstance(found, list) else []
-
-
-def _trace(steps: Any) -> dict[str, Array]:
-    """Return the parts of a trace, (batch, steps, units), under the names that an .npz file has."""
-    import numpy as np
-
-    loops: dict[tuple[Any, Any], list[Any]] = {}
-    for step in steps:
-        if not isinstance(step, dict):
-            raise InputError(f"trace holds {nested.describe(step)}, not a step.", AGAIN)
-        loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
-    layers = [layer for layer, _ in loops]
-    found: dict[str, Array] = {}
-    for (layer, direction), own in loops.items():
-        path = f"{layer}/" if len(set(layers)) > 1 else ""
-        path += f"{direction}/" if layers.count(layer) > 1 else ""
-        parts = [_parts(step) for step in own]
-        for name in parts[0]:
-            rows = [to_numbers(one.get(name), path + name) for one in parts]
-            if len({row.shape for row in rows}) > 1:
-                raise InputError(f"{path}{name} differs in shape between time steps.", AGAIN)
-            stacked = np.stack(rows, axis=1)
-            found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
-    return found
-
-
-def _parts(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of every part in one step.
-
-    `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
-    """
-    try:
-        found = {
-            f"{gate}/{part}": [[int(one) for one in values]] if part == "held" else values
-            for gate, parts in step["gates"].items()
-            for part, values in parts.items()
-        }
-        status = [STATUSES.index(word) for word in step["status"]]
-        return {
-            **found,
-            **step["state"],
-            "output": step["output"],
-            "timestep": [step["timestep"]],
-            "status": status,
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise InputError("trace has a step that rnncli did not write.", AGAIN) from None
 
 
 def match_names(

@@ -23,7 +23,6 @@ from rnncli.readers import child_process, expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, model_config
 from rnncli.readers.child_process import WorkOutput
 from rnncli.readers.packages import import_package
-from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
 
 LIBRARY = "the HDF5 library"
@@ -113,19 +112,18 @@ def read(data: bytes, advice: str, *, datasets: Datasets = "all") -> FileContent
 
     try:
         with child_process.run_in_child(work, SECONDS + len(data) / SPEED, SPACE, LIBRARY) as answer:
-            return _read_child(answer, len(data))
-    except RefusalError as error:
-        raise InputError(f"{error}.", advice) from None
+            return _read_child(answer, len(data), advice)
     except child_process.IncompleteOutputError as error:
         raise InputError(f"it is not a Keras file, or it is damaged: {error}.", advice) from None
 
 
-def _read_child(answer: WorkOutput, packed: int) -> FileContents:
+def _read_child(answer: WorkOutput, packed: int, advice: str) -> FileContents:
     """Parse the child's output: the header as JSON, then the numbers."""
     head = import_package("orjson", "JSON").loads(answer.take_text(TEXT))
     if head["refused"] is not None:
-        raise RefusalError(head["refused"])
-    _require_room((np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"]), packed)
+        raise InputError(head["refused"], advice)
+    sizes = (np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"])
+    _require_room(sizes, packed, advice)
     root = Group()
     layers: dict[str, list[tuple[str, Array]]] | None = {} if head["names"] is None else None
     for path, name in (head["names"] or {}).items():
@@ -136,15 +134,16 @@ def _read_child(answer: WorkOutput, packed: int) -> FileContents:
     return FileContents(head["config"], head["version"], head["backend"], root, layers)
 
 
-def _require_room(sizes: Iterable[int], packed: int) -> None:
-    """Raise RefusalError if the file declares more bytes than it may expand to."""
+def _require_room(sizes: Iterable[int], packed: int, advice: str = "") -> None:
+    """Raise InputError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
     if size > expansion.max_size(packed):
-        raise RefusalError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
+        what = f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}."
+        raise InputError(what, advice)
 
 
 def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
-    """Write, in the child, the header and then the numbers of each array in it."""
+    """Write, in the child, the header or why the file is refused, then the numbers of each array."""
     h5py = import_package("h5py", "Keras's files")
     with ExitStack() as stack:
         datasets: list[Any] = []
@@ -152,10 +151,10 @@ def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
             head, datasets = _header(h5py, file, wanted)
             _require_room((dataset.nbytes for dataset in datasets), len(data))
-        except RefusalError as error:
-            datasets, head = [], {"refused": str(error)}
+        except InputError as error:
+            datasets, head = [], {"refused": error.detail}
         except Exception:  # h5py raises many types of exception for broken files
-            datasets, head = [], {"refused": "it is not a Keras file, or it is damaged"}
+            datasets, head = [], {"refused": "it is not a Keras file, or it is damaged."}
         child_process.write_text(out, import_package("orjson", "JSON").dumps(head))
         child_process.limit_memory(SPACE + 2 * max((dataset.nbytes for dataset in datasets), default=0))
         for dataset in datasets:

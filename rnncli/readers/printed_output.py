@@ -1,9 +1,8 @@
-"""Recognize rnncli's own output: what it prints for people, which no reader can parse, and its JSON."""
+"""Recognize rnncli's own output for people, which no reader can parse."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 ADVICE = "Only what `rnncli run --format json` printed can be read back."
 
@@ -29,8 +28,3 @@ def is_printed(text: str) -> bool:
         or any(re.match(_INPUT, line) for line in lines[1:])
         or re.match(_MARKUP, text) is not None
     )
-
-
-def has_values(output: Any) -> bool:
-    """Return whether one of the outputs in JSON has a name and values; `rnncli shape` writes no values."""
-    return isinstance(output, dict) and isinstance(output.get("name"), str) and "values" in output

@@ -7,13 +7,35 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.errors import InputError, inside, nearest
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 """Files that only PyTorch writes."""
 NEVER_INPUTS = (".pt", ".pth", ".onnx")
 """Files that hold a model or its weights, and never an input."""
+
+
+class NoFileError(InputError):
+    """There is no file at a path.
+
+    similar: the name of a file in the same folder that may be meant; None if there is none.
+    """
+
+    def __init__(self, detail: str, similar: str | None = None) -> None:
+        super().__init__(detail, f"Did you mean {similar}?" if similar else "Check the path.")
+        self.similar = similar
+
+
+class InputFlagError(InputError):
+    """An error in a text, which a flag such as --input-format or --delimiter may solve.
+
+    otherwise: advice for a file other than the input, to which these flags do not apply.
+    """
+
+    def __init__(self, detail: str, advice: str, otherwise: str) -> None:
+        super().__init__(detail, advice)
+        self.otherwise = otherwise
 
 
 class Source(NamedTuple):
@@ -51,11 +73,15 @@ class Source(NamedTuple):
             try:
                 found, folder = path.exists(), path.is_dir()
             except ValueError:
-                raise InputError("it cannot be read: that is not a file name.", "Check the path.") from None
+                raise NoFileError("it cannot be read: that is not a file name.") from None
+            except PermissionError:
+                raise
+            except OSError as error:  # such as a name that is too long
+                raise NoFileError(f"it cannot be read: {error.strerror}.") from None
             if not found and path.is_symlink():
                 raise InputError("this link points to no file.", "Check its target.")
             if not found:
-                raise InputError("there is no such file.", _suggest_file(path))
+                raise _explain_missing(path)
             if folder:
                 raise InputError("it is a folder.", "Name a file in it.")
         return path
@@ -110,11 +136,11 @@ def _read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def _suggest_file(path: Path) -> str:
-    """Return advice that suggests a file in the same folder with a similar name."""
+def _explain_missing(path: Path) -> InputError:
+    """Return the error for a missing file; it suggests one in the same folder with a similar name."""
+    what = "there is no such file."
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     except OSError:
-        return f"There is no folder {path.parent} either."
-    hint = did_you_mean(path.name, names)
-    return hint if hint.startswith("Did") else "Check the path."
+        return InputError(what, f"There is no folder {path.parent} either.")
+    return NoFileError(what, nearest(path.name, names))

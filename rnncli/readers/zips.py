@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 from rnncli.errors import InputError
 from rnncli.readers import expansion
-from rnncli.readers.refusal import RefusalError
 from rnncli.specs.memory import format_size
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -27,14 +26,14 @@ def open_archive(data: bytes, broken: str, advice: str) -> Iterator[zipfile.ZipF
             yield archive
     except InputError:
         raise
-    except RefusalError as error:
-        raise InputError(f"{error}.", advice) from None
     except Exception:  # zipfile and zlib raise many types of exception for broken files
         raise InputError(f"{broken}.", advice) from None
 
 
-def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:
-    """Raise RefusalError if entries use another compression method than PLAIN or would expand too much.
+def require_room(
+    archive: zipfile.ZipFile, packed: int, advice: str, names: Iterable[str] | None = None
+) -> None:
+    """Raise InputError if entries use another compression method than PLAIN or would expand too much.
 
     packed: size of the file in bytes.
     names: entries to check; None for all.
@@ -44,11 +43,13 @@ def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | N
     for entry in entries:
         if entry.compress_type not in PLAIN:
             name = entry.filename[:100]
-            raise RefusalError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
+            raise InputError(
+                f"{name} in it is compressed with {_name_method(entry)}, which is not supported.", advice
+            )
     if size > expansion.max_size(packed):
-        raise RefusalError(f"it would expand from {format_size(packed)} to {format_size(size)}")
+        raise InputError(f"it would expand from {format_size(packed)} to {format_size(size)}.", advice)
 
 
-def _method(entry: zipfile.ZipInfo) -> str:
+def _name_method(entry: zipfile.ZipInfo) -> str:
     names = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
     return names.get(entry.compress_type, f"method {entry.compress_type}")

@@ -21,12 +21,10 @@ from rnncli.renderers.page import (
     state_part,
 )
 from rnncli.renderers.wording import meaning, say
-from rnncli.result import ChunkedTensor, Claim, Label, NamedTensor, Result
+from rnncli.result import SCHEMA, ChunkedTensor, Claim, Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.specs.stack import Stack
-
-SCHEMA = "rnncli/1"
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 

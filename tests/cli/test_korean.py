@@ -78,6 +78,10 @@ TEXTS = {
 
 IN_PARTS = {
     "line {} has {}, {} {}.": "line 2 has 3 columns, the header has 2.",
+    "{} is not a valid .npy file.": "it is not a valid .npy file.",
+    "{} is truncated: its header declares more numbers.": (
+        "it is truncated: its header declares more numbers."
+    ),
     "there is no {} '{}'.": "there is no cell 'foo'.",
     "the {}'s config has no class_name.": "the layer's config has no class_name.",
     "is nested more than {} deep.": "weights is nested more than 32 deep.",

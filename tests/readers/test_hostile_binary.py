@@ -323,4 +323,4 @@ def _npy_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
     size = file.tell()
     file.seek(0)
-    return _npy_headers.read(file, size).shape
+    return _npy_headers.read(file, size, "").shape

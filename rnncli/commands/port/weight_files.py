@@ -54,7 +54,7 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
     if formats.get(format_name).ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format_name)
-    return _name_keras_arrays(value) if isinstance(value, tuple) else formats.weights_of(value, source)
+    return _name_keras_arrays(value) if isinstance(value, tuple) else formats.convert_weights(value, source)
 
 
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:

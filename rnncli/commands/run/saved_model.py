@@ -14,8 +14,9 @@ from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import UsageError
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
-from rnncli.renderers.parts import SCHEMA, head
+from rnncli.renderers.parts import head
 from rnncli.renderers.wording import say
+from rnncli.result import SCHEMA
 
 if TYPE_CHECKING:
     from rnncli.cli.model_tensors import ModelTensors

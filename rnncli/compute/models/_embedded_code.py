@@ -11,13 +11,13 @@ from rnncli.model import Graph
 from rnncli.specs import trees
 
 
-def harm_in(graph: Graph) -> str:
+def find_unsafe_code(graph: Graph) -> str:
     """Return why loading this model in tf_keras could run code that is not Keras's; "" if it could not."""
     for node in graph.nodes:
-        if node.inner is not None and (found := harm_in(node.inner)):
+        if node.inner is not None and (found := find_unsafe_code(node.inner)):
             return found
         whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
-        if any(map(_is_harmful, trees.mappings(whole))):
+        if any(map(_is_unsafe, trees.mappings(whole))):
             return (
                 f"the layer {node.name} ({node.class_name}) contains or names its own code, which "
                 "rnncli does not run."
@@ -25,7 +25,7 @@ def harm_in(graph: Graph) -> str:
     return ""
 
 
-def _is_harmful(entry: Mapping[str, Any]) -> bool:
+def _is_unsafe(entry: Mapping[str, Any]) -> bool:
     if "class_name" not in entry:
         return False
     name, config = str(entry["class_name"]), entry.get("config")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
-from rnncli.compute.models._embedded_code import harm_in
+from rnncli.compute.models._embedded_code import find_unsafe_code
 from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._keras_sizes import limit_memory
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
@@ -51,8 +51,8 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[di
     and whatever tf_keras raises.
     """
     keras, tensorflow = _packages(graph)
-    if harm := harm_in(graph):
-        raise ValueError(harm)
+    if reason := find_unsafe_code(graph):
+        raise ValueError(reason)
     scope = keras.utils.custom_object_scope(_classes(keras))
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
     with inside(graph.file), tensorflow.hide_output(), scope, safe, loadable(path) as file:

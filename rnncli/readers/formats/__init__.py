@@ -11,26 +11,21 @@ For bad input a reader raises InputError.  The functions here put the source's n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.errors import InputError, did_you_mean, inside, nearest
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
-from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, split_source
+from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, InputFlagError, split_source
 from rnncli.readers.source import Source as Source
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 RENAMED = "Rename the file, or save it in one of these formats."
-OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
-ROWS = "Write rows of equal length with numbers only, separated by commas."
-INPUT_FLAGS = ("--input-format", "--delimiter", "--decimal", "--batch-column")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -61,7 +56,7 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
     suffix = path.suffix.lower()
     if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
         return suffix[1:]
-    by_suffix = _by_suffix()
+    by_suffix = _map_suffixes()
     if suffix in by_suffix:
         return by_suffix[suffix]
     import shlex
@@ -75,10 +70,10 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
         came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
-        near = did_you_mean(suffix, by_suffix)
+        near = nearest(suffix, by_suffix)
         raise InputError(
             f"{came}; known suffixes: {', '.join(by_suffix)}.",
-            f"{near if near.startswith('Did') else ''} {advice}".strip(),
+            f"Did you mean {near}? {advice}" if near else advice,
         )
 
 
@@ -108,7 +103,7 @@ def read(source: Source, input_format: str | None = None, options: ReadOptions |
         detect the format if there is no path.
     Raises InputError if the source cannot be read.
     """
-    reader = _reader(source, input_format)
+    reader = _get_reader(source, input_format)
     with inside(source.name):
         document: Document = reader.read(source, options or ReadOptions())
     return document
@@ -121,13 +116,13 @@ def read_raw(
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
-    reader = _reader(source, input_format)
+    reader = _get_reader(source, input_format)
     with inside(source.name):
         contents = None if reader.ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
             from rnncli.readers.formats import _named_arrays
 
-            return _named_arrays.model_inputs(contents), ()
+            return _named_arrays.to_model_inputs(contents), ()
         document = reader.read(source, options or ReadOptions())
     return document.inputs, document.remarks
 
@@ -146,24 +141,24 @@ def read_weights(
 
     source, names = split_source(source)
     if input_format is None and source.suffix in TORCH_SUFFIXES:
-        saved = models.saved_layers(models.read_graph_or_layers(source), names)
+        saved = models.to_saved_layers(models.read_graph_or_layers(source), names)
         with inside(source.name):
             return _named_arrays.choose_layers(saved, names)
     with inside(source.name):
         found = load(source, input_format)
         if isinstance(found, tuple):
-            return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
-        arrays = _named_arrays.weights(found)
+            return _named_arrays.choose_layers(tuple(map(models.to_keras_layout, found)), names)
+        arrays = _named_arrays.to_weights(found)
     ordered = detect_format(source, input_format) != "safetensors"
-    return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
+    return models.find_layers(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
 
 
-def weights_of(value: Any, source: Source) -> dict[str, Array]:
+def convert_weights(value: Any, source: Source) -> dict[str, Array]:
     """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
     from rnncli.readers.formats import _named_arrays
 
     with inside(source.name):
-        return _named_arrays.weights(value)
+        return _named_arrays.to_weights(value)
 
 
 def read_tensor(source: Source, input_format: str | None = None) -> Any:
@@ -171,7 +166,7 @@ def read_tensor(source: Source, input_format: str | None = None) -> Any:
     from rnncli.readers.formats import _named_arrays
 
     with inside(source.name):
-        return _named_arrays.tensor(load(source, input_format))
+        return _named_arrays.to_tensor(load(source, input_format))
 
 
 def read_states(source: Source, input_format: str | None = None) -> list[Array] | dict[str, Array]:
@@ -179,30 +174,17 @@ def read_states(source: Source, input_format: str | None = None) -> list[Array] 
     from rnncli.readers.formats import _named_arrays
 
     with inside(source.name):
-        return _named_arrays.states(load(source, input_format))
+        return _named_arrays.to_states(load(source, input_format))
 
 
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
-    with inside(source.name), _replace_advice("A layer file contains a Keras config, which is JSON."):
-        return import_module("rnncli.readers.formats.json").load(source)
-
-
-@contextmanager
-def _replace_advice(advice: str) -> Iterator[None]:
-    """Replace advice to use flags that apply only to the input.
-
-    advice: instead of --input-format.
-    """
-    try:
-        yield
-    except InputError as error:
-        if not any(flag in error.advice for flag in INPUT_FLAGS):
+    with inside(source.name):
+        try:
+            return get("json").load(source)
+        except InputFlagError as error:
+            error.advice = "A layer file contains a Keras config, which is JSON."
             raise
-        own = advice if "--input-format" in error.advice else ROWS
-        own = "Save it as UTF-8." if "UTF-8" in error.advice else own
-        error.advice = own
-        raise
 
 
 def load(source: Source, input_format: str | None) -> Any:
@@ -211,9 +193,13 @@ def load(source: Source, input_format: str | None) -> Any:
     Raises InputError if the source cannot be read.
     """
     named = format_of(source.file(), RENAMED) if input_format is None and source.path else input_format
-    reader = _reader(source, named)
-    with inside(source.name), _replace_advice(OTHER_SUFFIX):
-        return reader.load(source)
+    reader = _get_reader(source, named)
+    with inside(source.name):
+        try:
+            return reader.load(source)
+        except InputFlagError as error:
+            error.advice = error.otherwise
+            raise
 
 
 def detect_format(source: Source, input_format: str | None = None) -> str:
@@ -225,13 +211,13 @@ def detect_format(source: Source, input_format: str | None = None) -> str:
         return format_of(source.path) if source.path else sniff(source.content())
     name = input_format.lower().lstrip(".").replace("-", "_")
     if name not in formats():
-        name = _by_suffix().get(f".{name}", name)
+        name = _map_suffixes().get(f".{name}", name)
     if name not in formats():
         raise InputError(f"there is no input format {input_format!r}.", did_you_mean(input_format, formats()))
     return name
 
 
-def _reader(source: Source, input_format: str | None) -> Any:
+def _get_reader(source: Source, input_format: str | None) -> Any:
     return get(detect_format(source, input_format))
 
 
@@ -241,6 +227,6 @@ def get(name: str) -> Any:
 
 
 @cache
-def _by_suffix() -> dict[str, str]:
+def _map_suffixes() -> dict[str, str]:
     readers = {name: get(name) for name in formats()}
     return {suffix: name for name, reader in readers.items() for suffix in reader.SUFFIXES}

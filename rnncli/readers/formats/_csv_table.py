@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rnncli.errors import InputError, UsageError
+from rnncli.readers.source import InputFlagError
 
 DELIMITERS = ",;\t|"
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
@@ -17,6 +18,9 @@ SAMPLE_SIGNS = 4096
 """Maximum number of characters given to csv.Sniffer, which takes quadratic time."""
 SAMPLE_QUOTES = 32
 """Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
+
+ROWS = "Write rows of equal length with numbers only, separated by commas."
+"""Advice for a file other than the input."""
 
 THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
 POINTS = re.compile(r"\s*[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?\s*", re.ASCII)
@@ -124,9 +128,10 @@ def _require_short(lines: Sequence[str], numbers: Sequence[int], delimiters: str
     between = f"[{re.escape(delimiters)}]"
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(between, line), key=len)) > 1000:
-            raise InputError(
+            raise InputFlagError(
                 f"line {number} has a cell of more than 1000 characters.",
                 "Give rows of numbers; to use another delimiter, add --delimiter.",
+                ROWS,
             )
 
 

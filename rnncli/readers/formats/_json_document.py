@@ -6,6 +6,7 @@ from typing import Any
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, did_you_mean, with_path_prefix
+from rnncli.readers import printed_output, rnncli_output
 from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
 
@@ -13,42 +14,36 @@ KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training
 EXAMPLE = 'The minimum is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
 
 
-def document(value: Any) -> Document:
+def to_document(value: Any) -> Document:
     """Convert a parsed JSON value to a Document.  Raises InputError if the value is invalid."""
     if isinstance(value, dict):
-        return _rnncli_output(value) if "schema" in value else _case(value)
+        return _take_output(value) if "schema" in value else _read_case(value)
     return Document(inputs=nested.to_sequences(value))
 
 
-def _rnncli_output(value: dict[str, Any]) -> Document:
+def _take_output(value: dict[str, Any]) -> Document:
     """Use the first output of a run, which is its main output, as inputs."""
-    if value["schema"] != _named_arrays.SCHEMA:
-        from rnncli.readers import printed_output
-
-        raise InputError(
-            f"its schema is {nested.describe(value['schema'])}, not {_named_arrays.SCHEMA}.",
-            printed_output.ADVICE,
-        )
-    tensor, values = next(iter(_named_arrays.rnncli_outputs(value).items()))
+    rnncli_output.require_schema(value, printed_output.ADVICE)
+    tensor, values = next(iter(rnncli_output.read_outputs(value).items()))
     with with_path_prefix(tensor):
         array = nested.to_array(values)
     remark = f"took {tensor} {format_shape(array.shape)} from rnncli's own output"
     return Document(inputs=array, remarks=(remark,))
 
 
-def _case(value: dict[str, Any]) -> Document:
+def _read_case(value: dict[str, Any]) -> Document:
     for key in value:
         if key not in KEYS:
             raise InputError(f"there is no key {key!r} in a case document.", did_you_mean(key, KEYS))
     if value.get("inputs") is None:
         raise InputError("the case document has no inputs.", EXAMPLE)
     readers = {
-        "layer": _layer,
+        "layer": _read_layer,
         "inputs": nested.to_sequences,
-        "initial_state": _named_arrays.states,
-        "weights": _named_arrays.weights,
-        "seed": _seed,
-        "training": _training,
+        "initial_state": _named_arrays.to_states,
+        "weights": _named_arrays.to_weights,
+        "seed": _read_seed,
+        "training": _read_training,
     }
     found: dict[str, Any] = {"mask": value.get("mask")}
     for key, read in readers.items():
@@ -58,7 +53,7 @@ def _case(value: dict[str, Any]) -> Document:
     return Document(**found)
 
 
-def _layer(value: Any) -> Any:
+def _read_layer(value: Any) -> Any:
     if not isinstance(value, (str, dict, list)):
         advice = 'Write an expression, "LSTM(3)", or a Keras config.'
         raise InputError(f"is {nested.describe(value)}.", advice, ())
@@ -71,13 +66,13 @@ def _layer(value: Any) -> Any:
     return value
 
 
-def _seed(value: Any) -> int:
+def _read_seed(value: Any) -> int:
     if type(value) is int and value >= 0:
         return value
     raise InputError(f"is {nested.describe(value)}.", "A seed is a whole number, 0 or greater.", ())
 
 
-def _training(value: Any) -> bool:
+def _read_training(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise InputError(f"is {nested.describe(value)}.", "It must be true or false.", ())

@@ -153,7 +153,7 @@ class _Lists:
             if not len(heads):
                 continue
             here = position + int(places[heads[-1]])
-            yield _without_comma(data[at:here]), open_lists
+            yield _remove_comma(data[at:here]), open_lists
             at, open_lists = here, int(depths[heads[-1]]) - 1
         raise ValueError
 
@@ -162,14 +162,14 @@ class _Lists:
         closing = open_lists + text.count(b"[") - text.count(b"]")
         level: list[Any] = [import_package("orjson", "JSON").loads(b"[" * open_lists + text + b"]" * closing)]
         for axis, lengths in enumerate(self._lengths):
-            sizes = _lengths_of(level)
+            sizes = _list_lengths(level)
             if axis < open_lists:  # the first list began in an earlier piece
                 is_counted = axis + 1 < open_lists  # so did the first list in it, which was counted there
                 lengths[-1] += sizes.pop(0) - is_counted
             lengths += sizes
             level = list(chain.from_iterable(level))
         self._width = self._width or len(level[0])
-        if set(_lengths_of(level)) != {self._width}:
+        if set(_list_lengths(level)) != {self._width}:
             raise ValueError
         self._add(level)
 
@@ -193,7 +193,7 @@ class _Lists:
         return np.split(array.reshape(-1, self._width), ends)
 
 
-def _without_comma(text: bytes) -> bytes:
+def _remove_comma(text: bytes) -> bytes:
     """Return the text without its last comma.  Raises ValueError if it does not end with a comma."""
     text = text.rstrip()
     if not text.endswith(b","):
@@ -201,7 +201,7 @@ def _without_comma(text: bytes) -> bytes:
     return text[:-1]
 
 
-def _lengths_of(level: list[Any]) -> list[int]:
+def _list_lengths(level: list[Any]) -> list[int]:
     """Return the length of each list.  Raises ValueError if an item is not a list or is empty."""
     if set(map(type, level)) != {list} or not all(level):
         raise ValueError

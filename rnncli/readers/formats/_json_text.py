@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli.errors import InputError, shorten
 from rnncli.readers.packages import import_package
+from rnncli.readers.source import InputFlagError
 from rnncli.specs import nested
 
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
@@ -21,6 +22,7 @@ BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 LARGE = 2**22
 """Texts of at least this many bytes are parsed in pieces."""
 
+OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
 LINES = "Each line must be one JSON value."
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
@@ -49,21 +51,24 @@ def _parse(data: bytes, line: int | None) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if "depth" in error.msg:
-            raise _too_deep(data, line or 1) from None
+            raise _explain_depth(data, line or 1) from None
         text = data.decode("utf-8", errors="replace")
         bad = _explain(error.msg, text, error.pos, a_line=line is not None)
-        place = _place(text, bad.position, line or 1)
-        raise InputError(f"{place}: {bad.what}.", bad.advice) from None
+        place = _format_place(text, bad.position, line or 1)
+        what = f"{place}: {bad.what}."
+        if bad.is_other_format:
+            raise InputFlagError(what, bad.advice, OTHER_SUFFIX) from None
+        raise InputError(what, bad.advice) from None
     # Counting in the text costs little; most lines of a stream need no walk through their values.
     if data.count(b"[") + data.count(b"{") > nested.MOST_NESTED and nested.is_too_deep(value):
-        raise _too_deep(data, line or 1)
+        raise _explain_depth(data, line or 1)
     keys = len(KEY.findall(data))
-    if keys and _keys(value) < keys:
+    if keys and _count_keys(value) < keys:
         _refuse_duplicates(data, "" if line is None else f"line {line}: ")
     return value
 
 
-def _too_deep(data: bytes, first_line: int) -> InputError:
+def _explain_depth(data: bytes, first_line: int) -> InputError:
     """Return the error for a value that is nested too deeply, whether or not orjson could parse it."""
     text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
     for token in re.finditer(BRACKETS, text):
@@ -73,15 +78,15 @@ def _too_deep(data: bytes, first_line: int) -> InputError:
             break
     what = f"it is nested more than {nested.MOST_NESTED} levels deep"
     advice = "Use fewer levels; inputs have three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
-    return InputError(f"{_place(text, position, first_line)}: {what}.", advice)
+    return InputError(f"{_format_place(text, position, first_line)}: {what}.", advice)
 
 
-def _keys(value: Any) -> int:
+def _count_keys(value: Any) -> int:
     """Count the keys of objects; lists that do not start with an object are skipped, to save time."""
     if isinstance(value, dict):
-        return len(value) + sum(map(_keys, value.values()))
+        return len(value) + sum(map(_count_keys, value.values()))
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return sum(map(_keys, value))
+        return sum(map(_count_keys, value))
     return 0
 
 
@@ -103,9 +108,12 @@ def _refuse_duplicates(data: bytes, place: str) -> None:
 
 
 class _SyntaxFault(NamedTuple):
+    """A syntax error.  is_other_format: the text may be of another format, which `advice` is about."""
+
     position: int
     what: str
     advice: str
+    is_other_format: bool = False
 
 
 def _explain(message: str, text: str, position: int, *, a_line: bool) -> _SyntaxFault:
@@ -127,15 +135,16 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     if message == "no digit after sign" and text[position - 1 : position + 1] != "-." and found[:1] == ".":
         message = "no digit before decimal point"
+    what = f"{message}, found `{found}`"
+    if a_line:
+        return _SyntaxFault(position, what, LINES)
     advice = "It must be JSON; an input in another format needs --input-format."
     between = text[:position][len(text[:position].rstrip()) :]
-    if a_line:
-        advice = LINES
-    elif "after document" in message and "\n" in between:
+    if "after document" in message and "\n" in between:
         advice = "An input of several values, one per line, needs --input-format ndjson."
-    return _SyntaxFault(position, f"{message}, found `{found}`", advice)
+    return _SyntaxFault(position, what, advice, is_other_format=True)
 
 
-def _place(text: str, position: int, first_line: int) -> str:
+def _format_place(text: str, position: int, first_line: int) -> str:
     line = text.count("\n", 0, position) + first_line
     return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"

@@ -9,12 +9,11 @@ import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer, format_shape
 from rnncli.errors import InputError, did_you_mean, format_names, with_path_prefix
-from rnncli.readers.printed_output import has_values
+from rnncli.readers import rnncli_output
 from rnncli.specs import nested
 
 STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
 STATE_WORD = "last_"
-SCHEMA = "rnncli/1"
 DTYPES = ("float16", "float32", "float64", "int64")
 
 
@@ -22,7 +21,7 @@ class PackedLists(np.ndarray[Any, Any]):
     """Nested lists of numbers from a large JSON text, stored as a float64 array."""
 
 
-def inputs_of(arrays: dict[str, Array]) -> Document:
+def to_inputs(arrays: dict[str, Array]) -> Document:
     """Return the array `inputs`, or the only array other than `mask`, and the mask if there is one.
 
     Raises InputError if there is no such array.
@@ -41,10 +40,10 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
             "Name the array to read `inputs`, or save it alone.",
         )
     with with_path_prefix(name):
-        return Document(inputs=numeric(arrays[name]), mask=arrays.get("mask"))
+        return Document(inputs=require_numbers(arrays[name]), mask=arrays.get("mask"))
 
 
-def model_inputs(value: Any) -> Any:
+def to_model_inputs(value: Any) -> Any:
     """Return the inputs of a saved model: an array, or arrays by name; a tuple if lengths differ.
 
     value: nested lists, or an object of them, which may be under `inputs`; an input may be one number.
@@ -54,22 +53,22 @@ def model_inputs(value: Any) -> Any:
         value, path = value["inputs"], ("inputs",)
     if not isinstance(value, dict):
         with with_path_prefix(*path):
-            return _model_input(value)
+            return _to_model_input(value)
     arrays = {}
     for name, item in value.items():
         with with_path_prefix(name):
-            arrays[name] = _model_input(item)
+            arrays[name] = _to_model_input(item)
     return arrays
 
 
-def _model_input(item: Any) -> Any:
+def _to_model_input(item: Any) -> Any:
     """Return one input of a saved model; unlike that of a layer, it may be empty, or of true and false."""
     if isinstance(item, np.ndarray) and item.dtype.kind != "b":
         require_real(item)
     return np.asarray(item) if type(item) in nested.INPUTS.types else nested.to_sequences(item, (2, 3))
 
 
-def weights(value: Any) -> dict[str, Array]:
+def to_weights(value: Any) -> dict[str, Array]:
     """Return the weights by path.
 
     value: an object of nested lists or objects, or arrays by name.
@@ -81,7 +80,7 @@ def weights(value: Any) -> dict[str, Array]:
             'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
             (),
         )
-    if value.get("schema") == SCHEMA and "weights" not in value:
+    if rnncli_output.is_rnncli_output(value) and "weights" not in value:
         raise InputError(
             "is rnncli's own output, without named weights.",
             "Write them with rnncli weights --to keras -o weights.npz",
@@ -114,7 +113,7 @@ def choose_layers(saved: tuple[SavedLayer, ...], names: tuple[str, ...]) -> tupl
     return tuple(layer for layer in saved if not names or layer.name in names)
 
 
-def tensor(value: Any) -> Any:
+def to_tensor(value: Any) -> Any:
     """Return one raw tensor; from an object, the entry `mask` or the only entry.
 
     Raises InputError if an object has several entries and no `mask`.
@@ -129,7 +128,7 @@ def tensor(value: Any) -> Any:
     return value[name]
 
 
-def states(value: Any) -> list[Array] | dict[str, Array]:
+def to_states(value: Any) -> list[Array] | dict[str, Array]:
     """Return initial states: from a list in its order, from an object by name.
 
     From rnncli's own output, return the last states.
@@ -143,35 +142,20 @@ def states(value: Any) -> list[Array] | dict[str, Array]:
     if isinstance(value, np.ndarray):
         return [value]
     if isinstance(value, dict):
-        if value.get("schema") == SCHEMA:
-            value = rnncli_outputs(value)
+        if rnncli_output.is_rnncli_output(value):
+            value = rnncli_output.read_outputs(value)
         elif "initial_state" in value:
             with with_path_prefix("initial_state"):
-                return states(value["initial_state"])
+                return to_states(value["initial_state"])
         lasting = {name: item for name, item in value.items() if STATE_WORD in name} or value
-        found = {name: _array(item, name) for name, item in lasting.items()}
+        found = {name: _to_array(item, name) for name, item in lasting.items()}
         return list(found.values()) if found and all(name.startswith("arr_") for name in found) else found
     if isinstance(value, list) and value:
-        return [_array(item, index) for index, item in enumerate(value)]
+        return [_to_array(item, index) for index, item in enumerate(value)]
     raise InputError(f"is {nested.describe(value)}, not a list of states.", STATES, ())
 
 
-def rnncli_outputs(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the nested lists in rnncli's own output by name, in order.
-
-    Raises InputError if it has no outputs.
-    """
-    outputs = value.get("outputs")
-    items = outputs if isinstance(outputs, list) else []
-    if not items or not all(map(has_values, items)):
-        raise InputError(
-            "it is rnncli's own output, without values of outputs.",
-            "Use the output of `rnncli run --format json`.",
-        )
-    return {item["name"]: item["values"] for item in items}
-
-
-def numeric(array: Array) -> Array:
+def require_numbers(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     require_real(array)
     if not array.size:
@@ -190,7 +174,7 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Arr
     for name, item in value.items():
         path = f"{prefix}{name}"
         if not isinstance(item, dict):
-            yield path, _array(item, path)
+            yield path, _to_array(item, path)
         elif path.count("/") > nested.MAX_DEPTH:
             raise InputError(
                 "is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
@@ -199,8 +183,8 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Arr
             yield from _flatten(item, f"{path}/")
 
 
-def _array(item: Any, step: str | int) -> Array:
+def _to_array(item: Any, step: str | int) -> Array:
     with with_path_prefix(step):
         if isinstance(item, np.ndarray):
-            return numeric(np.asarray(item))
+            return require_numbers(np.asarray(item))
         return nested.to_array(item, nested.TENSOR)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncli import arrays
-from rnncli.readers.refusal import RefusalError
+from rnncli.errors import InputError
 
 MAGIC = b"\x93NUMPY"
 VERSIONS = ((1, 0), (2, 0), (3, 0))
@@ -34,45 +34,54 @@ class Header(NamedTuple):
         return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]
 
 
-def header(file: IO[bytes], size: int) -> Header:
+def read_header(file: IO[bytes], size: int, advice: str, name: str = "it") -> Header:
     """Read the header, and check that a file of `size` bytes can hold all the numbers.
 
-    Raises RefusalError if the file is invalid or truncated; exceptions from `file` propagate.
+    name: subject of the sentence in errors.  advice: how to write such a file.
+    Raises InputError if the file is invalid or truncated; exceptions from `file` propagate.
     """
+    invalid = InputError(f"{name} is not a valid .npy file.", advice)
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
-        raise RefusalError("it is not a .npy file")
+        raise InputError(f"{name} is not a .npy file.", advice)
     version = tuple(start[len(MAGIC) :])
     if version not in VERSIONS:
-        raise RefusalError("it is not a valid .npy file")
+        raise invalid
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, dtype = read(file)
     except OSError:
         raise
     except Exception:  # ast, tokenize and numpy.dtype raise many types for broken headers
-        raise RefusalError("it is not a valid .npy file") from None
+        raise invalid from None
     found = Header(dtype, shape, fortran)
     if dtype.hasobject:
-        raise RefusalError("it holds Python objects, not numbers")
+        raise InputError(f"{name} holds Python objects, not numbers.", advice)
     if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
-        raise RefusalError("it is not a valid .npy file")
+        raise invalid
     if found.nbytes > size - file.tell():
-        raise RefusalError("it is truncated: its header declares more numbers")
+        raise _explain_truncation(name, advice)
     if prod(max(length, 1) for length in shape) * dtype.itemsize >= 2**62:  # an axis of size 0 next to these
         found = found._replace(shape=tuple(min(length, 1) for length in shape))
     return found
 
 
-def read(file: IO[bytes], size: int) -> NDArray[Any]:
-    """Read the array from a file, or an entry of a zip file, of `size` bytes.  Raises as `header` does."""
-    found = header(file, size)
+def read(file: IO[bytes], size: int, advice: str, name: str = "it") -> NDArray[Any]:
+    """Read the array from a file, or an entry of a zip file, of `size` bytes.
+
+    name, advice: see `read_header`, which also raises the errors.
+    """
+    found = read_header(file, size, advice, name)
     array = np.empty(found.shape, found.dtype, order="F" if found.fortran else "C")
     flat = array.T if found.fortran else array
     buffer, done = flat.reshape(-1).view(np.uint8).data if array.size else memoryview(b""), 0
     while done < len(buffer):
         came = file.readinto(buffer[done : done + arrays.BLOCK])  # type: ignore[attr-defined]
         if not came:
-            raise RefusalError("it is truncated: its header declares more numbers")
+            raise _explain_truncation(name, advice)
         done += came
     return array
+
+
+def _explain_truncation(name: str, advice: str) -> InputError:
+    return InputError(f"{name} is truncated: its header declares more numbers.", advice)

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, count, did_you_mean, shorten
 from rnncli.readers import printed_output
-from rnncli.readers.encoding import pieces
+from rnncli.readers.encoding import read_blocks
 from rnncli.readers.formats import ReadOptions, _csv_table
 from rnncli.readers.formats._csv_table import (
     DECIMAL_COMMA,
     DELIMITERS,
     MISSING,
     POINTS,
+    ROWS,
     THOUSANDS,
     CsvTable,
     is_number,
 )
-
-if TYPE_CHECKING:
-    from rnncli.readers.source import Source
+from rnncli.readers.source import InputFlagError, Source
 
 SUFFIXES = (".csv", ".tsv")
 ONLY_INPUTS = True
@@ -40,7 +38,7 @@ def read(source: Source, options: ReadOptions) -> Document:
     try:
         return _read_rows(source, options)
     except InputError:
-        if printed_output.is_printed(next((text for _, text in pieces(source)), "")):
+        if printed_output.is_printed(next((text for _, text in read_blocks(source)), "")):
             raise InputError(
                 "it looks like rnncli's own output, written for people to read.", printed_output.ADVICE
             ) from None
@@ -55,7 +53,7 @@ def load(source: Source) -> Array | tuple[Array, ...] | None:
 def _read_rows(source: Source, options: ReadOptions) -> Document:
     rows = _CsvRows(options)
     table: CsvTable | None = None
-    for first, text in pieces(source):
+    for first, text in read_blocks(source):
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
         if numbered:
@@ -102,7 +100,7 @@ class _CsvRows:
         columns = None
         if self._batch_column is not None:
             columns = self._group(table, self._batch_column)
-        numbers, decimal = _numbers(table, columns)
+        numbers, decimal = _read_numbers(table, columns)
         self._commas = self._commas or (decimal == "," and table.decimal is None)
         self.width = numbers.shape[1]
         self._buffer += np.ascontiguousarray(numbers).data.cast("B")
@@ -112,7 +110,7 @@ class _CsvRows:
     def _group(self, table: CsvTable, batch_column: str) -> list[int]:
         """Record the sequence of every row; return the indices of the other columns."""
         if self._by is None:
-            self._by = _batch_index(table, batch_column)
+            self._by = _find_batch_column(table, batch_column)
         _check_widths(table)
         keys = [cells[self._by].strip() for _, cells in table.cells()]
         width = len(next(iter(table.cells()))[1])
@@ -144,7 +142,7 @@ class _CsvRows:
         return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
 
 
-def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
+def _read_numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
     """Return the array (rows, columns) and the decimal sign, or None if no cell shows which it is.
 
     NumPy parses the rows; the slow search for a bad cell starts only if there may be one.
@@ -178,7 +176,7 @@ def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
     """Return whether the cells have decimal commas and no decimal points."""
     _check_widths(table)
     found = False
-    for _, cell in _places(table, columns):
+    for _, _, cell in _iterate_cells(table, columns):
         if "." in cell and is_number(cell):
             return False
         found = found or DECIMAL_COMMA.fullmatch(cell) is not None
@@ -188,28 +186,30 @@ def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
 def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
     """Raise InputError for the first row of another width, or else the first cell that is not a number."""
     _check_widths(table)
-    for place, cell in _places(table, columns):
+    for line, index, cell in _iterate_cells(table, columns):
+        place = f"line {line}, {table.column(index)}"
         number = cell.replace(",", ".") if table.decimal == "," else cell
         text = shorten(cell.strip())
         if table.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
-            raise InputError(
+            raise InputFlagError(
                 f"{place}: {text!r} has a point, but the decimal sign is the comma.",
                 "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
+                ROWS,
             )
         if not is_number(number):
-            advice = _cell_advice(table, cell)
-            if not table.header and f"line {table.first_line}, " in place:
+            what, advice, otherwise = f"{place}: {text!r} is not a number.", *_advise_cell(table, cell)
+            if not table.header and line == table.first_line:
                 advice = f"{advice} A first row that contains a number is read as data, not as a header."
-            raise InputError(f"{place}: {text!r} is not a number.", advice)
+            raise InputFlagError(what, advice, otherwise) if otherwise else InputError(what, advice)
         if any(map(str.isdigit, cell)) and abs(float(number.strip())) == np.inf:  # the word inf is allowed
             raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
 
 
-def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, str]]:
-    """Yield every cell that must be a number: its place for errors, and its text."""
+def _iterate_cells(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[int, int, str]]:
+    """Yield every cell that must be a number: its line number, the index of its column, and its text."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
-            yield f"line {number}, {table.column(index)}", cells[index]
+            yield number, index, cells[index]
 
 
 def _check_widths(table: CsvTable) -> None:
@@ -219,28 +219,30 @@ def _check_widths(table: CsvTable) -> None:
     for number, cells in table.cells():
         width = width or len(cells)
         if len(cells) != width:
-            raise InputError(
+            raise InputFlagError(
                 f"line {number} has {count(len(cells), 'column')}, {before} {width}.",
                 "Write NaN for a missing number; to use another delimiter, add --delimiter.",
+                ROWS,
             )
         before = "the previous lines have"
 
 
-def _cell_advice(table: CsvTable, cell: str) -> str:
+def _advise_cell(table: CsvTable, cell: str) -> tuple[str, str]:
+    """Return advice on a cell that is not a number; if it names a flag, also that of `InputFlagError`."""
     if not cell.isascii() and any(map(str.isdigit, cell)):
-        return "Write its digits as 0 to 9."
+        return "Write its digits as 0 to 9.", ""
     if THOUSANDS.fullmatch(cell):
-        return "Write digits without commas; if the comma is the decimal sign, write a point."
+        return "Write digits without commas; if the comma is the decimal sign, write a point.", ""
     if DECIMAL_COMMA.fullmatch(cell):
-        return "Write a decimal point, not a comma."
+        return "Write a decimal point, not a comma.", ""
     if cell.strip().casefold() in MISSING:
-        return "Write NaN for a missing number."
+        return "Write NaN for a missing number.", ""
     if any(character in cell for character in DELIMITERS + " "):
-        return f"Rows were split at {table.delimiter!r}; to use another delimiter, add --delimiter."
-    return "Only the batch column may contain text: name it with --batch-column, or remove it."
+        return f"Rows were split at {table.delimiter!r}; to use another delimiter, add --delimiter.", ROWS
+    return "Only the batch column may contain text: name it with --batch-column, or remove it.", ROWS
 
 
-def _batch_index(table: CsvTable, batch_column: str) -> int:
+def _find_batch_column(table: CsvTable, batch_column: str) -> int:
     """Return the index of the batch column.
 
     batch_column: a name in the header; without a header, a number counted from 0.

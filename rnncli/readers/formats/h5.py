@@ -21,10 +21,10 @@ ADVICE = "Write it with model.save_weights."
 def read(source: Source, options: ReadOptions) -> Document:
     """Raise InputError, since neither a saved model nor its weights are inputs."""
     if source.name.lower().endswith(".weights.h5"):
-        raise InputError("it contains weights, not inputs.", f"Use --weights {_file(source)}")
+        raise InputError("it contains weights, not inputs.", f"Use --weights {_quote_file(source)}")
     raise InputError(
         "it is a saved model, not an input.",
-        f"Run the model as it was saved: rnncli run INPUT --model {_file(source)}",
+        f"Run the model as it was saved: rnncli run INPUT --model {_quote_file(source)}",
     )
 
 
@@ -35,14 +35,14 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
     layers = models.read_arrays_by_layer(source, ADVICE)
     if not layers:
         raise InputError("it contains no layer with weights.", "Build the model, and save it again.")
-    return tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in layers)
+    return tuple(SavedLayer(name, _format_title(arrays), arrays) for name, arrays in layers)
 
 
-def _file(source: Source) -> str:
+def _quote_file(source: Source) -> str:
     return shlex.quote(str(source.path or source.name))
 
 
-def _title(arrays: tuple[Array, ...]) -> str:
+def _format_title(arrays: tuple[Array, ...]) -> str:
     """Return a title such as `GRU(2)` for a plain recurrent layer, otherwise the shapes of the weights."""
     if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
         units, wide = arrays[1].shape

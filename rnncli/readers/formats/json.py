@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Document
-from rnncli.readers.encoding import utf8
-from rnncli.readers.formats._json_document import document
+from rnncli.readers.encoding import read_utf8
+from rnncli.readers.formats._json_document import to_document
 from rnncli.readers.formats._json_text import parse
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ ONLY_INPUTS = False
 
 def read(source: Source, options: ReadOptions) -> Document:
     """Read nested lists of numbers as inputs, or an object as a case document."""
-    return document(parse(utf8(source)))
+    return to_document(parse(read_utf8(source)))
 
 
 def load(source: Source) -> Any:
     """Return the parsed JSON value."""
-    return parse(utf8(source, "Write JSON into it."))
+    return parse(read_utf8(source, "Write JSON into it."))

@@ -9,8 +9,8 @@ import numpy as np
 
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, inside
-from rnncli.readers.encoding import UTF8_MARK, utf8
-from rnncli.readers.formats._json_document import document
+from rnncli.readers.encoding import UTF8_MARK, read_utf8
+from rnncli.readers.formats._json_document import to_document
 from rnncli.readers.formats._json_text import parse
 from rnncli.specs import nested
 
@@ -28,16 +28,16 @@ def read(source: Source, options: ReadOptions) -> Document:
     Each line is (timesteps, features) or (batch, timesteps, features).
     Raises InputError if an object is one of several lines, or if the numbers of features differ.
     """
-    lines = _lines(source)
+    lines = _split_lines(source)
     sequences: list[Array] = []
-    for number, value in _values(lines):
+    for number, value in _parse_lines(lines):
         if isinstance(value, dict) and len(lines) > 1:
             what = f"line {number} is an object, but there are {len(lines)} lines."
             raise InputError(what, "With --stream each line is its own record.")
         with inside(f"line {number}"):
             if isinstance(value, dict):
-                return document(value)
-            sequences += _sequences(value)
+                return to_document(value)
+            sequences += _to_sequences(value)
     _require_same_features(sequences)
     if len({array.shape for array in sequences}) == 1:
         return Document(inputs=np.stack(sequences))
@@ -48,18 +48,18 @@ def record(line: bytes, number: int) -> Document:
     """Read one line of a stream as its own Document."""
     value = parse(line, line=number)
     with inside(f"line {number}"):
-        return document(value)
+        return to_document(value)
 
 
 def load(source: Source) -> Any:
     """Return the only value, or a list of all values."""
-    values = [value for _, value in _values(_lines(source))]
+    values = [value for _, value in _parse_lines(_split_lines(source))]
     return values[0] if len(values) == 1 else values
 
 
-def _lines(source: Source) -> list[tuple[int, bytes]]:
+def _split_lines(source: Source) -> list[tuple[int, bytes]]:
     """Return the lines that are not blank, each with its line number.  Raises InputError if all are."""
-    lines = enumerate(utf8(source).split(b"\n"), start=1)
+    lines = enumerate(read_utf8(source).split(b"\n"), start=1)
     texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
     found = [(number, text) for number, text in texts if text.strip()]
     if not found:
@@ -67,12 +67,12 @@ def _lines(source: Source) -> list[tuple[int, bytes]]:
     return found
 
 
-def _values(lines: list[tuple[int, bytes]]) -> Iterator[tuple[int, Any]]:
+def _parse_lines(lines: list[tuple[int, bytes]]) -> Iterator[tuple[int, Any]]:
     """Yield one value at a time; all of them as Python lists would take eight times the text's memory."""
     return ((number, parse(text, line=number)) for number, text in lines)
 
 
-def _sequences(value: Any) -> list[Array]:
+def _to_sequences(value: Any) -> list[Array]:
     found = nested.to_sequences(value)
     if isinstance(found, tuple):
         return list(found)

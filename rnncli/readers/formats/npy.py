@@ -7,10 +7,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError
 from rnncli.readers.formats import ReadOptions, _npy_headers
-from rnncli.readers.formats._named_arrays import numeric
-from rnncli.readers.refusal import RefusalError
+from rnncli.readers.formats._named_arrays import require_numbers
 from rnncli.readers.source import Source, report_os_errors
 
 SUFFIXES = (".npy",)
@@ -25,27 +23,21 @@ def read(source: Source, options: ReadOptions) -> Document:
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
     array = load(source) if size < MAPPED_FROM else _open_large(source, size)
-    return Document(inputs=numeric(array))
+    return Document(inputs=require_numbers(array))
 
 
 def load(source: Source) -> Array:
     """Return the array unchanged."""
     data = source.content("Write one with numpy.save.")
-    try:
-        return _npy_headers.read(io.BytesIO(data), len(data))
-    except RefusalError as error:
-        raise InputError(f"{error}.", ADVICE) from None
+    return _npy_headers.read(io.BytesIO(data), len(data), ADVICE)
 
 
 def _open_large(source: Source, size: int) -> Any:
     from rnncli import arrays
 
-    try:
-        with report_os_errors(source.name, "Check the file."), ExitStack() as unless_mapped:
-            file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
-            header = _npy_headers.header(file, size)
-            array = arrays.FileArray.open(file, header.array, source.name)
-            unless_mapped.pop_all()
-            return array
-    except RefusalError as error:
-        raise InputError(f"{error}.", ADVICE) from None
+    with report_os_errors(source.name, "Check the file."), ExitStack() as unless_mapped:
+        file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
+        header = _npy_headers.read_header(file, size, ADVICE)
+        array = arrays.FileArray.open(file, header.array, source.name)
+        unless_mapped.pop_all()
+        return array

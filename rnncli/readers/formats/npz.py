@@ -9,8 +9,7 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers import zips
 from rnncli.readers.formats import ReadOptions, _npy_headers
-from rnncli.readers.formats._named_arrays import inputs_of
-from rnncli.readers.refusal import RefusalError
+from rnncli.readers.formats._named_arrays import to_inputs
 
 if TYPE_CHECKING:
     from rnncli.readers.source import Source
@@ -22,7 +21,7 @@ ADVICE = "Write it again with numpy.savez: uncompressed arrays of numbers."
 
 def read(source: Source, options: ReadOptions) -> Document:
     """Read the array `inputs`, or the only array; and `mask`, if there is one."""
-    return inputs_of(load(source))
+    return to_inputs(load(source))
 
 
 def load(source: Source) -> dict[str, Array]:
@@ -31,21 +30,18 @@ def load(source: Source) -> dict[str, Array]:
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
     with zips.open_archive(data, "it is damaged or truncated", ADVICE) as archive:
-        zips.require_room(archive, len(data))
-        return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
+        zips.require_room(archive, len(data), ADVICE)
+        return {_name(entry): _read_array(archive, entry) for entry in archive.infolist()}
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
     return entry.filename.removesuffix(".npy")
 
 
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    name = _name(entry)[:100]
     with archive.open(entry) as file:
-        try:
-            array = _npy_headers.read(file, entry.file_size)
-            if file.read(1):  # zipfile compares the checksum only at the end
-                raise RefusalError("it has more bytes than its header declares")
-            return array
-        except RefusalError as error:
-            reason = str(error).removeprefix("it ")
-            raise RefusalError(f"{_name(entry)[:100]} in it {reason}") from None
+        array = _npy_headers.read(file, entry.file_size, ADVICE, f"{name} in it")
+        if file.read(1):  # zipfile compares the checksum only at the end
+            raise InputError(f"{name} in it has more bytes than its header declares.", ADVICE)
+        return array

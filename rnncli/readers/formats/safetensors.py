@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, shorten
-from rnncli.readers.formats._named_arrays import inputs_of
+from rnncli.readers.formats._named_arrays import to_inputs
 from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ DTYPES = {
 
 def read(source: Source, options: ReadOptions) -> Document:
     """Read the array `inputs`, or the only array; and `mask`, if there is one."""
-    return inputs_of(load(source))
+    return to_inputs(load(source))
 
 
 def load(source: Source) -> dict[str, Array]:
     """Return all arrays by name."""
-    return {name: _array(name, tensor) for name, tensor in raw_tensors(source, ADVICE)}
+    return {name: _read_array(name, tensor) for name, tensor in read_tensors(source, ADVICE)}
 
 
-def raw_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, Any]]]:
+def read_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Return all tensors and their names, in alphabetical order; the library returns them in random order.
 
     advice: how to write such a file.  Raises InputError if it is not one.
@@ -49,10 +49,10 @@ def raw_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, Any
     try:
         return sorted(library.deserialize(data), key=itemgetter(0))
     except Exception as error:  # of the library's own kind
-        raise _invalid(error, advice) from None
+        raise _explain_fault(error, advice) from None
 
 
-def _array(name: str, tensor: Mapping[str, Any]) -> Array:
+def _read_array(name: str, tensor: Mapping[str, Any]) -> Array:
     if tensor["dtype"] not in DTYPES:
         raise InputError(
             f"{name} has dtype {tensor['dtype']}, which is not supported.", "Save it as float32."
@@ -60,10 +60,10 @@ def _array(name: str, tensor: Mapping[str, Any]) -> Array:
     try:
         return to_array(tensor)
     except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
-        raise _invalid(error, ADVICE) from None
+        raise _explain_fault(error, ADVICE) from None
 
 
-def _invalid(error: Exception, advice: str) -> InputError:
+def _explain_fault(error: Exception, advice: str) -> InputError:
     reason = shorten(str(error).rstrip("."), 200) or "broken"
     return InputError(f"it is not a valid safetensors file ({reason}).", advice)
 

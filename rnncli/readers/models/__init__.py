@@ -1,4 +1,4 @@
-"""Readers of saved models, one file per kind, found by its stem.
+"""Readers of saved models, one file per kind; `detect_kind` returns the stem of the file.
 
 Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have no graph.
 """
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, inside
-from rnncli.readers.models._saved_layers import in_keras_layout as in_keras_layout
-from rnncli.readers.models._saved_layers import layers_in as layers_in
-from rnncli.readers.models._saved_layers import saved_layers as saved_layers
+from rnncli.readers.models._saved_layers import find_layers as find_layers
+from rnncli.readers.models._saved_layers import to_keras_layout as to_keras_layout
+from rnncli.readers.models._saved_layers import to_saved_layers as to_saved_layers
 from rnncli.readers.source import KERAS_SUFFIXES, TORCH_SUFFIXES
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def read(source: Source) -> Graph | Modules:
 
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
-    kind = kind_of(source)
+    kind = detect_kind(source)
     try:
-        found: Graph | Modules = _reader(kind).read(source)
+        found: Graph | Modules = _get_reader(kind).read(source)
     except NoGraphError:
-        found = _reader("_weights_only").read(source)
+        found = _get_reader("_weights_only").read(source)
     return found
 
 
@@ -55,19 +55,19 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
 
     A note says why a graph could not be followed.  Raises InputError, EngineError.
     """
-    kind = kind_of(source)
+    kind = detect_kind(source)
     try:
         return read(source)
     except InputError as error:
         if kind != "keras":
             raise
-        return _without_graph(source, error)
+        return _read_without_graph(source, error)
 
 
 def read_graph_alone(source: Source) -> Graph | None:
     """Return the graph in a file of Keras, without weights; None if there is none that can be followed."""
     try:
-        found: Graph | None = _reader("keras").read_graph_alone(source)
+        found: Graph | None = _get_reader("keras").read_graph_alone(source)
     except InputError:
         return None
     return found
@@ -83,17 +83,17 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
     return _keras_file.read_arrays_by_layer(source, advice)
 
 
-def _without_graph(source: Source, reason: InputError) -> Modules:
+def _read_without_graph(source: Source, reason: InputError) -> Modules:
     from dataclasses import replace
 
     try:
-        found: Modules = _reader("_weights_only").read(source)
+        found: Modules = _get_reader("_weights_only").read(source)
     except InputError:
         raise reason from None
     return replace(found, notes=(f"the graph was not followed: {reason.sentence}", *found.notes))
 
 
-def kind_of(source: Source) -> str:
+def detect_kind(source: Source) -> str:
     """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
     path = source.path
     if path is not None and (path / "saved_model.pb").is_file():
@@ -104,7 +104,7 @@ def kind_of(source: Source) -> str:
     if start.startswith(b"\x89HDF"):
         return "keras"
     if start.startswith(b"PK"):
-        return _kind_of_zip(source, suffix)
+        return _detect_kind_of_zip(source, suffix)
     if _is_onnx(start, suffix):
         return "onnx"
     if start[8:9] == b"{" and start[:1] not in b"{[":
@@ -139,7 +139,7 @@ def _is_onnx(start: bytes, suffix: str) -> bool:
     return suffix == ".onnx" or (suffix not in _KINDS and start[2:3] in (b"\x12", b"\x1a", b"\x3a", b"B"))
 
 
-def _kind_of_zip(source: Source, suffix: str) -> str:
+def _detect_kind_of_zip(source: Source, suffix: str) -> str:
     import io
     import zipfile
 
@@ -157,5 +157,5 @@ def _kind_of_zip(source: Source, suffix: str) -> str:
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 
-def _reader(kind: str) -> Any:
+def _get_reader(kind: str) -> Any:
     return import_module(f"{__name__}.{kind}")

@@ -15,7 +15,7 @@ NAME = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?::
 _DIRECTION = re.compile(r"(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")
 
 
-def modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
+def find_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
     """Yield the layers whose weights have the names of Keras's variables, `bi/forward/kernel`."""
     cells: dict[str, dict[str, str]] = {}
     for name in tensors:

@@ -37,7 +37,7 @@ def read_stored(source: Source) -> FileContents:
 
 def read_config(source: Source) -> tuple[Any, str]:
     """Return the config and the version of Keras; the arrays are not read.  Raises InputError."""
-    data = _content(source, ADVICE)
+    data = _read_content(source, ADVICE)
     with inside(source.name):
         if data.startswith(b"PK"):
             text, version, _ = _unpack(source.name, data)
@@ -55,7 +55,7 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
     if stored.layers is None:
         cells_by_layer = ((name, cells) for name, cells in stored.root.layers() if cells)
         return [(name, tuple(chain.from_iterable(cells.values()))) for name, cells in cells_by_layer]
-    names = set(_layer_names(stored.config))
+    names = set(_iterate_names(stored.config))
     found: dict[str, list[Array]] = {}
     for group, arrays in stored.layers.items():
         for path, array in arrays:
@@ -65,7 +65,7 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
 
 
 def _read(source: Source, advice: str, datasets: hdf5.Datasets) -> FileContents:
-    data, text, version = _content(source, advice), None, ""
+    data, text, version = _read_content(source, advice), None, ""
     with inside(source.name):
         if data.startswith(b"PK"):
             text, version, data = _unpack(source.name, data)
@@ -75,13 +75,13 @@ def _read(source: Source, advice: str, datasets: hdf5.Datasets) -> FileContents:
     return stored._replace(config=config, version=stored.version or version)
 
 
-def _layer_names(config: Any) -> Iterator[str]:
+def _iterate_names(config: Any) -> Iterator[str]:
     """Yield the names of all layers that are not models themselves."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else inner
     if isinstance(layers, list):
         for layer in layers:
-            yield from _layer_names(layer)
+            yield from _iterate_names(layer)
     elif isinstance(inner, dict):
         yield str(inner.get("name"))
 
@@ -115,20 +115,20 @@ def _unpack(file: str, data: bytes) -> tuple[bytes, str, bytes]:
         names = archive.namelist()
         if not {CONFIG, WEIGHTS} <= set(names):
             raise InputError(f"{_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
-        zips.require_room(archive, len(data), (CONFIG, WEIGHTS))
-        return archive.read(CONFIG), _version(archive), archive.read(WEIGHTS)
+        zips.require_room(archive, len(data), ADVICE, (CONFIG, WEIGHTS))
+        return archive.read(CONFIG), _read_version(archive), archive.read(WEIGHTS)
 
 
-def _version(archive: zipfile.ZipFile) -> str:
+def _read_version(archive: zipfile.ZipFile) -> str:
     """Return the version of Keras in metadata.json; "" if it is not there."""
     with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
-        zips.require_room(archive, 0, ["metadata.json"])
+        zips.require_room(archive, 0, ADVICE, ["metadata.json"])
         metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
         return str(metadata.get("keras_version") or "")
     return ""
 
 
-def _content(source: Source, advice: str) -> bytes:
+def _read_content(source: Source, advice: str) -> bytes:
     """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
@@ -142,7 +142,7 @@ def _content(source: Source, advice: str) -> bytes:
         names = archive.namelist()
         if inner not in names:
             raise InputError(f"there is no file {inner} in it.", _advise_inner(outer, names))
-        zips.require_room(archive, len(data), [inner])
+        zips.require_room(archive, len(data), ADVICE, [inner])
         return archive.read(inner)
 
 

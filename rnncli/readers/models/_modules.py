@@ -24,23 +24,23 @@ FRAMEWORKS = {"torch.nn": "PyTorch", "keras.layers": "Keras", "onnx": "ONNX"}
 
 def is_recurrent(name: str) -> bool:
     """Return whether a tensor with this name may belong to a recurrent layer."""
-    name = _weight_norm.base_name(name.removesuffix(_weight_drop.RAW))
+    name = _weight_norm.find_base_name(name.removesuffix(_weight_drop.RAW))
     return any(kind.NAME.fullmatch(name) for kind in (_torch_arrays, _keras_arrays, _onnx_arrays))
 
 
-def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
+def find_modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     """Return the recurrent layers of a file, and the shapes of its other tensors.
 
     tensors: by name; arrays, or other objects with a shape.
     """
     tensors, notes = _weight_drop.restore_dropped(tensors)
     tensors, more = _weight_norm.restore_normalized(tensors)
-    numbers = {name: _numbers(tensor) for name, tensor in tensors.items() if is_recurrent(name)}
+    numbers = {name: _convert_numbers(tensor) for name, tensor in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     named = [
-        *_torch_arrays.modules(known),
-        *_keras_arrays.modules(known),
-        *_onnx_arrays.modules(known, tensors),
+        *_torch_arrays.find_modules(known),
+        *_keras_arrays.find_modules(known),
+        *_onnx_arrays.find_modules(known, tensors),
     ]
     used = {name for names, _ in named for name in names}
     others = {name: tuple(map(int, tensor.shape)) for name, tensor in tensors.items() if name not in used}
@@ -52,7 +52,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
     origin = next(known_titles, "Keras" if layers else "PyTorch")
     by_onnx = [module for module in layers if module.nodes and module.nodes[0].module == "onnx"]
-    return Modules(file, origin, layers, others, (*notes, *more, *_onnx_arrays.notes(by_onnx)))
+    return Modules(file, origin, layers, others, (*notes, *more, *_onnx_arrays.note_assumptions(by_onnx)))
 
 
 def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names) -> Module:
@@ -75,7 +75,7 @@ def is_numbered(modules: Sequence[Module]) -> bool:
     return all(re.fullmatch("[0-9]{1,6}", module.name) for module in modules)
 
 
-def _numbers(value: Any) -> Array | None:
+def _convert_numbers(value: Any) -> Array | None:
     """Return floats as they are, half precision as float32 without loss; None for others."""
     if not isinstance(value, np.ndarray):
         return None

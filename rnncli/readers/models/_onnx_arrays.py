@@ -16,7 +16,9 @@ from rnncli.readers.models._nodes import BARE, node_of
 NAME = re.compile(rf"(?:(?P<path>.*)/)?(?P<role>[WRB]|{onnx.ATTRIBUTE})")
 
 
-def modules(known: Mapping[str, Array], tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
+def find_modules(
+    known: Mapping[str, Array], tensors: Mapping[str, Any]
+) -> Iterator[tuple[list[str], Module]]:
     """Yield each layer with the names of its tensors.
 
     known: the arrays of floats.  tensors: all, among them linear_before_reset, which is an integer.
@@ -60,7 +62,7 @@ def _directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
         yield {role: array if role == onnx.ATTRIBUTE else array[place] for role, array in roles.items()}
 
 
-def notes(found: Sequence[Module]) -> Iterator[str]:
+def note_assumptions(found: Sequence[Module]) -> Iterator[str]:
     """Yield a note on what is assumed, because the arrays do not record it."""
     if found:
         yield (

@@ -14,7 +14,7 @@ _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel
 """The path of a weight of a --layer, which has no name."""
 
 
-def saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[SavedLayer, ...]:
+def to_saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[SavedLayer, ...]:
     """Return the layers in order.
 
     names: of the layers that are needed; none for all.
@@ -23,10 +23,10 @@ def saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[Sav
     with inside(found.file):
         if isinstance(found, Graph):
             raise InputError("it holds a whole model.", f"Run it with --model {found.file}.")
-        return tuple(_layers(found, names))
+        return tuple(_iterate_layers(found, names))
 
 
-def layers_in(
+def find_layers(
     file: str, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
 ) -> tuple[SavedLayer, ...]:
     """Return the layers among named arrays; none where all of them have the paths of a --layer's weights.
@@ -35,12 +35,12 @@ def layers_in(
         order of the layers.
     Raises InputError if a name is unknown, and if the order of all layers is.
     """
-    found = _modules.modules(file, arrays)
+    found = _modules.find_modules(file, arrays)
     used = [name for name in arrays if name not in found.other_shapes]
     if not names and all(_PATH.fullmatch(name) for name in used):
         return ()
     with inside(file):
-        known = {layer.name: layer for layer in _layers(found, names)}
+        known = {layer.name: layer for layer in _iterate_layers(found, names)}
         for name in names:
             if name not in known:
                 raise InputError(f"there is no layer {name!r} in it.", did_you_mean(name, known))
@@ -52,13 +52,13 @@ def layers_in(
     return tuple(known[name] for name in names or known)
 
 
-def in_keras_layout(saved: SavedLayer) -> SavedLayer:
+def to_keras_layout(saved: SavedLayer) -> SavedLayer:
     """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
     module = _keras_arrays.recognize_layer(saved.name, saved.weights)
     return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
 
 
-def _layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
+def _iterate_layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
     for module in found.modules:
         if module.refusal and names and module.name not in names:
             continue
@@ -67,10 +67,10 @@ def _layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
             choice = f"Name the others after a #: {found.file}#{','.join(others)}" if others else ""
             raise InputError(*module.explain_refusal(choice))
         for node in module.nodes:
-            yield SavedLayer(node.name, _title(node), tuple(node.weights.values()))
+            yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))
 
 
-def _title(node: Node) -> str:
+def _format_title(node: Node) -> str:
     """Return `Bidirectional(LSTM(3))`."""
     core = f"{node.core_class}({node.core_config['units']})"
     return core if node.core_class == node.class_name else f"{node.class_name}({core})"

@@ -25,7 +25,7 @@ NAME = re.compile(
 )
 
 
-def modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
+def find_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
     """Yield each module with the names of its tensors."""
     by_path: dict[str, list[re.Match[str]]] = {}
     for name in tensors:

@@ -20,7 +20,7 @@ from rnncli.readers.models import _modules, _stand_ins
 from rnncli.specs.memory import format_size
 
 ADVICE = "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
-OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded"
+OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded."
 DEPTH, AXES = 16, 3
 """Dicts in dicts that are searched for tensors, and axes of the weights of recurrent layers."""
 LONGEST = 1000
@@ -73,7 +73,7 @@ def _receive(answer: child_process.WorkOutput) -> dict[str, Any]:
     """Parse the child's output: the header as JSON, then the numbers."""
     head = json.loads(answer.take_text(TEXT))
     if head["refused"]:
-        raise InputError(f"{head['refused']}.", head["advice"])
+        raise InputError(head["refused"], head["advice"])
     return {
         key: ShapeOnly(tuple(shape)) if dtype is None else answer.take_array(shape, dtype)
         for key, shape, dtype in head["tensors"]
@@ -85,24 +85,26 @@ def _answer(data: bytes, out: BinaryIO) -> None:
     arrays: dict[str, Any] = {}
     head: dict[str, Any] = {"refused": None, "advice": ""}
     try:
-        tensors = _tensors_by_name(_load(data))
+        tensors = _name_tensors(_load(data))
         arrays = {
-            key: tensor for key, tensor in tensors.items() if _modules.is_recurrent(key) and _dtype(tensor)
+            key: tensor
+            for key, tensor in tensors.items()
+            if _modules.is_recurrent(key) and _find_dtype(tensor)
         }
         _require_room(arrays.values(), len(data))
         head["tensors"] = [
-            (key, list(tensor.shape), _dtype(tensor) if key in arrays else None)
+            (key, list(tensor.shape), _find_dtype(tensor) if key in arrays else None)
             for key, tensor in tensors.items()
         ]
     except InputError as error:
-        arrays, head = {}, {"refused": error.what, "advice": error.advice}
+        arrays, head = {}, {"refused": error.detail, "advice": error.advice}
     text = json.dumps(head).encode()
     if len(text) > TEXT:
-        text = json.dumps({"refused": "its tensors have too many names", "advice": ADVICE}).encode()
+        text = json.dumps({"refused": "its tensors have too many names.", "advice": ADVICE}).encode()
         arrays = {}
     child_process.write_text(out, text)
     for tensor in arrays.values():
-        child_process.write_array(out, _array(tensor))
+        child_process.write_array(out, _to_array(tensor))
 
 
 def _load(data: bytes) -> Any:
@@ -119,20 +121,20 @@ def _load(data: bytes) -> Any:
         text = str(error)
         if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
             raise InputError(OBJECTS, ADVICE) from None
-        raise InputError("it is not a state dict of PyTorch", ADVICE) from None
+        raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
     except KeyError:  # a byte that is no instruction of a pickle, or a number in it that is not there
-        raise InputError("it is not a state dict of PyTorch", ADVICE) from None
+        raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
     except Exception as error:  # torch raises many kinds for broken files
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
-            raise InputError("reading it takes too much memory", ADVICE) from None
+            raise InputError("reading it takes too much memory.", ADVICE) from None
         reason = f"{type(error).__name__}: {error}".splitlines()[0].partition("  (Could this")[0]
-        raise InputError(f"PyTorch cannot read it ({shorten(reason.rstrip('.: '), 120)})", ADVICE) from None
+        raise InputError(f"PyTorch cannot read it ({shorten(reason.rstrip('.: '), 120)}).", ADVICE) from None
     if not data.startswith(b"PK") and file.tell() != len(data):
-        raise InputError("it has extra data after its tensors", ADVICE)
+        raise InputError("it has extra data after its tensors.", ADVICE)
     return found
 
 
-def _tensors_by_name(value: Any) -> dict[str, Any]:
+def _name_tensors(value: Any) -> dict[str, Any]:
     """Return every tensor by its name.  Raises InputError for a weight that has no numbers."""
     if isinstance(value, _stand_ins.StandIn):
         raise InputError(OBJECTS, ADVICE)
@@ -141,7 +143,7 @@ def _tensors_by_name(value: Any) -> dict[str, Any]:
         _require_numbers(key, tensor)
         by_path.setdefault(path, {})[key] = tensor
     if not by_path:
-        raise InputError(f"it holds no tensors by name, only a value of type {type(value).__name__}", ADVICE)
+        raise InputError(f"it holds no tensors by name, only a value of type {type(value).__name__}.", ADVICE)
     recurrent = [path for path, tensors in by_path.items() if any(map(_modules.is_recurrent, tensors))]
     named: dict[str, Any] = {}
     for path, tensors in by_path.items():
@@ -162,7 +164,9 @@ def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, 
         if not isinstance(key, (str, int)):
             continue
         if len(str(key)) > LONGEST:
-            raise InputError(f"the name {shorten(str(key), 40)} in it has {len(str(key))} characters", ADVICE)
+            raise InputError(
+                f"the name {shorten(str(key), 40)} in it has {len(str(key))} characters.", ADVICE
+            )
         if isinstance(item, Mapping):
             yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, id(value)))
         elif _is_tensor(item) or (isinstance(item, _stand_ins.StandIn) and _modules.is_recurrent(str(key))):
@@ -177,9 +181,9 @@ def _is_tensor(value: Any) -> bool:
 
 def _require_numbers(key: str, tensor: Any) -> None:
     if isinstance(tensor, _stand_ins.StandIn):
-        raise InputError(f"{key} is a Python object, and only tensors are loaded", ADVICE)
+        raise InputError(f"{key} is a Python object, and only tensors are loaded.", ADVICE)
     if tensor.is_meta:
-        raise InputError(f"{key} has no data: it is on the meta device", "Load the weights, then save.")
+        raise InputError(f"{key} has no data: it is on the meta device.", "Load the weights, then save.")
 
 
 def _require_room(tensors: Iterable[Any], packed: int) -> None:
@@ -191,15 +195,15 @@ def _require_room(tensors: Iterable[Any], packed: int) -> None:
     size = sum(prod(max(1, axis) for axis in tensor.shape) * _itemsize(tensor) for tensor in tensors)
     if size > expansion.max_size(packed):
         raise InputError(
-            f"its tensors declare {format_size(size)}, but the file is {format_size(packed)}", ADVICE
+            f"its tensors declare {format_size(size)}, but the file is {format_size(packed)}.", ADVICE
         )
 
 
 def _itemsize(tensor: Any) -> int:
-    return np.dtype(_dtype(tensor)).itemsize
+    return np.dtype(_find_dtype(tensor)).itemsize
 
 
-def _dtype(tensor: Any) -> str | None:
+def _find_dtype(tensor: Any) -> str | None:
     """Return the dtype of NumPy; bfloat16, which NumPy lacks, is read as float32.  None for other tensors."""
     import torch
 
@@ -209,7 +213,7 @@ def _dtype(tensor: Any) -> str | None:
     return known.get(tensor.dtype)
 
 
-def _array(tensor: Any) -> Any:
+def _to_array(tensor: Any) -> Any:
     """Return the numbers."""
     import torch
 

@@ -24,7 +24,7 @@ def _split(name: str) -> tuple[str, bool] | None:
     return None
 
 
-def base_name(name: str) -> str:
+def find_base_name(name: str) -> str:
     """Return `rnn.weight_hh_l0` for the names of its two parts; any other name unchanged."""
     found = _split(name)
     return name if found is None else found[0]

@@ -27,4 +27,4 @@ def read(source: Source) -> Modules:
                 "it is a case document, which describes a layer.",
                 f"To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
             )
-    return _modules.modules(source.name, formats.weights_of(value, source))
+    return _modules.find_modules(source.name, formats.convert_weights(value, source))

@@ -17,4 +17,4 @@ def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
     with inside(source.name):
         arrays = npz.load(source)
-    return _modules.modules(source.name, arrays)
+    return _modules.find_modules(source.name, arrays)

@@ -30,46 +30,46 @@ def read(source: Source) -> Program:
     with inside(source.name):
         model = _onnx_file.load(source)
         try:
-            nodes, refused = _nodes(model)
-            model_inputs = tuple(_ports(model.graph))
+            nodes, refused = _read_nodes(model)
+            model_inputs = tuple(_read_inputs(model.graph))
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(f"it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE) from None
     return Program(
         file=source.name,
-        origin=_origin(model),
+        origin=_format_origin(model),
         nodes=nodes,
         inputs=model_inputs,
         outputs=(),
-        notes=tuple(_notes(model)),
+        notes=tuple(_note_others(model)),
         refusals=refused,
         content=model.SerializeToString(),
     )
 
 
-def _origin(model: Any) -> str:
+def _format_origin(model: Any) -> str:
     """Return `pytorch 2.4.0, ONNX opset 17`."""
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     return ", ".join(filter(None, [producer, f"ONNX opset {opset}"]))
 
 
-def _notes(model: Any) -> Iterator[str]:
+def _note_others(model: Any) -> Iterator[str]:
     for node in onnx_nodes.nodes_in(model.graph):
         if node.op_type in OTHERS:
             yield f"{node.name} ({node.domain} {node.op_type}) is recurrent and not shown."
 
 
-def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
+def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     """Return all nodes, and why some of the recurrent ones cannot be computed."""
     constants = Constants(model)
     nodes: list[Node] = []
     refused: dict[str, str] = {}
     for node, loop in _iterate_nodes(model.graph, ""):
         if not onnx_nodes.is_recurrent(node):
-            nodes.append(_plain_node(node, constants))
+            nodes.append(_read_plain(node, constants))
             continue
-        recurrent, reason = _recurrent(node, constants)
+        recurrent, reason = _read_recurrent(node, constants)
         nodes.append(recurrent)
         if loop or reason:
             refused[node.name] = f"it is inside {loop}, which runs it repeatedly" if loop else reason
@@ -85,17 +85,17 @@ def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
             yield from _iterate_nodes(inner, inside)
 
 
-def _plain_node(node: Any, constants: Constants) -> Node:
+def _read_plain(node: Any, constants: Constants) -> Node:
     """Return a node that is not recurrent, with the shapes of its own tensors."""
     shapes = {name: SimpleNamespace(shape=shape) for name, shape in constants.shapes(node)}
-    return _node(node, node.op_type, "onnx", {}, shapes)
+    return _make_node(node, node.op_type, "onnx", {}, shapes)
 
 
-def _node(node: Any, class_name: str, module: str, config: Any, weights: Mapping[str, Any]) -> Node:
+def _make_node(node: Any, class_name: str, module: str, config: Any, weights: Mapping[str, Any]) -> Node:
     return Node(node.name, node.name, class_name, module, config, weights, (), {})
 
 
-def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
+def _read_recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
     kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
     loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
@@ -105,13 +105,13 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
         if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
             weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        return _node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
+        return _make_node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
     written = to_config(spec)
     reason = f"it uses {' and '.join(loop.unsupported)}" if loop.unsupported else ""
-    return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
+    return _make_node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 
-def _ports(graph: Any) -> Iterator[ModelInput]:
+def _read_inputs(graph: Any) -> Iterator[ModelInput]:
     """Yield the inputs."""
     from onnx import helper
 
@@ -120,9 +120,9 @@ def _ports(graph: Any) -> Iterator[ModelInput]:
         tensor = value.type.tensor_type
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else None
         name = str(dtype) if dtype is not None and dtype.kind in "iufb" else ""
-        shape = tuple(map(_dimension, tensor.shape.dim)) if tensor.HasField("shape") else None
+        shape = tuple(map(_read_dimension, tensor.shape.dim)) if tensor.HasField("shape") else None
         yield ModelInput(value.name, shape, name, optional=value.name in constants)
 
 
-def _dimension(axis: Any) -> Dimension:
+def _read_dimension(axis: Any) -> Dimension:
     return axis.dim_value if axis.HasField("dim_value") else (axis.dim_param or None)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import inside
-from rnncli.readers.formats.safetensors import DTYPES, raw_tensors, to_array
+from rnncli.readers.formats.safetensors import DTYPES, read_tensors, to_array
 from rnncli.readers.models import _modules
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.s
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
     with inside(source.name):
-        found = raw_tensors(source, ADVICE)
-    return _modules.modules(source.name, {name: _tensor(name, tensor) for name, tensor in found})
+        found = read_tensors(source, ADVICE)
+    return _modules.find_modules(source.name, {name: _read_tensor(name, tensor) for name, tensor in found})
 
 
-def _tensor(name: str, one: Mapping[str, Any]) -> Any:
+def _read_tensor(name: str, one: Mapping[str, Any]) -> Any:
     """Return an array; only its shape if it belongs to no recurrent layer, or has an unknown dtype."""
     shape = tuple(one["shape"])
     if one["dtype"] not in DTYPES or not _modules.is_recurrent(name):

@@ -27,7 +27,7 @@ def read(source: Source) -> Modules:
             raise EngineError(
                 "PyTorch is not installed; it is needed to read .pt files.", "pip install 'rnncli[torch]'"
             ) from None
-    return _modules.modules(source.name, tensors)
+    return _modules.find_modules(source.name, tensors)
 
 
 def _unpacked_size(data: bytes) -> int:
@@ -38,7 +38,7 @@ def _unpacked_size(data: bytes) -> int:
     if not data.startswith(b"PK"):
         return len(data)
     with zips.open_archive(data, "it is a broken or truncated zip file", ADVICE) as archive:
-        zips.require_room(archive, len(data))
+        zips.require_room(archive, len(data), ADVICE)
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
         raise InputError("it is a TorchScript program, which rnncli does not run.", ADVICE)

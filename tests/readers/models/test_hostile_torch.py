@@ -20,7 +20,7 @@ from limits import processor_time
 from rnncli.errors import InputError
 from rnncli.model import Modules
 from rnncli.readers.formats import Source
-from rnncli.readers.models import _torch_file, kind_of, read
+from rnncli.readers.models import _torch_file, detect_kind, read
 
 torch = pytest.importorskip("torch")
 
@@ -323,7 +323,7 @@ def test_a_program_of_torch_export_is_refused_by_name() -> None:
     program = torch.export.export(torch.nn.Linear(4, 3), (torch.ones(1, 4),))
     torch.export.save(program, file)
     source = Source("in.pt2", file.getvalue())
-    assert kind_of(source) == "torch"
+    assert detect_kind(source) == "torch"
     with pytest.raises(InputError, match=r"it is a torch\.export program, which rnncli does not run"):
         read(source)
 

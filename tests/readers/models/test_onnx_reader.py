@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnncli.errors import InputError
 from rnncli.model import Program
 from rnncli.readers.formats import Source
-from rnncli.readers.models import _onnx_file, kind_of, read
+from rnncli.readers.models import _onnx_file, detect_kind, read
 
 
 def read_bytes(content: bytes) -> Program:
@@ -153,7 +153,7 @@ def test_data_that_is_too_large_is_called_so(tmp_path: Path, monkeypatch: pytest
 def test_model_is_recognized_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "model.dat"
     onnx.save(random_lstm(), path)
-    assert kind_of(Source("model.dat", path=path)) == "onnx"
+    assert detect_kind(Source("model.dat", path=path)) == "onnx"
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -1,0 +1,130 @@
+"""Read rnncli's own output of --format json: the outputs of a run, or the steps of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnncli.case import Array
+from rnncli.errors import InputError, with_path_prefix
+from rnncli.result import SCHEMA, STATUSES
+from rnncli.specs import nested
+
+AGAIN = "Write it again: rnncli trace -f json"
+
+
+def is_rnncli_output(value: Mapping[str, Any]) -> bool:
+    """Return whether an object is rnncli's own output."""
+    return value.get("schema") == SCHEMA
+
+
+def require_schema(value: Mapping[str, Any], advice: str) -> None:
+    """Raise InputError if the `schema` of an object is not that of rnncli."""
+    if value["schema"] != SCHEMA:
+        raise InputError(f"its schema is {nested.describe(value['schema'])}, not {SCHEMA}.", advice)
+
+
+def read_outputs(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested lists of the outputs by name, in order.  Raises InputError if there are none."""
+    outputs = _list_outputs([value], "Use the output of `rnncli run --format json`.")
+    return {output["name"]: output["values"] for output in outputs}
+
+
+def read_tensors(value: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the tensors of a run, of all its calls, or of a trace, by name.  Raises InputError."""
+    require_schema(value, "Only what rnncli run or trace wrote with --format json can be compared.")
+    if isinstance(value.get("trace"), list) and value["trace"]:
+        given = value.get("input")
+        dtype = given.get("dtype") if isinstance(given, Mapping) else None
+        return {name: _restore(array, dtype) for name, array in _stack_steps(value["trace"]).items()}
+    groups = [value, *_get_items(value, "calls")]
+    outputs = _list_outputs(groups, "Use what rnncli run or trace wrote with --format json.")
+    return {
+        one["name"]: _restore(to_numbers(one["values"], one["name"]), one.get("dtype")) for one in outputs
+    }
+
+
+def to_numbers(value: Any, *path: str) -> Array:
+    """Return an array of real numbers.  Raises InputError for anything else.
+
+    path: of the value in its source.
+    """
+    with with_path_prefix(*path):
+        array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
+        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+            raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+    return array
+
+
+def _list_outputs(groups: Sequence[Any], advice: str) -> list[Any]:
+    """Return the outputs in all groups.  Raises InputError if there are none, or one lacks its values."""
+    outputs = [output for group in groups for output in _get_items(group, "outputs")]
+    if not outputs or not all(map(_has_values, outputs)):
+        raise InputError("it is rnncli's own output, without values of outputs.", advice)
+    return outputs
+
+
+def _has_values(output: Any) -> bool:
+    """Return whether an output has a name and values; `rnncli shape` writes no values."""
+    return isinstance(output, dict) and isinstance(output.get("name"), str) and "values" in output
+
+
+def _get_items(value: Any, key: str) -> list[Any]:
+    """Return the list under a key; an empty one if there is none."""
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, list) else []
+
+
+def _restore(array: Array, dtype: Any) -> Array:
+    """Return the floats that rnncli wrote in the shortest form that reads back as `dtype`.
+
+    bfloat16, which NumPy lacks, and other dtypes stay as they were read.
+    """
+    return array.astype(dtype) if dtype in ("float16", "float32") and array.dtype.kind == "f" else array
+
+
+def _stack_steps(steps: list[Any]) -> dict[str, Array]:
+    """Return the parts of a trace, (batch, steps, units), under the names that an .npz file has."""
+    import numpy as np
+
+    loops: dict[tuple[Any, Any], list[Any]] = {}
+    for step in steps:
+        if not isinstance(step, dict):
+            raise InputError(f"trace holds {nested.describe(step)}, not a step.", AGAIN)
+        loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
+    layers = [layer for layer, _ in loops]
+    found: dict[str, Array] = {}
+    for (layer, direction), own in loops.items():
+        path = f"{layer}/" if len(set(layers)) > 1 else ""
+        path += f"{direction}/" if layers.count(layer) > 1 else ""
+        parts = [_read_parts(step) for step in own]
+        for name in parts[0]:
+            rows = [to_numbers(one.get(name), path + name) for one in parts]
+            if len({row.shape for row in rows}) > 1:
+                raise InputError(f"{path}{name} differs in shape between time steps.", AGAIN)
+            stacked = np.stack(rows, axis=1)
+            found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
+    return found
+
+
+def _read_parts(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of every part in one step.
+
+    `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
+    """
+    try:
+        found = {
+            f"{gate}/{part}": [[int(one) for one in values]] if part == "held" else values
+            for gate, parts in step["gates"].items()
+            for part, values in parts.items()
+        }
+        status = [STATUSES.index(word) for word in step["status"]]
+        return {
+            **found,
+            **step["state"],
+            "output": step["output"],
+            "timestep": [step["timestep"]],
+            "status": status,
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InputError("trace has a step that rnncli did not write.", AGAIN) from None
