@@ -225,7 +225,7 @@ def gradients(
     `found` has one item per layer.
     against: other layers to compare with, run with the same options.
     """
-    from rnncli.commands.gradients import curves
+    from rnncli.commands.gradients import curves, variants
     from rnncli.commands.gradients.answer import GradientsAnswer
 
     other_engine = options.get("engine") not in (None, "auto", "tensorflow")
@@ -235,10 +235,15 @@ def gradients(
             f"Leave {'engine' if other_engine else 'training'} out.",
         )
     _values.require_texts("of", of, "For example of='hidden_state'.")
+    first, *others = variants.list_layers(layer, _several(against))
+    given = _case.layer_options(options)
+    if first is not layer:
+        layer = _case.layers_of(first)
+        options = _case.replace_layer_options(options, variants.own_options(layer, given))
     case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
-    cases = [case, *_against(case, against, options)]
+    cases = [case, *variants.make_variants(case, list(map(_case.layers_of, others)), given)]
     found = tuple(curves.gradients(one, of) for one in cases)
     return Report("gradients", case.stack, found, GradientsAnswer(found), remarks, view_of(options))
 
@@ -270,17 +275,6 @@ def _build_or_choose(
 
     chosen, remarks = _model.choose_layer(inputs, layer, options)
     return chosen.case, remarks, chosen
-
-
-def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
-    given = {"weights": case.weights, "initial_state": case.initial_state}
-    named = [name for name, value in given.items() if value is not None]
-    if others and named:
-        raise UsageError(
-            "against draws the weights of each layer and starts from zero states.",
-            f"Leave {' and '.join(named)} out.",
-        )
-    return [case._replace(stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
 def _select(found: Result, select: str | Sequence[str] | None, limits: TolerancePair | None) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class _KeywordRequest(CaseRequest):
 
     def __init__(self, inputs: Any, layer: Any, options: Options, **shown: bool) -> None:
         self._inputs, self._options, self._shown = inputs, options, shown
-        self.layers, self.options = _layers_of(layer), layer_options(options)
+        self.layers, self.options = layers_of(layer), layer_options(options)
         self.shape = None if options.get("input_shape") is None else shape_of(inputs, options)
         fill, weights = options.get("fill"), options.get("weights")
         self.fill, self.seed = None if fill is None else str(fill), options.get("seed")
@@ -88,7 +88,7 @@ class _KeywordRequest(CaseRequest):
 
 def stack_of(layer: Any, options: Options) -> Stack:
     """Return the layers, first to last."""
-    return case_request.make_stack(_layers_of(layer), layer_options(options))
+    return case_request.make_stack(layers_of(layer), layer_options(options))
 
 
 def layer_options(options: Options) -> dict[str, Any]:
@@ -97,7 +97,14 @@ def layer_options(options: Options) -> dict[str, Any]:
     return {name: every[name] for name in LayerOptions.__annotations__ if every.get(name) is not None}
 
 
-def _layers_of(layer: Any) -> list[Any]:
+def replace_layer_options(options: Options, given: Mapping[str, Any]) -> Options:
+    """Return the options with these options of the layers, and no others."""
+    own = dict.fromkeys(LayerOptions.__annotations__)
+    return cast("Options", {**options, **own, **given})
+
+
+def layers_of(layer: Any) -> list[Any]:
+    """Return the layers that the argument names, first to last; those of files are read."""
     several = layer if isinstance(layer, (list, tuple)) else [] if layer is None else [layer]
     return [_read_layer(one) for one in several]
 

@@ -45,7 +45,7 @@ class _FlagRequest(CaseRequest):
     def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool) -> None:
         self._input, self._run, self._shown = input_flags, run, shown
         self.shape = None if input_flags.input_shape is None else sources.shape_of(input_flags)
-        self.layers, self.options = _layers_of(layer), _options_of(layer)
+        self.layers, self.options = _layers_of(layer), options_of(layer)
         self.fill, self.seed, self.engine = input_flags.fill, run.seed, run.engine
         self.weights_file = run.weights or ""
 
@@ -135,18 +135,19 @@ def outline(input_flags: InputFlags, layer: LayerFlags) -> Outline:
 
 def stack_of(flags: LayerFlags, document: Document | None = None, name: str = "") -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
-    return make_stack(_layers_of(flags), _options_of(flags), document, name)
+    return make_stack(_layers_of(flags), options_of(flags), document, name)
 
 
 def _layers_of(flags: LayerFlags) -> list[Any]:
-    return [layer for word in flags.layer or () for layer in _readable(word)]
+    return [layer for word in flags.layer or () for layer in read_layers(word)]
 
 
-def _options_of(flags: LayerFlags) -> dict[str, Any]:
+def options_of(flags: LayerFlags) -> dict[str, Any]:
+    """Return the given options of the layers, by Keras's names."""
     return {name: value for name, value in collect_flags(flags).items() if name != "layer"}
 
 
-def _readable(word: str) -> list[Any]:
+def read_layers(word: str) -> list[Any]:
     """Return the layers that a --layer gives; a file named with `@` is validated before flags are applied."""
     texts = layer_files.read_layer(word)
     if word.startswith("@"):

@@ -178,9 +178,9 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
         ("gradients", {"training": True}, "computed by tensorflow", "Leave training out."),
         (
             "gradients",
-            {"against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
+            {"layer": "lstm", "against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
             "against draws the weights",
-            "Leave initial_state out.",
+            "Leave out weights and initial states.",
         ),
         ("compare", {"engines": ["numpy", 3]}, "engines is ['numpy', 3].", "Name two"),
         ("compare", {"select": 3}, "select is 3.", "select='hidden_state'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from command import Run
 
-from rnncli import run
+from rnncli import gradients, run
 from rnncli.api._phrasing import in_python
 from rnncli.errors import InputError, UsageError
 
@@ -91,3 +92,23 @@ def test_a_part_that_does_not_fit_is_named_by_its_file(
     command = rnncli("run", "x.npy", f"--{part.replace('_', '-')}", "part.npy")
     assert found.value.what.startswith("part.npy: ")
     assert command.stderr.startswith(f"rnncli: {found.value.what}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags"),
+    [
+        ({"layer": "LSTM(5)", "against": "gru"}, ["-l", "LSTM(5)", "--against", "gru"]),
+        ({"against": "gru, LSTM(4)", "units": 2}, ["--against", "gru, LSTM(4)", "--units", "2"]),
+        (
+            {"against": ["GRU(2)", "simple_rnn"], "units": 4, "go_backwards": True},
+            ["--against", "GRU(2)", "--against", "simple_rnn", "--units", "4", "--go-backwards"],
+        ),
+    ],
+)
+def test_gradients_are_those_of_the_same_layers(
+    rnncli_here: Run, arguments: dict[str, Any], flags: list[str]
+) -> None:
+    done = rnncli_here("gradients", *flags, "--seed", "1", "-f", "json")
+    theirs = [one["layer"] for one in json.loads(done.stdout)["layers"]]
+    report = json.loads(json.dumps(gradients(seed=1, **arguments).document(), default=np.ndarray.tolist))
+    assert [one["layer"] for one in report["layers"]] == theirs
