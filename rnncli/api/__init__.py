@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from rnncli.api import _case, _comparison, _holds, _values
 from rnncli.api._comparison import compare
@@ -25,9 +25,6 @@ from rnncli.cli.case_request import add_batch, note_dropout
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.result import Result as ComputedResult
-
-if TYPE_CHECKING:
-    from rnncli.cli.models import ModelLayer
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -166,7 +163,7 @@ def trace(
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         _require_indices(name, indices)
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
-    case, remarks, chosen = _build_or_choose(inputs, layer, options)
+    case, remarks, chosen = _case.build_or_choose(inputs, layer, options)
     wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
     result = _holds.compare_without(wide, tracing.trace(wide))
     result, beyond = _comparison.check(wide, result, tolerances, chosen=chosen)
@@ -205,9 +202,11 @@ def explain(
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
     _values.require_integer("depth", depth, 1, 2**31)
     _values.require_integer("terms", terms, 0, 2**31)
-    case, remarks = _case.build_case(inputs, layer, options)
+    tensor = tensor.strip()
+    case, remarks, prefix = _case.build_at_address(inputs, layer, options, tensor)
     case = _holds.hold_gates(case, hold, options)
-    found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
+    most = None if options.get("full") else terms
+    found, result = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
 
@@ -263,18 +262,6 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
     view = view_of({"width": width, "lang": lang})
     found = diagnose(text)
     return Report("why", None, found, WhyAnswer.of(found), (), view)
-
-
-def _build_or_choose(
-    inputs: Any, layer: Any, options: Options
-) -> tuple[Case, tuple[str, ...], ModelLayer | None]:
-    """Return the Case, the remarks, and the layer of a saved model, or None."""
-    if options.get("model") is None:
-        return (*_case.build_case(inputs, layer, options), None)
-    from rnncli.api import _model
-
-    chosen, remarks = _model.choose_layer(inputs, layer, options)
-    return chosen.case, remarks, chosen
 
 
 def _select(found: Result, select: str | Sequence[str] | None, limits: TolerancePair | None) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from rnncli.api._values import (
 )
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.cli import case_request, sources
-from rnncli.cli.case_request import CaseRequest
+from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
@@ -33,19 +33,39 @@ from rnncli.readers.source import split_layers
 from rnncli.specs.shapes import parse_shape
 from rnncli.specs.stack import Stack
 
+if TYPE_CHECKING:
+    from rnncli.cli.models import ModelLayer
 
-def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple[Case, tuple[str, ...]]:
-    """Return the Case, and remarks about its input.  more: further fields of the Case."""
+
+def build_case(inputs: Any, layer: Any, options: Options, **shown: bool) -> tuple[Case, Remarks]:
+    """Return the Case, and remarks about its input.  shown: further fields of the Case."""
+    return build_or_choose(inputs, layer, options, **shown)[:2]
+
+
+def build_or_choose(
+    inputs: Any, layer: Any, options: Options, **shown: bool
+) -> tuple[Case, Remarks, ModelLayer | None]:
+    """Return what `build_case` returns, and the layer of a saved model if one is given."""
     if options.get("model") is not None:
         from rnncli.api import _model
 
-        chosen, remarks = _model.choose_layer(inputs, layer, options)
-        return chosen.case, remarks
+        chosen, remarks = _model.read_call(inputs, layer, options).choose_layer()
+        return chosen.case, remarks, chosen
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         require_integer(name, options.get(name), lowest, highest)
-    return case_request.build_case(_KeywordRequest(inputs, layer, options, **more))
+    return *case_request.build_case(_KeywordRequest(inputs, layer, options, **shown)), None
+
+
+def build_at_address(inputs: Any, layer: Any, options: Options, text: str) -> tuple[Case, Remarks, str]:
+    """Return what `build_case` returns, for the layer of a model that `text` begins with, and its prefix."""
+    if options.get("model") is None:
+        return *build_case(inputs, layer, options), ""
+    from rnncli.api import _model
+
+    chosen, remarks, prefix = _model.read_call(inputs, layer, options).choose_address(text)
+    return chosen.case, remarks, prefix
 
 
 class _KeywordRequest(CaseRequest):

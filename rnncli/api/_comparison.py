@@ -22,6 +22,7 @@ from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer
+    from rnncli.commands.compare.comparison import Comparison, ComparisonReport
 
 
 TWO = "Name two, such as engines=['numpy', 'tensorflow']."
@@ -68,11 +69,21 @@ def compare(
         split,
         (select,) if isinstance(select, str) else tuple(select or ()),
     )
+    answer, remarks = _compare(inputs, layer, options, settings)
+    return Report("compare", answer.header.stack, answer.differences, answer, remarks, view_of(options))
+
+
+def _compare(inputs: Any, layer: Any, options: Options, settings: Comparison) -> ComparisonReport:
+    """Compare the layer, or every layer of a model with what is expected."""
+    from rnncli.commands.compare import comparison
+
+    if options.get("model") is not None and settings.expected is not None and not settings.engines:
+        from rnncli.api import _model
+
+        return comparison.compare_model(_model.read_call(inputs, layer, options), settings)
     case, remarks = _case.build_case(inputs, layer, options)
-    found = comparison.compare_case(case, settings)
-    answer = found.answer
-    all_remarks = (*remarks, *found.remarks)
-    return Report("compare", case.stack, answer.differences, answer, all_remarks, view_of(options))
+    report = comparison.compare_case(case, settings)
+    return report._replace(remarks=(*remarks, *report.remarks))
 
 
 def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:

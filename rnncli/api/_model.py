@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._results import RunResult, view_of
 from rnncli.api._values import array, file, read_options, require_no_file_options
-from rnncli.cli import model_files, model_inputs, models
+from rnncli.cli import model_files, model_inputs
+from rnncli.cli.models import ModelCall, ReturnFlags
 from rnncli.errors import UsageError
 from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
-    from rnncli.cli.model_files import Model
-    from rnncli.cli.models import ModelLayer, ReturnFlags
     from rnncli.compute.compare import TolerancePair
 
 OWN = (
@@ -34,37 +33,30 @@ def run(
     from rnncli.cli import model_tensors
     from rnncli.commands.run import saved_model as answers
 
-    model, given, remarks = _open(inputs, layer, options)
-    engine = options.get("engine") or "auto"
-    tensors = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
+    call, engine = read_call(inputs, layer, options), options.get("engine") or "auto"
+    tensors = model_tensors.compute_tensors(call, engine, everything=everything)
     computed, figures = tensors.result, answers.stats_by_tensor(tensors) if stats else {}
     disagreeing: list[str] = []
     if limits is not None:
-        computed, disagreeing = models.compare_with_framework(model, given, tensors.cases, computed, *limits)
-    answer = answers.ModelAnswer(computed, figures, None, model.saved, given, tensors.specs, tensors.masks)
-    all_remarks = (*remarks, *tensors.notes)
+        computed, disagreeing = call.compare_with_framework(tensors.cases, computed, *limits)
+    answer = answers.ModelAnswer(
+        computed, figures, None, call.model.saved, call.inputs, tensors.specs, tensors.masks
+    )
     return RunResult.of(
-        computed, stats=figures, remarks=all_remarks, view=view_of(options), answer=answer
+        computed, stats=figures, remarks=tensors.notes, view=view_of(options), answer=answer
     ), disagreeing
 
 
-def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ModelLayer, tuple[str, ...]]:
-    """Return the one layer that the model is narrowed to, `model.keras#gru`, and remarks."""
-    model, given, remarks = _open(inputs, layer, options)
-    part, notes = models.single_part(model, given, models.ReturnFlags())
-    wanted = _returns(options).of(part.case)
-    return models.ModelLayer(model, given, part.layer, part.case, wanted), (*remarks, *notes)
-
-
 def _returns(options: Options) -> ReturnFlags:
-    found = models.ReturnFlags(options.get("return_sequences"), options.get("return_state"))
+    found = ReturnFlags(options.get("return_sequences"), options.get("return_state"))
     for name, value in found._asdict().items():
         if value not in (None, True, False):
             raise UsageError(f"return_{name} is {value!r}.", "It must be True or False.")
     return found
 
 
-def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
+def read_call(inputs: Any, layer: Any, options: Options) -> ModelCall:
+    """Open the model that the options name, and read its inputs."""
     given_options = dict(options)
     described = [name for name in LayerOptions.__annotations__ if not name.startswith("return_")]
     named = ["layer"] if layer is not None else []
@@ -85,7 +77,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
     axes = options.get("input_axes")
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
     given, notes = model_inputs.fit_inputs(model, model_inputs.reorder_axes(model, raw, order))
-    return model, given, (*remarks, *notes)
+    return ModelCall(model, given, _returns(options), (*remarks, *notes))
 
 
 def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:

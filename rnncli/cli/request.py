@@ -31,12 +31,7 @@ def case(
     all_calls: bool = False,
 ) -> tuple[Case, Remarks]:
     """Build the requested experiment; return it with the remarks about its input."""
-    sources.validate_sources(input_flags, layer, run)
-    if run.model is None:
-        return build_case(_FlagRequest(input_flags, layer, run, all_layers=all_layers, all_calls=all_calls))
-    from rnncli.cli import models
-
-    return models.case(input_flags, layer, run)
+    return case_or_layer(input_flags, layer, run, all_layers=all_layers, all_calls=all_calls)[:2]
 
 
 class _FlagRequest(CaseRequest):
@@ -57,26 +52,29 @@ class _FlagRequest(CaseRequest):
 
 
 def case_or_layer(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool
 ) -> tuple[Case, Remarks, ModelLayer | None]:
     """Return what `case` returns, and the layer of --model if that is given."""
+    sources.validate_sources(input_flags, layer, run)
     if run.model is None:
-        return (*case(input_flags, layer, run), None)
+        return *build_case(_FlagRequest(input_flags, layer, run, **shown)), None
     from rnncli.cli import models
 
-    sources.validate_sources(input_flags, layer, run)
-    chosen, remarks = models.choose_layer(input_flags, layer, run)
+    chosen, remarks = models.read_call(input_flags, layer, run).choose_layer()
     return chosen.case, remarks, chosen
 
 
 def case_of_address(
     input_flags: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, Remarks, str]:
-    """Return what `case` returns for the layer that an address names, and its prefix there, `gru/`."""
+    """Return what `case` returns, for the layer of --model that `text` begins with, and its prefix `gru/`."""
+    if run.model is None:
+        return *case(input_flags, layer, run), ""
     from rnncli.cli import models
 
     sources.validate_sources(input_flags, layer, run)
-    return models.case_of_address(input_flags, layer, run, text)
+    chosen, remarks, prefix = models.read_call(input_flags, layer, run).choose_address(text)
+    return chosen.case, remarks, prefix
 
 
 def collect_options(

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from command import Run
 
-from rnncli import gradients, run
+from rnncli import compare, explain, gradients, run
 from rnncli.api._phrasing import in_python
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import DisagreementError, InputError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -112,3 +113,38 @@ def test_gradients_are_those_of_the_same_layers(
     theirs = [one["layer"] for one in json.loads(done.stdout)["layers"]]
     report = json.loads(json.dumps(gradients(seed=1, **arguments).document(), default=np.ndarray.tolist))
     assert [one["layer"] for one in report["layers"]] == theirs
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Save a model of two recurrent layers, and an input for it, in the current directory."""
+    monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(1)
+    x = keras.Input((4, 5))
+    sequences = keras.layers.LSTM(3, return_sequences=True, name="enc")(x)
+    keras.Model(x, keras.layers.GRU(2, name="dec")(sequences)).save("m.keras")
+    np.save("x.npy", np.ones((1, 4, 5), np.float32))
+    return "m.keras"
+
+
+@pytest.mark.parametrize("address", ["enc/hidden_states[0,1,1]", " dec/hidden_state[0,0] "])
+def test_an_address_chooses_the_layer_of_a_model(rnncli_here: Run, model: str, address: str) -> None:
+    done = rnncli_here("explain", address, "x.npy", "--model", model, "-f", "json")
+    report = explain(address, "x.npy", model=model)
+    assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(report.found.value)
+    notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
+    assert list(report.remarks) == [in_python(note) for note in notes]
+
+
+def test_all_layers_of_a_model_are_compared_with_a_file(rnncli_here: Run, model: str) -> None:
+    stored: dict[str, Any] = {tensor.name: tensor.values for tensor in run("x.npy", model=model).outputs}
+    np.savez("stored.npz", **stored)
+    done = rnncli_here("compare", "x.npy", "--model", model, "--expect", "stored.npz", "-f", "json")
+    report = compare("x.npy", model=model, expect="stored.npz")
+    names = [one["name"] for one in json.loads(done.stdout)["comparisons"]]
+    assert [one.name for one in report.found] == names == ["enc/hidden_states", "dec/hidden_state"]
+    assert repr(report) == "<rnncli.compare LSTM(3, return_sequences=True) -> GRU(2)>"
+    wrong = stored["dec/hidden_state"] + 1
+    assert not compare("x.npy", model=model, expect={"dec/hidden_state": wrong}).found[0].agrees
+    with pytest.raises(DisagreementError, match="dec/hidden_state differs"):
+        run("x.npy", model=model, expect={"dec/hidden_state": wrong})

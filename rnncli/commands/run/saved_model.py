@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import model_files, model_inputs, model_tensors, models, result_checks, sources
+from rnncli.cli import model_tensors, models, result_checks, sources
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
@@ -86,23 +86,19 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     deliver = delivery(flags.output, *flags.file_flags)
     expected = flags.read_expectation()
-    model = model_files.open_model(flags.run.model or "", flags.run.assume)
-    inputs, remarks = model_inputs.read_inputs(model, flags.input)
-    returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
+    call = models.read_call(*flags.file_flags)
     everything, check = flags.show.all_layers, flags.check
-    found = model_tensors.compute_tensors(model, inputs, returns, flags.run.engine, everything=everything)
+    found = model_tensors.compute_tensors(call, flags.run.engine, everything=everything)
     result = found.result
     disagreeing: list[str] = []
     if check.check:
-        result, disagreeing = models.compare_with_framework(
-            model, inputs, found.cases, result, *check.tolerances
-        )
+        result, disagreeing = call.compare_with_framework(found.cases, result, *check.tolerances)
     result = result_checks.select_tensors(result, flags.select)
     kept = {tensor.name for tensor in result.outputs}
     figures = stats_by_tensor(found) if flags.stats else {}
     stats = {name: one for name, one in figures.items() if name in kept}
-    answer = ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks)
-    flags.checks(expected).show(answer, (*remarks, *found.notes), disagreeing, deliver)
+    answer = ModelAnswer(result, stats, None, call.model.saved, call.inputs, found.specs, found.masks)
+    flags.checks(expected).show(answer, found.notes, disagreeing, deliver)
 
 
 def stats_by_tensor(found: ModelTensors) -> dict[str, Stats]:

@@ -54,8 +54,9 @@ class ModelLines:
         raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = model_inputs.fit_inputs(self.model, raw)
         engine, everything = self.flags.run.engine, self.flags.show.all_layers
-        found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
-        self.remarks.add((*remarks, *notes, *found.notes))
+        call = models.ModelCall(self.model, inputs, self.returns, (*remarks, *notes))
+        found = model_tensors.compute_tensors(call, engine, everything=everything)
+        self.remarks.add(found.notes)
         result = result_checks.select_tensors(found.result, self.flags.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
