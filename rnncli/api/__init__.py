@@ -21,7 +21,7 @@ from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
 from rnncli.cli import result_checks
-from rnncli.cli.case_request import add_batch, note_dropout
+from rnncli.cli.case_request import Remarks, add_batch, note_dropout
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.result import Result as ComputedResult
@@ -69,8 +69,8 @@ def run(
     else:
         shown = {"all_layers": all_layers, "all_calls": all_calls}
         case, remarks = _build_to_run(inputs, layer, options, hold, check=check, **shown)
-        computed, beyond = _compute(case, options.get("engine") or "auto", limits, memory)
-        result = Result.of(computed, remarks=remarks, view=view_of(options))
+        computed, beyond, notes = _compute(case, options.get("engine") or "auto", limits, memory)
+        result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
     _require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
     _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
@@ -88,13 +88,12 @@ def _build_to_run(
 
 def _compute(
     case: Case, engine: str, tolerances: TolerancePair | None, memory: int | str | None
-) -> tuple[ComputedResult, list[str]]:
-    """Return the result with its differences, and the tensors beyond the tolerances."""
+) -> tuple[ComputedResult, list[str], Remarks]:
+    """Return the result with its differences, the tensors beyond the tolerances, and remarks."""
     from rnncli import compute
 
     budget = _parse_memory(memory)
-    computed = _holds.compare_without(case, compute.run(case, engine, budget), budget)
-    return _comparison.check(case, computed, tolerances, budget)
+    return result_checks.verify(case, compute.run(case, engine, budget), tolerances, budget)
 
 
 @expand_options
@@ -164,9 +163,9 @@ def trace(
         _require_indices(name, indices)
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _case.build_or_choose(inputs, layer, options)
-    wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
-    result = _holds.compare_without(wide, tracing.trace(wide))
-    result, beyond = _comparison.check(wide, result, tolerances, chosen=chosen)
+    case_with_states = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
+    result = tracing.trace(case_with_states)
+    result, beyond, notes = result_checks.verify(case_with_states, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(result), wanted)
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
@@ -175,7 +174,7 @@ def trace(
     _comparison.require_expected(
         answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
-    return Report("trace", case.stack, kept, answer, remarks, view_of(options))
+    return Report("trace", case.stack, kept, answer, (*remarks, *notes), view_of(options))
 
 
 @expand_options

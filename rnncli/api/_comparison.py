@@ -12,16 +12,14 @@ from rnncli.api import _case, _values
 from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
-from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, require_same
 from rnncli.cli.tolerances import ATOL, RTOL, require_known
-from rnncli.compute.compare import Tolerance, TolerancePair, compare_with_keras
+from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
-from rnncli.result import NamedTensor, Result
+from rnncli.result import NamedTensor
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ModelLayer
     from rnncli.commands.compare.comparison import Comparison, ComparisonReport
 
 
@@ -96,21 +94,6 @@ def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
         raise UsageError(f"engines is {engines!r}.", TWO)
     _values.require_texts("engines", engines, TWO)
     return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
-
-
-def check(
-    case: Case,
-    found: Result,
-    tolerances: TolerancePair | None,
-    budget: int | None = None,
-    chosen: ModelLayer | None = None,
-) -> tuple[Result, list[str]]:
-    """Return `found` with its differences from the reference, and the names of tensors beyond tolerance."""
-    if tolerances is None:
-        return found, []
-    if chosen is not None:
-        return chosen.compare_with_framework(found, *tolerances)
-    return compare_with_keras(case, found, *tolerances, budget)
 
 
 def require_expected(

@@ -9,7 +9,6 @@ from rnncli.api._values import require_texts
 from rnncli.case import Case
 from rnncli.compute import holds
 from rnncli.errors import UsageError
-from rnncli.result import Result
 
 
 def hold_gates(
@@ -27,11 +26,6 @@ def hold_gates(
     if check:
         raise UsageError("check compares with Keras, and Keras cannot hold a gate.", "Leave check out.")
     return holds.hold_gates(case, [hold] if isinstance(hold, str) else hold)
-
-
-def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
-    """Return `result`; if gates are held, add its differences from the run without holds."""
-    return holds.compare_without(case, result, budget) if case.hold else result
 
 
 def require_layer(hold: str | Sequence[str] | None) -> None:

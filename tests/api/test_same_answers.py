@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command import Run
 
-from rnncli import compare, explain, gradients, run
+from rnncli import compare, explain, gradients, run, trace
 from rnncli.api._phrasing import in_python
 from rnncli.errors import DisagreementError, InputError, UsageError
 
@@ -79,6 +79,16 @@ def test_the_notes_are_those_of_the_command_line(
     notes = [line.removeprefix("rnncli: note: ") for line in rnncli("run", *flags).stderr.splitlines()]
     assert notes
     assert list(run(**arguments).remarks) == [in_python(note) for note in notes]
+
+
+@pytest.mark.parametrize("function", [run, trace])
+def test_a_check_has_the_notes_of_the_command_line(rnncli_here: Run, function: Any) -> None:
+    done = rnncli_here(function.__name__, "[[[1e-40, 1]]]", "--check", "--seed", "1", "-l", "gru")
+    report = function([[[1e-40, 1]]], "gru", check=True, seed=1)
+    assert [line for line in done.stderr.splitlines() if "flushes to 0" in line] == [
+        f"rnncli: note: --{note}" for note in report.remarks
+    ]
+    assert "check: the input has 1 number below" in report.remarks[0]
 
 
 @pytest.mark.parametrize("part", ["mask", "initial_state"])

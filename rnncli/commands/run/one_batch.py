@@ -64,16 +64,8 @@ def _run_whole(
     batch, check = len(case.inputs), flags.check
     with progress.bar(batch, enabled=len(plan) > 1 and not flags.output.quiet) as watch:
         result = chunks.join_results(watch(compute.run_chunks(case, flags.run.engine, plan)), batch)
-    disagreeing: list[str] = []
-    if case.hold:
-        from rnncli.compute import holds
-
-        result = holds.compare_without(case, result, flags.budget)
-    if check.check:
-        from rnncli.compute import compare, keras_differences
-
-        result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
-        remarks += keras_differences.note_tensorflow_numbers(case, result)
+    tolerances = check.tolerances if check.check else None
+    result, disagreeing, notes = result_checks.verify(case, result, tolerances, flags.budget)
     result = result_checks.select_tensors(result, flags.select)
     answer = RunAnswer(result, stats_of(result) if flags.stats else {})
-    flags.checks(expected).show(answer, remarks, disagreeing, deliver)
+    flags.checks(expected).show(answer, (*remarks, *notes), disagreeing, deliver)
