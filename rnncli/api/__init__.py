@@ -21,7 +21,7 @@ from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options, require_kind
 from rnncli.case import Case
 from rnncli.cli import result_checks
-from rnncli.cli.case_request import Remarks, add_batch, note_dropout
+from rnncli.cli.case_request import Remarks, add_batch
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.result import Result as ComputedResult
@@ -68,22 +68,14 @@ def run(
         result, beyond = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
         shown = {"all_layers": all_layers, "all_calls": all_calls}
-        case, remarks = _build_to_run(inputs, layer, options, hold, check=check, **shown)
+        case, remarks = _case.build_case(inputs, layer, options, **shown)
+        case = _holds.hold_gates(case, hold, options, check=check)
         computed, beyond, notes = _compute(case, options.get("engine") or "auto", limits, memory)
         result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
     _require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
     _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
     return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
-
-
-def _build_to_run(
-    inputs: Any, layer: Any, options: Options, hold: str | Sequence[str] | None, *, check: bool, **shown: bool
-) -> tuple[Case, tuple[str, ...]]:
-    """Return the Case with its gates held, and remarks."""
-    case, remarks = _case.build_case(inputs, layer, options, **shown)
-    notes = note_dropout(_case.layer_options(options), case)
-    return _holds.hold_gates(case, hold, options, check=check), (*remarks, *notes)
 
 
 def _compute(

@@ -65,9 +65,10 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     supplied = bool(source) or document.weights is not None
     require_something_to_fill(request.options, source, weights=supplied)
     case, remarks = case_builder.build(document, stack, given)
-    unanswered = () if request.engine == "tensorflow" else keras_differences.note_keras_errors(case)
+    keras_notes = () if request.engine == "tensorflow" else keras_differences.note_keras_errors(case)
     return case, (
-        *notes, *remarks, *unanswered, *note_missing(case), *_note_whole_model(request.weights_file),
+        *notes, *remarks, *keras_notes, *note_missing(case), *_note_whole_model(request.weights_file),
+        *note_dropout(request.options, case),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command import Run
 
-from rnncli import compare, explain, gradients, run, trace
+from rnncli import compare, explain, gradients, matrix, run, trace
 from rnncli.api._phrasing import in_python
 from rnncli.errors import DisagreementError, InputError, UsageError
 
@@ -79,6 +79,14 @@ def test_the_notes_are_those_of_the_command_line(
     notes = [line.removeprefix("rnncli: note: ") for line in rnncli("run", *flags).stderr.splitlines()]
     assert notes
     assert list(run(**arguments).remarks) == [in_python(note) for note in notes]
+
+
+@pytest.mark.parametrize("function", [run, trace, matrix, compare, gradients])
+def test_dropout_without_training_is_noted_everywhere(rnncli_here: Run, function: Any) -> None:
+    done = rnncli_here(function.__name__, "[[[1, 2]]]", "--dropout", "0.5", "--seed", "1")
+    assert "rnncli: note: --dropout has no effect without --training\n" in done.stderr
+    report = function([[[1, 2]]], dropout=0.5, seed=1)
+    assert "dropout has no effect without training" in report.remarks
 
 
 @pytest.mark.parametrize("function", [run, trace])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import progress, request, result_checks, terminal
-from rnncli.cli.case_request import Remarks, note_dropout
+from rnncli.cli.case_request import Remarks
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
@@ -25,7 +25,6 @@ def answer(flags: RunRequest) -> None:
     expected = flags.read_expectation()
     shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    remarks = (*remarks, *note_dropout(flags.layer._asdict(), case))
     case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
