@@ -67,8 +67,7 @@ def run(
         _holds.require_layer(hold)
         result, beyond = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
-        shown = {"all_layers": all_layers, "all_calls": all_calls}
-        case, remarks = _case.build_case(inputs, layer, options, **shown)
+        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
         case = _holds.hold_gates(case, hold, options, check=check)
         computed, beyond, notes = _compute(case, options.get("engine") or "auto", limits, memory)
         result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))

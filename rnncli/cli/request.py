@@ -22,23 +22,19 @@ if TYPE_CHECKING:
     from rnncli.readers.formats import Source
 
 
-def case(
-    input_flags: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    *,
-    all_layers: bool = False,
-    all_calls: bool = False,
-) -> tuple[Case, Remarks]:
-    """Build the requested experiment; return it with the remarks about its input."""
-    return case_or_layer(input_flags, layer, run, all_layers=all_layers, all_calls=all_calls)[:2]
+def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> tuple[Case, Remarks]:
+    """Build the requested experiment; return it with the remarks about its input.
+
+    fields: of CaseOptions, such as all_layers; not for --model.
+    """
+    return case_or_layer(input_flags, layer, run, **fields)[:2]
 
 
 class _FlagRequest(CaseRequest):
     """The Case that the flags describe."""
 
-    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool) -> None:
-        self._input, self._run, self._shown = input_flags, run, shown
+    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> None:
+        self._input, self._run, self._fields = input_flags, run, fields
         self.shape = None if input_flags.input_shape is None else sources.shape_of(input_flags)
         self.layers, self.options = _layers_of(layer), options_of(layer)
         self.fill, self.seed, self.engine = input_flags.fill, run.seed, run.engine
@@ -48,16 +44,16 @@ class _FlagRequest(CaseRequest):
         return sources.read(self._input)
 
     def collect_options(self, stack: Stack, seed: int, where: str) -> CaseOptions:
-        return collect_options(self._input, self._run, stack, seed, where=where, **self._shown)
+        return collect_options(self._input, self._run, stack, seed, where=where, **self._fields)
 
 
 def case_or_layer(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any
 ) -> tuple[Case, Remarks, ModelLayer | None]:
     """Return what `case` returns, and the layer of --model if that is given."""
     sources.validate_sources(input_flags, layer, run)
     if run.model is None:
-        return *build_case(_FlagRequest(input_flags, layer, run, **shown)), None
+        return *build_case(_FlagRequest(input_flags, layer, run, **fields)), None
     from rnncli.cli import models
 
     chosen, remarks = models.read_call(input_flags, layer, run).choose_layer()
@@ -78,9 +74,12 @@ def case_of_address(
 
 
 def collect_options(
-    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
+    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **fields: Any
 ) -> CaseOptions:
-    """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
+    """Collect what the flags give, reading their files, and further fields.
+
+    seed: used if neither they nor the input set one.
+    """
     from rnncli.readers.case_builder import CaseOptions, RawValue
 
     def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
@@ -97,8 +96,7 @@ def collect_options(
         seed=run.seed,
         training=run.training,
         calls=run.calls,
-        **shown,
-    )
+    )._replace(**fields)
 
 
 class Outline(NamedTuple):
