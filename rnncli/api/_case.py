@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
@@ -17,15 +17,17 @@ from rnncli.api._values import (
     read_options,
     require_integer,
     require_no_file_options,
+    require_pad,
     require_texts,
+    sequences,
 )
-from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape
 from rnncli.cli import case_request, sources
 from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
+from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import Source
@@ -90,7 +92,7 @@ class _KeywordRequest(CaseRequest):
         if isinstance(inputs, (str, PathLike)):
             return _read(inputs, self._options), "inputs"
         require_no_file_options(self._options)
-        return Document(inputs=_sequences(inputs)), "inputs"
+        return Document(inputs=sequences(inputs, "inputs")), "inputs"
 
     def collect_options(self, stack: Stack, seed: int, where: str) -> case_builder.CaseOptions:
         options = self._options
@@ -193,33 +195,8 @@ def _suggest_layer(inputs: Any) -> str:
     return ""
 
 
-def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
-    """Return one array, or one array per sequence if their lengths differ."""
-    try:
-        return array(inputs, "inputs")
-    except InputError:
-        if not isinstance(inputs, (list, tuple)) or len({np.ndim(one) for one in _arrays(inputs)}) != 1:
-            raise
-    several = tuple(array(one, "inputs") for one in inputs)
-    if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
-        raise InputError("inputs: its sequences do not fit together.", "Give each (timesteps, features).")
-    return several
-
-
-def _arrays(inputs: Sequence[Any]) -> list[Any]:
-    try:
-        return [np.asarray(one) for one in inputs]
-    except ValueError:
-        return []
-
-
 def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
-    axes, pad, mask = options.get("input_axes"), options.get("pad"), options.get("mask")
-    if pad not in (None, "pre", "post"):
-        raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
-    pad_value = options.get("pad_value")
-    if pad_value is not None and pad is None:
-        raise UsageError("pad_value needs pad.", "Add pad='post'.")
+    pad, axes, mask = require_pad(options), options.get("input_axes"), options.get("mask")
     require_texts("input_axes", axes, "For example input_axes='time,features'.")
     where = ""
     if isinstance(mask, (str, PathLike)):
@@ -227,7 +204,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     return arrange.ArrangeOptions(
         axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
         pad=pad,
-        pad_value=pad_value or 0.0,
+        pad_value=options.get("pad_value") or 0.0,
         mask=None if mask is None else np.asarray(mask),
         mask_value=options.get("mask_value"),
         dtype=stack.dtype,

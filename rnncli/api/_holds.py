@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rnncli.api._options import Options
 from rnncli.api._values import require_texts
 from rnncli.case import Case
-from rnncli.compute import holds
+from rnncli.cli import hold_flag
 from rnncli.errors import UsageError
 
 
@@ -19,13 +19,8 @@ def hold_gates(
     Raises UsageError for a text that does not fit the layers, another engine, or check.
     """
     require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
-    if not hold:
-        return case
-    if options.get("engine") not in (None, "auto", "numpy"):
-        raise UsageError(f"hold: the engine {options.get('engine')} cannot hold a gate.", "Leave engine out.")
-    if check:
-        raise UsageError("check compares with Keras, and Keras cannot hold a gate.", "Leave check out.")
-    return holds.hold_gates(case, [hold] if isinstance(hold, str) else hold)
+    texts = [hold] if isinstance(hold, str) and hold else hold
+    return hold_flag.hold_gates(case, texts or None, options.get("engine") or "auto", check=check)
 
 
 def require_layer(hold: str | Sequence[str] | None) -> None:

@@ -6,21 +6,17 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._options import LayerOptions, Options
+from rnncli.api._options import InputOptions, LayerOptions, Options, RunOptions
 from rnncli.api._results import RunResult, view_of
-from rnncli.api._values import array, file, read_options, require_no_file_options
-from rnncli.cli import model_files, model_inputs
+from rnncli.api._values import file, read_options, require_no_file_options, require_pad, sequences
+from rnncli.cli import model_files, model_inputs, models
+from rnncli.cli.flags import InputFlags
 from rnncli.cli.models import ModelCall, ReturnFlags
 from rnncli.errors import UsageError
 from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import TolerancePair
-
-OWN = (
-    "seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad",
-    "pad_value",
-)  # fmt: skip
 
 
 def run(
@@ -57,26 +53,21 @@ def _returns(options: Options) -> ReturnFlags:
 
 def read_call(inputs: Any, layer: Any, options: Options) -> ModelCall:
     """Open the model that the options name, and read its inputs."""
-    given_options = dict(options)
-    described = [name for name in LayerOptions.__annotations__ if not name.startswith("return_")]
-    named = ["layer"] if layer is not None else []
-    named += [name for name in (*described, *OWN) if given_options.get(name) is not None]
-    named += ["calls"] if (options.get("calls") or 1) > 1 else []
-    if named:
-        raise UsageError(
-            f"{named[0]} cannot be combined with model: a saved model has its own layers, weights and masks.",
-            f"Leave out {named[0]}; or leave out model, and name a layer with layer=.",
-        )
+    names = (*LayerOptions.__annotations__, *RunOptions.__annotations__, *InputOptions.__annotations__)
+    every = dict(options)
+    models.refuse_layer_options({"layer": layer, **{name: every.get(name) for name in names}})
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
     assume = options.get("assume")
     if assume is not None and not isinstance(assume, (str, Mapping)):
         raise UsageError(f"assume is {assume!r}.", "For example assume='activation=relu'.")
     model = model_files.open_model(str(options.get("model")), assume)
-    raw, remarks = _raw(inputs, options)
-    axes = options.get("input_axes")
+    axes, pad = options.get("input_axes"), require_pad(options)
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
-    given, notes = model_inputs.fit_inputs(model, model_inputs.reorder_axes(model, raw, order))
+    flags = InputFlags(input_axes=order, pad=pad, pad_value=options.get("pad_value"))
+    model_inputs.require_paddable(model, flags)
+    raw, remarks = _raw(inputs, options)
+    given, notes = model_inputs.arrange_inputs(model, raw, flags)
     return ModelCall(model, given, _returns(options), (*remarks, *notes))
 
 
@@ -87,5 +78,5 @@ def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, Mapping) and inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
         inputs = inputs["inputs"]  # as in a JSON document
     if isinstance(inputs, Mapping):
-        return {name: array(value, name) for name, value in inputs.items()}, ()
-    return array(inputs, "inputs"), ()
+        return {name: sequences(value, name) for name, value in inputs.items()}, ()
+    return sequences(inputs, "inputs"), ()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.cli import model_inputs
+from rnncli.cli.flag_groups import flag_name
 from rnncli.cli.model_files import Model, open_model
 from rnncli.errors import UsageError
 from rnncli.result import Result
@@ -37,15 +38,25 @@ class ReturnFlags(NamedTuple):
         return case._replace(stack=case.stack.with_returns(**given))
 
 
+WITH_MODEL = frozenset((
+    "model", "assume", "engine", "calls", "return_sequences", "return_state", "input", "input_format",
+    "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
+))  # fmt: skip
+"""The options that apply to a saved model."""
+
+
 def require_alone(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
-    from rnncli.cli.flag_groups import collect_flags, flag_name
+    refuse_layer_options({**layer._asdict(), **run._asdict(), **input_flags._asdict()})
 
-    others = {"layer": layer, "run": run, "input": input_flags}
-    allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
-    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value", "input_axes"}
-    named = [name for flags in others.values() for name in collect_flags(flags) if name not in allowed]
-    if run.calls > 1:
+
+def refuse_layer_options(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that describes a layer.
+
+    given: options of the layer, the run and the input by name; None for those that are not given.
+    """
+    named = [name for name, value in given.items() if value is not None and name not in WITH_MODEL]
+    if (given.get("calls") or 1) > 1:
         named.append("calls")
     if named:
         flag = flag_name(named[0])

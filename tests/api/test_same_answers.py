@@ -166,3 +166,39 @@ def test_all_layers_of_a_model_are_compared_with_a_file(rnncli_here: Run, model:
     assert not compare("x.npy", model=model, expect={"dec/hidden_state": wrong}).found[0].agrees
     with pytest.raises(DisagreementError, match="dec/hidden_state differs"):
         run("x.npy", model=model, expect={"dec/hidden_state": wrong})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags", "said"),
+    [
+        ({"layer": "gru"}, ["-l", "gru"], "layer cannot be combined with model: a saved model has its own"),
+        ({"weights": "w.npz"}, ["--weights", "w.npz"], "weights cannot be combined with model: a saved"),
+        ({"calls": 2}, ["--calls", "2"], "calls cannot be combined with model: a saved model has its own"),
+        ({"fill": "ones"}, ["--fill", "ones"], "fill cannot be combined with model: it generates the input"),
+        ({"pad": "post", "input_axes": "time"}, ["--pad", "post", "--input-axes", "time"], "pad takes"),
+        ({"pad_value": 1.0}, ["--pad-value", "1"], "pad_value needs pad."),
+    ],
+)
+def test_a_model_refuses_what_it_refuses_on_the_command_line(
+    rnncli_here: Run, model: str, arguments: dict[str, Any], flags: list[str], said: str
+) -> None:
+    with pytest.raises(UsageError) as found:
+        run("x.npy", model=model, **arguments)
+    done = rnncli_here("run", "x.npy", "--model", model, *flags)
+    assert done.returncode == 2
+    assert said in found.value.what
+    assert said in in_python(done.stderr)
+    assert "command line" not in found.value.advice
+
+
+def test_sequences_for_a_model_are_padded(rnncli_here: Run, tmp_path: Path) -> None:
+    x = keras.Input((None, 2))
+    masked = keras.layers.Masking()(x)
+    keras.Model(x, keras.layers.GRU(2, name="gru")(masked)).save(tmp_path / "m.keras")
+    lists = [[[1, 2], [3, 4]], [[5, 6]]]
+    words = ("run", json.dumps(lists), "--model", str(tmp_path / "m.keras"))
+    theirs = json.loads(rnncli_here(*words, "--pad", "post", "-f", "json").stdout)["outputs"][0]["values"]
+    found = run([np.array(one) for one in lists], model=tmp_path / "m.keras", pad="post")
+    np.testing.assert_allclose(found["gru/hidden_state"], theirs, atol=1e-6)
+    with pytest.raises(InputError, match=r"differ in length: \[0\] has 2, \[1\] has 1"):
+        run(lists, model=tmp_path / "m.keras")

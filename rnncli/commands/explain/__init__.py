@@ -73,7 +73,7 @@ def explain(
     request.require_steps(run)
     tensor = tensor.strip()
     case, remarks, prefix = request.case_of_address(input_flags, layer, run, tensor)
-    case = hold_gates(case, hold, run)
+    case = hold_gates(case, hold, run.engine)
     most = None if output.full else terms
     explained = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     deliver(ExplainAnswer(*explained), remarks)

@@ -25,7 +25,7 @@ def answer(flags: RunRequest) -> None:
     expected = flags.read_expectation()
     shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
+    case = hold_gates(case, flags.hold, flags.run.engine, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
         _run_in_chunks(flags, case, plan, deliver, remarks)

@@ -76,7 +76,7 @@ def trace(
     request.require_steps(run)
     expected = expectation.read_expectation(check.expect, input_flags, output.output, require_names=True)
     case, remarks, chosen = request.case_or_layer(input_flags, layer, run)
-    case = hold_gates(case, hold, run, check=check.check)
+    case = hold_gates(case, hold, run.engine, check=check.check)
     case, stack = tracing.with_all_outputs(case), case.stack
     tolerances = check.tolerances if check.check else None
     result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=chosen)
