@@ -19,12 +19,10 @@ from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options, require_kind
-from rnncli.case import Case
 from rnncli.cli import result_checks
-from rnncli.cli.case_request import Remarks, add_batch
+from rnncli.cli.case_request import add_batch
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
-from rnncli.result import Result as ComputedResult
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -69,22 +67,12 @@ def run(
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
         case = _holds.hold_gates(case, hold, options, check=check)
-        computed, beyond, notes = _compute(case, options.get("engine") or "auto", limits, memory)
+        computed, beyond, notes = _comparison.run_and_check(case, options, limits, memory)
         result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
-    _require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
+    _comparison.require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
     _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
     return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
-
-
-def _compute(
-    case: Case, engine: str, tolerances: TolerancePair | None, memory: int | str | None
-) -> tuple[ComputedResult, list[str], Remarks]:
-    """Return the result with its differences, the tensors beyond the tolerances, and remarks."""
-    from rnncli import compute
-
-    budget = _parse_memory(memory)
-    return result_checks.verify(case, compute.run(case, engine, budget), tolerances, budget)
 
 
 @expand_options
@@ -154,14 +142,14 @@ def trace(
         _require_indices(name, indices)
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _case.build_or_choose(inputs, layer, options)
-    case_with_states = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
-    result = tracing.trace(case_with_states)
-    result, beyond, notes = result_checks.verify(case_with_states, result, tolerances, chosen=chosen)
+    case_with_outputs = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
+    result = tracing.trace(case_with_outputs)
+    result, beyond, notes = result_checks.verify(case_with_outputs, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(result), wanted)
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
-    _require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
+    _comparison.require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
     _comparison.require_expected(
         answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
@@ -259,27 +247,6 @@ def _select(found: Result, select: str | Sequence[str] | None, limits: Tolerance
     _comparison.require_known_names(found.outputs, limits)
     _values.require_texts("select", select, _comparison.NAMES)
     return replace(found, outputs=result_checks.select_tensors(found, _several(select)).outputs)
-
-
-def _require_checks(
-    beyond: Sequence[str], found: ComputedResult, tolerances: TolerancePair | None, nan: str | None
-) -> None:
-    """Raise DisagreementError if a tensor of `found` is in `beyond`, or if there is a NaN.
-
-    tolerances: None without a check.  nan: its place; None if it may be there.
-    """
-    if tolerances is not None:
-        result_checks.require_agreement(beyond, found, tolerances)
-    result_checks.refuse_nan(nan)
-
-
-def _parse_memory(memory: int | str | None) -> int | None:
-    from rnncli.specs.memory import parse
-
-    if isinstance(memory, str):
-        return parse(memory)
-    _values.require_integer("memory", memory, 1, 2**63)
-    return memory
 
 
 def _several(one: Any) -> Any:

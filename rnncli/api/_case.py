@@ -25,7 +25,7 @@ from rnncli.case import HIGHEST_SEED, Case, Document, Shape
 from rnncli.cli import case_request, sources
 from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
-from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
+from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES, read_config
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.readers import arrange, case_builder, formats
@@ -154,7 +154,8 @@ def _read_layer(layer: Any) -> Any:
             what = f"layer {layer}: it is not a layer."
             raise UsageError(what, f"For a file that contains layers, write layer='@{layer}'.")
         return layer
-    return formats.read_config(file(layer[1:], "layer"))
+    source = file(word, "layer")
+    return read_config(source, source.name)
 
 
 def shape_of(inputs: Any, options: Options) -> Shape:

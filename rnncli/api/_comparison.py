@@ -1,4 +1,4 @@
-"""`rnncli.compare`, and `expect` of `rnncli.run`."""
+"""`rnncli.compare`, and the checks of `rnncli.run` and `rnncli.trace`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from rnncli.api import _case, _values
 from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
+from rnncli.case import Case
+from rnncli.cli import result_checks
+from rnncli.cli.case_request import Remarks
 from rnncli.cli.expectation import Expectation, require_same
 from rnncli.cli.tolerances import ATOL, RTOL, require_known
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
-from rnncli.result import NamedTensor
+from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.commands.compare.comparison import Comparison, ComparisonReport
@@ -94,6 +97,39 @@ def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
         raise UsageError(f"engines is {engines!r}.", TWO)
     _values.require_texts("engines", engines, TWO)
     return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
+
+
+def run_and_check(
+    case: Case, options: Options, tolerances: TolerancePair | None, memory: int | str | None
+) -> tuple[Result, list[str], Remarks]:
+    """Return the result with its differences, the tensors beyond the tolerances, and remarks."""
+    from rnncli import compute
+
+    budget = _parse_memory(memory)
+    result = compute.run(case, options.get("engine") or "auto", budget)
+    return result_checks.verify(case, result, tolerances, budget)
+
+
+def require_checks(
+    beyond: Sequence[str], found: Result, tolerances: TolerancePair | None, nan: str | None
+) -> None:
+    """Raise DisagreementError if a tensor of `found` is in `beyond`, or if there is a NaN.
+
+    tolerances: None without a check.  nan: its place; None if it may be there.
+    """
+    if tolerances is not None:
+        result_checks.require_agreement(beyond, found, tolerances)
+    result_checks.refuse_nan(nan)
+
+
+def _parse_memory(memory: int | str | None) -> int | None:
+    """Return the bytes for one chunk; None for the default."""
+    from rnncli.specs.memory import parse
+
+    if isinstance(memory, str):
+        return parse(memory)
+    _values.require_integer("memory", memory, 1, 2**63)
+    return memory
 
 
 def require_expected(

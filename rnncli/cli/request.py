@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import specs
 from rnncli.case import Case, Document, Shape
 from rnncli.cli import layer_files, sources
 from rnncli.cli.case_request import CaseRequest, Remarks, add_batch, build_case, make_stack
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.errors import UsageError, inside
+from rnncli.errors import UsageError
 from rnncli.readers import formats
 from rnncli.specs.stack import Stack
 
@@ -135,21 +134,12 @@ def stack_of(flags: LayerFlags, document: Document | None = None, name: str = ""
 
 
 def _layers_of(flags: LayerFlags) -> list[Any]:
-    return [layer for word in flags.layer or () for layer in read_layers(word)]
+    return [layer for word in flags.layer or () for layer in layer_files.read_layer(word)]
 
 
 def options_of(flags: LayerFlags) -> dict[str, Any]:
     """Return the given options of the layers, by Keras's names."""
     return {name: value for name, value in collect_flags(flags).items() if name != "layer"}
-
-
-def read_layers(word: str) -> list[Any]:
-    """Return the layers that a --layer gives; a file named with `@` is validated before flags are applied."""
-    texts = layer_files.read_layer(word)
-    if word.startswith("@"):
-        with inside(word[1:]):
-            specs.from_flags(texts, {})
-    return texts
 
 
 def require_steps(run: RunFlags) -> None:

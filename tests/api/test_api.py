@@ -284,6 +284,9 @@ def test_a_layer_file(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(InputError, match=r"^layer: .*layer\.json: line 1, column 2"):
         rnncli.run("sentence", f"@{file}")
+    file.write_text('{"class_name": "GRU", "config": {"units": 0}}')
+    with pytest.raises(LayerError, match=r"^layer: .*layer\.json: GRU: units=0 is not"):
+        rnncli.run("sentence", f"@{file}")
     with pytest.raises(UsageError, match=r"Run the model as it was saved: model='m\.keras'"):
         rnncli.run("sentence", "@m.keras")
 

@@ -48,6 +48,7 @@ def gradients(
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
     from rnncli.cli import request
+    from rnncli.cli.layer_files import read_layer
     from rnncli.cli.output import delivery
     from rnncli.commands.gradients import curves, variants
     from rnncli.commands.gradients.answer import GradientsAnswer
@@ -59,7 +60,7 @@ def gradients(
     if first is not layer.layer:
         layer = LayerFlags(layer=[first], **variants.own_options([first], options))
     case, remarks = request.case(input_flags, layer, run)
-    cases = [case, *variants.make_variants(case, list(map(request.read_layers, others)), options)]
+    cases = [case, *variants.make_variants(case, list(map(read_layer, others)), options)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
