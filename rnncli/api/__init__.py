@@ -13,7 +13,7 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any, Literal, Unpack
 
-from rnncli.api import _case, _comparison, _holds, _values
+from rnncli.api import _case, _comparison, _values
 from rnncli.api._comparison import compare
 from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
@@ -57,21 +57,21 @@ def run(
     """
     from rnncli.commands.run.answer import RunAnswer, stats_of
 
-    _require_calls(options, all_calls=all_calls)
     limits = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     if options.get("model") is not None:
         from rnncli.api import _model
+        from rnncli.commands.run.saved_model import refuse_layer_flags
 
-        _holds.require_layer(hold)
+        refuse_layer_flags(memory=memory, all_calls=all_calls or None, hold=hold or None)
         result, beyond = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-        case = _holds.hold_gates(case, hold, options, check=check)
+        case = _case.hold_gates(case, hold, options, check=check)
         computed, beyond, notes = _comparison.run_and_check(case, options, limits, memory)
         result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
     _comparison.require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
-    _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
+    result = _require_expected(result, expect, atol, rtol)
     return replace(result, stats=stats_of(result)) if stats and result.answer is None else result
 
 
@@ -142,7 +142,7 @@ def trace(
         _require_indices(name, indices)
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     case, remarks, chosen = _case.build_or_choose(inputs, layer, options)
-    case_with_outputs = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
+    case_with_outputs = tracing.with_all_outputs(_case.hold_gates(case, hold, options, check=check))
     result = tracing.trace(case_with_outputs)
     result, beyond, notes = result_checks.verify(case_with_outputs, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
@@ -150,10 +150,10 @@ def trace(
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
     _comparison.require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
-    _comparison.require_expected(
+    left = _comparison.require_expected(
         answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
-    return Report("trace", case.stack, kept, answer, (*remarks, *notes), view_of(options))
+    return Report("trace", case.stack, kept, answer, (*remarks, *notes, *left), view_of(options))
 
 
 @expand_options
@@ -182,7 +182,7 @@ def explain(
     _values.require_integer("terms", terms, 0, 2**31)
     tensor = tensor.strip()
     case, remarks, prefix = _case.build_at_address(inputs, layer, options, tensor)
-    case = _holds.hold_gates(case, hold, options)
+    case = _case.hold_gates(case, hold, options)
     most = None if options.get("full") else terms
     found, result = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
@@ -249,6 +249,12 @@ def _select(found: Result, select: str | Sequence[str] | None, limits: Tolerance
     return replace(found, outputs=result_checks.select_tensors(found, _several(select)).outputs)
 
 
+def _require_expected(found: Result, expect: Any, atol: Tolerance | None, rtol: Tolerance | None) -> Result:
+    """Return the result with remarks on the tensors that are not compared."""
+    left = _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
+    return replace(found, remarks=(*found.remarks, *left))
+
+
 def _several(one: Any) -> Any:
     """Wrap a single value such as `3` or `"forget"` in a list."""
     return [one] if isinstance(one, (str, Integral)) else one
@@ -258,11 +264,6 @@ def _require_indices(name: str, indices: Any) -> None:
     """Raise InputError for anything but a whole number or a list of them."""
     for index in indices if isinstance(indices, (list, tuple)) else [indices]:
         _values.require_integer(name, index, -(2**31), 2**31)
-
-
-def _require_calls(options: Options, *, all_calls: bool) -> None:
-    if all_calls and (options.get("calls") or 1) == 1:
-        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
 
 
 def _require_steps(options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +22,7 @@ from rnncli.api._values import (
     sequences,
 )
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape
-from rnncli.cli import case_request, sources
+from rnncli.cli import case_request, hold_flag, sources
 from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES, read_config
@@ -57,6 +57,8 @@ def build_or_choose(
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         require_integer(name, options.get(name), lowest, highest)
+    if shown.get("all_calls") and (options.get("calls") or 1) == 1:
+        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
     return *case_request.build_case(_KeywordRequest(inputs, layer, options, **shown)), None
 
 
@@ -68,6 +70,18 @@ def build_at_address(inputs: Any, layer: Any, options: Options, text: str) -> tu
 
     chosen, remarks, prefix = _model.read_call(inputs, layer, options).choose_address(text)
     return chosen.case, remarks, prefix
+
+
+def hold_gates(
+    case: Case, hold: str | Sequence[str] | None, options: Options, *, check: bool = False
+) -> Case:
+    """Return the case with the gates that `hold` names held at their values.
+
+    Raises UsageError for a text that does not fit the layers, another engine, or check.
+    """
+    require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
+    texts = [hold] if isinstance(hold, str) and hold else hold
+    return hold_flag.hold_gates(case, texts or None, options.get("engine") or "auto", check=check)
 
 
 class _KeywordRequest(CaseRequest):

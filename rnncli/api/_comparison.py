@@ -51,21 +51,17 @@ def compare(
     split: time steps of each piece, which starts from the previous piece's last state.
     atol, rtol: same as for `run`.
     """
-    from rnncli.commands.compare import comparison
+    from rnncli.commands.compare import comparison, engine_pairs
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
     _values.require_integer("split", split, 1, 2**31)
     _values.require_texts("select", select, NAMES)
-    names = _engine_names(engines)
-    if len(names) == 1 and expect is None:
-        raise UsageError(
-            f"compare needs two engines, but only {names[0]} was named.", "Name two, or give expect."
-        )
+    engine, alone = options.get("engine") or "auto", expect is not None or split is not None
     settings = comparison.Comparison(
         complete_tolerances(atol, rtol),
-        names,
-        options.get("engine") or "auto",
+        engine_pairs.choose_engines(_engine_names(engines), engine, alone=alone),
+        engine,
         None if expect is None else _expectation(expect),
         split,
         (select,) if isinstance(select, str) else tuple(select or ()),
@@ -87,16 +83,14 @@ def _compare(inputs: Any, layer: Any, options: Options, settings: Comparison) ->
     return report._replace(remarks=(*remarks, *report.remarks))
 
 
-def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Return the engines to compare; none for all.  Raises UsageError if there is no such engine."""
-    from rnncli.commands.compare import engine_pairs
-
+def _engine_names(engines: Sequence[str] | str | None) -> str | None:
+    """Return the names with commas, as on the command line; None for all.  Raises UsageError for others."""
     if engines is None:
-        return ()
+        return None
     if not engines:
         raise UsageError(f"engines is {engines!r}.", TWO)
     _values.require_texts("engines", engines, TWO)
-    return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
+    return engines if isinstance(engines, str) else ",".join(engines)
 
 
 def run_and_check(
@@ -140,16 +134,19 @@ def require_expected(
     rtol: Tolerance | None,
     *,
     require_names: bool = False,
-) -> None:
-    """Raise DisagreementError if a tensor differs from the one in `expect`.
+) -> Remarks:
+    """Raise DisagreementError if a tensor differs from the one in `expect`; return remarks on the others.
 
     require_names: refuse a tensor without a name; a trace has several tensors.
     """
-    if expect is not None:
-        expected = _expectation(expect)
-        if require_names:
-            expected.require_names("Give arrays by name, such as another trace's tensors().")
-        require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
+    if expect is None:
+        return ()
+    expected = _expectation(expect)
+    if require_names:
+        expected.require_names("Give arrays by name, such as another trace's tensors().")
+    differences, remarks = expected.compare(tensors, engine, complete_tolerances(atol, rtol))
+    require_same(differences)
+    return remarks
 
 
 def tolerances_of_check(

@@ -133,6 +133,28 @@ def test_gradients_are_those_of_the_same_layers(
     assert [one["layer"] for one in report["layers"]] == theirs
 
 
+@pytest.mark.parametrize("engines", [{"engine": "numpy"}, {"engines": "numpy"}, {"engines": ["numpy"]}])
+def test_one_engine_is_not_compared_alone(rnncli_here: Run, engines: Any) -> None:
+    with pytest.raises(UsageError, match="two engines, but only numpy was named") as found:
+        compare(seed=1, **engines)
+    assert found.value.advice == "Name two: engines='numpy,tensorflow'"
+    done = rnncli_here("compare", "--seed", "1", f"--{next(iter(engines))}", "numpy")
+    assert in_python(done.stderr) == f"rnncli: {found.value.what}\n{found.value.advice}\n"
+
+
+def test_tensors_that_are_not_expected_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli_here: Run
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run([[[1.0, 2.0]]], seed=1, return_state=True)
+    np.savez("few.npz", hidden_state=found["hidden_state"])
+    done = rnncli_here("run", "[[[1, 2]]]", "--seed", "1", "--return-state", "--expect", "few.npz")
+    notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
+    again = run([[[1.0, 2.0]]], seed=1, return_state=True, expect="few.npz")
+    assert notes
+    assert list(again.remarks) == [in_python(note) for note in notes]
+
+
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Save a model of two recurrent layers, and an input for it, in the current directory."""
@@ -177,6 +199,7 @@ def test_all_layers_of_a_model_are_compared_with_a_file(rnncli_here: Run, model:
         ({"fill": "ones"}, ["--fill", "ones"], "fill cannot be combined with model: it generates the input"),
         ({"pad": "post", "input_axes": "time"}, ["--pad", "post", "--input-axes", "time"], "pad takes"),
         ({"pad_value": 1.0}, ["--pad-value", "1"], "pad_value needs pad."),
+        ({"memory": "1GB"}, ["--memory", "1GB"], "memory applies to layer, not to model."),
     ],
 )
 def test_a_model_refuses_what_it_refuses_on_the_command_line(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rnncli.cli import expectation, request
 from rnncli.cli.output import delivery
 from rnncli.commands.compare import comparison, engine_pairs
-from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.commands.compare.compare_flags import CompareRequest
@@ -33,15 +32,8 @@ def answer(flags: CompareRequest) -> None:
 def _comparison(flags: CompareRequest) -> comparison.Comparison:
     """Return the requested comparison.  Raises UsageError if there is nothing to compare."""
     options, engine = flags.comparison, flags.run.engine
-    engines = () if options.engines is None else engine_pairs.parse_engines(options.engines)
-    if engines and engine != "auto":
-        raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
-    single = engines[0] if len(engines) == 1 else "" if engine == "auto" else engine
-    if single and options.expect is None and options.split is None:
-        raise UsageError(
-            f"compare needs two engines, but only {single} was named.",
-            f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
-        )
+    alone = options.expect is not None or options.split is not None
+    engines = engine_pairs.choose_engines(options.engines, engine, alone=alone)
     expected = expectation.read_expectation(options.expect, flags.input, flags.output.output)
     select = tuple(flags.select or ())
     return comparison.Comparison(options.tolerances, engines, engine, expected, options.split, select)

@@ -76,8 +76,12 @@ def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
     models.require_alone(*flags.file_flags)
     sources.validate_sources(*flags.file_flags)
-    named = {"memory": flags.memory, "all_calls": flags.show.all_calls or None, "hold": flags.hold or None}
-    if flag := first_given(named, named):
+    refuse_layer_flags(memory=flags.memory, all_calls=flags.show.all_calls or None, hold=flags.hold or None)
+
+
+def refuse_layer_flags(**given: Any) -> None:
+    """Raise UsageError for one of these, which apply to --layer alone; None for those that are not given."""
+    if flag := first_given(given, given):
         raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")
 
 
