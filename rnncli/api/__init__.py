@@ -200,7 +200,7 @@ def gradients(
     """Compute how far back the output depends on the input: gradient norms per time step, using Keras.
 
     `found` has one item per layer.
-    against: other layers to compare with, run with the same options.
+    against: other layers to compare with, also several in a text, "lstm,gru"; only names take the options.
     """
     from rnncli.commands.gradients import curves, variants
     from rnncli.commands.gradients.answer import GradientsAnswer

@@ -80,8 +80,8 @@ def hold_gates(
     Raises UsageError for a text that does not fit the layers, another engine, or check.
     """
     require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
-    texts = [hold] if isinstance(hold, str) and hold else hold
-    return hold_flag.hold_gates(case, texts or None, options.get("engine") or "auto", check=check)
+    texts = [hold] if hold and isinstance(hold, str) else hold
+    return hold_flag.hold_gates(case, texts, options.get("engine") or "auto", check=check)
 
 
 class _KeywordRequest(CaseRequest):
