@@ -11,24 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import Any, Literal, Unpack
 
-from rnncli.api import _case, _comparison, _holds, _values
+from rnncli.api import _case, _comparison, _values
 from rnncli.api._comparison import compare
 from rnncli.api._options import Options
 from rnncli.api._results import Report, by_name, view_of
 from rnncli.api._results import RunResult as Result
 from rnncli.api._signature import expand_options, require_kind
-from rnncli.case import Case
 from rnncli.cli import result_checks
-from rnncli.cli.case_request import add_batch, note_dropout
+from rnncli.cli.case_request import add_batch
 from rnncli.compute import engines
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
-from rnncli.result import Result as ComputedResult
-
-if TYPE_CHECKING:
-    from rnncli.cli.models import ModelLayer
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -63,42 +58,22 @@ def run(
     """
     from rnncli.commands.run.answer import RunAnswer, stats_of
 
-    _require_calls(options, all_calls=all_calls)
     limits = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
     if options.get("model") is not None:
         from rnncli.api import _model
+        from rnncli.commands.run.saved_model import refuse_layer_flags
 
-        _holds.require_layer(hold)
+        refuse_layer_flags(memory=memory, all_calls=all_calls or None, hold=hold or None)
         result, beyond = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
     else:
-        shown = {"all_layers": all_layers, "all_calls": all_calls}
-        case, remarks = _build_to_run(inputs, layer, options, hold, check=check, **shown)
-        computed, beyond = _compute(case, options.get("engine") or "auto", limits, memory)
-        result = Result.of(computed, remarks=remarks, view=view_of(options))
+        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
+        case = _case.hold_gates(case, hold, options, check=check)
+        computed, beyond, notes = _comparison.run_and_check(case, options, limits, memory)
+        result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))
     result = _select(result, select, limits if expect is None else None)
-    _require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
-    _comparison.require_expected(result.outputs, result.engine, expect, atol, rtol)
+    _comparison.require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
+    result = _require_expected(result, expect, atol, rtol)
     return replace(result, stats=by_name(stats_of(result))) if stats and result.answer is None else result
-
-
-def _build_to_run(
-    inputs: Any, layer: Any, options: Options, hold: str | Sequence[str] | None, *, check: bool, **shown: bool
-) -> tuple[Case, tuple[str, ...]]:
-    """Return the Case with its gates held, and remarks."""
-    case, remarks = _case.build_case(inputs, layer, options, **shown)
-    notes = note_dropout(_case.layer_options(options), case)
-    return _holds.hold_gates(case, hold, options, check=check), (*remarks, *notes)
-
-
-def _compute(
-    case: Case, engine: str, tolerances: TolerancePair | None, memory: int | str | None
-) -> tuple[ComputedResult, list[str]]:
-    """Return the result with its differences, and the tensors beyond the tolerances."""
-    from rnncli import compute
-
-    budget = _parse_memory(memory)
-    computed = _holds.compare_without(case, compute.run(case, engine, budget), budget)
-    return _comparison.check(case, computed, tolerances, budget)
 
 
 @expand_options
@@ -167,19 +142,19 @@ def trace(
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         _require_indices(name, indices)
     tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
-    case, remarks, chosen = _build_or_choose(inputs, layer, options)
-    wide = tracing.with_all_outputs(_holds.hold_gates(case, hold, options, check=check))
-    result = _holds.compare_without(wide, tracing.trace(wide))
-    result, beyond = _comparison.check(wide, result, tolerances, chosen=chosen)
+    case, remarks, chosen = _case.build_or_choose(inputs, layer, options)
+    case_with_outputs = tracing.with_all_outputs(_case.hold_gates(case, hold, options, check=check))
+    result = tracing.trace(case_with_outputs)
+    result, beyond, notes = result_checks.verify(case_with_outputs, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(result), wanted)
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
-    _require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
-    _comparison.require_expected(
+    _comparison.require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
+    left = _comparison.require_expected(
         answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
-    return Report("trace", case.stack, kept, answer, remarks, view_of(options))
+    return Report("trace", case.stack, kept, answer, (*remarks, *notes, *left), view_of(options))
 
 
 @expand_options
@@ -206,9 +181,11 @@ def explain(
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
     _values.require_integer("depth", depth, 1, 2**31)
     _values.require_integer("terms", terms, 0, 2**31)
-    case, remarks = _case.build_case(inputs, layer, options)
-    case = _holds.hold_gates(case, hold, options)
-    found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
+    tensor = tensor.strip()
+    case, remarks, prefix = _case.build_at_address(inputs, layer, options, tensor)
+    case = _case.hold_gates(case, hold, options)
+    most = None if options.get("full") else terms
+    found, result = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
 
@@ -224,9 +201,9 @@ def gradients(
     """Compute how far back the output depends on the input: gradient norms per time step, using Keras.
 
     `found` has one item per layer.
-    against: other layers to compare with, run with the same options.
+    against: other layers to compare with, also several in a text, "lstm,gru"; only names take the options.
     """
-    from rnncli.commands.gradients import curves
+    from rnncli.commands.gradients import curves, variants
     from rnncli.commands.gradients.answer import GradientsAnswer
 
     other_engine = options.get("engine") not in (None, "auto", "tensorflow")
@@ -236,10 +213,15 @@ def gradients(
             f"Leave {'engine' if other_engine else 'training'} out.",
         )
     _values.require_texts("of", of, "For example of='hidden_state'.")
+    first, *others = variants.list_layers(layer, _several(against))
+    given = _case.layer_options(options)
+    if first is not layer:
+        layer = _case.layers_of(first)
+        options = _case.replace_layer_options(options, variants.own_options(layer, given))
     case, remarks = _case.build_case(inputs, layer, options)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
-    cases = [case, *_against(case, against, options)]
+    cases = [case, *variants.make_variants(case, list(map(_case.layers_of, others)), given)]
     found = tuple(curves.gradients(one, of) for one in cases)
     return Report("gradients", case.stack, found, GradientsAnswer(found), remarks, view_of(options))
 
@@ -261,29 +243,6 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
     return Report("why", None, found, WhyAnswer.of(found), (), view)
 
 
-def _build_or_choose(
-    inputs: Any, layer: Any, options: Options
-) -> tuple[Case, tuple[str, ...], ModelLayer | None]:
-    """Return the Case, the remarks, and the layer of a saved model, or None."""
-    if options.get("model") is None:
-        return (*_case.build_case(inputs, layer, options), None)
-    from rnncli.api import _model
-
-    chosen, remarks = _model.choose_layer(inputs, layer, options)
-    return chosen.case, remarks, chosen
-
-
-def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
-    given = {"weights": case.weights, "initial_state": case.initial_state}
-    named = [name for name, value in given.items() if value is not None]
-    if others and named:
-        raise UsageError(
-            "against draws the weights of each layer and starts from zero states.",
-            f"Leave {' and '.join(named)} out.",
-        )
-    return [case._replace(stack=_case.stack_of(other, options)) for other in _several(others)]
-
-
 def _select(found: Result, select: str | Sequence[str] | None, limits: TolerancePair | None) -> Result:
     """Return the result with the tensors to keep.  limits: of a check, by names of all tensors."""
     _comparison.require_known_names(found.outputs, limits)
@@ -291,25 +250,10 @@ def _select(found: Result, select: str | Sequence[str] | None, limits: Tolerance
     return replace(found, outputs=result_checks.select_tensors(found, _several(select)).outputs)
 
 
-def _require_checks(
-    beyond: Sequence[str], found: ComputedResult, tolerances: TolerancePair | None, nan: str | None
-) -> None:
-    """Raise DisagreementError if a tensor of `found` is in `beyond`, or if there is a NaN.
-
-    tolerances: None without a check.  nan: its place; None if it may be there.
-    """
-    if tolerances is not None:
-        result_checks.require_agreement(beyond, found, tolerances)
-    result_checks.refuse_nan(nan)
-
-
-def _parse_memory(memory: int | str | None) -> int | None:
-    from rnncli.specs.memory import parse
-
-    if isinstance(memory, str):
-        return parse(memory)
-    _values.require_integer("memory", memory, 1, 2**63)
-    return memory
+def _require_expected(found: Result, expect: Any, atol: Tolerance | None, rtol: Tolerance | None) -> Result:
+    """Return the result with remarks on the tensors that are not compared."""
+    left = _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
+    return replace(found, remarks=(*found.remarks, *left))
 
 
 def _several(one: Any) -> Any:
@@ -321,11 +265,6 @@ def _require_indices(name: str, indices: Any) -> None:
     """Raise InputError for anything but a whole number or a list of them."""
     for index in indices if isinstance(indices, (list, tuple)) else [indices]:
         _values.require_integer(name, index, -(2**31), 2**31)
-
-
-def _require_calls(options: Options, *, all_calls: bool) -> None:
-    if all_calls and (options.get("calls") or 1) == 1:
-        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
 
 
 def _require_steps(options: Options) -> None:

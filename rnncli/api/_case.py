@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,15 +17,17 @@ from rnncli.api._values import (
     read_options,
     require_integer,
     require_no_file_options,
+    require_pad,
     require_texts,
+    sequences,
 )
-from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
-from rnncli.cli import case_request, sources
-from rnncli.cli.case_request import CaseRequest
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape
+from rnncli.cli import case_request, hold_flag, sources
+from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
-from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES
+from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES, read_config
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
+from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import Source
@@ -33,19 +35,53 @@ from rnncli.readers.source import split_layers
 from rnncli.specs.shapes import parse_shape
 from rnncli.specs.stack import Stack
 
+if TYPE_CHECKING:
+    from rnncli.cli.models import ModelLayer
 
-def build_case(inputs: Any, layer: Any, options: Options, **more: bool) -> tuple[Case, tuple[str, ...]]:
-    """Return the Case, and remarks about its input.  more: further fields of the Case."""
+
+def build_case(inputs: Any, layer: Any, options: Options, **shown: bool) -> tuple[Case, Remarks]:
+    """Return the Case, and remarks about its input.  shown: further fields of the Case."""
+    return build_or_choose(inputs, layer, options, **shown)[:2]
+
+
+def build_or_choose(
+    inputs: Any, layer: Any, options: Options, **shown: bool
+) -> tuple[Case, Remarks, ModelLayer | None]:
+    """Return what `build_case` returns, and the layer of a saved model if one is given."""
     if options.get("model") is not None:
         from rnncli.api import _model
 
-        chosen, remarks = _model.choose_layer(inputs, layer, options)
-        return chosen.case, remarks
+        chosen, remarks = _model.read_call(inputs, layer, options).choose_layer()
+        return chosen.case, remarks, chosen
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         require_integer(name, options.get(name), lowest, highest)
-    return case_request.build_case(_KeywordRequest(inputs, layer, options, **more))
+    if shown.get("all_calls") and (options.get("calls") or 1) == 1:
+        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
+    return *case_request.build_case(_KeywordRequest(inputs, layer, options, **shown)), None
+
+
+def build_at_address(inputs: Any, layer: Any, options: Options, text: str) -> tuple[Case, Remarks, str]:
+    """Return what `build_case` returns, for the layer of a model that `text` begins with, and its prefix."""
+    if options.get("model") is None:
+        return *build_case(inputs, layer, options), ""
+    from rnncli.api import _model
+
+    chosen, remarks, prefix = _model.read_call(inputs, layer, options).choose_address(text)
+    return chosen.case, remarks, prefix
+
+
+def hold_gates(
+    case: Case, hold: str | Sequence[str] | None, options: Options, *, check: bool = False
+) -> Case:
+    """Return the case with the gates that `hold` names held at their values.
+
+    Raises UsageError for a text that does not fit the layers, another engine, or check.
+    """
+    require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
+    texts = [hold] if hold and isinstance(hold, str) else hold
+    return hold_flag.hold_gates(case, texts, options.get("engine") or "auto", check=check)
 
 
 class _KeywordRequest(CaseRequest):
@@ -53,7 +89,7 @@ class _KeywordRequest(CaseRequest):
 
     def __init__(self, inputs: Any, layer: Any, options: Options, **shown: bool) -> None:
         self._inputs, self._options, self._shown = inputs, options, shown
-        self.layers, self.options = _layers_of(layer), layer_options(options)
+        self.layers, self.options = layers_of(layer), layer_options(options)
         self.shape = None if options.get("input_shape") is None else shape_of(inputs, options)
         fill, weights = options.get("fill"), options.get("weights")
         self.fill, self.seed = None if fill is None else str(fill), options.get("seed")
@@ -70,7 +106,7 @@ class _KeywordRequest(CaseRequest):
         if isinstance(inputs, (str, PathLike)):
             return _read(inputs, self._options), "inputs"
         require_no_file_options(self._options)
-        return Document(inputs=_sequences(inputs)), "inputs"
+        return Document(inputs=sequences(inputs, "inputs")), "inputs"
 
     def collect_options(self, stack: Stack, seed: int, where: str) -> case_builder.CaseOptions:
         options = self._options
@@ -88,7 +124,7 @@ class _KeywordRequest(CaseRequest):
 
 def stack_of(layer: Any, options: Options) -> Stack:
     """Return the layers, first to last."""
-    return case_request.make_stack(_layers_of(layer), layer_options(options))
+    return case_request.make_stack(layers_of(layer), layer_options(options))
 
 
 def layer_options(options: Options) -> dict[str, Any]:
@@ -97,7 +133,14 @@ def layer_options(options: Options) -> dict[str, Any]:
     return {name: every[name] for name in LayerOptions.__annotations__ if every.get(name) is not None}
 
 
-def _layers_of(layer: Any) -> list[Any]:
+def replace_layer_options(options: Options, given: Mapping[str, Any]) -> Options:
+    """Return the options with these options of the layers, and no others."""
+    own = dict.fromkeys(LayerOptions.__annotations__)
+    return cast("Options", {**options, **own, **given})
+
+
+def layers_of(layer: Any) -> list[Any]:
+    """Return the layers that the argument names, first to last; those of files are read."""
     several = layer if isinstance(layer, (list, tuple)) else [] if layer is None else [layer]
     return [_read_layer(one) for one in several]
 
@@ -125,7 +168,8 @@ def _read_layer(layer: Any) -> Any:
             what = f"layer {layer}: it is not a layer."
             raise UsageError(what, f"For a file that contains layers, write layer='@{layer}'.")
         return layer
-    return formats.read_config(file(layer[1:], "layer"))
+    source = file(word, "layer")
+    return read_config(source, source.name)
 
 
 def shape_of(inputs: Any, options: Options) -> Shape:
@@ -166,33 +210,8 @@ def _suggest_layer(inputs: Any) -> str:
     return ""
 
 
-def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
-    """Return one array, or one array per sequence if their lengths differ."""
-    try:
-        return array(inputs, "inputs")
-    except InputError:
-        if not isinstance(inputs, (list, tuple)) or len({np.ndim(one) for one in _arrays(inputs)}) != 1:
-            raise
-    several = tuple(array(one, "inputs") for one in inputs)
-    if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
-        raise InputError("inputs: its sequences do not fit together.", "Give each (timesteps, features).")
-    return several
-
-
-def _arrays(inputs: Sequence[Any]) -> list[Any]:
-    try:
-        return [np.asarray(one) for one in inputs]
-    except ValueError:
-        return []
-
-
 def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
-    axes, pad, mask = options.get("input_axes"), options.get("pad"), options.get("mask")
-    if pad not in (None, "pre", "post"):
-        raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
-    pad_value = options.get("pad_value")
-    if pad_value is not None and pad is None:
-        raise UsageError("pad_value needs pad.", "Add pad='post'.")
+    pad, axes, mask = require_pad(options), options.get("input_axes"), options.get("mask")
     require_texts("input_axes", axes, "For example input_axes='time,features'.")
     where = ""
     if isinstance(mask, (str, PathLike)):
@@ -200,7 +219,7 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     return arrange.ArrangeOptions(
         axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
         pad=pad,
-        pad_value=pad_value or 0.0,
+        pad_value=options.get("pad_value") or 0.0,
         mask=None if mask is None else np.asarray(mask),
         mask_value=options.get("mask_value"),
         dtype=stack.dtype,

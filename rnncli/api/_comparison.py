@@ -1,4 +1,4 @@
-"""`rnncli.compare`, and `expect` of `rnncli.run`."""
+"""`rnncli.compare`, and the checks of `rnncli.run` and `rnncli.trace`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from rnncli.api._options import Options
 from rnncli.api._results import Report, view_of
 from rnncli.api._signature import expand_options
 from rnncli.case import Case
+from rnncli.cli import result_checks
+from rnncli.cli.case_request import Remarks
 from rnncli.cli.expectation import Expectation, require_same
 from rnncli.cli.tolerances import ATOL, RTOL, require_known
-from rnncli.compute.compare import Tolerance, TolerancePair, compare_with_keras
+from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import ModelLayer
+    from rnncli.commands.compare.comparison import Comparison, ComparisonReport
 
 
 TWO = "Name two, such as engines=['numpy', 'tensorflow']."
@@ -49,57 +51,79 @@ def compare(
     split: time steps of each piece, which starts from the previous piece's last state.
     atol, rtol: same as for `run`.
     """
-    from rnncli.commands.compare import comparison
+    from rnncli.commands.compare import comparison, engine_pairs
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
     _values.require_integer("split", split, 1, 2**31)
     _values.require_texts("select", select, NAMES)
-    names = _engine_names(engines)
-    if len(names) == 1 and expect is None:
-        raise UsageError(
-            f"compare needs two engines, but only {names[0]} was named.", "Name two, or give expect."
-        )
+    engine, alone = options.get("engine") or "auto", expect is not None or split is not None
     settings = comparison.Comparison(
         complete_tolerances(atol, rtol),
-        names,
-        options.get("engine") or "auto",
+        engine_pairs.choose_engines(_engine_names(engines), engine, alone=alone),
+        engine,
         None if expect is None else _expectation(expect),
         split,
         (select,) if isinstance(select, str) else tuple(select or ()),
     )
+    answer, remarks = _compare(inputs, layer, options, settings)
+    return Report("compare", answer.header.stack, answer.differences, answer, remarks, view_of(options))
+
+
+def _compare(inputs: Any, layer: Any, options: Options, settings: Comparison) -> ComparisonReport:
+    """Compare the layer, or every layer of a model with what is expected."""
+    from rnncli.commands.compare import comparison
+
+    if options.get("model") is not None and settings.expected is not None and not settings.engines:
+        from rnncli.api import _model
+
+        return comparison.compare_model(_model.read_call(inputs, layer, options), settings)
     case, remarks = _case.build_case(inputs, layer, options)
-    found = comparison.compare_case(case, settings)
-    answer = found.answer
-    all_remarks = (*remarks, *found.remarks)
-    return Report("compare", case.stack, answer.differences, answer, all_remarks, view_of(options))
+    report = comparison.compare_case(case, settings)
+    return report._replace(remarks=(*remarks, *report.remarks))
 
 
-def _engine_names(engines: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Return the engines to compare; none for all.  Raises UsageError if there is no such engine."""
-    from rnncli.commands.compare import engine_pairs
-
+def _engine_names(engines: Sequence[str] | str | None) -> str | None:
+    """Return the names with commas, as on the command line; None for all.  Raises UsageError for others."""
     if engines is None:
-        return ()
+        return None
     if not engines:
         raise UsageError(f"engines is {engines!r}.", TWO)
     _values.require_texts("engines", engines, TWO)
-    return engine_pairs.parse_engines(engines if isinstance(engines, str) else ",".join(engines))
+    return engines if isinstance(engines, str) else ",".join(engines)
 
 
-def check(
-    case: Case,
-    found: Result,
-    tolerances: TolerancePair | None,
-    budget: int | None = None,
-    chosen: ModelLayer | None = None,
-) -> tuple[Result, list[str]]:
-    """Return `found` with its differences from the reference, and the names of tensors beyond tolerance."""
-    if tolerances is None:
-        return found, []
-    if chosen is not None:
-        return chosen.compare_with_framework(found, *tolerances)
-    return compare_with_keras(case, found, *tolerances, budget)
+def run_and_check(
+    case: Case, options: Options, tolerances: TolerancePair | None, memory: int | str | None
+) -> tuple[Result, list[str], Remarks]:
+    """Return the result with its differences, the tensors beyond the tolerances, and remarks."""
+    from rnncli import compute
+
+    budget = _parse_memory(memory)
+    result = compute.run(case, options.get("engine") or "auto", budget)
+    return result_checks.verify(case, result, tolerances, budget)
+
+
+def require_checks(
+    beyond: Sequence[str], found: Result, tolerances: TolerancePair | None, nan: str | None
+) -> None:
+    """Raise DisagreementError if a tensor of `found` is in `beyond`, or if there is a NaN.
+
+    tolerances: None without a check.  nan: its place; None if it may be there.
+    """
+    if tolerances is not None:
+        result_checks.require_agreement(beyond, found, tolerances)
+    result_checks.refuse_nan(nan)
+
+
+def _parse_memory(memory: int | str | None) -> int | None:
+    """Return the bytes for one chunk; None for the default."""
+    from rnncli.specs.memory import parse
+
+    if isinstance(memory, str):
+        return parse(memory)
+    _values.require_integer("memory", memory, 1, 2**63)
+    return memory
 
 
 def require_expected(
@@ -110,16 +134,19 @@ def require_expected(
     rtol: Tolerance | None,
     *,
     require_names: bool = False,
-) -> None:
-    """Raise DisagreementError if a tensor differs from the one in `expect`.
+) -> Remarks:
+    """Raise DisagreementError if a tensor differs from the one in `expect`; return remarks on the others.
 
     require_names: refuse a tensor without a name; a trace has several tensors.
     """
-    if expect is not None:
-        expected = _expectation(expect)
-        if require_names:
-            expected.require_names("Give arrays by name, such as another trace's tensors().")
-        require_same(expected.compare(tensors, engine, complete_tolerances(atol, rtol))[0])
+    if expect is None:
+        return ()
+    expected = _expectation(expect)
+    if require_names:
+        expected.require_names("Give arrays by name, such as another trace's tensors().")
+    differences, remarks = expected.compare(tensors, engine, complete_tolerances(atol, rtol))
+    require_same(differences)
+    return remarks
 
 
 def tolerances_of_check(

@@ -6,22 +6,17 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._options import LayerOptions, Options
+from rnncli.api._options import InputOptions, LayerOptions, Options, RunOptions
 from rnncli.api._results import RunResult, by_name, view_of
-from rnncli.api._values import array, file, read_options, require_no_file_options
+from rnncli.api._values import file, read_options, require_no_file_options, require_pad, sequences
 from rnncli.cli import model_files, model_inputs, models
+from rnncli.cli.flags import InputFlags
+from rnncli.cli.models import ModelCall, ReturnFlags
 from rnncli.errors import UsageError
 from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
-    from rnncli.cli.model_files import Model
-    from rnncli.cli.models import ModelLayer, ReturnFlags
     from rnncli.compute.compare import TolerancePair
-
-OWN = (
-    "seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad",
-    "pad_value",
-)  # fmt: skip
 
 
 def run(
@@ -34,59 +29,46 @@ def run(
     from rnncli.cli import model_tensors
     from rnncli.commands.run import saved_model as answers
 
-    model, given, remarks = _open(inputs, layer, options)
-    engine = options.get("engine") or "auto"
-    request = model.request(given, engine, everything=everything)
-    tensors = model_tensors.compute_tensors(model, request, _returns(options))
+    call, engine = read_call(inputs, layer, options), options.get("engine") or "auto"
+    tensors = model_tensors.compute_tensors(call, engine, everything=everything)
     computed, figures = tensors.result, answers.stats_by_tensor(tensors) if stats else {}
     disagreeing: list[str] = []
     if limits is not None:
-        computed, disagreeing = models.compare_with_framework(model, given, tensors.cases, computed, *limits)
-    answer = answers.ModelAnswer(computed, figures, None, model.saved, given, tensors.specs, tensors.masks)
-    all_remarks = (*remarks, *tensors.notes)
+        computed, disagreeing = call.compare_with_framework(tensors.cases, computed, *limits)
+    answer = answers.ModelAnswer(
+        computed, figures, None, call.model.saved, call.inputs, tensors.specs, tensors.masks
+    )
     return RunResult.of(
-        computed, stats=by_name(figures), remarks=all_remarks, view=view_of(options), answer=answer
+        computed, stats=by_name(figures), remarks=tensors.notes, view=view_of(options), answer=answer
     ), disagreeing
 
 
-def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ModelLayer, tuple[str, ...]]:
-    """Return the one layer that the model is narrowed to, `model.keras#gru`, and remarks."""
-    model, given, remarks = _open(inputs, layer, options)
-    part, notes = models.single_part(model, given, models.ReturnFlags())
-    wanted = _returns(options).of(part.case)
-    return models.ModelLayer(model, given, part.layer, part.case, wanted), (*remarks, *notes)
-
-
 def _returns(options: Options) -> ReturnFlags:
-    found = models.ReturnFlags(options.get("return_sequences"), options.get("return_state"))
+    found = ReturnFlags(options.get("return_sequences"), options.get("return_state"))
     for name, value in found._asdict().items():
         if value not in (None, True, False):
             raise UsageError(f"return_{name} is {value!r}.", "It must be True or False.")
     return found
 
 
-def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
-    given_options = dict(options)
-    described = [name for name in LayerOptions.__annotations__ if not name.startswith("return_")]
-    named = ["layer"] if layer is not None else []
-    named += [name for name in (*described, *OWN) if given_options.get(name) is not None]
-    named += ["calls"] if (options.get("calls") or 1) > 1 else []
-    if named:
-        raise UsageError(
-            f"{named[0]} cannot be combined with model: a saved model has its own layers, weights and masks.",
-            f"Leave out {named[0]}; or leave out model, and name a layer with layer=.",
-        )
+def read_call(inputs: Any, layer: Any, options: Options) -> ModelCall:
+    """Open the model that the options name, and read its inputs."""
+    names = (*LayerOptions.__annotations__, *RunOptions.__annotations__, *InputOptions.__annotations__)
+    every = dict(options)
+    models.refuse_layer_options({"layer": layer, **{name: every.get(name) for name in names}})
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
     assume = options.get("assume")
     if assume is not None and not isinstance(assume, (str, Mapping)):
         raise UsageError(f"assume is {assume!r}.", "For example assume='activation=relu'.")
     model = model_files.open_model(str(options.get("model")), assume)
-    raw, remarks = _raw(inputs, options)
-    axes = options.get("input_axes")
+    axes, pad = options.get("input_axes"), require_pad(options)
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
-    given, notes = model_inputs.fit_inputs(model, model_inputs.reorder_axes(model, raw, order))
-    return model, given, (*remarks, *notes)
+    flags = InputFlags(input_axes=order, pad=pad, pad_value=options.get("pad_value"))
+    model_inputs.require_paddable(model, flags)
+    raw, remarks = _raw(inputs, options)
+    given, notes = model_inputs.arrange_inputs(model, raw, flags)
+    return ModelCall(model, given, _returns(options), (*remarks, *notes))
 
 
 def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
@@ -96,5 +78,5 @@ def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, Mapping) and inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
         inputs = inputs["inputs"]  # as in a JSON document
     if isinstance(inputs, Mapping):
-        return {name: array(value, name) for name, value in inputs.items()}, ()
-    return array(inputs, "inputs"), ()
+        return {name: sequences(value, name) for name, value in inputs.items()}, ()
+    return sequences(inputs, "inputs"), ()

@@ -30,9 +30,17 @@ COMMAND = re.compile(r"\brnncli [a-z]+ .*")
 """A command line, which stays as it is."""
 
 
+INPUTS = {
+    '{"inputs": {"NAME": ...}}': '{"NAME": ...}',
+    "Give a file, or JSON on the command line.": "Give an array, arrays by name, or the path of a file.",
+}
+"""Texts about the inputs, and what they are in Python."""
+
+
 def in_python(text: str) -> str:
-    """Rewrite the flags in a message as keywords, line by line; and inputs by name as a dict of them."""
-    text = text.replace('{"inputs": {"NAME": ...}}', '{"NAME": ...}')
+    """Rewrite the flags in a message as keywords, line by line; and what it says of the inputs."""
+    for typed, passed in INPUTS.items():
+        text = text.replace(typed, passed)
     return "\n".join(_in_line(line) for line in text.split("\n"))
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from rnncli.api._options import Options
 from rnncli.case import Array, format_shape
 from rnncli.cli.files import expand_user
-from rnncli.errors import InputError, UsageError, inside
+from rnncli.errors import InputError, UsageError, did_you_mean, inside
 from rnncli.readers.formats import ReadOptions, Source
 
 
@@ -37,6 +37,39 @@ def array(value: Any, name: str) -> Array:
                 f"it is empty, with shape {format_shape(found.shape)}.", "No axis may have size 0."
             )
     return found
+
+
+def sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
+    """Return one array, or one array per sequence if their lengths differ.
+
+    Raises InputError, with `name` in the message, for anything else.
+    """
+    try:
+        return array(inputs, name)
+    except InputError:
+        if not isinstance(inputs, (list, tuple)) or len({np.ndim(one) for one in _arrays(inputs)}) != 1:
+            raise
+    several = tuple(array(one, name) for one in inputs)
+    if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
+        raise InputError(f"{name}: its sequences do not fit together.", "Give each (timesteps, features).")
+    return several
+
+
+def _arrays(inputs: Sequence[Any]) -> list[Any]:
+    try:
+        return [np.asarray(one) for one in inputs]
+    except ValueError:
+        return []
+
+
+def require_pad(options: Options) -> Literal["pre", "post"] | None:
+    """Return the option pad.  Raises UsageError for another value, and for a pad_value without it."""
+    pad = options.get("pad")
+    if pad not in (None, "pre", "post"):
+        raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
+    if pad is None and options.get("pad_value") is not None:
+        raise UsageError("pad_value needs pad.", "Add pad='post'.")
+    return pad
 
 
 def require_texts(name: str, value: Any, advice: str) -> None:

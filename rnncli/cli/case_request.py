@@ -16,7 +16,7 @@ from rnncli.readers.source import KERAS_SUFFIXES, split_layers
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
-    from rnncli.readers.case_builder import CaseOptions
+    from rnncli.readers.case_builder import CaseBuilder, CaseOptions
 
 Remarks = tuple[str, ...]
 
@@ -60,15 +60,15 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
         stack = make_stack(request.layers, request.options)
         shape, notes = add_batch(request.shape, stack.input_rank)
         document, name = _make_input(request, stack, shape, seed), f"--input-shape {_format_option(shape)}"
-    given = request.collect_options(stack, seed, name)
-    source = "" if given.weights.value is None else "--weights"
-    supplied = bool(source) or document.weights is not None
-    require_something_to_fill(request.options, source, weights=supplied)
-    case, remarks = case_builder.build(document, stack, given)
+    builder = make_builder(request.options, stack, request.collect_options(stack, seed, name), document)
+    arranged = builder.arrange(document)
+    case = builder.case(arranged)
     is_reference = engines.has(request.engine, "is_reference")
-    unanswered = () if is_reference else keras_differences.note_keras_errors(case)
+    keras_notes = () if is_reference else keras_differences.note_keras_errors(case)
     return case, (
-        *notes, *remarks, *unanswered, *note_missing(case), *_note_whole_model(request.weights_file),
+        *notes, *arranged.remarks, *keras_notes, *note_missing(case),
+        *_note_whole_model(request.weights_file),
+        *note_dropout(request.options, case.calls, training=case.training),
     )  # fmt: skip
 
 
@@ -83,16 +83,28 @@ def make_stack(
     return specs.from_flags(list(layers), options, own)
 
 
-def require_something_to_fill(options: Mapping[str, Any], source: str, *, weights: bool) -> None:
-    """Raise UsageError if an initializer is given but every weight is supplied.
+def make_builder(
+    layer_options: Mapping[str, Any], stack: Stack, given: CaseOptions, document: Document
+) -> CaseBuilder:
+    """Return the builder of the Cases of these layers; what is not given is taken from the document.
 
-    source: the flag that supplies the weights; "" if the input does.
+    Raises UsageError if an initializer is given but every weight is supplied.
     """
+    from rnncli.readers.case_builder import CaseBuilder
+
+    builder = CaseBuilder(stack, given.fill_from(document))
+    if builder.options.weights.value is not None:
+        source = "the input" if given.weights.value is None else "--weights"
+        _refuse_unused_initializer(layer_options, source)
+    return builder
+
+
+def _refuse_unused_initializer(options: Mapping[str, Any], source: str) -> None:
+    """Raise UsageError if an initializer is given.  source: what supplies every weight."""
     idle = next((name for name in options if name.endswith("_initializer") and options[name] is not None), "")
-    if weights and idle:
+    if idle:
         raise UsageError(
-            f"{flag_name(idle)} has no effect: {source or 'the input'} supplies every weight.",
-            "Leave one of them out.",
+            f"{flag_name(idle)} has no effect: {source} supplies every weight.", "Leave one of them out."
         )
 
 
@@ -114,10 +126,10 @@ def note_equal_calls(stack: Stack, calls: int, *, training: bool) -> Remarks:
     return (f"{every} calls return the same numbers: only a stateful layer keeps its state",)
 
 
-def note_dropout(options: Mapping[str, Any], case: Case) -> Remarks:
+def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool) -> Remarks:
     """Return a remark on an option that changes nothing, because Keras leaves out values only in training."""
     name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
-    if not name or case.training or case.calls > 1:
+    if not name or training or calls > 1:
         return ()
     return (f"{flag_name(name)} has no effect without --training",)
 

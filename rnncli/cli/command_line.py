@@ -38,18 +38,16 @@ class CommandLine(NamedTuple):
         from rnncli.cli import request
         from rnncli.cli.sources import SAMPLE
         from rnncli.readers import sample_files
-        from rnncli.specs import fit
+        from rnncli.readers.case_builder import RawValue
 
         input_flags, run = self.group(InputFlags), self.group(RunFlags)
         if input_flags.input is None and input_flags.input_shape is None:
             input_flags = input_flags._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
+        fields: dict[str, Any] = self.group(ShowFlags)._asdict()
         if initial_state is not None:
             run = run._replace(initial_state=None)
-        shown = self.group(ShowFlags)
-        case, _ = request.case(
-            input_flags, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
-        )
-        return case if initial_state is None else fit.fit_case(case._replace(initial_state=initial_state))
+            fields["initial_state"] = RawValue(initial_state, "initial_state")
+        return request.case(input_flags, self.group(LayerFlags), run, **fields)[0]
 
 
 def _drop_empty(value: Any) -> Any:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from rnncli.case import Case
 from rnncli.cli.flag_groups import RUN, flag
 from rnncli.errors import UsageError
-
-if TYPE_CHECKING:
-    from rnncli.cli.flags import RunFlags
 
 HoldFlag = Annotated[
     list[str] | None,
@@ -21,27 +18,20 @@ HoldFlag = Annotated[
 ]  # fmt: skip
 
 
-def hold_gates(case: Case, texts: Sequence[str] | None, run: RunFlags, *, check: bool = False) -> Case:
+def hold_gates(case: Case, texts: Sequence[str] | None, engine: str, *, check: bool = False) -> Case:
     """Return the case with the gates that --hold names held at their values.
 
     Raises UsageError for a text that does not fit the layers, an engine without this ability, or --check.
     """
     if not texts:
         return case
-    _require_engine(run, check=check)
-    from rnncli.compute import holds
+    from rnncli.compute import engines, holds
 
-    return holds.hold_gates(case, texts)
-
-
-def _require_engine(run: RunFlags, *, check: bool) -> None:
-    """Raise UsageError for flags that request an engine that cannot hold a gate."""
-    from rnncli.compute import engines
-
-    if not engines.allows(run.engine, "holds_gates"):
-        raise UsageError(f"--hold: the engine {run.engine} cannot hold a gate.", "Leave --engine out.")
+    if not engines.allows(engine, "holds_gates"):
+        raise UsageError(f"--hold: the engine {engine} cannot hold a gate.", "Leave --engine out.")
     if check:
         raise UsageError(
             "--check compares with Keras, and Keras cannot hold a gate.",
             "Leave --check out; --hold compares with the run without it.",
         )
+    return holds.hold_gates(case, texts)

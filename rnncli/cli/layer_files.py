@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rnncli import specs
 from rnncli.cli.sources import find_source
-from rnncli.errors import LayerError, UsageError
+from rnncli.errors import LayerError, UsageError, inside
 from rnncli.readers import formats
+from rnncli.readers.formats import Source
 from rnncli.readers.source import KERAS_SUFFIXES, NEVER_INPUTS, split_layers
 
 MODEL_SUFFIXES = (*KERAS_SUFFIXES, *NEVER_INPUTS)
@@ -23,7 +25,15 @@ def read_layer(text: str) -> list[Any]:
                 f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
             )
         return [text]
-    return [formats.read_config(find_source(text[1:]))]
+    return [read_config(find_source(text[1:]), text[1:])]
+
+
+def read_config(source: Source, name: str) -> Any:
+    """Return the configs in a file.  Raises LayerError, with `name` in front, for an invalid layer."""
+    config = formats.read_config(source)
+    with inside(name):
+        specs.from_flags([config], {})
+    return config
 
 
 def _require_no_model(text: str) -> None:

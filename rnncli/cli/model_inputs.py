@@ -27,19 +27,29 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
     require_paddable(model, flags)
     source, remarks = sources.choose_source(flags)
     raw, more = formats.read_raw(source, flags.input_format, sources.read_options(flags, source))
-    with inside(source.name):
-        raw = pad_sequences(raw, flags)
-    inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
+    inputs, notes = arrange_inputs(model, raw, flags, source.name)
     return inputs, (*remarks, *more, *notes)
 
 
-def pad_sequences(raw: Any, flags: InputFlags) -> Any:
+def arrange_inputs(
+    model: Model, raw: Any, flags: InputFlags, where: str = ""
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Pad the inputs and reorder their axes as the flags say; return them by name, and remarks.
+
+    where: the name of their source in errors.
+    """
+    with inside(where):
+        raw = _pad_sequences(raw, flags)
+    return _fit_inputs(model, _reorder_axes(model, raw, flags.input_axes))
+
+
+def _pad_sequences(raw: Any, flags: InputFlags) -> Any:
     """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
     if isinstance(raw, dict):
         padded = {}
         for name, value in raw.items():
             with inside(name):
-                padded[name] = pad_sequences(value, flags)
+                padded[name] = _pad_sequences(value, flags)
         return padded
     if not isinstance(raw, tuple):
         return raw
@@ -52,7 +62,7 @@ def pad_sequences(raw: Any, flags: InputFlags) -> Any:
     return pad(raw, flags.pad, flags.pad_value or 0.0)[0]
 
 
-def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
+def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
     """Return the only input in the order batch, time, features, if --input-axes names another.
 
     Raises UsageError for several inputs, and for a graph that may want an order of its own.
@@ -84,7 +94,7 @@ def require_paddable(model: Model, flags: InputFlags) -> None:
         )
 
 
-def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
+def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the inputs by name, and a remark for each one that got a batch axis."""
     import numpy as np
 

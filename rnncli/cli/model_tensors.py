@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
-from rnncli.compute.models import CasePair, ModelRequest, ModelRun
+from rnncli.compute.models import CasePair, ModelRun
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
-    from rnncli.cli.model_files import Model
-    from rnncli.cli.models import ReturnFlags
+    from rnncli.cli.models import ModelCall
 
 
 class ModelTensors(NamedTuple):
     """What a model returned.
 
     result: every tensor by `gru/hidden_state`.  by_layer: the results of the recurrent layers.
-    masks: the layers that create masks.
+    masks: the layers that create masks.  notes: on the inputs, the file and the run.
     """
 
     result: Result
@@ -35,18 +34,19 @@ class ModelTensors(NamedTuple):
         return {layer: result.specs[-1] for layer, result in self.by_layer.items()}
 
 
-def compute_tensors(model: Model, request: ModelRequest, returns: ReturnFlags) -> ModelTensors:
-    """Compute what every requested layer returns."""
-    run = model.run(request)
-    cases = {part.layer: CasePair(part.case, returns.of(part.case)) for part in run.parts}
+def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelTensors:
+    """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
+    request = call.model.request(call.inputs, engine, everything=everything)
+    run = call.model.run(request)
+    cases = {part.layer: CasePair(part.case, call.returns.of(part.case)) for part in run.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].display is part.case
         else request.compute(cases[part.layer].display)
         for part in run.parts
     }
-    combined = _combine(request.inputs, results, run)
-    return ModelTensors(combined, results, cases, run.masks, model.notes_on(run))
+    notes = (*call.remarks, *call.model.notes_on(run))
+    return ModelTensors(_combine(call.inputs, results, run), results, cases, run.masks, notes)
 
 
 def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.cli import model_inputs
+from rnncli.cli.flag_groups import flag_name
 from rnncli.cli.model_files import Model, open_model
 from rnncli.errors import UsageError
 from rnncli.result import Result
 
 if TYPE_CHECKING:
+    from rnncli.cli.case_request import Remarks
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
     from rnncli.compute.models import CasePair, LayerUse
@@ -36,15 +38,25 @@ class ReturnFlags(NamedTuple):
         return case._replace(stack=case.stack.with_returns(**given))
 
 
+WITH_MODEL = frozenset((
+    "model", "assume", "engine", "calls", "return_sequences", "return_state", "input", "input_format",
+    "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
+))  # fmt: skip
+"""The options that apply to a saved model."""
+
+
 def require_alone(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
-    from rnncli.cli.flag_groups import collect_flags, flag_name
+    refuse_layer_options({**layer._asdict(), **run._asdict(), **input_flags._asdict()})
 
-    others = {"layer": layer, "run": run, "input": input_flags}
-    allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
-    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value", "input_axes"}
-    named = [name for flags in others.values() for name in collect_flags(flags) if name not in allowed]
-    if run.calls > 1:
+
+def refuse_layer_options(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that describes a layer.
+
+    given: options of the layer, the run and the input by name; None for those that are not given.
+    """
+    named = [name for name, value in given.items() if value is not None and name not in WITH_MODEL]
+    if (given.get("calls") or 1) > 1:
         named.append("calls")
     if named:
         flag = flag_name(named[0])
@@ -59,11 +71,96 @@ def require_alone(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> 
         )
 
 
-class ModelLayer(NamedTuple):
-    """The one layer that --model chooses.  inputs: of the model.  original: the Case before the flags."""
+class ModelCall(NamedTuple):
+    """A saved model, and what to run it with.
+
+    inputs: by name.  returns: what its recurrent layers return.  remarks: on the inputs.
+    """
 
     model: Model
     inputs: Mapping[str, Array]
+    returns: ReturnFlags
+    remarks: Remarks = ()
+
+    def choose_layer(self) -> tuple[ModelLayer, Remarks]:
+        """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
+        part, notes = self._run_layer()
+        return ModelLayer(self, part.layer, part.case, self.returns.of(part.case)), notes
+
+    def choose_address(self, text: str) -> tuple[ModelLayer, Remarks, str]:
+        """Return the layer that `gru/last_hidden_state[0,3]` begins with, notes, and the prefix `gru/`.
+
+        Without a layer in the text, the model has the only one, and the prefix is "".
+        """
+        name = addresses.layer_in_model(text, self.model.runner.layer_names(self.model.saved))
+        if not name:
+            return *self.choose_layer(), ""
+        return *self._replace(model=self.model._replace(names=(name,))).choose_layer(), f"{name}/"
+
+    def choose_parts(self) -> tuple[tuple[LayerUse, ...], Remarks]:
+        """Return every chosen recurrent layer, in the order of the model, and notes."""
+        if len(self._choose_names()) == 1:
+            part, notes = self._run_layer()
+            parts: tuple[LayerUse, ...] = (part,)
+        else:
+            found = self.model.run(self.model.request(self.inputs))
+            parts, notes = found.parts, (*self.remarks, *self.model.notes_on(found))
+        return tuple(part._replace(case=self.returns.of(part.case)) for part in parts), notes
+
+    def _run_layer(self) -> tuple[LayerUse, Remarks]:
+        """Run the model up to the only chosen layer; return that, as it is in the model, and notes."""
+        model, names = self.model, self._choose_names()
+        file = model.saved.file
+        if len(names) > 1:
+            raise UsageError(
+                f"--model {file}: this command takes one recurrent layer, but the model has several: "
+                f"{', '.join(names)}.",
+                f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
+            )
+        # The engine of the flags is for this layer alone; what comes before it has its own.
+        narrowed = model._replace(names=names)
+        found = narrowed.run(narrowed.request(self.inputs))
+        part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
+        note = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
+        return part, (*self.remarks, *model.notes_on(found), note)
+
+    def _choose_names(self) -> tuple[str, ...]:
+        """Return the names of the chosen layers."""
+        names = self.model.runner.choose(self.model.saved, self.model.names)
+        if len(self.model.names) == 1 and self.model.names[0] in names:
+            return self.model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
+        return names
+
+    def compare_with_framework(
+        self,
+        cases: Mapping[str, CasePair],
+        result: Result,
+        atol: Tolerance,
+        rtol: Tolerance,
+        *,
+        prefix: str = "",
+    ) -> tuple[Result, list[str]]:
+        """Return the result with its differences from the framework, and the tensors beyond tolerance.
+
+        prefix: precedes the names of `result` in the model, such as `gru/`.
+        Raises EngineError if the framework is not installed or cannot run the model.
+        """
+        from rnncli.compute import compare
+
+        runner, saved = self.model.runner, self.model.saved
+        theirs = runner.outputs(saved, self.model.path, self.inputs, cases)
+        outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
+        other = replace(result, outputs=outputs)
+        compared = replace(
+            result, differences=compare.differences(result, other), reference=runner.framework(saved)
+        )
+        return compared, compare.find_disagreements(result, other, atol, rtol)
+
+
+class ModelLayer(NamedTuple):
+    """The one layer that --model chooses.  original: the Case before the flags."""
+
+    call: ModelCall
     name: str
     original: Case
     case: Case
@@ -71,117 +168,16 @@ class ModelLayer(NamedTuple):
     def compare_with_framework(
         self, result: Result, atol: Tolerance, rtol: Tolerance
     ) -> tuple[Result, list[str]]:
-        """See the function `compare_with_framework`.  result: with every output and state of the layer."""
+        """See ModelCall.  result: with every output and state of the layer."""
         from rnncli.compute.models import CasePair
 
         cases = {self.name: CasePair(self.original, ReturnFlags(state=True).of(self.case))}
-        return compare_with_framework(
-            self.model, self.inputs, cases, result, atol, rtol, prefix=f"{self.name}/"
-        )
+        return self.call.compare_with_framework(cases, result, atol, rtol, prefix=f"{self.name}/")
 
 
-def compare_with_framework(
-    model: Model,
-    inputs: Mapping[str, Array],
-    cases: Mapping[str, CasePair],
-    result: Result,
-    atol: Tolerance,
-    rtol: Tolerance,
-    *,
-    prefix: str = "",
-) -> tuple[Result, list[str]]:
-    """Return the result with its differences from the model's framework, and the tensors beyond tolerance.
-
-    prefix: precedes the names of `result` in the model, such as `gru/`.
-    Raises EngineError if the framework is not installed or cannot run the model.
-    """
-    from rnncli.compute import compare
-
-    theirs = model.runner.outputs(model.saved, model.path, inputs, cases)
-    outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
-    other = replace(result, outputs=outputs)
-    compared = replace(
-        result, differences=compare.differences(result, other), reference=model.runner.framework(model.saved)
-    )
-    return compared, compare.find_disagreements(result, other, atol, rtol)
-
-
-def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
-    """Return the Case of the only layer that --model chooses, for commands that show one layer, and notes."""
-    chosen, remarks = choose_layer(input_flags, layer, run)
-    return chosen.case, remarks
-
-
-def choose_layer(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
-) -> tuple[ModelLayer, tuple[str, ...]]:
-    """Return the only layer that --model chooses, with the model's inputs, and notes."""
-    require_alone(input_flags, layer, run)
-    return _choose_layer(open_model(run.model or "", run.assume), input_flags, layer)
-
-
-def _choose_layer(
-    model: Model, input_flags: InputFlags, layer: LayerFlags
-) -> tuple[ModelLayer, tuple[str, ...]]:
-    inputs, remarks = model_inputs.read_inputs(model, input_flags)
-    part, notes = single_part(model, inputs, ReturnFlags())
-    returns = ReturnFlags(layer.return_sequences, layer.return_state)
-    return ModelLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
-
-
-def choose_parts(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
-) -> tuple[tuple[LayerUse, ...], tuple[str, ...]]:
-    """Return every recurrent layer that --model chooses, in the order of the model, and notes."""
+def read_call(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> ModelCall:
+    """Open the model that the flags name, and read its inputs."""
     require_alone(input_flags, layer, run)
     model = open_model(run.model or "", run.assume)
     inputs, remarks = model_inputs.read_inputs(model, input_flags)
-    returns = ReturnFlags(layer.return_sequences, layer.return_state)
-    if len(_choose_names(model)) == 1:
-        part, notes = single_part(model, inputs, returns)
-        return (part,), (*remarks, *notes)
-    found = model.run(model.request(inputs))
-    parts = tuple(part._replace(case=returns.of(part.case)) for part in found.parts)
-    return parts, (*remarks, *model.notes_on(found))
-
-
-def _choose_names(model: Model) -> tuple[str, ...]:
-    """Return the names of the chosen layers."""
-    names = model.runner.choose(model.saved, model.names)
-    if len(model.names) == 1 and model.names[0] in names:
-        return model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
-    return names
-
-
-def single_part(
-    model: Model, inputs: Mapping[str, Array], returns: ReturnFlags
-) -> tuple[LayerUse, tuple[str, ...]]:
-    """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
-    file = model.saved.file
-    names = _choose_names(model)
-    if len(names) > 1:
-        raise UsageError(
-            f"--model {file}: this command takes one recurrent layer, but the model has several: "
-            f"{', '.join(names)}.",
-            f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
-        )
-    # The engine of the flags is for this layer alone; what comes before it has its own.
-    narrowed = model._replace(names=names)
-    found = narrowed.run(narrowed.request(inputs))
-    part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
-    note = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
-    return part._replace(case=returns.of(part.case)), (*model.notes_on(found), note)
-
-
-def case_of_address(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, text: str
-) -> tuple[Case, tuple[str, ...], str]:
-    """Return the Case of the layer in `gru/last_hidden_state[0,3]`, notes, and the prefix `gru/`.
-
-    Without a layer in the text, --model chooses it, and the prefix is "".
-    """
-    require_alone(input_flags, layer, run)
-    model = open_model(run.model or "", run.assume)
-    name = addresses.layer_in_model(text, model.runner.layer_names(model.saved))
-    chosen, remarks = _choose_layer(model._replace(names=(name,)) if name else model, input_flags, layer)
-    return chosen.case, remarks, f"{name}/" if name else ""
+    return ModelCall(model, inputs, ReturnFlags(layer.return_sequences, layer.return_state), remarks)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import specs
 from rnncli.case import Case, Document, Shape
 from rnncli.cli import layer_files, sources
 from rnncli.cli.case_request import CaseRequest, Remarks, add_batch, build_case, make_stack
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import engines
-from rnncli.errors import UsageError, inside
+from rnncli.errors import UsageError
 from rnncli.readers import formats
 from rnncli.specs.stack import Stack
 
@@ -23,30 +22,21 @@ if TYPE_CHECKING:
     from rnncli.readers.formats import Source
 
 
-def case(
-    input_flags: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    *,
-    all_layers: bool = False,
-    all_calls: bool = False,
-) -> tuple[Case, Remarks]:
-    """Build the requested experiment; return it with the remarks about its input."""
-    sources.validate_sources(input_flags, layer, run)
-    if run.model is None:
-        return build_case(_FlagRequest(input_flags, layer, run, all_layers=all_layers, all_calls=all_calls))
-    from rnncli.cli import models
+def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> tuple[Case, Remarks]:
+    """Build the requested experiment; return it with the remarks about its input.
 
-    return models.case(input_flags, layer, run)
+    fields: of CaseOptions, such as all_layers; not for --model.
+    """
+    return case_or_layer(input_flags, layer, run, **fields)[:2]
 
 
 class _FlagRequest(CaseRequest):
     """The Case that the flags describe."""
 
-    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **shown: bool) -> None:
-        self._input, self._run, self._shown = input_flags, run, shown
+    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> None:
+        self._input, self._run, self._fields = input_flags, run, fields
         self.shape = None if input_flags.input_shape is None else sources.shape_of(input_flags)
-        self.layers, self.options = _layers_of(layer), _options_of(layer)
+        self.layers, self.options = _layers_of(layer), options_of(layer)
         self.fill, self.seed, self.engine = input_flags.fill, run.seed, run.engine
         self.weights_file = run.weights or ""
 
@@ -54,36 +44,42 @@ class _FlagRequest(CaseRequest):
         return sources.read(self._input)
 
     def collect_options(self, stack: Stack, seed: int, where: str) -> CaseOptions:
-        return collect_options(self._input, self._run, stack, seed, where=where, **self._shown)
+        return collect_options(self._input, self._run, stack, seed, where=where, **self._fields)
 
 
 def case_or_layer(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any
 ) -> tuple[Case, Remarks, ModelLayer | None]:
     """Return what `case` returns, and the layer of --model if that is given."""
+    sources.validate_sources(input_flags, layer, run)
     if run.model is None:
-        return (*case(input_flags, layer, run), None)
+        return *build_case(_FlagRequest(input_flags, layer, run, **fields)), None
     from rnncli.cli import models
 
-    sources.validate_sources(input_flags, layer, run)
-    chosen, remarks = models.choose_layer(input_flags, layer, run)
+    chosen, remarks = models.read_call(input_flags, layer, run).choose_layer()
     return chosen.case, remarks, chosen
 
 
 def case_of_address(
     input_flags: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, Remarks, str]:
-    """Return what `case` returns for the layer that an address names, and its prefix there, `gru/`."""
+    """Return what `case` returns, for the layer of --model that `text` begins with, and its prefix `gru/`."""
+    if run.model is None:
+        return *case(input_flags, layer, run), ""
     from rnncli.cli import models
 
     sources.validate_sources(input_flags, layer, run)
-    return models.case_of_address(input_flags, layer, run, text)
+    chosen, remarks, prefix = models.read_call(input_flags, layer, run).choose_address(text)
+    return chosen.case, remarks, prefix
 
 
 def collect_options(
-    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
+    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **fields: Any
 ) -> CaseOptions:
-    """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
+    """Collect what the flags give, reading their files, and further fields.
+
+    seed: used if neither they nor the input set one.
+    """
     from rnncli.readers.case_builder import CaseOptions, RawValue
 
     def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
@@ -100,8 +96,7 @@ def collect_options(
         seed=run.seed,
         training=run.training,
         calls=run.calls,
-        **shown,
-    )
+    )._replace(**fields)
 
 
 class Outline(NamedTuple):
@@ -136,24 +131,16 @@ def outline(input_flags: InputFlags, layer: LayerFlags) -> Outline:
 
 def stack_of(flags: LayerFlags, document: Document | None = None, name: str = "") -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
-    return make_stack(_layers_of(flags), _options_of(flags), document, name)
+    return make_stack(_layers_of(flags), options_of(flags), document, name)
 
 
 def _layers_of(flags: LayerFlags) -> list[Any]:
-    return [layer for word in flags.layer or () for layer in _readable(word)]
+    return [layer for word in flags.layer or () for layer in layer_files.read_layer(word)]
 
 
-def _options_of(flags: LayerFlags) -> dict[str, Any]:
+def options_of(flags: LayerFlags) -> dict[str, Any]:
+    """Return the given options of the layers, by Keras's names."""
     return {name: value for name, value in collect_flags(flags).items() if name != "layer"}
-
-
-def _readable(word: str) -> list[Any]:
-    """Return the layers that a --layer gives; a file named with `@` is validated before flags are applied."""
-    texts = layer_files.read_layer(word)
-    if word.startswith("@"):
-        with inside(word[1:]):
-            specs.from_flags(texts, {})
-    return texts
 
 
 def require_steps(run: RunFlags) -> None:

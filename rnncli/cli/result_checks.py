@@ -11,11 +11,13 @@ from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers import formats as output_formats
 
 if TYPE_CHECKING:
+    from rnncli.case import Case
     from rnncli.cli.case_request import Remarks
     from rnncli.cli.expectation import Expectation
     from rnncli.cli.flags import CheckFlags
+    from rnncli.cli.models import ModelLayer
     from rnncli.cli.output import Delivery
-    from rnncli.compute.compare import TensorDifference, Tolerance
+    from rnncli.compute.compare import TensorDifference, TolerancePair
     from rnncli.renderers.page import Answer
     from rnncli.result import NamedTensor, Result
 
@@ -72,6 +74,30 @@ class ResultChecks(NamedTuple):
         return (), ()
 
 
+def verify(
+    case: Case,
+    result: Result,
+    tolerances: TolerancePair | None,
+    budget: int | None = None,
+    chosen: ModelLayer | None = None,
+) -> tuple[Result, list[str], Remarks]:
+    """Compare with the result without --hold, and for --check with Keras or the framework of a saved model.
+
+    tolerances: of --check; None without it.  chosen: the layer of --model.
+    Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
+    """
+    from rnncli.compute import compare, holds, keras_differences
+
+    if case.hold:
+        result = holds.compare_without(case, result, budget)
+    if tolerances is None:
+        return result, [], ()
+    if chosen is not None:
+        return *chosen.compare_with_framework(result, *tolerances), ()
+    result, disagreeing = compare.compare_with_keras(case, result, *tolerances, budget)
+    return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
+
+
 def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     """Return `result` with only those tensors, in Keras's order."""
     if not names:
@@ -112,9 +138,7 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
     )
 
 
-def require_agreement(
-    disagreeing: Sequence[str], result: Result, tolerances: tuple[Tolerance, Tolerance]
-) -> None:
+def require_agreement(disagreeing: Sequence[str], result: Result, tolerances: TolerancePair) -> None:
     """Raise DisagreementError if a tensor of `result` is among the disagreeing ones."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:

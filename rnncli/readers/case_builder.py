@@ -62,29 +62,33 @@ def draw_seed() -> int:
     return random.randrange(SEEDS)
 
 
-def build(document: Document, stack: Stack, given: CaseOptions) -> tuple[Case, tuple[str, ...]]:
-    """Return the Case and the remarks about its input.  Raises InputError if a part does not fit."""
-    arranged = arrange(document, given.arranging)
-    return case_of(arranged, stack, given.fill_from(document)), arranged.remarks
+class CaseBuilder(NamedTuple):
+    """Builds the Case of every input of these layers."""
 
+    stack: Stack
+    options: CaseOptions
 
-def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
-    """Return the Case for inputs that are already arranged."""
-    shape = arranged.inputs.shape
-    case = Case(
-        stack=stack,
-        inputs=arranged.inputs,
-        mask=arranged.mask,
-        initial_state=states(given.initial_state, stack, shape),
-        weights=weights(given.weights, stack, shape),
-        seed=given.default_seed if given.seed is None else given.seed,
-        training=bool(given.training),
-        calls=given.calls,
-        all_layers=given.all_layers,
-        all_calls=given.all_calls,
-        feature_names=arranged.feature_names,
-    )
-    return fit.cast(case)
+    def arrange(self, document: Document) -> Arrangement:
+        """Return the inputs and the mask of the document.  Raises InputError if they do not fit."""
+        return arrange(document, self.options.arranging)
+
+    def case(self, arranged: Arrangement) -> Case:
+        """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
+        given, shape = self.options, arranged.inputs.shape
+        case = Case(
+            stack=self.stack,
+            inputs=arranged.inputs,
+            mask=arranged.mask,
+            initial_state=states(given.initial_state, self.stack, shape),
+            weights=weights(given.weights, self.stack, shape),
+            seed=given.default_seed if given.seed is None else given.seed,
+            training=bool(given.training),
+            calls=given.calls,
+            all_layers=given.all_layers,
+            all_calls=given.all_calls,
+            feature_names=arranged.feature_names,
+        )
+        return fit.cast(case)
 
 
 def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:

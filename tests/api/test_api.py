@@ -178,9 +178,9 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
         ("gradients", {"training": True}, "computed by tensorflow", "Leave training out."),
         (
             "gradients",
-            {"against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
+            {"layer": "lstm", "against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
             "against draws the weights",
-            "Leave initial_state out.",
+            "Leave out weights and initial states.",
         ),
         ("compare", {"engines": ["numpy", 3]}, "engines is ['numpy', 3].", "Name two"),
         ("compare", {"select": 3}, "select is 3.", "select='hidden_state'"),
@@ -283,6 +283,9 @@ def test_a_layer_file(tmp_path: Path) -> None:
     assert np.array_equal(found["hidden_state"], rnncli.run("sentence", "GRU(2)", seed=1)["hidden_state"])
     file.write_text("{")
     with pytest.raises(InputError, match=r"^layer: .*layer\.json: line 1, column 2"):
+        rnncli.run("sentence", f"@{file}")
+    file.write_text('{"class_name": "GRU", "config": {"units": 0}}')
+    with pytest.raises(LayerError, match=r"^layer: .*layer\.json: GRU: units=0 is not"):
         rnncli.run("sentence", f"@{file}")
     with pytest.raises(UsageError, match=r"Run the model as it was saved: model='m\.keras'"):
         rnncli.run("sentence", "@m.keras")

@@ -254,7 +254,7 @@ class TestTheOthers:
 
     def test_gradients_of_several_layers(self) -> None:
         report = api.gradients(layer="lstm", against=["gru"], seed=1)
-        assert [found.layers[0].class_name for found in report.found] == ["LSTM", "GRU"]
+        assert [found.specs[0].class_name for found in report.found] == ["LSTM", "GRU"]
 
     def test_an_explanation_has_no_arrays(self) -> None:
         with pytest.raises(RnncliError):

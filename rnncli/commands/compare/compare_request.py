@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 from rnncli.cli import expectation, request
 from rnncli.cli.output import delivery
 from rnncli.commands.compare import comparison, engine_pairs
-from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.commands.compare.compare_flags import CompareRequest
-    from rnncli.commands.compare.comparison import ComparisonReport
 
 
 def answer(flags: CompareRequest) -> None:
@@ -19,7 +17,10 @@ def answer(flags: CompareRequest) -> None:
     deliver = delivery(flags.output, flags.input, flags.layer, flags.run)
     settings = _comparison(flags)
     if flags.run.model is not None and settings.expected is not None and not settings.engines:
-        report = _compare_model(flags, settings)
+        from rnncli.cli import models
+
+        call = models.read_call(flags.input, flags.layer, flags.run)
+        report = comparison.compare_model(call, settings, everything=flags.show.all_layers)
     else:
         case, remarks = request.case(flags.input, flags.layer, flags.run, **flags.show._asdict())
         report = comparison.compare_case(case, settings)
@@ -31,29 +32,8 @@ def answer(flags: CompareRequest) -> None:
 def _comparison(flags: CompareRequest) -> comparison.Comparison:
     """Return the requested comparison.  Raises UsageError if there is nothing to compare."""
     options, engine = flags.comparison, flags.run.engine
-    engines = () if options.engines is None else engine_pairs.parse_engines(options.engines)
-    if engines and engine != "auto":
-        raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
-    single = engines[0] if len(engines) == 1 else "" if engine == "auto" else engine
-    if single and options.expect is None and options.split is None:
-        raise UsageError(
-            f"compare needs two engines, but only {single} was named.",
-            f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
-        )
+    alone = options.expect is not None or options.split is not None
+    engines = engine_pairs.choose_engines(options.engines, engine, alone=alone)
     expected = expectation.read_expectation(options.expect, flags.input, flags.output.output)
     select = tuple(flags.select or ())
     return comparison.Comparison(options.tolerances, engines, engine, expected, options.split, select)
-
-
-def _compare_model(flags: CompareRequest, settings: comparison.Comparison) -> ComparisonReport:
-    """Compare every chosen layer of a saved model, under the names that `run --model` gives."""
-    from rnncli.cli import model_files, model_inputs, model_tensors, models
-
-    models.require_alone(flags.input, flags.layer, flags.run)
-    model = model_files.open_model(flags.run.model or "", flags.run.assume)
-    inputs, remarks = model_inputs.read_inputs(model, flags.input)
-    returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
-    asked = model.request(inputs, settings.engine, everything=flags.show.all_layers)
-    tensors = model_tensors.compute_tensors(model, asked, returns)
-    found = comparison.compare_stored({tensors.result.engine: tensors.result}, settings)
-    return found._replace(remarks=(*remarks, *tensors.notes, *found.remarks))

@@ -20,6 +20,7 @@ from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
+    from rnncli.cli.models import ModelCall
 
 WHOLE = Bilingual("one call", "한 번 호출")
 PIECES = Bilingual("pieces of {}", "{}시점씩 나눈 호출")
@@ -83,7 +84,7 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     outputs = next(iter(results.values())).outputs if results else ()
     cautions = tuple(find_cautions(case, weights, outputs))
     if settings.expected is not None:
-        report = compare_stored(results, settings)
+        report = _compare_stored(results, settings)
         return report._replace(remarks=(*report.remarks, *cautions))
     if len(results) < 2:
         reasons = "; ".join(f"{refusal.engine}: {refusal.reason}" for refusal in refused)
@@ -97,7 +98,19 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     return ComparisonReport(_answer(results, differences, settings, refused), cautions)
 
 
-def compare_stored(results: Mapping[str, Result], settings: Comparison) -> ComparisonReport:
+def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = False) -> ComparisonReport:
+    """Compare every chosen layer of a saved model with `settings.expected`, under the names of `run --model`.
+
+    everything: include all layers that are not recurrent.
+    """
+    from rnncli.cli import model_tensors
+
+    tensors = model_tensors.compute_tensors(call, settings.engine, everything=everything)
+    found = _compare_stored({tensors.result.engine: tensors.result}, settings)
+    return found._replace(remarks=(*tensors.notes, *found.remarks))
+
+
+def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> ComparisonReport:
     """Compare each result, by engine, with the tensors of `settings.expected`."""
     results = _select(results, settings)
     differences: list[TensorDifference] = []

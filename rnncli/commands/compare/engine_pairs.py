@@ -32,6 +32,24 @@ def parse_engines(text: str) -> tuple[str, ...]:
     return names
 
 
+def choose_engines(text: str | None, engine: str, *, alone: bool) -> tuple[str, ...]:
+    """Return the engines of --engines; none for all.
+
+    engine: of --engine.  alone: whether one engine is enough, as with --expect.
+    Raises UsageError if both flags name engines, or if they name too few.
+    """
+    names = () if text is None else parse_engines(text)
+    if names and engine != "auto":
+        raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
+    single = names[0] if len(names) == 1 else "" if engine == "auto" else engine
+    if single and not alone:
+        raise UsageError(
+            f"compare needs two engines, but only {single} was named.",
+            f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
+        )
+    return names
+
+
 def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
     """Run the case in these engines.
 

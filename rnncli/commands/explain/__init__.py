@@ -80,12 +80,9 @@ def explain(
     _require_no_file(tensor, input_flags, layer)
     deliver = delivery(output, input_flags, layer, run)
     request.require_steps(run)
-    prefix, tensor = "", tensor.strip()
-    if run.model is None:
-        case, remarks = request.case(input_flags, layer, run)
-    else:
-        case, remarks, prefix = request.case_of_address(input_flags, layer, run, tensor)
-    case = hold_gates(case, hold, run)
+    tensor = tensor.strip()
+    case, remarks, prefix = request.case_of_address(input_flags, layer, run, tensor)
+    case = hold_gates(case, hold, run.engine)
     most = None if output.full else terms
     explained = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
     deliver(ExplainAnswer(*explained), remarks)

@@ -46,7 +46,7 @@ def explore(
     run, names = choose_model_layer(run)
     case, remarks = request.case(input_flags, layer, run)
     require_sequences(case)
-    case = hold_gates(case, hold, run)
+    case = hold_gates(case, hold, run.engine)
     first = EditableCase(case, TypedFlags(input_flags, run, case, names), recurrent_places(case)[-1])
     lang = lang or terminal.language()
     ExploreApp(first, compute_experiment(first), lang, remarks).run()

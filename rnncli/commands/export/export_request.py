@@ -51,7 +51,7 @@ def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], 
         case, remarks = request.case(flags.input, flags.layer, flags.run)
         return [(case, {})], remarks
     sources.validate_sources(flags.input, flags.layer, flags.run)
-    parts, remarks = models.choose_parts(flags.input, flags.layer, flags.run)
+    parts, remarks = models.read_call(flags.input, flags.layer, flags.run).choose_parts()
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
 

@@ -213,11 +213,11 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     checks.refuse_impossible(case)
     conditions = calling.conditions(case)
     calling.require_able(case, "tensorflow")
-    wide = case._replace(stack=case.stack.with_returns(return_state=True))
-    numbers = target_of(of, wide.stack.outputs(case.inputs.shape))
+    case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
+    numbers = target_of(of, case_with_states.stack.outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = find_last_recurrent(case)
-    norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
+    norms = tape.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import progress, request, result_checks, terminal
-from rnncli.cli.case_request import Remarks, note_dropout
+from rnncli.cli.case_request import Remarks
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
@@ -25,8 +25,7 @@ def answer(flags: RunRequest) -> None:
     expected = flags.read_expectation()
     shown = flags.show
     case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    remarks = (*remarks, *note_dropout(flags.layer._asdict(), case))
-    case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
+    case = hold_gates(case, flags.hold, flags.run.engine, check=flags.check.check)
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
         _run_in_chunks(flags, case, plan, deliver, remarks)
@@ -64,16 +63,8 @@ def _run_whole(
     batch, check = len(case.inputs), flags.check
     with progress.bar(batch, enabled=len(plan) > 1 and not flags.output.quiet) as watch:
         result = chunks.join_results(watch(compute.run_chunks(case, flags.run.engine, plan)), batch)
-    disagreeing: list[str] = []
-    if case.hold:
-        from rnncli.compute import holds
-
-        result = holds.compare_without(case, result, flags.budget)
-    if check.check:
-        from rnncli.compute import compare, keras_differences
-
-        result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
-        remarks += keras_differences.note_tensorflow_numbers(case, result)
+    tolerances = check.tolerances if check.check else None
+    result, disagreeing, notes = result_checks.verify(case, result, tolerances, flags.budget)
     result = result_checks.select_tensors(result, flags.select)
     answer = RunAnswer(result, stats_of(result) if flags.stats else {})
-    flags.checks(expected).show(answer, remarks, disagreeing, deliver)
+    flags.checks(expected).show(answer, (*remarks, *notes), disagreeing, deliver)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import model_files, model_inputs, model_tensors, models, result_checks, sources
+from rnncli.cli import model_tensors, models, result_checks, sources
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
@@ -78,8 +78,12 @@ def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
     models.require_alone(*flags.file_flags)
     sources.validate_sources(*flags.file_flags)
-    named = {"memory": flags.memory, "all_calls": flags.show.all_calls or None, "hold": flags.hold or None}
-    if flag := first_given(named, named):
+    refuse_layer_flags(memory=flags.memory, all_calls=flags.show.all_calls or None, hold=flags.hold or None)
+
+
+def refuse_layer_flags(**given: Any) -> None:
+    """Raise UsageError for one of these, which apply to --layer alone; None for those that are not given."""
+    if flag := first_given(given, given):
         raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")
 
 
@@ -88,23 +92,19 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     deliver = delivery(flags.output, *flags.file_flags)
     expected = flags.read_expectation()
-    model = model_files.open_model(flags.run.model or "", flags.run.assume)
-    inputs, remarks = model_inputs.read_inputs(model, flags.input)
-    returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
-    request = model.request(inputs, flags.run.engine, everything=flags.show.all_layers)
-    found = model_tensors.compute_tensors(model, request, returns)
-    result, check = found.result, flags.check
+    call = models.read_call(*flags.file_flags)
+    everything, check = flags.show.all_layers, flags.check
+    found = model_tensors.compute_tensors(call, flags.run.engine, everything=everything)
+    result = found.result
     disagreeing: list[str] = []
     if check.check:
-        result, disagreeing = models.compare_with_framework(
-            model, inputs, found.cases, result, *check.tolerances
-        )
+        result, disagreeing = call.compare_with_framework(found.cases, result, *check.tolerances)
     result = result_checks.select_tensors(result, flags.select)
     kept = {tensor.label for tensor in result.outputs}
     figures = stats_by_tensor(found) if flags.stats else {}
     stats = {label: one for label, one in figures.items() if label in kept}
-    answer = ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks)
-    flags.checks(expected).show(answer, (*remarks, *found.notes), disagreeing, deliver)
+    answer = ModelAnswer(result, stats, None, call.model.saved, call.inputs, found.specs, found.masks)
+    flags.checks(expected).show(answer, found.notes, disagreeing, deliver)
 
 
 def stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:

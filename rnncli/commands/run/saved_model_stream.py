@@ -50,12 +50,11 @@ class ModelLines:
     def _answer(self, line: InputLine) -> ModelAnswer:
         stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
-        raw = model_inputs.pad_sequences(raw, self.flags.input)
-        raw = model_inputs.reorder_axes(self.model, raw, self.flags.input.input_axes)
-        inputs, notes = model_inputs.fit_inputs(self.model, raw)
-        asked = self.model.request(inputs, self.flags.run.engine, everything=self.flags.show.all_layers)
-        found = model_tensors.compute_tensors(self.model, asked, self.returns)
-        self.remarks.add((*remarks, *notes, *found.notes))
+        inputs, notes = model_inputs.arrange_inputs(self.model, raw, self.flags.input)
+        engine, everything = self.flags.run.engine, self.flags.show.all_layers
+        call = models.ModelCall(self.model, inputs, self.returns, (*remarks, *notes))
+        found = model_tensors.compute_tensors(call, engine, everything=everything)
+        self.remarks.add(found.notes)
         result = result_checks.select_tensors(found.result, self.flags.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)

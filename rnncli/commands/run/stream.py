@@ -19,7 +19,6 @@ from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, count, inside
 from rnncli.readers import case_builder, formats
-from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
 
 LINES = ("ndjson", "json")
@@ -141,12 +140,12 @@ class LineCases:
 
     def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
-        self.stack = request.stack_of(layer)
-        self.options = request.collect_options(input_flags, run, self.stack, seed, **shown._asdict())
-        supplied = self.options.weights.value is not None
-        case_request.require_something_to_fill(collect_flags(layer), "--weights", weights=supplied)
+        stack, training = request.stack_of(layer), bool(run.training)
+        given = request.collect_options(input_flags, run, stack, seed, **shown._asdict())
+        self.builder = case_request.make_builder(collect_flags(layer), stack, given, Document())
         self.first_case: Case | None = None
-        notes = case_request.note_equal_calls(self.stack, run.calls, training=bool(run.training))
+        notes = case_request.note_equal_calls(stack, run.calls, training=training)
+        notes += case_request.note_dropout(collect_flags(layer), run.calls, training=training)
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._checked_masks: set[bool] = {False, True} if engines.has(run.engine, "is_reference") else set()
@@ -157,10 +156,10 @@ class LineCases:
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
         _require_inputs_alone(document)
-        arranged = arrange(document, self.options.arranging)
+        arranged = self.builder.arrange(document)
         if self.first_case is None:
             self._require_fit(arranged.inputs)
-            self.first_case = case_builder.case_of(arranged, self.stack, self.options)
+            self.first_case = self.builder.case(arranged)
         prefix = f"{line.name}: " if line.number > 1 else ""
         self.remarks.add(arranged.remarks, prefix)
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
@@ -171,11 +170,12 @@ class LineCases:
 
     def _require_fit(self, inputs: Array) -> None:
         """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
-        states, weights = self.options.initial_state, self.options.weights
+        stack, given = self.builder
+        states, weights = given.initial_state, given.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
-        self._require(lambda n: case_builder.states(states, self.stack, (n, *inputs.shape[1:])), batches)
-        self._require(lambda n: case_builder.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
+        self._require(lambda n: case_builder.states(states, stack, (n, *inputs.shape[1:])), batches)
+        self._require(lambda n: case_builder.weights(weights, stack, (*inputs.shape[:-1], n)), features)
 
     def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:
         """Call `fit` with the line's size; if it fails, raise UsageError unless another size would fit."""

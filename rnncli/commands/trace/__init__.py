@@ -2,17 +2,12 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
-from rnncli.case import Case
 from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
 from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
-from rnncli.result import Result
-
-if TYPE_CHECKING:
-    from rnncli.cli.models import ModelLayer
 
 SECTION = "Inspect a layer"
 SUMMARY = "Every gate and state at every time step."
@@ -81,7 +76,7 @@ def trace(
 
     from rnncli.cli import expectation, request, steps
     from rnncli.cli.output import delivery, format_of
-    from rnncli.cli.result_checks import ResultChecks
+    from rnncli.cli.result_checks import ResultChecks, verify
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
@@ -91,32 +86,13 @@ def trace(
     request.require_steps(run)
     expected = expectation.read_expectation(check.expect, input_flags, output.output, require_names=True)
     case, remarks, chosen = request.case_or_layer(input_flags, layer, run)
-    case = hold_gates(case, hold, run, check=check.check)
+    case = hold_gates(case, hold, run.engine, check=check.check)
     case, stack = tracing.with_all_outputs(case), case.stack
-    result, disagreeing, more = _verify(case, tracing.trace(case), chosen, check)
-    remarks += more
+    tolerances = check.tolerances if check.check else None
+    result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=chosen)
     loops = tracing.loops(result)
     wanted = steps.select_indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
     checks = ResultChecks(check, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
-    checks.show(answer, remarks, disagreeing, deliver)
-
-
-def _verify(
-    case: "Case", result: "Result", chosen: "ModelLayer | None", check: CheckFlags
-) -> tuple["Result", list[str], tuple[str, ...]]:
-    """Compare with the result without --hold, and for --check with Keras or the model's framework.
-
-    Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
-    """
-    from rnncli.compute import compare, holds, keras_differences
-
-    if case.hold:
-        result = holds.compare_without(case, result)
-    if not check.check:
-        return result, [], ()
-    if chosen is not None:
-        return *chosen.compare_with_framework(result, *check.tolerances), ()
-    result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances)
-    return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
+    checks.show(answer, (*remarks, *notes), disagreeing, deliver)

@@ -126,16 +126,15 @@ def _case(outline: Outline, input_flags: InputFlags, layer: LayerFlags, run: Run
     import numpy as np
 
     from rnncli.compute import checks
-    from rnncli.readers import case_builder
     from rnncli.readers.arrange import Arrangement
+    from rnncli.readers.case_builder import draw_seed
 
     stack, sizes = outline.stack, _sizes(outline.shape)
-    options = request.collect_options(input_flags, run, stack, case_builder.draw_seed(), where=outline.where)
-    options = options.fill_from(outline.document)._replace(initial_state=case_builder.RawValue())
-    supplied, flag = options.weights.value is not None, "--weights" if run.weights else ""
-    case_request.require_something_to_fill(collect_flags(layer), flag, weights=supplied)
+    options = request.collect_options(input_flags, run, stack, draw_seed(), where=outline.where)
+    document = outline.document._replace(initial_state=None)
+    builder = case_request.make_builder(collect_flags(layer), stack, options, document)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
-    case = case_builder.case_of(Arrangement(inputs), stack, options)
+    case = builder.case(Arrangement(inputs))
     checks.require_room(case, 1)
     return case
 

@@ -177,15 +177,15 @@ def explain(
     Raises UsageError if `text` does not name a single number.
     """
     address = _address(text)
-    wide = _with_sequences(tracing.with_all_outputs(case), address)
-    stack, shape = wide.stack, wide.inputs.shape
+    case_with_outputs = _with_sequences(tracing.with_all_outputs(case), address)
+    stack, shape = case_with_outputs.stack, case_with_outputs.inputs.shape
     infos = locate.list_tensors(stack, shape)
     gates = _gates(address, stack, shape, {info.name for info in infos})
     target = explanation.parse_target(text, (*infos, *gates), layer)
-    result = tracing.trace(wide)
+    result = tracing.trace(case_with_outputs)
     found = explain_number(case, result, target, depth, terms)
     if case.hold:
-        free = wide._replace(hold=())
+        free = case_with_outputs._replace(hold=())
         source = CaseTrace(free, tracing.trace(free))
         found = replace(found, without_hold=source.value(source.node(target)))
     return found, replace(result, stack=case.stack)

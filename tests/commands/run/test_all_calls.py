@@ -159,3 +159,4 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     lines.write_text("[[[1, 2]]]\n")
     assert ask("--stream", str(lines), "--stateful")[1] == ""
     assert "only a stateful layer keeps its state" in ask("--stream", str(lines), "--calls", "2")[1]
+    assert "--dropout has no effect without --training" in ask("--stream", str(lines), "--dropout", "0.5")[1]

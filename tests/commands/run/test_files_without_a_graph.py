@@ -234,7 +234,7 @@ def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) ->
     for given in ("time,batch,features", ("time", "batch", "features")):
         result = package.run(X.swapaxes(0, 1), model=path, input_axes=given)
         np.testing.assert_allclose(result.outputs[0].values, wanted, atol=1e-5)
-    with pytest.raises(UsageError, match="pad_value cannot be combined with model"):
+    with pytest.raises(UsageError, match="pad_value needs pad"):
         package.run(X, model=path, pad_value=1.0)
     done = rnncli("run", numbers, "--input-axes", "time,batch", "--model", path)
     assert (done.returncode, done.stdout) == (2, "")
