@@ -31,7 +31,7 @@ class StoredWeight(NamedTuple):
     dataset: Any
 
 
-def model_config(file: Any) -> str | None:
+def read_model_config(file: Any) -> str | None:
     """Return the model's config as text; None if the file holds only weights."""
     text = file.attrs.get("model_config")
     if text is not None and not isinstance(text, (str, bytes)):

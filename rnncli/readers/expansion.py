@@ -11,6 +11,6 @@ RATIO = 16
 """A larger file may expand to this multiple of its size; real weights and series compress to half at best."""
 
 
-def max_size(packed: int) -> int:
+def compute_limit(packed: int) -> int:
     """Return how many bytes a file of `packed` bytes may expand to; at most the memory of the machine."""
     return min(max(ALWAYS, RATIO * packed), memory.total())

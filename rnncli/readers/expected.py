@@ -72,9 +72,9 @@ def match_names(
             )
     remarks = []
     if lacking := [name for name in names if name not in common]:
-        remarks.append(f"not compared: {format_names(lacking)} ({file} lacks {_pronoun(lacking)})")
+        remarks.append(f"not compared: {format_names(lacking)} ({file} lacks {_choose_pronoun(lacking)})")
     if extra := [name for name in expected if name not in common]:
-        remarks.append(f"not compared: {format_names(extra)} (only {file} has {_pronoun(extra)})")
+        remarks.append(f"not compared: {format_names(extra)} (only {file} has {_choose_pronoun(extra)})")
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
             common[name] = np.asarray(array)[None]
@@ -83,5 +83,5 @@ def match_names(
     return common, tuple(remarks)
 
 
-def _pronoun(names: Sequence[str]) -> str:
+def _choose_pronoun(names: Sequence[str]) -> str:
     return "it" if len(names) == 1 else "them"

@@ -20,7 +20,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import child_process, expansion
-from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, model_config
+from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, read_model_config
 from rnncli.readers.child_process import WorkOutput
 from rnncli.readers.packages import import_package
 from rnncli.specs.memory import format_size
@@ -137,7 +137,7 @@ def _read_child(answer: WorkOutput, packed: int, advice: str) -> FileContents:
 def _require_room(sizes: Iterable[int], packed: int, advice: str = "") -> None:
     """Raise InputError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
-    if size > expansion.max_size(packed):
+    if size > expansion.compute_limit(packed):
         what = f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}."
         raise InputError(what, advice)
 
@@ -149,7 +149,7 @@ def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
         datasets: list[Any] = []
         try:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
-            head, datasets = _header(h5py, file, wanted)
+            head, datasets = _describe_contents(h5py, file, wanted)
             _require_room((dataset.nbytes for dataset in datasets), len(data))
         except InputError as error:
             datasets, head = [], {"refused": error.detail}
@@ -161,9 +161,9 @@ def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
             child_process.write_array(out, np.ascontiguousarray(dataset[()]))
 
 
-def _header(h5py: Any, file: Any, wanted: Datasets) -> tuple[dict[str, Any], list[Any]]:
+def _describe_contents(h5py: Any, file: Any, wanted: Datasets) -> tuple[dict[str, Any], list[Any]]:
     """Return what `_read_child` needs to know, and the datasets to send."""
-    config = model_config(file)
+    config = read_model_config(file)
     walk = WeightWalk(h5py, file)
     weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
     head = {

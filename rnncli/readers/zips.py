@@ -46,7 +46,7 @@ def require_room(
             raise InputError(
                 f"{name} in it is compressed with {_name_method(entry)}, which is not supported.", advice
             )
-    if size > expansion.max_size(packed):
+    if size > expansion.compute_limit(packed):
         raise InputError(f"it would expand from {format_size(packed)} to {format_size(size)}.", advice)
 
 

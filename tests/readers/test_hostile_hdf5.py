@@ -192,7 +192,7 @@ class TestTheChild:
     def test_crash_loop_and_explosion(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
     ) -> None:
-        monkeypatch.setattr(hdf5, "model_config", broken)
+        monkeypatch.setattr(hdf5, "read_model_config", broken)
         monkeypatch.setattr(hdf5, "SECONDS", 0.5)
         path = written(tmp_path / "w.h5", lambda group, _: group.__setitem__("0", KERNEL))
         assert said in complaint(path)

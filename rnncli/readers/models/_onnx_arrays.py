@@ -29,10 +29,10 @@ def find_modules(
         if match and (name in known or match["role"] == onnx.ATTRIBUTE):
             layers.setdefault(match["path"] or "", {})[match["role"]] = tensors[name]
     for path, roles in layers.items():
-        class_name = _class(roles)
+        class_name = _recognize_class(roles)
         if class_name is None:
             continue
-        cells = [onnx.to_keras(class_name, one) for one in _directions(roles)]
+        cells = [onnx.to_keras(class_name, one) for one in _split_directions(roles)]
         name = path or BARE[class_name]
         named = {bool(place): (class_name, cell) for place, cell in enumerate(cells)}
         options = {"reset_after": onnx.is_after_product(roles)} if class_name == "GRU" else {}
@@ -40,7 +40,7 @@ def find_modules(
         yield [f"{path}/{role}".lstrip("/") for role in roles], Module(name, (node,))
 
 
-def _class(roles: Mapping[str, Any]) -> str | None:
+def _recognize_class(roles: Mapping[str, Any]) -> str | None:
     """Return the class; None if the arrays are not those of a recurrent operator."""
     kernel, recurrent, bias = (roles.get(role) for role in "WRB")
     if kernel is None or recurrent is None or kernel.ndim != 3 or recurrent.ndim != 3:
@@ -56,7 +56,7 @@ def _class(roles: Mapping[str, Any]) -> str | None:
     return infer_class(units, width)
 
 
-def _directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
     """Yield the arrays of each direction."""
     for place in range(len(roles["R"])):
         yield {role: array if role == onnx.ATTRIBUTE else array[place] for role, array in roles.items()}

@@ -36,19 +36,19 @@ def load(source: Source) -> Any:
     try:
         model.ParseFromString(data)
     except Exception as error:  # the kind depends on the version of protobuf
-        raise _invalid_file() from error
+        raise _explain_invalid() from error
     if not model.graph.node or not model.opset_import:
-        raise _invalid_file()
+        raise _explain_invalid()
     _require_bounded(model)
-    if not all(isinstance(text, str) for text in _texts(model)):
-        raise _invalid_file()
+    if not all(isinstance(text, str) for text in _iterate_texts(model)):
+        raise _explain_invalid()
     _include_data(onnx, model, source)
     model = _inline_functions(model)
     _name_nodes(model)
     return model
 
 
-def _invalid_file() -> InputError:
+def _explain_invalid() -> InputError:
     return InputError("it is not an ONNX model, or it is broken.", ADVICE)
 
 
@@ -65,10 +65,10 @@ def _require_parsable(onnx: Any, data: bytes) -> None:
         with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
             answer.take(1)
     except IncompleteOutputError:
-        raise _invalid_file() from None
+        raise _explain_invalid() from None
 
 
-def _graphs(graph: Any) -> Iterator[tuple[Any, int]]:
+def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
     """Yield the graph and those inside its nodes, each with how deep it is nested.  Does not recurse."""
     graphs = [(graph, 0)]
     while graphs:
@@ -80,16 +80,16 @@ def _graphs(graph: Any) -> Iterator[tuple[Any, int]]:
 def _require_bounded(model: Any) -> None:
     """Raise InputError for more nodes, or deeper nested graphs, than any model has."""
     count = 0
-    for graph, depth in _graphs(model.graph):
+    for graph, depth in _iterate_graphs(model.graph):
         count += len(graph.node)
         if count > NODES or depth > DEPTH:
             raise InputError(f"its graph is too large ({count} nodes, {depth} deep).", OTHER)
 
 
-def _texts(model: Any) -> Iterator[Any]:
+def _iterate_texts(model: Any) -> Iterator[Any]:
     """Yield every name; bytes where it is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
-    for graph, _ in _graphs(model.graph):
+    for graph, _ in _iterate_graphs(model.graph):
         yield from (value.name for value in (*graph.initializer, *graph.input, *graph.output))
         yield from (axis.dim_param for value in graph.input for axis in value.type.tensor_type.shape.dim)
         for node in graph.node:
@@ -112,10 +112,12 @@ def _inline_functions(model: Any) -> Any:
 
 def _include_data(onnx: Any, model: Any, source: Source) -> None:
     """Read the tensors stored in other files, which must be in the model's own folder."""
-    external = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    external = [
+        tensor for tensor in _iterate_tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
+    ]
     total = model.ByteSize()
     for tensor in external:
-        part = _external(tensor, source)
+        part = _locate_data(tensor, source)
         total += part.size
         if total > MAX_BYTES:
             raise InputError("with its external data it has more than 2 GiB.", OTHER)
@@ -124,10 +126,10 @@ def _include_data(onnx: Any, model: Any, source: Source) -> None:
         del tensor.external_data[:]
 
 
-def _tensors(model: Any) -> Iterator[Any]:
+def _iterate_tensors(model: Any) -> Iterator[Any]:
     """Yield every tensor in the model and in its functions."""
     roots = [model.graph, *model.functions]
-    for graph, _ in (found for root in roots for found in _graphs(root)):
+    for graph, _ in (found for root in roots for found in _iterate_graphs(root)):
         yield from getattr(graph, "initializer", ())  # functions have none
         for attribute in (attribute for node in graph.node for attribute in node.attribute):
             yield from attribute.tensors
@@ -156,7 +158,7 @@ class _ExternalData(NamedTuple):
             ) from None
 
 
-def _external(tensor: Any, source: Source) -> _ExternalData:
+def _locate_data(tensor: Any, source: Source) -> _ExternalData:
     """Return where the bytes of a tensor in another file are."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     name = tensor.name
@@ -168,7 +170,7 @@ def _external(tensor: Any, source: Source) -> _ExternalData:
     path = (folder / entries.get("location", "")).resolve()
     if not entries.get("location") or folder not in path.parents:
         raise InputError(f"{name} is in a file outside of the model's folder.", BESIDE)
-    start, size = _number(entries, "offset", 0), _number(entries, "length", -1)
+    start, size = _parse_number(entries, "offset", 0), _parse_number(entries, "length", -1)
     whole = path.stat().st_size if path.is_file() else -1
     size = whole - start if size < 0 else size
     if start < 0 or size < 0 or start + size > whole:
@@ -176,7 +178,7 @@ def _external(tensor: Any, source: Source) -> _ExternalData:
     return _ExternalData(name, path, start, size)
 
 
-def _number(entries: dict[str, str], key: str, default: int) -> int:
+def _parse_number(entries: dict[str, str], key: str, default: int) -> int:
     text = entries.get(key, "")
     return int(text) if text.isascii() and text.isdigit() else default
 

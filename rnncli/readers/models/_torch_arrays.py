@@ -39,7 +39,7 @@ def find_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module
             cells.setdefault(bool(match["back"]), {})[f"{role}_{match['which'].lower()}"] = tensors[
                 match.string
             ]
-        module = _module(path, layers)
+        module = _make_module(path, layers)
         if module is None:
             continue
         if not module.refusal and any(match["role"].lower() == "w" for match in matches):
@@ -47,13 +47,16 @@ def find_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module
         yield [match.string for match in matches], module
 
 
-def _module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> Module | None:
+def _make_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> Module | None:
     """Return one module; None if its tensors are not those of a recurrent layer.
 
     layers: by number, None for a cell, which has none; each with its directions by whether they go backward.
     """
     layers = {number: layers[number] for number in sorted(layers, key=lambda one: -1 if one is None else one)}
-    cells = {number: {back: _cell(roles) for back, roles in both.items()} for number, both in layers.items()}
+    cells = {
+        number: {back: _convert_cell(roles) for back, roles in both.items()}
+        for number, both in layers.items()
+    }
     known = [cell for both in cells.values() for cell in both.values() if cell is not None]
     whole = [number for number, both in cells.items() if False in both and None not in both.values()]
     if not whole:
@@ -62,7 +65,7 @@ def _module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> Mod
     titles = [name if len(layers) == 1 else f"{name}_l{number}" for number in whole]
     nodes = [node_of(title, cells[number], "torch.nn") for title, number in zip(titles, whole, strict=True)]
     stored = tuple(_collect_tensors(layers[number]) for number in whole)
-    return Module(name, tuple(nodes), _refusal(layers, cells), stored)
+    return Module(name, tuple(nodes), _explain_refusal(layers, cells), stored)
 
 
 def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
@@ -70,7 +73,7 @@ def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array
     found: dict[str, Array] = {}
     for back, roles in cells.items():
         upright = dict(roles)
-        kernels = _upright(roles["weight_ih"], roles["weight_hh"], roles.get("weight_hr"))
+        kernels = _make_upright(roles["weight_ih"], roles["weight_hh"], roles.get("weight_hr"))
         upright["weight_ih"], upright["weight_hh"] = kernels
         found |= {f"{role}{'_reverse' if back else ''}": array for role, array in upright.items()}
     return found
@@ -88,7 +91,7 @@ def _explain_ambiguous_axes(module: Module) -> str:
     return ""
 
 
-def _refusal(
+def _explain_refusal(
     layers: Mapping[int | None, Mapping[bool, Roles]], cells: Mapping[int | None, Mapping[bool, Cell | None]]
 ) -> str:
     """Return why the module cannot be computed, with the tensor at fault; "" if it can."""
@@ -105,10 +108,10 @@ def _refusal(
         return "its layers are of different classes"
     if len(set(map(len, known))) > 1:
         return "only some of its layers have two directions"
-    return _misfit([[weights for _, weights in both.values()] for both in known])
+    return _find_misfit([[weights for _, weights in both.values()] for both in known])
 
 
-def _misfit(layers: Sequence[Sequence[Mapping[str, Array]]]) -> str:
+def _find_misfit(layers: Sequence[Sequence[Mapping[str, Array]]]) -> str:
     """Return which layer does not fit the output of the layer before it; "" if all fit."""
     width = None
     for number, cells in enumerate(layers):
@@ -119,12 +122,12 @@ def _misfit(layers: Sequence[Sequence[Mapping[str, Array]]]) -> str:
     return ""
 
 
-def _cell(roles: Roles) -> Cell | None:
+def _convert_cell(roles: Roles) -> Cell | None:
     """Return the class and Keras's weights of one direction of one layer; None if it is not a cell."""
     kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
-    kernel, recurrent = _upright(kernel, recurrent, roles.get("weight_hr"))
+    kernel, recurrent = _make_upright(kernel, recurrent, roles.get("weight_hr"))
     units, (wide, state) = recurrent.shape[1], recurrent.shape
     if "weight_hr" in roles:  # the state is narrower than the gates
         units = roles["weight_hr"].shape[-1]
@@ -137,7 +140,7 @@ def _cell(roles: Roles) -> Cell | None:
     return class_name, torch.to_keras(class_name, {"weight_ih": kernel, "weight_hh": recurrent, **biases})
 
 
-def _upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
+def _make_upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
     """Return the kernels as (gates, features) and (gates, units); some files store `w_ih` transposed."""
     wide, units = recurrent.shape
     lying = units > wide and projection is None

@@ -193,7 +193,7 @@ def _require_room(tensors: Iterable[Any], packed: int) -> None:
     limits the other axes too.
     """
     size = sum(prod(max(1, axis) for axis in tensor.shape) * _itemsize(tensor) for tensor in tensors)
-    if size > expansion.max_size(packed):
+    if size > expansion.compute_limit(packed):
         raise InputError(
             f"its tensors declare {format_size(size)}, but the file is {format_size(packed)}.", ADVICE
         )

@@ -58,9 +58,9 @@ def read(source: Source) -> Modules:
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}
     first = False
-    for saved in _layers(stored):
+    for saved in _iterate_layers(stored):
         first = first or saved.is_keras_1
-        module = _module(saved)
+        module = _recognize_layer(saved)
         if module is None or module.refusal:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
@@ -73,7 +73,7 @@ def read(source: Source) -> Modules:
     return Modules(source.name, text, tuple(found), others)
 
 
-def _layers(stored: FileContents) -> Iterator[SavedWeights]:
+def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
     """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
         for name, groups in stored.root.layers():
@@ -82,7 +82,7 @@ def _layers(stored: FileContents) -> Iterator[SavedWeights]:
                 yield SavedWeights(name, unnamed)
         return
     for name, arrays in stored.layers.items():
-        first = _cells_of_keras_1(arrays)
+        first = _rename_cells(arrays)
         if first:
             yield SavedWeights(name, first, True)
             continue
@@ -93,7 +93,7 @@ def _layers(stored: FileContents) -> Iterator[SavedWeights]:
         yield SavedWeights(name, cells)
 
 
-def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
+def _rename_cells(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
     """Return the cells with today's names, gates side by side; empty for other names."""
     parts: dict[str, dict[str, dict[str, Array]]] = {}
     for path, array in arrays:
@@ -112,9 +112,9 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
     return cells
 
 
-def _module(saved: SavedWeights) -> Module | None:
+def _recognize_layer(saved: SavedWeights) -> Module | None:
     """Return the layer; None if its weights are not those of a recurrent layer."""
-    cells = {path: _cell(own) for path, own in saved.cells.items()}
+    cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
         return None
@@ -126,7 +126,7 @@ def _module(saved: SavedWeights) -> Module | None:
     return Module(saved.name, (), _explain_unclear(paths))
 
 
-def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
+def _recognize_cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
     """Return the class and weights of one cell.  Keras 3 names weights by number, in the order of ROLES."""
     if len(own) not in (2, 3):
         return None

@@ -39,7 +39,7 @@ def read(source: Source) -> Graph:
         if found.config is None:
             raise NoGraphError("no graph.", _keras_file.ADVICE)
         try:
-            graph = _graph(found.config, weights, origin_of(found.version), source.name)
+            graph = _build_graph(found.config, weights, origin_of(found.version), source.name)
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(
@@ -55,7 +55,7 @@ def read_graph_alone(source: Source) -> Graph:
     """Return the graph without weights.  Raises InputError, also if there is none."""
     config, version = _keras_file.read_config(source)
     try:
-        return _graph(config, lambda _: {}, origin_of(version), source.name)
+        return _build_graph(config, lambda _: {}, origin_of(version), source.name)
     except BROKEN:
         raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE) from None
 
@@ -65,10 +65,12 @@ def graph_of(config: Mapping[str, Any], weights: Weights, origin: str) -> Graph:
 
     weights: by the layer's path, `inside/deep`, under the names of today's Keras.  origin: `Keras 2.4.0`.
     """
-    return _graph(config, lambda _: weights, origin_of(origin), "")
+    return _build_graph(config, lambda _: weights, origin_of(origin), "")
 
 
-def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str) -> Graph:
+def _build_graph(
+    config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str
+) -> Graph:
     _check(config, origin)
     translator = Translator(origin)
     model = translator.entry(config, "")
@@ -85,9 +87,9 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     outputs = flattener.add_model(model)
     for node in flattener.nodes:
         _require_state_order(node, translator)
-    nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)
+    nodes = tuple(_add_inner_graph(_infer_reset_after(node, translator)) for node in flattener.nodes)
     inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
-    notes = tuple(_notes(translator, nodes, str(config["class_name"])))
+    notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
     return Graph(file, origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
 
 
@@ -124,7 +126,7 @@ def _infer_reset_after(node: Node, translator: Translator) -> Node:
     return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
 
 
-def _with_model(node: Node) -> Node:
+def _add_inner_graph(node: Node) -> Node:
     """Return a TimeDistributed with the graph of the model inside it, whose config is translated already."""
     config = node.config.get("layer")
     if node.class_name != "TimeDistributed" or not isinstance(config, Mapping):
@@ -153,7 +155,7 @@ def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
     return replace(wanted, dtype="int32") if ids else wanted
 
 
-def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
+def _note_differences(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
     """Yield what today's Keras would compute otherwise, or not read."""
     text = translator.origin.text if translator.origin.version else "Keras 2"
     if not translator.origin.version:
