@@ -68,7 +68,7 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     return case, (
         *notes, *arranged.remarks, *keras_notes, *note_missing(case),
         *_note_whole_model(request.weights_file),
-        *note_dropout(request.options, case.calls, training=case.training),
+        *note_dropout(request.options, case.calls, training=builder.options.training),
     )  # fmt: skip
 
 
@@ -126,10 +126,13 @@ def note_equal_calls(stack: Stack, calls: int, *, training: bool) -> Remarks:
     return (f"{every} calls return the same numbers: only a stateful layer keeps its state",)
 
 
-def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool) -> Remarks:
-    """Return a remark on an option that changes nothing, because Keras leaves out values only in training."""
+def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool | None) -> Remarks:
+    """Return a remark on an option that changes nothing, because Keras leaves out values only in training.
+
+    training: None if neither a flag nor the input says whether the call is in training.
+    """
     name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
-    if not name or training or calls > 1:
+    if not name or training is not None or calls > 1:
         return ()
     return (f"{flag_name(name)} has no effect without --training",)
 

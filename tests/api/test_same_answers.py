@@ -82,11 +82,12 @@ def test_the_notes_are_those_of_the_command_line(
 
 
 @pytest.mark.parametrize("function", [run, trace, matrix, compare, gradients])
-def test_dropout_without_training_is_noted_everywhere(rnncli_here: Run, function: Any) -> None:
+def test_dropout_without_training_is_noted_where_there_is_training(rnncli_here: Run, function: Any) -> None:
     done = rnncli_here(function.__name__, "[[[1, 2]]]", "--dropout", "0.5", "--seed", "1")
-    assert "rnncli: note: --dropout has no effect without --training\n" in done.stderr
+    noted = "rnncli: note: --dropout has no effect without --training\n" in done.stderr
     report = function([[[1, 2]]], dropout=0.5, seed=1)
-    assert "dropout has no effect without training" in report.remarks
+    assert noted is ("dropout has no effect without training" in report.remarks)
+    assert noted is (function is not gradients)  # which refuses --training
 
 
 @pytest.mark.parametrize("function", [run, trace])

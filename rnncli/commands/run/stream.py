@@ -140,12 +140,12 @@ class LineCases:
 
     def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
-        stack, training = request.stack_of(layer), bool(run.training)
+        stack = request.stack_of(layer)
         given = request.collect_options(input_flags, run, stack, seed, **shown._asdict())
         self.builder = case_request.make_builder(collect_flags(layer), stack, given, Document())
         self.first_case: Case | None = None
-        notes = case_request.note_equal_calls(stack, run.calls, training=training)
-        notes += case_request.note_dropout(collect_flags(layer), run.calls, training=training)
+        notes = case_request.note_equal_calls(stack, run.calls, training=bool(run.training))
+        notes += case_request.note_dropout(collect_flags(layer), run.calls, training=run.training)
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._checked_masks: set[bool] = {False, True} if engines.has(run.engine, "is_reference") else set()
