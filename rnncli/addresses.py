@@ -38,10 +38,10 @@ def parse(text: str) -> Address:
     if found is None:
         raise ValueError(f"{text!r} is not a tensor with an index")
     inside = (found["index"] or "").strip()
-    return Address(label(found["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
+    return Address(parse_label(found["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
 
 
-def label(name: str) -> Label:
+def parse_label(name: str) -> Label:
     """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
     found = re.fullmatch(_NAME, name)
     if found is None:
@@ -69,7 +69,7 @@ def final_part(label: Label) -> str:
 def label_in_model(name: str) -> Label:
     """Return the label of a tensor that a saved model returned: `inside/gru/hidden_states`."""
     layer, _, own = name.rpartition("/")
-    return label(own)._replace(layer=layer or None, kind=None)
+    return parse_label(own)._replace(layer=layer or None, kind=None)
 
 
 def layer_in_model(text: str, layers: Iterable[str]) -> str:
@@ -113,8 +113,8 @@ def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> str:
     if "last_" in name and stateless and any(other.part == "hidden" for other in returned):
         names = format_names([layer + other for other in known])
         return f"States are returned only with --return-state; without it, there is {names}."
-    place = label(name).layer
-    near = [other for other in known if label(other).layer == place]
+    place = parse_label(name).layer
+    near = [other for other in known if parse_label(other).layer == place]
     return did_you_mean(name, near or known, layer)
 
 

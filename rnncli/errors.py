@@ -150,14 +150,14 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def format_indices(noun: str, count: int) -> str:
+def format_indices(noun: str, size: int) -> str:
     """Return `The units are 0 to 2.`, or `The only unit is 0.`  noun: in the plural."""
-    return f"The {noun} are 0 to {count - 1}." if count > 1 else f"The only {noun.removesuffix('s')} is 0."
+    return f"The {noun} are 0 to {size - 1}." if size > 1 else f"The only {noun.removesuffix('s')} is 0."
 
 
-def format_range(count: int) -> str:
+def format_range(size: int) -> str:
     """Return which indices an axis of this size has: `0 to 2`, or `only 0`."""
-    return f"0 to {count - 1}" if count > 1 else "only 0"
+    return f"0 to {size - 1}" if size > 1 else "only 0"
 
 
 def first_nonblank_line(error: Exception) -> str:

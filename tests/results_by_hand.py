@@ -9,7 +9,7 @@ import numpy as np
 from claims import claim
 
 from rnncli import specs
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.commands.engines import EnginesAnswer
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
@@ -56,9 +56,11 @@ def result(*outputs: NamedTensor, **changes: Any) -> Result:
 def sentence(**changes: Any) -> Result:
     """Return the result of the lesson's LSTM, with return_sequences and return_state."""
     return result(
-        NamedTensor(label("hidden_states"), SEQUENCE, HIDDEN),
-        NamedTensor(label("last_hidden_state"), STATE, HIDDEN[:, -1], (claim("hidden_states[:, -1, :]"),)),
-        NamedTensor(label("last_cell_state"), STATE, CELL),
+        NamedTensor(parse_label("hidden_states"), SEQUENCE, HIDDEN),
+        NamedTensor(
+            parse_label("last_hidden_state"), STATE, HIDDEN[:, -1], (claim("hidden_states[:, -1, :]"),)
+        ),
+        NamedTensor(parse_label("last_cell_state"), STATE, CELL),
         **changes,
     )
 
@@ -78,14 +80,14 @@ def of_size(
     if odd:
         states[0, 0, 0], states[0, -1, -1], states[-1, 0, 0] = np.nan, np.inf, -np.inf
     return result(
-        NamedTensor(label(f"{prefix}hidden_states"), SEQUENCE, states),
+        NamedTensor(parse_label(f"{prefix}hidden_states"), SEQUENCE, states),
         NamedTensor(
-            label(f"{prefix}forward_last_hidden_state"),
+            parse_label(f"{prefix}forward_last_hidden_state"),
             STATE,
             states[:, -1],
             (claim(f"{prefix}hidden_states[:, -1, :]"),),
         ),
-        NamedTensor(label(f"{prefix}backward_last_cell_state"), STATE, states[:, 0] * 2),
+        NamedTensor(parse_label(f"{prefix}backward_last_cell_state"), STATE, states[:, 0] * 2),
         input_shape=(batch, timesteps, 5),
         differences={f"{prefix}hidden_states": 2.98e-8},
     )
@@ -95,15 +97,21 @@ def both_ways() -> Result:
     """Return the result of a Bidirectional LSTM with return_sequences and return_state."""
     states = np.concatenate([HIDDEN, HIDDEN[:, ::-1] / 2], axis=-1)
     return result(
-        NamedTensor(label("hidden_states"), SEQUENCE, states),
+        NamedTensor(parse_label("hidden_states"), SEQUENCE, states),
         NamedTensor(
-            label("forward_last_hidden_state"), STATE, states[:, -1, :3], (claim("hidden_states[:, -1, :3]"),)
+            parse_label("forward_last_hidden_state"),
+            STATE,
+            states[:, -1, :3],
+            (claim("hidden_states[:, -1, :3]"),),
         ),
-        NamedTensor(label("forward_last_cell_state"), STATE, CELL),
+        NamedTensor(parse_label("forward_last_cell_state"), STATE, CELL),
         NamedTensor(
-            label("backward_last_hidden_state"), STATE, states[:, 0, 3:], (claim("hidden_states[:, 0, 3:]"),)
+            parse_label("backward_last_hidden_state"),
+            STATE,
+            states[:, 0, 3:],
+            (claim("hidden_states[:, 0, 3:]"),),
         ),
-        NamedTensor(label("backward_last_cell_state"), STATE, CELL / 2),
+        NamedTensor(parse_label("backward_last_cell_state"), STATE, CELL / 2),
         stack=layers("bilstm", return_sequences=True, return_state=True),
     )
 
@@ -111,21 +119,21 @@ def both_ways() -> Result:
 def report() -> ShapeReport:
     """Return the shapes of an LSTM whose batch size is a name."""
     outputs = (
-        TensorInfo(label("hidden_states"), SEQUENCE, ("batch", 4, 3)),
-        TensorInfo(label("last_hidden_state"), STATE, ("batch", 3)),
-        TensorInfo(label("last_cell_state"), STATE, ("batch", 3)),
+        TensorInfo(parse_label("hidden_states"), SEQUENCE, ("batch", 4, 3)),
+        TensorInfo(parse_label("last_hidden_state"), STATE, ("batch", 3)),
+        TensorInfo(parse_label("last_cell_state"), STATE, ("batch", 3)),
     )
     weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
     stack = layers(return_sequences=True, return_state=True)
     layer = LayerShapes("", stack[0], weights, 108, outputs)
-    claims = {label("last_hidden_state"): (claim("hidden_states[:, -1, :]"),)}
+    claims = {parse_label("last_hidden_state"): (claim("hidden_states[:, -1, :]"),)}
     return ShapeReport(stack, ("batch", 4, 5), "float32", (layer,), outputs, claims)
 
 
 def stack_report() -> ShapeReport:
     """Return the shapes of two layers with an unknown number of features."""
-    first = (TensorInfo(label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
-    last = (TensorInfo(label("1/hidden_state"), STATE, (None, 3)),)
+    first = (TensorInfo(parse_label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
+    last = (TensorInfo(parse_label("1/hidden_state"), STATE, (None, 3)),)
     stack = Stack((*layers("gru", return_sequences=True), *layers("lstm")))
     return ShapeReport(
         stack,
@@ -149,11 +157,11 @@ def matrix(spoilt: bool = False) -> Matrix:
             first = ("hidden_states", SEQUENCE, HIDDEN) if sequences else ("hidden_state", STATE, last)
             same = claim("hidden_states[:, -1, :]" if sequences else "hidden_state")
             states = (
-                NamedTensor(label("last_hidden_state"), STATE, last, (same,)),
-                NamedTensor(label("last_cell_state"), STATE, CELL + np.float32(spoilt and sequences)),
+                NamedTensor(parse_label("last_hidden_state"), STATE, last, (same,)),
+                NamedTensor(parse_label("last_cell_state"), STATE, CELL + np.float32(spoilt and sequences)),
             )
             results[sequences, state] = result(
-                NamedTensor(label(first[0]), *first[1:]),
+                NamedTensor(parse_label(first[0]), *first[1:]),
                 *(states if state else ()),
                 stack=layers(return_sequences=sequences, return_state=state),
             )

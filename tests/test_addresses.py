@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from rnncli import addresses
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.errors import UsageError
 from rnncli.result import Label, TensorInfo
 
-CELL = TensorInfo(label("0/last_cell_state"), ("batch", "units"), (2, 3))
-STATES = TensorInfo(label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3))
+CELL = TensorInfo(parse_label("0/last_cell_state"), ("batch", "units"), (2, 3))
+STATES = TensorInfo(parse_label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_one_of_the_tensors_is_named() -> None:
     ],
 )
 def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name: Any, meant: Any) -> None:
-    assert addresses.label(name) == meant
+    assert addresses.parse_label(name) == meant
     assert str(meant) == name
 
 
@@ -145,7 +145,8 @@ def test_a_tensor_of_the_same_layer_is_suggested() -> None:
 )
 def test_advice_names_the_layer_of_a_saved_model(text: str, advice: str) -> None:
     known = [
-        TensorInfo(label(name), ("batch", "units"), (2, 3)) for name in ("hidden_state", "last_hidden_state")
+        TensorInfo(parse_label(name), ("batch", "units"), (2, 3))
+        for name in ("hidden_state", "last_hidden_state")
     ]
     with pytest.raises(UsageError) as caught:
         addresses.find_tensor(text, known, layer="gru/")

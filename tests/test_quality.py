@@ -134,6 +134,22 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
 
 
+def test_no_local_name_hides_a_function_of_its_module() -> None:
+    hidden = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        own = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            names = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+            names |= {
+                node.id
+                for node in ast.walk(function)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            hidden += [f"{file.relative_to(ROOT)}: {name} in {function.name}" for name in names & own]
+    assert hidden == []
+
+
 def test_a_type_name_has_one_meaning() -> None:
     """Each class, alias of a type and type variable has a name of its own; an underscore is no difference."""
     found: dict[str, list[str]] = {}

@@ -108,7 +108,7 @@ def odd() -> Result:
 def answer(
     made: Result, kept: tracing.TraceSelection | None = None, stats: bool = False, **changes: Any
 ) -> TraceAnswer:
-    loops = tracing.narrow(tracing.loops(made), kept or tracing.TraceSelection())
+    loops = tracing.narrow(tracing.list_loops(made), kept or tracing.TraceSelection())
     return TraceAnswer(made, loops, stats_of(loops) if stats else {})
 
 

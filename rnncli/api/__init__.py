@@ -147,7 +147,7 @@ def trace(
     result = tracing.trace(case_with_outputs)
     result, beyond, notes = result_checks.verify(case_with_outputs, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
-    kept = tracing.narrow(tracing.loops(result), wanted)
+    kept = tracing.narrow(tracing.list_loops(result), wanted)
     answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
     _comparison.require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)

@@ -121,7 +121,7 @@ def _suggest(name: str, known: Sequence[str], result: Result) -> str:
     from rnncli import addresses
 
     hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.specs) > 1
-    if hidden and addresses.label(name).layer is not None:
+    if hidden and addresses.parse_label(name).layer is not None:
         return "Add --all-layers, which shows the tensors of every layer."
     return addresses.suggest_tensor(name, known)
 

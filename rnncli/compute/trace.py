@@ -23,7 +23,7 @@ class TraceSelection(NamedTuple):
     gates: Sequence[str] | None = None
 
 
-def loops(result: Result) -> tuple[LoopTrace, ...]:
+def list_loops(result: Result) -> tuple[LoopTrace, ...]:
     """Return the trace of `result`.  Raises UsageError if no layer has time steps."""
     if not result.trace:
         names = ", ".join(dict.fromkeys(spec.class_name for spec in result.specs))

@@ -11,7 +11,7 @@ from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
-from rnncli.layers._layer import INITIALIZED_BY, Draw, draw, initializers_in
+from rnncli.layers._layer import INITIALIZED_BY, Draw, draw_each, initializers_in
 from rnncli.result import Gate, Label
 
 Gates = Callable[[], tuple[Gate, ...]]
@@ -121,7 +121,7 @@ class Cell(ABC):
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Return all weights, as Keras draws them for these seeds."""
-        return draw(self.initializers(), self.weight_shapes(input_shape), seeds, dtype)
+        return draw_each(self.initializers(), self.weight_shapes(input_shape), seeds, dtype)
 
     def start(self, batch: int, dtype: Any) -> Any:
         """Return the state before the first step: zeros, (batch, units) each."""

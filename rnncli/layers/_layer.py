@@ -155,7 +155,7 @@ class Layer(ABC):
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Return all weights as Keras draws them for these seeds; none if only Keras can compute it."""
         shapes = self.weight_shapes(input_shape) if self.without_keras else {}
-        return draw(self.initializers(), shapes, seeds, dtype)
+        return draw_each(self.initializers(), shapes, seeds, dtype)
 
     def with_returns(self, **returns: bool) -> Spec:
         """Return the Spec with these values of return_sequences or return_state, if the layer has them."""
@@ -189,7 +189,7 @@ def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
 
 
-def draw(
+def draw_each(
     values: Mapping[str, Any], shapes: Mapping[str, Shape], seeds: Mapping[str, int], dtype: str
 ) -> dict[str, Array]:
     """Return the weights that these initializers fill, as Keras draws them for these seeds, by name."""

@@ -21,7 +21,7 @@ from rnncli.layers._cell import (
     split,
 )
 from rnncli.layers._equations import Current, Previous, Sum, affine, times
-from rnncli.layers._layer import draw
+from rnncli.layers._layer import draw_each
 from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
@@ -59,7 +59,7 @@ class LSTMCell(Cell):
             for size in (self.units, 2 * self.units)
         )
         bias = np.concatenate([before, np.ones(self.units, dtype), after])
-        return {**draw(values, shapes, seeds, dtype), "bias": bias}
+        return {**draw_each(values, shapes, seeds, dtype), "bias": bias}
 
     def step(
         self,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.compute.compare import count_ulps, measure
 from rnncli.result import NamedTensor
 
@@ -20,7 +20,7 @@ SIDES = ("one", "two")
 
 
 def tensor(values: Any, time: tuple[int, ...] = ()) -> NamedTensor:
-    return NamedTensor(label("hidden_states"), SEQUENCE, np.asarray(values, np.float32), (), time)
+    return NamedTensor(parse_label("hidden_states"), SEQUENCE, np.asarray(values, np.float32), (), time)
 
 
 @given(

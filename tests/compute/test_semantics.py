@@ -420,9 +420,9 @@ class TestClaims:
         found = equals(expression)
         assert found["forward_last_hidden_state"] == (forward,)
         assert found["backward_last_hidden_state"] == (backward,)
-        theirs = {addresses.label(name): values for name, values in both(expression).items()}
+        theirs = {addresses.parse_label(name): values for name, values in both(expression).items()}
         for name, text in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
-            whole = theirs[addresses.label(name)]
+            whole = theirs[addresses.parse_label(name)]
             np.testing.assert_array_equal(whole, _claims.evaluate(claim(text), theirs))
 
     @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])

@@ -141,7 +141,7 @@ def test_one_layer(
     result = tracing.trace(case)
     cell = layers[0].cell
     begin = [keras.ops.convert_to_tensor(state) for state in states] if states else zeros_for(cell, batch)
-    (loop,) = tracing.loops(result)
+    (loop,) = tracing.list_loops(result)
     assert loop.direction == ("backward" if backwards else "forward")
     holds(loop, cell, steps_of(cell, inputs, mask, begin, backwards), mask)
     skipped = "zeroed" if zeroing else "held"
@@ -171,7 +171,7 @@ def test_bidirectional(
     weights = oracle.filled(layers, rng)
     states = oracle.some_states(layers, 2, rng, "float32") if given_state else None
     case = oracle.case([expression], inputs, mask=mask, weights=weights, initial_state=states)
-    loops = tracing.loops(tracing.trace(tracing.with_all_outputs(case)))
+    loops = tracing.list_loops(tracing.trace(tracing.with_all_outputs(case)))
     assert [loop.path for loop in loops] == ["forward/", "backward/"]
     for place, loop in enumerate(loops):
         own = (layers[0].forward_layer, layers[0].backward_layer)[place]
@@ -199,7 +199,7 @@ def test_a_stack_with_masks_from_layer_to_layer(seed: int) -> None:
     result = tracing.trace(
         tracing.with_all_outputs(oracle.case(expressions, inputs, mask=mask, weights=weights))
     )
-    loops = tracing.loops(result)
+    loops = tracing.list_loops(result)
     assert [loop.path for loop in loops] == ["0/forward/", "0/backward/", "1/", "2/"]
     fed = [inputs, inputs, *(tensors[0] for tensors in oracle.called(layers, inputs, mask)[:2])]
     cells = [layers[0].forward_layer.cell, layers[0].backward_layer.cell, layers[1].cell, layers[2].cell]
@@ -214,7 +214,7 @@ def test_cells_of_rnn(seed: int) -> None:
     expression = "RNN([LSTMCell(2), GRUCell(3), SimpleRNNCell(4)], go_backwards=True)"
     layers = oracle.built(oracle.made(expression), inputs)
     weights = oracle.filled(layers, rng)
-    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     cells = layers[0].cell.cells
     states = [zeros_for(cell, 2) for cell in cells]
     assert loop.times.tolist() == [3, 2, 1, 0]
@@ -263,7 +263,7 @@ def test_an_lstm_that_shows_one_gate(name: str, biases: dict[str, float]) -> Non
         "LSTM", biases, np.random.default_rng(5), activation="linear", recurrent_activation="sigmoid"
     )
     shown = oracle.called(layers, inputs)[-1][0]
-    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     oracle.near(loop.parts[gate(name)], shown, 1e-6)
 
 
@@ -276,7 +276,7 @@ def test_an_lstm_that_shows_its_forget_gate() -> None:
     cells = oracle.called(layers, inputs, states=begin)[-1][0]
     before = np.concatenate([begin[1][:, None], cells[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = tracing.loops(tracing.trace(case))
+    (loop,) = tracing.list_loops(tracing.trace(case))
     oracle.near(loop.parts[gate("forget")], cells / before, 1e-5)
 
 
@@ -289,7 +289,7 @@ def test_a_gru_that_shows_its_update_gate(reset_after: bool) -> None:
     hidden = oracle.called(layers, inputs, states=begin)[-1][0]
     before = np.concatenate([begin[0][:, None], hidden[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = tracing.loops(tracing.trace(case))
+    (loop,) = tracing.list_loops(tracing.trace(case))
     oracle.near(loop.parts[gate("update")], hidden / before, 1e-5)
 
 
@@ -298,7 +298,7 @@ def test_a_gru_that_shows_its_candidate(reset_after: bool) -> None:
     rng = np.random.default_rng(8)
     expression, inputs, layers, weights = forced("GRU", {"update": -FORCED}, rng, reset_after=reset_after)
     hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     stacked = loop.parts
     oracle.near(stacked[gate("candidate")], hidden, 1e-6)
     assert (gate("candidate", "recurrent") in stacked) == reset_after
@@ -315,6 +315,6 @@ def test_a_gru_that_shows_its_reset_gate_and_the_recurrent_part_behind_it() -> N
     for path, variable in oracle.variables(layers).items():
         variable.assign(weights[path])
     hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     oracle.near(loop.parts[gate("reset")], hidden / 2, 1e-6)
     assert (loop.parts[gate("candidate", "recurrent")] == 2).all()

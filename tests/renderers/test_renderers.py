@@ -22,7 +22,7 @@ from looks import PAGES, VIEWS, columns_of, drawn, matches_golden, misfits
 from results_by_hand import ANSWERS, STATE, of_size, result, sentence
 from safetensors.numpy import load as load_safetensors
 
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.renderers import formats, numerals, page
@@ -45,7 +45,7 @@ from rnncli.result import NamedTensor
 SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
 """The command whose answer has another name."""
 
-HIDDEN = label("hidden_state")
+HIDDEN = parse_label("hidden_state")
 
 
 def written(answer: Any, format: Any, **view: Any) -> list[bytes]:
@@ -374,7 +374,9 @@ def test_pictures_are_xml(name: Any) -> None:
 
 
 def test_html_is_escaped() -> None:
-    text = drawn(RunAnswer(result(NamedTensor(label("<b>"), STATE, np.zeros((1, 1), np.float32)))), "html")
+    text = drawn(
+        RunAnswer(result(NamedTensor(parse_label("<b>"), STATE, np.zeros((1, 1), np.float32)))), "html"
+    )
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.renderers.page import state_part
 from rnncli.renderers.wording import WORDS, brief, meaning, say
 
@@ -17,28 +17,31 @@ NAMES = [f"{way}{state}" for way in ("", "forward_", "backward_") for state in S
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_every_name_of_a_result_has_a_meaning(name: Any, lang: Any) -> None:
-    assert meaning(label(name), lang)
-    assert brief(label(name), lang)
+    assert meaning(parse_label(name), lang)
+    assert brief(parse_label(name), lang)
 
 
 def test_meanings() -> None:
-    assert meaning(label("hidden_state")) == "hidden state of the last time step"
-    assert meaning(label("hidden_states")) == "hidden state at every time step"
-    assert meaning(label("forward_hidden_states")) == "hidden state of the forward layer at every time step"
+    assert meaning(parse_label("hidden_state")) == "hidden state of the last time step"
+    assert meaning(parse_label("hidden_states")) == "hidden state at every time step"
+    assert (
+        meaning(parse_label("forward_hidden_states"))
+        == "hidden state of the forward layer at every time step"
+    )
     last = "정방향 층이 마지막 시점을 마친 뒤의 셀 상태"
-    assert meaning(label("forward_last_cell_state"), "ko") == last
-    assert brief(label("backward_hidden_states")) == "backward, every step"
-    assert meaning(label("last_cell_state"), "ko") == "마지막 시점의 셀 상태"
-    assert meaning(label("hidden_states"), "ko") == "모든 시점의 은닉 상태"
-    assert meaning(label("1/hidden_states")) == "layer 1: hidden state at every time step"
-    assert meaning(label("something_else")) == ""
-    assert meaning(label("0/forward/cell")) == "layer 0: cell"
+    assert meaning(parse_label("forward_last_cell_state"), "ko") == last
+    assert brief(parse_label("backward_hidden_states")) == "backward, every step"
+    assert meaning(parse_label("last_cell_state"), "ko") == "마지막 시점의 셀 상태"
+    assert meaning(parse_label("hidden_states"), "ko") == "모든 시점의 은닉 상태"
+    assert meaning(parse_label("1/hidden_states")) == "layer 1: hidden state at every time step"
+    assert meaning(parse_label("something_else")) == ""
+    assert meaning(parse_label("0/forward/cell")) == "layer 0: cell"
     assert say("seed", "fr") == say("seed", "en")
 
 
 def test_korean_has_the_words_of_the_lesson() -> None:
     said = " ".join(
-        [*(korean for _, korean in WORDS.values()), *(meaning(label(name), "ko") for name in NAMES)]
+        [*(korean for _, korean in WORDS.values()), *(meaning(parse_label(name), "ko") for name in NAMES)]
     )
     for word in (
         "은닉 상태",
@@ -52,6 +55,10 @@ def test_korean_has_the_words_of_the_lesson() -> None:
 
 
 def test_equal_tensors_are_of_one_part_of_the_state() -> None:
-    assert state_part(label("hidden_states")) == state_part(label("1/backward_last_hidden_state")) == "hidden"
-    assert state_part(label("0/forward_last_cell_state")) == "cell"
-    assert state_part(label("gate")) == ""
+    assert (
+        state_part(parse_label("hidden_states"))
+        == state_part(parse_label("1/backward_last_hidden_state"))
+        == "hidden"
+    )
+    assert state_part(parse_label("0/forward_last_cell_state")) == "cell"
+    assert state_part(parse_label("gate")) == ""

@@ -128,7 +128,7 @@ class _RepeatedRun:
         """Return the last layer's tensors, and the tracked states by input time."""
         tracked: TrackedSteps = {}
         tensors: list[Any] = []
-        given = engine.arguments(self.keras, case, self.layers)
+        given = engine.make_call_arguments(self.keras, case, self.layers)
         for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
             if index == self.place:
                 tensors, tracked = self._step_layer(layer, x, arguments, tape)

@@ -66,5 +66,5 @@ def _run_whole(
     tolerances = check.tolerances if check.check else None
     result, disagreeing, notes = result_checks.verify(case, result, tolerances, flags.budget)
     result = result_checks.select_tensors(result, flags.select)
-    answer = RunAnswer(result, stats_of(result) if flags.stats else {})
-    flags.checks(expected).show(answer, (*remarks, *notes), disagreeing, deliver)
+    run_answer = RunAnswer(result, stats_of(result) if flags.stats else {})
+    flags.checks(expected).show(run_answer, (*remarks, *notes), disagreeing, deliver)

@@ -103,8 +103,8 @@ def answer(flags: RunRequest) -> None:
     kept = {tensor.label for tensor in result.outputs}
     figures = stats_by_tensor(found) if flags.stats else {}
     stats = {label: one for label, one in figures.items() if label in kept}
-    answer = ModelAnswer(result, stats, None, call.model.saved, call.inputs, found.specs, found.masks)
-    flags.checks(expected).show(answer, found.notes, disagreeing, deliver)
+    model_answer = ModelAnswer(result, stats, None, call.model.saved, call.inputs, found.specs, found.masks)
+    flags.checks(expected).show(model_answer, found.notes, disagreeing, deliver)
 
 
 def stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:

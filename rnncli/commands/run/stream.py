@@ -88,16 +88,16 @@ def relay(
     file, where = sources.open_lines(flags.input)
     with file, stream_answers(flags.output, *flags.file_flags) as show:
         for lines in whole_lines(lambda: sources.read_arrived(file, arrays.BLOCK, where), where):
-            for answer in answers(lines):
+            for outcome in answers(lines):
                 empty = False
-                if not isinstance(answer, RnncliError):
+                if not isinstance(outcome, RnncliError):
                     terminal.remark(remarks.take(), flags.output.quiet)
-                    show(answer)
+                    show(outcome)
                 elif flags.keep_going:
-                    terminal.print_error(answer)
+                    terminal.print_error(outcome)
                     bad += 1
                 else:
-                    raise answer
+                    raise outcome
         if empty:
             raise InputError("--stream: the input has no lines.", "Give one tensor per line, as NDJSON.")
     if bad:

@@ -90,7 +90,7 @@ def trace(
     case, stack = tracing.with_all_outputs(case), case.stack
     tolerances = check.tolerances if check.check else None
     result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=chosen)
-    loops = tracing.loops(result)
+    loops = tracing.list_loops(result)
     wanted = steps.select_indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})

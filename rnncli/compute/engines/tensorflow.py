@@ -192,7 +192,7 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     """Call the layers once; return every layer's tensors, from first to last."""
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
-    given = arguments(keras, case, layers)
+    given = make_call_arguments(keras, case, layers)
     for layer, ours, own in zip(layers, case.stack.layers, given, strict=True):
         output, *states = keras.tree.flatten(layer(x, **own))
         tensors = [ours.arrange(output), *states]
@@ -201,7 +201,7 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     return returned
 
 
-def arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """Yield each layer's keyword arguments: training, the mask and its initial states."""
     states: Sequence[Array] = case.initial_state or ()
     mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)

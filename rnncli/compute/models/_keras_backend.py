@@ -55,9 +55,9 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     for node in wanted.values():
         _require_one_dtype(node)
         _require_one_use(graph, node)
-    record = _record_in_keras_2 if graph.generation < 3 else _record_today
+    recorder = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
-        seen = record(graph, path, request.inputs)
+        seen = recorder(graph, path, request.inputs)
     except UnrunnableError as error:
         free = independent_layers(graph, {cause}, wanted)
         option = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"

@@ -47,9 +47,9 @@ def read_header(file: IO[bytes], size: int, advice: str, name: str = "it") -> He
     version = tuple(start[len(MAGIC) :])
     if version not in VERSIONS:
         raise invalid
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, fortran, dtype = read(file)
+        shape, fortran, dtype = parse(file)
     except OSError:
         raise
     except Exception:  # ast, tokenize and numpy.dtype raise many types for broken headers

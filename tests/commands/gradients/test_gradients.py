@@ -10,7 +10,7 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli import layers as registry
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
@@ -349,8 +349,8 @@ def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes() -> None:
 
 
 INFOS = (
-    TensorInfo(label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3)),
-    TensorInfo(label("last_cell_state"), ("batch", "units"), (2, 3)),
+    TensorInfo(parse_label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3)),
+    TensorInfo(parse_label("last_cell_state"), ("batch", "units"), (2, 3)),
 )
 
 

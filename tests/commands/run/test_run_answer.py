@@ -8,7 +8,7 @@ import numpy as np
 from results_by_hand import HIDDEN, SEQUENCE, of_size, result, sentence
 
 from rnncli import __version__
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.renderers.page import Numbers, Table, View, text_of
 from rnncli.renderers.page_layout import lay_out
@@ -80,7 +80,9 @@ def test_records_leave_empty_what_a_tensor_lacks() -> None:
 
 def test_records_of_a_convolution_have_its_axes() -> None:
     axes = ("batch", "timesteps", "rows", "cols", "channels")
-    tensor = NamedTensor(label("hidden_states"), axes, np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1))
+    tensor = NamedTensor(
+        parse_label("hidden_states"), axes, np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1)
+    )
     header, rows = RunAnswer(result(tensor)).records(View())
     assert header == ("name", "batch", "timestep", "row", "col", "channel", "value")
     assert list(rows)[5] == ("hidden_states", 0, 1, 0, 1, 0, "5.0")

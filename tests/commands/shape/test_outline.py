@@ -92,7 +92,9 @@ class TestShapes:
             ("0/last_cell_state", (2, 3)),
             ("1/hidden_state", (2, 4)),
         ]
-        assert report.claims[addresses.label("0/last_hidden_state")] == (claim("0/hidden_states[:, -1, :]"),)
+        assert report.claims[addresses.parse_label("0/last_hidden_state")] == (
+            claim("0/hidden_states[:, -1, :]"),
+        )
         assert [layer.path for layer in report.layers] == ["0", "1"]
         assert [info.name for info in stack.states(X.shape)] == [
             "0/last_hidden_state",

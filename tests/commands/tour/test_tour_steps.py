@@ -14,7 +14,7 @@ from claims import claim
 from command import HEAVY, Run, loaded_by
 from looks import columns_of, drawn, matches_golden
 
-from rnncli.addresses import label
+from rnncli.addresses import parse_label
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
 from rnncli.commands.tour.lesson import Text
@@ -168,7 +168,7 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
     def tensor(name: str, shape: tuple[int, ...], *equals: str) -> NamedTensor:
         axes = ("batch", "timesteps", "units") if len(shape) == 3 else ("batch", "units")
         return NamedTensor(
-            label(name),
+            parse_label(name),
             axes,
             np.arange(np.prod(shape), dtype=np.float32).reshape(shape),
             tuple(map(claim, equals)),

@@ -31,7 +31,7 @@ def case(*expressions: str, **flags: object) -> Case:
 
 
 def first_nan(result: Result) -> str | None:
-    return TraceAnswer(result, tracing.loops(result)).first_nan()
+    return TraceAnswer(result, tracing.list_loops(result)).first_nan()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
 
 
 def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
-    loops = tracing.narrow(tracing.loops(both_ways()), TraceSelection(steps=(0, -1)))
+    loops = tracing.narrow(tracing.list_loops(both_ways()), TraceSelection(steps=(0, -1)))
     assert [loop.times.tolist() for loop in loops] == [[0, 3], [3, 0]]
 
 
@@ -125,7 +125,7 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
 )
 def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
     with pytest.raises(UsageError, match=said) as raised:
-        tracing.narrow(tracing.loops(lstm()), kept)
+        tracing.narrow(tracing.list_loops(lstm()), kept)
     assert raised.value.advice
     if kept.gates:
         assert raised.value.advice == "Did you mean forget?"
@@ -133,7 +133,7 @@ def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
 
 def test_a_unit_has_to_be_in_every_layer() -> None:
     with pytest.raises(UsageError, match="the only index is 0 in the smallest layer"):
-        tracing.narrow(tracing.loops(stack()), TraceSelection(units=(2,)))
+        tracing.narrow(tracing.list_loops(stack()), TraceSelection(units=(2,)))
 
 
 def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states() -> None:
@@ -144,7 +144,7 @@ def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states() -> None:
 def test_a_gate_means_that_gate_of_every_cell() -> None:
     result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
     for word, names in (("forget", ["cell_0/forget", "cell_1/forget"]), ("cell_1/forget", ["cell_1/forget"])):
-        (loop,) = tracing.narrow(tracing.loops(result), TraceSelection(gates=(word,)))
+        (loop,) = tracing.narrow(tracing.list_loops(result), TraceSelection(gates=(word,)))
         assert [str(one.short) for one in loop.gates] == names
 
 
@@ -298,17 +298,17 @@ def test_masked_steps_do_not_count() -> None:
 
 def test_indices_of_figures_are_the_input_s_and_the_layer_s_own() -> None:
     kept = TraceSelection(units=(2,), batch=(1,), steps=(2,))
-    figures: Any = stats_of(tracing.narrow(tracing.loops(masked()), kept))[state("hidden")]
+    figures: Any = stats_of(tracing.narrow(tracing.list_loops(masked()), kept))[state("hidden")]
     assert figures.min.index == (1, 2, 2)
 
 
 def test_the_rule_of_saturation_is_that_of_the_activation() -> None:
-    figures = stats_of(tracing.loops(tracing.trace(case("LSTM(2, activation='relu')"))))
+    figures = stats_of(tracing.list_loops(tracing.trace(case("LSTM(2, activation='relu')"))))
     assert figures[gate("forget")].beyond == (0.05, 0.95)
     assert figures[gate("candidate")].beyond is None
     for part in (state("hidden"), state("cell"), gate("forget", "preactivation")):
         assert figures[part].beyond is None
-    figures = stats_of(tracing.loops(tracing.trace(case("GRU(2)"))))
+    figures = stats_of(tracing.list_loops(tracing.trace(case("GRU(2)"))))
     assert figures[state("hidden")].beyond == figures[gate("candidate")].beyond == (-0.95, 0.95)
     assert figures[gate("candidate", "recurrent")].beyond is None
 
@@ -376,7 +376,7 @@ def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
 def test_at_80_columns_every_gate_of_unit_0_stands_in_numbers(layer: str, units: int) -> None:
     asked = Case(stack=specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
     result = tracing.trace(asked)
-    text = formats.render(TraceAnswer(result, tracing.loops(result)), "table", View(width=80))
+    text = formats.render(TraceAnswer(result, tracing.list_loops(result)), "table", View(width=80))
     (loop,) = result.trace
     for part in loop.gates:
         for value in loop.parts[part][0, :, 0]:
