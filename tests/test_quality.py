@@ -136,7 +136,7 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
 
 def test_no_local_name_hides_a_function_of_its_module() -> None:
     hidden = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for file in sorted((ROOT / "rnncli").rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         own = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
         for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
