@@ -86,14 +86,16 @@ def verify(
     tolerances: of --check; None without it.  chosen: the layer of --model.
     Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
     """
-    from rnncli.compute import compare, holds, keras_differences
-
     if case.hold:
+        from rnncli.compute import holds
+
         result = holds.compare_without(case, result, budget)
     if tolerances is None:
         return result, [], ()
     if chosen is not None:
         return *chosen.compare_with_framework(result, *tolerances), ()
+    from rnncli.compute import compare, keras_differences
+
     result, disagreeing = compare.compare_with_keras(case, result, *tolerances, budget)
     return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
 
