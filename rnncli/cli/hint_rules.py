@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 Values = Mapping[str, Any]
 """The flags of a command by their names in Python: `return_sequences`, `layer`."""
 
-RECURRENT = re.compile(r"(\w+\.)*((bi)?(simple_?rnn|rnn|lstm|gru)|bidirectional)\b", re.IGNORECASE)
-BOTH_WAYS = re.compile(r"(\w+\.)*bi", re.IGNORECASE)
+RECURRENT = r"(?i)(\w+\.)*((bi)?(simple_?rnn|rnn|lstm|gru)|bidirectional)\b"
+BOTH_WAYS = r"(?i)(\w+\.)*bi"
+"""Not compiled here: most commands are not run in a terminal, and show no hint."""
 
 
 class Hint(NamedTuple):
@@ -35,12 +36,19 @@ def _layers(values: Values) -> list[str]:
 
 def is_traceable(values: Values) -> bool:
     """Return whether every layer is recurrent, and numpy can trace it."""
-    return all(map(RECURRENT.match, _layers(values))) and values.get("dtype") in (None, "float32", "float64")
+    names = _layers(values)
+    return all(re.match(RECURRENT, name) for name in names) and values.get("dtype") in (
+        None,
+        "float32",
+        "float64",
+    )
 
 
 def is_bidirectional(values: Values) -> bool:
     """Return whether the last layer has two directions."""
-    return bool(values.get("bidirectional") or BOTH_WAYS.match(_layers(values)[-1])) and is_traceable(values)
+    return bool(values.get("bidirectional") or re.match(BOTH_WAYS, _layers(values)[-1])) and is_traceable(
+        values
+    )
 
 
 def returns_last_output(values: Values) -> bool:
