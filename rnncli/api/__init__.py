@@ -218,7 +218,8 @@ def gradients(
     if first is not layer:
         layer = _case.layers_of(first)
         options = _case.replace_layer_options(options, variants.own_options(layer, given))
-    case, remarks = _case.build_case(inputs, layer, {**options, "training": False})
+    plain: Options = options if options.get("model") else {**options, "training": False}
+    case, remarks = _case.build_case(inputs, layer, plain)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
     cases = [case, *variants.make_variants(case, list(map(_case.layers_of, others)), given)]

@@ -54,18 +54,21 @@ def gradients(
     from rnncli.commands.gradients.answer import GradientsAnswer
 
     deliver = delivery(output, input_flags, layer, run)
-    _require_plain(run)
+    run = _without_training(run)
     first, *others = variants.list_layers(layer.layer, against or ())
     options = request.options_of(layer)
     if first is not layer.layer:
         layer = LayerFlags(layer=[first], **variants.own_options([first], options))
-    case, remarks = request.case(input_flags, layer, run._replace(training=False))
+    case, remarks = request.case(input_flags, layer, run)
     cases = [case, *variants.make_variants(case, list(map(read_layer, others)), options)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
-def _require_plain(run: RunFlags) -> None:
-    """Raise UsageError for flags that change the numbers but do not apply here."""
+def _without_training(run: RunFlags) -> RunFlags:
+    """Return the flags for a call without dropout, so that no note advises --training.
+
+    Raises UsageError for flags that change the numbers but do not apply here.
+    """
     if run.engine not in ("auto", "tensorflow"):
         raise UsageError(
             f"--engine {run.engine}: gradients are computed by tensorflow.", "Leave --engine out."
@@ -75,3 +78,4 @@ def _require_plain(run: RunFlags) -> None:
         raise UsageError(
             f"gradients are computed for one call without dropout, not with {name}.", "Leave it out."
         )
+    return run if run.model else run._replace(training=False)
