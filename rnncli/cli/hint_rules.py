@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 Values = Mapping[str, Any]
 """The flags of a command by their names in Python: `return_sequences`, `layer`."""
 
+# Not compiled here: most commands are not run in a terminal, and show no hint.
 RECURRENT = r"(?i)(\w+\.)*((bi)?(simple_?rnn|rnn|lstm|gru)|bidirectional)\b"
 BOTH_WAYS = r"(?i)(\w+\.)*bi"
-"""Not compiled here: most commands are not run in a terminal, and show no hint."""
 
 
 class Hint(NamedTuple):
@@ -36,19 +36,14 @@ def _layers(values: Values) -> list[str]:
 
 def is_traceable(values: Values) -> bool:
     """Return whether every layer is recurrent, and numpy can trace it."""
-    names = _layers(values)
-    return all(re.match(RECURRENT, name) for name in names) and values.get("dtype") in (
-        None,
-        "float32",
-        "float64",
-    )
+    recurrent = all(re.match(RECURRENT, name) for name in _layers(values))
+    return recurrent and values.get("dtype") in (None, "float32", "float64")
 
 
 def is_bidirectional(values: Values) -> bool:
-    """Return whether the last layer has two directions."""
-    return bool(values.get("bidirectional") or re.match(BOTH_WAYS, _layers(values)[-1])) and is_traceable(
-        values
-    )
+    """Return whether the last layer has two directions, and all can be traced."""
+    both = values.get("bidirectional") or re.match(BOTH_WAYS, _layers(values)[-1])
+    return bool(both) and is_traceable(values)
 
 
 def returns_last_output(values: Values) -> bool:

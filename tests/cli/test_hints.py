@@ -80,7 +80,7 @@ def test_the_suggestion_fits_the_command(line: str, command: str | None) -> None
 def test_every_hint_is_shown_after_some_command() -> None:
     shown = {(said or "").partition(": ")[0] for said in map(hint, LINES)}
     every = [hint for name in catalog.names() for hint in getattr(catalog.load(name), "HINTS", ())]
-    assert len(every) == 10
+    assert every
     assert {one.en for one in every} <= shown
 
 
