@@ -125,8 +125,9 @@ def diagnose(text: str) -> Diagnosis:
 
 def matches(text: str) -> list[Match]:
     """Return every diagnosis that fits `text`."""
-    line = normalize(text)
-    return [found for cause in iterate_causes() if (found := _match(cause, line)) is not None]
+    line, frame = normalize(text), last_frame(text)
+    code = frame.code if frame else ""
+    return [found for cause in iterate_causes() if (found := _match(cause, line, code)) is not None]
 
 
 def iterate_causes() -> Iterator[Cause]:
@@ -135,8 +136,8 @@ def iterate_causes() -> Iterator[Cause]:
         yield from import_module(f"{causes.__name__}.{name}").CAUSES
 
 
-def _match(cause: Cause, line: str) -> Match | None:
+def _match(cause: Cause, line: str, code: str) -> Match | None:
     """Return the diagnosis for the last match of the pattern."""
     *_, match = (None, *re.finditer(cause.pattern, line))
-    found = match and cause.diagnose(Message(line, match))
+    found = match and cause.diagnose(Message(line, match, code))
     return Match(match.end(), found._replace(cause=cause.name)) if match and found else None

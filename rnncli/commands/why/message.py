@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from rnncli.case import Dimension, Shape
+from rnncli.commands.why.written import WrittenLayer, layers_in
 
 HEAD, TAIL = 10_000, 50_000
 """Number of characters that are read at the start and at the end of a text; what is between is skipped."""
@@ -29,6 +30,7 @@ _NAMES = (
     r"(?:/|node )(\w{1,100}?)_cell",
     r"[Ll]ayer (\w{1,100}):",
     r"expected (\w{1,100})_input",
+    r"\b(\w{1,100}Cell) does not support",
 )
 
 
@@ -93,10 +95,12 @@ class Message:
     """A message that matches the pattern of a cause.
 
     text: as `normalize` returns it.  match: of the pattern, whose groups hold numbers, shapes and names.
+    code: the user's line in a traceback, else "".
     """
 
     text: str
     match: re.Match[str]
+    code: str = ""
 
     def number(self, group: str) -> int:
         """Return the number of a group."""
@@ -123,22 +127,46 @@ class Message:
         return tuple(filter(None, map(parse_shape, shapes)))
 
     @cached_property
-    def layer(self) -> str:
-        """Keras's class of the recurrent layer that the message is about; LSTM if it does not say."""
+    def named(self) -> str:
+        """Keras's class of the recurrent layer that the message names; "" if it names none."""
         for pattern in _NAMES:
             for name in re.findall(pattern, self.text):
                 if found := recurrent_in(name):
                     return found
-        return DEFAULT
+        return ""
+
+    @cached_property
+    def written(self) -> WrittenLayer | None:
+        """The layer of the message in the user's line, else in the whole text; None if it is in neither."""
+        for code in (self.code, self.text):
+            layers = [one for one in layers_in(code) if self.named in ("", one.name)]
+            both = [one for one in layers if one.is_bidirectional] if self._names_bidirectional else []
+            if layers:
+                return (both or layers)[-1]
+        return None
+
+    @cached_property
+    def layer(self) -> str:
+        """Keras's class of the layer that the message is about; LSTM if neither it nor the code says."""
+        return self.named or (self.written.name if self.written else DEFAULT)
 
     @cached_property
     def is_bidirectional(self) -> bool:
-        """Whether the layer that the message names is a Bidirectional."""
-        names = [name for pattern in _NAMES[:2] for name in re.findall(pattern, self.text)]
+        """Whether the layer is inside a Bidirectional."""
+        return self._names_bidirectional or bool(self.written and self.written.is_bidirectional)
+
+    @cached_property
+    def _names_bidirectional(self) -> bool:
+        names = [name for pattern in _NAMES[:3] for name in re.findall(pattern, self.text)]
         return any("bidirectional" in name.casefold() for name in names)
 
 
 def recurrent_in(name: str) -> str | None:
-    """Return the class that a name is made from: `encoder_lstm_1` -> `LSTM`, `LSTMCell` -> `LSTM`."""
+    """Return the class that a name is made from: `encoder_lstm_1` -> `LSTM`, `RNN` -> `SimpleRNN`.
+
+    None if it is not the name of a recurrent layer.
+    """
     folded = name.casefold().replace("_", "")
+    if name in ("RNN", "RNNCell"):
+        return "SimpleRNN"
     return next((one for one in reversed(RECURRENT) if one.casefold() in folded), None)

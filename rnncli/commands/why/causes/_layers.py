@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 
-from rnncli import specs
+from rnncli import layers, specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.diagnosis import SEQUENCE
 from rnncli.commands.why.message import Message
@@ -13,9 +14,6 @@ from rnncli.renderers.wording import Bilingual
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
-
-LSTM = (f"LSTM({UNITS})",)
-"""The layers of a fix that any recurrent layer shows."""
 
 SIZES = r"[\dNone, ]{1,100}"
 """Pattern of the sizes in a shape, which `Message.shape` parses."""
@@ -26,16 +24,49 @@ def format_layer(name: str, units: int = UNITS, **options: object) -> str:
     return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
 
 
-def last_and_every(units: int = UNITS, **options: object) -> tuple[str, str]:
-    """Return an LSTM that returns its last output, and one that returns those of every time step."""
-    every = format_layer("LSTM", units, return_sequences=True, **options)
-    return format_layer("LSTM", units, **options), every
+def inner_layer(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer that the message or the code names, without a Bidirectional around it.
+
+    units, options: instead of those in the code.
+    """
+    name, written = message.layer, message.written
+    known = layers.class_of(name).options
+    flags = {key: flag for key, flag in written.flags.items() if key in known} if written else {}
+    given: dict[str, object] = {**flags, **options}
+    changed = {key: value for key, value in given.items() if key not in known or value != known[key].default}
+    return format_layer(name, units or (written.units if written else UNITS), **changed)
 
 
-def expression(message: Message, units: int = UNITS, **options: object) -> str:
-    """Return the layer that the message names, inside Bidirectional if it names one."""
-    own = format_layer(message.layer, units, **options)
-    return f"Bidirectional({own})" if message.is_bidirectional else own
+def expression(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer that the message or the code names, inside Bidirectional if it is in one."""
+    own, written = inner_layer(message, units, **options), message.written
+    mode = f", merge_mode={written.merge_mode}" if written and written.merge_mode else ""
+    return f"Bidirectional({own}{mode})" if message.is_bidirectional else own
+
+
+def with_width(message: Message, width: int, **options: object) -> str:
+    """Return the layer that has `width` outputs: of a Bidirectional, half of them in each direction."""
+    mode = message.written.merge_mode if message.written else ""
+    if not message.is_bidirectional or mode not in ("", "'concat'"):
+        return expression(message, width, **options)
+    if width % 2:
+        return format_layer(message.layer, width, **options)
+    return expression(message, width // 2, **options)
+
+
+def last_and_every(message: Message, width: int | None = None, **options: object) -> tuple[str, str]:
+    """Return the layer that returns its last output, and the one that returns those of every time step.
+
+    width: the number of outputs, if the message says it.
+    """
+    make = partial(with_width, message, width) if width else partial(expression, message)
+    last = make(return_sequences=False, return_state=False, **options)
+    return last, make(return_sequences=True, return_state=False, **options)
+
+
+def width_of(layer: str) -> Dimension:
+    """Return the size of the last axis of what a layer returns."""
+    return specs.from_flags([layer], {}).outputs(SEQUENCE)[0].shape[-1]
 
 
 def count_gates(name: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import LSTM, expression, format_layer, name_axes, pluralize
+from rnncli.commands.why.causes._layers import expression, name_axes, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -126,7 +126,7 @@ def _diagnose_sizes(message: Message) -> Diagnosis:
             "cut both to the same number",
             "같은 개수로 자르기",
             f"x, y = x[:{min(sequences, targets)}], y[:{min(sequences, targets)}]",
-            LSTM,
+            (expression(message),),
             (min(sequences, targets), "timesteps", "features"),
         ),
         hint=Bilingual(
@@ -140,8 +140,8 @@ def _diagnose_sizes(message: Message) -> Diagnosis:
     "precision",
     r"was expected to be an? (?:double|float|half) tensor but is an? (?:double|float|half) tensor",
 )
-def _diagnose_precision(_: Message) -> Diagnosis:
-    double = format_layer("LSTM", dtype="float64")
+def _diagnose_precision(message: Message) -> Diagnosis:
+    double = expression(message, dtype="float64")
     return Diagnosis.of(
         "Two tensors differ in type: one is double (float64), the other float (float32).",
         "자료형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
@@ -149,7 +149,7 @@ def _diagnose_precision(_: Message) -> Diagnosis:
             "float32, which weights have by default",
             "가중치의 기본값인 float32로",
             "x = tf.cast(x, 'float32')",
-            LSTM,
+            (expression(message),),
         ),
         Fix.of_layer("float64 everywhere", "모두 float64로", double),
         hint=Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
@@ -158,17 +158,18 @@ def _diagnose_precision(_: Message) -> Diagnosis:
 
 @CAUSES.add(
     "precision-torch",
-    r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype|mat1 and mat2 must have the same dtype"
+    r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype|tensors are not the same dtype, found"
+    r"|mat1 and mat2 must have the same dtype"
     r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
     r"|expected m1 and m2 to have the same dtype"
     r"|Expected object of scalar type (?:Float|Double) but got scalar type (?:Float|Double)",
 )
-def _diagnose_torch_precision(_: Message) -> Diagnosis:
-    double = format_layer("LSTM", dtype="float64")
+def _diagnose_torch_precision(message: Message) -> Diagnosis:
+    double = expression(message, dtype="float64")
     return Diagnosis.of(
         "The input and the weights differ in type; PyTorch does not convert them.",
         "입력과 가중치의 자료형이 다르며, PyTorch는 변환하지 않습니다.",
-        Fix("the input as float32", "입력을 float32로", "x.float()", LSTM),
+        Fix("the input as float32", "입력을 float32로", "x.float()", (expression(message),)),
         Fix("the weights as float64", "가중치를 float64로", "model.double()", (double,)),
         hint=Bilingual(
             "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."

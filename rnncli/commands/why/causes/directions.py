@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, inner_layer, name_axes, pluralize
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
-
-LAYER = f"Bidirectional({format_layer('LSTM')})"
 
 CAUSES = Causes()
 
@@ -18,7 +16,7 @@ CAUSES = Causes()
 )
 def _diagnose_no_layer(message: Message) -> Diagnosis:
     wrapper, given = message.name("wrapper"), message.name("given").strip()
-    inner = format_layer("LSTM") if wrapper == "Bidirectional" else "Dense(3)"
+    inner = inner_layer(message) if wrapper == "Bidirectional" else "Dense(3)"
     called = "class" in given
     return Diagnosis.of(
         f"{wrapper} wraps a layer; it got a class. Call the class first."
@@ -37,7 +35,7 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
     modes = ("concat", "sum", "mul", "ave")
     named = find_nearest({"add": "sum", "average": "ave", "mean": "ave"}.get(given, given), modes, "concat")
     merged, beside = (
-        f"Bidirectional({format_layer('LSTM')}, merge_mode={mode!r})" for mode in (named, "concat")
+        f"Bidirectional({inner_layer(message)}, merge_mode={mode!r})" for mode in (named, "concat")
     )
     fixes = [Fix.of_layer("both side by side, the default", "나란히 이어 붙이기, 기본값", beside)]
     if merged != beside:
@@ -50,18 +48,18 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
 
 
 @CAUSES.add("direction", r"Forward layer and backward layer should have different `go_backwards` value")
-def _diagnose_equal_directions(_: Message) -> Diagnosis:
-    layer = f"Bidirectional({format_layer('LSTM')}, backward_layer={format_layer('LSTM', go_backwards=True)})"
+def _diagnose_equal_directions(message: Message) -> Diagnosis:
+    one, other = inner_layer(message, go_backwards=False), inner_layer(message, go_backwards=True)
     return Diagnosis.of(
         "Both layers read in the same direction; the backward layer needs go_backwards=True.",
         "두 층의 방향이 같습니다. 역방향 층에는 go_backwards=True가 필요합니다.",
         Fix(
             "two layers of your own",
             "두 층을 직접 만들 때",
-            f"backward_layer={format_layer('LSTM', go_backwards=True)}",
-            (layer,),
+            f"backward_layer={other}",
+            (f"Bidirectional({one}, backward_layer={other})",),
         ),
-        Fix.of_layer("a copy of the forward layer", "정방향 층의 복사", LAYER),
+        Fix.of_layer("a copy of the forward layer", "정방향 층의 복사", f"Bidirectional({one})"),
     )
 
 
@@ -75,7 +73,8 @@ def _diagnose_attribute(message: Message) -> Diagnosis | None:
     if forward not in ("True", "False"):
         return None
     options = {name: forward == "True"}
-    one, other = format_layer("LSTM", **options), format_layer("LSTM", **options, go_backwards=True)
+    one = inner_layer(message, go_backwards=False, **options)
+    other = inner_layer(message, go_backwards=True, **options)
     layer = f"Bidirectional({one}, backward_layer={other})"
     return Diagnosis.of(
         f"The two directions differ in {name}: {forward} forward, {message.name('backward')} backward.",
@@ -96,9 +95,9 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     if not isinstance(one, int) or not isinstance(two, int) or not inputs:
         return None
     shape = name_axes(inputs[0])
-    back = format_layer("LSTM", two, go_backwards=True)
-    same = f"Bidirectional({format_layer('LSTM', one)}, merge_mode='sum')"
-    beside = f"Bidirectional({format_layer('LSTM', one)}, backward_layer={back})"
+    front, back = inner_layer(message, one), inner_layer(message, two, go_backwards=True)
+    same = f"Bidirectional({front}, merge_mode='sum')"
+    beside = f"Bidirectional({front}, backward_layer={back})"
     return Diagnosis.of(
         f"The directions have {one} and {pluralize(two, 'unit')}; sum, mul and ave need the same number.",
         f"두 방향의 유닛이 {one}개와 {two}개입니다. sum, mul, ave에는 같은 개수가 필요합니다.",
@@ -112,10 +111,11 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     r"'name': 'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
     r"Exception encountered: Error when deserializing",
 )
-def _diagnose_not_recurrent(_: Message) -> Diagnosis:
+def _diagnose_not_recurrent(message: Message) -> Diagnosis:
+    layer = f"Bidirectional({inner_layer(message)})"
     return Diagnosis.of(
         "Bidirectional needs a recurrent layer: other layers have no direction of time.",
         "Bidirectional에는 순환층이 필요합니다. 다른 층에는 시간의 방향이 없습니다.",
-        Fix.of_layer("a recurrent layer inside", "안에 순환층", LAYER),
-        Fix("Dense after it", "Dense는 그 뒤에", f"{LAYER}, Dense({UNITS})", (LAYER, f"Dense({UNITS})")),
+        Fix.of_layer("a recurrent layer inside", "안에 순환층", layer),
+        Fix("Dense after it", "Dense는 그 뒤에", f"{layer}, Dense({UNITS})", (layer, f"Dense({UNITS})")),
     )

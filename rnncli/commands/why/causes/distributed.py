@@ -20,7 +20,7 @@ def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
     shape = message.shape("shape")
     if len(shape) > 2:
         return None
-    last, every = last_and_every(units_of(shape))
+    last, every = last_and_every(message, units_of(shape))
     return Diagnosis.of(
         f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
         f"TimeDistributed에는 시간 축 (batch, timesteps, ...)이 필요한데 {format_shape(shape)}를 받았습니다.",
@@ -38,7 +38,7 @@ def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
     shapes = message.argument("inputs")
     if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
         return None
-    layer, every = last_and_every()
+    layer, every = last_and_every(message)
     return Diagnosis.of(
         f"TimeDistributed calls its layer once per time step, on {format_shape(shapes[0][::2])}; a "
         "recurrent layer needs a time axis of its own.",

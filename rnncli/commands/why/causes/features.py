@@ -7,9 +7,9 @@ from rnncli.commands.why.causes._layers import (
     SIZES,
     count_gates,
     expression,
-    format_layer,
     known_size,
     pluralize,
+    with_width,
 )
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
@@ -106,8 +106,8 @@ def _diagnose_axis(message: Message) -> Diagnosis:
         Fix(
             f"the recurrent layer before it has {pluralize(wanted, 'unit')}",
             f"앞의 순환층을 유닛 {wanted}개로",
-            format_layer("LSTM", wanted),
-            (format_layer("LSTM", wanted), "Dense(1)"),
+            with_width(message, wanted),
+            (with_width(message, wanted), "Dense(1)"),
         ),
         Fix(
             f"a new Dense for {pluralize(found, 'feature')}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import LSTM, expression
+from rnncli.commands.why.causes._layers import expression
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -61,12 +61,12 @@ def _diagnose_contiguous(message: Message) -> Diagnosis:
         f"cuDNN needs a contiguous {name}; transpose, permute and slicing make it non-contiguous.",
         f"cuDNN에는 메모리에 이어진 {name}이 필요합니다. transpose, permute, 슬라이스 뒤에는 이어져 있지 "
         "않습니다.",
-        Fix("make a contiguous copy", "이어서 복사", f"{name} = {name}.contiguous()", LSTM),
+        Fix("make a contiguous copy", "이어서 복사", f"{name} = {name}.contiguous()", (expression(message),)),
     )
 
 
 @CAUSES.add("compact-torch", r"RNN module weights are not part of single contiguous chunk")
-def _diagnose_compact(_: Message) -> Diagnosis:
+def _diagnose_compact(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "Only a warning: the weights are copied into one block at every call. The numbers are right.",
         "경고일 뿐입니다. 호출할 때마다 가중치를 이어서 복사하며, 결과는 맞습니다.",
@@ -74,21 +74,21 @@ def _diagnose_compact(_: Message) -> Diagnosis:
             "once, at the start of forward",
             "forward를 시작할 때 한 번",
             "self.rnn.flatten_parameters()",
-            LSTM,
+            (expression(message),),
         ),
     )
 
 
 @CAUSES.add("eval-torch", r"cudnn RNN backward can only be called in training mode")
-def _diagnose_backward_in_eval(_: Message) -> Diagnosis:
+def _diagnose_backward_in_eval(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "cuDNN computes gradients only if the layer was called in training mode.",
         "cuDNN은 층을 학습 모드로 호출했을 때만 기울기를 계산합니다.",
-        Fix("training", "학습", "model.train()", LSTM),
+        Fix("training", "학습", "model.train()", (expression(message),)),
         Fix(
             "gradients without dropout",
             "드롭아웃 없이 기울기만",
             "with torch.backends.cudnn.flags(enabled=False): output, _ = rnn(x)",
-            LSTM,
+            (expression(message),),
         ),
     )

@@ -19,7 +19,7 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
     shapes = [message.shape("one"), message.shape("other")]
     if {len(shape) for shape in shapes} != {2, 3}:
         return None
-    last, every = last_and_every(units_of(shapes[0]))
+    last, every = last_and_every(message, units_of(shapes[0]))
     return Diagnosis.of(
         f"{format_shape(shapes[0])} and {format_shape(shapes[1])} cannot be joined: one is a sequence, the "
         "other is not.",

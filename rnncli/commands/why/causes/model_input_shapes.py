@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SIZES, expression, name_axes
-from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import SIZES, expression, known_size, name_axes, pluralize
+from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -19,7 +19,52 @@ CAUSES = Causes()
 def _diagnose_model(message: Message) -> Diagnosis | None:
     """Explain the input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
-    return _diagnose_another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
+    if len(wanted) != 3:
+        return None
+    if found[:1] != wanted[:1] and found[:1] != (None,) and _is_fit(found, (None, *wanted[1:])) and wanted[0]:
+        return _diagnose_batch(message, wanted, found)
+    return _diagnose_another_shape(expression(message), wanted, found)
+
+
+def _diagnose_batch(message: Message, wanted: Shape, found: Shape) -> Diagnosis:
+    """Explain `expected shape=(1, None, 5), found shape=(32, 10, 5)`: only the batch differs."""
+    kept, given = known_size(wanted[0]), known_size(found[0])
+    steady = given and given % kept == 0
+    rest = name_axes(found, SEQUENCE)[1:]
+    fixes = (
+        Fix(
+            f"batches of {pluralize(kept, 'sequence')}, always",
+            f"언제나 시퀀스 {kept}개의 배치",
+            f"model.predict(x{'' if steady else f'[:len(x) // {kept} * {kept}]'}, batch_size={kept})",
+            (expression(message),),
+            (kept, *rest),
+        ),
+        Fix(
+            "a model for batches of any size, with the same weights",
+            "같은 가중치로, 배치가 몇 개든 받는 모델",
+            f"keras.Input({format_shape(wanted[1:])}); new.set_weights(model.get_weights())",
+            (expression(message, stateful=False),),
+            (given or "batch", *rest),
+        ),
+        Fix(
+            f"state kept between batches of {given}",
+            f"시퀀스 {given}개의 배치 사이에 상태를 유지할 때",
+            f"keras.Input(batch_shape={format_shape((given, *wanted[1:]))})",
+            (expression(message, stateful=True),),
+            (given or "batch", *rest),
+        ),
+    )
+    return Diagnosis.of(
+        f"The model takes batches of {pluralize(kept, 'sequence')} only, {format_shape(wanted)}; this batch "
+        f"has {given}, {format_shape(found)}.",
+        f"모델이 받는 배치는 언제나 시퀀스 {kept}개 {format_shape(wanted)}인데 이 배치는 {given}개 "
+        f"{format_shape(found)}입니다.",
+        *fixes,
+        hint=Bilingual(
+            "batch_shape, batch_input_shape and stateful=True fix the batch size.",
+            "batch_shape, batch_input_shape, stateful=True는 배치 크기를 고정합니다.",
+        ),
+    )
 
 
 @CAUSES.add(
@@ -93,5 +138,5 @@ def _list_arrangements(shape: Shape) -> list[tuple[Bilingual, str, Shape]]:
 
 
 def _is_fit(shape: Shape, wanted: Shape) -> bool:
-    pairs = zip(shape, wanted, strict=True)
+    pairs = zip(shape, wanted, strict=False)
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)

@@ -6,7 +6,6 @@ from math import prod
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
-    LSTM,
     expression,
     format_count_ko,
     format_layer,
@@ -16,9 +15,10 @@ from rnncli.commands.why.causes._layers import (
     pluralize,
     time_steps,
     units_of,
+    with_width,
 )
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
-from rnncli.commands.why.message import Message
+from rnncli.commands.why.message import DEFAULT, Message
 from rnncli.renderers.wording import Bilingual
 
 _SHAPE = r"[(\[](?P<shape>[\dNone, ]{0,100})[)\]]"
@@ -36,7 +36,7 @@ def _diagnose_rank(message: Message) -> Diagnosis | None:
     if len(shape) != found:
         return None
     if expected == 2 and found == 3:
-        return _diagnose_unexpected_sequence(shape)
+        return _diagnose_unexpected_sequence(message, shape)
     if message.layer.startswith("Conv") and found < expected:
         return _diagnose_images(message, shape, expected)
     return _diagnose_axes(message, shape) if expected == 3 else None
@@ -82,7 +82,7 @@ def _diagnose_images(message: Message, shape: Shape, expected: int) -> Diagnosis
         fixes.append(image)
     if len(shape) == 3:
         english, korean = "time steps of features, without images", "이미지가 아니라 특성일 때"
-        fixes.append(Fix.of_layer(english, korean, *LSTM, name_axes(shape)))
+        fixes.append(Fix.of_layer(english, korean, format_layer(DEFAULT), name_axes(shape)))
     return Diagnosis.of(
         f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
         f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
@@ -132,7 +132,7 @@ def _fix_sequences_before(message: Message, shape: Shape) -> Fix:
     units = units_of(shape)
     before = format_layer(message.layer, units, return_sequences=True)
     if message.is_bidirectional and units % 2 == 0:
-        before = expression(message, units // 2, return_sequences=True)
+        before = f"Bidirectional({format_layer(message.layer, units // 2, return_sequences=True)})"
     return Fix(
         f"the previous layer is recurrent, with {pluralize(units, 'output')}",
         f"앞 층이 출력 {units}개인 순환층일 때",
@@ -174,14 +174,14 @@ def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
     return Diagnosis(_name_expected_axes(shape), (first, several), _EMBEDDING)
 
 
-def _diagnose_unexpected_sequence(shape: Shape) -> Diagnosis:
+def _diagnose_unexpected_sequence(message: Message, shape: Shape) -> Diagnosis:
     return Diagnosis.of(
         f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
         f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
         Fix.of_layer(
             "only the last time step is needed",
             "마지막 시점만 필요할 때",
-            format_layer("LSTM", units_of(shape)),
+            with_width(message, units_of(shape), return_sequences=False),
             name_axes((*shape[:2], None)),
         ),
         hint=Bilingual(

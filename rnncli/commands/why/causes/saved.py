@@ -7,7 +7,9 @@ from rnncli.commands.why.causes._layers import (
     SIZES,
     UNITS,
     count_gates,
+    expression,
     format_layer,
+    inner_layer,
     known_size,
     pluralize,
     units_by_layer,
@@ -56,27 +58,42 @@ def _diagnose_count(message: Message) -> Diagnosis:
 )
 def _diagnose_shape(message: Message) -> Diagnosis:
     wanted, given = message.shape("wanted"), message.shape("given")
-    if len(wanted) == 2 and len(given) == 1 and wanted[0] == 2 and wanted[1] == given[0]:
-        return _diagnose_bias(given)
+    if _are_biases(message, wanted, given):
+        return _diagnose_bias(wanted, given)
     explanation = Bilingual(
         f"The layer has a weight {format_shape(wanted)}; the one given is {format_shape(given)}.",
         f"층의 가중치는 {format_shape(wanted)}인데 주어진 가중치는 {format_shape(given)}입니다.",
     )
-    return _diagnose_mismatch(wanted, given, explanation)
+    return _diagnose_mismatch(message, wanted, given, explanation)
 
 
-def _diagnose_bias(given: Shape) -> Diagnosis:
-    units = known_size(given[0]) // count_gates("GRU") or UNITS
-    before, after = format_layer("GRU", units, reset_after=False), format_layer("GRU", units)
+def _are_biases(message: Message, wanted: Shape, given: Shape) -> bool:
+    """Whether the shapes are (2, 9) and (9,), the biases of a GRU with reset_after and of one without."""
+    bias = min(wanted, given, key=len)
+    pair = (2, *bias) in (wanted, given) and bias in (wanted, given) and len(bias) == 1
+    return pair and message.named in ("", "GRU") and known_size(bias[0]) % count_gates("GRU") == 0
+
+
+def _diagnose_bias(wanted: Shape, given: Shape) -> Diagnosis:
+    units = known_size(given[-1]) // count_gates("GRU") or UNITS
+    one, two = (
+        Fix.of_layer(
+            f"weights of a GRU {word} reset_after",
+            f"reset_after {korean} GRU의 가중치",
+            format_layer("GRU", units, **options),
+            weights=True,
+        )
+        for word, korean, options in (("without", "없는", {"reset_after": False}), ("with", "있는", {}))
+    )
+    has_two = len(wanted) == 2
     return Diagnosis.of(
-        f"This GRU has two biases (reset_after=True); the weights have one, {format_shape(given)}.",
-        f"이 GRU에는 편향이 두 개인데(reset_after=True) 가중치에는 하나 {format_shape(given)}뿐입니다.",
-        Fix.of_layer(
-            "weights of a GRU without reset_after", "reset_after 없는 GRU의 가중치", before, weights=True
-        ),
-        Fix.of_layer(
-            "weights of a GRU with reset_after", "reset_after 있는 GRU의 가중치", after, weights=True
-        ),
+        f"This GRU has two biases (reset_after=True); the weights have one, {format_shape(given)}."
+        if has_two
+        else f"This GRU has one bias (reset_after=False); the weights have two, {format_shape(given)}.",
+        f"이 GRU에는 편향이 두 개인데(reset_after=True) 가중치에는 하나 {format_shape(given)}뿐입니다."
+        if has_two
+        else f"이 GRU에는 편향이 하나인데(reset_after=False) 가중치에는 두 개 {format_shape(given)}입니다.",
+        *((one, two) if has_two else (two, one)),
         hint=Bilingual(
             "Keras 1 and early Keras 2 had reset_after=False; the two compute different numbers.",
             "Keras 1과 초기 Keras 2는 reset_after=False였고, 두 방식은 값이 다릅니다.",
@@ -84,11 +101,10 @@ def _diagnose_bias(given: Shape) -> Diagnosis:
     )
 
 
-def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis:
-    """Say which layers have a kernel of the given shape, (features, gates * units)."""
-    if len(given) != 2 or len(wanted) != 2:
-        return Diagnosis(explanation, ())
-    features = known_size(given[0])
+def _diagnose_mismatch(message: Message, wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis:
+    """Say which layers have a kernel of the given shape, (features, gates * units), or a bias."""
+    width = known_size(given[-1]) if given else 0
+    features = known_size(given[0]) if len(given) == 2 else "features"
     fixes = tuple(
         Fix.of_layer(
             f"the weights come from {name} with {pluralize(units, 'unit')}",
@@ -97,14 +113,25 @@ def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> D
             ("batch", "timesteps", features),
             weights=True,
         )
-        for name, units in units_by_layer(known_size(given[1])).items()
-        if features
+        for name, units in units_by_layer(width).items()
+        if features and len(given) == len(wanted) < 3
     )
     hint = Bilingual(
         "A kernel is (features, gates * units): LSTM has 4 gates, GRU 3, SimpleRNN 1.",
         "커널은 (features, 게이트 수 * units)이며 게이트는 LSTM 4개, GRU 3개, SimpleRNN 1개입니다.",
     )
-    return Diagnosis(explanation, fixes, hint)
+    return Diagnosis(explanation, fixes or (_fix_order(message),), hint)
+
+
+def _fix_order(message: Message) -> Fix:
+    """Return the fix for a kernel where a bias belongs, or the other way around."""
+    return Fix(
+        "the weights in the order of the layer",
+        "층의 순서대로 가중치를 넘기기",
+        "[array.shape for array in layer.get_weights()]",
+        (expression(message),),
+        weights=True,
+    )
 
 
 @CAUSES.add(
@@ -114,13 +141,15 @@ def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> D
 )
 def _diagnose_loaded_weights(message: Message) -> Diagnosis:
     wanted, given = message.shape("wanted"), message.shape("given")
+    if _are_biases(message, wanted, given):
+        return _diagnose_bias(wanted, given)
     explanation = Bilingual(
         f"The model has a weight {format_shape(wanted)}; the file has {format_shape(given)}: the layers "
         "differ.",
         f"모델의 가중치는 {format_shape(wanted)}인데 파일에는 {format_shape(given)}입니다. 층이 서로 "
         "다릅니다.",
     )
-    return _diagnose_mismatch(wanted, given, explanation)
+    return _diagnose_mismatch(message, wanted, given, explanation)
 
 
 @CAUSES.add(
@@ -176,4 +205,45 @@ def _diagnose_suffix(_: Message) -> Diagnosis:
         "Keras 3은 가중치를 *.weights.h5라는 이름의 파일에 저장하고 읽습니다.",
         Fix("the weights alone", "가중치만", "model.save_weights('model.weights.h5')"),
         Fix("the whole model", "모델 전체", "model.save('model.keras')"),
+    )
+
+
+@CAUSES.add("reset-after-js", r"GRUCell does not support reset_after parameter set to true")
+def _diagnose_tensorflow_js(message: Message) -> Diagnosis:
+    before = inner_layer(message, reset_after=False)
+    return Diagnosis.of(
+        "The layers of TensorFlow.js compute GRU only with reset_after=False; Keras's default is True.",
+        "TensorFlow.js의 층은 reset_after=False인 GRU만 계산하는데 Keras의 기본값은 True입니다.",
+        Fix(
+            "the same weights: convert to a graph model",
+            "같은 가중치: 그래프 모델로 변환",
+            "tensorflowjs_converter --input_format=tf_saved_model FOLDER web  # tf.loadGraphModel",
+            (inner_layer(message),),
+        ),
+        Fix.of_layer("train again without reset_after", "reset_after 없이 다시 학습", before, weights=True),
+        hint=Bilingual(
+            "Do not edit model.json: with the weights of the other kind the numbers are wrong.",
+            "model.json을 고치지 마세요. 다른 방식의 가중치로는 값이 틀립니다.",
+        ),
+    )
+
+
+@CAUSES.add("saved-input", r"Unrecognized keyword arguments: \[(?P<name>'batch_shape'|'batch_input_shape')")
+def _diagnose_saved_input(message: Message) -> Diagnosis:
+    """The InputLayer in a file, whose argument has another name in Keras 2 and in Keras 3."""
+    by_3 = message.name("name") == "'batch_shape'"
+    saved, reads = (3, 2) if by_3 else (2, 3)
+    return Diagnosis.of(
+        f"The model was saved by Keras {saved}, and this is Keras {reads}, which names its input shape "
+        "differently.",
+        f"Keras {saved} 모델 파일인데 Keras {reads}로 읽고 있습니다. 입력 형태를 적는 이름이 서로 다릅니다.",
+        Fix(
+            "read it with Keras 3" if by_3 else "read it with Keras 2",
+            "Keras 3으로 읽기" if by_3 else "Keras 2로 읽기",
+            "pip install -U tensorflow" if by_3 else "pip install tf_keras; tf_keras.models.load_model(path)",
+        ),
+        Fix("run it without loading it", "불러오지 않고 실행", "rnncli run INPUT --model FILE"),
+        hint=Bilingual(
+            "TensorFlow 2.16 and newer come with Keras 3.", "TensorFlow 2.16부터는 Keras 3이 들어 있습니다."
+        ),
     )

@@ -12,7 +12,7 @@ CAUSES = Causes()
 
 
 def _fix_without_state(message: Message, shape: Shape) -> Fix:
-    layer = expression(message)
+    layer = expression(message, stateful=False)
     return Fix.of_layer("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때", layer, shape)
 
 

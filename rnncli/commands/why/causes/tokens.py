@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import LSTM, pluralize
+from rnncli.commands.why.causes._layers import expression, pluralize
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -26,14 +26,14 @@ def _diagnose_index(message: Message) -> Diagnosis | None:
             "one row per token, starting at 0",
             "0부터 모든 토큰에 한 행씩",
             f"layers.Embedding({size}, 16)",
-            LSTM,
+            (expression(message),),
             VECTORS,
         ),
         Fix(
             "rare tokens become one unknown token",
             "드문 토큰은 알 수 없는 토큰 하나로",
             f"x = numpy.where(x < {count}, x, 1)",
-            LSTM,
+            (expression(message),),
             VECTORS,
         ),
         hint=Bilingual(
@@ -44,7 +44,7 @@ def _diagnose_index(message: Message) -> Diagnosis | None:
 
 
 @CAUSES.add("token-torch", r"index out of range in self")
-def _diagnose_torch_index(_: Message) -> Diagnosis:
+def _diagnose_torch_index(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "A token id is as large as nn.Embedding's num_embeddings, or negative.",
         "토큰 번호가 nn.Embedding의 num_embeddings 이상이거나 음수입니다.",
@@ -52,17 +52,24 @@ def _diagnose_torch_index(_: Message) -> Diagnosis:
             "one row per token, starting at 0",
             "0부터 모든 토큰에 한 행씩",
             "nn.Embedding(int(x.max()) + 1, 16)",
-            LSTM,
+            (expression(message),),
             VECTORS,
         ),
     )
 
 
 @CAUSES.add("token-type", r"argument #1 'indices' to have one of the following scalar types: Long")
-def _diagnose_torch_index_type(_: Message) -> Diagnosis:
+def _diagnose_torch_index_type(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "nn.Embedding looks up token ids: whole numbers, not floats.",
         "nn.Embedding은 토큰 번호를 찾으므로 실수가 아니라 정수가 필요합니다.",
-        Fix("x holds token ids", "x가 토큰 번호일 때", "embedding(x.long())", LSTM, VECTORS),
-        Fix("x holds measurements: no Embedding", "x가 측정값일 때: Embedding 없이", "lstm(x)", LSTM),
+        Fix(
+            "x holds token ids", "x가 토큰 번호일 때", "embedding(x.long())", (expression(message),), VECTORS
+        ),
+        Fix(
+            "x holds measurements: no Embedding",
+            "x가 측정값일 때: Embedding 없이",
+            "lstm(x)",
+            (expression(message),),
+        ),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rnncli.commands.why.causes._layers import (
-    LSTM,
     expression,
     format_layer,
     known_size,
     one_step,
     pluralize,
     time_steps,
+    with_width,
 )
 from rnncli.commands.why.diagnosis import NO_HINT, SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
@@ -68,7 +68,9 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     if not features or not wanted or not outputs:
         return None
     both = features == 2 * wanted
-    before = f"Bidirectional({format_layer('LSTM', wanted)})" if both else format_layer("LSTM", features)
+    before = (
+        f"Bidirectional({format_layer(message.layer, wanted)})" if both else with_width(message, features)
+    )
     return Diagnosis.of(
         f"The layer is made for {pluralize(wanted, 'feature')} and gets {features}.",
         f"층은 특성 {wanted}개용인데 {features}개를 받았습니다.",
@@ -82,7 +84,7 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
             f"the previous layer has {pluralize(wanted, 'output')}",
             f"앞 층의 출력을 {wanted}개로",
             f"nn.LSTM(features, {wanted}, batch_first=True)",
-            (format_layer("LSTM", wanted), f"Dense({outputs})"),
+            (with_width(message, wanted), f"Dense({outputs})"),
         ),
         hint=Bilingual(
             f"A bidirectional layer returns both directions: 2 x {wanted} = "
@@ -94,7 +96,10 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     )
 
 
-@CAUSES.add("cell-torch", r"(?P<cell>\w{1,20}Cell): Expected input to be 1D or 2D, got (?P<found>\d)D")
+@CAUSES.add(
+    "cell-torch",
+    r"(?P<cell>\w{1,20}Cell): Expected input to be 1-?D or 2-?D,? (?:but )?(?:got|received) (?P<found>\d)",
+)
 def _diagnose_cell_rank(message: Message) -> Diagnosis:
     cell = message.name("cell")
     kind = {"RNNCell": "SimpleRNN"}.get(cell, cell.removesuffix("Cell"))
@@ -127,40 +132,52 @@ def _diagnose_no_tensor(message: Message) -> Diagnosis:
             "make a tensor of float32",
             "float32 텐서로 만들기",
             "x = torch.as_tensor(x, dtype=torch.float32)",
-            LSTM,
+            (expression(message),),
         ),
     )
 
 
 @CAUSES.add(
     "device-torch",
-    r"Input and (?:parameter|hidden) tensors are not at the same device|Expected all tensors "
+    r"[Ii]nput and (?P<other>parameter|hidden) tensors are not at the same device|Expected all tensors "
     r"to be on the same device|Expected object of backend (?:CPU|CUDA) but got backend",
 )
-def _diagnose_devices(_: Message) -> Diagnosis:
-    return Diagnosis.of(
-        "The input, the states and the weights are not on the same device.",
-        "입력과 상태와 가중치가 서로 다른 장치에 있습니다.",
+def _diagnose_devices(message: Message) -> Diagnosis:
+    layer, states = (expression(message),), message.name("other") == "hidden"
+    fixes = (
         Fix(
             "move the input to the weights' device",
             "입력을 가중치가 있는 곳으로",
             "x = x.to(next(model.parameters()).device)",
-            LSTM,
+            layer,
         ),
         Fix(
             "create the states on x's device",
             "상태를 x가 있는 곳에 만들기",
             "h0 = torch.zeros(layers, batch, units, device=x.device)",
-            LSTM,
+            layer,
             states=True,
+        ),
+    )
+    return Diagnosis.of(
+        "The initial states are not on the input's device."
+        if states
+        else "The input, the states and the weights are not on the same device.",
+        "초기 상태와 입력이 서로 다른 장치에 있습니다."
+        if states
+        else "입력과 상태와 가중치가 서로 다른 장치에 있습니다.",
+        *(reversed(fixes) if states else fixes),
+        hint=Bilingual(
+            "model.to(device) moves the weights, not tensors that forward creates.",
+            "model.to(device)는 가중치만 옮기고 forward에서 만드는 텐서는 옮기지 않습니다.",
         ),
     )
 
 
 @CAUSES.add(
     "rank-torch",
-    r"(?:Expected input to be 2D or 3D, got |input must have 3 dimensions, got |"
-    r"Expected input to be 2-D or 3-D but received )(?P<found>\d)",
+    r"(?:Expected input to be 2-?D or 3-?D,? (?:but )?(?:got|received)|input must have 3 dimensions, got) "
+    r"(?P<found>\d)",
 )
 def _diagnose_torch_rank(message: Message) -> Diagnosis:
     found, layer = message.number("found"), (expression(message),)

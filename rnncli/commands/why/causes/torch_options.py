@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import LSTM, format_layer
+from rnncli.commands.why.causes._layers import expression
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -24,7 +24,7 @@ def _diagnose_dropout(message: Message) -> Diagnosis:
             "dropout between two layers",
             "두 층 사이의 드롭아웃",
             f"nn.LSTM(input_size, hidden_size, num_layers=2, dropout={rate})",
-            (format_layer("LSTM", return_sequences=True), "Dropout(0.5)", format_layer("LSTM")),
+            (expression(message, return_sequences=True), "Dropout(0.5)", expression(message)),
         ),
         Fix(
             "dropout on the output",
@@ -52,5 +52,5 @@ def _diagnose_projection(message: Message) -> Diagnosis:
         "proj_size는 nn.LSTM에만 있습니다."
         if other
         else "proj_size는 은닉 상태를 더 적은 수로 투영하므로 hidden_size보다 작아야 합니다.",
-        Fix("without a projection", "투영 없이", "nn.LSTM(input_size, hidden_size)", LSTM),
+        Fix("without a projection", "투영 없이", "nn.LSTM(input_size, hidden_size)", (expression(message),)),
     )

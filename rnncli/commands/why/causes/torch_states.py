@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import LSTM, format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import expression, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -68,7 +68,7 @@ def _diagnose_torch_cell_hidden(message: Message) -> Diagnosis:
             f"states of {pluralize(wanted, 'unit')}",
             f"유닛 {wanted}개의 상태",
             f"h = torch.zeros(batch, {wanted})",
-            (format_layer("LSTM", wanted),),
+            (expression(message, wanted),),
             states=True,
         ),
     )
@@ -87,7 +87,7 @@ def _diagnose_torch_cell_batch(message: Message) -> Diagnosis:
             "a state as large as the batch",
             "배치 크기에 맞는 상태",
             "h = x.new_zeros(x.shape[0], cell.hidden_size)",
-            LSTM,
+            (expression(message),),
             (given or "batch", *SEQUENCE[1:]),
             states=True,
         ),
@@ -100,8 +100,7 @@ def _diagnose_torch_cell_batch(message: Message) -> Diagnosis:
 )
 def _diagnose_torch_rank(message: Message) -> Diagnosis:
     batched = message.name("batched") == "batched"
-    name = "LSTM" if "cx" in message.match[0] else "GRU"
-    layer = (format_layer(name),)
+    layer = (expression(message),)
     return Diagnosis.of(
         "x has a batch axis, the initial state has none."
         if batched

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import LSTM, format_layer, name_axes, pluralize, units_of
+from rnncli.commands.why.causes._layers import expression, name_axes, pluralize, units_of
 from rnncli.commands.why.diagnosis import NO_HINT, Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -12,7 +12,7 @@ CAUSES = Causes()
 
 
 @CAUSES.add("backward-twice", r"Trying to backward through the graph a second time")
-def _diagnose_second_backward(_: Message) -> Diagnosis:
+def _diagnose_second_backward(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "The state is still attached to the previous batch's graph, which backward() has freed.",
         "상태가 이전 배치의 계산 그래프에 이어져 있는데, 그 그래프는 backward()가 지웠습니다.",
@@ -20,15 +20,17 @@ def _diagnose_second_backward(_: Message) -> Diagnosis:
             "detach the state, keep its values",
             "상태를 그래프에서 떼고 값은 유지",
             "hx = tuple(state.detach() for state in hx)",
-            LSTM,
+            (expression(message),),
             states=True,
         ),
-        Fix("start each batch from zeros", "배치마다 0에서 시작", "output, _ = rnn(x)", LSTM),
+        Fix(
+            "start each batch from zeros", "배치마다 0에서 시작", "output, _ = rnn(x)", (expression(message),)
+        ),
     )
 
 
 @CAUSES.add("inplace-torch", r"needed for gradient computation has been modified by an inplace operation")
-def _diagnose_in_place(_: Message) -> Diagnosis:
+def _diagnose_in_place(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "backward() needs numbers that were overwritten, by a loop over a state or by optimizer.step().",
         "backward()에 필요한 값이 바뀌었습니다. 반복문에서 상태를 덮어썼거나 optimizer.step()이 가중치를 "
@@ -37,7 +39,7 @@ def _diagnose_in_place(_: Message) -> Diagnosis:
             "state kept between batches",
             "배치 사이에 상태를 유지할 때",
             "hx = tuple(state.detach() for state in hx)  # without retain_graph=True",
-            LSTM,
+            (expression(message),),
             states=True,
         ),
         Fix(
@@ -62,11 +64,16 @@ def _diagnose_no_graph(_: Message) -> Diagnosis:
 
 
 @CAUSES.add("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad")
-def _diagnose_to_numpy(_: Message) -> Diagnosis:
+def _diagnose_to_numpy(message: Message) -> Diagnosis:
     return Diagnosis.of(
         "This tensor is part of the graph of gradients; NumPy cannot follow it.",
         "이 텐서는 기울기 그래프에 속해 있어 NumPy로 바로 바꿀 수 없습니다.",
-        Fix("detach it first", "먼저 그래프에서 떼어 내기", "output.detach().cpu().numpy()", LSTM),
+        Fix(
+            "detach it first",
+            "먼저 그래프에서 떼어 내기",
+            "output.detach().cpu().numpy()",
+            (expression(message),),
+        ),
     )
 
 
@@ -78,7 +85,7 @@ def _diagnose_class_axis(message: Message) -> Diagnosis | None:
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
         return None
-    layer = format_layer("LSTM", units_of(wanted), return_sequences=True)
+    layer = expression(message, units_of(wanted), return_sequences=True)
     return Diagnosis.of(
         "CrossEntropyLoss needs the classes on axis 1, (batch, classes, timesteps); here axis 1 is time.",
         "CrossEntropyLoss에서는 축 1이 클래스 (batch, classes, timesteps)인데 축 1이 시간입니다.",
@@ -100,7 +107,7 @@ def _diagnose_batches(message: Message) -> Diagnosis:
     output, target = message.number("output"), message.number("target")
     steps = output // target if target and output % target == 0 else None
     shape: Shape = (target or "batch", steps or "timesteps", "features")
-    every = format_layer("LSTM", return_sequences=True)
+    every = expression(message, return_sequences=True)
     return Diagnosis.of(
         f"The loss gets {pluralize(output, 'row')} and {pluralize(target, 'target')}.",
         f"손실이 출력 {output}행과 목표 {target}개를 받았습니다.",
@@ -108,7 +115,7 @@ def _diagnose_batches(message: Message) -> Diagnosis:
             "one target per sequence",
             "시퀀스마다 목표가 하나일 때",
             "loss(output[:, -1], target)",
-            LSTM,
+            (expression(message),),
             shape,
         ),
         Fix(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer
+from rnncli.commands.why.causes._layers import expression
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -11,8 +11,8 @@ CAUSES = Causes()
 
 
 @CAUSES.add("no-gradient", r"No gradients provided for any variable|An operation has `?None`? for gradient")
-def _diagnose_gradients(_: Message) -> Diagnosis:
-    layer = format_layer("LSTM")
+def _diagnose_gradients(message: Message) -> Diagnosis:
+    layer = expression(message)
     return Diagnosis.of(
         "No differentiable path connects these weights to the loss.",
         "이 가중치에서 손실까지 미분할 수 있는 경로가 없습니다.",
@@ -40,8 +40,8 @@ def _diagnose_gradients(_: Message) -> Diagnosis:
 
 
 @CAUSES.add("keras-tensor", r"A KerasTensor (?:cannot be used as input to|is symbolic)")
-def _diagnose_symbolic(_: Message) -> Diagnosis:
-    layer = format_layer("LSTM", return_sequences=True)
+def _diagnose_symbolic(message: Message) -> Diagnosis:
+    layer = expression(message, return_sequences=True)
     return Diagnosis.of(
         "A function of TensorFlow or NumPy got the symbolic output of a Keras layer, which has no numbers.",
         "TensorFlow나 NumPy 함수가 Keras 층의 기호 출력을 받았습니다. 기호 출력에는 값이 없습니다.",
@@ -59,8 +59,8 @@ def _diagnose_symbolic(_: Message) -> Diagnosis:
     "unbuilt",
     r"but the layer isn't built|saving a model that has not yet been built|This model has not yet been built",
 )
-def _diagnose_unbuilt(_: Message) -> Diagnosis:
-    layer = format_layer("LSTM")
+def _diagnose_unbuilt(message: Message) -> Diagnosis:
+    layer = expression(message)
     return Diagnosis.of(
         "The weights do not exist yet: their shapes depend on the features of the first input.",
         "가중치가 아직 없습니다. 가중치의 형태는 첫 입력의 특성 수에 따라 정해집니다.",

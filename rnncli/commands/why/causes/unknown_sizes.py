@@ -30,7 +30,7 @@ def _diagnose_unknown(message: Message) -> Diagnosis | None:
     if "kernel" not in path or len(shape) != 2 or shape[0] is not None:
         return None
     if "_cell/" not in path:
-        return _diagnose_flattened(shape)
+        return _diagnose_flattened(message, shape)
     units = known_size(shape[1]) // count_gates(message.layer) or UNITS
     layer = expression(message, units)
     return Diagnosis.of(
@@ -55,9 +55,9 @@ def _diagnose_unknown(message: Message) -> Diagnosis | None:
     )
 
 
-def _diagnose_flattened(shape: Shape) -> Diagnosis:
+def _diagnose_flattened(message: Message, shape: Shape) -> Diagnosis:
     dense = f"Dense({units_of(shape)})"
-    last, every = last_and_every()
+    last, every = last_and_every(message)
     return Diagnosis.of(
         "The number of features is unknown (None): flattening a sequence of any length gives no fixed size.",
         "특성의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
@@ -77,7 +77,7 @@ def _diagnose_flattened(shape: Shape) -> Diagnosis:
     r"undefined",
 )
 def _diagnose_unroll(message: Message) -> Diagnosis:
-    rolled = expression(message)
+    rolled = expression(message, unroll=False)
     return Diagnosis.of(
         "unroll=True makes a copy of the cell for each time step, so the number of steps must be known.",
         "unroll=True는 시점마다 셀을 복사하므로 시점의 수를 알아야 합니다.",
