@@ -23,7 +23,7 @@ _NAMES = (
     r"calling (\w{1,100})\.call\(\)",
     r"layer ['\"](\w{1,100})['\"]",
     r"passed to (\w{1,100}):",
-    r"[Ll]ayer (\w{1,100}) (?:weight shape|will not)",
+    r"[Ll]ayer (\w{1,100}) (?:is incompatible|weight shape|will not)",
     r"\b(\w{1,100}?): Expected input to be",
     r"\b(\w{1,100})\.__init__\(\)",
     r"state_dict for (\w{1,100}):",
@@ -157,7 +157,7 @@ class Message:
 
     @cached_property
     def _names_bidirectional(self) -> bool:
-        names = [name for pattern in _NAMES[:3] for name in re.findall(pattern, self.text)]
+        names = [name for pattern in _NAMES for name in re.findall(pattern, self.text)]
         return any("bidirectional" in name.casefold() for name in names)
 
 

@@ -23,6 +23,31 @@ def batch_input_shape() -> None:
 
 
 @provokes("argument-unknown")
+def batch_shape() -> None:
+    layers.GRU(3, batch_shape=(32, None, 5))
+
+
+@provokes("argument-unknown")
+def batch_input_shape_both_ways() -> None:
+    layers.Bidirectional(layers.LSTM(3), batch_input_shape=(1, 4, 5))
+
+
+@provokes("argument-unknown")
+def batch_input_shape_of_tokens() -> None:
+    layers.Embedding(10, 3, batch_input_shape=(1, 4))
+
+
+@provokes("argument-input")
+def batch_input_shape_of_input() -> None:
+    keras.Input((4, 5), batch_input_shape=(1, 4, 5))
+
+
+@provokes("argument-unknown")
+def saved_batch_input_shape() -> None:
+    layers.LSTM.from_config({"units": 3, "batch_input_shape": [None, 4, 5]})
+
+
+@provokes("argument-unknown")
 def weights_argument() -> None:
     layers.LSTM(3, weights=[1])
 

@@ -25,6 +25,16 @@ def two_names_for_lstm() -> None:
     _, _ = layers.LSTM(3, return_state=True)(ones(1, 4, 5))
 
 
+@provokes("unpack-many")
+def three_names_for_both_directions() -> None:
+    _, _, _ = layers.Bidirectional(layers.LSTM(3, return_state=True))(ones(1, 4, 5))
+
+
+@provokes("unpack-many")
+def three_names_for_a_batch() -> None:
+    _, _, _ = layers.LSTM(3)(ones(8, 4, 5))
+
+
 @provokes("unpack-symbolic")
 def three_names_for_a_symbol() -> None:
     _, _, _ = layers.LSTM(3)(keras.Input((4, 5)))
@@ -38,6 +48,27 @@ def states_into_dense() -> None:
 @provokes("list-input")
 def state_beside_the_input() -> None:
     layers.LSTM(3)([ones(1, 4, 5), ones(1, 3)])
+
+
+@provokes("list-input")
+def states_beside_the_input() -> None:
+    layers.LSTM(3)([ones(1, 4, 5), ones(1, 3), ones(1, 3)])
+
+
+@provokes("list-input")
+def states_of_both_directions_into_dense() -> None:
+    model(layers.Bidirectional(layers.LSTM(4, return_state=True)), layers.Dense(1))
+
+
+@provokes("list-input")
+def states_of_both_gru_into_a_layer() -> None:
+    both = layers.Bidirectional(layers.GRU(4, return_state=True, return_sequences=True))
+    model(both, layers.LSTM(3))
+
+
+@provokes("list-input")
+def three_inputs() -> None:
+    layers.LSTM(3)([ones(1, 4, 5)] * 3)
 
 
 @provokes("list-input")
@@ -72,6 +103,28 @@ def other_classes() -> None:
 @provokes("loss-shape-graph")
 def other_outputs() -> None:
     fit(model(layers.LSTM(3)), ones(8, 4, 5), ones(8, 4))
+
+
+@provokes("loss-shape-graph")
+def fewer_steps_in_the_target() -> None:
+    fit(model(layers.LSTM(3, return_sequences=True), layers.Dense(1)), ones(8, 4, 5), ones(8, 2, 1))
+
+
+@provokes("loss-shape-graph")
+def more_steps_in_the_target() -> None:
+    net = model(layers.LSTM(3, return_sequences=True), layers.Dense(1))
+    fit(net, ones(8, 4, 5), ones(8, 6, 1), "mean_absolute_error")
+
+
+@provokes("loss-shape")
+def fewer_steps_of_classes() -> None:
+    net = model(layers.LSTM(3, return_sequences=True), layers.Dense(2))
+    fit(net, ones(8, 4, 5), ones(8, 3, 2), "categorical_crossentropy")
+
+
+@provokes("loss-shape-run")
+def fewer_steps_eagerly() -> None:
+    keras.losses.MeanSquaredError()(ones(8, 3, 2), layers.LSTM(2, return_sequences=True)(ones(8, 4, 5)))
 
 
 @provokes("loss-sparse")

@@ -105,6 +105,23 @@ def one_bias_for_gru() -> None:
     layer.set_weights([ones(5, 9), ones(3, 9), ones(9)])
 
 
+@provokes("set-weights-shape")
+def two_biases_for_gru() -> None:
+    layer = layers.GRU(3, reset_after=False)
+    layer(ones(1, 4, 5))
+    layer.set_weights([ones(5, 9), ones(3, 9), ones(2, 9)])
+
+
+@provokes("set-weights-shape")
+def kernel_for_a_bias() -> None:
+    build_lstm().set_weights([ones(5, 12), ones(3, 12), ones(2, 12)])
+
+
+@provokes("set-weights-shape")
+def bias_of_other_units() -> None:
+    build_lstm().set_weights([ones(5, 12), ones(3, 12), ones(16)])
+
+
 def load(saved: Any, into: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.weights.h5"
@@ -115,6 +132,16 @@ def load(saved: Any, into: Any) -> None:
 @provokes("load-weights-shape")
 def weights_of_other_units() -> None:
     load(model(layers.LSTM(3)), model(layers.LSTM(4)))
+
+
+@provokes("load-weights-shape")
+def saved_with_two_biases() -> None:
+    load(model(layers.GRU(3)), model(layers.GRU(3, reset_after=False)))
+
+
+@provokes("load-weights-shape")
+def saved_with_one_bias() -> None:
+    load(model(layers.GRU(3, reset_after=False)), model(layers.GRU(3)))
 
 
 @provokes("load-weights-missing")

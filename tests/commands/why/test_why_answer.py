@@ -109,6 +109,23 @@ AS_TEXT = {
         "load-weights-layers-keras2",
     "ValueError: Unrolling requires a fixed number of timesteps.": "unroll",
     "LSTM: Expected input to be 2-D or 3-D but received 4-D tensor": "rank-torch",
+    "RNN: Expected input to be 2D or 3D, got 4D tensor instead": "rank-torch",
+    "GRU: Expected input to be 2-D or 3-D, but received 4-D tensor": "rank-torch",
+    "GRUCell: Expected input to be 1-D or 2-D but received 3-D tensor": "cell-torch",
+    "input and hidden tensors are not at the same device": "device-torch",
+    "Input and hidden tensors are not at the same device, found input tensor at cuda:0": "device-torch",
+    "Input and parameter tensors are not the same dtype, found input tensor with Double and parameter tensor "
+    "with Float": "precision-torch",
+    "expects 1 input(s), but it received 3 input tensors": "list-input",
+    "Layer lstm_2 expects 1 inputs, but it received 3 input tensors. Inputs received: [": "list-input",
+    "All layers in a Sequential model should have a single output tensor.": "sequential-outputs",
+    "expected shape=(1, None, 5), found shape=(32, 10, 5)": "model-input",
+    "Unrecognized keyword arguments passed to Embedding: {'input_length': 100}": "argument-unknown",
+    "Argument `input_length` is deprecated. Just remove it.": "argument-input",
+    "TypeError: __init__() got an unexpected keyword argument 'batch_input_shape'": "argument-input",
+    "Unrecognized keyword arguments: ['batch_input_shape']": "saved-input",
+    "ValueError: GRUCell does not support reset_after parameter set to true.": "reset-after-js",
+    "Dimensions must be equal, but are 7 and 10 ... [?,7,1], [?,10,1]": "loss-shape-graph",
     "size mismatch, m1: [32 x 128], m2: [256 x 10] at /pytorch/aten/src/TH/generic/THTensorMath.cpp:961":
         "features-torch-linear",
     "RuntimeError: rnn: hx is not contiguous": "contiguous-torch",
@@ -291,6 +308,116 @@ def test_the_message_s_own_layer_is_run() -> None:
     assert diagnose(both).fixes[0].layers == ("Bidirectional(LSTM(3))",)
 
 
+USER_LAYERS = {
+    "x = LSTM(8)(inputs)": "LSTM(8)",
+    "x = layers.GRU(units=8, input_shape=(x.shape[1], 5))(inputs)": "GRU(8)",
+    "x = Bidirectional(LSTM(8, return_sequences=True))(x)": "Bidirectional(LSTM(8, return_sequences=True))",
+    "x = Bidirectional(LSTM(8), merge_mode='sum')(x)": "Bidirectional(LSTM(8), merge_mode='sum')",
+    "model = Sequential([LSTM(4), Dense(2), SimpleRNN(8, activation=f(1))])": "SimpleRNN(8)",
+    "self.rnn = nn.RNN(10, hidden_size=8, bidirectional=True)": "Bidirectional(SimpleRNN(8))",
+    "self.rnn = torch.nn.GRU(10, 8)": "GRU(8)",
+    "x = LSTM(units)(inputs)": "LSTM(3)",
+    "x = LSTM(8": "LSTM(3)",
+    "x = LSTM(-8)(x)": "LSTM(3)",
+    "x = LSTM(99999999)(x)": "LSTM(3)",
+    "x = LSTM()(x)": "LSTM(3)",
+    "x = LSTM(8, return_sequence=True, go_backwards=flag)(x)": "LSTM(8)",
+}
+
+
+@pytest.mark.parametrize(("code", "layer"), USER_LAYERS.items())
+def test_the_layer_in_the_user_s_code_is_run(code: str, layer: str) -> None:
+    frame = f'File "train.py", line 9, in <module>\n    {code}\n'
+    message = "ValueError: expected ndim=3, found ndim=2. Full shape received: (1, 60)"
+    for text in (frame + message, f"{code}\n{message}"):
+        (first, *_) = answer_of(text).outcomes
+        assert first.fix.layers == (layer,)
+
+
+def test_the_layer_that_the_message_names_is_taken_of_several() -> None:
+    code = "x = LSTM(8)(GRU(7, return_sequences=True)(x))\n"
+    assert diagnose(code + SERIES).fixes[0].layers == ("LSTM(8)",)
+    assert diagnose(code + SERIES.replace("lstm", "gru_1")).fixes[0].layers == (
+        "GRU(7, return_sequences=True)",
+    )
+    both = "x = Bidirectional(LSTM(8))(LSTM(7)(x))\n"
+    named = SERIES.replace("layer lstm", "layer 'bidirectional_1'")
+    assert diagnose(both + named).fixes[0].layers == ("Bidirectional(LSTM(8))",)
+
+
+@pytest.mark.parametrize(
+    ("code", "snippet"),
+    [
+        ("", "output, forward_h, forward_c, backward_h, backward_c = layer(x)"),
+        (
+            "a, b, c = Bidirectional(LSTM(8, return_state=True))(x)",
+            "output, forward_h, forward_c, backward_h, backward_c = "
+            "Bidirectional(LSTM(8, return_state=True))(x)",
+        ),
+        ("a, b, c = GRU(8)(x)", "output, h = GRU(8, return_state=True)(x)"),
+        ("a, b, c = nn.LSTM(10, 8)(x)", "output, (h, c) = rnn(x)"),
+        (
+            "a, b, c = Bidirectional(GRU(8), merge_mode=None)(x)",
+            "forward, backward, forward_h, backward_h = "
+            "Bidirectional(GRU(8, return_state=True), merge_mode=None)(x)",
+        ),
+    ],
+)
+def test_the_first_way_to_unpack_is_not_the_one_that_failed(code: str, snippet: str) -> None:
+    first = diagnose(f"{code}\nValueError: too many values to unpack (expected 3)").fixes[0]
+    assert first.snippet == snippet
+    outcome = attempt(first)
+    assert outcome is not None
+    assert "(h, c)" in snippet or len(outcome.outputs) == snippet.partition(" = ")[0].count(",") + 1
+
+
+@pytest.mark.parametrize("shapes", ["[?,7,1], [?,10,1]", "[?,10,1], [?,7,1]"])
+@pytest.mark.parametrize("nodes", ["data_1, dense/Add", "IteratorGetNext:1, sequential/dense/BiasAdd"])
+def test_time_steps_of_a_loss_are_told_from_its_units(shapes: str, nodes: str) -> None:
+    for given in (nodes, ", ".join(reversed(nodes.split(", ")))):
+        loss = "mean_squared_error/SquaredDifference}} = SquaredDifference[T=DT_FLOAT]"
+        where = f"for '{{{{node {loss}({given})' with input shapes: {shapes}."
+        found = diagnose(f"Dimensions must be equal, but are 7 and 10 {where}")
+        target_first = given.startswith(("data", "Iter"))
+        target, output = (7, 10) if target_first == shapes.startswith("[?,7") else (10, 7)
+        assert found.explanation.en.startswith(f"The target has {target} time steps and the output {output}:")
+        assert [fix.shape[1] for fix in found.fixes] == [output, target]
+        assert f"RepeatVector({target})" in found.fixes[1].snippet
+
+
+def test_one_bias_and_two_biases_of_a_gru() -> None:
+    message = "Layer {} weight shape {} is not compatible with provided weight shape {}."
+    one = diagnose(message.format("gru", "(9,)", "(2, 9)"))
+    two = diagnose(message.format("gru", "(2, 9)", "(9,)"))
+    assert one.fixes[0].layers == ("GRU(3)",)
+    assert two.fixes[0].layers == ("GRU(3, reset_after=False)",)
+    kernel = diagnose(message.format("lstm", "(12,)", "(2, 12)"))
+    assert "order" in kernel.fixes[0].english
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "first"),
+    [
+        ("(1, None, 5)", "(32, 10, 5)", "model.predict(x, batch_size=1)"),
+        ("(64, None, 5)", "(32, 10, 5)", "model.predict(x[:len(x) // 64 * 64], batch_size=64)"),
+    ],
+)
+def test_a_fixed_batch_is_told_from_other_sizes(wanted: str, found: str, first: str) -> None:
+    diagnosis = diagnose(f"expected shape={wanted}, found shape={found}")
+    assert diagnosis.explanation.en.startswith("The model takes batches of ")
+    assert diagnosis.fixes[0].snippet == first
+    assert diagnose("expected shape=(1, None, 5), found shape=(32, 10, 4)").explanation.en.startswith(
+        "The model was made for"
+    )
+
+
+def test_states_on_another_device_come_first() -> None:
+    hidden = diagnose("Input and hidden tensors are not at the same device")
+    parameter = diagnose("Input and parameter tensors are not at the same device")
+    assert hidden.fixes[0].snippet.startswith("h0 = ")
+    assert parameter.fixes[0].snippet.startswith("x = ")
+
+
 @pytest.mark.parametrize("text", ["hello", "ValueError: something else", "()[]{}", "expected ndim=3"])
 def test_unknown_messages(text: str) -> None:
     with pytest.raises(DisagreementError, match="not known") as caught:
@@ -354,6 +481,9 @@ HOSTILE = {
     "sizes": "Data cardinality is ambiguous 'x' sizes: 1" * 100_000,
     "keys": "Missing key(s) in state_dict: " * 100_000,
     "frames": 'File "a", line 1, in b\n  c\n' * 50_000,
+    "layers": "x = LSTM(" * 50_000,
+    "closed layers": "Bidirectional(LSTM(8))" * 50_000,
+    "brackets": "LSTM(((((((((((((((((((((" * 20_000,
     "cells": "Cell In[1], line 1\n" * 50_000,
     "spec": "`initial_state` was passed that is not compatible with `cell.state_size`. Received `state_spec`="
     * 9_999,

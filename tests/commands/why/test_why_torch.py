@@ -33,6 +33,13 @@ def twice() -> None:
 
 PROVOKED: dict[str, tuple[str, Callable[[], object]]] = {
     "four axes": ("rank-torch", lambda: nn.LSTM(5, 3)(ones(1, 4, 5, 6))),
+    "four axes of an rnn": ("rank-torch", lambda: nn.RNN(5, 3)(ones(1, 4, 5, 6))),
+    "states elsewhere": (
+        "device-torch",
+        lambda: nn.GRU(5, 3)(ones(4, 2, 5), ones(1, 2, 3, device="meta")),
+    ),
+    "weights elsewhere": ("device-torch", lambda: nn.LSTM(5, 3, device="meta")(ones(4, 2, 5))),
+    "sequence into an rnn cell": ("cell-torch", lambda: nn.RNNCell(5, 3)(ones(1, 2, 5))),
     "one axis": ("rank-torch", lambda: nn.GRU(5, 3)(ones(5))),
     "features": ("features-torch", lambda: nn.LSTM(5, 3)(ones(1, 4, 4))),
     "features of a cell": ("features-torch-cell", lambda: nn.GRUCell(5, 3)(ones(2, 4))),
