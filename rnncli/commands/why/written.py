@@ -77,6 +77,7 @@ def _read_call(call: ast.Call) -> WrittenLayer | None:
         return None
     flags = {key: value for key, value in given.items() if isinstance(value, bool) and isinstance(key, str)}
     both = flags.pop("bidirectional", False)
+    flags.pop("unroll", None)  # changes no number, and not every fix can unroll
     kind, is_torch = "SimpleRNN" if name == "RNN" else name, "hidden_size" in given or 1 in given
     return WrittenLayer(kind, sizes[0], flags, both, is_torch=is_torch)
 

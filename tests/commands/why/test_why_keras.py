@@ -77,6 +77,16 @@ def keras_shapes(
     return [tuple(tensor.shape) for tensor in tensors]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_keras_takes_the_fixes_of_a_layer_in_the_user_s_code(name: str) -> None:
+    code = "x = Bidirectional(LSTM(8, return_sequences=True, return_state=True, unroll=True))(x)"
+    for outcome in outcomes_of(diagnose(f"{code}\n{provoked(name)}")):
+        assert outcome is not None
+        if outcome.stack is not None:
+            asked = outcome.fix.layers, outcome.sizes, outcome.fix.mask, len(outcome.states)
+            assert keras_shapes(*asked) == [info.shape for info in outcome.stack.outputs(outcome.sizes)]
+
+
 RESHAPED = ("two_axes", "one_axis", "four_axes", "missing_batch", "swapped_axes")
 
 

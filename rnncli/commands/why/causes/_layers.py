@@ -39,19 +39,33 @@ def inner_layer(message: Message, units: int | None = None, **options: object) -
 
 def expression(message: Message, units: int | None = None, **options: object) -> str:
     """Return the layer that the message or the code names, inside Bidirectional if it is in one."""
-    own, written = inner_layer(message, units, **options), message.written
-    mode = f", merge_mode={written.merge_mode}" if written and written.merge_mode else ""
-    return f"Bidirectional({own}{mode})" if message.is_bidirectional else own
+    if not message.is_bidirectional:
+        return inner_layer(message, units, **options)
+    mode, flags = (message.written.merge_mode, message.written.flags) if message.written else ("", {})
+    if options.get("return_state") is False and mode == "None":
+        mode = ""  # one tensor is wanted
+    options["go_backwards"] = False  # Keras refuses two layers of the same direction
+    if options.get("stateful", flags.get("stateful")):
+        options["return_state"] = False  # Keras's call fails with both
+    around = f", merge_mode={mode}" if mode else ""
+    if "dtype" in options:
+        around += f", dtype={options['dtype']!r}"
+    return f"Bidirectional({inner_layer(message, units, **options)}{around})"
+
+
+def before(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer of the message as one that passes a single tensor to a layer after it."""
+    return expression(message, units, **options, return_state=False)
 
 
 def with_width(message: Message, width: int, **options: object) -> str:
-    """Return the layer that has `width` outputs: of a Bidirectional, half of them in each direction."""
+    """Return the layer, as `before` does, with `width` outputs: half in each direction of a Bidirectional."""
     mode = message.written.merge_mode if message.written else ""
-    if not message.is_bidirectional or mode not in ("", "'concat'"):
-        return expression(message, width, **options)
+    if not message.is_bidirectional or mode not in ("", "None", "'concat'"):
+        return before(message, width, **options)
     if width % 2:
         return format_layer(message.layer, width, **options)
-    return expression(message, width // 2, **options)
+    return before(message, width // 2, **options)
 
 
 def last_and_every(message: Message, width: int | None = None, **options: object) -> tuple[str, str]:
@@ -59,9 +73,8 @@ def last_and_every(message: Message, width: int | None = None, **options: object
 
     width: the number of outputs, if the message says it.
     """
-    make = partial(with_width, message, width) if width else partial(expression, message)
-    last = make(return_sequences=False, return_state=False, **options)
-    return last, make(return_sequences=True, return_state=False, **options)
+    make = partial(with_width, message, width) if width else partial(before, message)
+    return make(return_sequences=False, **options), make(return_sequences=True, **options)
 
 
 def width_of(layer: str) -> Dimension:

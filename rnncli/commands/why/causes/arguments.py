@@ -9,6 +9,7 @@ from rnncli import layers
 from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import (
     UNITS,
+    before,
     expression,
     find_nearest,
     format_layer,
@@ -155,7 +156,7 @@ def _fix_hidden_size(message: Message, _name: str, value: str) -> Fix:
 
 def _fix_num_layers(message: Message, _name: str, value: str) -> Fix:
     count = min(int(value[:3]), 4) if value.isdigit() and int(value[:3]) else 2
-    every = expression(message, return_sequences=True)
+    every = before(message, return_sequences=True)
     stack = (*(every for _ in range(count - 1)), expression(message))
     return Fix(
         f"num_layers: {pluralize(count, 'layer')} in a row",
@@ -166,7 +167,7 @@ def _fix_num_layers(message: Message, _name: str, value: str) -> Fix:
 
 
 def _fix_bidirectional(message: Message, _name: str, _value: str) -> Fix:
-    layer = f"Bidirectional({inner_layer(message)})"
+    layer = f"Bidirectional({inner_layer(message, go_backwards=False)})"
     return Fix.of_layer("bidirectional: wrap the layer", "bidirectional: 감싸는 층", layer)
 
 

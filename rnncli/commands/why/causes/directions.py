@@ -9,6 +9,15 @@ from rnncli.commands.why.message import Message
 CAUSES = Causes()
 
 
+def _forward(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer to wrap, without its states."""
+    return inner_layer(message, units, **{"return_state": False, "go_backwards": False, **options})
+
+
+def _backward(message: Message, units: int | None = None, **options: object) -> str:
+    return _forward(message, units, **options, go_backwards=True)
+
+
 @CAUSES.add(
     "wrapper-without-layer",
     r"Please initialize `(?P<wrapper>Bidirectional|TimeDistributed)` layer with a .{1,60}? instance\. "
@@ -16,7 +25,7 @@ CAUSES = Causes()
 )
 def _diagnose_no_layer(message: Message) -> Diagnosis:
     wrapper, given = message.name("wrapper"), message.name("given").strip()
-    inner = inner_layer(message) if wrapper == "Bidirectional" else "Dense(3)"
+    inner = _forward(message) if wrapper == "Bidirectional" else "Dense(3)"
     called = "class" in given
     return Diagnosis.of(
         f"{wrapper} wraps a layer; it got a class. Call the class first."
@@ -35,7 +44,7 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
     modes = ("concat", "sum", "mul", "ave")
     named = find_nearest({"add": "sum", "average": "ave", "mean": "ave"}.get(given, given), modes, "concat")
     merged, beside = (
-        f"Bidirectional({inner_layer(message)}, merge_mode={mode!r})" for mode in (named, "concat")
+        f"Bidirectional({_forward(message)}, merge_mode={mode!r})" for mode in (named, "concat")
     )
     fixes = [Fix.of_layer("both side by side, the default", "나란히 이어 붙이기, 기본값", beside)]
     if merged != beside:
@@ -49,7 +58,7 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
 
 @CAUSES.add("direction", r"Forward layer and backward layer should have different `go_backwards` value")
 def _diagnose_equal_directions(message: Message) -> Diagnosis:
-    one, other = inner_layer(message, go_backwards=False), inner_layer(message, go_backwards=True)
+    one, other = _forward(message), _backward(message)
     return Diagnosis.of(
         "Both layers read in the same direction; the backward layer needs go_backwards=True.",
         "두 층의 방향이 같습니다. 역방향 층에는 go_backwards=True가 필요합니다.",
@@ -73,8 +82,8 @@ def _diagnose_attribute(message: Message) -> Diagnosis | None:
     if forward not in ("True", "False"):
         return None
     options = {name: forward == "True"}
-    one = inner_layer(message, go_backwards=False, **options)
-    other = inner_layer(message, go_backwards=True, **options)
+    one = _forward(message, **options)
+    other = _backward(message, **options)
     layer = f"Bidirectional({one}, backward_layer={other})"
     return Diagnosis.of(
         f"The two directions differ in {name}: {forward} forward, {message.name('backward')} backward.",
@@ -95,7 +104,7 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     if not isinstance(one, int) or not isinstance(two, int) or not inputs:
         return None
     shape = name_axes(inputs[0])
-    front, back = inner_layer(message, one), inner_layer(message, two, go_backwards=True)
+    front, back = _forward(message, one), _backward(message, two)
     same = f"Bidirectional({front}, merge_mode='sum')"
     beside = f"Bidirectional({front}, backward_layer={back})"
     return Diagnosis.of(
@@ -112,7 +121,7 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     r"Exception encountered: Error when deserializing",
 )
 def _diagnose_not_recurrent(message: Message) -> Diagnosis:
-    layer = f"Bidirectional({inner_layer(message)})"
+    layer = f"Bidirectional({_forward(message)})"
     return Diagnosis.of(
         "Bidirectional needs a recurrent layer: other layers have no direction of time.",
         "Bidirectional에는 순환층이 필요합니다. 다른 층에는 시간의 방향이 없습니다.",

@@ -6,6 +6,7 @@ from math import prod
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
+    before,
     expression,
     format_count_ko,
     format_layer,
@@ -130,14 +131,14 @@ def _diagnose_two_axes(message: Message, shape: Shape) -> Diagnosis:
 
 def _fix_sequences_before(message: Message, shape: Shape) -> Fix:
     units = units_of(shape)
-    before = format_layer(message.layer, units, return_sequences=True)
+    first = format_layer(message.layer, units, return_sequences=True)
     if message.is_bidirectional and units % 2 == 0:
-        before = f"Bidirectional({format_layer(message.layer, units // 2, return_sequences=True)})"
+        first = f"Bidirectional({format_layer(message.layer, units // 2, return_sequences=True)})"
     return Fix(
         f"the previous layer is recurrent, with {pluralize(units, 'output')}",
         f"앞 층이 출력 {units}개인 순환층일 때",
-        before,
-        (before, expression(message)),
+        first,
+        (first, expression(message)),
     )
 
 
@@ -164,11 +165,12 @@ def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
             layer,
             (batch, size, flat),
         )
+    each = before(message)
     several = Fix(
         f"sequences of {pluralize(shape[2], 'step')}, {size} for each batch entry",
         f"배치 하나마다 시점 {format_count_ko(shape[2])}의 시퀀스가 {size}개일 때",
-        f"layers.TimeDistributed({layer[0]})(x)",
-        (f"TimeDistributed({layer[0]})",),
+        f"layers.TimeDistributed({each})(x)",
+        (f"TimeDistributed({each})",),
         (batch, size, rows, channels),
     )
     return Diagnosis(_name_expected_axes(shape), (first, several), _EMBEDDING)

@@ -198,7 +198,7 @@ def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     both = count == 5 or (count == 3 and first[-1] == 2 * units)
     name = "LSTM" if len(states) == (4 if both else 2) else "GRU"
     options = {"return_sequences": True} if sequence else {}
-    before, own = (
+    first_layer, own = (
         f"Bidirectional({layer})" if both else layer
         for layer in (
             format_layer(name, units, **options),
@@ -218,7 +218,7 @@ def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     return Diagnosis.of(
         f"The layer takes one tensor and got a list of {count}: the output of a layer and its states.",
         f"층은 텐서 하나를 받는데 길이 {count}의 리스트를 받았습니다. 앞 층의 출력과 상태입니다.",
-        Fix.of_layer("the states are not needed", "상태가 필요 없을 때", before, given),
+        Fix.of_layer("the states are not needed", "상태가 필요 없을 때", first_layer, given),
         Fix(
             "pass on only the output",
             "출력만 넘길 때",

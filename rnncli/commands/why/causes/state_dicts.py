@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import expression, format_layer, known_size, pluralize, units_by_layer
+from rnncli.commands.why.causes._layers import (
+    before,
+    expression,
+    format_layer,
+    known_size,
+    pluralize,
+    units_by_layer,
+)
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -56,7 +63,7 @@ def _diagnose_keys(message: Message) -> Diagnosis:
                 "the model has more layers than the checkpoint",
                 "모델의 층이 더 많을 때",
                 "nn.LSTM(..., num_layers=1)",
-                (expression(message, return_sequences=True), expression(message)),
+                (before(message, return_sequences=True), expression(message)),
             )
         )
     if "_reverse" in names:

@@ -68,9 +68,7 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     if not features or not wanted or not outputs:
         return None
     both = features == 2 * wanted
-    before = (
-        f"Bidirectional({format_layer(message.layer, wanted)})" if both else with_width(message, features)
-    )
+    first = f"Bidirectional({format_layer(message.layer, wanted)})" if both else with_width(message, features)
     return Diagnosis.of(
         f"The layer is made for {pluralize(wanted, 'feature')} and gets {features}.",
         f"층은 특성 {wanted}개용인데 {features}개를 받았습니다.",
@@ -78,7 +76,7 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
             f"Linear takes the {pluralize(features, 'feature')} it gets",
             f"Linear가 특성 {features}개를 받게",
             f"nn.Linear({features}, {outputs})",
-            (before, f"Dense({outputs})"),
+            (first, f"Dense({outputs})"),
         ),
         Fix(
             f"the previous layer has {pluralize(wanted, 'output')}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import expression
+from rnncli.commands.why.causes._layers import before, expression
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -24,7 +24,7 @@ def _diagnose_dropout(message: Message) -> Diagnosis:
             "dropout between two layers",
             "두 층 사이의 드롭아웃",
             f"nn.LSTM(input_size, hidden_size, num_layers=2, dropout={rate})",
-            (expression(message, return_sequences=True), "Dropout(0.5)", expression(message)),
+            (before(message, return_sequences=True), "Dropout(0.5)", expression(message)),
         ),
         Fix(
             "dropout on the output",

@@ -77,7 +77,7 @@ def _diagnose_flattened(message: Message, shape: Shape) -> Diagnosis:
     r"undefined",
 )
 def _diagnose_unroll(message: Message) -> Diagnosis:
-    rolled = expression(message, unroll=False)
+    rolled = expression(message)
     return Diagnosis.of(
         "unroll=True makes a copy of the cell for each time step, so the number of steps must be known.",
         "unroll=True는 시점마다 셀을 복사하므로 시점의 수를 알아야 합니다.",
