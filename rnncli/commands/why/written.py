@@ -13,6 +13,8 @@ LONGEST = 500
 MOST = 20
 """Calls that are read, the last ones."""
 
+MODES = ("'concat'", "'sum'", "'mul'", "'ave'", "None")
+
 _START = re.compile(r"\b(?:LSTM|GRU|SimpleRNN|RNN|Bidirectional)\(")
 
 
@@ -65,21 +67,22 @@ def _read(text: str) -> WrittenLayer | None:
 
 
 def _read_call(call: ast.Call) -> WrittenLayer | None:
-    name = ast.unparse(call.func).rpartition(".")[2]
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     given = dict(_literals(call))
     if name == "Bidirectional":
         inner = next(iter((*call.args, *(word.value for word in call.keywords))), None)
         layer = _read_call(inner) if isinstance(inner, ast.Call) else None
-        mode = repr(given["merge_mode"]) if "merge_mode" in given else ""
+        mode = repr(given.get("merge_mode", ""))
+        mode = mode if mode in MODES else ""
         return layer and layer._replace(is_bidirectional=True, merge_mode=mode)
-    sizes = [given[key] for key in ("units", "hidden_size", 1, 0) if isinstance(given.get(key), int)]
+    sizes = [given[key] for key in ("units", "hidden_size", 1, 0) if type(given.get(key)) is int]
     if name not in ("LSTM", "GRU", "SimpleRNN", "RNN") or not sizes or not 0 < sizes[0] < 10**6:
         return None
     flags = {key: value for key, value in given.items() if isinstance(value, bool) and isinstance(key, str)}
     both = flags.pop("bidirectional", False)
     flags.pop("unroll", None)  # changes no number, and not every fix can unroll
-    kind, is_torch = "SimpleRNN" if name == "RNN" else name, "hidden_size" in given or 1 in given
-    return WrittenLayer(kind, sizes[0], flags, both, is_torch=is_torch)
+    is_torch = "hidden_size" in given or type(given.get(1)) is int
+    return WrittenLayer("SimpleRNN" if name == "RNN" else name, sizes[0], flags, both, is_torch=is_torch)
 
 
 def _literals(call: ast.Call) -> Iterator[tuple[str | int, Any]]:

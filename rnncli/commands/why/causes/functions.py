@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli import initializers, layers
-from rnncli.commands.why.causes._layers import find_nearest, format_layer
+from rnncli.commands.why.causes._layers import expression, find_nearest, format_layer
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -23,7 +23,7 @@ def _diagnose_activation(message: Message) -> Diagnosis:
     if re.fullmatch(r"[\d.]{1,20}", name):
         return _diagnose_second_argument(message, name)
     named = find_nearest(name, layers.activations.names(), "tanh")
-    own = format_layer(message.layer, activation=named)
+    own = expression(message, activation=named)
     return Diagnosis.of(
         f"Keras has no activation {name}.",
         f"Keras에 없는 활성화 함수입니다: {name}.",
@@ -36,7 +36,7 @@ def _diagnose_activation(message: Message) -> Diagnosis:
 
 
 def _diagnose_second_argument(message: Message, value: str) -> Diagnosis:
-    own = format_layer(message.layer)
+    own = expression(message)
     return Diagnosis.of(
         f"The second argument, {value}, is taken as the activation: only units may be positional.",
         f"두 번째 인자({value})를 활성화 함수로 읽었습니다. 이름 없이는 units만 씁니다.",
@@ -55,7 +55,7 @@ def _diagnose_second_argument(message: Message, value: str) -> Diagnosis:
 def _diagnose_initializer(message: Message) -> Diagnosis:
     name = message.name("name").strip()
     named = find_nearest(name, initializers.names(), "glorot_uniform")
-    own = format_layer(message.layer, kernel_initializer=named)
+    own = expression(message, kernel_initializer=named)
     return Diagnosis.of(
         f"Keras has no initializer {name}.",
         f"Keras에 없는 초기화 방법입니다: {name}.",

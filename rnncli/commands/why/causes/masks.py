@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import expression, format_layer
+from rnncli.commands.why.causes._layers import expression, format_layer, inner_layer
 from rnncli.commands.why.diagnosis import Causes, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -95,7 +95,7 @@ def _diagnose_cudnn_mask(message: Message) -> Diagnosis:
         Fix(
             "any mask, without cuDNN",
             "모든 마스크, cuDNN 없이",
-            format_layer(message.layer, use_cudnn=False),
+            inner_layer(message, use_cudnn=False),
             layer,
             mask=True,
         ),

@@ -28,7 +28,7 @@ CAUSES = Causes()
 )
 def _diagnose_count(message: Message) -> Diagnosis:
     given, wanted = message.number("given"), message.number("wanted")
-    layer = format_layer(message.layer)
+    layer = expression(message)
     if wanted == 0:
         return Diagnosis.of(
             f"The layer is not built yet: it has no weights to replace with your {given}.",
@@ -41,7 +41,7 @@ def _diagnose_count(message: Message) -> Diagnosis:
                 weights=True,
             ),
         )
-    without = format_layer(message.layer, use_bias=False)
+    without = expression(message, use_bias=False)
     return Diagnosis.of(
         f"set_weights got {pluralize(given, 'array')}; the layer has {wanted}, in the order of "
         "layer.weights.",
