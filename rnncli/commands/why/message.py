@@ -150,6 +150,10 @@ class Message:
         """Keras's class of the layer that the message is about; LSTM if neither it nor the code says."""
         return self.named or (self.written.name if self.written else DEFAULT)
 
+    def units(self, default: int) -> int:
+        """Return the units of the layer in the code, else `default`."""
+        return self.written.units if self.written else default
+
     @cached_property
     def is_bidirectional(self) -> bool:
         """Whether the layer is inside a Bidirectional."""

@@ -34,7 +34,7 @@ def inner_layer(message: Message, units: int | None = None, **options: object) -
     flags = {key: flag for key, flag in written.flags.items() if key in known} if written else {}
     given: dict[str, object] = {**flags, **options}
     changed = {key: value for key, value in given.items() if key not in known or value != known[key].default}
-    return format_layer(name, units or (written.units if written else UNITS), **changed)
+    return format_layer(name, units or message.units(UNITS), **changed)
 
 
 def expression(message: Message, units: int | None = None, **options: object) -> str:

@@ -45,7 +45,7 @@ def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
     return Diagnosis.of(
         f"{message.layer} has {pluralize(count, 'state')} ({names}); initial_state gave it {len(given)}.",
         f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
-        *_fix_state_count(message.layer, message.written.units if message.written else units, inputs[0]),
+        *_fix_state_count(message.layer, message.units(units), inputs[0]),
         hint=Bilingual(
             "Bidirectional gives the first half of the list to the forward layer.",
             "Bidirectional은 리스트의 앞 절반을 정방향 층에 줍니다.",
@@ -200,9 +200,7 @@ def _diagnose_odd_count(message: Message) -> Diagnosis:
                 f"{name}: {2 * len(parts_of(name))} states",
                 f"{name}: 상태 {2 * len(parts_of(name))}개",
                 f"initial_state=[{format_states(name)}]",
-                (
-                    f"Bidirectional({format_layer(name, message.written.units if message.written else UNITS)})",
-                ),
+                (f"Bidirectional({format_layer(name, message.units(UNITS))})",),
                 states=True,
             )
             for name in names
