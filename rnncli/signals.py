@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-ENDING = ("SIGTERM", "SIGHUP")
-"""Signals that end the process; not every system has both."""
+ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
+"""Signals that end the process; not every system has all."""
 
 PATIENCE = 1.0
 """Seconds in which further signals are ignored, while the first one's cleanup runs."""

@@ -55,7 +55,7 @@ def test_a_signal_waits_until_a_package_is_loaded(tmp_path: Path, monkeypatch: p
     assert import_package("interrupted_package", "nothing").LOADED
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", signals.ENDING)
 def test_what_ends_the_process_leaves_as_an_error_does(name: str) -> None:
     number, cleaned = getattr(signal, name), []
 

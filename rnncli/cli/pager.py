@@ -13,6 +13,7 @@ from typing import NamedTuple
 import typer
 
 from rnncli.cli import terminal
+from rnncli.signals import exit_cleanly
 
 NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
 INTERRUPT, END, ESCAPE = "\x03", "\x04", "\x1b"
@@ -61,7 +62,7 @@ def read(count: int, load: Callable[[int], PagerPage], prompts: Prompts) -> None
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
     """
     keys, place = _Keys(), 0
-    with _read_single_keys():
+    with exit_cleanly(), _read_single_keys():
         while place < count:
             moved = _page(load(place), prompts, keys)
             if moved is None:

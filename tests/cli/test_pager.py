@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -199,3 +200,22 @@ def test_a_terminal_without_escape_codes_gets_everything() -> None:
 )
 def test_parts_of_a_page(text: str, height: int, parts: list[str]) -> None:
     assert split_page(text, height) == parts
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_signal_leaves_the_terminal_as_it_was(name: str) -> None:
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rnncli", "tour"], stdin=theirs, stdout=theirs, stderr=theirs,
+        env=environment({"TERM": "xterm"}), start_new_session=True,
+    )  # fmt: skip
+    try:
+        Terminal(process, ours).until(PROMPT)
+        process.send_signal(getattr(signal, name))
+        assert process.wait(20) == 128 + getattr(signal, name)
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        process.kill()
+        for descriptor in (ours, theirs):
+            os.close(descriptor)

@@ -2,6 +2,7 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
+import os
 from typing import Annotated
 
 from rnncli.cli.flag_groups import OUTPUT, choice
@@ -33,6 +34,7 @@ def explore(
     Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
     returns the same tensors.
     """
+    from rnncli import signals
     from rnncli.cli import request, terminal
 
     _require_terminal()
@@ -49,7 +51,13 @@ def explore(
     case = hold_gates(case, hold, run.engine)
     first = EditableCase(case, TypedFlags(input_flags, run, case, names), recurrent_places(case)[-1])
     lang = lang or terminal.language()
-    ExploreApp(first, compute_experiment(first), lang, remarks).run()
+    for name in ("COLUMNS", "LINES"):  # Textual trusts them more than the terminal, and fails at 0
+        os.environ.pop(name, None)
+    app = ExploreApp(first, compute_experiment(first), lang, remarks)
+    with signals.handle_signals(("SIGINT", *signals.ENDING), app.end):
+        app.run()
+    if app.return_code:
+        raise SystemExit(app.return_code)
 
 
 def _require_terminal() -> None:

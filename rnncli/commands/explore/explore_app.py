@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from types import FrameType
 from typing import Any, ClassVar
 
 from textual import work
@@ -13,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
 
+from rnncli import signals
 from rnncli.cli.language import localize
 from rnncli.commands.explore import command_text, option_rows, questions
 from rnncli.commands.explore.computation import Computation
@@ -28,6 +33,9 @@ from rnncli.commands.explore.runner import Runner
 from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import describe_error, get_text
 from rnncli.errors import RnncliError
+
+PATIENCE = 2.0
+"""Seconds for leaving after a signal."""
 
 
 class ExploreApp(App[None]):
@@ -49,6 +57,7 @@ class ExploreApp(App[None]):
         self.scene = Scene(experiment, computation, lang)
         self.saved: tuple[EditableCase, str] | None = None
         self._is_running = False
+        self._mounted_all = threading.Event()
 
     @property
     def current(self) -> EditableCase:
@@ -67,6 +76,17 @@ class ExploreApp(App[None]):
         """The panes; a dialog may be above them."""
         return self.screen_stack[0].query_one(Workbench)
 
+    def end(self, number: int, _: FrameType | None) -> None:
+        """Handle a signal: leave as `q` does, which restores the terminal; later, leave in any case."""
+
+        def leave() -> None:  # the main thread may wait for a terminal that takes no more text
+            self._mounted_all.wait(PATIENCE)
+            self.exit(return_code=128 + number)
+            time.sleep(PATIENCE)
+            os._exit(128 + number)
+
+        signals.start_in_thread(leave)
+
     def compose(self) -> ComposeResult:
         """Build the panes."""
         yield Workbench(self.scene, self.command)
@@ -76,6 +96,7 @@ class ExploreApp(App[None]):
         self.query_one(OptionPane).focus()
         self.show()
         self.workbench.say("; ".join(localize(remark, self.lang) for remark in self.remarks))
+        self._mounted_all.set()
 
     def say(self, key: str, *values: str) -> None:
         """Show a text of the explorer in the last line, with these values in it."""
