@@ -12,7 +12,7 @@ from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.compute.derivation.terms import explain_number
-from rnncli.result import Label, LoopTrace, NamedTensor, Result
+from rnncli.result import Label, LoopTrace, Result
 
 
 class TracePart(NamedTuple):
@@ -53,7 +53,7 @@ class TracePart(NamedTuple):
 class Computation:
     """The results of an experiment.
 
-    result: what the layers return.  case, trace: the same with every sequence and state.
+    result: what the layers return.  case, trace: the same with the outputs and states of every layer.
     without_hold: the same experiment with every gate computed; None if no gate is held.
     """
 
@@ -67,20 +67,23 @@ class Computation:
         """The gates and states over time."""
         return [TracePart(loop, key) for loop in self.trace.trace for key in loop.parts if key.is_shown]
 
-    def sequence(self, index: int) -> NamedTensor | None:
-        """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
-        last = len(self.trace.specs) - 1
-        own = [tensor for tensor in self.trace.outputs if tensor.label.layer in (None, last)]
-        timed = [tensor for tensor in own if "timesteps" in tensor.axes]
-        direction = self.result.outputs[index].label.direction
-        same = [tensor for tensor in timed if tensor.label.direction == direction]
-        return next(iter(same or timed), None)
+    def explain_tensor(self, index: int, batch: int, timestep: int, unit: int) -> Explanation:
+        """Return where a number of the returned tensor `index` comes from.
 
-    def explain_unit(self, tensor: NamedTensor, batch: int, timestep: int, unit: int) -> Explanation:
-        """Return where the number of one unit at one time step of the input comes from."""
-        row = list(tensor.time).index(timestep) if tensor.time else timestep
-        unit = min(unit, tensor.values.shape[-1] - 1)
-        return self._explain(Target(tensor.label, (batch, row, unit)))
+        timestep: the input's index; ignored for a state, which has one time step.
+        """
+        tensor = self.result.outputs[index]
+        time = (
+            [(tensor.time or range(tensor.values.shape[1])).index(timestep)] if tensor.label.sequence else []
+        )
+        return self._explain(Target(tensor.label, (batch, *time, unit)))
+
+    def hidden_part(self, index: int) -> TracePart:
+        """Return the hidden state over time in the direction of the returned tensor `index`."""
+        direction = self.result.outputs[index].label.direction
+        hidden = [part for part in self.parts if part.key.part == "hidden"]
+        same = [part for part in hidden if part.loop.direction == direction]
+        return (same or hidden)[-1]
 
     def explain_part(self, part: TracePart, batch: int, timestep: int, unit: int) -> Explanation:
         """Return where one number of a gate or state comes from."""
@@ -122,7 +125,5 @@ def compute_experiment(experiment: EditableCase) -> Computation:
 
 def _compute(case: Case) -> Computation:
     wide = tracing.with_all_outputs(case)
-    if wide.stack.layers[-1].recurrent:
-        wide = wide._replace(stack=wide.stack.with_returns(return_sequences=True))
     trace = tracing.trace(wide)  # first, because it says what is wrong with the case
     return Computation(compute.run(case, trace.engines[0]), wide, trace)

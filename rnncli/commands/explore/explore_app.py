@@ -107,6 +107,8 @@ class ExploreApp(App[None]):
         computation = self.runner.computation
         scene = replace(self.scene, experiment=self.runner.experiment, computation=computation, **changes)
         self.scene = replace(scene, cursor=scene.cursor.within(computation))
+        if self.scene.timestep is not None:
+            self.scene = replace(self.scene, cursor=replace(self.scene.cursor, timestep=self.scene.timestep))
         self.workbench.show(self.scene, self.command)
         self.workbench.show_options(self.current)
 
@@ -182,6 +184,8 @@ class ExploreApp(App[None]):
     def on_step_pane_new_step(self, event: StepPane.NewStep) -> None:
         """Go to a time step."""
         self.show_at(timestep=event.timestep)
+        if self.scene.timestep != event.timestep:
+            self.say("no steps")
 
     def action_view(self, view: str) -> None:
         """Show the results, the input, the weights or the gates."""

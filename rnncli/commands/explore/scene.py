@@ -12,8 +12,8 @@ from rnncli.commands.explore import equation_text
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
-from rnncli.commands.explore.texts import get_text
 from rnncli.commands.explore.views import VIEWS, GridCell, GridView, NumberGrid, subtract
+from rnncli.compute.derivation.explanation import Explanation
 from rnncli.renderers.wording import say
 
 
@@ -59,17 +59,28 @@ class Scene:
         """The cell under the cursor."""
         return self.grid_view.locate(self.grids, self.cursor)
 
-    @property
-    def step(self) -> StepText:
-        """Where the number at the cursor's time step comes from; no lines if no sequence is returned."""
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Where the number under the cursor comes from; of an input or a weight, the cursor's time step."""
         found, cursor = self.computation, self.cursor
         place = (cursor.batch, cursor.timestep, cursor.unit)
         if self.view == "gates":
-            explanation = found.explain_part(found.parts[cursor.part], *place)
-        elif (tensor := found.sequence(cursor.tensor)) is not None:
-            explanation = found.explain_unit(tensor, *place)
-        else:
-            return StepText(get_text("no steps", self.lang), [])
+            return found.explain_part(found.parts[cursor.part], *place)
+        if self.view == "results" or found.result.outputs[cursor.tensor].label.sequence:
+            return found.explain_tensor(cursor.tensor, *place)
+        return found.explain_part(found.hidden_part(cursor.tensor), *place)
+
+    @property
+    def timestep(self) -> int | None:
+        """The time step of the explained number; None for a state that joins two directions."""
+        target = self.explanation.target
+        is_state = len(target.indices) == 2
+        return self.explanation.equations[0].place.timestep if is_state else self.cursor.timestep
+
+    @property
+    def step(self) -> StepText:
+        """The explanation as text."""
+        explanation = self.explanation
         target = explanation.target
         title = f"{target.name} · {say('unit', self.lang)} {target.indices[-1]}"
         every = self.every_term or bool(explanation.equations[0].function)

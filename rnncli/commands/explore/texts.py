@@ -16,7 +16,10 @@ TEXTS: dict[str, Bilingual] = {
         "Tab 창  1-4 보기  Enter 편집  [ ] 시점  h 고정  u 되돌리기  ? 도움말  q 종료",
     ),
     "gates": Bilingual("gates", "게이트"),
-    "no steps": Bilingual("this layer returns no sequence", "이 층은 시퀀스를 반환하지 않습니다"),
+    "no steps": Bilingual(
+        "a state has one time step; press 4 for the gates and states at every time step",
+        "상태에는 시점이 하나뿐입니다. 4를 누르면 모든 시점의 게이트와 상태를 볼 수 있습니다",
+    ),
     "new value": Bilingual("new value of {}", "{}의 새 값"),
     "mask": Bilingual(
         "steps to mask in this sequence, such as 1 or 0, 2: (empty for none)",

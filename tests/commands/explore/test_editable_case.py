@@ -170,7 +170,7 @@ def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
     held = [part.hold_mask for part in found.parts if part.name == "forget"]
     assert held[0] is not None
     assert held[0].tolist() == [[False] * 3] * 2 + [[False, True, False]] * 2
-    explained = found.explain_unit(found.result.outputs[0], 0, 2, 1)
+    explained = found.explain_tensor(0, 0, 2, 1)
     assert explained.without_hold == found.without_hold.result.outputs[0].values[0, 2, 1]
     assert any(equation.is_held for equation in explained.equations)
 

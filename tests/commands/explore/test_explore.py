@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rnncli.commands.explore.computation import Computation, compute_experiment
 from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
 from rnncli.commands.explore.texts import get_text
 from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
+from rnncli.commands.explore.views import GridCell
 from rnncli.errors import InputError
 
 pytest.importorskip("textual")
@@ -148,6 +150,73 @@ def test_screens_of_held_gates(size: tuple[int, int], lang: str) -> None:
             assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", shown), name
 
     explored(script, size=size, lang=lang)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "-l lstm",
+        "-l lstm --return-sequences --return-state",
+        "-l gru --go-backwards --return-sequences --return-state",
+        "-l bilstm --return-sequences --return-state",
+        "-l bigru --merge-mode sum --return-state",
+        "-l bigru --merge-mode none --return-sequences --return-state",
+        "-l 'RNN([LSTMCell(2), GRUCell(4)])' --return-state",
+        "-l lstm -l 'Dense(2)'",
+        "-l 'LSTM(2, return_sequences=True)' -l 'Dense(2)' -l 'GRU(3)' --return-state",
+    ],
+)
+def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
+    """Whatever the tensor, the sequence, the time step and the unit."""
+
+    async def script(screen: Screen) -> None:
+        grid = screen.app.query_one(GridPane)
+        grid.focus()
+        for number, tensor in enumerate(screen.app.runner.computation.result.outputs):
+            times = range(3) if tensor.label.sequence else (None,)
+            for batch, time, unit in product(range(2), times, range(tensor.values.shape[-1])):
+                row, column = (0, unit) if time is None else (unit, time)
+                screen.app.show_at(batch=batch)
+                grid.post_message(GridPane.NewCell(GridCell(number, row, column)))
+                await screen.pilot.pause()
+                at = (batch, unit) if time is None else (batch, time, unit)
+                assert screen.app.scene.explanation.target == (tensor.label, at)
+                assert screen.app.scene.explanation.value == tensor.values[at]
+                assert tensor.name in screen.app.query_one(StepPane).title
+                assert f"= {tensor.values[at]:z.4f}" in screen.text_of("#step")
+
+    explored(script, f"rnncli run --input-shape 2,3,2 {layer} --seed 42")
+
+
+def test_the_time_step_of_a_state_is_shown() -> None:
+    async def script(screen: Screen) -> None:
+        screen.app.query_one(GridPane).focus()
+        steps = screen.app.query_one(StepPane)
+        assert (steps.timestep, screen.app.scene.cursor.timestep) == (0, 0)
+        await screen.press("down", "down", "down", "down")
+        assert steps.title == "forward_last_hidden_state · unit 0"
+        assert steps.timestep == 3
+        await screen.press("down", "down")
+        assert steps.title == "backward_last_hidden_state · unit 0"
+        assert steps.timestep == 0
+        await screen.press("right_square_bracket")
+        assert steps.timestep == 0
+        assert screen.message().startswith("a state has one time step")
+        await screen.press("2", "right_square_bracket")
+        assert (steps.timestep, steps.title) == (1, "backward/hidden · unit 0")
+
+    explored(script, "rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
+
+
+def test_a_state_that_joins_two_directions_has_no_slider() -> None:
+    async def script(screen: Screen) -> None:
+        steps = screen.app.query_one(StepPane)
+        assert (steps.timestep, steps.title) == (None, "hidden_state · unit 0")
+        assert any(line.startswith("hidden_state · unit 0") for line in screen.lines())
+        await screen.press("right_square_bracket")
+        assert screen.message().startswith("a state has one time step")
+
+    explored(script, "rnncli run -l bilstm --merge-mode sum --seed 42")
 
 
 def test_a_gate_is_held_by_keys_and_released() -> None:
@@ -384,6 +453,21 @@ def test_keys_pressed_faster_than_results_come_all_count() -> None:
             await screen.pilot.press("right")
         await screen.settle()
         assert screen.value("units") == 7
+
+    explored(script)
+
+
+def test_moves_faster_than_the_screen_all_count() -> None:
+    async def script(screen: Screen) -> None:
+        grid, steps = screen.app.query_one(GridPane), screen.app.query_one(StepPane)
+        for move in ((1, 0), (1, 0), (0, 1), (0, 1)):
+            grid.action_move(*move)
+        await screen.settle()
+        assert (screen.app.scene.cursor.unit, screen.app.scene.cursor.timestep) == (2, 2)
+        steps.action_step(-1)
+        steps.action_step(-1)
+        await screen.settle()
+        assert screen.app.scene.cursor.timestep == 0
 
     explored(script)
 

@@ -65,8 +65,8 @@ class GridPane(Widget, can_focus=True):
         elif row >= len(self.grids[grid].values) and grid + 1 < len(self.grids):
             grid, row = grid + 1, 0
         rows, columns = self.grids[grid].values.shape
-        inside = GridCell(grid, min(max(row, 0), rows - 1), min(max(column + right, 0), columns - 1))
-        self.post_message(self.NewCell(inside))
+        self.place = GridCell(grid, min(max(row, 0), rows - 1), min(max(column + right, 0), columns - 1))
+        self.post_message(self.NewCell(self.place))
 
     def action_edit(self) -> None:
         """Ask to edit the number under the cursor."""

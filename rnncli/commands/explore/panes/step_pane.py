@@ -35,29 +35,34 @@ class StepPane(Widget, can_focus=True):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.timestep, self.steps, self.title, self.top = 0, 1, "", 0
+        self.timestep: int | None = 0
+        self.steps, self.title, self.top = 1, "", 0
         self.lines: Sequence[Text] = ()
 
-    def show(self, timestep: int, steps: int, title: str, lines: Sequence[Text]) -> None:
-        """Show this time step of `steps`."""
+    def show(self, timestep: int | None, steps: int, title: str, lines: Sequence[Text]) -> None:
+        """Show this time step of `steps`; no slider if it is None."""
         self.timestep, self.steps, self.title, self.lines = timestep, steps, title, lines
         self.top = min(self.top, self._last_top())
         self.refresh()
 
     def render(self) -> Text:
         """Draw the slider and the lines that fit."""
-        filled = round(self.timestep / max(self.steps - 1, 1) * (SLIDER - 1))
-        head = Text(f"t={self.timestep} (0-{self.steps - 1})".ljust(BEFORE - 2), "bold")
-        head.append(f"◀ {'━' * filled}●{'━' * (SLIDER - 1 - filled)} ▶", "reverse" if self.has_focus else "")
-        head.append(f"  {self.title}", "dim")
+        head = Text(self.title, "dim") if self.timestep is None else self._slider(self.timestep)
         shown = [line.copy() for line in self.lines[self.top : self.top + self.size.height - 1]]
         for line in (head, *shown):
             line.truncate(max(self.size.width, 1), overflow="ellipsis")
         return Text("\n").join([head, *shown])
 
+    def _slider(self, timestep: int) -> Text:
+        filled = round(timestep / max(self.steps - 1, 1) * (SLIDER - 1))
+        line = Text(f"t={timestep} (0-{self.steps - 1})".ljust(BEFORE - 2), "bold")
+        line.append(f"◀ {'━' * filled}●{'━' * (SLIDER - 1 - filled)} ▶", "reverse" if self.has_focus else "")
+        return line.append(f"  {self.title}", "dim")
+
     def action_step(self, by: int) -> None:
         """Choose another time step."""
-        self.post_message(self.NewStep(min(max(self.timestep + by, 0), self.steps - 1)))
+        self.timestep = min(max((self.timestep or 0) + by, 0), self.steps - 1)
+        self.post_message(self.NewStep(self.timestep))
 
     def action_scroll(self, by: int) -> None:
         """Scroll the equations."""

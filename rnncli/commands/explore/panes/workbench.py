@@ -44,7 +44,7 @@ class Workbench(Vertical):
         self.scene, self.command = scene, command
         self.query_one(GridPane).show(scene.grids, scene.cell)
         steps = scene.computation.case.inputs.shape[1]
-        self.query_one(StepPane).show(scene.cursor.timestep, steps, *scene.step)
+        self.query_one(StepPane).show(scene.timestep, steps, *scene.step)
         self._show_lines()
         self.say("")
 
