@@ -37,7 +37,7 @@ def prepare(environment: MutableMapping[str, str]) -> str:
     """
     pieces = environment.get("COMP_WORDS", "").split("\n")
     current = environment.get("COMP_CWORD", "")
-    if len(pieces) == 1 or not current.isdigit():
+    if len(pieces) == 1 or not current.isdecimal():
         return ""
     words, place = join_words(pieces, int(current))
     environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(place)

@@ -28,8 +28,8 @@ def complete(app: typer.Typer, args: Sequence[str]) -> None:
     from rnncli.errors import RnncliError
 
     bash = os.environ["_RNNCLI_COMPLETE"] == "complete_bash"
-    typed = bash_words.prepare(os.environ) if bash else ""
-    with suppress(RnncliError):
+    with suppress(RnncliError, KeyError, ValueError):  # the last two: not the environment of a shell
+        typed = bash_words.prepare(os.environ) if bash else ""
         if not bash:
             app(args, prog_name="rnncli")
         with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):

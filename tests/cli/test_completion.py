@@ -179,3 +179,15 @@ def test_words_that_bash_splits_are_joined(
     pieces: list[str], current: int, words: list[str], place: int
 ) -> None:
     assert join_words(pieces, current) == (words, place)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{}, *({"COMP_WORDS": "rnncli\nru", "COMP_CWORD": word} for word in ("abc", "", "1.5", "²", "99", "9" * 5000))],
+)  # fmt: skip
+def test_an_environment_that_no_shell_makes_completes_to_nothing(variables: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rnncli"], env=environment({"_RNNCLI_COMPLETE": "complete_bash", **variables}),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
