@@ -175,7 +175,7 @@ SAMPLES = (
 
 ENGINES = (
     EngineInfo("numpy", True, "2.4.6", "a loop over the layers' own steps"),
-    EngineInfo("torch", False, "", "pip install rnncli[torch]"),
+    EngineInfo("torch", False, "", "pip install torch"),
 )
 
 ANSWERS: dict[str, Any] = {

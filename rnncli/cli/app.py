@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_params_convertors_ctx_param_name_from_function
 
 from rnncli.cli import catalog, terminal
+from rnncli.cli.flag_groups import choice
 from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean, nearest
@@ -37,22 +38,16 @@ class Commands(LocalizedCommand, TyperGroup):
         """Return the command of that name."""
         return load(cmd_name) if cmd_name in catalog.names() else None
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does; `help`, with or without a command, or no word at all shows the help."""
-        if not args and not ctx.resilient_parsing:
-            from rnncli.cli import hints
-
-            terminal.write(f"{ctx.get_help()}\n\n{hints.start(LANGUAGE.get())}")
-            raise typer.Exit
-        if args[:1] == ["help"]:
-            args = [*args[1:2], "--help"]
-        return super().parse_args(ctx, args)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve as click does, but suggest the nearest command for an unknown one."""
+        """Resolve as click does, but suggest the nearest command; `help` shows the help, as --help does."""
         names = catalog.names()
+        if args[0] == "help":
+            if len(args) == 1:
+                terminal.write(f"{ctx.get_help()}\n")
+                raise typer.Exit
+            args = [args[1], "--help"]
         if args[0] not in names:
             raise UsageError(f"there is no command {args[0]!r}.", _suggest_command(args[0], names))
         return super().resolve_command(ctx, args)
@@ -130,6 +125,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    invoke_without_command=True,
     subcommand_metavar="COMMAND [INPUT] ...",
 )
 
@@ -147,7 +143,7 @@ def rnncli(
     context: typer.Context,
     lang: Annotated[
         str | None,
-        typer.Option("--lang", metavar="LANG", help="Language of the help and of every command: en or ko."),
+        choice("Options", "--lang", "LANG", ("en", "ko"), "Language of the help and of every command."),
     ] = None,
     version: Annotated[  # noqa: ARG001  its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -156,6 +152,10 @@ def rnncli(
     """See what a recurrent layer returns: every tensor, its shape, its meaning and its numbers."""
     if lang is not None:
         context.default_map = {name: {"lang": lang} for name in catalog.names()}
+    if context.invoked_subcommand is None:
+        from rnncli.cli import hints
+
+        terminal.write(f"{context.get_help()}\n\n{hints.start(LANGUAGE.get())}")
 
 
 def main(args: Sequence[str]) -> int:

@@ -39,8 +39,6 @@ def convert(error: click.ClickException, command: str) -> UsageError:
         names = getattr(error.param, "opts", [])
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
     what = _sentence(error.format_message())
-    if what == "missing command.":
-        return UsageError("no command was named.", f"`{command} --help` lists the commands.")
     if what.startswith("unexpected argument"):
         advice = (
             _suggest_model(error)

@@ -121,7 +121,7 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
         import torch
     except ImportError:
         raise EngineError(
-            "PyTorch is not installed; it is needed to write .pt files.", "pip install 'rnncli[torch]'"
+            "PyTorch is not installed; it is needed to write .pt files.", "pip install torch"
         ) from None
     content = io.BytesIO()
     tensors = {name: torch.from_numpy(array) for name, array in convert("torch", chains).items()}

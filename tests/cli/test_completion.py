@@ -183,8 +183,14 @@ def test_words_that_bash_splits_are_joined(
 
 @pytest.mark.parametrize(
     "variables",
-    [{}, *({"COMP_WORDS": "rnncli\nru", "COMP_CWORD": word} for word in ("abc", "", "1.5", "²", "99", "9" * 5000))],
-)  # fmt: skip
+    [
+        {},
+        *(
+            {"COMP_WORDS": "rnncli\nru", "COMP_CWORD": word}
+            for word in ("abc", "", "1.5", "²", "99", "9" * 5000)
+        ),
+    ],
+)
 def test_an_environment_that_no_shell_makes_completes_to_nothing(variables: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rnncli"], env=environment({"_RNNCLI_COMPLETE": "complete_bash", **variables}),

@@ -341,6 +341,25 @@ def test_a_hostile_text_has_few_parts(text: str) -> None:
     assert korean._translate.cache_info().misses < 1000
 
 
+@pytest.mark.parametrize("words", [[], ["help"], ["help", "run"]])
+def test_the_language_alone_shows_the_help_in_it(
+    words: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert app.main(["--lang", "ko", *words]) == 0
+    shown = capfd.readouterr()
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    assert app.main(words) == 0
+    assert capfd.readouterr() == shown
+    assert shown.out.startswith("사용법: rnncli ")
+    assert shown.err == ""
+
+
+def test_an_unknown_language_alone_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["--lang", "xx"]) == 2
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err.splitlines()[0]) == ("", "rnncli: --lang: 'xx' is not a valid choice.")
+
+
 def test_the_language_may_come_before_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert app.main(["--lang", "ko", "run", "--seed", "1", "--quiet"]) == 0
     assert "입력 (1, 4, 5)" in capfd.readouterr().out

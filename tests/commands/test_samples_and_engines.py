@@ -30,5 +30,5 @@ def test_engines_document() -> None:
         "name": "torch",
         "available": False,
         "version": "",
-        "note": "pip install rnncli[torch]",
+        "note": "pip install torch",
     }

@@ -74,6 +74,4 @@ def _require_textual() -> None:
     try:
         import textual  # noqa: F401
     except ImportError:
-        raise EngineError(
-            "textual is not installed; explore needs it.", "pip install 'rnncli[explore]'"
-        ) from None
+        raise EngineError("textual is not installed; explore needs it.", "pip install textual") from None

@@ -6,13 +6,12 @@ that the same sheet gives the same bytes.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import groupby
 from typing import Any
 
-from rnncli.commands.plot.fonts import choose_fonts, replace_names
+from rnncli.commands.plot.fonts import choose_fonts, load_matplotlib, replace_names
 from rnncli.commands.plot.layout import (
     DPI,
     EDGE,
@@ -29,7 +28,6 @@ from rnncli.commands.plot.layout import (
 )
 from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
-from rnncli.errors import EngineError
 from rnncli.renderers.width import width_of
 
 MIN_EDGED_CELL = 0.06
@@ -75,7 +73,7 @@ def render(sheet: Sheet, format_name: str, style: Style, size: tuple[float, floa
 
     Raises EngineError if matplotlib is missing.
     """
-    matplotlib = _matplotlib()
+    matplotlib = load_matplotlib()
     fonts = choose_fonts(sheet)
     sheet = replace_names(sheet, fonts.missing)
     with matplotlib.rc_context():
@@ -112,17 +110,6 @@ def _add_axes(drawing: Any, layout: Layout, box: Box) -> Any:
     wide, high = layout.width, layout.height
     bottom = high - box.top - box.height
     return drawing.add_axes((box.left / wide, bottom / high, box.width / wide, box.height / high))
-
-
-def _matplotlib() -> Any:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        import matplotlib
-    except ImportError:
-        raise EngineError(
-            "plot needs matplotlib, which is not installed.", "pip install 'rnncli[plot]'"
-        ) from None
-    return matplotlib
 
 
 def _colors(style: Style) -> dict[str, str]:

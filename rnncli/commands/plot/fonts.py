@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli.commands.plot.labels import labels_of
 from rnncli.commands.plot.layout import shown_name
 from rnncli.commands.plot.sheet import Panel, Sheet
+from rnncli.errors import EngineError
 
 DEFAULT = "DejaVu Sans"
 """Comes with matplotlib; covers Latin and more."""
@@ -62,12 +64,25 @@ def _beyond_ascii(*texts: str) -> frozenset[str]:
     return frozenset(char for text in texts for char in text if not char.isascii())
 
 
+def load_matplotlib() -> Any:
+    """Return matplotlib.  Raises EngineError if it is not installed."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        import matplotlib
+    except ImportError:
+        raise EngineError(
+            "plot needs matplotlib, which is not installed.", "pip install matplotlib"
+        ) from None
+    return matplotlib
+
+
 @cache
 def find_fonts(characters: frozenset[str]) -> FontChoice:
     """Return as few fonts as cover these characters."""
     fonts, missing = [DEFAULT], characters
     if not missing:
         return FontChoice(fonts, missing)
+    load_matplotlib()
     from matplotlib import font_manager
 
     listed = reversed(font_manager.fontManager.ttflist)

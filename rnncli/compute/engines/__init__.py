@@ -58,7 +58,6 @@ class About(NamedTuple):
 
     packages: the packages it needs.
     note: one line for the user.
-    extra: the rnncli extra that installs the packages; empty if there is none.
     is_reference: its numbers, and the weights that it draws, are Keras's own; others are checked against it.
     records_steps: it records every gate of every step, for a trace.
     holds_gates: it can hold a gate at a value.
@@ -66,7 +65,6 @@ class About(NamedTuple):
 
     packages: tuple[str, ...]
     note: str
-    extra: str = ""
     is_reference: bool = False
     records_steps: bool = False
     holds_gates: bool = False
@@ -131,8 +129,7 @@ def _info(name: str) -> EngineInfo:
     about = get(name).ABOUT
     versions = {package: _version(package) for package in about.packages}
     missing = [package for package, version in versions.items() if not version]
-    wanted = f"'rnncli[{about.extra}]'" if about.extra else " ".join(missing)
-    note = f"needs {', '.join(missing)}: pip install {wanted}" if missing else about.note
+    note = f"needs {', '.join(missing)}: pip install {' '.join(missing)}" if missing else about.note
     text = ", ".join(f"{package} {version}" for package, version in versions.items() if version)
     return EngineInfo(name, not missing, text, note)
 

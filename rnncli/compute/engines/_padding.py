@@ -35,7 +35,7 @@ def import_packages(engine: str, *packages: str) -> list[Any]:
             return [import_module(package) for package in packages]
     except ImportError as error:
         raise EngineError(
-            f"the engine {engine} is not installed: {error}.", f"pip install 'rnncli[{engine}]'"
+            f"the engine {engine} is not installed: {error}.", f"pip install {' '.join(packages)}"
         ) from error
 
 

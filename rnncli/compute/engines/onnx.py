@@ -17,7 +17,7 @@ from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.layers import Call, RecurrentLayer, activations, beyond_keras, runs_a_cell
 
-ABOUT = About(("onnx", "onnxruntime"), "for large float32 inputs; ONNX Runtime computes them", extra="onnx")
+ABOUT = About(("onnx", "onnxruntime"), "for large float32 inputs; ONNX Runtime computes them")
 
 
 class Function(NamedTuple):

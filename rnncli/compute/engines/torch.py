@@ -15,7 +15,7 @@ from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.layers import Call, RecurrentLayer, runs_a_cell
 
-ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
+ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64")
 
 DTYPES = ("float32", "float64")
 

@@ -109,7 +109,7 @@ def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) ->
             return _record_today(graph, path, inputs)
         except UnrunnableError as error:
             what = f"{error.sentence} tf_keras runs models of Keras 2, and is not installed."
-            raise EngineError(what, "pip install 'rnncli[keras2]'") from None
+            raise EngineError(what, "pip install tf_keras") from None
     with convert_errors(_explain_error), _tf_keras.record(graph, path, inputs) as calls:
         return {name: call.in_arrays() for name, call in calls.items()}
 
@@ -164,7 +164,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
             largest = float(np.nanmax(np.abs(tensor.values - own)))
             same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
             because = "" if same else f", which does not know what {graph.origin} meant"
-            advice = "This is a bug in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
+            advice = "This is a bug in rnncli; please report it." if same else "pip install tf_keras"
             what = f"{node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
             raise EngineError(what, advice)
 

@@ -17,7 +17,7 @@ from rnncli.specs.memory import format_size, limit_growth
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""
 
-INSTALL = "pip install 'rnncli[onnx]'"
+INSTALL = "pip install onnx onnxruntime"
 
 
 def parse(content: bytes) -> Any:

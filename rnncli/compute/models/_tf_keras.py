@@ -77,7 +77,7 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
         raise EngineError(
             f"{graph.file} was saved by {graph.origin}; tf_keras is not installed; it is needed to run "
             "models of Keras 2.",
-            "pip install 'rnncli[keras2]'",
+            "pip install tf_keras",
         ) from None
 
 

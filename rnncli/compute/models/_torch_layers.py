@@ -43,7 +43,7 @@ def _torch() -> Any:
     except ImportError:
         raise EngineError(
             "--check: PyTorch is not installed; it is needed to run the layers of this file.",
-            "pip install 'rnncli[torch]'",
+            "pip install torch",
         ) from None
     return torch
 

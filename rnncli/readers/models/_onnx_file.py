@@ -29,7 +29,7 @@ def load(source: Source) -> Any:
 
     Raises InputError if it is none, is too large, or refers to files outside of its folder.
     """
-    onnx = import_package("onnx", "ONNX models", "'rnncli[onnx]'")
+    onnx = import_package("onnx", "ONNX models", "onnx onnxruntime")
     data = source.content(ADVICE)
     _require_parsable(onnx, data)
     model = onnx.ModelProto()

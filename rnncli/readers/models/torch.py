@@ -25,7 +25,7 @@ def read(source: Source) -> Modules:
             tensors = _torch_file.read(data, _unpacked_size(data))
         except ImportError:
             raise EngineError(
-                "PyTorch is not installed; it is needed to read .pt files.", "pip install 'rnncli[torch]'"
+                "PyTorch is not installed; it is needed to read .pt files.", "pip install torch"
             ) from None
     return _modules.find_modules(source.name, tensors)
 

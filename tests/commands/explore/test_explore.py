@@ -739,7 +739,7 @@ def test_a_pipe_is_refused(rnncli: Run) -> None:
     assert "explore needs a terminal" in done.stderr
 
 
-def test_without_textual_the_extra_is_named() -> None:
+def test_without_textual_the_package_is_named() -> None:
     program = """
 import sys
 sys.modules["textual"] = None
@@ -753,7 +753,7 @@ sys.exit(main(["explore"]))
         [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 3, done.stderr
-    assert "pip install 'rnncli[explore]'" in done.stderr
+    assert "pip install textual" in done.stderr
 
 
 def test_help_does_not_load_textual() -> None:

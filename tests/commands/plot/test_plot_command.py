@@ -89,8 +89,30 @@ def test_without_matplotlib(rnncli: Any, tmp_path: Any) -> None:
     path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
     done = rnncli("plot", "--seed", "1", "-o", str(tmp_path / "a.png"), env={"PYTHONPATH": path})
     assert done.returncode == 3
-    assert "pip install 'rnncli[plot]'" in done.stderr
+    assert "pip install matplotlib" in done.stderr
     assert rnncli("plot", "--seed", "1", "--terminal", env={"PYTHONPATH": path}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--lang", "ko"], "plot에 필요한 matplotlib이 설치되어 있지 않습니다."),
+        (["volts.csv"], "plot needs matplotlib, which is not installed."),
+    ],
+)
+def test_without_matplotlib_no_font_is_looked_for(
+    words: list[str], said: str, rnncli: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "volts.csv").write_text("전압\n1\n2\n")
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
+    path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
+    picture = tmp_path / "a.png"
+    done = rnncli("plot", *words, "--seed", "1", "-o", str(picture), env={"PYTHONPATH": path})
+    assert (done.returncode, done.stdout) == (3, "")
+    assert said in done.stderr
+    assert done.stderr.endswith("pip install matplotlib\n")
+    assert not picture.exists()
 
 
 def test_the_terminal_names_everything(rnncli: Any) -> None:

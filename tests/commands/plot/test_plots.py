@@ -403,7 +403,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     with pytest.raises(EngineError) as caught:
         figure.render(sheet(case("gru")), "png", LIGHT, None)
     assert caught.value.exit_code == 3
-    assert "pip install 'rnncli[plot]'" in caught.value.advice
+    assert "pip install matplotlib" in caught.value.advice
 
 
 def test_terminal_colors_are_those_of_the_values() -> None:

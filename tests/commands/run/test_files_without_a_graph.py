@@ -360,7 +360,7 @@ def test_without_pytorch_the_line_to_install_is_said(
     else:
         np.savez(path, **{name: one.numpy() for name, one in state.items()})
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(EngineError, match=r"pip install 'rnncli\[torch\]'"):
+    with pytest.raises(EngineError, match=r"pip install torch"):
         package.run(X, model=str(path), check=True)
     if suffix == ".npz":
         assert package.run(X, model=str(path)).keys() == ("lstm/hidden_states",)

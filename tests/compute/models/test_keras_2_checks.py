@@ -165,7 +165,7 @@ def test_without_tf_keras_the_line_to_install_is_said(
     monkeypatch.setitem(sys.modules, "tf_keras", None)
     path = earliest(tmp_path)
     graph = reader.read(Source("m.h5", path=path))
-    with pytest.raises(EngineError, match=r"pip install 'rnncli\[keras2\]'"):
+    with pytest.raises(EngineError, match=r"pip install tf_keras"):
         keras.outputs(graph, path, keras.fit_inputs(graph, X), {})
 
 

@@ -582,7 +582,7 @@ def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
         keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, request)
     monkeypatch.setattr("rnncli.compute.models._tf_keras.is_installed", lambda: False)
     older = replace(graph, origin="Keras 2.4.0", generation=2)
-    with pytest.raises(EngineError, match=r"pip install 'rnncli\[keras2\]'"):
+    with pytest.raises(EngineError, match=r"pip install tf_keras"):
         keras_backend.run(older, path, request)
 
 

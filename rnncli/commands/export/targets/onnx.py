@@ -40,7 +40,7 @@ def write(exports: Sequence[ExportCase]) -> bytes:
         import onnx
     except ImportError:
         raise EngineError(
-            "onnx is not installed; it is needed to write .onnx files.", "pip install 'rnncli[onnx]'"
+            "onnx is not installed; it is needed to write .onnx files.", "pip install onnx"
         ) from None
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     graphs = [GraphBuilder(export) for export in exports]
