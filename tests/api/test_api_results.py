@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_a_notebook_gets_tables_and_styles_that_stay_inside() -> None:
     style = html.partition("<style>")[2].partition("</style>")[0].strip()
     assert style.startswith(".rnncli {")
     assert style.endswith("}")
+
+
+def test_a_notebook_gives_its_own_colors() -> None:
+    """Only the notebook knows whether its theme is dark; the browser's setting is another thing."""
+    html = rnncli.run(seed=42, **BOTH)._repr_html_()
+    assert "color-scheme" not in html
+    colors = dict(re.findall(r"--(ink|paper|dim|rule|hidden|cell|alarm): ([^;]*);", html))
+    assert colors.pop("paper") == "transparent"
+    assert len(colors) == 6
+    assert all("currentColor" in color for color in colors.values())
 
 
 def test_the_repr_is_one_short_line() -> None:

@@ -30,6 +30,15 @@ THEMES = {
     "dark": f":root {{ color-scheme: dark; {DARK} }}\n",
 }
 """CSS by View.theme; the default follows the reader's setting."""
+NOTEBOOK = """\
+:root { --ink: var(--jp-content-font-color1, currentColor); --paper: transparent;
+        --dim: var(--jp-content-font-color2, color-mix(in srgb, currentColor 65%, transparent));
+        --rule: var(--jp-border-color2, color-mix(in srgb, currentColor 20%, transparent));
+        --hidden: color-mix(in srgb, currentColor 30%, #1698a3);
+        --cell: color-mix(in srgb, currentColor 30%, #9a5bf5);
+        --alarm: color-mix(in srgb, currentColor 20%, #ee4b40); }
+"""
+"""CSS of a fragment: the colors of the page around it, whose theme only that page knows."""
 STYLE = """\
 body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--paper);
        font: 15px/1.5 system-ui, sans-serif; }
@@ -71,7 +80,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
     body = "\n".join(_body(lay_out(answer.page(view), view, fits_page), view))
-    style = re.sub(r"(:root|^body) \{", "& {", THEMES[view.theme] + STYLE, flags=re.MULTILINE)
+    style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 
 
