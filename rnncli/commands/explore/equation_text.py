@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rnncli.compute.derivation.explanation import Equation, Explanation, Term
+from rnncli.renderers.visible import visible
 from rnncli.renderers.wording import name_factor, say
 
 
@@ -57,7 +58,7 @@ def _term(term: Term, lang: str) -> Text:
 
 
 def _names(term: Term, lang: str) -> str:
-    return " · ".join(name_factor(factor.name, factor.words, lang) for factor in term.factors)
+    return visible(" · ".join(name_factor(factor.name, factor.words, lang) for factor in term.factors))
 
 
 def _product(term: Term) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 from rnncli.case import Array
 from rnncli.commands.explore.views import GridCell, NumberGrid
 from rnncli.renderers.numerals import choose_style, format_number
+from rnncli.renderers.visible import visible
 
 LABEL = 8
 CELL = 10
@@ -86,12 +87,13 @@ def _draw_line(
 ) -> Text:
     end = min(begin + columns, grid.values.shape[1])
     if row == -_headings(grid):
-        line = Text.assemble((grid.title, "bold"), (f" {grid.note}", "dim"))
+        line = Text.assemble((visible(grid.title), "bold"), (f" {grid.note}", "dim"))
     elif row < 0 and grid.times is not None:
         heads = (f"t={time}".rjust(CELL) for time in grid.times[begin:end])
         line = Text(f"{'':{LABEL}}{''.join(heads)}", "dim")
     else:
         label = grid.rows[row] if grid.rows else f"{grid.row_prefix}{row}" if len(grid.values) > 1 else ""
+        label = visible(label)
         line = Text.assemble((label[: LABEL - 1].ljust(LABEL - 1) + (LEFT if begin else " "), "dim"))
         numbers = grid.values[row, begin:end]
         style, scale = choose_style(grid.values[:, begin:end], None), _scale(grid.values)

@@ -14,6 +14,7 @@ from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.commands.explore.views import VIEWS, GridCell, GridView, NumberGrid, subtract
 from rnncli.compute.derivation.explanation import Explanation
+from rnncli.renderers.visible import visible
 from rnncli.renderers.wording import say
 
 
@@ -82,6 +83,6 @@ class Scene:
         """The explanation as text."""
         explanation = self.explanation
         target = explanation.target
-        title = f"{target.name} · {say('unit', self.lang)} {target.indices[-1]}"
+        title = f"{visible(target.name)} · {say('unit', self.lang)} {target.indices[-1]}"
         every = self.every_term or bool(explanation.equations[0].function)
         return StepText(title, equation_text.write(explanation, self.lang, every_term=every))

@@ -9,6 +9,7 @@ from rnncli.case import format_shape
 from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import get_text
 from rnncli.commands.explore.views import VIEWS
+from rnncli.renderers.visible import visible
 from rnncli.renderers.wording import say
 
 COMMAND_LINES = 2
@@ -29,18 +30,18 @@ def title(scene: Scene, width: int) -> Text:
 
 def command(words: str, width: int) -> Text:
     """Return the command, on two lines if it fits there; a longer one is cut to one line."""
-    lines = Text(words)
+    lines = Text(visible(words))
     fits = len(lines.wrap(Console(width=width), width)) <= COMMAND_LINES
     return lines if fits else one_line(words, width)
 
 
 def message(words: str, lang: str) -> Text:
     """Return the last lines: a message, or the keys if there is none."""
-    return Text(words, "bold") if words else Text(get_text("keys", lang), "dim")
+    return Text(visible(words), "bold") if words else Text(get_text("keys", lang), "dim")
 
 
 def one_line(words: str, width: int) -> Text:
     """Return one line, cut with an ellipsis if it is longer than `width`."""
-    line = Text(words)
+    line = Text(visible(words))
     line.truncate(width, overflow="ellipsis")
     return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import subprocess
 import sys
 import threading
@@ -470,6 +471,40 @@ def test_moves_faster_than_the_screen_all_count() -> None:
         assert screen.app.scene.cursor.timestep == 0
 
     explored(script)
+
+
+def test_names_that_a_terminal_would_obey_are_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of files, features and layers of a model: escapes, controls, and marks that turn text around."""
+    monkeypatch.chdir(tmp_path)
+    evil = "a\x1b]0;b\x07\x9b\u202e"
+    Path(f"{evil}.csv").write_text(f"{evil},{evil}2\n1,2\n3,4\n", encoding="utf-8")
+    named = {f"{name}.weight_{one}_l0": np.ones((8, 2)) for name in (evil, "dec") for one in ("ih", "hh")}
+    np.savez(tmp_path / "m.npz", allow_pickle=False, **named)
+
+    async def script(screen: Screen) -> None:
+        def look() -> str:
+            shown = "".join(screen.lines())
+            assert [char for char in shown if not char.isprintable()] == []
+            return shown
+
+        assert r"a\x1b" in look()
+        for key in ("2", "3", "4", "1", "e"):
+            await screen.press(key)
+            assert r"a\x1b" in look()
+        await screen.press("2", "enter")
+        assert isinstance(screen.app.screen, Prompt)
+        look()
+        await screen.press("escape", "s")
+        screen.app.screen.query_one(Input).value = f"{evil}.txt"
+        await screen.press("enter")
+        assert "does not end in .json" in screen.message()
+        look()
+        await screen.option("in model", "right")
+        look()
+
+    explored(script, shlex.join(["rnncli", "run", f"{evil}.csv", "--model", "m.npz"]), size=(150, 50))
 
 
 def test_a_long_computation_is_announced_and_holds_edits(monkeypatch: pytest.MonkeyPatch) -> None:

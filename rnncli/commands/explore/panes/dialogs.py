@@ -11,6 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from rnncli.renderers.visible import visible
+
 
 class Prompt(ModalScreen[str | None]):
     """Ask for one line; None if the user leaves with Escape."""
@@ -24,7 +26,7 @@ class Prompt(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Build the question and its line."""
         with Vertical(classes="dialog"):
-            yield Static(self.question, markup=False)
+            yield Static(visible(self.question), markup=False)
             yield Input(self.value, select_on_focus=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from rnncli.commands.explore.option_rows import OptionRow
+from rnncli.renderers.visible import visible
 
 NAME_WIDTH = 16
 ABOVE, MORE = "▲", "▼"
@@ -65,14 +66,14 @@ class OptionPane(Widget, can_focus=True):
         return max(min(self.place - height // 2, len(self.rows) - height), 0)
 
     def _line(self, index: int) -> Text:
-        row = self.rows[index]
+        row, text = self.rows[index], visible(self.rows[index].text)
         width = max(self.size.width - len(MORE), 1)
         if row.is_flag:
             line = Text(f"{'[x]' if row.value else '[ ]'} {row.name}")
         else:
-            room = width - len(row.text) - 1  # a long value takes the space between it and its name
+            room = width - len(text) - 1  # a long value takes the space between it and its name
             line = Text(f"{row.name:{min(max(room, len(row.name)), NAME_WIDTH)}} ")
-            line.append(row.text, "bold")
+            line.append(text, "bold")
         line.truncate(width, overflow="ellipsis", pad=True)
         if index == self.place:
             line.stylize("reverse" if self.has_focus else "underline")
