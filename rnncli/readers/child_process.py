@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,6 +16,7 @@ from typing import BinaryIO, NoReturn
 
 from rnncli import signals
 from rnncli.case import Array
+from rnncli.isolation import ignore_warnings
 from rnncli.specs.memory import address_space
 
 Work = Callable[[BinaryIO], None]
@@ -107,8 +107,7 @@ def run_in_child(
     reading, writing = os.pipe()
     child = 0
     try:
-        with signals.defer_signals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 warns about fork() with threads, such as NumPy's
+        with signals.defer_signals(), ignore_warnings():  # about fork() with threads, such as NumPy's
             child = os.fork()
             if not child:
                 _run_child(work, writing, seconds, memory)

@@ -31,6 +31,7 @@ from rnncli.compute.models._recurrent_cases import build_layer_case
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError, inside
+from rnncli.isolation import isolated
 from rnncli.model import Graph, Node
 from rnncli.result import Result
 
@@ -85,7 +86,7 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, L
     with (
         inside(graph.file),
         convert_errors(_explain_error),
-        tensorflow.hide_output(),
+        isolated(),
         loadable(path) as file,
     ):
         keras = tensorflow._keras()

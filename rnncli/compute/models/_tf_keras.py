@@ -20,6 +20,7 @@ from rnncli.compute.models._keras_sizes import limit_memory
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, inside
+from rnncli.isolation import isolated
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[di
     Raises EngineError if tf_keras is not installed, ValueError for a model that would run code of its own,
     and whatever tf_keras raises.
     """
-    keras, tensorflow = _packages(graph)
+    keras = _package(graph)
     if reason := find_unsafe_code(graph):
         raise ValueError(reason)
     scope = keras.utils.custom_object_scope(_classes(keras))
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
-    with inside(graph.file), tensorflow.hide_output(), scope, safe, loadable(path) as file:
+    with inside(graph.file), isolated(), scope, safe, loadable(path) as file:
         with limit_memory(file, inputs):
             calls = _record_calls(keras, file, inputs)
         yield calls
@@ -67,12 +68,10 @@ def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[s
     return record_calls(model, lambda: model(tensors if len(tensors) > 1 else tensors[0], training=False))
 
 
-def _packages(graph: Graph) -> tuple[Any, Any]:
-    """Return the package tf_keras, and rnncli's module for TensorFlow."""
-    tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
+def _package(graph: Graph) -> Any:
     try:
-        with tensorflow.hide_output():
-            return importlib.import_module("tf_keras"), tensorflow
+        with isolated():
+            return importlib.import_module("tf_keras")
     except ImportError:
         raise EngineError(
             f"{graph.file} was saved by {graph.origin}; tf_keras is not installed; it is needed to run "

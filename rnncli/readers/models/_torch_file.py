@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError, shorten
+from rnncli.isolation import isolated
 from rnncli.readers import child_process, expansion
 from rnncli.readers.models import _modules, _stand_ins
 from rnncli.specs.memory import format_size
@@ -61,7 +62,8 @@ def read(data: bytes, unpacked: int) -> dict[str, Any]:
 
 def _prepare() -> None:
     """Import everything that loading needs, as the child cannot."""
-    import torch
+    with isolated():
+        import torch
 
     empty = io.BytesIO()
     torch.save({"": torch.zeros(1)}, empty)
