@@ -199,7 +199,7 @@ def _stack(ctx: typer.Context) -> "Stack | None":
 
     given = {name: ctx.params.get(name) for name in LayerFlags._fields}
     try:
-        return request.stack_of(LayerFlags(**given), Document())
+        return request.stack_of(LayerFlags(**given), Document(), all_layers=True)
     except RnncliError:
         return None
 

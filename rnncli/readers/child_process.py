@@ -16,7 +16,7 @@ from typing import BinaryIO, NoReturn
 
 from rnncli import signals
 from rnncli.case import Array
-from rnncli.isolation import ignore_warnings
+from rnncli.specs.isolation import ignore_warnings
 from rnncli.specs.memory import address_space
 
 Work = Callable[[BinaryIO], None]

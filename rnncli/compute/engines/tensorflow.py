@@ -13,8 +13,8 @@ from typing import Any
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError
-from rnncli.isolation import isolated
 from rnncli.layers import BEYOND_KERAS, beyond_keras
+from rnncli.specs.isolation import isolated
 
 ABOUT = About(
     ("tensorflow", "keras"),

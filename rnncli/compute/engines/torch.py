@@ -13,8 +13,8 @@ from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
-from rnncli.isolation import isolated
 from rnncli.layers import Call, RecurrentLayer, runs_a_cell
+from rnncli.specs.isolation import isolated
 
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64")
 

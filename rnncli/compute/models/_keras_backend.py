@@ -31,9 +31,9 @@ from rnncli.compute.models._recurrent_cases import build_layer_case
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError, inside
-from rnncli.isolation import isolated
 from rnncli.model import Graph, Node
 from rnncli.result import Result
+from rnncli.specs.isolation import isolated
 
 SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 TOLERANCE = 1e-4

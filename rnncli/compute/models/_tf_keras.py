@@ -20,8 +20,8 @@ from rnncli.compute.models._keras_sizes import limit_memory
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, inside
-from rnncli.isolation import isolated
 from rnncli.model import Graph
+from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.compute.models import CasePair

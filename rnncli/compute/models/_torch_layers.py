@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.compute.models._assumptions import ORDERS, OWN, order_of_gates
 from rnncli.errors import EngineError, UsageError
-from rnncli.isolation import isolated
 from rnncli.model import Modules, Node
 from rnncli.result import Label
+from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.compute.models import CasePair
