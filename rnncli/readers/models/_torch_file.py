@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
@@ -115,7 +116,8 @@ def _load(data: bytes) -> Any:
 
     import torch
 
-    torch.set_num_threads(1)  # the threads of the parent process do not exist in a child
+    if hasattr(os, "fork"):
+        torch.set_num_threads(1)  # the threads of the parent process do not exist in a child
     file = io.BytesIO(data)
     try:
         found = _stand_ins.load(file)
