@@ -145,9 +145,9 @@ def _expand_colons(text: str) -> CallExpression:
 def _word(word: str) -> Any:
     if word.casefold() in _WORDS:
         return _WORDS[word.casefold()]
-    for parse in (addresses.parse_number, addresses.parse_decimal):
+    for read in (addresses.parse_number, addresses.parse_decimal):
         try:
-            return parse(word)
+            return read(word)
         except ValueError:
             continue
     return word
