@@ -122,7 +122,10 @@ class _PlainNumber(click.ParamType):
         from rnncli.addresses import is_plain
 
         if isinstance(value, str) and not is_plain(value):
-            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+            raise UsageError(
+                f"{param.opts[0]}: {value!r} is not a plain number.",
+                "Write it with the digits 0 to 9, without underscores.",
+            )
         return super().convert(value, param, ctx)
 
 
