@@ -139,10 +139,11 @@ class _PlainFloat(_PlainNumber, click.FloatRange):
 
 def _take_plain_numbers(hint: Any) -> None:
     """Let a flag that takes a number, or several, refuse the forms that only Python writes."""
-    kinds = [hint.__origin__, *get_args(hint.__origin__)]
+    outer, *infos = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    kinds = [outer, *get_args(outer)]
     kinds += [inner for kind in kinds for inner in get_args(kind)]
     for kind, plain in ((int, _PlainInteger), (float, _PlainFloat)):
-        for info in hint.__metadata__ if kind in kinds else ():
+        for info in infos if kind in kinds else ():
             info.click_type = plain(info.min, info.max)
 
 
