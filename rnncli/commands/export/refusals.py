@@ -55,7 +55,6 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
     return of_layers(export)
 
 
-def dense(*exports: ExportCase) -> Iterator[ExportLayer]:
-    """Yield the Dense layers."""
-    layers = (layer for export in exports for layer in export.layers)
-    return (layer for layer in layers if layer.spec.class_name == "Dense")
+def dense(export: ExportCase) -> Iterator[ExportLayer]:
+    """Return the Dense layers."""
+    return (layer for layer in export.layers if layer.spec.class_name == "Dense")
