@@ -28,10 +28,11 @@ PYTHON = ("keras", "numpy", "torch")
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 
 PIECES = (
-    '"""', "'''", '"', "'", "\\", "\n", "\r", "\r\n", "\0", "\x07", "\x1b[2J", "\x7f", "\x85", "\x9b", "\u2028",
-    "\u202e", "\ufeff", "\ud800", "\udcff", "*/", "/*", "//", "*\\\n/", "/\\\n*", "??/", "??/\n", "??'", "#",
-    "import os\n", "os._exit(9)", '";os._exit(9);"', "\\N{", "\\x", "\\u", "\\", "%s%n", "{0}", "층", "\U0001f600",
-    "BATCH", "softplus(", "decode(", " nan", "forward", "_backward", "_cell_0", "kernel", "a", "0", "7", " ",
+    '"""', "'''", '"', "'", "\\", "\n", "\r", "\r\n", "\0", "\x07", "\x1b[2J", "\x7f", "\x85", "\x9b",
+    "\u2028", "\u202e", "\ufeff", "\ud800", "\udcff", "*/", "/*", "//", "*\\\n/", "/\\\n*", "??/", "??/\n",
+    "??'", "#", "import os\n", "os._exit(9)", '";os._exit(9);"', "\\N{", "\\x", "\\u", "%s%n", "{0}", "층",
+    "\U0001f600", "BATCH", "softplus(", "decode(", " nan", "forward", "_backward", "_cell_0", "kernel", "a",
+    "0", "7", " ",
 )  # fmt: skip
 HOSTILE = (
     'x""";__import__("os")._exit(9);"""',
@@ -57,7 +58,9 @@ def uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[Layer
 
 def written(target: str, parts: list[LayerUse]) -> Any:
     exports = [
-        ExportCase(case, without_calls(case, own)) if target == "config" else build_export(case, {**(case.weights or {})}, own)
+        ExportCase(case, without_calls(case, own))
+        if target == "config"
+        else build_export(case, {**(case.weights or {})}, own)
         for case, own in chains.join(parts)
     ]
     assert targets.get(target).refusal(exports) is None
@@ -140,7 +143,12 @@ def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
     """A .safetensors file can hold any name."""
     rng, header, data = np.random.default_rng(0), {}, b""
     for name in HOSTILE:
-        for weight, shape in (("weight_ih", [8, 2]), ("weight_hh", [8, 2]), ("bias_ih", [8]), ("bias_hh", [8])):
+        for weight, shape in (
+            ("weight_ih", [8, 2]),
+            ("weight_hh", [8, 2]),
+            ("bias_ih", [8]),
+            ("bias_hh", [8]),
+        ):
             array = rng.normal(size=shape).astype("<f4").tobytes()
             offsets = [len(data), len(data) + len(array)]
             header[f"{name}.{weight}_l0"] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}

@@ -1,6 +1,6 @@
 """One self-contained file of C99: the weights, one function per step, and a main that prints the outputs.
 
-Arrays are written in the dtype of the computation; sums and activations are computed in double.
+Arrays are written in the dtype of the computation; sums are computed in double, activations in that dtype.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SUFFIX = ".c"
 BINARY = False
 
 CLIP = """\
-static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+static real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
 """
 
 SHOW = """\
@@ -61,7 +61,7 @@ def write(exports: Sequence[ExportCase]) -> str:
         f"/* {comments.title_of(exports)} in C99: Keras's numbers without Keras.\n\n"
         f"   {literals.PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
-        "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
+        "#include <stdio.h>\n#include <string.h>\n#include <tgmath.h>\n\n"
         f"typedef {real} real;\n\n"
         f"enum {{ {sizes} }};\n"
     )
@@ -73,7 +73,7 @@ def _activation_functions(exports: Sequence[ExportCase]) -> list[str]:
     """Return the definitions of the activations, and an empty line after them."""
     known = activations_in(exports)
     used = [name for name in ACTIVATIONS if name in known and name not in ("linear", "tanh")]
-    lines = [f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used]
+    lines = [f"static real {name}(real x) {{ return {ACTIVATIONS[name]}; }}" for name in used]
     text = "\n".join(lines)
     return [f"{CLIP}{text}" if "clip(" in text else text, ""] if used else []
 
