@@ -14,7 +14,7 @@ import numpy as np
 import oracle
 import pytest
 from command import Run
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from printed_tensors import numbers
 
@@ -101,7 +101,8 @@ def test_no_name_is_code_in_c(layers: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
+@example(["\x7f", "\ud800"])
 @given(st.lists(names, min_size=2, max_size=2, unique_by=visible))
 def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) -> None:
     onnx = pytest.importorskip("onnx")
