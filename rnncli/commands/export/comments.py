@@ -5,6 +5,7 @@ Every function returns text that neither Python nor C can read as code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
@@ -14,7 +15,7 @@ from rnncli.specs import describe
 def as_comment(text: str) -> str:
     """Return printable ASCII that ends no comment of C, no line and no docstring, and begins no trigraph."""
     escaped = text.encode("unicode_escape").decode().replace('"', '\\"')
-    return escaped.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    return re.sub(r"\?(?=\?)|\*(?=/)|/(?=\*)", r"\g<0> ", escaped)
 
 
 def title_of(exports: Sequence[ExportCase]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from printed_tensors import numbers
 
-from rnncli.commands.export import chains, targets
+from rnncli.commands.export import chains, comments, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
 from rnncli.compute import call
 from rnncli.compute.models import LayerUse
@@ -29,7 +30,7 @@ STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 
 PIECES = (
     '"""', "'''", '"', "'", "\\", "\n", "\r", "\r\n", "\0", "\x07", "\x1b[2J", "\x7f", "\x85", "\x9b",
-    "\u2028", "\u202e", "\ufeff", "\ud800", "\udcff", "*/", "/*", "//", "*\\\n/", "/\\\n*", "??/", "??/\n",
+    "\u2028", "\u202e", "\ufeff", "\ud800", "\udcff", "*/", "/*", "//", "*\\\n/", "/\\\n*", "??/", "??/\n", "???/",
     "??'", "#", "import os\n", "os._exit(9)", '";os._exit(9);"', "\\N{", "\\x", "\\u", "%s%n", "{0}", "층",
     "\U0001f600", "BATCH", "softplus(", "decode(", " nan", "forward", "_backward", "_cell_0", "kernel", "a",
     "0", "7", " ",
@@ -41,6 +42,7 @@ HOSTILE = (
     "x\\",
     '??/");exit(9);/*',
     "*\\\n/ int main(void) { return 9; } /*",
+    "*???/",
     "*/ int main(void) { return 9; } /*",
     "\x1b[2J\x07\x9b층\u2028\u202e\0",
 )
@@ -166,3 +168,8 @@ def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
     assert len(found) == len(HOSTILE)
     for array, one in zip(found.values(), result["outputs"], strict=True):
         np.testing.assert_allclose(array, one["values"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["???/", "????/", "a?????'", "*/*/", "/*/", "**//"])
+def test_a_comment_of_c_has_no_trigraph_and_no_end(name: str) -> None:
+    assert re.search(r"\?\?|\*/|/\*", comments.as_comment(name)) is None
