@@ -186,6 +186,7 @@ def _report(error: Exception) -> int:
         terminal.silence_stdout()
         failure = _convert_os_error(error)
     elif isinstance(error, MemoryError):
+        error.__traceback__ = None  # frees what its frames hold, so that there is room for the message
         failure = UsageError("there is not enough memory for this.", "Make the input smaller.")
     elif isinstance(error, RecursionError):
         failure = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")

@@ -19,7 +19,7 @@ from rnncli.errors import InputError, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
-from rnncli.readers.source import report_os_errors
+from rnncli.readers.source import open_file, read_bytes, read_to_end, refuse_device, report_os_errors
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
@@ -113,11 +113,13 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     if word in (None, "-"):
         if sys.stdin is None:
             raise _explain_closed()
+        with report_os_errors("standard input"):
+            refuse_device(0)
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
         with report_os_errors(word):
-            return cast("BinaryIO", path.open("rb", buffering=0)), ""
+            return open_file(path), word if path.suffix else ""
     source, remarks = choose_source(flags)
     if remarks:
         raise UsageError(
@@ -126,7 +128,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     if source.data is not None:
         return io.BytesIO(source.data), ""
     with report_os_errors(source.name):
-        return cast("BinaryIO", source.file().open("rb", buffering=0)), source.name
+        return source.open(), source.name
 
 
 def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
@@ -175,14 +177,15 @@ def find_source(text: str) -> Source:
     path = files.expand_user(text)
     if is_pipe(path):
         with report_os_errors(text):
-            return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): read like stdin
+            data = read_bytes(path)  # now, like stdin: it can be read only once
+        return Source(text, data, path if path.suffix else None)
     return Source(text, path=path)
 
 
 def is_pipe(path: Path) -> bool:
     """Return whether the path can be read only once, from the start: /dev/stdin, <(a command)."""
     try:
-        return not path.suffix and path.exists() and not path.is_file() and not path.is_dir()
+        return path.exists() and not path.is_file() and not path.is_dir()
     except (OSError, ValueError):  # JSON may be too long for a file name
         return False
 
@@ -198,7 +201,8 @@ def stdin() -> Source:
         raise _explain_closed()
     _wait_for_stdin()
     with report_os_errors("standard input", "Name a file."):
-        return Source("standard input", data=sys.stdin.buffer.read())
+        refuse_device(0)
+        return Source("standard input", data=read_to_end(sys.stdin.buffer))
 
 
 def _wait_for_stdin() -> None:

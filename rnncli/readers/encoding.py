@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO
+from typing import IO, cast
 
 from rnncli.errors import InputError
 from rnncli.readers.source import InputFlagError, Source
@@ -48,7 +48,7 @@ def _open(source: Source, small: int) -> IO[bytes]:
     """Open a file directly; read anything else, and a file of at most `small` bytes, into memory first."""
     if source.data is None and source.file().stat().st_size > small:
         with suppress(OSError):  # content() reports the error
-            return source.file().open("rb")
+            return io.BufferedReader(cast("io.RawIOBase", source.open()))
     return io.BytesIO(source.content())
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from rnncli.errors import InputError, inside, nearest
 
@@ -14,6 +17,8 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 """Files that only PyTorch writes."""
 NEVER_INPUTS = (".pt", ".pth", ".onnx")
 """Files that hold a model or its weights, and never an input."""
+BLOCK = 2**20
+"""Bytes of a pipe that are read at a time."""
 
 
 class NoFileError(InputError):
@@ -39,7 +44,7 @@ class InputFlagError(InputError):
 
 
 class Source(NamedTuple):
-    """A source of bytes: either `data`, or the file at `path`.
+    """A source of bytes: `data`, or the file at `path`; a named pipe has both.
 
     name: its name in errors, such as `notes.json`, `standard input` or `the command line`.
     """
@@ -60,10 +65,14 @@ class Source(NamedTuple):
         Raises InputError if the source cannot be read or is empty.
         """
         with report_os_errors(self.name, "Check the file."):
-            found = _read_bytes(self.file()) if self.data is None else self.data
+            found = read_bytes(self.file()) if self.data is None else self.data
             if not found or found.isspace():
                 raise InputError("it is empty.", advice)
         return found
+
+    def open(self) -> BinaryIO:
+        """Open the file; see `open_file`."""
+        return open_file(self.file())
 
     def file(self) -> Path:
         """Return the path, which there must be.  Raises InputError if it is not an existing file."""
@@ -123,13 +132,50 @@ def split_source(source: Source) -> tuple[Source, tuple[str, ...]]:
     return Source(source.name.removesuffix(word[len(file) :]), path=Path(file)), names
 
 
-def _read_bytes(path: Path) -> bytes:
+def open_file(path: Path) -> BinaryIO:
+    """Open a file or a pipe, without a buffer.  Raises InputError for a device."""
+    file = cast("BinaryIO", path.open("rb", buffering=0))
+    try:
+        refuse_device(file.fileno())
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def refuse_device(descriptor: int) -> None:
+    """Raise InputError for an open device, as it may have no end; a terminal and the null device have one."""
+    status = os.fstat(descriptor)
+    character = stat.S_ISCHR(status.st_mode)
+    ends = character and (status.st_rdev == os.stat(os.devnull).st_rdev or os.isatty(descriptor))
+    if stat.S_ISBLK(status.st_mode) or (character and not ends):
+        raise InputError("it is a device, which may have no end.", "Copy what you need of it to a file.")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return all bytes of a file or a pipe.  Raises InputError for a device, or if there are too many."""
+    with open_file(path) as file:
+        return read_to_end(file)
+
+
+def read_to_end(file: BinaryIO) -> bytes:
+    """Return all bytes of an open file.  Raises InputError if they are more than memory can hold.
+
+    A pipe, whose size is not known, may fill a quarter of the memory.
+    """
     from rnncli.specs import memory
 
+    size, whole = os.fstat(file.fileno()).st_size, io.BytesIO()
     try:
-        if path.stat().st_size > memory.total():
+        if size > memory.total():
             raise MemoryError
-        return path.read_bytes()
+        if size:
+            return file.read()
+        while block := file.read(BLOCK):
+            whole.write(block)
+            if whole.tell() > memory.default_budget():
+                raise MemoryError
+        return whole.getvalue()
     except MemoryError:
         raise InputError(
             "it does not fit in memory.", "Give a smaller file; a .npy input may have any size."

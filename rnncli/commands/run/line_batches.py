@@ -12,7 +12,10 @@ from rnncli.errors import InputError, RnncliError, count, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
 from rnncli.specs import fit
+from rnncli.specs.memory import format_size
 
+MAX_LINE = 2**30
+"""Maximum bytes of a line; a device or a binary file may have no line ends."""
 MAX_RECORDS = 4096
 """Maximum number of records of one shape per batch, however much input is waiting."""
 SHAPES = 256
@@ -41,16 +44,24 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Inp
 
     read: returns the bytes that have arrived, waiting if there are none; b"" at the end.
     where: see InputLine.
+    Raises InputError for a line of more than MAX_LINE bytes.
     """
-    number, pending = 0, [b""]
+    number, pending, length = 0, [b""], 0
     while chunk := read():
         *ended, rest = chunk.split(b"\n")
         if ended:
             ended[0] = b"".join((*pending, ended[0]))
-            pending = []
+            pending, length = [], 0
             yield list(_number_lines(ended, number, where))
             number += len(ended)
         pending.append(rest)
+        length += len(rest)
+        if length > MAX_LINE:
+            with inside(where):
+                raise InputError(
+                    f"line {number + 1} has more than {format_size(MAX_LINE)}.",
+                    "In a stream each line is a complete value, as --format ndjson writes it.",
+                )
     yield list(_number_lines([b"".join(pending)], number, where))
 
 

@@ -36,7 +36,7 @@ def _open_large(source: Source, size: int) -> Any:
     from rnncli import arrays
 
     with report_os_errors(source.name, "Check the file."), ExitStack() as unless_mapped:
-        file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
+        file = unless_mapped.enter_context(source.open())
         header = _npy_headers.read_header(file, size, ADVICE)
         array = arrays.FileArray.open(file, header.array, source.name)
         unless_mapped.pop_all()

@@ -128,7 +128,7 @@ def _read_start(source: Source) -> bytes:
         return source.data[:16]
     from rnncli.readers.source import report_os_errors
 
-    with report_os_errors(source.name), source.file().open("rb") as file:
+    with report_os_errors(source.name), source.open() as file:
         return file.read(16)
 
 
