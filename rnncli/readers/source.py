@@ -19,6 +19,8 @@ NEVER_INPUTS = (".pt", ".pth", ".onnx")
 """Files that hold a model or its weights, and never an input."""
 BLOCK = 2**20
 """Bytes of a pipe that are read at a time."""
+MAX_PIPE = 2**31
+"""Maximum bytes of a pipe, which may have no end."""
 
 
 class NoFileError(InputError):
@@ -147,7 +149,7 @@ def refuse_device(descriptor: int) -> None:
     """Raise InputError for an open device, as it may have no end; a terminal and the null device have one."""
     status = os.fstat(descriptor)
     character = stat.S_ISCHR(status.st_mode)
-    ends = character and (status.st_rdev == os.stat(os.devnull).st_rdev or os.isatty(descriptor))
+    ends = character and (status.st_rdev == Path(os.devnull).stat().st_rdev or os.isatty(descriptor))
     if stat.S_ISBLK(status.st_mode) or (character and not ends):
         raise InputError("it is a device, which may have no end.", "Copy what you need of it to a file.")
 
@@ -159,10 +161,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_to_end(file: BinaryIO) -> bytes:
-    """Return all bytes of an open file.  Raises InputError if they are more than memory can hold.
-
-    A pipe, whose size is not known, may fill a quarter of the memory.
-    """
+    """Return all bytes of an open file.  Raises InputError if they are too many for memory or for a pipe."""
     from rnncli.specs import memory
 
     size, whole = os.fstat(file.fileno()).st_size, io.BytesIO()
@@ -173,8 +172,9 @@ def read_to_end(file: BinaryIO) -> bytes:
             return file.read()
         while block := file.read(BLOCK):
             whole.write(block)
-            if whole.tell() > memory.default_budget():
-                raise MemoryError
+            if whole.tell() > MAX_PIPE:
+                what = f"it is a pipe with more than {memory.format_size(MAX_PIPE)}."
+                raise InputError(what, "Write what comes out of it to a file, and name the file.")
         return whole.getvalue()
     except MemoryError:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from command import Run
 import rnncli as api
 from rnncli.commands.run import line_batches
 from rnncli.errors import InputError
-from rnncli.specs import memory
+from rnncli.readers import source
 
 ZERO, INLINE = "/dev/zero", "[[[0.5, -1.0], [2.0, 0.25]]]"
 DEVICE = "it is a device, which may have no end.\nCopy what you need of it to a file.\n"
@@ -70,12 +71,12 @@ def test_python_refuses_a_device(tmp_path: Path) -> None:
 def test_a_pipe_without_an_end_is_refused(
     rnncli_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "default_budget", lambda: 2**22)
+    monkeypatch.setattr(source, "MAX_PIPE", 2**22)
     os.mkfifo(tmp_path / "pipe")
     feed(tmp_path / "pipe", b"1" * 2**24)
     done = rnncli_here("run", "pipe", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "pipe: it does not fit in memory." in done.stderr
+    assert "pipe: it is a pipe with more than 4.0 MiB." in done.stderr
 
 
 def test_a_line_without_an_end_is_refused(
@@ -93,10 +94,8 @@ def feed(path: Path, content: bytes) -> None:
     """Write into a named pipe once something reads it."""
 
     def write() -> None:
-        try:
+        with suppress(BrokenPipeError):  # the reader had enough
             path.write_bytes(content)
-        except BrokenPipeError:  # the reader had enough
-            pass
 
     threading.Thread(target=write, daemon=True).start()
 
