@@ -19,6 +19,7 @@ from rnncli.cli.flag_groups import choice
 from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean, nearest
+from rnncli.readers.source import READ_FILES
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -166,6 +167,7 @@ def main(args: Sequence[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     LANGUAGE.set(choose_language(args, terminal.displayable_language(None)))
+    READ_FILES.set(set())
     try:
         return _answer(list(args))
     except KeyboardInterrupt:

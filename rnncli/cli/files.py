@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from rnncli.errors import UsageError
+from rnncli.readers.source import was_read
 from rnncli.signals import exit_cleanly
 
 
@@ -38,9 +39,9 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
     if path.is_file() and any(_is(path, one) for one in read):
-        raise UsageError(
-            f"{output}: it is an input of this command and would be overwritten.", "Name another file."
-        )
+        raise _explain_input(output)
+    if path.is_file() and not _is_writable(path):
+        raise UsageError(f"{output}: cannot be written: it is read-only.", "Name another file.")
 
 
 def expand_user(text: str) -> Path:
@@ -53,6 +54,18 @@ def expand_user(text: str) -> Path:
         user = text.partition("/")[0]
         what = f"{text}: there is no home folder {user}."
         raise UsageError(what, f"A file of that name is ./{text}") from None
+
+
+def _explain_input(output: str) -> UsageError:
+    what = f"{output}: it is an input of this command and would be overwritten."
+    return UsageError(what, "Name another file.")
+
+
+def _is_writable(path: Path) -> bool:
+    """Return whether its permissions allow writing, also to the superuser, whom the system stops nowhere."""
+    status = path.stat()
+    own = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
+    return bool(status.st_mode & (0o200 if own else 0o222)) and os.access(path, os.W_OK)
 
 
 def _reason(error: Exception) -> str:
@@ -80,7 +93,7 @@ def open_output(output: str) -> Iterator[IO[bytes]]:
     aside = not path.exists() or path.is_file()
     with _replace_at_end(path) if aside else nullcontext(path) as part:
         with _report_os_error(output):
-            file = part.open("wb")
+            file = _create(part, path) if aside else path.open("wb")
         try:
             yield cast("IO[bytes]", _File(file, output, seeks=aside))
         finally:
@@ -130,17 +143,33 @@ def _report_os_error(output: str) -> Iterator[None]:
         raise UsageError(what, "Name another file.") from None
 
 
+def _create(part: Path, path: Path) -> IO[bytes]:
+    """Create the file that will replace `path`; it has the same permissions before it has any content."""
+    mode = stat.S_IMODE(path.stat().st_mode) & 0o777 if path.exists() else None
+
+    def opener(name: str, flags: int) -> int:
+        descriptor = os.open(name, flags, 0o666 if mode is None else 0o600)
+        if mode is not None:
+            part.chmod(mode)
+        return descriptor
+
+    return open(part, "xb", opener=opener)
+
+
 @contextmanager
 def _replace_at_end(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that replaces it at the end, and is removed after an error."""
+    """Yield a temporary path beside `path` that replaces it at the end, and is removed after an error.
+
+    Raises UsageError if the command has read the file that would be replaced.
+    """
     place = path.resolve()
     part = place.with_name(f".{place.name[:200]}.{os.urandom(4).hex()}.part")
     with exit_cleanly():
         try:
             yield part
+            if was_read(place):
+                raise _explain_input(str(path))
             with _report_os_error(str(path)):
-                if place.exists():
-                    part.chmod(stat.S_IMODE(place.stat().st_mode))
                 part.replace(place)
         except BaseException:
             with suppress(OSError):

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -21,6 +22,9 @@ BLOCK = 2**20
 """Bytes of a pipe that are read at a time."""
 MAX_PIPE = 2**31
 """Maximum bytes of a pipe, which may have no end."""
+
+READ_FILES: ContextVar[set[tuple[int, int]] | None] = ContextVar("read_files", default=None)
+"""The files that the running command has read, by device and inode, so that none is written over."""
 
 
 class NoFileError(InputError):
@@ -135,14 +139,29 @@ def split_source(source: Source) -> tuple[Source, tuple[str, ...]]:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file or a pipe, without a buffer.  Raises InputError for a device."""
+    """Open a file or a pipe, without a buffer, and note in READ_FILES that it was read.
+
+    Raises InputError for a device.
+    """
     file = cast("BinaryIO", path.open("rb", buffering=0))
     try:
         refuse_device(file.fileno())
+        if (known := READ_FILES.get()) is not None:
+            status = os.fstat(file.fileno())
+            known.add((status.st_dev, status.st_ino))
     except BaseException:
         file.close()
         raise
     return file
+
+
+def was_read(path: Path) -> bool:
+    """Return whether the running command has read this file, under any name."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) in (READ_FILES.get() or ())
 
 
 def refuse_device(descriptor: int) -> None:

@@ -17,6 +17,7 @@ import pytest
 from command import Run, in_a_terminal
 
 from rnncli.cli import files
+from rnncli.errors import UsageError
 
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 WIDE = ("run", "--input-shape", "1,2,3", "--fill", "ones", "--units", "40", "--return-sequences", "--full")
@@ -208,6 +209,43 @@ def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: st
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{path}: it is an input of this command" in done.stderr
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o400, 0o464])
+def test_a_read_only_file_is_not_replaced(rnncli: Run, tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("mine")
+    path.chmod(mode)
+    done = rnncli("run", INLINE, "--seed", "1", "-o", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"rnncli: {path}: cannot be written: it is read-only.\nName another file.\n"
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o4755, 0o755), (0o2770, 0o770), (0o1666, 0o666), (0o600, 0o600)]
+)
+def test_the_new_file_has_the_permissions_before_its_content(tmp_path: Path, mode: int, kept: int) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("old")
+    path.chmod(mode)
+    with files.open_output(str(path)) as file:
+        (part,) = (one for one in tmp_path.iterdir() if one.suffix == ".part")
+        assert part.stat().st_mode & 0o7777 == kept
+        file.write(b"new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o7777 == kept
+
+
+def test_a_temporary_file_of_that_name_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
+    (tmp_path / "other").write_text("other")
+    (tmp_path / ".out.json.00000000.part").symlink_to("other")
+    with pytest.raises(UsageError, match="File exists"):
+        files.write(str(tmp_path / "out.json"), "new")
+    assert (tmp_path / "other").read_text() == "other"
 
 
 def test_format_wins_over_the_suffix(rnncli: Run, tmp_path: Path) -> None:
