@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from io import StringIO
 from itertools import islice
-from typing import IO
+from typing import IO, Any
 
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, ChunkedAnswer, View
@@ -14,6 +15,11 @@ from rnncli.renderers.visible import visible
 
 TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+SIGNS = "=+-@\t\r"
+"""A spreadsheet computes a cell that begins with one of these."""
+NEGATIVE = re.compile(r"-(?:\d[\d.]*(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
+SUSPECT = re.compile(rf'(?:^|,)(?:[=+@\t\r]|(?!{NEGATIVE.pattern}(?:,|$))-)|"[{re.escape(SIGNS)}]', re.I | re.M)
+"""Matches where a cell of a whole text may be a formula; numbers are not quoted."""
 ROWS_PER_WRITE = 2**14
 """Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
 
@@ -25,12 +31,25 @@ def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
     if view.precision is not None and header[-1] == "value":
         decimals = view.precision
         rows = ((*row[:-1], _round(row[-1], decimals)) for row in rows)
-    some = [header]
+    some: list[tuple[Any, ...]] = [header]
     while some:
-        text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows(some)
-        file.write(_format(text.getvalue()).encode())
+        text = _write_rows(some)
+        if SUSPECT.search(text):
+            text = _write_rows(tuple(map(_quote_formula, row)) for row in some)
+        file.write(_format(text).encode())
         some = list(islice(rows, ROWS_PER_WRITE))
+
+
+def _write_rows(rows: Iterable[tuple[Any, ...]]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _quote_formula(cell: Any) -> Any:
+    """Return a cell with an apostrophe in front if it is text that a spreadsheet would compute."""
+    is_formula = isinstance(cell, str) and cell[:1] in SIGNS and not NEGATIVE.fullmatch(cell)
+    return f"'{cell}" if cell and is_formula else cell
 
 
 def _format(text: str) -> str:
