@@ -17,8 +17,8 @@ TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 SIGNS = "=+-@\t\r"
 """A spreadsheet computes a cell that begins with one of these."""
-NEGATIVE = re.compile(r"-(?:\d[\d.]*(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
-SUSPECT = re.compile(rf'(?:^|,)(?:[=+@\t\r]|(?!{NEGATIVE.pattern}(?:,|$))-)|"[{re.escape(SIGNS)}]', re.I | re.M)
+NEGATIVE = re.compile(r"-(?:\d[\d.]*(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?)")
+SUSPECT = re.compile(rf'[,\n](?:[=+@\t\r]|(?!{NEGATIVE.pattern}[,\n])-)|"[=+@\t\r-]')
 """Matches where a cell of a whole text may be a formula; numbers are not quoted."""
 ROWS_PER_WRITE = 2**14
 """Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
@@ -34,7 +34,7 @@ def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
     some: list[tuple[Any, ...]] = [header]
     while some:
         text = _write_rows(some)
-        if SUSPECT.search(text):
+        if SUSPECT.search(f"\n{text}"):
             text = _write_rows(tuple(map(_quote_formula, row)) for row in some)
         file.write(_format(text).encode())
         some = list(islice(rows, ROWS_PER_WRITE))
