@@ -17,8 +17,9 @@ TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 SIGNS = "=+-@\t\r"
 """A spreadsheet computes a cell that begins with one of these."""
-NEGATIVE = re.compile(r"-(?:\d[\d.]*(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?)")
-SUSPECT = re.compile(rf'[,\n](?:[=+@\t\r]|(?!{NEGATIVE.pattern}[,\n])-)|"[=+@\t\r-]')
+NUMBER = r"(?:\d[\d.]*(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?)"
+NEGATIVE = re.compile(f"-{NUMBER}")
+SUSPECT = re.compile(rf'[,\n"](?:[=+@\t\r]|-(?!{NUMBER}[,\n])|-(?<="-))')
 """Matches where a cell of a whole text may be a formula; numbers are not quoted."""
 ROWS_PER_WRITE = 2**14
 """Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
