@@ -24,6 +24,9 @@ Work = Callable[[BinaryIO], None]
 PATIENCE = 4
 """On a busy machine, work that takes a second of processor time may take this many seconds."""
 
+MORE_TIME = "RNNCLI_SECONDS"
+"""Environment variable: seconds that a file may take, where they are more than the limit."""
+
 _memory_at_start: list[int] = []
 """In a child: the bytes of address space that it started with; empty if the system does not report them."""
 
@@ -104,6 +107,7 @@ def run_in_child(
         return
     import resource  # noqa: F401 - imported here for the child
 
+    seconds = allow(seconds)
     reading, writing = os.pipe()
     child = 0
     try:
@@ -122,12 +126,24 @@ def run_in_child(
                 os.waitpid(child, 0)
 
 
+def allow(seconds: float) -> float:
+    """Return the seconds that something may take: `seconds`, or what the user allows if that is more."""
+    with suppress(ValueError):
+        return max(seconds, min(float(os.environ.get(MORE_TIME, "0")), 1e6))
+    return seconds
+
+
+def advise_more(seconds: float) -> str:
+    """Return how to allow more time than these seconds."""
+    return f"{MORE_TIME}={math.ceil(4 * seconds)} allows more"
+
+
 def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryview) -> int:
     left = max(0.0, start + PATIENCE * seconds - monotonic())
     ready, _, _ = select.select([descriptor], [], [], left)
     read = os.readv(descriptor, [buffer]) if ready else 0
     if not read and monotonic() > start + seconds:
-        raise IncompleteOutputError("reading it took too long")
+        raise IncompleteOutputError(f"reading it took too long ({advise_more(seconds)})")
     return read
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, BinaryIO
 
 from rnncli.case import Array
 from rnncli.compute.models import _onnx_graph
 from rnncli.compute.models._framework_errors import shorten_sentence
 from rnncli.errors import EngineError, InputError, first_nonblank_line
-from rnncli.signals import call_in_thread, defer_signals
-from rnncli.specs.memory import format_size, limit_growth
+from rnncli.readers import child_process
+from rnncli.signals import call_in_thread, defer_signals, start_in_thread
+from rnncli.specs.memory import format_size, limit_growth, total
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""
 
 INSTALL = "pip install onnx onnxruntime"
+SECONDS = 10.0
+"""Limit on loading a model, and on a run of it, plus one second per SPEED bytes of the model and inputs."""
+SPEED = 2**20
+SIMPLIFY = "Give smaller inputs, or export the model without the loop that takes so long."
 
 
 def parse(content: bytes) -> Any:
@@ -51,15 +57,19 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
     if computed:
         needed = _onnx_graph.with_outputs(model, computed)
         content = _content(needed)
-        with limit_growth(len(content) + sum(array.nbytes for array in feeds.values())):
-            arrays = _run(_session(content), computed, feeds)
+        size = len(content) + sum(array.nbytes for array in feeds.values())
+        with limit_growth(size):
+            arrays = _run(_session(content), computed, feeds, child_process.allow(SECONDS + size / SPEED))
         found |= zip(computed, arrays, strict=True)
     return found
 
 
 @lru_cache(maxsize=3)
 def _session(content: bytes) -> Any:
-    """Return the session of a model; the lines of a stream, which need the same tensors, share it."""
+    """Return the session of a model; the lines of a stream, which need the same tensors, share it.
+
+    It is first loaded in a child process: a small model can take all time, or crash ONNX Runtime.
+    """
     try:
         with defer_signals():
             import onnxruntime
@@ -67,17 +77,35 @@ def _session(content: bytes) -> Any:
         raise EngineError("onnxruntime is not installed; it is needed to run ONNX models.", INSTALL) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    try:
-        return call_in_thread(
-            lambda: onnxruntime.InferenceSession(
-                content,
-                options,
-                providers=["CPUExecutionProvider"],
-                enable_fallback=0,  # it prints
-            )
+
+    def load() -> Any:
+        return onnxruntime.InferenceSession(
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # it prints
         )
+
+    _require_loadable(load, SECONDS + len(content) / SPEED)
+    try:
+        return call_in_thread(load)
     except Exception as error:  # compiled code raises many kinds
         raise _explain_refusal(error) from None
+
+
+def _require_loadable(load: Callable[[], Any], seconds: float) -> None:
+    """Raise InputError for a model that takes too long to load, or crashes; the parent reports errors."""
+
+    def work(file: BinaryIO) -> None:
+        with suppress(Exception):
+            load()
+        file.write(b"+")
+
+    try:
+        with child_process.run_in_child(work, seconds, total(), "ONNX Runtime") as answer:
+            answer.take(1)
+    except child_process.IncompleteOutputError as error:
+        raise InputError(f"ONNX Runtime cannot load the model: {error}.", SIMPLIFY) from None
 
 
 def _content(model: Any) -> bytes:
@@ -107,12 +135,21 @@ def _explain_refusal(error: Exception) -> EngineError | InputError:
     return (EngineError if lacks_kernel else InputError)(what, advice)
 
 
-def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
+def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds: float) -> list[Any]:
+    """Return the outputs; after `seconds`, end the run, which a Loop in the model may never do."""
+    import onnxruntime
+
     own = {value.name for value in session.get_inputs()}
     own |= {value.name for value in session.get_overridable_initializers()}
     given = {name: array for name, array in feeds.items() if name in own}
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
     try:
-        found: list[Any] = call_in_thread(lambda: session.run(list(names), given))
+        found: list[Any] = start_in_thread(lambda: session.run(list(names), given, options)).result(seconds)
+    except TimeoutError:
+        options.terminate = True
+        what = f"the model has not finished after {seconds:.0f} s ({child_process.advise_more(seconds)})."
+        raise InputError(what, SIMPLIFY) from None
     except Exception as error:  # compiled code raises many kinds
         _refuse_growth(error)
         raise _explain_failure(_reason(error)) from None

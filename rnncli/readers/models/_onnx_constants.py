@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import process_time
 from typing import Any
 
 from rnncli.case import Array
+from rnncli.errors import InputError
+from rnncli.readers.child_process import advise_more, allow
 from rnncli.specs.onnx_nodes import inner_graphs
 
 EVALUATED = (
@@ -13,9 +16,13 @@ EVALUATED = (
     "Transpose", "Unsqueeze",
 )  # fmt: skip
 """Operators with which exporters prepare weights; the package onnx evaluates them."""
+FOLD = "Write the model with constant folding, as torch.onnx.export does, so that it holds its weights."
 SIZE = 2**26
 """Maximum size of a tensor that an evaluated node takes."""
 STEPS = 64
+SECONDS = 10.0
+"""Limit on the time of all evaluations, plus one second per SPEED bytes of the model."""
+SPEED = 2**20
 
 
 class Constants:
@@ -27,6 +34,8 @@ class Constants:
         self._opsets = {one.domain: one.version for one in model.opset_import}
         self._listed_names: set[str] = set()
         self._values: dict[str, Array | None] = {}
+        self._seconds = allow(SECONDS + model.ByteSize() / SPEED)
+        self._end = process_time() + self._seconds
         self._collect(model.graph)
 
     def _collect(self, graph: Any) -> None:
@@ -51,6 +60,8 @@ class Constants:
         maker = self._makers.get(name)
         if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
             return None
+        if process_time() > self._end:
+            raise InputError(f"computing its weights took too long ({advise_more(self._seconds)}).", FOLD)
         inputs = {one: self.array(one, steps + 1) for one in maker.input if one}
         if any(array is None or array.size > SIZE for array in inputs.values()):
             return None

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from rnncli.errors import InputError, shorten
 from rnncli.readers import child_process
 from rnncli.readers.child_process import IncompleteOutputError
 from rnncli.readers.packages import import_package
-from rnncli.readers.source import Source
+from rnncli.readers.source import Source, open_file
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
 BESIDE = "Keep external data beside the model, and save it again."
-OTHER = "Give another model."
+SMALLER = "Export only the part of the model that you want to see."
 MAX_BYTES = 2**31 - 2**20
 """Bytes that one message may hold; protobuf cannot write more."""
 NODES = 100_000
 DEPTH = 16
 SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
 """Files of more than LARGE bytes are first parsed in a child process with this much time and memory."""
+SPEED = 2**20
+"""Bytes of a file for which a second more is allowed."""
+WRITTEN_OUT = (2000, 16)
+"""Functions may grow to this many nodes, or to this multiple of the nodes in the file."""
 
 
-def load(source: Source) -> Any:
-    """Return the model, a ModelProto, without references to other files.
+def load(source: Source) -> tuple[Any, tuple[str, ...]]:
+    """Return the model, a ModelProto, without references to other files, and the names of these files.
 
     Raises InputError if it is none, is too large, or refers to files outside of its folder.
     """
@@ -39,13 +44,14 @@ def load(source: Source) -> Any:
         raise _explain_invalid() from error
     if not model.graph.node or not model.opset_import:
         raise _explain_invalid()
-    _require_bounded(model)
+    nodes = _require_bounded(model)
     if not all(isinstance(text, str) for text in _iterate_texts(model)):
         raise _explain_invalid()
-    _include_data(onnx, model, source)
-    model = _inline_functions(model)
+    del model.training_info[:]
+    files = _include_data(onnx, model, source)
+    model = _inline_functions(model, max(WRITTEN_OUT[0], WRITTEN_OUT[1] * nodes))
     _name_nodes(model)
-    return model
+    return model, files
 
 
 def _explain_invalid() -> InputError:
@@ -62,10 +68,11 @@ def _require_parsable(onnx: Any, data: bytes) -> None:
         file.write(b"+")
 
     try:
-        with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
+        seconds, memory = SECONDS + len(data) / SPEED, MEMORY + 2 * len(data)
+        with child_process.run_in_child(parse, seconds, memory, "onnx") as answer:
             answer.take(1)
-    except IncompleteOutputError:
-        raise _explain_invalid() from None
+    except IncompleteOutputError as error:
+        raise InputError(f"it is not an ONNX model, or it is broken: {error}.", ADVICE) from None
 
 
 def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
@@ -77,13 +84,15 @@ def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
         graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
 
 
-def _require_bounded(model: Any) -> None:
-    """Raise InputError for more nodes, or deeper nested graphs, than any model has."""
+def _require_bounded(model: Any, most: int = NODES) -> int:
+    """Return how many nodes there are.  Raises InputError for more, or deeper graphs, than any model has."""
     count = 0
-    for graph, depth in _iterate_graphs(model.graph):
-        count += len(graph.node)
-        if count > NODES or depth > DEPTH:
-            raise InputError(f"its graph is too large ({count} nodes, {depth} deep).", OTHER)
+    for root in (model.graph, *model.functions):
+        for graph, depth in _iterate_graphs(root):
+            count += len(graph.node)
+            if count > most or depth > DEPTH:
+                raise InputError(f"its graph is too large ({count} nodes, {depth} deep).", SMALLER)
+    return count
 
 
 def _iterate_texts(model: Any) -> Iterator[Any]:
@@ -97,90 +106,153 @@ def _iterate_texts(model: Any) -> Iterator[Any]:
             yield from (attribute.name for attribute in node.attribute)
 
 
-def _inline_functions(model: Any) -> Any:
-    """Return the model with its functions inlined, where they contain recurrent nodes."""
+def _inline_functions(model: Any, most: int) -> Any:
+    """Return the model with its functions inlined, where they contain recurrent nodes.
+
+    In a child process: functions that call each other twice double the nodes with each level.
+    most: nodes that there may be.
+    """
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
+    from onnx import inliner
+
+    def work(file: BinaryIO) -> None:
+        content, reason = b"", ""
+        try:
+            inlined = inliner.inline_local_functions(model)
+            _require_bounded(inlined, most)
+            content = inlined.SerializeToString()
+        except Exception as error:  # compiled code raises many kinds
+            reason = str(error).partition("\n")[0].rstrip(".")
+        child_process.write_text(file, content)
+        child_process.write_text(file, reason.encode("utf-8", "replace"))
+
+    size = model.ByteSize()
     try:
-        from onnx import inliner
+        with child_process.run_in_child(work, SECONDS + size / SPEED, MEMORY + 8 * size, "onnx") as answer:
+            content, reason = answer.take_text(MAX_BYTES), answer.take_text(2**16).decode()
+    except IncompleteOutputError as error:
+        content, reason = bytearray(), str(error)
+    if not content:
+        reason = shorten(reason, 120)
+        raise InputError(f"its functions cannot be written out ({reason}).", SMALLER)
+    return type(model).FromString(bytes(content))
 
-        return inliner.inline_local_functions(model)
-    except Exception as error:  # compiled code raises many kinds
-        reason = shorten(str(error).partition("\n")[0].rstrip("."), 120)
-        raise InputError(f"its functions cannot be written out ({reason}).", OTHER) from None
 
-
-def _include_data(onnx: Any, model: Any, source: Source) -> None:
-    """Read the tensors stored in other files, which must be in the model's own folder."""
+def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
+    """Read the tensors stored in other files, and return the names of these files."""
     external = [
         tensor for tensor in _iterate_tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
     ]
-    total = model.ByteSize()
+    total, names = model.ByteSize(), []
     for tensor in external:
-        part = _locate_data(tensor, source)
+        part = _locate_data(onnx, tensor, source)
         total += part.size
         if total > MAX_BYTES:
-            raise InputError("with its external data it has more than 2 GiB.", OTHER)
+            raise InputError("with its external data it has more than 2 GiB.", SMALLER)
         tensor.raw_data = part.read()
+        names.append(part.file)
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+    return tuple(dict.fromkeys(names))
 
 
 def _iterate_tensors(model: Any) -> Iterator[Any]:
     """Yield every tensor in the model and in its functions."""
     roots = [model.graph, *model.functions]
     for graph, _ in (found for root in roots for found in _iterate_graphs(root)):
-        yield from getattr(graph, "initializer", ())  # functions have none
-        for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        sparse = list(getattr(graph, "sparse_initializer", ()))  # functions have none
+        yield from getattr(graph, "initializer", ())
+        defaults = getattr(graph, "attribute_proto", ())
+        for attribute in (*defaults, *(attribute for node in graph.node for attribute in node.attribute)):
             yield from attribute.tensors
             if attribute.HasField("t"):
                 yield attribute.t
+            sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+        yield from (tensor for pair in sparse for tensor in (pair.values, pair.indices))
 
 
 class _ExternalData(NamedTuple):
-    """The bytes of one tensor in another file.  name: of the tensor."""
+    """The bytes of one tensor in another file.  name: of the tensor.  file: as the model names it."""
 
     name: str
+    file: str
     path: Path
     start: int
     size: int
 
     def read(self) -> bytes:
-        """Return the bytes."""
+        """Return the bytes.  Raises InputError if they are not all in the file."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(self.start)
-                return file.read(self.size)
+            with open_file(self.path) as opened:
+                opened.seek(self.start)
+                found = opened.read(self.size)
         except OSError as error:
             raise InputError(
-                f"{self.name} is in {self.path.name}, which cannot be read: {error.strerror}.",
+                f"{self.name} is in {self.file}, which cannot be read: {error.strerror}.",
                 "Check its permissions." if isinstance(error, PermissionError) else BESIDE,
             ) from None
+        if len(found) < self.size:
+            raise InputError(f"{self.name} is not in {self.file}, which is missing or too short.", BESIDE)
+        return found
 
 
-def _locate_data(tensor: Any, source: Source) -> _ExternalData:
-    """Return where the bytes of a tensor in another file are."""
+def _locate_data(onnx: Any, tensor: Any, source: Source) -> _ExternalData:
+    """Return where the bytes of a tensor in another file are.
+
+    The file is beside the model or in a folder below; it is not hidden, and no link leads to it.
+    """
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    name = tensor.name
+    if not all(isinstance(text, str) for text in (tensor.name, *entries, *entries.values())):
+        raise _explain_invalid()
+    name, file = tensor.name or "a tensor", entries.get("location", "")
     if source.path is None:
         raise InputError(
             f"{name} is in another file, and the model has no folder.", "Give the model as a file."
         )
     folder = source.path.resolve().parent
-    path = (folder / entries.get("location", "")).resolve()
-    if not entries.get("location") or folder not in path.parents:
+    path = folder / file
+    if not file or Path(file).is_absolute() or ".." in Path(file).parts:
         raise InputError(f"{name} is in a file outside of the model's folder.", BESIDE)
-    start, size = _parse_number(entries, "offset", 0), _parse_number(entries, "length", -1)
-    whole = path.stat().st_size if path.is_file() else -1
-    size = whole - start if size < 0 else size
-    if start < 0 or size < 0 or start + size > whole:
-        raise InputError(f"{name} is not in {path.name}, which is missing or too short.", BESIDE)
-    return _ExternalData(name, path, start, size)
+    if any(part.startswith(".") for part in Path(file).parts):
+        raise InputError(f"{name} is in {file}, which is a hidden file or in a hidden folder.", BESIDE)
+    try:
+        is_link, whole = path.resolve() != path, path.stat().st_size if path.is_file() else -1
+    except (OSError, ValueError, RuntimeError):  # no file has such a name, or its links form a loop
+        is_link, whole = False, -1
+    if is_link:
+        raise InputError(f"{name} is in {file}, which is a link or in a linked folder.", BESIDE)
+    size = _count_bytes(onnx, tensor)
+    start, length = _parse_number(entries, "offset", 0), _parse_number(entries, "length", size)
+    if length != size:
+        what = f"{name} has {entries['length']} bytes in {file}, but its shape and type need {size}."
+        raise InputError(what, ADVICE)
+    if start < 0 or start + size > whole:
+        raise InputError(f"{name} is not in {file}, which is missing or too short.", BESIDE)
+    return _ExternalData(name, file, path, start, size)
+
+
+def _count_bytes(onnx: Any, tensor: Any) -> int:
+    """Return the bytes of the numbers of a tensor; those of 4 bits are stored in pairs."""
+    from onnx import helper
+
+    kinds = onnx.TensorProto.DataType
+    numbers: int = prod(tensor.dims)
+    try:
+        if kinds.Name(tensor.data_type) in ("UINT4", "INT4", "FLOAT4E2M1"):
+            return (numbers + 1) // 2
+        size = int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    except (KeyError, ValueError, TypeError):
+        size = -1
+    if tensor.data_type == kinds.STRING or size < 0 or any(axis < 0 for axis in tensor.dims):
+        raise _explain_invalid()
+    return numbers * size
 
 
 def _parse_number(entries: dict[str, str], key: str, default: int) -> int:
-    text = entries.get(key, "")
-    return int(text) if text.isascii() and text.isdigit() else default
+    """Return the number under a key; `default` if there is none, -1 if it is not a number."""
+    text = entries.get(key, str(default))
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 
 def _name_nodes(model: Any) -> None:

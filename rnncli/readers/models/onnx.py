@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Dimension
-from rnncli.errors import InputError, LayerError, inside, shorten
+from rnncli.errors import InputError, LayerError, format_names, inside, shorten
 from rnncli.model import ModelInput, Node, Program
 from rnncli.readers.models import _onnx_file
 from rnncli.readers.models._onnx_constants import Constants
 from rnncli.specs import onnx_nodes, recurrence, to_config
+from rnncli.specs.memory import limit_growth
 
 if TYPE_CHECKING:
     from rnncli.readers.source import Source
@@ -28,9 +29,11 @@ def read(source: Source) -> Program:
     Raises EngineError if the package onnx is missing; InputError if the file is not an ONNX model.
     """
     with inside(source.name):
-        model = _onnx_file.load(source)
+        model, files = _onnx_file.load(source)
+        content = model.SerializeToString()
         try:
-            nodes, refused = _read_nodes(model)
+            with limit_growth(len(content)):
+                nodes, refused = _read_nodes(model)
             model_inputs = tuple(_read_inputs(model.graph))
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
@@ -41,9 +44,9 @@ def read(source: Source) -> Program:
         nodes=nodes,
         inputs=model_inputs,
         outputs=(),
-        notes=tuple(_note_others(model)),
+        notes=(*_note_files(files), *_note_others(model)),
         refusals=refused,
-        content=model.SerializeToString(),
+        content=content,
     )
 
 
@@ -52,6 +55,11 @@ def _format_origin(model: Any) -> str:
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     return ", ".join(filter(None, [producer, f"ONNX opset {opset}"]))
+
+
+def _note_files(files: Sequence[str]) -> Iterator[str]:
+    if files:
+        yield f"weights were also read from {format_names(files)}."
 
 
 def _note_others(model: Any) -> Iterator[str]:

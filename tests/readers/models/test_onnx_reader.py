@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -128,25 +129,103 @@ def test_data_in_another_file_is_read(tmp_path: Path) -> None:
     assert not onnx.load_from_string(found.content).graph.initializer[0].external_data
 
 
-@pytest.mark.parametrize("location", ["../data.bin", "/etc/hostname", "", "link.bin"])
-def test_data_outside_of_the_folder_is_refused(tmp_path: Path, location: str) -> None:
-    (tmp_path / "data.bin").write_bytes(bytes(200))
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("../data.bin", "W is in a file outside of the model's folder."),
+        ("sub/../data.bin", "W is in a file outside of the model's folder."),
+        ("/etc/hostname", "W is in a file outside of the model's folder."),
+        ("", "W is in a file outside of the model's folder."),
+        ("link.bin", "W is in link.bin, which is a link or in a linked folder."),
+        ("near.bin", "W is in near.bin, which is a link or in a linked folder."),
+        ("linked/data.bin", "W is in linked/data.bin, which is a link or in a linked folder."),
+        ("sub/.ssh/id_rsa", "W is in sub/.ssh/id_rsa, which is a hidden file or in a hidden folder."),
+        (".data.bin", "W is in .data.bin, which is a hidden file or in a hidden folder."),
+        ("sub", "W is not in sub, which is missing or too short."),
+        ("pipe", "W is not in pipe, which is missing or too short."),
+        ("x" * 300, f"W is not in {'x' * 300}, which is missing or too short."),
+        ("loop", "W is not in loop, which is missing or too short."),
+        ("nul\0", "W is not in nul\0, which is missing or too short."),
+        ("*/_ORT_MEM_ADDR_/*", "W is not in */_ORT_MEM_ADDR_/*, which is missing or too short."),
+    ],
+)
+def test_data_that_is_no_plain_file_below_the_model_is_refused(
+    tmp_path: Path, location: str, said: str
+) -> None:
     folder = tmp_path / "model"
-    folder.mkdir()
+    (folder / "sub" / ".ssh").mkdir(parents=True)
+    for place in (tmp_path / "data.bin", folder / "sub" / ".ssh" / "id_rsa", folder / ".data.bin"):
+        place.write_bytes(bytes(200))
     (folder / "link.bin").symlink_to(tmp_path / "data.bin")
-    with pytest.raises(InputError, match=r"W is in a file outside of the model's folder\."):
-        read(with_external(folder, location))
+    (folder / "near.bin").symlink_to("data.bin")
+    (folder / "linked").symlink_to("sub")
+    (folder / "loop").symlink_to("loop")
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(InputError) as caught:
+        read(with_external(folder, location, offset=4))
+    assert caught.value.sentence in (said, said.replace("not in loop", "in loop"))
 
 
-@pytest.mark.parametrize("said", [{"offset": 8, "length": 96}, {"length": 2**40}, {"offset": 2**40}])
+def test_data_in_a_folder_below_is_read(tmp_path: Path) -> None:
+    source = with_external(tmp_path, "./sub/data.bin", offset=4)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "data.bin").rename(tmp_path / "sub" / "data.bin")
+    found = read(source)
+    assert found.notes == ("weights were also read from ./sub/data.bin.",)
+
+
+@pytest.mark.parametrize("said", [{"offset": 8, "length": 96}, {"offset": 8}, {"offset": 2**40}])
 def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, said: dict[str, int]) -> None:
     with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
         read(with_external(tmp_path, "data.bin", **said))
 
 
+@pytest.mark.parametrize("length", [0, 95, 97, 100, 2**40, -1, 10**30])
+def test_a_length_that_the_shape_does_not_need_is_refused(tmp_path: Path, length: int) -> None:
+    with pytest.raises(
+        InputError, match=rf"W has {length} bytes in data\.bin, but its shape and type need 96"
+    ):
+        read(with_external(tmp_path, "data.bin", length=length))
+
+
+def test_nothing_but_the_numbers_is_read(tmp_path: Path) -> None:
+    """The file goes on for a tebibyte of holes."""
+    source = with_external(tmp_path, "data.bin", offset=4, length=96)
+    with (tmp_path / "data.bin").open("r+b") as file:
+        file.truncate(2**40)
+    found = read(source)
+    assert isinstance(found, Program)
+    assert len(found.content) < 2000
+
+
+@pytest.mark.parametrize("place", ["sparse initializer", "sparse attribute", "function", "default"])
+def test_no_tensor_keeps_a_reference_to_a_file(tmp_path: Path, place: str) -> None:
+    """ONNX Runtime would read the file, wherever it is."""
+    tensor = TensorProto(name="W", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/hostname")
+    sparse = onnx.SparseTensorProto(values=tensor, dims=[4])
+    made = random_lstm()
+    function = helper.make_function("local", "F", [], ["y"], [], [helper.make_opsetid("", 14)])
+    if place == "sparse initializer":
+        made.graph.sparse_initializer.append(sparse)
+    elif place == "sparse attribute":
+        made.graph.node[0].attribute.add(
+            name="a", sparse_tensor=sparse, type=onnx.AttributeProto.SPARSE_TENSOR
+        )
+    elif place == "function":
+        function.node.append(helper.make_node("Constant", [], ["y"], value=tensor))
+    else:
+        function.attribute_proto.add(name="a", t=tensor, type=onnx.AttributeProto.TENSOR)
+    made.functions.append(function)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(InputError, match="outside of the model's folder"):
+        read(Source("model.onnx", path=path))
+
+
 def test_data_that_is_too_large_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_onnx_file, "MAX_BYTES", 95)
-    with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nGive another"):
+    with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nExport only"):
         read(with_external(tmp_path, "data.bin", offset=4, length=96))
 
 
