@@ -75,11 +75,12 @@ def time_first(graph: Any) -> None:
     for node in graph.node:
         for inner in inner_graphs(node):
             time_first(inner)
-    if any(map(_is_batch_first, graph.node)):
+    if any(map(is_batch_first, graph.node)):
         _replace(graph, [one for node in graph.node for one in _find_transposes(node)])
 
 
-def _is_batch_first(node: Any) -> bool:
+def is_batch_first(node: Any) -> bool:
+    """Return whether a node is recurrent and has layout 1."""
     return is_recurrent(node) and any(one.name == "layout" and one.i for one in node.attribute)
 
 
@@ -87,7 +88,7 @@ def _find_transposes(node: Any) -> Iterator[Any]:
     """Yield the node with the transposes before and after it."""
     from onnx import helper
 
-    if not _is_batch_first(node):
+    if not is_batch_first(node):
         yield node
         return
     attributes = [one for one in node.attribute if one.name != "layout"]

@@ -27,8 +27,8 @@ from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._onnx_case import NodeCall, build_node_case, list_returns
-from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
-from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
+from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean, format_names
+from rnncli.specs.onnx_nodes import inputs_of, is_recurrent, nodes_in
 
 if TYPE_CHECKING:
     from rnncli.model import Program
@@ -91,7 +91,16 @@ def run(model: Program, path: Path, request: ModelRequest) -> ModelRun:
         result = _onnx_agreement.compute_alike(given, case, request.compute)
         parts.append(LayerUse(name, case, result))
     others = prepared.other_outputs() if request.everything else {}
-    notes = (*prepared.notes, *(prepared.list_omissions() if request.everything else ()))
+    turned = [name for name in names if name not in prepared.batch_first]
+    notes = (
+        *prepared.notes,
+        *(
+            [f"{format_names(turned)}: shown batch first; in the file, X and Y have time first."]
+            if turned
+            else []
+        ),
+        *(prepared.list_omissions() if request.everything else ()),
+    )
     order = tuple(node.name for node in model.nodes)
     masks = tuple(
         dict.fromkeys(
@@ -132,7 +141,8 @@ class PreparedModel(NamedTuple):
     """A model with its inputs; every If that holds a requested node is replaced by the branch taken.
 
     feeds: every input.  nodes: the recurrent nodes by name, as in the file.  output_names: of each of them,
-    all that it can return.  names: of all nodes in the file.  notes: the states and branches chosen.
+    all that it can return.  names: of all nodes in the file.  batch_first: the nodes with layout 1 there.
+    notes: the states and branches chosen.
     """
 
     model: Any
@@ -140,6 +150,7 @@ class PreparedModel(NamedTuple):
     nodes: Mapping[str, Any]
     output_names: Mapping[str, tuple[str, ...]]
     names: frozenset[str]
+    batch_first: frozenset[str]
     notes: tuple[str, ...]
 
     def find_needed(self, names: Sequence[str]) -> list[Any]:
@@ -188,6 +199,7 @@ class PreparedModel(NamedTuple):
 def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> PreparedModel:
     """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
     parsed = _onnx_runtime.parse(model.content)
+    batch_first = frozenset(node.name for node in nodes_in(parsed.graph) if _onnx_graph.is_batch_first(node))
     _onnx_graph.time_first(parsed.graph)
     feeds, notes = _with_states(model, parsed.graph, inputs)
     while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
@@ -199,7 +211,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
     made = {node.name: _onnx_graph.complete_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
-    return PreparedModel(parsed, feeds, nodes, made, names, tuple(notes))
+    return PreparedModel(parsed, feeds, nodes, made, names, batch_first, tuple(notes))
 
 
 def _with_states(

@@ -255,3 +255,21 @@ def test_weights_that_the_model_computes_are_not_converted(rnncli: Run, tmp_path
     assert (done.returncode, done.stdout) == (2, "")
     assert "gru cannot be converted: its weights are not in the file" in done.stderr
     assert done.stderr.endswith("Give another file.\n")  # there is no other layer in it
+
+
+@pytest.mark.parametrize(("layout", "noted"), [(0, True), (1, False)])
+@pytest.mark.parametrize(
+    "words", [("run",), ("trace",), ("compare", "--engines", "numpy,onnx")], ids=" ".join
+)
+def test_another_order_of_axes_is_noted_once(
+    rnncli: Run, tmp_path: Path, layout: int, noted: bool, words: tuple[str, ...]
+) -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 4, 3) | {
+        "X": np.ones((5, 2, 4), np.float32)
+    }
+    made, feeds = onnx_graphs.single("GRU", arrays, name="gru", layout=layout)
+    path, given = onnx_graphs.save(tmp_path, made, feeds)
+    done = rnncli(words[0], given, "--model", path, *words[1:])
+    assert done.returncode == 0, done.stderr
+    note = f"rnncli: note: {path}: gru: shown batch first; in the file, X and Y have time first.\n"
+    assert done.stderr.count(note) == noted

@@ -207,7 +207,10 @@ def test_states_that_are_left_out_are_zeros_with_a_note() -> None:
             value.type.tensor_type.shape.dim[0].dim_value = 1
             value.type.tensor_type.shape.dim[2].dim_value = 2
     without = run(made, {"X": feeds["X"]})
-    assert without.notes == ("initial states that were not given are zeros: h, c.",)
+    assert without.notes == (
+        "initial states that were not given are zeros: h, c.",
+        "rnn: shown batch first; in the file, X and Y have time first.",
+    )
     for name, array in tensors(run(made, feeds)).items():
         np.testing.assert_array_equal(tensors(without)[name], array)
     with pytest.raises(InputError, match=r"missing input: X\.") as missing:
