@@ -153,6 +153,10 @@ class Program(Graph):
     content: bytes = field(default=b"", repr=False)
 
 
+SAVE = "Save all weights of the layer: torch.save(model.state_dict(), 'model.pt')"
+"""Advice on a layer that cannot be computed."""
+
+
 @dataclass(frozen=True)
 class Module:
     """A recurrent layer, or a stack of them, of a file without a graph.
@@ -174,7 +178,7 @@ class Module:
         why, _, way_out = self.refusal.partition("; ")
         if others:
             return f"{self.name}: {self.refusal}.", others
-        advice = f"{way_out[:1].upper()}{way_out[1:]}." if way_out else "Give another file."
+        advice = f"{way_out[:1].upper()}{way_out[1:]}." if way_out else SAVE
         return f"{self.name}: {why}.", advice
 
 

@@ -211,7 +211,7 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
             "표준 입력: 1번째 줄 321번째 칸: 중첩이 64단계보다 깊습니다.",
         ),
         ("weights is nested more than 32 deep.", "weights: 중첩이 너무 깊습니다. 한도: 32단계."),
-        ("Give another model.", "다른 모델을 주세요."),
+        ("Export the model again without it.", "그것 없이 모델을 다시 내보내세요."),
         (
             "hidden_state: largest difference from the run without --hold 2.5e-01",
             "hidden_state: --hold 없이 실행한 값과의 최대 차이 2.5e-01",

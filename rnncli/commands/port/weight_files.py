@@ -61,7 +61,8 @@ def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
     """Return PyTorch's tensors by its names."""
     modules = getattr(found, "modules", ())
     if (refused := next((one.refusal for one in modules if "weight_hr" in one.refusal), None)) is not None:
-        raise InputError(f"{refused}.", "Give the weights of a layer without a projection.")
+        why = refused.partition("; ")[0]
+        raise InputError(f"{why}.", "Give the weights of a layer without a projection.")
     arrays = {
         f"{module.name}{f'_l{number}' if len(module.tensors) > 1 else ''}.{key}": array
         for module in modules

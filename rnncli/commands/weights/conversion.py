@@ -25,6 +25,7 @@ from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, headings, note
 
 NO_WEIGHTS = "its weights are not in the file; the model computes them"
+SAVE = "Save the weights of the layer, torch.save(layer.state_dict(), 'layer.pt'), and convert that file."
 NUMBERED = re.compile(r"(?P<name>.*)_l(?P<number>\d+)")
 ARRAYS = (".npz", ".safetensors", ".json")
 """Files that hold the arrays of every layout by name."""
@@ -95,7 +96,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():
-        advice = "Choose different layers with #." if layers.keys() - refused else "Give another file."
+        advice = "Choose different layers with #." if layers.keys() - refused else SAVE
         with inside(found.file):
             raise LayerError(f"{name} cannot be converted: {why}.", advice)
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]

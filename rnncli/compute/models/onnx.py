@@ -241,7 +241,11 @@ def _require_computable(model: Program, wanted: Sequence[str]) -> None:
     if refused is None:
         return
     free = [name for name in layer_names(model) if name not in model.refusals]
-    advice = f"To run the others: {model_option(model.file, free)}" if free else "Give another model."
+    advice = (
+        f"To run the others: {model_option(model.file, free)}"
+        if free
+        else "Export the model again without it."
+    )
     raise LayerError(f"{refused}: rnncli does not compute it: {model.refusals[refused]}.", advice)
 
 

@@ -102,7 +102,10 @@ class Flattener:
         """Add the nodes of one call; return a model's outputs, or the first output of a layer."""
         self.count += 1
         if self.count > _MOST:
-            raise InputError(f"{path}: the model calls more than {_MOST} layers.", "Give another model.")
+            raise InputError(
+                f"{path}: the model calls more than {_MOST} layers.",
+                "Save only the part that you want to see.",
+            )
         class_name, config = entry["class_name"], entry["config"]
         module = str(entry.get("module", "keras.layers"))
         if class_name in _ARGUMENTS and not is_operation(entry):
@@ -196,7 +199,9 @@ def _functional(
     layers: list[dict[str, Any]] = []
     entries = [dict(layer) for layer in config["layers"]]
     if not entries:
-        raise InputError(f"{name_of(entry)}: there is no layer in this model.", "Give another model.")
+        raise InputError(
+            f"{name_of(entry)}: there is no layer in this model.", "Add layers to it, and save it again."
+        )
     if entries[0]["class_name"] != "InputLayer":
         entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
     for layer in entries:

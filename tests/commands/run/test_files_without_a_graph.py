@@ -478,7 +478,8 @@ def test_the_layers_beside_a_refused_one_can_be_named(rnncli: Any, tmp_path: Pat
     assert (refused.returncode, refused.stderr.splitlines()) == (
         2,
         [
-            f"rnncli: {path}: bad: it projects its state (weight_hr_l0), which is not supported.",
+            f"rnncli: {path}: bad: it projects its state (weight_hr_l0), which is not supported; "
+            "build the layer without proj_size.",
             f"Name the others after a #: {path}#good",
         ],
     )
@@ -489,7 +490,10 @@ def test_the_layers_beside_a_refused_one_can_be_named(rnncli: Any, tmp_path: Pat
 def test_a_refused_layer_alone_needs_another_file(rnncli: Any, tmp_path: Path) -> None:
     path = saved(nn.LSTM(3, 4, proj_size=2), tmp_path / "m.pt")
     refused = rnncli("run", json.dumps(X.tolist()), "--weights", path)
-    assert (refused.returncode, refused.stderr.splitlines()[1:]) == (2, ["Give another file."])
+    assert (refused.returncode, refused.stderr.splitlines()[1:]) == (
+        2,
+        ["Build the layer without proj_size."],
+    )
 
 
 def test_a_refusal_with_a_way_out_says_what_to_do(rnncli: Any, tmp_path: Path) -> None:
