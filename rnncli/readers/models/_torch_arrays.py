@@ -98,7 +98,10 @@ def _explain_refusal(
     for number, both in cells.items():
         suffix = "" if number is None else f"_l{number}"
         if any("weight_hr" in roles for roles in layers[number].values()):
-            return f"it projects its state (weight_hr{suffix}), which is not supported; build the layer without proj_size"
+            return (
+                f"it projects its state (weight_hr{suffix}), which is not supported; build the layer without "
+                "proj_size"
+            )
         if any(cell is None for cell in both.values()) or False not in both:
             return f"the weights of layer {suffix.lstrip('_') or '0'} are incomplete or do not fit together"
     if len(layers) > 1 and list(layers) != list(range(len(layers))):
