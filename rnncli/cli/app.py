@@ -190,6 +190,9 @@ def _report(error: Exception) -> int:
     elif isinstance(error, MemoryError):
         error.__traceback__ = None  # frees what its frames hold, so that there is room for the message
         failure = UsageError("there is not enough memory for this.", "Make the input smaller.")
+    elif isinstance(error, UnicodeEncodeError):
+        what = f"a name has {error.object[error.start]!r}, which this output cannot hold."
+        failure = UsageError(what, "Rename it; tables and JSON show such a name escaped.")
     elif isinstance(error, RecursionError):
         failure = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")
     else:

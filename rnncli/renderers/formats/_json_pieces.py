@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.renderers import page
 from rnncli.renderers.page import DeferredValue
-from rnncli.renderers.visible import escape_json
+from rnncli.renderers.visible import escape_json, visible
 from rnncli.signals import defer_signals
 
 with defer_signals():  # orjson crashes the process if its loading is interrupted
@@ -132,4 +132,16 @@ def _array(value: Any, decimals: int | None) -> Any:
 
 
 def _dumps(value: Any) -> bytes:
-    return escape_json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    try:
+        return escape_json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    except TypeError:  # a name has half of a surrogate pair, as a file name that is not UTF-8
+        return escape_json(orjson.dumps(_show_names(value), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _show_names(value: Any) -> Any:
+    """Return the value with characters in its texts that JSON cannot hold made visible."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {_show_names(key): _show_names(item) for key, item in value.items()}
+    return [_show_names(item) for item in value] if isinstance(value, (list, tuple)) else value
