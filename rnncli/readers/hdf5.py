@@ -19,10 +19,11 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError
-from rnncli.readers import child_process, expansion
+from rnncli.readers import expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, read_model_config
-from rnncli.readers.child_process import WorkOutput
 from rnncli.readers.packages import import_package
+from rnncli.specs import child_process
+from rnncli.specs.child_process import WorkOutput
 from rnncli.specs.memory import format_size
 
 LIBRARY = "the HDF5 library"

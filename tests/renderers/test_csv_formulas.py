@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rnncli.renderers.formats import csv as renderer
 from rnncli.renderers.page import View
+from rnncli.renderers.visible import visible
 
 FORMULAS = ["=1+1", "+1", "-2+3+cmd|' /C calc'!A0", "-", "@SUM(A1)", "\t=1", "\r=1", "-5,=1", '-1"', "=\n1"]
 NUMBERS = ["-0.5", "-1", "-1e-05", "-2.5E+30", "-inf", "-Infinity", "0.1", "NaN", ""]
@@ -32,7 +33,7 @@ def written(*rows: tuple[Any, ...]) -> list[list[str]]:
 def test_a_formula_gets_an_apostrophe(name: str) -> None:
     for row in ((name, "-0.5"), ("a", name), ("a", name, 1)):
         (found,) = written(row)
-        assert [cell[:2] for cell in found if cell[:1] == "'"] == [f"'{renderer.visible(name[0])[0]}"]
+        assert [cell[:2] for cell in found if cell[:1] == "'"] == [f"'{visible(name[0])[0]}"]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -49,7 +50,7 @@ def test_any_names(rows: list[tuple[str, str]]) -> None:
 
 
 def test_names_of_a_file(rnncli_here: Run, tmp_path: Path) -> None:
-    arrays = {"=A1/kernel": np.ones((2, 12)), "=A1/recurrent_kernel": np.ones((3, 12))}
+    arrays: dict[str, Any] = {"=A1/kernel": np.ones((2, 12)), "=A1/recurrent_kernel": np.ones((3, 12))}
     np.savez(tmp_path / "a.npz", **arrays)
     done = rnncli_here("weights", "a.npz", "-f", "csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

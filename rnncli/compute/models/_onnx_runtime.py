@@ -12,8 +12,8 @@ from rnncli.case import Array
 from rnncli.compute.models import _onnx_graph
 from rnncli.compute.models._framework_errors import shorten_sentence
 from rnncli.errors import EngineError, InputError, first_nonblank_line
-from rnncli.readers import child_process
 from rnncli.signals import call_in_thread, defer_signals, start_in_thread
+from rnncli.specs import child_process
 from rnncli.specs.memory import format_size, limit_growth, total
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError
-from rnncli.readers.child_process import advise_more, allow
+from rnncli.specs.child_process import advise_more, allow
 from rnncli.specs.onnx_nodes import inner_graphs
 
 EVALUATED = (

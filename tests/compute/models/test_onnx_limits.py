@@ -35,14 +35,20 @@ def gru() -> Any:
 
 def endless() -> Any:
     """A Loop that adds 1 to the input, 2**62 times."""
-    values = [("i", TensorProto.INT64, []), ("go", TensorProto.BOOL, []), ("sum", TensorProto.FLOAT, None)]
-    ends = [("going", TensorProto.BOOL, []), ("next", TensorProto.FLOAT, None)]
+    values: list[Any] = [
+        ("i", TensorProto.INT64, []),
+        ("go", TensorProto.BOOL, []),
+        ("sum", TensorProto.FLOAT, None),
+    ]
+    ends: list[Any] = [("going", TensorProto.BOOL, []), ("next", TensorProto.FLOAT, None)]
     nodes = [
         helper.make_node("Identity", ["go"], ["going"]),
         helper.make_node("Add", ["sum", "one"], ["next"]),
     ]
     inputs, outputs = ([helper.make_tensor_value_info(*one) for one in some] for some in (values, ends))
-    body = helper.make_graph(nodes, "body", inputs, outputs, [numpy_helper.from_array(np.float32(1), "one")])
+    body = helper.make_graph(
+        nodes, "body", inputs, outputs, [numpy_helper.from_array(np.array(1, np.float32), "one")]
+    )
     loop = helper.make_node("Loop", ["count", "true", "x"], ["X"], name="loop", body=body)
     constants = {**ARRAYS, "count": np.array(2**62), "true": np.array(True)}
     return onnx_graphs.model([loop, gru()], FEEDS, constants, ["Y"])
