@@ -60,7 +60,7 @@ class Constants:
         maker = self._makers.get(name)
         if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
             return None
-        if process_time() > self._end:
+        if process_time() >= self._end:
             raise InputError(f"computing its weights took too long ({advise_more(self._seconds)}).", FOLD)
         inputs = {one: self.array(one, steps + 1) for one in maker.input if one}
         if any(array is None or array.size > SIZE for array in inputs.values()):
