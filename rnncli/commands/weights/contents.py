@@ -186,11 +186,16 @@ def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
         class_name=class_text(node.class_name, node.config),
         config=node.config,
         return_text=_describe_returns(inner) if graph else "",
-        parameters=sum(prod(array.shape) for array in node.weights.values()),
+        parameters=_count_parameters(node),
         cells=tuple(_cells(node)),
         weights=node.weights,
         note=note,
     )
+
+
+def _count_parameters(node: Node) -> int:
+    held = sum(prod(array.shape) for array in node.weights.values())
+    return held if node.parameters is None else node.parameters
 
 
 def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -220,8 +225,8 @@ def _cells(node: Node) -> Iterator[CellSummary]:
         kernel = node.weights.get(f"{prefix}/kernel" if prefix else "kernel")
         if base != "recurrent_kernel" or kernel is None or recurrent.ndim < 2:
             continue
-        units = recurrent.shape[-2]
-        names = GATES.get(infer_class(units, recurrent.shape[-1]) or "", ())
+        units = node.core_config.get("units", recurrent.shape[-2])
+        names = GATES.get(infer_class(*recurrent.shape[-2:]) or "", ())
         bias = node.weights.get(f"{prefix}/bias" if prefix else "bias")
         parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))

@@ -71,7 +71,10 @@ def read(source: Source) -> Modules:
             hard = {"recurrent_activation": "hard_sigmoid_keras2"}
             module = replace(module, nodes=tuple(node.with_core_options(**hard) for node in module.nodes))
         if module is not None:
-            found.append(module)
+            size = sum(array.size for array in saved.arrays)
+            found.append(
+                replace(module, nodes=tuple(replace(node, parameters=size) for node in module.nodes))
+            )
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
     return Modules(source.name, text, tuple(found), others)
 
