@@ -6,7 +6,9 @@ become its Case, and `compute` has to return the same outputs for that Case.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,13 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._keras_sizes import is_no_memory, limit_memory, require_room, too_large
 from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
-from rnncli.compute.models._recurrent_cases import build_layer_case
+from rnncli.compute.models._recurrent_cases import build_layer_case, spec_of
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError, inside
 from rnncli.model import Graph, Node
 from rnncli.result import Result
+from rnncli.specs.text import describe
 
 SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 TOLERANCE = 1e-4
@@ -53,7 +56,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, request.layers)}
     for node in wanted.values():
-        _require_one_dtype(node)
+        _require_one_dtype(graph, node)
         _require_one_use(graph, node)
     recorder = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
@@ -205,12 +208,29 @@ def _require_one_use(graph: Graph, node: Node) -> None:
         raise name_cause(graph, node, error) from None
 
 
-def _require_one_dtype(node: Node) -> None:
+def _require_one_dtype(graph: Graph, node: Node) -> None:
     """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
     for config in (node.config, node.core_config):
         dtype = config.get("dtype") or "float32"
         if dtype_of(dtype) is None:
             raise LayerError(
                 f"{node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
-                "Rebuild the model with the dtype float32, copy the weights, and save it again.",
+                _advise_float32(graph, node),
             )
+
+
+def _advise_float32(graph: Graph, node: Node) -> str:
+    """Return the flags that run the weights of the layer in float32."""
+    try:
+        spec = spec_of(replace(node, config=_without_dtype(node.config)))
+    except UnknownLayerError:
+        return "Rebuild the model with the dtype float32, copy the weights, and save it again."
+    name = node.layer.rpartition("/")[2]  # in a model inside the model
+    flags = f"--weights {shlex.quote(f'{graph.file}#{name}')} --layer {shlex.quote(describe(spec))}"
+    return f"To run its weights in float32, give the input of this layer: rnncli run INPUT {flags}"
+
+
+def _without_dtype(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _without_dtype(value) for key, value in tree.items() if key != "dtype"}
+    return [_without_dtype(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
