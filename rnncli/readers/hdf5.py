@@ -19,10 +19,11 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError
-from rnncli.readers import child_process, expansion
+from rnncli.readers import expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, read_model_config
-from rnncli.readers.child_process import WorkOutput
 from rnncli.readers.packages import import_package
+from rnncli.specs import child_process
+from rnncli.specs.child_process import WorkOutput
 from rnncli.specs.memory import format_size
 
 LIBRARY = "the HDF5 library"
@@ -117,8 +118,9 @@ def read(data: bytes, advice: str, *, datasets: Datasets = "all") -> FileContent
     def work(file: BinaryIO) -> None:
         _answer(data, file, datasets)
 
+    seconds, memory = SECONDS + len(data) / SPEED, SPACE + 2 * expansion.compute_limit(len(data))
     try:
-        with child_process.run_in_child(work, SECONDS + len(data) / SPEED, SPACE, LIBRARY) as answer:
+        with child_process.run_in_child(work, seconds, memory, LIBRARY) as answer:
             return _read_child(answer, len(data), advice)
     except child_process.IncompleteOutputError as error:
         raise InputError(f"it is not a Keras file, or it is damaged: {error}.", advice) from None
@@ -152,6 +154,7 @@ def _require_room(sizes: Iterable[int], packed: int, advice: str = "") -> None:
 def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
     """Write, in the child, the header or why the file is refused, then the numbers of each array."""
     h5py = import_package("h5py", "Keras's files")
+    child_process.limit_memory(SPACE)
     with ExitStack() as stack:
         datasets: list[Any] = []
         try:

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from rnncli.errors import InputError
-from rnncli.readers import child_process, hdf5
+from rnncli.readers import hdf5
 from rnncli.readers.formats import Source, h5, read_weights
+from rnncli.specs import child_process
 
 KERNEL, RECURRENT, BIAS = np.ones((5, 12), "f4"), np.ones((3, 12), "f4"), np.ones(12, "f4")
 Make = Callable[[h5py.Group, Path], None]

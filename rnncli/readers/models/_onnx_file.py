@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnncli.errors import InputError, shorten
-from rnncli.readers import child_process
-from rnncli.readers.child_process import IncompleteOutputError
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source
+from rnncli.specs import child_process
+from rnncli.specs.child_process import IncompleteOutputError
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."

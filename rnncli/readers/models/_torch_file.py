@@ -15,8 +15,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError, shorten
-from rnncli.readers import child_process, expansion
+from rnncli.readers import expansion
 from rnncli.readers.models import _modules, _stand_ins
+from rnncli.specs import child_process
 from rnncli.specs.memory import format_size
 
 ADVICE = "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"

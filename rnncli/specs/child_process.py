@@ -1,0 +1,266 @@
+"""Run libraries that can crash or hang on bad bytes in a child process with limited time and memory.
+
+The child has no descriptor but those that it needs, no variable of the environment that may be a secret, and
+limits that it cannot raise.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import BinaryIO, NoReturn
+
+from rnncli import signals
+from rnncli.case import Array
+from rnncli.errors import EngineError
+from rnncli.specs.memory import address_space, allocated_bytes
+
+Work = Callable[[BinaryIO], None]
+
+PATIENCE = 4
+"""On a busy machine, work that takes a second of processor time may take this many seconds."""
+
+VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TF_ENABLE_ONEDNN_OPTS")
+"""The variables of the environment that a child may see."""
+START = """
+import sys
+sys.path[:] = sys.argv[3:]
+from rnncli.specs import child_process
+child_process.answer_request(sys.argv[1], float(sys.argv[2]))
+"""
+"""The program of a new process: `answer_request`, with the modules of this process."""
+MOST_FILES, MOST_WRITTEN = 256, 2**30
+"""Limits of a new process: open files, and bytes of a file that it writes."""
+
+_memory_at_start: list[int] = []
+"""In a child: the bytes of address space that it started with; empty if the system does not report them."""
+
+
+class IncompleteOutputError(Exception):
+    """The child exited, or was killed, before it wrote everything."""
+
+
+class WorkOutput:
+    """What `work` wrote.  Reading raises IncompleteOutputError if it ends early or the time is up.
+
+    read: fills the start of a buffer; returns the number of bytes, 0 at the end.
+    """
+
+    def __init__(self, read: Callable[[memoryview], int], library: str) -> None:
+        self._read, self._library = read, library
+
+    def fill(self, buffer: memoryview) -> None:
+        """Read bytes until `buffer` is full."""
+        done = 0
+        while done < len(buffer):
+            read = self._read(buffer[done:])
+            if not read:
+                raise IncompleteOutputError(f"{self._library} could not read it")
+            done += read
+
+    def take(self, size: int) -> bytearray:
+        """Read and return `size` bytes."""
+        found = bytearray(size)
+        self.fill(memoryview(found))
+        return found
+
+    def take_text(self, most: int) -> bytearray:
+        """Read what `write_text` wrote; not more than `most` bytes of it."""
+        return self.take(min(int.from_bytes(self.take(8), "little"), most))
+
+    def take_array(self, shape: Sequence[int], dtype: str) -> Array:
+        """Read the numbers of an array."""
+        import numpy as np
+
+        array: Array = np.empty(shape, dtype)
+        if array.size:
+            self.fill(array.reshape(-1).view(np.uint8).data)
+        return array
+
+
+def write_text(file: BinaryIO, text: bytes) -> None:
+    """Write a text of any length, after the length."""
+    file.write(len(text).to_bytes(8, "little") + text)
+
+
+def write_array(file: BinaryIO, array: Array) -> None:
+    """Write the numbers of a contiguous array."""
+    import numpy as np
+
+    if array.size:
+        file.write(array.reshape(-1).view(np.uint8).data)
+
+
+@contextmanager
+def run_in_child(
+    work: Work, seconds: float, memory: int, library: str = "the library"
+) -> Iterator[WorkOutput]:
+    """Run `work` in a child process and yield its output; the child is always killed when the block ends.
+
+    The child is forked.  Everything that it needs must already be imported, because it cannot open files.
+    Raises EngineError on a system without fork.
+    work: called with the file to write to; an exception in it ends the child.
+    seconds: limit on the processor time of the child; in real time, it may take PATIENCE times as long.
+    memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
+    library: what the child runs, in messages.
+    """
+    _require_limits(library)
+    import resource  # noqa: F401 - imported here for the child
+
+    reading, writing = os.pipe()
+    child = 0
+    try:
+        with signals.defer_signals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python 3.12 warns about fork() with threads, such as NumPy's
+            child = os.fork()
+            if not child:
+                _run_child(work, writing, seconds, memory)
+            os.close(writing)
+        yield WorkOutput(partial(_read_in_time, reading, monotonic(), seconds), library)
+    finally:
+        os.close(reading)
+        if child:
+            with suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+            with suppress(OSError):
+                os.waitpid(child, 0)
+
+
+@contextmanager
+def run_in_new_process(
+    work: str, request: bytes, seconds: float, library: str = "the library", **variables: str
+) -> Iterator[WorkOutput]:
+    """Run a function in a new process of Python, for a library that has threads or opens files.
+
+    Yields its output; the process is always killed when the block ends.  Raises EngineError where a process
+    cannot be limited.
+    work: `package.module:function`, called with `request` and the file to write to.
+    seconds, library: as in `run_in_child`.  variables: of its environment.
+    """
+    _require_limits(library)
+    paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" is the working directory
+    with TemporaryDirectory() as home:
+        own = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
+        words = [sys.executable, "-I", "-c", START, work, str(seconds), *paths]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(words, cwd=home, env=own, **pipes) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            try:
+                with suppress(BrokenPipeError), child.stdin as file:
+                    file.write(request)
+                read = partial(_read_in_time, child.stdout.fileno(), monotonic(), seconds)
+                yield WorkOutput(read, library)
+            finally:
+                child.kill()
+
+
+def answer_request(work: str, seconds: float) -> None:
+    """Call, in the new process, `work` with the request on stdin, and write what it writes to stdout."""
+    request = sys.stdin.buffer.read()
+    with os.fdopen(os.dup(1), "wb") as file:
+        _hide_output()
+        _limit_all(seconds, NOFILE=MOST_FILES, FSIZE=MOST_WRITTEN)
+        module, _, name = work.partition(":")
+        getattr(import_module(module), name)(request, file)
+
+
+def _require_limits(library: str) -> None:
+    """Raise EngineError on a system whose processes have no limits."""
+    if not hasattr(os, "fork"):
+        raise EngineError(
+            f"this system cannot limit the process in which {library} would read the file.",
+            "Run rnncli on Linux or macOS, or in Windows Subsystem for Linux.",
+        )
+
+
+def _plain_environment() -> Mapping[str, str]:
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+
+
+def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryview) -> int:
+    left = max(0.0, start + PATIENCE * seconds - monotonic())
+    ready, _, _ = select.select([descriptor], [], [], left)
+    read = os.readv(descriptor, [buffer]) if ready else 0
+    if not read and monotonic() > start + seconds:
+        raise IncompleteOutputError("reading it took too long")
+    return read
+
+
+def limit_memory(memory: int) -> None:
+    """Limit the address space of the child, in which this runs, to `memory` bytes more than at its start.
+
+    This may be raised again, up to the limit of `run_in_child`.
+    """
+    if _memory_at_start:
+        _limit("RLIMIT_AS", _memory_at_start[0] + memory, for_good=False)
+
+
+def limit_growth(memory: int) -> None:
+    """Limit what a new process, in which this runs, allocates to `memory` bytes more than now."""
+    if _memory_at_start:
+        with suppress(OSError, ValueError):
+            _limit("RLIMIT_DATA", allocated_bytes() + memory)
+
+
+def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
+    code = 1
+    try:
+        for name in ("SIGINT", "SIGPIPE", *signals.ENDING):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        if "faulthandler" in sys.modules:
+            sys.modules["faulthandler"].disable()
+        _hide_output()
+        os.closerange(3, writing)
+        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        kept = _plain_environment()
+        os.environ.clear()
+        os.environ.update(kept)
+        with open(writing, "wb") as file:
+            _limit_all(seconds, NOFILE=0)
+            if _memory_at_start:
+                _limit("RLIMIT_AS", _memory_at_start[0] + memory)
+            work(file)
+        code = 0
+    except BaseException:
+        code = 1
+    finally:
+        os._exit(code)
+
+
+def _hide_output() -> None:
+    """Hide what a crashing library prints, and the parent's input; the parent reports the error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    if nowhere > 2:
+        os.close(nowhere)
+
+
+def _limit_all(seconds: float, **most: int) -> None:
+    with suppress(OSError, ValueError):
+        _memory_at_start.append(address_space())
+    for name, value in {"CORE": 0, "CPU": math.ceil(seconds), **most}.items():
+        _limit(f"RLIMIT_{name}", value)
+
+
+def _limit(name: str, most: int, *, for_good: bool = True) -> None:
+    """Set a limit, or a lower one if the process has that already."""
+    import resource  # Unix only; `run_in_child` imported it, as the child cannot
+
+    with suppress(OSError, ValueError):
+        number = getattr(resource, name)
+        _, hard = resource.getrlimit(number)
+        within = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(number, (within, within if for_good else hard))
