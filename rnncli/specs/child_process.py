@@ -153,8 +153,9 @@ def run_in_new_process(
     with TemporaryDirectory() as home:
         own = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
         words = [sys.executable, "-I", "-c", START, work, str(seconds), *paths]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(words, cwd=home, env=own, **pipes) as child:
+        with subprocess.Popen(
+            words, cwd=home, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as child:
             assert child.stdin is not None
             assert child.stdout is not None
             try:
@@ -207,7 +208,7 @@ def limit_memory(memory: int) -> None:
         _limit("RLIMIT_AS", _memory_at_start[0] + memory, for_good=False)
 
 
-def limit_growth(memory: int) -> None:
+def limit_data(memory: int) -> None:
     """Limit what a new process, in which this runs, allocates to `memory` bytes more than now."""
     if _memory_at_start:
         with suppress(OSError, ValueError):
