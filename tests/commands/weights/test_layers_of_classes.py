@@ -18,7 +18,7 @@ X = np.zeros((1, 4, 3), "float32")
 ROWS = json.dumps(X.tolist())
 
 
-class EncoderDecoder(keras.Model):  # type: ignore[misc, name-defined]
+class EncoderDecoder(keras.Model):  # type: ignore[misc]
     """Attributes on both sides of `layers` in the alphabet."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Block(L.Layer):  # type: ignore[misc, name-defined]
         return self.cell(self.named["a"](self.cells[0](inputs * self.scale)))
 
 
-class Twice(keras.Model):  # type: ignore[misc, name-defined]
+class Twice(keras.Model):  # type: ignore[misc]
     """Layers of the same name inside two others."""
 
     def __init__(self) -> None:
