@@ -93,7 +93,7 @@ def record_here(
         with scope, safe, limit_memory(file, inputs):
             calls = _record_calls(keras, file, inputs)
             again = {layer: _call_copy(calls[layer], options) for layer, options in more.items()}
-    arrays = {layer: [output.numpy() for output in outputs] for layer, outputs in again.items()}
+    arrays = {layer: [output.numpy() for output in own] for layer, own in again.items()}
     return {"calls": list_calls(calls, wanted), "more": arrays}
 
 
