@@ -24,12 +24,26 @@ from typing import TYPE_CHECKING, Any  # noqa: E402 - see above
 
 if TYPE_CHECKING:
     from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
+    from rnncli.errors import (
+        DisagreementError,
+        EngineError,
+        InputError,
+        LayerError,
+        RnncliError,
+        UsageError,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DisagreementError",
+    "EngineError",
+    "InputError",
+    "LayerError",
     "Report",
     "Result",
+    "RnncliError",
+    "UsageError",
     "__version__",
     "compare",
     "explain",
@@ -43,11 +57,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public function on first access."""
+    """Load a public function, or a class of error, on first access."""
     if name in __all__:
-        from rnncli import api
+        from rnncli import api, errors
 
-        return getattr(api, name)
+        return getattr(errors if name.endswith("Error") else api, name)
     raise AttributeError(f"module 'rnncli' has no attribute {name!r}")
 
 

@@ -12,10 +12,10 @@ from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.result import Label, TensorInfo
 
 # Text: most commands parse no address, and compiling takes time.
-_TEXT = r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*"
+_TEXT = r"\s*(?P<name>(?:call [0-9]+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*"
 _NAME = (
-    r"(?:call (?P<call>\d{1,9})/)?(?:(?P<layer>\d{1,9})/)?(?:(?P<direction>forward|backward)[_/])?"
-    r"(?:cell_(?P<cell>\d{1,9})/)?(?P<base>\w+)"
+    r"(?:call (?P<call>[0-9]{1,9})/)?(?:(?P<layer>[0-9]{1,9})/)?(?:(?P<direction>forward|backward)[_/])?"
+    r"(?:cell_(?P<cell>[0-9]{1,9})/)?(?P<base>\w+)"
 )
 _STATE = r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?"
 _NUMBER = r"[+-]?[0-9]{1,300}"
@@ -136,3 +136,15 @@ def parse_number(text: str) -> int:
     if not re.fullmatch(_NUMBER, text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def parse_decimal(text: str) -> float:
+    """Parse a number such as `-0.5` or `1e-3`.  Raises ValueError for anything else."""
+    if not is_plain(text):
+        raise ValueError(f"{text!r} is not a number")
+    return float(text)
+
+
+def is_plain(number: str) -> bool:
+    """Return whether a number has no underscore and no digit of another script; Python takes both."""
+    return number.isascii() and "_" not in number

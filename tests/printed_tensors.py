@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 
 import numpy as np
@@ -14,8 +15,8 @@ def numbers(text: str) -> dict[str, Array]:
     found: dict[str, Array] = {}
     lines = iter(text.splitlines())
     for line in lines:
-        name, *sizes = line.split(" ")
-        shape = tuple(map(int, sizes))
+        name, sizes = re.fullmatch(r"(.+?)((?: \d+)+)", line).groups()  # type: ignore[union-attr]
+        shape = tuple(map(int, sizes.split()))
         rows = [list(map(float, next(lines).split())) for _ in range(prod(shape[:-1]))]
         found[name] = np.array(rows).reshape(shape)
     return found

@@ -23,6 +23,7 @@ from rnncli.cli import result_checks
 from rnncli.cli.case_request import add_batch
 from rnncli.compute import engines
 from rnncli.compute.compare import Tolerance, TolerancePair
+from rnncli.compute.keras_differences import note_sequential
 from rnncli.errors import UsageError
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
@@ -88,10 +89,11 @@ def shape(
     from rnncli.commands.shape.answer import ShapeAnswer
 
     if options.get("input_shape") is not None and inputs is None:
-        stack = _case.stack_of(layer, options)
+        stack = _case.stack_of(layer, options, all_layers=all_layers)
         sizes, remarks = add_batch(_case.shape_of(inputs, options), stack.input_rank)
+        remarks += note_sequential(stack)
     else:
-        case, remarks = _case.build_case(inputs, layer, options)
+        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers)
         stack, sizes = case.stack, case.inputs.shape
     found = outline.outline(stack, sizes, all_layers=all_layers)
     return Report("shape", stack, found, ShapeAnswer(found), remarks, view_of(options))
@@ -219,7 +221,7 @@ def gradients(
         layer = _case.layers_of(first)
         options = _case.replace_layer_options(options, variants.own_options(layer, given))
     plain: Options = options if options.get("model") else {**options, "training": False}
-    case, remarks = _case.build_case(inputs, layer, plain)
+    case, remarks = _case.build_case(inputs, layer, plain, one_call=True)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
     cases = [case, *variants.make_variants(case, list(map(_case.layers_of, others)), given)]

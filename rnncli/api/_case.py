@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def build_case(inputs: Any, layer: Any, options: Options, **shown: bool) -> tuple[Case, Remarks]:
-    """Return the Case, and remarks about its input.  shown: further fields of the Case."""
+    """Return the Case, and remarks about its input.  shown: further fields of the Case, and one_call."""
     return build_or_choose(inputs, layer, options, **shown)[:2]
 
 
@@ -89,6 +89,7 @@ class _KeywordRequest(CaseRequest):
 
     def __init__(self, inputs: Any, layer: Any, options: Options, **shown: bool) -> None:
         self._inputs, self._options, self._shown = inputs, options, shown
+        self.all_layers, self.one_call = shown.get("all_layers", False), shown.pop("one_call", False)
         self.layers, self.options = layers_of(layer), layer_options(options)
         self.shape = None if options.get("input_shape") is None else shape_of(inputs, options)
         fill, weights = options.get("fill"), options.get("weights")
@@ -122,9 +123,9 @@ class _KeywordRequest(CaseRequest):
         )
 
 
-def stack_of(layer: Any, options: Options) -> Stack:
+def stack_of(layer: Any, options: Options, *, all_layers: bool) -> Stack:
     """Return the layers, first to last."""
-    return case_request.make_stack(layers_of(layer), layer_options(options))
+    return case_request.make_stack(layers_of(layer), layer_options(options), all_layers=all_layers)
 
 
 def layer_options(options: Options) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def compare(
 ) -> Report:
     """Compare engines; or a result with stored arrays; or one call with consecutive pieces.
 
-    `found` has one item per tensor and pair: `all(one.agrees for one in r.found)`.
+    The result is falsy if a tensor differs, `r.agrees`.  `found` has one item per tensor and pair.
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
     split: time steps of each piece, which starts from the previous piece's last state.
@@ -78,7 +78,7 @@ def _compare(inputs: Any, layer: Any, options: Options, settings: Comparison) ->
         from rnncli.api import _model
 
         return comparison.compare_model(_model.read_call(inputs, layer, options), settings)
-    case, remarks = _case.build_case(inputs, layer, options)
+    case, remarks = _case.build_case(inputs, layer, options, one_call=settings.split is not None)
     report = comparison.compare_case(case, settings)
     return report._replace(remarks=(*remarks, *report.remarks))
 

@@ -142,7 +142,10 @@ def by_name(stats: Mapping[result.Label, Stats]) -> dict[str, Stats]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(_Tables):
-    """Result of any other command.  found: the underlying data.  stack: None if it has no layers."""
+    """Result of any other command: a mapping of its arrays, if it has any; falsy if a comparison failed.
+
+    found: the underlying data.  stack: None if it has no layers.
+    """
 
     command: str
     stack: Stack | None
@@ -156,9 +159,33 @@ class Report(_Tables):
         """The layers, first to last."""
         return () if self.stack is None else self.stack.specs
 
+    @property
+    def agrees(self) -> bool:
+        """Whether everything that was compared agrees; True if the command compares nothing."""
+        return not self._disagreeing()
+
+    def __bool__(self) -> bool:
+        return self.agrees
+
+    def _disagreeing(self) -> tuple[str, ...]:
+        return getattr(self.answer, "disagreeing", ())
+
     def tensors(self) -> dict[str, Any]:
         """Return every array, by its name in an .npz file.  Raises UsageError if there are none."""
         return dict(self.answer.tensors())
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the arrays.  Raises UsageError if there are none."""
+        return tuple(self.tensors())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
 
     def __getitem__(self, name: str) -> Array:
         held: dict[str, Array] = self.tensors()
@@ -168,7 +195,8 @@ class Report(_Tables):
 
     def __repr__(self) -> str:
         layers = "" if self.stack is None else f" {_describe_stack(self.stack)}"
-        return f"<rnncli.{self.command}{layers}>"
+        differing = ", ".join(self._disagreeing())
+        return f"<rnncli.{self.command}{layers}{f': differs in {differing}' if differing else ''}>"
 
     def _answer(self) -> Answer:
         return self.answer  # type: ignore[no-any-return]

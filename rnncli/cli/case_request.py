@@ -28,6 +28,8 @@ class CaseRequest(ABC):
     shape: shape of a generated input, or None; fill: its values.
     weights_file: the file of the weights; "" if they are not in a file.
     engine: its name, or `auto`.
+    all_layers: same as in `specs.from_flags`.
+    one_call: whether the command refuses several calls, or makes them itself.
     """
 
     layers: Sequence[Any]
@@ -37,6 +39,8 @@ class CaseRequest(ABC):
     seed: int | None
     weights_file: str
     engine: str
+    all_layers: bool
+    one_call: bool
 
     @abstractmethod
     def read(self) -> tuple[Document, str]:
@@ -55,9 +59,9 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     notes: Remarks = ()
     if request.shape is None:
         document, name = request.read()
-        stack = make_stack(request.layers, request.options, document, name)
+        stack = _stack_of(request, document, name)
     else:
-        stack = make_stack(request.layers, request.options)
+        stack = _stack_of(request)
         shape, notes = add_batch(request.shape, stack.input_rank)
         document, name = _make_input(request, stack, shape, seed), f"--input-shape {_format_option(shape)}"
     builder = make_builder(request.options, stack, request.collect_options(stack, seed, name), document)
@@ -66,21 +70,35 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     is_reference = engines.has(request.engine, "is_reference")
     keras_notes = () if is_reference else keras_differences.note_keras_errors(case)
     return case, (
-        *notes, *arranged.remarks, *keras_notes, *note_missing(case),
+        *notes, *arranged.remarks, *keras_notes, *keras_differences.note_sequential(stack),
+        *(() if request.one_call else note_missing(case)),
         *_note_whole_model(request.weights_file),
         *note_dropout(request.options, case.calls, training=builder.options.training),
     )  # fmt: skip
 
 
+def _stack_of(request: CaseRequest, document: Document | None = None, name: str = "") -> Stack:
+    every = request.all_layers
+    return make_stack(request.layers, request.options, document, name, all_layers=every)
+
+
 def make_stack(
-    layers: Sequence[Any], options: Mapping[str, Any], document: Document | None = None, name: str = ""
+    layers: Sequence[Any],
+    options: Mapping[str, Any],
+    document: Document | None = None,
+    name: str = "",
+    *,
+    all_layers: bool = False,
 ) -> Stack:
-    """Return the layers, first to last; those of the document, called `name`, if no others are given."""
+    """Return the layers, first to last; those of the document, called `name`, if no others are given.
+
+    all_layers: same as in `specs.from_flags`.
+    """
     own = None if document is None else document.layer
     if not layers and own is not None:
         with inside(name):
             specs.from_flags([own], {})
-    return specs.from_flags(list(layers), options, own)
+    return specs.from_flags(list(layers), options, own, all_layers=all_layers)
 
 
 def make_builder(

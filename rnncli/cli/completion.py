@@ -24,18 +24,20 @@ def complete(app: typer.Typer, args: Sequence[str]) -> None:
     import io
     from contextlib import redirect_stdout, suppress
 
-    from rnncli.cli import bash_words, terminal
+    from rnncli.cli import shell_words, terminal
     from rnncli.errors import RnncliError
 
-    bash = os.environ["_RNNCLI_COMPLETE"] == "complete_bash"
+    shell = os.environ["_RNNCLI_COMPLETE"].removeprefix("complete_")
+    if shell == "zsh":  # the form of fish is plain: a word, a tab, its help
+        os.environ.update(_RNNCLI_COMPLETE="complete_fish", _TYPER_COMPLETE_FISH_ACTION="get-args")
     with suppress(RnncliError, KeyError, ValueError):  # the last two: not the environment of a shell
-        typed = bash_words.prepare(os.environ) if bash else ""
-        if not bash:
+        typed = shell_words.prepare(os.environ) if shell == "bash" else ""
+        if shell not in ("bash", "zsh"):
             app(args, prog_name="rnncli")
         with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
             app(args, prog_name="rnncli")
-        words = shown.getvalue().splitlines()
-        terminal.write("".join(f"{word.removeprefix(typed)}\n" for word in words))
+        lines = shown.getvalue().splitlines()
+        terminal.write(shell_words.for_zsh(lines) if shell == "zsh" else shell_words.for_bash(lines, typed))
         terminal.flush()
 
 
@@ -53,14 +55,15 @@ def layer_words(incomplete: str) -> list[str]:
 
 def model_words(incomplete: str) -> list[str]:
     """Complete the layers of a saved model, `model.keras#lstm,gru`; the shell completes the file itself."""
+    from rnncli.readers.source import split_layers
+
     file, sign, names = incomplete.rpartition("#")
     if not sign:
         return []
     before, comma, _ = names.rpartition(",")
     chosen = f"{file}#{before}{comma}"
-    return _begin(
-        (chosen + name for name in _model_layers(file) if name not in before.split(",")), incomplete
-    )
+    others = (name for name in _model_layers(file) if name not in before.split(","))
+    return _begin((chosen + name for name in others if split_layers(f"#{name}")[1] == (name,)), incomplete)
 
 
 def activation_words(incomplete: str) -> list[str]:
@@ -92,7 +95,7 @@ def input_words(incomplete: str) -> list[str]:
     if "#" in incomplete:
         return model_words(incomplete)
     samples = sample_words(incomplete)
-    return [*samples, *_files(incomplete, ("",))] if samples else []
+    return _begin([*samples, *_files(incomplete, ("",))], incomplete) if samples else []
 
 
 def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -151,7 +154,10 @@ def add_completers(function: Callable[..., None]) -> None:
 
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:
-    return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
+    """Return the words that continue what was typed; none that a shell would split or a terminal obey."""
+    from rnncli.renderers.visible import visible
+
+    return [word for word in dict.fromkeys(words) if word.startswith(incomplete) and visible(word) == word]
 
 
 def _needs_only_units(name: str) -> bool:
@@ -199,7 +205,7 @@ def _stack(ctx: typer.Context) -> "Stack | None":
 
     given = {name: ctx.params.get(name) for name in LayerFlags._fields}
     try:
-        return request.stack_of(LayerFlags(**given), Document())
+        return request.stack_of(LayerFlags(**given), Document(), all_layers=True)
     except RnncliError:
         return None
 

@@ -9,9 +9,10 @@ raises UsageError, that is called before the command.
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import typer
+from typer._click import types as click
 
 from rnncli.errors import UsageError, did_you_mean
 
@@ -106,11 +107,44 @@ def _fill(name: str, hint: Any, values: Mapping[str, Any]) -> Any:
 def _parameters(name: str, hint: Any, default: Any = None) -> list[inspect.Parameter]:
     """Return the parameter of a flag; for a group, those of its flags."""
     if not _is_group(hint):
+        _take_plain_numbers(hint)
         return [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)]
     fields, defaults = hint.__annotations__.items(), hint._field_defaults
     return [
         parameter for field, kind in fields for parameter in _parameters(field, kind, defaults.get(field))
     ]
+
+
+class _PlainNumber(click.ParamType):
+    """Refuses the underscores and the digits of other scripts that Python takes in a number."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from rnncli.addresses import is_plain
+
+        if isinstance(value, str) and not is_plain(value):
+            raise UsageError(
+                f"{param.opts[0]}: {value!r} is not a plain number.",
+                "Write it with the digits 0 to 9, without underscores.",
+            )
+        return super().convert(value, param, ctx)
+
+
+class _PlainInteger(_PlainNumber, click.IntRange):
+    """A whole number."""
+
+
+class _PlainFloat(_PlainNumber, click.FloatRange):
+    """Any number."""
+
+
+def _take_plain_numbers(hint: Any) -> None:
+    """Let a flag that takes a number, or several, refuse the forms that only Python writes."""
+    outer, *infos = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    kinds = [outer, *get_args(outer)]
+    kinds += [inner for kind in kinds for inner in get_args(kind)]
+    for kind, plain in ((int, _PlainInteger), (float, _PlainFloat)):
+        for info in infos if kind in kinds else ():
+            info.click_type = plain(info.min, info.max)
 
 
 def _is_group(hint: Any) -> bool:

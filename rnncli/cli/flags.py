@@ -134,7 +134,12 @@ class LayerFlags(NamedTuple):
         bool | None, flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step.")
     ] = None
     return_state: Annotated[
-        bool | None, flag(LAYER, "--return-state/--no-return-state", help="Also return the last state.")
+        bool | None,
+        flag(
+            LAYER,
+            "--return-state/--no-return-state",
+            help="Also return the last state; in a stack, the last layer's.",
+        ),
     ] = None
     go_backwards: Annotated[
         bool | None, flag(LAYER, "--go-backwards/--no-go-backwards", help="Process the sequence backwards.")

@@ -11,6 +11,7 @@ from rnncli.cli.case_request import CaseRequest, Remarks, add_batch, build_case,
 from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import engines
+from rnncli.compute.keras_differences import note_sequential
 from rnncli.errors import UsageError
 from rnncli.readers import formats
 from rnncli.specs.stack import Stack
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> tuple[Case, Remarks]:
     """Build the requested experiment; return it with the remarks about its input.
 
-    fields: of CaseOptions, such as all_layers; not for --model.
+    fields: of CaseOptions, such as all_layers, and one_call of CaseRequest; not for --model.
     """
     return case_or_layer(input_flags, layer, run, **fields)[:2]
 
@@ -33,7 +34,16 @@ def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: An
 class _FlagRequest(CaseRequest):
     """The Case that the flags describe."""
 
-    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> None:
+    def __init__(
+        self,
+        input_flags: InputFlags,
+        layer: LayerFlags,
+        run: RunFlags,
+        *,
+        one_call: bool = False,
+        **fields: Any,
+    ) -> None:
+        self.all_layers, self.one_call = fields.get("all_layers", False), one_call
         self._input, self._run, self._fields = input_flags, run, fields
         self.shape = None if input_flags.input_shape is None else sources.shape_of(input_flags)
         self.layers, self.options = _layers_of(layer), options_of(layer)
@@ -109,29 +119,31 @@ class Outline(NamedTuple):
     where: str = ""
 
 
-def outline(input_flags: InputFlags, layer: LayerFlags) -> Outline:
+def outline(input_flags: InputFlags, layer: LayerFlags, *, all_layers: bool = False) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
     sources.validate_sources(input_flags, layer)
     document, where = Document(), ""
     if input_flags.input_shape is not None:
-        stack = stack_of(layer)
+        stack = stack_of(layer, all_layers=all_layers)
         shape, remarks = add_batch(sources.shape_of(input_flags), stack.input_rank)
     elif sources.is_bare(input_flags) and not collect_flags(input_flags):
-        stack = stack_of(layer)
+        stack = stack_of(layer, all_layers=all_layers)
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
         from rnncli.readers.arrange import arrange
 
         document, where = sources.read(input_flags)
-        stack = stack_of(layer, document, where)
+        stack = stack_of(layer, document, where, all_layers=all_layers)
         arranged = arrange(document, _arrange_options(input_flags, stack)._replace(where=where))
         shape, remarks = arranged.inputs.shape, arranged.remarks
-    return Outline(stack, shape, remarks, document, where)
+    return Outline(stack, shape, (*remarks, *note_sequential(stack)), document, where)
 
 
-def stack_of(flags: LayerFlags, document: Document | None = None, name: str = "") -> Stack:
+def stack_of(
+    flags: LayerFlags, document: Document | None = None, name: str = "", *, all_layers: bool = False
+) -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
-    return make_stack(_layers_of(flags), options_of(flags), document, name)
+    return make_stack(_layers_of(flags), options_of(flags), document, name, all_layers=all_layers)
 
 
 def _layers_of(flags: LayerFlags) -> list[Any]:

@@ -9,7 +9,7 @@ from rnncli.errors import UsageError
 
 def parse_range(text: str) -> slice:
     """Parse one time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
-    found = re.fullmatch(r"(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
+    found = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
     if found is None or "-" in found.groups():
         raise UsageError(
             f"--steps {text}: this is not a time step or a range.", "Write 7, -1, 0:50 or -20: instead."

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rnncli.addresses import parse_decimal
 from rnncli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> 
     for word in words or ():
         name, _, text = word.rpartition("=")
         try:
-            value = float(text)
+            value = parse_decimal(text)
         except ValueError:
             raise UsageError(
                 f"{flag}: {text!r} is not a valid number.", f"For example {flag} 1e-4."

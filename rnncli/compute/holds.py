@@ -97,7 +97,7 @@ def _number(text: str, value: str, inputs: Array) -> float:
 
     try:
         with np.errstate(over="ignore"):
-            number = float(inputs.dtype.type(float(value)))
+            number = float(inputs.dtype.type(addresses.parse_decimal(value)))
     except ValueError:
         raise UsageError(f"--hold {text}: {value!r} is not a number.", EXAMPLE) from None
     if not math.isfinite(number):

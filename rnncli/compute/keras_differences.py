@@ -10,6 +10,7 @@ from rnncli.compute import engines
 from rnncli.errors import count
 from rnncli.result import Result
 from rnncli.specs import describe
+from rnncli.specs.stack import Stack
 
 _ACTIVATIONS = ("activation", "recurrent_activation")
 
@@ -43,6 +44,19 @@ def _find_keras_errors(case: Case) -> Iterator[str]:
         masked = masked and bool(inner.config["return_sequences"])
 
 
+def note_sequential(stack: Stack) -> tuple[str, ...]:
+    """Return a note for a lower layer with return_state: in Keras's Sequential, its states go on as well."""
+    for place, layer in enumerate(stack.layers):
+        above = next((one for one in stack.layers[place + 1 :] if one.spec.class_name != "Dropout"), None)
+        if above is not None and layer.spec.inner.config.get("return_state"):
+            lower, upper = layer.spec.class_name, above.spec.class_name
+            return (
+                f"Keras's Sequential refuses this stack: it passes the states of layer {place} ({lower}) on "
+                f"to {upper}; here {upper} gets only the output, as in a functional model",
+            )
+    return ()
+
+
 def _is_list_of_one(spec: Spec) -> bool:
     cells = spec.config.get("cell")
     return isinstance(cells, tuple) and len(cells) == 1 and not spec.config["unroll"]
@@ -61,7 +75,14 @@ def note_tensorflow_numbers(case: Case, result: Result) -> tuple[str, ...]:
     reference = engines.find("is_reference")
     if result.engines == (reference,):
         return (f"--check has no effect: {reference} already computed this result",)
-    return (*_note_denormals(case, result), *_note_softmax(case, result))
+    return (*_note_functional(case), *_note_denormals(case, result), *_note_softmax(case, result))
+
+
+def _note_functional(case: Case) -> tuple[str, ...]:
+    """Return a note on how Keras computed a stack that its Sequential refuses."""
+    if not note_sequential(case.stack):
+        return ()
+    return ("--check: compared with a functional model of these layers in Keras",)
 
 
 def _note_softmax(case: Case, result: Result) -> tuple[str, ...]:

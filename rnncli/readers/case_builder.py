@@ -59,7 +59,7 @@ class CaseOptions(NamedTuple):
 
 def draw_seed() -> int:
     """Return a random seed, for use when none was given."""
-    return random.randrange(SEEDS)
+    return random.Random().randrange(SEEDS)  # the caller's generator stays as it is
 
 
 class CaseBuilder(NamedTuple):

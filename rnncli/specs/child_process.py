@@ -12,7 +12,6 @@ import select
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -24,6 +23,7 @@ from typing import BinaryIO, NoReturn
 from rnncli import signals
 from rnncli.case import Array
 from rnncli.errors import EngineError
+from rnncli.specs.isolation import ignore_warnings
 from rnncli.specs.memory import address_space, allocated_bytes
 
 Work = Callable[[BinaryIO], None]
@@ -121,8 +121,7 @@ def run_in_child(
     reading, writing = os.pipe()
     child = 0
     try:
-        with signals.defer_signals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 warns about fork() with threads, such as NumPy's
+        with signals.defer_signals(), ignore_warnings():  # about fork() with threads, such as NumPy's
             child = os.fork()
             if not child:
                 _run_child(work, writing, seconds, memory)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import math
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -109,9 +108,7 @@ def parse(text: str) -> Any:
     text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
     _limit_text(text)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text, mode="eval")
+        tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise fault(_span_of_error(text, error), *_explain_syntax(error.msg)) from None
     except (RecursionError, MemoryError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rnncli import addresses
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.initializers import Initializer, find, snake_case
@@ -144,9 +145,9 @@ def _expand_colons(text: str) -> CallExpression:
 def _word(word: str) -> Any:
     if word.casefold() in _WORDS:
         return _WORDS[word.casefold()]
-    for kind in (int, float):
+    for read in (addresses.parse_number, addresses.parse_decimal):
         try:
-            return kind(word)
+            return read(word)
         except ValueError:
             continue
     return word

@@ -32,17 +32,24 @@ from rnncli.specs.text import describe
 UNITS = 3
 
 
-def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None) -> Stack:
+def from_flags(
+    texts: Sequence[Any],
+    flags: Mapping[str, Any],
+    document_layer: Any = None,
+    *,
+    all_layers: bool = False,
+) -> Stack:
     """Return the requested stack.
 
     texts: the values of --layer: names, expressions or configs.
     flags: the given flags by Keras's option names, including `bidirectional` and `merge_mode`.
     document_layer: the layer of a case document, used if `texts` is empty.  Flags override it; for an
     expression or a config in `texts`, `merge.merge_flags` applies instead.
+    all_layers: whether every layer is shown: return_state is then for each, not only for the last.
     Raises LayerError or UsageError if the layers and the flags are invalid or do not fit together.
     """
     try:
-        return _stack(texts, flags, document_layer)
+        return _stack(texts, flags, document_layer, all_layers=all_layers)
     except RecursionError:
         raise LayerError(
             "the layer is nested too deeply.",
@@ -50,8 +57,9 @@ def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: A
         ) from None
 
 
-def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) -> Stack:
+def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any, *, all_layers: bool) -> Stack:
     flags = {name: value for name, value in flags.items() if value is not None}
+    lower = {name: value for name, value in flags.items() if name != "return_state" or all_layers}
     from_document = not texts and document_layer is not None
     sources = [document_layer] if from_document else texts or ["lstm"]
     items = [item for source in sources for item in iterate_layers(source)]
@@ -62,13 +70,20 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
         _refuse_opposites([item for item, by_name in zip(items, names, strict=True) if by_name])
     stack: list[Spec] = []
     for item, by_name in zip(reversed(items), reversed(names), strict=True):
+        own = lower if stack else flags
         if by_name:
             above = (layers.class_of(spec.class_name) for spec in stack)
-            spec = _from_name(item, flags, below_a_sequence=any(layer.takes_sequence for layer in above))
+            spec = _from_name(item, own, below_a_sequence=any(layer.takes_sequence for layer in above))
         else:
-            spec = merge_flags(item, flags, flags_win=from_document) if flags else build(item)
+            spec = merge_flags(item, own, flags_win=from_document) if own else build(item)
         _refuse_a_cell(spec)
         stack.insert(0, spec)
+    if flags.keys() != lower.keys() and not is_recurrent(stack[-1].class_name):
+        raise UsageError(
+            f"{format_flag('return_state', flags['return_state'])} is for the last layer, and "
+            f"{stack[-1].class_name} has no state.",
+            "Write it into a layer: -l 'LSTM(3, return_state=True)'",
+        )
     pairs = zip(stack, names, strict=True)
     _refuse_idle(flags, stack, [spec for spec, by_name in pairs if by_name or is_recurrent(spec.class_name)])
     return Stack(stack)

@@ -11,7 +11,7 @@ from threading import RLock
 
 from rnncli.errors import InputError, UsageError
 
-_SIZE = r"(?i)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?"
+_SIZE = r"(?ai)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?"
 _UNITS = " KMGT"
 ROOM, PER_BYTE = 2**30, 256
 """What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""

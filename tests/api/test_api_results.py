@@ -223,6 +223,42 @@ class TestTheOthers:
         with pytest.raises(UsageError, match="return_state"):
             rnncli.matrix(return_state=True)
 
+    def test_a_trace_is_a_mapping_of_its_arrays(self) -> None:
+        found = rnncli.trace(layer="lstm", seed=1)
+        assert found.keys() == tuple(found) == tuple(found.tensors())
+        assert "forget/activation" in found
+        assert "forgotten" not in found
+        assert len(found) == len(dict(found)) > 0
+        assert found
+        np.testing.assert_array_equal(dict(found)["cell"], found["cell"])
+
+    def test_a_report_without_arrays_is_true(self) -> None:
+        found = rnncli.shape(input_shape="4,5")
+        assert found
+        assert found.agrees
+        with pytest.raises(UsageError):
+            found.keys()
+
+    def test_a_comparison_that_fails_is_falsy_and_says_so(self) -> None:
+        stored = rnncli.run(layer="LSTM(3, return_state=True)", seed=1)
+        wrong = {**{name: stored[name] for name in stored.keys()}, "last_cell_state": stored[0] + 1}  # noqa: SIM118
+        options: Any = {"layer": "LSTM(3, return_state=True)", "seed": 1}
+        found = rnncli.compare(**options, expect=wrong)
+        assert not found
+        assert not found.agrees
+        assert repr(found).endswith(": differs in last_cell_state>")
+        assert rnncli.compare(**options, expect=stored[0], select="hidden_state")
+        engines = rnncli.compare(**options, engines=["numpy", "torch"])
+        assert engines.agrees
+        assert "differs" not in repr(engines)
+        assert not rnncli.compare(**options, engines=["numpy", "tensorflow"], atol=0, rtol=0)
+
+    def test_errors_are_there_beside_the_functions(self) -> None:
+        from rnncli import DisagreementError, errors
+
+        assert DisagreementError is errors.DisagreementError
+        assert all(hasattr(rnncli, name) for name in rnncli.__all__)
+
     def test_trace_gives_arrays_of_gates(self) -> None:
         report = rnncli.trace(seed=42, unit=0, gate="forget")
         assert report["forget/activation"].shape == (1, 4, 1)

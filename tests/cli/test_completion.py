@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from command import HEAVY, environment
 
-from rnncli.cli.bash_words import join_words
 from rnncli.cli.completion import layer_words
+from rnncli.cli.shell_words import join_words
 
 BASH = shutil.which("bash")
 SCRIPT = """
@@ -40,7 +40,7 @@ def completed(folder: Path, *pieces: str) -> list[str]:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stderr == ""
-    return done.stdout.split()
+    return [line for line in done.stdout.splitlines() if line]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,11 @@ def completed(folder: Path, *pieces: str) -> list[str]:
         ("trace --gate f", ["forget"]),
         ("trace -l gru --hold re", ["reset=0", "reset=1"]),
         ("trace --hold forget =", ["0", "1"]),
+        ("trace --hold = forget =", ["0", "1"]),
         ("trace -l bilstm --hold forward/f", ["forward/forget=0", "forward/forget=1"]),
-        ("explain last_c", ["last_cell_state[0,0]"]),
-        ("explain hidden_states", ["hidden_states[0,0,0]"]),
-        ("explain -l gru up", ["update[0,0]"]),
+        ("explain last_c", [r"last_cell_state\[0,0\]"]),
+        ("explain hidden_states", [r"hidden_states\[0,0,0\]"]),
+        ("explain -l gru up", [r"update\[0,0\]"]),
         ("samples sen", ["sentence", "sensors"]),
         ("run sen", ["sentence", "sensors"]),
         ("run -l gru ser", ["series"]),
@@ -115,8 +116,14 @@ def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
     [
         ("fish", "rnncli run --layer bil", "bilstm"),
         ("fish", "rnncli trace --hold forget=1", "forget=1"),
-        ("zsh", "rnncli run --layer bil", "_arguments '*: :((\"bilstm\"))'"),
-        ("zsh", "rnncli trace --hold forget=1", "_arguments '*: :((\"forget=1\"))'"),
+        ("zsh", "rnncli run --layer bil", "local -a rnncli=($'bilstm'); _describe '' rnncli"),
+        (
+            "zsh",
+            "rnncli eng",
+            r"local -a rnncli=($'engines:The\x20engines\x20that\x20are\x20available\x20here,\x20with...');"
+            " _describe '' rnncli",
+        ),
+        ("zsh", "rnncli trace --hold forget=1", "local -a rnncli=($'forget=1'); _describe '' rnncli"),
     ],
 )
 def test_zsh_and_fish_get_their_form(shell: str, line: str, expected: str) -> None:

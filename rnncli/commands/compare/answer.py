@@ -70,11 +70,21 @@ class CompareAnswer(Answer):
     conclusion: Bilingual | None = None
     sides: Mapping[str, Bilingual] = field(default_factory=dict)
 
+    @property
+    def agrees(self) -> bool:
+        """Whether every tensor agrees on both sides."""
+        return not self.disagreeing
+
+    @property
+    def disagreeing(self) -> tuple[str, ...]:
+        """The names of the tensors that differ."""
+        return tuple(dict.fromkeys(one.name for one in self.differences if not one.agrees))
+
     def document(self, view: View) -> dict[str, Any]:
         """Return the head of a run, with one object per tensor and pair under `comparisons`."""
         document = {
             **head_of(self.header),
-            "agree": all(one.agrees for one in self.differences),
+            "agree": self.agrees,
             "comparisons": [_document(one) for one in self.differences],
             "refused": [one._asdict() for one in self.refused],
         }

@@ -22,7 +22,10 @@ def answer(flags: CompareRequest) -> None:
         call = models.read_call(flags.input, flags.layer, flags.run)
         report = comparison.compare_model(call, settings, everything=flags.show.all_layers)
     else:
-        case, remarks = request.case(flags.input, flags.layer, flags.run, **flags.show._asdict())
+        once = settings.split is not None
+        case, remarks = request.case(
+            flags.input, flags.layer, flags.run, one_call=once, **flags.show._asdict()
+        )
         report = comparison.compare_case(case, settings)
         report = report._replace(remarks=(*remarks, *report.remarks))
     deliver(report.answer, report.remarks)

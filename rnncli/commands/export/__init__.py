@@ -28,6 +28,9 @@ def export(
     output: Annotated[
         str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="Write to a file.")
     ] = None,
+    lang: Annotated[  # noqa: ARG001  cli.language reads it, before any message
+        str | None, choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of notes (default: the locale).")
+    ] = None,
     quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False,
 ) -> None:
     """Write the layer as a script or file that gives the same numbers.

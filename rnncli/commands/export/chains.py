@@ -26,10 +26,14 @@ def join(parts: Sequence[LayerUse]) -> Iterator[NamedCase]:
 
 
 def _suffixes(names: Sequence[str]) -> dict[str, str]:
-    """Return a different suffix for each name, of letters and digits that C allows too."""
+    """Return a different suffix for each name, of letters and digits that C allows too.
+
+    It ends like no suffix of a direction or a cell: those of layer `a` begin with `_a`.
+    """
     found: dict[str, str] = {}
     for name in names:
         plain = "_" + re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+        plain = re.sub(r"_(forward|backward|cell_\d+)$", r"\g<0>_layer", plain)
         suffix, number = plain, 2
         while suffix in found.values() or suffix == "_":
             suffix, number = f"{plain.rstrip('_')}_{number}", number + 1

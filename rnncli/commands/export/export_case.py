@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.layers import Call, RecurrentLayer, within
+from rnncli.renderers.visible import visible
 from rnncli.result import TensorInfo
 
 
@@ -39,6 +40,12 @@ class ExportCell:
         """Number of units."""
         return int(self.config["units"])
 
+    @property
+    def activations(self) -> list[str]:
+        """Activation, and that of the gates if it has them."""
+        names = ("activation", "recurrent_activation")
+        return [self.config[name] for name in names if name in self.config]
+
 
 @dataclass(frozen=True, eq=False)
 class ExportLoop:
@@ -68,7 +75,7 @@ class ExportLoop:
 class ExportLayer:
     """One layer.
 
-    name: in a saved model of several layers; otherwise "".
+    name: in a saved model of several layers, with what a terminal would obey escaped; otherwise "".
     suffix: of its names in a script, `_0`; "" for a single layer.
     loops: one or, in Bidirectional, two; none for a layer that is not recurrent.
     mask: the suffix of the mask in a script: that of the Masking layer that makes it, or of the input; None
@@ -141,7 +148,7 @@ def build_export(
     weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
     recorder, count = CallRecorder(), len(case.stack)
     returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
-    titles = list(names or [""] * count)
+    titles = [visible(name) for name in names] if names else [""] * count  # scripts print them
     suffixes = list(names.values()) if names else [f"_{place}" if count > 1 else "" for place in range(count)]
     start = suffixes[0] if names else ""
     mask_suffixes = {id(case.mask): start}
@@ -166,6 +173,14 @@ def build_export(
             )
         )
     return ExportCase(case, tuple(layers), start)
+
+
+def activations_in(exports: Sequence[ExportCase]) -> list[str]:
+    """Return the activations of all cells and Dense layers, each once."""
+    cells = [name for export in exports for cell in export.cells for name in cell.activations]
+    layers = [layer.spec for export in exports for layer in export.layers]
+    dense = [spec.config["activation"] for spec in layers if spec.class_name == "Dense"]
+    return list(dict.fromkeys([*cells, *dense]))
 
 
 def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ...]:

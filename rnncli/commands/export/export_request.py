@@ -51,7 +51,7 @@ def answer(flags: ExportRequest) -> None:
 def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
     if flags.run.model is None:
-        case, remarks = request.case(flags.input, flags.layer, flags.run)
+        case, remarks = request.case(flags.input, flags.layer, flags.run, one_call=True)
         return [(case, {})], remarks
     sources.validate_sources(flags.input, flags.layer, flags.run)
     called = models.read_call(flags.input, flags.layer, flags.run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -51,14 +50,25 @@ def show(name, values):
 PRINTS = "Prints each tensor that the layer returns: name and shape, then one row of numbers per line."
 
 
-def quote(text: str) -> str:
-    """Return a string constant of Python, or of C."""
-    return json.dumps(text, ensure_ascii=False)
+def python_text(text: str) -> str:
+    """Return a string constant of Python, in printable ASCII."""
+    escaped = text.encode("unicode_escape").decode().replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def c_text(text: str) -> str:
+    """Return a string constant of C, in printable ASCII: UTF-8, each other byte as three octal digits.
+
+    `?` is escaped too, because two of them begin a trigraph.
+    """
+    data = text.encode("utf-8", "backslashreplace")
+    plain = {byte: chr(byte) for byte in range(32, 127) if byte not in b'"\\?'}
+    return '"' + "".join(plain.get(byte, f"\\{byte:03o}") for byte in data) + '"'
 
 
 def docstring_of(exports: Sequence[ExportCase], how: str) -> str:
     """Return the docstring of a Python script.  how: `in NumPy: Keras's numbers without Keras`."""
-    return f'"""{comments.title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'.replace("\\", "\\\\")
+    return f'"""{comments.title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'
 
 
 def assign_input(export: ExportCase) -> Iterator[str]:
@@ -73,13 +83,13 @@ def assign_input(export: ExportCase) -> Iterator[str]:
 def shows(layer: ExportLayer, values: Sequence[str]) -> Iterator[str]:
     """Yield the lines that print what a layer returns.  values: expressions, in the layer's order."""
     for info, value in zip(layer.outputs, values, strict=False):
-        yield f"show({quote(info.name)}, {value})"
+        yield f"show({python_text(info.name)}, {value})"
 
 
 def python_helpers(body: str) -> tuple[list[str], list[str]]:
     """Return the standard modules and the definitions that the arrays of a script need."""
     modules, definitions = [], []
-    if "decode(" in body:
+    if 'decode("' in body:
         modules.append("import base64")
         definitions.append(DECODE)
     if any(f"{sign}{name}" in body for sign in " [-" for name in ("nan", "inf")):

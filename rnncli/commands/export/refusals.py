@@ -45,6 +45,10 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
         return f"it computes in one dtype, not in {' and '.join(sorted(dtypes))}"
     if export.dtype not in DTYPES:
         return f"it computes in float32 or float64, not in {export.dtype}"
+    if export.dtype == "float64" and any(
+        isinstance(spec.config.get("cell"), tuple) for spec in walk(export.case.specs)
+    ):
+        return "Keras rounds to float32 between the cells of RNN"
     unknown = next((cell.class_name for cell in export.cells if cell.class_name not in KINDS), None)
     if unknown:
         return f"it has no formula for {unknown}"
@@ -55,7 +59,6 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
     return of_layers(export)
 
 
-def dense(*exports: ExportCase) -> Iterator[ExportLayer]:
-    """Yield the Dense layers."""
-    layers = (layer for export in exports for layer in export.layers)
-    return (layer for layer in layers if layer.spec.class_name == "Dense")
+def dense(export: ExportCase) -> Iterator[ExportLayer]:
+    """Return the Dense layers."""
+    return (layer for layer in export.layers if layer.spec.class_name == "Dense")

@@ -59,7 +59,7 @@ def gradients(
     options = request.options_of(layer)
     if first is not layer.layer:
         layer = LayerFlags(layer=[first], **variants.own_options([first], options))
-    case, remarks = request.case(input_flags, layer, run)
+    case, remarks = request.case(input_flags, layer, run, one_call=True)
     cases = [case, *variants.make_variants(case, list(map(read_layer, others)), options)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 

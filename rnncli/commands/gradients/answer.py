@@ -8,7 +8,7 @@ from math import isfinite, log10
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.gradients.curves import EXPLODING, INPUT, VANISHING, Curve, Gradients
+from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
 from rnncli.commands.gradients.gradient_words import say
 from rnncli.renderers.page import (
     Answer,
@@ -50,13 +50,14 @@ class GradientsAnswer(Answer):
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "engine", "seed", "input", "conditions", "of", "rule", "layers": [...]}`.
 
-        of: tensor, batch, text and how many `entries`.  rule: `vanishes_below` and `explodes_above`, both
-        as ratios to the norm at the last processed step that the output depends on.  Each of the layers
+        of: tensor, batch, text and how many `entries`.  rule: `vanishes_below`, `falls_below`,
+        `explodes_above` and `grows_above`, as ratios to the norm at the last processed step that the output
+        depends on.  Each of the layers
         has its `expression`, `layer` (Keras's configs) and `curves`: `part` (`hidden`, `cell`, or `input`),
         `direction` (forward, backward, or "" if both read it), `norms` (one number per time step of the
         input, the Frobenius norm of d(of)/d(part)), `masked` (true for skipped steps), and
-        `verdict`: `kind` (vanishes, explodes, steady, independent, undefined), `timestep`, `ratio`,
-        `reference`.
+        `verdict`: `kind` (vanishes, falls, explodes, grows, varies, steady, independent, undefined),
+        `timestep`, `ratio`, `reference`.
         """
         first = self.gradients[0]
         target = first.target
@@ -70,7 +71,10 @@ class GradientsAnswer(Answer):
                 "text": target.text,
                 "entries": len(target.entries),
             },
-            "rule": {"vanishes_below": VANISHING, "explodes_above": EXPLODING},
+            "rule": {
+                **{f"{kind}_below": limit for kind, limit in BELOW.items()},
+                **{f"{kind}_above": limit for kind, limit in ABOVE.items()},
+            },
             "layers": [
                 {
                     "expression": found.stack.expression,
@@ -82,14 +86,13 @@ class GradientsAnswer(Answer):
         }
 
     def page(self, view: View) -> Page:
-        """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
+        """Return the norms as bars and numbers, then a verdict per curve."""
         first, curves = self.gradients[0], self._name_curves()
         heading = line(say("norms of", view.lang).format(of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
         parts: list[PagePart] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
         parts += [*_notes(curves, steps, scale, view.lang), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view.lang)]
-        parts.append(Paragraph(say("rule", view.lang), "dim"))
         return Page(self._title(view), (note_of(first, view), heading), tuple(parts))
 
     def records(self, view: View) -> Records:

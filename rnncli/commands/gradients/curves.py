@@ -18,7 +18,8 @@ from rnncli.result import Claim, Index, Label, TensorInfo
 from rnncli.specs.stack import Stack
 
 INPUT = Label("input", kind="")
-VANISHING, EXPLODING = 1e-3, 1e3
+ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}
+BELOW: Mapping[str, float] = {"vanishes": 1e-3, "falls": 0.1}
 """Thresholds relative to the norm at the last processed step that the output depends on."""
 
 
@@ -37,9 +38,10 @@ class GradientTarget(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How a curve changes going back: `vanishes`, `explodes`, `steady`, `independent` or `undefined`.
+    """How a curve changes going back; see `classify_curve`.
 
-    timestep: the first step, going back, beyond the threshold.  ratio: the smallest or largest one.
+    timestep: the first step, going back, beyond the threshold.  ratio: the smallest or largest one there;
+    of a steady curve, that of the first step.
     reference: the step whose norm the others are compared with; None if the output depends on no step.
     """
 
@@ -103,9 +105,10 @@ class Gradients:
 def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     """Apply the rule.  steps, norms: in processing order.
 
-    The reference is the last step whose norm is not 0.  A curve explodes if an earlier step is above
-    1000 times the reference; it vanishes if the first step, and every one up to some step, is below
-    1/1000 of it.
+    The reference is the last step whose norm is not 0.  A curve `explodes` if an earlier step is above
+    1000 times the reference; it `vanishes` if the first step, and every one up to some step, is below
+    1/1000 of it; it `grows` or `falls` in the same way, by 10.  It `varies` if only steps in between are
+    below 1/10, and is `steady` otherwise.  It is `independent` without a reference, `undefined` with NaN.
     """
     last = next((place for place in reversed(range(len(norms))) if norms[place] != 0), None)
     if last is None:
@@ -113,12 +116,16 @@ def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     ratios = [norm / norms[last] for norm in norms[: last + 1]]
     if any(ratio != ratio for ratio in ratios):
         return Verdict("undefined")
-    above = [place for place, ratio in enumerate(ratios) if ratio > EXPLODING]
-    if above:
-        return Verdict("explodes", steps[above[-1]], max(ratios), steps[last])
-    below = next(place for place, ratio in enumerate(ratios) if ratio >= VANISHING)
-    if below:
-        return Verdict("vanishes", steps[below - 1], min(ratios[:below]), steps[last])
+    for up, down in zip(ABOVE, BELOW, strict=True):
+        above = [place for place, ratio in enumerate(ratios) if ratio > ABOVE[up]]
+        if above:
+            return Verdict(up, steps[above[-1]], max(ratios), steps[last])
+        below = next(place for place, ratio in enumerate(ratios) if ratio >= BELOW[down])
+        if below:
+            return Verdict(down, steps[below - 1], min(ratios[:below]), steps[last])
+    low = [place for place, ratio in enumerate(ratios) if ratio < BELOW["falls"]]
+    if low:
+        return Verdict("varies", steps[low[-1]], min(ratios), steps[last])
     return Verdict("steady", None, ratios[0], steps[last])
 
 

@@ -224,7 +224,7 @@ def _size(flags: PlotFlags) -> tuple[float, float] | None:
     """Return width and height in inches; pixel sizes are those of a png."""
     if flags.size is None:
         return None
-    found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
+    found = re.fullmatch(r"(?a)(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
     if found is None:
         raise UsageError(f"--size {flags.size}: this is not a width and height.", "Write 7x4, or 1600x900px.")
     from rnncli.commands.plot.layout import DPI

@@ -140,11 +140,12 @@ class LineCases:
 
     def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
-        stack = request.stack_of(layer)
+        stack = request.stack_of(layer, all_layers=shown.all_layers)
         given = request.collect_options(input_flags, run, stack, seed, **shown._asdict())
         self.builder = case_request.make_builder(collect_flags(layer), stack, given, Document())
         self.first_case: Case | None = None
         notes = case_request.note_equal_calls(stack, run.calls, training=bool(run.training))
+        notes += keras_differences.note_sequential(stack)
         notes += case_request.note_dropout(collect_flags(layer), run.calls, training=run.training)
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.

@@ -28,6 +28,6 @@ def shape(
     from rnncli.commands.shape.answer import ShapeAnswer
 
     deliver = delivery(output, input_flags, layer)
-    asked = request.outline(input_flags, layer)
+    asked = request.outline(input_flags, layer, all_layers=all_layers)
     report = outline.outline(asked.stack, asked.shape, all_layers=all_layers)
     deliver(ShapeAnswer(report), asked.remarks)

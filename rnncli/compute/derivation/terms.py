@@ -41,6 +41,8 @@ def explain_number(
     level: list[TraceNode] = [source.node(target)]
     found: dict[str, Equation] = {}
     for _ in range(depth):
+        if not level:  # nothing is left to explain
+            break
         queue, level = deque(level), []
         while queue:
             node = source.follow_copies(queue.popleft())

@@ -9,6 +9,7 @@ from rnncli.case import Array, Case, walk
 from rnncli.compute.engines._layer_runner import reason_for_keras
 from rnncli.errors import EngineError
 from rnncli.signals import defer_signals
+from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.layers import RecurrentLayer
@@ -31,7 +32,7 @@ def refusal(case: Case) -> str | None:
 def import_packages(engine: str, *packages: str) -> list[Any]:
     """Return the modules that the engine needs.  Raises EngineError if one is missing."""
     try:
-        with defer_signals():
+        with defer_signals(), isolated():
             return [import_module(package) for package in packages]
     except ImportError as error:
         raise EngineError(

@@ -6,7 +6,6 @@ import inspect
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError
 from rnncli.layers import BEYOND_KERAS, beyond_keras
+from rnncli.specs.isolation import isolated
 
 ABOUT = About(
     ("tensorflow", "keras"),
@@ -72,9 +72,9 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
 
 @contextmanager
 def _guard(case: Case) -> Iterator[None]:
-    """Hide TensorFlow's messages, and turn any exception into an EngineError."""
+    """Isolate Keras, and turn any exception into an EngineError."""
     try:
-        with hide_output():
+        with isolated():
             yield
     except EngineError:
         raise
@@ -92,34 +92,6 @@ def _explain_failure(case: Case, error: Exception) -> str:
         return f"pip install {missing[1]}"
     known = "; ".join(note_keras_errors(case))
     return f"{known}." if known else "See rnncli engines for the versions."
-
-
-@contextmanager
-def hide_output() -> Iterator[None]:
-    """Hides what TensorFlow writes to file descriptor 2; an error of the block carries it as a note."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # stderr is closed, so there is nothing to hide
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        _flush()
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception as error:
-            held.seek(0)
-            error.add_note(held.read().decode(errors="replace")[-2000:])
-            raise
-        finally:
-            _flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _flush() -> None:
-    if sys.stderr is not None:
-        sys.stderr.flush()
 
 
 def _keras() -> Any:

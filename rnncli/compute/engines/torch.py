@@ -14,6 +14,7 @@ from rnncli.compute.engines import About, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.layers import Call, RecurrentLayer, runs_a_cell
+from rnncli.specs.isolation import isolated
 
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64")
 
@@ -102,8 +103,8 @@ def _call(
             given, torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
         )
     before = tuple(torch.from_numpy(np.array(part, order="C"))[None] for part in state)
-    # oneDNN turns NaN into ordinary numbers.
-    with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
+    # oneDNN turns NaN into ordinary numbers; its flag is the whole process's.
+    with isolated(), torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
         found, after = module(given, before if len(before) > 1 else before[0])
         if lengths is not None:
             found, _ = packing.pad_packed_sequence(found, batch_first=True, total_length=inputs.shape[1])

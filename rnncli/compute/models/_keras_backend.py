@@ -43,6 +43,7 @@ from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, d
 from rnncli.errors import EngineError, LayerError, inside
 from rnncli.model import Graph, Node
 from rnncli.result import Result
+from rnncli.specs.isolation import isolated
 from rnncli.specs.text import describe
 
 SAVE_AGAIN = "Save the model again with model.save('model.keras')."
@@ -98,7 +99,7 @@ def record_here(file: Path, inputs: Mapping[str, Array], wanted: Sequence[str]) 
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with convert_errors(explain_error), tensorflow.hide_output():
+    with convert_errors(explain_error), isolated():
         keras = tensorflow._keras()
         with limit_memory(file, inputs):
             require_room(keras, file, inputs)

@@ -27,6 +27,7 @@ from rnncli.compute.models._layer_calls import (
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, inside
 from rnncli.model import Graph
+from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.compute.models import CasePair
@@ -85,8 +86,7 @@ def record_here(
 
     more: the options of each, see `_returns`.
     """
-    tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with convert_errors(explain_error), tensorflow.hide_output():
+    with convert_errors(explain_error), isolated():
         keras: Any = importlib.import_module("tf_keras")
         scope = keras.utils.custom_object_scope(_classes(keras))
         safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)

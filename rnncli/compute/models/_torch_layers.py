@@ -10,6 +10,7 @@ from rnncli.compute.models._assumptions import ORDERS, OWN, order_of_gates
 from rnncli.errors import EngineError, UsageError
 from rnncli.model import Modules, Node
 from rnncli.result import Label
+from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.compute.models import CasePair
@@ -39,7 +40,8 @@ def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cas
 
 def _torch() -> Any:
     try:
-        import torch
+        with isolated():
+            import torch
     except ImportError:
         raise EngineError(
             "--check: PyTorch is not installed; it is needed to run the layers of this file.",
@@ -54,7 +56,7 @@ def _call_layer(
     """Return the sequence, then hidden and cell state as in PyTorch, each (directions, batch, units)."""
     layer = _layer(torch, node, stored)
     tensors = _parameters(model, node, stored)
-    layer.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
+    layer.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()}, assign=True)
     with torch.no_grad():
         sequence, states = layer(torch.tensor(given.astype(stored["weight_ih"].dtype)))
     states = states if isinstance(states, tuple) else (states,)
@@ -73,15 +75,16 @@ def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
         )
     wide, features = stored["weight_ih"].shape
     options = {"nonlinearity": activation} if plain else {}
-    return getattr(torch.nn, CLASSES[class_name])(
-        features,
-        wide // max(1, len(OWN.get(class_name, ""))),
-        bias=any(name.startswith("bias_") for name in stored),
-        batch_first=True,
-        bidirectional=node.class_name == "Bidirectional",
-        dtype=torch.tensor(stored["weight_ih"]).dtype,
-        **options,
-    )
+    with torch.device("meta"):  # no random numbers are drawn
+        return getattr(torch.nn, CLASSES[class_name])(
+            features,
+            wide // max(1, len(OWN.get(class_name, ""))),
+            bias=any(name.startswith("bias_") for name in stored),
+            batch_first=True,
+            bidirectional=node.class_name == "Bidirectional",
+            dtype=getattr(torch, stored["weight_ih"].dtype.name),
+            **options,
+        )
 
 
 def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict[str, Array]:

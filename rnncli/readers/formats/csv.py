@@ -258,7 +258,7 @@ def _find_batch_column(table: CsvTable, batch_column: str) -> int:
     if table.header:
         raise InputError(f"there is no column {batch_column!r}.", did_you_mean(batch_column, table.header))
     width = len(next(iter(table.cells()))[1])
-    if batch_column.isdecimal() and int(batch_column) < width:
+    if batch_column.isascii() and batch_column.isdecimal() and int(batch_column) < width:
         return int(batch_column)
     raise InputError(
         f"there is no header, so no column {batch_column!r}.",

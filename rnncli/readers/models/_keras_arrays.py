@@ -11,8 +11,8 @@ from rnncli.layouts import cudnn, infer_class
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
 
-NAME = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?::\d+)?")
-_DIRECTION = re.compile(r"(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")
+NAME = re.compile(r"(?s)(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?::\d+)?")
+_DIRECTION = re.compile(r"(?s)(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")
 
 
 def find_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:

@@ -13,7 +13,7 @@ from rnncli.layouts import infer_class, onnx
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
 
-NAME = re.compile(rf"(?:(?P<path>.*)/)?(?P<role>[WRB]|{onnx.ATTRIBUTE})")
+NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>[WRB]|{onnx.ATTRIBUTE})")
 
 
 def find_modules(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(
     r"(?:(?P<path>.*)\.)?(?P<role>weight|bias|w|b)_(?P<which>ih|hh|hr)(?:_l(?P<layer>\d{1,6}))?(?P<back>_reverse)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 
 

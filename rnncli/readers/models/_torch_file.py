@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
@@ -18,6 +19,7 @@ from rnncli.errors import InputError, shorten
 from rnncli.readers import expansion
 from rnncli.readers.models import _modules, _stand_ins
 from rnncli.specs import child_process
+from rnncli.specs.isolation import isolated
 from rnncli.specs.memory import format_size
 
 ADVICE = "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
@@ -62,7 +64,8 @@ def read(data: bytes, unpacked: int) -> dict[str, Any]:
 
 def _prepare() -> None:
     """Import everything that loading needs, as the child cannot."""
-    import torch
+    with isolated():
+        import torch
 
     empty = io.BytesIO()
     torch.save({"": torch.zeros(1)}, empty)
@@ -114,7 +117,8 @@ def _load(data: bytes) -> Any:
 
     import torch
 
-    torch.set_num_threads(1)  # the threads of the parent process do not exist in a child
+    if hasattr(os, "fork"):
+        torch.set_num_threads(1)  # the threads of the parent process do not exist in a child
     file = io.BytesIO(data)
     try:
         found = _stand_ins.load(file)

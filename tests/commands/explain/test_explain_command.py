@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -120,3 +122,10 @@ def test_what_cannot_be_explained_is_said(rnncli: Any, words: Any, code: Any, sa
     assert done.returncode == code
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_any_depth_ends_where_nothing_is_left_to_explain(rnncli: Any) -> None:
+    words = ("explain", "last_cell_state[0,1]", "--return-state", "--input-shape", "1,4,3", *SEED)
+    command = [sys.executable, "-m", "rnncli", *words, "--depth", "2147483647"]
+    deepest = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert deepest.stdout == rnncli(*words, "--depth", "9").stdout

@@ -25,6 +25,7 @@ def rnncli(rnncli_here: Run) -> Run:
     return rnncli_here
 
 
+CELLS = "RNN([LSTMCell(2), GRUCell(2)])"
 PAIR = "[[[1, 2], [3, 4]]]"
 GOLDEN = [
     ("numpy", "lstm", "LSTM(1, return_state=True)"),
@@ -65,6 +66,15 @@ def test_the_seed_that_was_drawn_is_a_remark_and_repeats_the_script(rnncli: Any)
     seed = first.stderr.split()[-1]
     assert rnncli(*flags, "--seed", seed).stdout == first.stdout
     assert rnncli(*flags, "--quiet").stderr == ""
+
+
+def test_lang_is_the_language_of_the_notes_and_changes_no_script(rnncli: Any) -> None:
+    flags = ("export", PAIR, "-l", "RNN(GRUCell(2))", "--to", "c")
+    noted = rnncli(*flags, "--lang", "ko")
+    assert noted.stderr.startswith("rnncli: 참고: ")
+    seed = noted.stderr.partition("--seed ")[2].partition("의")[0]
+    assert rnncli(*flags, "--seed", seed, "--lang", "en").stdout == noted.stdout
+    assert rnncli("--lang", "ko", *flags).stderr.startswith("rnncli: 참고: ")
 
 
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
@@ -129,6 +139,11 @@ def test_a_config_is_a_layer_for_rnncli_too(rnncli: Any, tmp_path: Path) -> None
         ),
         (("--to", "c", "-l", "GRU(2, activation='softmax')"), "keras, numpy"),
         (("--to", "numpy", "-l", "LSTM(2, dtype='float16')"), "float16"),
+        (
+            ("--to", "numpy", "-l", CELLS, "--dtype", "float64"),
+            "between the cells of RNN.\nUse one of config, keras.",
+        ),
+        (("--to", "c", "-l", f"Bidirectional({CELLS})", "--dtype", "float64"), "between the cells of RNN."),
         (("--to", "keras", "-l", "LSTM(2, dropout=0.5)", "--training"), "dropout"),
         (("--to", "keras", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,5"), "ConvLSTM1D"),
         (("--to", "config", "-l", "GRU(2, kernel_initializer='probe')"), "probe"),

@@ -233,3 +233,56 @@ def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None
             run = [sys.executable, "-I", "-c", text]
         done = subprocess.run(run, capture_output=True, text=True, check=True)
         agrees(numbers(done.stdout), case)
+
+
+EXTREMES = (
+    0,
+    5e-324,
+    1e-40,
+    1e-8,
+    1e-3,
+    0.5,
+    1,
+    3,
+    20,
+    88.8,
+    104,
+    710,
+    1e19,
+    1e30,
+    1e38,
+    1e300,
+    np.inf,
+    np.nan,
+)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_every_activation_has_the_numbers_of_run_for_extreme_values(
+    target: str, dtype: str, tmp_path: Path
+) -> None:
+    if target == "c" and which("gcc") is None:
+        pytest.skip("there is no gcc")
+    with np.errstate(over="ignore", under="ignore"):
+        values = np.array([*EXTREMES, *(-value for value in EXTREMES)]).astype(dtype)
+    cases = {}
+    for name in targets.get(target).ACTIVATIONS:
+        layer = f"Dense(1, activation={name!r}, use_bias=False, dtype={dtype!r})"
+        weights = {"kernel": np.ones((1, 1), dtype)}
+        cases[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)
+    exports = [build_export(case, case.weights or {}, {name: f"_{name}"}) for name, case in cases.items()]
+    text = targets.get(target).write(exports)
+    if target == "c":
+        (tmp_path / "a.c").write_text(text, encoding="utf-8")
+        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["gcc", *strict, "a.c", "-o", "a", "-lm"], cwd=tmp_path, check=True)
+        run: list[Any] = [tmp_path / "a"]
+    else:
+        run = [sys.executable, "-W", "ignore", "-I", "-c", text]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    found, eps = numbers(done.stdout), float(np.finfo(dtype).eps)
+    for name, case in cases.items():
+        expected = compute(case, "numpy").outputs[0].values
+        ours = found[f"{name}/output"].astype(dtype)
+        np.testing.assert_allclose(ours, expected, rtol=8 * eps, atol=2 * eps, err_msg=name)

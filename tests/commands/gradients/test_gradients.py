@@ -14,6 +14,7 @@ from rnncli.addresses import parse_label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
+from rnncli.commands.gradients.gradient_words import say
 from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
@@ -321,10 +322,19 @@ def test_numbers_that_are_masked_may_be_no_numbers() -> None:
     [
         ([1e-5, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 5e-6, 3)),
         ([0.0, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 0.0, 3)),
-        ([1e-2, 1e-4, 0.5, 1.0], Verdict("steady", None, 1e-2, 3)),
+        ([1e-2, 1e-4, 0.5, 1.0], Verdict("falls", 1, 1e-4, 3)),
+        ([1e-3, 1e-2, 0.5, 1.0], Verdict("falls", 1, 1e-3, 3)),  # a fall of 1000 times
+        ([0.09, 0.5, 0.5, 1.0], Verdict("falls", 0, 0.09, 3)),
+        ([0.1, 0.5, 0.5, 1.0], Verdict("steady", None, 0.1, 3)),
+        ([10.0, 10.0, 0.5, 1.0], Verdict("steady", None, 10.0, 3)),
+        ([11.0, 12.0, 0.5, 1.0], Verdict("grows", 1, 12.0, 3)),
+        ([1e3, 2.0, 0.5, 1.0], Verdict("grows", 0, 1e3, 3)),
+        ([1e-4, 20.0, 0.5, 1.0], Verdict("vanishes", 0, 1e-4, 3)),
+        ([0.5, 1e-4, 0.5, 1.0], Verdict("varies", 1, 1e-4, 3)),
+        ([0.5, 0.01, 0.05, 1.0], Verdict("varies", 2, 0.01, 3)),
         ([5e3, 2e3, 0.5, 1.0], Verdict("explodes", 1, 5e3, 3)),
         ([0.5, 0.25, 0.5, 0.0], Verdict("steady", None, 1.0, 2)),
-        ([1e-3, 1.0, 0, 0], Verdict("steady", None, 1e-3, 1)),
+        ([1e-3, 1.0, 0, 0], Verdict("falls", 0, 1e-3, 1)),
         ([0.0, 0.0, 0.0, 0.0], Verdict("independent")),
         ([1.0, np.nan, 1.0, 1.0], Verdict("undefined")),
         ([0.5, 1.0, 1.0, np.nan], Verdict("undefined")),
@@ -334,6 +344,17 @@ def test_numbers_that_are_masked_may_be_no_numbers() -> None:
 )
 def test_the_rule(norms: Any, verdict: Any) -> None:
     assert classify_curve(range(4), norms) == verdict
+
+
+def test_every_verdict_has_its_words_in_both_languages() -> None:
+    curves_of = {"vanishes": 1e-4, "falls": 1e-3, "steady": 0.5, "grows": 1e3, "explodes": 1e4}
+    for kind, norm in curves_of.items():
+        found = classify_curve(range(3), [norm, 1.0, 1.0])
+        assert found.kind == kind
+        for lang in ("en", "ko"):
+            assert "t=2" in say(kind, lang).format(t=found.timestep, ratio=norm, reference=found.reference)
+    assert "steady" not in say("falls", "en")
+    assert "less than 1/1000 of the norm at t={reference} is left" in say("vanishes", "en")
 
 
 def test_the_rule_goes_by_the_order_of_processing() -> None:

@@ -45,7 +45,9 @@ def test_the_document() -> None:
     assert document["of"] == {
         "tensor": "hidden_state", "batch": 0, "text": "hidden_state[0, :]", "entries": 3
     }  # fmt: skip
-    assert document["rule"] == {"vanishes_below": 1e-3, "explodes_above": 1e3}
+    assert document["rule"] == {
+        "vanishes_below": 1e-3, "falls_below": 0.1, "explodes_above": 1e3, "grows_above": 10.0
+    }  # fmt: skip
     assert document["engine"] == "tensorflow"
     simple, lstm, gru = document["layers"]
     assert [curve["part"] for curve in lstm["curves"]] == ["hidden", "cell", "input"]

@@ -160,3 +160,16 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     assert ask("--stream", str(lines), "--stateful")[1] == ""
     assert "only a stateful layer keeps its state" in ask("--stream", str(lines), "--calls", "2")[1]
     assert "--dropout has no effect without --training" in ask("--stream", str(lines), "--dropout", "0.5")[1]
+
+
+@pytest.mark.parametrize("command", [["compare", "--split", "2"], ["gradients"], ["export", "--to", "numpy"]])
+def test_calls_are_not_advised_where_they_are_refused(
+    command: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--input-shape", "1,5,2", "-l", "LSTM(2, stateful=True)"]
+    assert main([*command, *flags, "--calls", "2"]) == 2
+    capfd.readouterr()
+    assert main([*command, *flags]) == 0
+    assert "--calls" not in capfd.readouterr().err
+    if command[0] == "compare":
+        assert rnncli.compare(None, "LSTM(2, stateful=True)", split=2, input_shape=(1, 5, 2)).remarks == ()

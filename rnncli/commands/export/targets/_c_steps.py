@@ -15,12 +15,12 @@ ACTIVATIONS = {
     "relu": "x < 0 ? 0 : x",
     "relu6": "clip(x, 0, 6)",
     "leaky_relu": "x > 0 ? x : 0.20000000298023224 * x",
-    "elu": "x < 0 ? expm1(x) : x",
-    "selu": "1.0507009873554805 * (x < 0 ? 1.6732632423543772 * expm1(x) : x)",
+    "elu": "x < 0 ? exp(x) - 1 : x",
+    "selu": "1.0507009873554805 * (x < 0 ? 1.6732632423543772 * (exp(x) - 1) : x)",
     "celu": "x < 0 ? expm1(x) : x",
     "gelu": "0.5 * x * erfc(-x * 0.7071067690849304)",
     "silu": "x / (1 + exp(-x))",
-    "hard_silu": "x * clip(x + 3, 0, 6) / 6",
+    "hard_silu": "x * (clip(x + 3, 0, 6) / 6)",
     "mish": "x * tanh(log1p(exp(-fabs(x))) + fmax(x, 0))",
     "softplus": "log1p(exp(-fabs(x))) + fmax(x, 0)",
     "softsign": "x / (fabs(x) + 1)",
@@ -34,7 +34,10 @@ ACTIVATIONS = {
     "sparse_sigmoid": "clip(0.5 * (x + 1), 0, 1)",
     "log_sigmoid": "-(log1p(exp(-fabs(x))) + fmax(-x, 0))",
 }
-"""Formulas by Keras's name, in x.  Those that look at all units at once are not among them."""
+"""Formulas by Keras's name, in x.  Those that look at all units at once are not among them.
+
+The functions of tgmath.h compute them in the dtype of x, where they overflow and cancel as Keras's do.
+"""
 
 
 def fill_template(template: str, **values: object) -> str:

@@ -20,7 +20,7 @@ ACTIVATIONS = {
     "celu": "np.maximum(x, 0) + np.expm1(np.minimum(x, 0))",
     "gelu": "(0.5 * x * np.vectorize(math.erfc)(-0.7071067690849304 * x)).astype(x.dtype)",
     "silu": "x / (1 + np.exp(-x))",
-    "hard_silu": "x * np.clip(x + 3, 0, 6) / 6",
+    "hard_silu": "x * (np.clip(x + 3, 0, 6) / 6)",
     "mish": "x * np.tanh(np.logaddexp(x, 0))",
     "softplus": "np.logaddexp(x, 0)",
     "softsign": "x / (np.abs(x) + 1)",
@@ -29,7 +29,7 @@ ACTIVATIONS = {
     "hard_tanh": "np.clip(x, -1, 1)",
     "tanh_shrink": "x - np.tanh(x)",
     "hard_shrink": "np.where(np.abs(x) > 0.5, x, 0)",
-    "soft_shrink": "np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)",
+    "soft_shrink": "np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0))",
     "sparse_plus": "np.where(x <= -1, 0, np.where(x < 1, 0.25 * np.square(x + 1), x))",
     "sparse_sigmoid": "np.clip(0.5 * (x + 1), 0, 1)",
     "log_sigmoid": "-np.logaddexp(-x, 0)",
@@ -42,7 +42,7 @@ Steps = dict[tuple[object, ...], tuple[str, ExportCell]]
 
 
 def step_key(cell: ExportCell) -> tuple[object, ...]:
-    return (cell.class_name, *activations_of(cell), "bias" in cell.weights, cell.config.get("reset_after"))
+    return (cell.class_name, *cell.activations, "bias" in cell.weights, cell.config.get("reset_after"))
 
 
 def step_names(exports: Sequence[ExportCase]) -> Steps:
@@ -54,11 +54,6 @@ def step_names(exports: Sequence[ExportCase]) -> Steps:
             same = sum(one.class_name == cell.class_name for _, one in steps.values())
             steps[step_key(cell)] = (f"{name}_step" + (f"_{same + 1}" if same else ""), cell)
     return steps
-
-
-def activations_of(cell: ExportCell) -> list[str]:
-    names = ("activation", "recurrent_activation")
-    return [cell.config[name] for name in names if name in cell.config]
 
 
 def activate(name: str, argument: str) -> str:
@@ -81,7 +76,7 @@ def step_function(cell: ExportCell, name: str) -> str:
 
 
 def _simple_rnn(cell: ExportCell) -> Iterator[str]:
-    (activation,) = activations_of(cell)
+    (activation,) = cell.activations
     bias = " + bias" if "bias" in cell.weights else ""
     yield "(hidden,) = state"
     yield f"z = x @ kernel + hidden @ recurrent_kernel{bias}"
@@ -89,7 +84,7 @@ def _simple_rnn(cell: ExportCell) -> Iterator[str]:
 
 
 def _lstm(cell: ExportCell) -> Iterator[str]:
-    activation, gate = activations_of(cell)
+    activation, gate = cell.activations
     bias = " + bias" if "bias" in cell.weights else ""
     yield "hidden, cell = state"
     yield f"z = x @ kernel + hidden @ recurrent_kernel{bias}"
@@ -100,7 +95,7 @@ def _lstm(cell: ExportCell) -> Iterator[str]:
 
 
 def _gru(cell: ExportCell) -> Iterator[str]:
-    activation, gate = activations_of(cell)
+    activation, gate = cell.activations
     after, biased = cell.config["reset_after"], "bias" in cell.weights
     first = (" + bias[0]" if after else " + bias") if biased else ""
     yield "(hidden,) = state"

@@ -1,6 +1,6 @@
 """One self-contained file of C99: the weights, one function per step, and a main that prints the outputs.
 
-Arrays are written in the dtype of the computation; sums and activations are computed in double.
+Arrays are written in the dtype of the computation; sums are computed in double, activations in that dtype.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.export import comments, literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, activations_in
 from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
 
 SUFFIX = ".c"
 BINARY = False
 
 CLIP = """\
-static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+static real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
 """
 
 SHOW = """\
@@ -58,28 +58,24 @@ def write(exports: Sequence[ExportCase]) -> str:
     calls = "\n".join(f"    {line}" for source in sources for line in source.main)
     real, places = ("double", "17") if exports[0].dtype == "float64" else ("float", "9")
     head = (
-        f"/* {_no_end(comments.title_of(exports))} in C99: Keras's numbers without Keras.\n\n"
+        f"/* {comments.title_of(exports)} in C99: Keras's numbers without Keras.\n\n"
         f"   {literals.PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
-        "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
+        "#include <stdio.h>\n#include <string.h>\n#include <tgmath.h>\n\n"
         f"typedef {real} real;\n\n"
         f"enum {{ {sizes} }};\n"
     )
     main = f"int main(void) {{\n{calls}\n    return 0;\n}}\n"
-    return "\n".join([head, *_activation_functions(body), body, SHOW.replace("PLACES", places), main])
+    return "\n".join([head, *_activation_functions(exports), body, SHOW.replace("PLACES", places), main])
 
 
-def _activation_functions(body: str) -> list[str]:
-    """Return the definitions of the activations that the body calls, and an empty line after them."""
-    used = [name for name in ACTIVATIONS if name != "tanh" and re.search(rf"\b{name}\(", body)]
-    lines = [f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used]
+def _activation_functions(exports: Sequence[ExportCase]) -> list[str]:
+    """Return the definitions of the activations, and an empty line after them."""
+    known = activations_in(exports)
+    used = [name for name in ACTIVATIONS if name in known and name not in ("linear", "tanh")]
+    lines = [f"static real {name}(real x) {{ return {ACTIVATIONS[name]}; }}" for name in used]
     text = "\n".join(lines)
     return [f"{CLIP}{text}" if "clip(" in text else text, ""] if used else []
-
-
-def _no_end(text: str) -> str:
-    """Return a text as a comment can hold it: without the end of one."""
-    return text.replace("*/", "* /")
 
 
 class _Definitions:
@@ -109,14 +105,14 @@ class _Definitions:
 
     def _definitions(self) -> Iterator[str]:
         case, start = self.export.case, self.export.suffix
-        yield f"/* {_no_end(comments.input_of(self.export, '[BATCH][STEPS][features]'))} */"
+        yield f"/* {comments.input_of(self.export, '[BATCH][STEPS][features]')} */"
         yield self._array(f"input{start}", case.inputs)
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
             yield "/* 1 for the steps to process. */"
             yield self._array(f"mask{start}", case.mask)
         self.source, self.width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
-            yield f"/* {_no_end(comments.heading_of(layer))} */\n"
+            yield f"/* {comments.heading_of(layer)} */\n"
             if layer.loops:
                 yield from self._recurrent(layer)
             elif layer.spec.class_name == "Masking":
@@ -298,7 +294,7 @@ class _Definitions:
             shape = " ".join(map(str, sizes))
             rows = int(np.prod(sizes[:-1]))
             self.main.append(
-                f'show({literals.quote(info.name)}, "{shape}", (const real *){name}, {rows}, {sizes[-1]});'
+                f'show({literals.c_text(info.name)}, "{shape}", (const real *){name}, {rows}, {sizes[-1]});'
             )
 
 

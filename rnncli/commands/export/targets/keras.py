@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rnncli.case import walk
 from rnncli.commands.export import literals, refusals
+from rnncli.commands.export.comments import as_comment
 from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, without_initializers
 from rnncli.specs import to_script
 
@@ -53,7 +54,7 @@ def _body(export: ExportCase) -> Iterator[str]:
         yield ""
         yield from _layer(layer, mask=f"mask{export.suffix}" if takes else "")
         if layer.outputs:
-            names = ", ".join(literals.quote(info.name) for info in layer.outputs)
+            names = ", ".join(literals.python_text(info.name) for info in layer.outputs)
             yield f"\nfor name, tensor in zip([{names}], tensors):"
             yield "    show(name, keras.ops.convert_to_numpy(tensor))"
         if layer is not export.layers[-1]:
@@ -64,7 +65,7 @@ def _body(export: ExportCase) -> Iterator[str]:
 def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
     """Yield the lines that make and call one layer.  mask: the name of the one that it is called with."""
     if layer.name:
-        yield f"# {layer.name}"
+        yield f"# {as_comment(layer.name)}"
     name = f"layer{layer.suffix}"
     yield f"{name} = {to_script(without_initializers(layer.spec))[0]}"
     if layer.weights:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli.commands.export import comments, literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, activations_in
 from rnncli.commands.export.targets._directions import list_outputs, merge_lines
 from rnncli.commands.export.targets._numpy_steps import (
     ACTIVATIONS,
     Steps,
     activate,
-    activations_of,
     step_function,
     step_key,
     step_names,
@@ -58,16 +57,14 @@ def refusal(export: ExportCase) -> str | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    steps, cells = step_names(exports), [cell for export in exports for cell in export.cells]
-    used = dict.fromkeys(name for cell in cells for name in activations_of(cell))
-    used |= {layer.spec.config["activation"]: None for layer in refusals.dense(*exports)}
-    used = {name: None for name in used if name not in ("linear", "tanh")}
+    steps = step_names(exports)
+    used = [name for name in activations_in(exports) if name not in ("linear", "tanh")]
     body = "\n\n".join("\n".join(_body(export, steps)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
     functions = [
         *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used),
         *(step_function(cell, name) for name, cell in steps.values()),
-        *([RUN] if cells else []),
+        *([RUN] if steps else []),
         literals.SHOW,
         *helpers,
     ]

@@ -1,0 +1,125 @@
+"""Lets a framework work alone, and leaves the caller's process as it was.
+
+A framework has one state for the whole process: random generators, options, the environment, filters of
+warnings, and file descriptor 2, where compiled code prints.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+
+_lock = RLock()
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Run the block in one thread at a time; afterwards restore what a framework may have changed.
+
+    The block starts with Keras's defaults, whatever the caller has set.  What is written to file
+    descriptor 2 is hidden; an error of the block carries it as a note.
+    """
+    with _lock, _hide_output(), ignore_warnings(), _restore_environment(), _restore_random():
+        kept = _set_keras({}, "float32")
+        try:
+            yield
+        finally:
+            _set_keras(*kept)
+
+
+@contextmanager
+def ignore_warnings() -> Iterator[None]:
+    """Ignore warnings in the block; in one thread at a time, as they restore one list of filters."""
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _hide_output() -> Iterator[None]:
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed, so there is nothing to hide
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        _flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception as error:
+            held.seek(0)
+            error.add_note(held.read().decode(errors="replace")[-2000:])
+            raise
+        finally:
+            _flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+@contextmanager
+def _restore_environment() -> Iterator[None]:
+    """Restore the variables that packages set when they are imported."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: text for name, text in before.items() if os.environ.get(name) != text})
+
+
+@contextmanager
+def _restore_random() -> Iterator[None]:
+    """Restore the generators that `keras.utils.set_random_seed` seeds."""
+    import numpy as np
+
+    own, arrays, tensorflow = random.getstate(), np.random.get_state(), _tensorflow_seed()
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(arrays)
+        if context := _loaded("tensorflow.python.eager.context"):
+            vars(context.context()).update(tensorflow)
+
+
+def _tensorflow_seed() -> dict[str, Any]:
+    """Return TensorFlow's seed, and the generator that was made from it."""
+    context = _loaded("tensorflow.python.eager.context")
+    state = vars(context.context()) if context else {}
+    return {name: copy.deepcopy(state.get(name)) for name in ("_seed", "_rng")}
+
+
+def _set_keras(state: dict[str, Any], floatx: str) -> tuple[dict[str, Any], str]:
+    """Set what Keras keeps for this thread, and its default dtype; return what they were.
+
+    It keeps options, a seed, and the number in the name of the next layer.
+    """
+    tracker = _loaded("keras.src.backend.common.global_state")
+    if not tracker:
+        return {}, "float32"
+    own, config = vars(tracker.GLOBAL_STATE_TRACKER), sys.modules["keras"].config
+    before = dict(own), config.floatx()
+    own.clear()
+    own.update(state)
+    config.set_floatx(floatx)
+    return before
+
+
+def _loaded(name: str) -> Any:
+    """Return a module if it is loaded; None otherwise."""
+    return sys.modules.get(name)

@@ -1,0 +1,168 @@
+"""Whatever a model calls its layers, a name stays text: no script runs it, and no terminal obeys it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from command import Run
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from printed_tensors import numbers
+
+from rnncli.commands.export import chains, targets
+from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
+from rnncli.compute import call
+from rnncli.compute.models import LayerUse
+from rnncli.renderers.visible import visible
+
+PYTHON = ("keras", "numpy", "torch")
+STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+
+PIECES = (
+    '"""', "'''", '"', "'", "\\", "\n", "\r", "\r\n", "\0", "\x07", "\x1b[2J", "\x7f", "\x85", "\x9b",
+    "\u2028", "\u202e", "\ufeff", "\ud800", "\udcff", "*/", "/*", "//", "*\\\n/", "/\\\n*", "??/", "??/\n",
+    "??'", "#", "import os\n", "os._exit(9)", '";os._exit(9);"', "\\N{", "\\x", "\\u", "%s%n", "{0}", "층",
+    "\U0001f600", "BATCH", "softplus(", "decode(", " nan", "forward", "_backward", "_cell_0", "kernel", "a",
+    "0", "7", " ",
+)  # fmt: skip
+HOSTILE = (
+    'x""";__import__("os")._exit(9);"""',
+    'x")\n__import__("os")._exit(9)\n#',
+    "x\r__import__('os')._exit(9)",
+    "x\\",
+    '??/");exit(9);/*',
+    "*\\\n/ int main(void) { return 9; } /*",
+    "*/ int main(void) { return 9; } /*",
+    "\x1b[2J\x07\x9b층\u2028\u202e\0",
+)
+
+names = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), min_size=1, max_size=3), min_size=1).map(
+    "".join
+)
+
+
+def uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[LayerUse]:
+    inputs = np.array([[[1, np.nan], [3, 4]]], np.float32)
+    weights = call.weights_and_seeds(oracle.case([expression], inputs, seed=1), "numpy")[0]
+    return [LayerUse(name, oracle.case([expression], inputs, weights=weights)) for name in layers]
+
+
+def written(target: str, parts: list[LayerUse]) -> Any:
+    exports = [
+        ExportCase(case, without_calls(case, own))
+        if target == "config"
+        else build_export(case, {**(case.weights or {})}, own)
+        for case, own in chains.join(parts)
+    ]
+    assert targets.get(target).refusal(exports) is None
+    return targets.get(target).write(exports)
+
+
+def shape_of(script: str) -> list[str]:
+    """Return the kinds of all nodes of a script: the same for every name."""
+    return [type(node).__name__ for node in ast.walk(ast.parse(script))]
+
+
+def is_plain(text: str) -> bool:
+    return all(" " <= char <= "~" or char == "\n" for char in text)
+
+
+@pytest.mark.parametrize("target", PYTHON)
+def test_no_name_is_code_in_python(target: str) -> None:
+    expected = shape_of(written(target, uses("first", "second")))
+
+    @settings(max_examples=60)
+    @given(st.lists(names, min_size=2, max_size=2, unique=True))
+    def check(layers: list[str]) -> None:
+        script = written(target, uses(*layers))
+        assert is_plain(script)
+        assert shape_of(script) == expected
+
+    check()
+
+
+@pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
+@settings(max_examples=30)
+@given(st.lists(names, min_size=4, max_size=4, unique=True))
+def test_no_name_is_code_in_c(layers: list[str]) -> None:
+    script = written("c", uses(*layers))
+    assert is_plain(script)
+    command = ["gcc", *STRICT, "-fsyntax-only", "-x", "c", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@settings(max_examples=60)
+@example(["\x7f", "\ud800"])
+@given(st.lists(names, min_size=2, max_size=2, unique_by=visible))
+def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(written("onnx", uses(*layers)))
+    assert [one.name for one in model.graph.output] == [f"{visible(name)}/hidden_state" for name in layers]
+    text = written("config", uses(*layers))
+    assert is_plain(text)
+    assert [one["config"]["name"] for one in json.loads(text)] == [name.replace("/", "_") for name in layers]
+
+
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_names_that_end_like_a_direction_are_other_names(target: str, tmp_path: Path) -> None:
+    layers = ("a", "a_forward", "a_cell_0", "a_cell_0_layer", "a_forward_cell_0")
+    parts = uses(*layers, expression="Bidirectional(RNN([GRUCell(1), GRUCell(1)]))")
+    found = printed(written(target, parts), target, tmp_path)
+    assert list(found) == [f"{name}/hidden_state" for name in layers]
+    assert len({array.tobytes() for array in found.values()}) == 1
+
+
+def printed(script: str, target: str, folder: Path) -> dict[str, Any]:
+    """Run a script in its own process; return what it prints."""
+    if target == "c":
+        if which("gcc") is None:
+            pytest.skip("there is no gcc")
+        (folder / "a.c").write_text(script, encoding="utf-8")
+        subprocess.run(["gcc", *STRICT, "a.c", "-o", "a", "-lm"], cwd=folder, check=True)
+        run: list[Any] = [folder / "a"]
+    else:
+        run = [sys.executable, "-X", "utf8", "-I", "-c", script]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, encoding="utf-8")
+    assert visible(done.stdout, keep="\n") == done.stdout
+    return numbers(done.stdout)
+
+
+@pytest.mark.parametrize("target", [*PYTHON, "c"])
+def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
+    target: str, rnncli_here: Run, tmp_path: Path
+) -> None:
+    """A .safetensors file can hold any name."""
+    rng, header, data = np.random.default_rng(0), {}, b""
+    for name in HOSTILE:
+        for weight, shape in (
+            ("weight_ih", [8, 2]),
+            ("weight_hh", [8, 2]),
+            ("bias_ih", [8]),
+            ("bias_hh", [8]),
+        ):
+            array = rng.normal(size=shape).astype("<f4").tobytes()
+            offsets = [len(data), len(data) + len(array)]
+            header[f"{name}.{weight}_l0"] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
+            data += array
+    head = json.dumps(header).encode()
+    file = tmp_path / "m.safetensors"
+    file.write_bytes(len(head).to_bytes(8, "little") + head + data)
+    text = "[[[1, 2], [3, 4]]]"
+    done = rnncli_here("export", text, "--model", str(file), "--to", target, "--quiet")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(rnncli_here("run", text, "--model", str(file), "-f", "json").stdout)
+    found = printed(done.stdout, target, tmp_path)
+    assert list(found) == [visible(one["name"]) for one in result["outputs"]]
+    assert len(found) == len(HOSTILE)
+    for array, one in zip(found.values(), result["outputs"], strict=True):
+        np.testing.assert_allclose(array, one["values"], rtol=0, atol=1e-6)
