@@ -76,6 +76,8 @@ class Node:
     weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
     args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
     inner: the model inside a TimeDistributed, None in every other node.
+    parameters: as its framework counts them, which has two biases where `weights` has their sum; None where
+        `weights` has all of them.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Node:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     inner: Graph | None = None
+    parameters: int | None = None
 
     @property
     def core_class(self) -> str:

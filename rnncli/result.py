@@ -254,6 +254,7 @@ class Result:
     """Result of an engine for a Case; `differences`, set by --check, is the largest difference per tensor.
 
     reference: what the differences are from.
+    assumed: what both sides assumed about a file without a graph; "" for others.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
     all_layers: whether the outputs are those of every layer, not only of the last.
@@ -271,6 +272,7 @@ class Result:
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: str = "TensorFlow"
+    assumed: str = ""
     hold: tuple[str, ...] = ()
     all_layers: bool = False
 

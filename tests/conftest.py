@@ -5,12 +5,14 @@ HYPOTHESIS_PROFILE=search looks for new cases; each failure it finds becomes a t
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import chdir
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from importlib import import_module
 from os import PathLike
 from typing import Any
 
@@ -29,6 +31,26 @@ settings.register_profile("search", PATIENT)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(autouse=True)
+def _keras_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load Keras once for all tests; those marked with own_process load it in a new process as users do."""
+    if "own_process" in request.keywords:
+        return
+    from rnncli.specs import child_process
+
+    @contextmanager
+    def run_here(
+        work: str, asked: bytes, seconds: float, library: str = "", **variables: str
+    ) -> Iterator[child_process.WorkOutput]:
+        module, _, name = work.partition(":")
+        file = io.BytesIO()
+        getattr(import_module(module), name)(asked, file)
+        file.seek(0)
+        yield child_process.WorkOutput(file.readinto, library)
+
+    monkeypatch.setattr(child_process, "run_in_new_process", run_here)
 
 
 @pytest.fixture

@@ -146,13 +146,18 @@ class ModelCall(NamedTuple):
         Raises EngineError if the framework is not installed or cannot run the model.
         """
         from rnncli.compute import compare
+        from rnncli.compute.models.modules import assumptions
+        from rnncli.model import Modules
 
         runner, saved = self.model.runner, self.model.saved
         theirs = runner.outputs(saved, self.model.path, self.inputs, cases)
         outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
         other = replace(result, outputs=outputs)
         compared = replace(
-            result, differences=compare.differences(result, other), reference=runner.framework(saved)
+            result,
+            differences=compare.differences(result, other),
+            reference=runner.framework(saved),
+            assumed=assumptions(saved) if isinstance(saved, Modules) else "",
         )
         return compared, compare.find_disagreements(result, other, atol, rtol)
 

@@ -134,7 +134,9 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(
-        f"{name}: largest difference from {result.reference} {difference:.1e}"
+        f"{name}: largest difference from {result.reference} under the same assumptions {difference:.1e}"
+        if result.assumed
+        else f"{name}: largest difference from {result.reference} {difference:.1e}"
         for name, difference in result.differences.items()
         if name in shown
     )

@@ -58,19 +58,26 @@ class Group:
             group = group.groups.setdefault(name, Group())
         return group
 
-    def layers(self, name: str = "") -> Iterator[tuple[str, dict[str, list[Array]]]]:
-        """Yield the name of each layer and its arrays by the path of their group: ``, `cell`.
+    def layers(self, path: str = "") -> Iterator[tuple[str, str, dict[str, list[Array]]]]:
+        """Yield the path and the name of each layer, and its arrays by the path of their group: ``, `cell`.
 
-        name: of this group.  A group that contains anything but PARTS and SEEDS is a model; so is the root,
-        where `layer` and `cell` are attributes of a class of its own.
+        path: of this group, "" for the root.  Its weights and PARTS are one layer; any other group in it is a
+        layer inside it, an attribute of a class of its own, or a list of layers.
         """
-        groups = {"layers": self.groups["layers"]} if "layers" in self.groups else self.groups
-        parts = PARTS if name else {"vars"}
-        inside = {name: group for name, group in groups.items() if name not in parts | SEEDS}
-        if not inside:
-            yield self.name or name, dict(self.cells())
-        for name, group in inside.items():
-            yield from group.layers(name)
+        inside = {key: group for key, group in self.groups.items() if not (path and group.is_part(key))}
+        own = Group(self.name, self.arrays, {k: v for k, v in self.groups.items() if k not in inside})
+        yield path, self.name or path.rpartition("/")[2] or "model", dict(own.cells())
+        for key, group in inside.items():
+            if key not in SEEDS:
+                yield from group.layers(f"{path}/{key}".lstrip("/"))
+
+    def is_part(self, key: str) -> bool:
+        """Return whether this group, `key` in another one, is a part of that layer.
+
+        Layers may be in an attribute `cell` or in a list `cells`; they have cells of their own.
+        """
+        layers = {"cell": [self], "cells": self.groups.values()}.get(key, ())
+        return key in PARTS | SEEDS and not any("cell" in layer.groups for layer in layers)
 
     def cells(self, path: str = "") -> Iterator[tuple[str, list[Array]]]:
         """Yield the path and the arrays of this group, then of its parts, the backward layer last."""
@@ -111,8 +118,9 @@ def read(data: bytes, advice: str, *, datasets: Datasets = "all") -> FileContent
     def work(file: BinaryIO) -> None:
         _answer(data, file, datasets)
 
+    seconds, memory = SECONDS + len(data) / SPEED, SPACE + 2 * expansion.compute_limit(len(data))
     try:
-        with child_process.run_in_child(work, SECONDS + len(data) / SPEED, SPACE, LIBRARY) as answer:
+        with child_process.run_in_child(work, seconds, memory, LIBRARY) as answer:
             return _read_child(answer, len(data), advice)
     except child_process.IncompleteOutputError as error:
         raise InputError(f"it is not a Keras file, or it is damaged: {error}.", advice) from None
@@ -146,6 +154,7 @@ def _require_room(sizes: Iterable[int], packed: int, advice: str = "") -> None:
 def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
     """Write, in the child, the header or why the file is refused, then the numbers of each array."""
     h5py = import_package("h5py", "Keras's files")
+    child_process.limit_memory(SPACE)
     with ExitStack() as stack:
         datasets: list[Any] = []
         try:

@@ -199,7 +199,16 @@ def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:
 
 def difference_text(result: Result, lang: str) -> str:
     """Return `largest difference from TensorFlow`, or from the run without --hold."""
-    return say("without hold" if result.hold else "difference", lang).format(result.reference)
+    key = "without hold" if result.hold else "assumed difference" if result.assumed else "difference"
+    return say(key, lang).format(result.reference)
+
+
+def differences_document(result: Result) -> dict[str, Any]:
+    """Return what --check found, and what it assumed; {} without --check."""
+    if not result.differences:
+        return {}
+    assumed = {"assumed": result.assumed} if result.assumed else {}
+    return {"differences": dict(result.differences), **assumed}
 
 
 def format_difference(number: float) -> str:

@@ -74,6 +74,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "was without hold": ("without --hold: {value}", "--hold 없이: {value}"),
     # sentences
     "difference": ("largest difference from {}", "최대 차이 (기준: {})"),
+    "assumed difference": (
+        "largest difference from {} under the same assumptions",
+        "최대 차이 (기준: 같은 가정을 따른 {})",
+    ),
     "same": ("identical in every combination that returns it:", "어디서 반환되든 같은 값:"),
     "different": ("different between combinations that return it:", "반환될 때마다 다른 값:"),
     # of a large tensor

@@ -1,23 +1,30 @@
-"""Run libraries that can crash or hang on bad bytes in a child process with limited time and memory."""
+"""Run libraries that can crash or hang on bad bytes in a child process with limited time and memory.
+
+The child has no descriptor but those that it needs, no variable of the environment that may be a secret, and
+limits that it cannot raise.
+"""
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import select
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import BinaryIO, NoReturn
 
 from rnncli import signals
 from rnncli.case import Array
+from rnncli.errors import EngineError
 from rnncli.specs.isolation import ignore_warnings
-from rnncli.specs.memory import address_space
+from rnncli.specs.memory import address_space, allocated_bytes
 
 Work = Callable[[BinaryIO], None]
 
@@ -26,6 +33,18 @@ PATIENCE = 4
 
 MORE_TIME = "RNNCLI_SECONDS"
 """Environment variable: seconds that a file may take, where they are more than the limit."""
+
+VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TF_ENABLE_ONEDNN_OPTS")
+"""The variables of the environment that a child may see."""
+START = """
+import sys
+sys.path[:] = sys.argv[3:]
+from rnncli.specs import child_process
+child_process.answer_request(sys.argv[1], float(sys.argv[2]))
+"""
+"""The program of a new process: `answer_request`, with the modules of this process."""
+MOST_FILES, MOST_WRITTEN = 256, 2**30
+"""Limits of a new process: open files, and bytes of a file that it writes."""
 
 _memory_at_start: list[int] = []
 """In a child: the bytes of address space that it started with; empty if the system does not report them."""
@@ -92,19 +111,14 @@ def run_in_child(
 ) -> Iterator[WorkOutput]:
     """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
-    The child is forked; on a system without fork, `work` runs in this process, without limits.  Everything
-    that it needs must already be imported, because the child cannot open files.
+    The child is forked.  Everything that it needs must already be imported, because it cannot open files.
+    Raises EngineError on a system without fork.
     work: called with the file to write to; an exception in it ends the child.
     seconds: limit on the processor time of the child; in real time, it may take PATIENCE times as long.
     memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
     library: what the child runs, in messages.
     """
-    if not hasattr(os, "fork"):
-        whole = io.BytesIO()
-        work(whole)
-        whole.seek(0)
-        yield WorkOutput(whole.readinto, library)
-        return
+    _require_limits(library)
     import resource  # noqa: F401 - imported here for the child
 
     seconds = allow(seconds)
@@ -138,6 +152,60 @@ def advise_more(seconds: float) -> str:
     return f"{MORE_TIME}={math.ceil(4 * seconds)} allows more"
 
 
+@contextmanager
+def run_in_new_process(
+    work: str, request: bytes, seconds: float, library: str = "the library", **variables: str
+) -> Iterator[WorkOutput]:
+    """Run a function in a new process of Python, for a library that has threads or opens files.
+
+    Yields its output; the process is always killed when the block ends.  Raises EngineError where a process
+    cannot be limited.
+    work: `package.module:function`, called with `request` and the file to write to.
+    seconds, library: as in `run_in_child`.  variables: of its environment.
+    """
+    _require_limits(library)
+    seconds = allow(seconds)
+    paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" is the working directory
+    with TemporaryDirectory() as home:
+        own = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
+        words = [sys.executable, "-I", "-c", START, work, str(seconds), *paths]
+        with subprocess.Popen(
+            words, cwd=home, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            try:
+                with suppress(BrokenPipeError), child.stdin as file:
+                    file.write(request)
+                read = partial(_read_in_time, child.stdout.fileno(), monotonic(), seconds)
+                yield WorkOutput(read, library)
+            finally:
+                child.kill()
+
+
+def answer_request(work: str, seconds: float) -> None:
+    """Call, in the new process, `work` with the request on stdin, and write what it writes to stdout."""
+    request = sys.stdin.buffer.read()
+    with os.fdopen(os.dup(1), "wb") as file:
+        _hide_output()
+        _limit_all(seconds, NOFILE=MOST_FILES, FSIZE=MOST_WRITTEN)
+        module, _, name = work.partition(":")
+        getattr(import_module(module), name)(request, file)
+
+
+def _require_limits(library: str) -> None:
+    """Raise EngineError on a system whose processes have no limits."""
+    if not hasattr(os, "fork"):
+        raise EngineError(
+            f"this system cannot limit the process in which {library} would read the file.",
+            "Run rnncli on Linux or macOS, or in Windows Subsystem for Linux.",
+        )
+
+
+def _plain_environment() -> Mapping[str, str]:
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+
+
 def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryview) -> int:
     left = max(0.0, start + PATIENCE * seconds - monotonic())
     ready, _, _ = select.select([descriptor], [], [], left)
@@ -148,9 +216,19 @@ def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryv
 
 
 def limit_memory(memory: int) -> None:
-    """Limit the address space of the child, in which this runs, to `memory` bytes more than at its start."""
+    """Limit the address space of the child, in which this runs, to `memory` bytes more than at its start.
+
+    This may be raised again, up to the limit of `run_in_child`.
+    """
     if _memory_at_start:
-        _limit("RLIMIT_AS", _memory_at_start[0] + memory)
+        _limit("RLIMIT_AS", _memory_at_start[0] + memory, for_good=False)
+
+
+def limit_data(memory: int) -> None:
+    """Limit what a new process, in which this runs, allocates to `memory` bytes more than now."""
+    if _memory_at_start:
+        with suppress(OSError, ValueError):
+            _limit("RLIMIT_DATA", allocated_bytes() + memory)
 
 
 def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
@@ -160,15 +238,16 @@ def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoRetur
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         if "faulthandler" in sys.modules:
             sys.modules["faulthandler"].disable()
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (1, 2):  # hide the output of a crashing library; the parent reports the error
-            os.dup2(nowhere, descriptor)
+        _hide_output()
+        os.closerange(3, writing)
+        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        kept = _plain_environment()
+        os.environ.clear()
+        os.environ.update(kept)
         with open(writing, "wb") as file:
-            with suppress(OSError, ValueError):
-                _memory_at_start.append(address_space())
-            limit_memory(memory)
-            for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds)), ("NOFILE", 0)):
-                _limit(f"RLIMIT_{resource}", most)
+            _limit_all(seconds, NOFILE=0)
+            if _memory_at_start:
+                _limit("RLIMIT_AS", _memory_at_start[0] + memory)
             work(file)
         code = 0
     except BaseException:
@@ -177,11 +256,28 @@ def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoRetur
         os._exit(code)
 
 
-def _limit(name: str, most: int) -> None:
+def _hide_output() -> None:
+    """Hide what a crashing library prints, and the parent's input; the parent reports the error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    if nowhere > 2:
+        os.close(nowhere)
+
+
+def _limit_all(seconds: float, **most: int) -> None:
+    with suppress(OSError, ValueError):
+        _memory_at_start.append(address_space())
+    for name, value in {"CORE": 0, "CPU": math.ceil(seconds), **most}.items():
+        _limit(f"RLIMIT_{name}", value)
+
+
+def _limit(name: str, most: int, *, for_good: bool = True) -> None:
+    """Set a limit, or a lower one if the process has that already."""
     import resource  # Unix only; `run_in_child` imported it, as the child cannot
 
     with suppress(OSError, ValueError):
         number = getattr(resource, name)
         _, hard = resource.getrlimit(number)
         within = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(number, (within, hard))
+        resource.setrlimit(number, (within, within if for_good else hard))

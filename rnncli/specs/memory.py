@@ -57,7 +57,7 @@ def limit_growth(size: int, used: int = 0) -> Iterator[None]:
 
             soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
             limits = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-            limits.append(_statm(5) + max(0, ROOM + PER_BYTE * size - used))
+            limits.append(allocated_bytes() + max(0, ROOM + PER_BYTE * size - used))
             resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
         except (ImportError, OSError, ValueError):
             yield
@@ -71,6 +71,11 @@ def limit_growth(size: int, used: int = 0) -> Iterator[None]:
 def address_space() -> int:
     """Return the bytes of address space in use.  Raises OSError if /proc does not exist."""
     return _statm(0)
+
+
+def allocated_bytes() -> int:
+    """Return the bytes of data and stacks, which RLIMIT_DATA limits.  Raises OSError as `address_space`."""
+    return _statm(5)
 
 
 def _statm(place: int) -> int:

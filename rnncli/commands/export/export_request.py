@@ -8,12 +8,15 @@ from typing import NamedTuple
 from rnncli.case import Case, walk
 from rnncli.cli import files, models, request, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.model_files import Model
 from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import chains, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
 from rnncli.compute import call, checks
-from rnncli.errors import LayerError, UsageError, format_names
+from rnncli.compute.models import keras
+from rnncli.errors import LayerError, UsageError, format_names, inside
 from rnncli.layers import beyond_keras
+from rnncli.model import Graph
 
 
 class ExportRequest(NamedTuple):
@@ -51,8 +54,22 @@ def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], 
         case, remarks = request.case(flags.input, flags.layer, flags.run, one_call=True)
         return [(case, {})], remarks
     sources.validate_sources(flags.input, flags.layer, flags.run)
-    parts, remarks = models.read_call(flags.input, flags.layer, flags.run).choose_parts()
+    called = models.read_call(flags.input, flags.layer, flags.run)
+    _require_whole(called.model)
+    parts, remarks = called.choose_parts()
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
+
+
+def _require_whole(model: Model) -> None:
+    """Raise LayerError if layers that have or may have recurrent weights would be left out unasked."""
+    graph = model.saved
+    if model.names or not isinstance(graph, Graph):
+        return
+    others = keras.runnable_layers(graph)  # none: the run says why
+    for name, why in keras.explain_hidden(graph).items() if others else ():
+        choice = f"Choose others: {keras.model_option(graph.file, others)}"
+        with inside(graph.file):
+            raise LayerError(f"{name} cannot be exported: {why}.", choice)
 
 
 def _target(flags: ExportRequest) -> str:

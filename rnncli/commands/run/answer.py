@@ -27,6 +27,7 @@ from rnncli.renderers.parts import (
     axes_of,
     claim_lines,
     difference_text,
+    differences_document,
     format_difference,
     head_of,
     headings,
@@ -71,9 +72,7 @@ class RunAnswer(Answer):
         document = {**head, "outputs": last}
         if any(tensor.label.call is not None for tensor in calls[-1]):
             document["calls"] = [{"outputs": [self._document(one, view) for one in call]} for call in calls]
-        if self.result.differences:
-            document["differences"] = dict(self.result.differences)
-        return document
+        return {**document, **differences_document(self.result)}
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""

@@ -14,7 +14,7 @@ from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import UsageError
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
-from rnncli.renderers.parts import head
+from rnncli.renderers.parts import differences_document, head
 from rnncli.renderers.wording import say
 from rnncli.result import SCHEMA
 
@@ -54,7 +54,7 @@ class ModelAnswer(RunAnswer):
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
             "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
-            **({"differences": dict(self.result.differences)} if self.result.differences else {}),
+            **differences_document(self.result),
         }
 
     def page(self, view: View) -> Page:

@@ -11,7 +11,7 @@ from rnncli.case import Array
 from rnncli.compute.trace import part_bounds
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Answer, Page, Records, View
-from rnncli.renderers.parts import head, head_of
+from rnncli.renderers.parts import differences_document, head, head_of
 from rnncli.renderers.statistics import Stats
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 
@@ -30,8 +30,7 @@ class TraceAnswer(Answer):
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; `differences` and `stats` only if requested."""
         document = {**head_of(self.result), "trace": list(self._steps())}
-        if self.result.differences:
-            document["differences"] = dict(self.result.differences)
+        document |= differences_document(self.result)
         return {**document, **self._stats()}
 
     def lines(self, view: View) -> Iterator[dict[str, Any]]:

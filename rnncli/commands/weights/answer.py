@@ -69,7 +69,7 @@ class WeightsAnswer(Answer):
     def _head(self) -> dict[str, Any]:
         about = self.description
         if about is None:
-            return {"file": self.contents.file, "origin": self.contents.origin}
+            return {"file": self.contents.file, "origin": self.contents.origin or None}
         return {
             "seed": about.seed,
             "expression": about.stack.expression,
@@ -96,7 +96,10 @@ class WeightsAnswer(Answer):
             shown = input_text(about.input_shape, about.stack.dtype, view)
             return [shown, supplied if about.seed is None else seed]
         key = "recurrent layers" if found.count is None else "layer of" if found.count == 1 else "layers of"
-        said = [found.origin, say(key, view.lang).format(count=found.count, recurrent=found.recurrent)]
+        said = [
+            *filter(None, [found.origin]),
+            say(key, view.lang).format(count=found.count, recurrent=found.recurrent),
+        ]
         return said if found.count is not None else [*said, say("no graph", view.lang)]
 
     def records(self, view: View) -> Records:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnncli.case import Array, Case
 from rnncli.commands.weights.figures import Figures, summarize
-from rnncli.compute.models.keras import recurrent_nodes
+from rnncli.compute.models.keras import explain_hidden, recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
@@ -98,8 +98,7 @@ def _describe_modules(found: Modules) -> Contents:
         _layer(node, graph=False, note=module.refusal) for module in found.modules for node in module.nodes
     )
     refused = {module.name: module.refusal for module in found.modules if not module.nodes}
-    left_out = (f"{found.file}: {name} is not shown: {why}." for name, why in refused.items())
-    notes = (*found.notes, *filter(None, [assumptions(found)]), *left_out)
+    notes = (*found.notes, *filter(None, [assumptions(found)]), *_note_refused(found.file, refused))
     chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
     return Contents(
         found.file, found.origin, None, len(layers), layers, found.other_shapes, notes, chains, refused
@@ -122,7 +121,14 @@ def _describe_graph(graph: Graph) -> Contents:
         if node.name not in known
         for name, array in node.weights.items()
     }
-    return Contents(graph.file, graph.origin, len(nodes), len(layers), layers, others, graph.notes)
+    hidden = explain_hidden(graph)
+    notes = (*graph.notes, *_note_refused(graph.file, hidden))
+    count = len(nodes), len(layers)
+    return Contents(graph.file, graph.origin, *count, layers, others, notes, refusals=hidden)
+
+
+def _note_refused(file: str, refused: Mapping[str, str]) -> Iterator[str]:
+    return (f"{file}: {name} is not shown: {why}." for name, why in refused.items())
 
 
 def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
@@ -180,11 +186,16 @@ def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
         class_name=class_text(node.class_name, node.config),
         config=node.config,
         return_text=_describe_returns(inner) if graph else "",
-        parameters=sum(prod(array.shape) for array in node.weights.values()),
+        parameters=_count_parameters(node),
         cells=tuple(_cells(node)),
         weights=node.weights,
         note=note,
     )
+
+
+def _count_parameters(node: Node) -> int:
+    held = sum(prod(array.shape) for array in node.weights.values())
+    return held if node.parameters is None else node.parameters
 
 
 def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -214,8 +225,8 @@ def _cells(node: Node) -> Iterator[CellSummary]:
         kernel = node.weights.get(f"{prefix}/kernel" if prefix else "kernel")
         if base != "recurrent_kernel" or kernel is None or recurrent.ndim < 2:
             continue
-        units = recurrent.shape[-2]
-        names = GATES.get(infer_class(units, recurrent.shape[-1]) or "", ())
+        units = node.core_config.get("units", recurrent.shape[-2])
+        names = GATES.get(infer_class(*recurrent.shape[-2:]) or "", ())
         bias = node.weights.get(f"{prefix}/bias" if prefix else "bias")
         parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))

@@ -96,9 +96,10 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():
-        advice = "Choose different layers with #." if layers.keys() - refused else SAVE
+        others = [other for other in layers if other not in refused]
+        choice = f"Name the others after a #: {found.file}#{','.join(others)}"
         with inside(found.file):
-            raise LayerError(f"{name} cannot be converted: {why}.", advice)
+            raise LayerError(f"{name} cannot be converted: {why}.", choice if others else SAVE)
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     chain_of = {name: names for names in whole for name in names}
     kept = dict.fromkeys(chain_of.get(name, (name,)) for name in layers)

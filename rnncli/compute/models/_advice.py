@@ -41,7 +41,14 @@ def runnable_layers(graph: Graph) -> list[str]:
         for node in _unknown_nodes(graph)
         if not operations.keras_may_know(node.class_name, node.module)
     ]
+    unknown += [node.name for node in recurrent_nodes(graph) if not computes_here(node)]
     return _layers_without(graph, set(unknown))
+
+
+def computes_here(node: Node) -> bool:
+    """Return whether a recurrent layer computes in float32 or float64, so that its numbers are known here."""
+    dtypes = (config.get("dtype") or "float32" for config in (node.config, node.core_config))
+    return all(operations.dtype_of(dtype) is not None for dtype in dtypes)
 
 
 def _unknown_nodes(graph: Graph) -> Iterator[Node]:

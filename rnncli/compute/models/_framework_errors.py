@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rnncli.compute.engines.tensorflow import informative_line
-from rnncli.errors import RnncliError
+from rnncli.errors import LayerError, RnncliError
 
 LONGEST = 200
+
+
+class UnrunnableError(LayerError):
+    """Keras cannot load or run the model."""
 
 
 def first_sentence(error: Exception) -> str:

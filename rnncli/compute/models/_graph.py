@@ -67,8 +67,23 @@ def note_containers(graph: Graph) -> tuple[str, ...]:
     return tuple(
         f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
         for node in graph.nodes
-        if not is_recurrent(node) and any(map(_is_recurrent_entry, trees.mappings(node.config)))
+        if _is_container(node)
     )
+
+
+def explain_hidden(graph: Graph) -> dict[str, str]:
+    """Return the layers of Keras that have or may have recurrent weights but are not recurrent, and why."""
+    hidden: dict[str, str] = {}
+    for node in graph.nodes if graph.kind == "keras" else ():
+        if _is_container(node):
+            hidden[node.layer] = "recurrent layers inside another layer are not read"
+        elif node.weights and not operations.keras_may_know(node.class_name, node.module):
+            hidden[node.layer] = f"{node.class_name} is not a class of Keras; it may have recurrent weights"
+    return hidden
+
+
+def _is_container(node: Node) -> bool:
+    return not is_recurrent(node) and any(map(_is_recurrent_entry, trees.mappings(node.config)))
 
 
 def _is_recurrent_entry(entry: Mapping[str, Any]) -> bool:

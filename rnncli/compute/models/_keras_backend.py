@@ -6,14 +6,17 @@ become its Case, and `compute` has to return the same outputs for that Case.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.models import Compute, LayerUse, ModelRequest, ModelRun, _tf_keras
+from rnncli.compute.models import Compute, LayerUse, ModelRequest, ModelRun, _keras_process, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option, name_cause
-from rnncli.compute.models._framework_errors import convert_errors, first_sentence
+from rnncli.compute.models._framework_errors import UnrunnableError as UnrunnableError
+from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._graph import (
     choose_nodes,
     is_recurrent,
@@ -24,24 +27,28 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
-from rnncli.compute.models._keras_sizes import is_no_memory, limit_memory, require_room, too_large
-from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
+from rnncli.compute.models._keras_sizes import explain_error, limit_memory, require_room
+from rnncli.compute.models._layer_calls import (
+    LayerCall,
+    graph_of,
+    list_calls,
+    name_outputs,
+    read_calls,
+    record_calls,
+)
 from rnncli.compute.models._loadable import loadable
-from rnncli.compute.models._recurrent_cases import build_layer_case
+from rnncli.compute.models._recurrent_cases import build_layer_case, spec_of
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
-from rnncli.errors import EngineError, LayerError, RnncliError, inside
+from rnncli.errors import EngineError, LayerError, inside
 from rnncli.model import Graph, Node
 from rnncli.result import Result
 from rnncli.specs.isolation import isolated
+from rnncli.specs.text import describe
 
 SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
-
-
-class UnrunnableError(LayerError):
-    """Keras cannot load or run the model."""
 
 
 def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> ModelRun:
@@ -54,11 +61,11 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, request.layers)}
     for node in wanted.values():
-        _require_one_dtype(node)
+        _require_one_dtype(graph, node)
         _require_one_use(graph, node)
     recorder = _record_in_keras_2 if graph.generation < 3 else _record_today
     try:
-        seen = recorder(graph, path, request.inputs)
+        seen = recorder(graph, path, request.inputs, tuple(wanted))
     except UnrunnableError as error:
         free = independent_layers(graph, {cause}, wanted)
         option = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
@@ -75,60 +82,56 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     return ModelRun(parts, others, notes, masking_layers(graph, parts), names_of(graph))
 
 
-def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+def record(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str] = ()
+) -> dict[str, LayerCall]:
     """Return every call of every layer as arrays, by the name of the use in the graph, in Keras's order.
 
+    wanted: the uses whose arguments are needed, too.
     Raises UnrunnableError if Keras cannot load or run the model.
     """
+    with inside(graph.file), loadable(path) as file:
+        return read_calls(_keras_process.call(f"{__name__}:record_here", file, inputs, wanted))
+
+
+def record_here(file: Path, inputs: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Any]:
+    """Return, in a process of its own, what `read_calls` reads."""
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with (
-        inside(graph.file),
-        convert_errors(_explain_error),
-        isolated(),
-        loadable(path) as file,
-    ):
+    with convert_errors(explain_error), isolated():
         keras = tensorflow._keras()
         with limit_memory(file, inputs):
             require_room(keras, file, inputs)
-            return _record_calls(keras, file, inputs)
+            return list_calls(_record_calls(keras, file, inputs), wanted)
 
 
 def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
     model = keras.saving.load_model(file, compile=False)
     tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
     packed = keras.tree.pack_sequence_as(graph_of(model).input, tensors)
-    calls = record_calls(model, lambda: model(packed, training=False))
-    return {name: call.in_arrays() for name, call in calls.items()}
+    return record_calls(model, lambda: model(packed, training=False))
 
 
-def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+def _record_in_keras_2(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
+) -> dict[str, LayerCall]:
     """Return the calls in tf_keras; without it, in today's Keras if that computes the same model."""
     if not _tf_keras.is_installed():
         try:
-            return _record_today(graph, path, inputs)
+            return _record_today(graph, path, inputs, wanted)
         except UnrunnableError as error:
             what = f"{error.sentence} tf_keras runs models of Keras 2, and is not installed."
             raise EngineError(what, "pip install tf_keras") from None
-    with convert_errors(_explain_error), _tf_keras.record(graph, path, inputs) as calls:
-        return {name: call.in_arrays() for name, call in calls.items()}
+    return _tf_keras.record(graph, path, inputs, wanted)
 
 
-def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+def _record_today(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
+) -> dict[str, LayerCall]:
     """Return the calls in today's Keras.  Raises UnrunnableError if that would pass on different masks."""
     _require_same_rules(graph)
-    return record(graph, path, inputs)
-
-
-def _explain_error(error: Exception) -> RnncliError:
-    """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
-    if is_no_memory(error):
-        return too_large("too much memory")
-    what = f"Keras cannot run this model: {first_sentence(error)}"
-    if str(error).startswith("Exception encountered"):  # it knows the layer
-        return UnrunnableError(what, "Correct the model so that Keras runs it, or give different inputs.")
-    return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
+    return record(graph, path, inputs, wanted)
 
 
 def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> LayerUse:
@@ -206,12 +209,29 @@ def _require_one_use(graph: Graph, node: Node) -> None:
         raise name_cause(graph, node, error) from None
 
 
-def _require_one_dtype(node: Node) -> None:
+def _require_one_dtype(graph: Graph, node: Node) -> None:
     """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
     for config in (node.config, node.core_config):
         dtype = config.get("dtype") or "float32"
         if dtype_of(dtype) is None:
             raise LayerError(
                 f"{node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
-                "Rebuild the model with the dtype float32, copy the weights, and save it again.",
+                _advise_float32(graph, node),
             )
+
+
+def _advise_float32(graph: Graph, node: Node) -> str:
+    """Return the flags that run the weights of the layer in float32."""
+    try:
+        spec = spec_of(replace(node, config=_without_dtype(node.config)))
+    except UnknownLayerError:
+        return "Rebuild the model with the dtype float32, copy the weights, and save it again."
+    name = node.layer.rpartition("/")[2]  # in a model inside the model
+    flags = f"--weights {shlex.quote(f'{graph.file}#{name}')} --layer {shlex.quote(describe(spec))}"
+    return f"To run its weights in float32, give the input of this layer: rnncli run INPUT {flags}"
+
+
+def _without_dtype(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _without_dtype(value) for key, value in tree.items() if key != "dtype"}
+    return [_without_dtype(value) for value in tree] if isinstance(tree, (list, tuple)) else tree

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array
+from rnncli.compute.models._advice import REBUILD
+from rnncli.compute.models._framework_errors import UnrunnableError, first_sentence
+from rnncli.compute.models._keras_process import count_bytes
 from rnncli.compute.models._layer_calls import graph_of
-from rnncli.errors import InputError
+from rnncli.errors import InputError, RnncliError
+from rnncli.specs import child_process
 from rnncli.specs.memory import PER_BYTE, ROOM, format_size, limit_growth
 
 NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
@@ -34,7 +38,7 @@ def require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
         if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
             return
         raise
-    room = ROOM + PER_BYTE * _count_bytes(path, inputs)
+    room = ROOM + PER_BYTE * count_bytes(path, inputs)
     if max(sizes, default=0) > room:
         raise too_large(f"a tensor of {format_size(max(sizes))}")
     if sum(sizes) > room:
@@ -46,8 +50,20 @@ def limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
     """Let allocations fail beyond a multiple of the file and the inputs; see `limit_growth`."""
     tensorflow = importlib.import_module("tensorflow")
     tensorflow.constant(1) + 1  # now its threads exist, whose stacks would count
-    with limit_growth(_count_bytes(path, inputs)):
+    size = count_bytes(path, inputs)
+    child_process.limit_data(ROOM + PER_BYTE * size)
+    with limit_growth(size):
         yield
+
+
+def explain_error(error: Exception) -> RnncliError:
+    """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
+    if is_no_memory(error):
+        return too_large("too much memory")
+    what = f"Keras cannot run this model: {first_sentence(error)}"
+    if str(error).startswith("Exception encountered"):  # it knows the layer
+        return UnrunnableError(what, "Correct the model so that Keras runs it, or give different inputs.")
+    return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
 
 
 def too_large(what: str) -> InputError:
@@ -61,10 +77,6 @@ def too_large(what: str) -> InputError:
 def is_no_memory(error: Exception) -> bool:
     """Return whether the error of a framework says that memory ran out."""
     return type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error)
-
-
-def _count_bytes(path: Path, inputs: Mapping[str, Array]) -> int:
-    return path.stat().st_size + sum(array.nbytes for array in inputs.values())
 
 
 @contextmanager

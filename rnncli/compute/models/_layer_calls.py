@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case
@@ -23,6 +23,22 @@ class LayerCall(NamedTuple):
     def in_arrays(self) -> LayerCall:
         """Return the call with arrays in place of tensors."""
         return LayerCall(self.layer, *map_leaves(_to_array, tuple(self[1:])))
+
+
+def list_calls(calls: Mapping[str, LayerCall], wanted: Collection[str]) -> dict[str, Any]:
+    """Return the outputs of every call, and the arguments of the wanted ones, as `read_calls` reads them."""
+    arrays = {name: call.in_arrays() for name, call in calls.items()}
+    return {
+        name: (*(call[1:3] if name in wanted else ((), {})), call.outputs) for name, call in arrays.items()
+    }
+
+
+def read_calls(listed: Mapping[str, Any]) -> dict[str, LayerCall]:
+    """Return the calls; a layer itself stays in its process."""
+    return {
+        name: LayerCall(None, tuple(args), kwargs, tuple(outputs))
+        for name, (args, kwargs, outputs) in listed.items()
+    }
 
 
 def _to_array(value: Any) -> Any:
@@ -117,8 +133,16 @@ def name_tensors(
     for layer, call in calls.items():
         names = name_outputs(layer, len(call.outputs), cases[layer].model if layer in cases else None)
         tensors |= zip(names, call.outputs, strict=True)
-    for layer, (_, shown) in cases.items():
+    for layer, shown in shown_with_more(cases).items():
         names = name_outputs(layer, 0, shown)
-        if not tensors.keys() >= set(names):
-            tensors = dict(zip(names, call_again(layer, shown), strict=True)) | tensors
+        tensors = dict(zip(names, call_again(layer, shown), strict=True)) | tensors
     return tensors
+
+
+def shown_with_more(cases: Mapping[str, CasePair]) -> dict[str, Case]:
+    """Return the layers that are shown with more outputs than the model uses, as they are shown."""
+    return {
+        layer: shown
+        for layer, (used, shown) in cases.items()
+        if not set(name_outputs("", 0, shown)) <= set(name_outputs("", 0, used))
+    }

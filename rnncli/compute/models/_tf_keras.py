@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
+from rnncli.compute.models import _keras_process
 from rnncli.compute.models._embedded_code import find_unsafe_code
-from rnncli.compute.models._framework_errors import convert_errors, first_sentence
-from rnncli.compute.models._keras_sizes import limit_memory
-from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
+from rnncli.compute.models._framework_errors import UnrunnableError, convert_errors
+from rnncli.compute.models._keras_sizes import explain_error, limit_memory
+from rnncli.compute.models._layer_calls import (
+    LayerCall,
+    list_calls,
+    name_tensors,
+    read_calls,
+    record_calls,
+    shown_with_more,
+)
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, inside
 from rnncli.model import Graph
@@ -34,9 +40,15 @@ def outputs(
 
     Raises EngineError if tf_keras is not installed or cannot run the model.
     """
-    with convert_errors(partial(_explain_error, graph)), record(graph, path, inputs) as calls:
-        tensors = name_tensors(calls, cases, lambda layer, shown: _call_copy(calls[layer], shown))
-        return {name: value.numpy() for name, value in tensors.items() if hasattr(value, "numpy")}
+    more = {layer: _returns(shown) for layer, shown in shown_with_more(cases).items()}
+    try:
+        found = _call(graph, path, inputs, (), more)
+    except UnrunnableError as error:
+        reason = error.sentence.removeprefix("Keras cannot run this model: ")
+        what = f"--check: {graph.file}: tf_keras cannot run this model: {reason}"
+        raise EngineError(what, "Leave --check out.") from None
+    tensors = name_tensors(read_calls(found["calls"]), cases, lambda layer, _: found["more"][layer])
+    return {name: value for name, value in tensors.items() if hasattr(value, "dtype")}
 
 
 def is_installed() -> bool:
@@ -44,22 +56,45 @@ def is_installed() -> bool:
     return importlib.util.find_spec("tf_keras") is not None
 
 
-@contextmanager
-def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[dict[str, LayerCall]]:
-    """Run the model once; yield every call of every layer, by the name of the use.
+def record(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
+) -> dict[str, LayerCall]:
+    """Run the model once; return every call of every layer as arrays, by the name of the use.
 
-    Raises EngineError if tf_keras is not installed, ValueError for a model that would run code of its own,
-    and whatever tf_keras raises.
+    wanted: the uses whose arguments are needed, too.
+    Raises EngineError if tf_keras is not installed, UnrunnableError if it cannot run the model, or if that
+    would run code of its own.
     """
-    keras = _package(graph)
+    return read_calls(_call(graph, path, inputs, wanted, {})["calls"])
+
+
+def _call(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str], more: Mapping[str, Any]
+) -> Any:
+    """Return what `record_here` returns in a process of its own."""
+    _require_installed(graph)
     if reason := find_unsafe_code(graph):
-        raise ValueError(reason)
-    scope = keras.utils.custom_object_scope(_classes(keras))
-    safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
-    with inside(graph.file), isolated(), scope, safe, loadable(path) as file:
-        with limit_memory(file, inputs):
+        raise explain_error(ValueError(reason))
+    with inside(graph.file), loadable(path) as file:
+        return _keras_process.call(f"{__name__}:record_here", file, inputs, wanted, more)
+
+
+def record_here(
+    file: Path, inputs: Mapping[str, Array], wanted: Sequence[str], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Run the model in a process of its own, and the layers in `more` again with more outputs.
+
+    more: the options of each, see `_returns`.
+    """
+    with convert_errors(explain_error), isolated():
+        keras: Any = importlib.import_module("tf_keras")
+        scope = keras.utils.custom_object_scope(_classes(keras))
+        safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
+        with scope, safe, limit_memory(file, inputs):
             calls = _record_calls(keras, file, inputs)
-        yield calls
+            again = {layer: _call_copy(calls[layer], options) for layer, options in more.items()}
+    arrays = {layer: [output.numpy() for output in own] for layer, own in again.items()}
+    return {"calls": list_calls(calls, wanted), "more": arrays}
 
 
 def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
@@ -68,23 +103,13 @@ def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[s
     return record_calls(model, lambda: model(tensors if len(tensors) > 1 else tensors[0], training=False))
 
 
-def _package(graph: Graph) -> Any:
-    try:
-        with isolated():
-            return importlib.import_module("tf_keras")
-    except ImportError:
+def _require_installed(graph: Graph) -> None:
+    if not is_installed():
         raise EngineError(
             f"{graph.file} was saved by {graph.origin}; tf_keras is not installed; it is needed to run "
             "models of Keras 2.",
             "pip install tf_keras",
-        ) from None
-
-
-def _explain_error(graph: Graph, error: Exception) -> EngineError:
-    return EngineError(
-        f"--check: {graph.file}: tf_keras cannot run this model: {first_sentence(error)}",
-        "Leave --check out.",
-    )
+        )
 
 
 def _classes(keras: Any) -> dict[str, Any]:
@@ -101,15 +126,18 @@ def _classes(keras: Any) -> dict[str, Any]:
     return {"GRU": earlier, "CuDNNGRU": plain, "CuDNNLSTM": keras.layers.LSTM}
 
 
-def _call_copy(call: LayerCall, shown: Case) -> list[Any]:
+def _returns(shown: Case) -> dict[str, bool]:
+    """Return what the last layer is shown to return."""
+    config = shown.specs[-1].inner.config
+    return {key: bool(config.get(key)) for key in ("return_sequences", "return_state")}
+
+
+def _call_copy(call: LayerCall, returns: Mapping[str, bool]) -> list[Any]:
     """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
-    spec = shown.specs[-1]
-    parts = [config]
-    if spec.class_name == "Bidirectional":
-        parts = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
-    for part in parts:
-        part.update({key: bool(spec.inner.config.get(key)) for key in ("return_sequences", "return_state")})
+    inner = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
+    for part in inner or [config]:
+        part.update(returns)
     layer = type(call.layer).from_config(config)
     first = call.args[0][0] if isinstance(call.args[0], (list, tuple)) else call.args[0]
     layer.build(first.shape)

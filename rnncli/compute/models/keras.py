@@ -11,6 +11,7 @@ from rnncli.compute import operations
 from rnncli.compute.models import CasePair, ModelRequest, ModelRun, _graph, _inputs, _training, name_file
 from rnncli.compute.models._advice import model_option as model_option
 from rnncli.compute.models._advice import runnable_layers as runnable_layers
+from rnncli.compute.models._graph import explain_hidden as explain_hidden
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_tensors

@@ -53,7 +53,7 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
     """
     stored = _read(source, advice, "all")
     if stored.layers is None:
-        cells_by_layer = ((name, cells) for name, cells in stored.root.layers() if cells)
+        cells_by_layer = ((name, cells) for _, name, cells in stored.root.layers() if cells)
         return [(name, tuple(chain.from_iterable(cells.values()))) for name, cells in cells_by_layer]
     names = set(_iterate_names(stored.config))
     found: dict[str, list[Array]] = {}

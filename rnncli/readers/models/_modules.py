@@ -28,10 +28,11 @@ def is_recurrent(name: str) -> bool:
     return any(kind.NAME.fullmatch(name) for kind in (_torch_arrays, _keras_arrays, _onnx_arrays))
 
 
-def find_modules(file: str, tensors: Mapping[str, Any]) -> Modules:
+def find_modules(file: str, tensors: Mapping[str, Any], origin: str = "") -> Modules:
     """Return the recurrent layers of a file, and the shapes of its other tensors.
 
     tensors: by name; arrays, or other objects with a shape.
+    origin: the framework that writes such files, where the names do not say it.
     """
     tensors, notes = _weight_drop.restore_dropped(tensors)
     tensors, more = _weight_norm.restore_normalized(tensors)
@@ -42,6 +43,10 @@ def find_modules(file: str, tensors: Mapping[str, Any]) -> Modules:
         *_keras_arrays.find_modules(known),
         *_onnx_arrays.find_modules(known, tensors),
     ]
+    named = [
+        (names, _count_parameters(module, [known[name] for name in names if name in known]))
+        for names, module in named
+    ]
     used = {name for names, _ in named for name in names}
     others = {name: tuple(map(int, tensor.shape)) for name, tensor in tensors.items() if name not in used}
     sorted_others = Names(others)
@@ -50,9 +55,17 @@ def find_modules(file: str, tensors: Mapping[str, Any]) -> Modules:
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
     packages = {module.nodes[0].module: module for module in layers if module.nodes}
     known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
-    origin = next(known_titles, "Keras" if layers else "PyTorch")
+    origin = next(known_titles, "Keras" if layers else origin)
     by_onnx = [module for module in layers if module.nodes and module.nodes[0].module == "onnx"]
     return Modules(file, origin, layers, others, (*notes, *more, *_onnx_arrays.note_assumptions(by_onnx)))
+
+
+def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
+    """Return the module, its nodes with the number of parameters that the file has."""
+    stored = [tuple(tensors.values()) for tensors in module.tensors] or [tuple(arrays)]
+    sizes = [sum(array.size for array in own) for own in stored]
+    nodes = zip(module.nodes, sizes, strict=bool(module.nodes))
+    return replace(module, nodes=tuple(replace(node, parameters=size) for node, size in nodes))
 
 
 def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names) -> Module:

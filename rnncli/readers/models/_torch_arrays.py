@@ -63,9 +63,18 @@ def _make_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -
         return None
     name = path or BARE[known[0][0]]
     titles = [name if len(layers) == 1 else f"{name}_l{number}" for number in whole]
-    nodes = [node_of(title, cells[number], "torch.nn") for title, number in zip(titles, whole, strict=True)]
+    nodes = [
+        node_of(title, cells[number], "torch.nn", **_hidden_size(layers[number][False]))
+        for title, number in zip(titles, whole, strict=True)
+    ]
     stored = tuple(_collect_tensors(layers[number]) for number in whole)
     return Module(name, tuple(nodes), _explain_refusal(layers, cells), stored)
+
+
+def _hidden_size(roles: Roles) -> dict[str, int]:
+    """Return the units of a layer whose state is projected to fewer (proj_size); {} for a plain one."""
+    projection = roles.get("weight_hr")
+    return {} if projection is None else {"units": projection.shape[-1]}
 
 
 def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnncli.layouts import infer_class
 from rnncli.model import Module, Modules, Node
 from rnncli.readers.models import _keras_arrays, _keras_file
 from rnncli.readers.models._keras_classes import Origin, origin_of
@@ -68,7 +71,10 @@ def read(source: Source) -> Modules:
             hard = {"recurrent_activation": "hard_sigmoid_keras2"}
             module = replace(module, nodes=tuple(node.with_core_options(**hard) for node in module.nodes))
         if module is not None:
-            found.append(module)
+            size = sum(array.size for array in saved.arrays)
+            found.append(
+                replace(module, nodes=tuple(replace(node, parameters=size) for node in module.nodes))
+            )
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
     return Modules(source.name, text, tuple(found), others)
 
@@ -76,10 +82,11 @@ def read(source: Source) -> Modules:
 def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
     """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
-        for name, groups in stored.root.layers():
-            if name and groups:
-                unnamed = {path: [("", array) for array in arrays] for path, arrays in groups.items()}
-                yield SavedWeights(name, unnamed)
+        layers = [layer for layer in stored.root.layers() if layer[2]]
+        uses = Counter(name for _, name, _ in layers)  # layers inside two others may have the same name
+        for path, name, groups in layers:
+            unnamed = {part: [("", array) for array in arrays] for part, arrays in groups.items()}
+            yield SavedWeights(name if uses[name] == 1 else path, unnamed)
         return
     for name, arrays in stored.layers.items():
         first = _rename_cells(arrays)
@@ -117,7 +124,8 @@ def _recognize_layer(saved: SavedWeights) -> Module | None:
     cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
-        return None
+        seen = any(_looks_recurrent(path, own) for path, own in saved.cells.items())
+        return Module(saved.name, (), "its weights do not fit LSTM, GRU or SimpleRNN") if seen else None
     paths = list(known)
     if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
         return _keras_arrays.layer_of_cells(saved.name, known[paths[0]])
@@ -133,6 +141,17 @@ def _recognize_cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Ar
     names = [name for name, _ in own]
     roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
     return _keras_arrays.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+
+
+def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
+    """Return whether these weights may be those of a cell, by their group, their names or their shapes."""
+    if {"cell", "cells"} & set(path.split("/")) or any(name == "recurrent_kernel" for name, _ in own):
+        return True
+    matrices = [array.shape for name, array in own if not name and array.ndim == 2]
+    return any(
+        kernel[1] == recurrent[1] and infer_class(*recurrent) is not None
+        for kernel, recurrent in permutations(matrices, 2)
+    )
 
 
 def _is_pair(paths: Sequence[str]) -> bool:

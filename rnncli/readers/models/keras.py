@@ -87,7 +87,10 @@ def _build_graph(
     outputs = flattener.add_model(model)
     for node in flattener.nodes:
         _require_state_order(node, translator)
-    nodes = tuple(_add_inner_graph(_infer_reset_after(node, translator)) for node in flattener.nodes)
+    nodes = tuple(
+        _count_cudnn(_add_inner_graph(_infer_reset_after(node, translator)), translator)
+        for node in flattener.nodes
+    )
     inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
     return Graph(file, origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
@@ -124,6 +127,14 @@ def _infer_reset_after(node: Node, translator: Translator) -> Node:
         translator.no_reset.remove(node.layer)
         translator.reset.append(node.layer)
     return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
+
+
+def _count_cudnn(node: Node, translator: Translator) -> Node:
+    """Return the node; cuDNN's LSTM has two biases, whose sum is in the weights."""
+    if node.layer not in translator.cudnn or node.core_class != "LSTM":
+        return node
+    biases = [array.size for name, array in node.weights.items() if name.rpartition("/")[2] == "bias"]
+    return replace(node, parameters=sum(array.size for array in node.weights.values()) + sum(biases))
 
 
 def _add_inner_graph(node: Node) -> Node:

@@ -27,7 +27,7 @@ def read(source: Source) -> Modules:
             raise EngineError(
                 "PyTorch is not installed; it is needed to read .pt files.", "pip install torch"
             ) from None
-    return _modules.find_modules(source.name, tensors)
+    return _modules.find_modules(source.name, tensors, "PyTorch")
 
 
 def _unpacked_size(data: bytes) -> int:

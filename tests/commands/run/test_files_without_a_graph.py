@@ -203,7 +203,11 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     last = json.loads(done.stdout)["trace"][-1]
     np.testing.assert_allclose(last["state"]["hidden"], wanted[:, 4], atol=1e-5)
     words = ("trace", numbers, "--model", f"{path}#gru_l1", "--check")
-    assert "largest difference from PyTorch" in rnncli(*words).stdout
+    assert "largest difference from PyTorch under the same assumptions" in rnncli(*words).stdout
+    document = json.loads(rnncli(*words, "-f", "json").stdout)
+    assert document["assumed"].startswith("the file has no graph; assumed: activation=tanh, ")
+    korean = rnncli(*words, env={"LANG": "ko_KR.UTF-8"}).stdout
+    assert "최대 차이 (기준: 같은 가정을 따른 PyTorch)" in korean
     done = rnncli(*words, "--atol", "0", "--rtol", "0", "-f", "json")
     assert done.returncode == any(json.loads(done.stdout)["differences"].values())
     for command in (("plot", "--terminal"), ("gradients",)):
@@ -214,7 +218,7 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     assert "gru_l0, gru_l1" in done.stderr
     trace = package.trace(X, model=f"{path}#gru_l1", check=True)
     np.testing.assert_allclose(trace["hidden"], wanted, atol=1e-5)
-    assert "largest difference from PyTorch" in str(trace)
+    assert "largest difference from PyTorch under the same assumptions" in str(trace)
 
 
 def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) -> None:

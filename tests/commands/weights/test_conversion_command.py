@@ -251,7 +251,7 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     done = rnncli("weights", str(file), "--to", "keras", "-o", str(out))
     assert (done.returncode, done.stdout, out.exists()) == (2, "", False)
     assert "bidirectional cannot be converted: " in done.stderr
-    assert done.stderr.endswith("Choose different layers with #.\n")
+    assert done.stderr.endswith(f"Name the others after a #: {file}#gru\n")
     assert "bidirectional is not shown: " in rnncli("weights", str(file)).stderr
     assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0
 

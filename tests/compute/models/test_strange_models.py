@@ -233,6 +233,21 @@ def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None
     assert "lstm (LSTM) computes in mixed_float16, which is not supported" in done.stderr
 
 
+@pytest.mark.parametrize("dtype", ["mixed_float16", "float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_advice_on_half_precision_works(rnncli: Run, tmp_path: Path, dtype: str, suffix: str) -> None:
+    file = tmp_path / f"a model{suffix}"
+    both = L.Bidirectional(L.LSTM(3, return_sequences=True, dtype=dtype), name="both", dtype=dtype)
+    keras.Sequential([keras.Input((5, 4)), both, L.GRU(2, name="gru", dtype=dtype)]).save(file)
+    for name, given in (("both", NUMBERS), ("gru", json.dumps(np.ones((1, 5, 6)).tolist()))):
+        message = rnncli("run", NUMBERS, "--model", f"{file}#{name}").stderr
+        advice = message.splitlines()[-1].partition("rnncli run INPUT ")[2]
+        done = rnncli("run", given, *shlex.split(advice), "--check")
+        assert done.returncode == 0, done.stderr
+        assert "weights supplied" in done.stdout
+        assert "--model" not in done.stderr  # which would not run it
+
+
 @pytest.mark.filterwarnings("ignore:Layer \\w+ does not have a `quantize` method:UserWarning")
 def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
@@ -314,7 +329,8 @@ def test_a_layer_in_half_precision_is_refused_with_its_file(rnncli: Any, tmp_pat
         2,
         [
             f"rnncli: {file}: lstm (LSTM) computes in float16, which is not supported.",
-            "Rebuild the model with the dtype float32, copy the weights, and save it again.",
+            "To run its weights in float32, give the input of this layer: "
+            f"rnncli run INPUT --weights '{file}#lstm' --layer 'LSTM(3)'",
         ],
     )
 

@@ -1,0 +1,174 @@
+"""Files of Keras 3 from classes of the user's own: every layer is found, or said not to be understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import keras
+
+from rnncli.cli.app import main
+
+L = keras.layers
+X = np.zeros((1, 4, 3), "float32")
+ROWS = json.dumps(X.tolist())
+
+
+class EncoderDecoder(keras.Model):  # type: ignore[misc]
+    """Attributes on both sides of `layers` in the alphabet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = L.LSTM(4, name="reads", return_sequences=True)
+        self.middle = keras.Sequential([L.GRU(2, name="inside", return_sequences=True)])
+        self.writer = L.SimpleRNN(5, name="writes")
+        self.out = L.Dense(1, name="dense")
+
+    def call(self, inputs: Any) -> Any:
+        return self.out(self.writer(self.middle(self.encoder(inputs))))
+
+
+@keras.saving.register_keras_serializable("classes")
+class Block(L.Layer):  # type: ignore[misc, name-defined]
+    """A layer with weights of its own, and layers in a list, in a dict and in an attribute `cell`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.cells = [L.LSTM(2, name="first", return_sequences=True)]
+        self.named = {"a": L.GRU(3, name="second", return_sequences=True)}
+        self.cell = L.LSTM(4, name="third", return_sequences=True)
+
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+    def call(self, inputs: Any) -> Any:
+        return self.cell(self.named["a"](self.cells[0](inputs * self.scale)))
+
+
+class Twice(keras.Model):  # type: ignore[misc]
+    """Layers of the same name inside two others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = Block(), Block()
+
+    def call(self, inputs: Any) -> Any:
+        return self.b(self.a(inputs))
+
+
+class OwnCell(L.Layer):  # type: ignore[misc, name-defined]
+    """A cell with one weight more than a SimpleRNN."""
+
+    state_size = 5
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], 5))
+        self.recurrent = self.add_weight(shape=(5, 5))
+        self.first, self.second = self.add_weight(shape=(5,)), self.add_weight(shape=(5,))
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        first = keras.ops.matmul(inputs, self.kernel) * self.first
+        output = first + keras.ops.matmul(states[0], self.recurrent) * self.second
+        return output, [output]
+
+
+def own_cell() -> Any:
+    layers = [L.RNN(OwnCell(), name="own", return_sequences=True), L.LSTM(3, name="lstm")]
+    return keras.Sequential([keras.Input((4, 3)), *layers])
+
+
+def beside() -> Any:
+    x = keras.Input((4, 3), name="x")
+    return keras.Model(x, [L.LSTM(7, name="top")(x), Block(name="block")(x)])
+
+
+def saved(build: Callable[[], Any], path: Path) -> Path:
+    model = build()
+    model(X)
+    model.save_weights(path) if path.name.endswith(".weights.h5") else model.save(path)
+    return path
+
+
+def described(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[str, str], str]:
+    """Return the class of every layer that `weights` lists, and the notes."""
+    assert main(["weights", *args, "--format", "json"]) == 0
+    out, notes = capfd.readouterr()
+    return {layer["name"]: layer["class_name"] for layer in json.loads(out)["layers"]}, notes
+
+
+@pytest.mark.parametrize("name", ["m.weights.h5", "m.keras"])
+@pytest.mark.parametrize(
+    ("build", "layers"),
+    [
+        (EncoderDecoder, {"reads": "LSTM", "inside": "GRU", "writes": "SimpleRNN"}),
+        (
+            Twice,
+            {f"{one}/{place}": kind for one in ("a", "b")
+             for place, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()},
+        ),
+    ],
+)  # fmt: skip
+def test_every_layer_is_found(
+    build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = saved(build, tmp_path / name)
+    assert described(capfd, str(path))[0] == layers
+    assert main(["weights", str(path), "--to", "torch", "--format", "json"]) == 0
+    arrays = json.loads(capfd.readouterr().out)["weights"]
+    assert {array.rpartition(".")[0] for array in arrays} == {layer.replace("/", ".") for layer in layers}
+    for layer in layers:
+        assert list(described(capfd, f"{path}#{layer}")[0]) == [layer]
+
+
+def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = EncoderDecoder()
+    model(X)
+    model.save_weights(tmp_path / "m.weights.h5")
+    assert main(["weights", f"{tmp_path / 'm.weights.h5'}#reads", "--to", "keras", "--format", "json"]) == 0
+    arrays = json.loads(capfd.readouterr().out)["weights"]
+    for array, theirs in zip(arrays.values(), model.encoder.get_weights(), strict=True):
+        np.testing.assert_allclose(array, theirs, atol=1e-7)
+
+
+def refused(capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    capfd.readouterr()
+    assert main(list(args)) == 2
+    out, message = capfd.readouterr()
+    assert out == ""
+    return message
+
+
+def test_a_cell_of_the_users_own_is_listed_and_not_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = str(saved(own_cell, tmp_path / "m.weights.h5"))
+    layers, notes = described(capfd, path)
+    assert layers == {"lstm": "LSTM"}
+    assert "own is not shown: its weights do not fit LSTM, GRU or SimpleRNN." in notes
+    message = refused(capfd, "weights", path, "--to", "torch")
+    assert "own cannot be converted: its weights do not fit LSTM, GRU or SimpleRNN." in message
+    assert f"Name the others after a #: {path}#lstm" in message
+    assert main(["weights", f"{path}#lstm", "--to", "torch"]) == 0
+
+
+def test_a_layer_of_the_users_own_in_a_graph_is_not_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = str(saved(beside, tmp_path / "m.keras"))
+    layers, notes = described(capfd, path)
+    assert layers == {"top": "LSTM"}
+    why = "classes>Block is not a class of Keras; it may have recurrent weights."
+    assert f"block is not shown: {why}" in notes
+    message = refused(capfd, "weights", path, "--to", "torch")
+    assert f"block cannot be converted: {why}" in message
+    assert f"Name the others after a #: {path}#top" in message
+    assert main(["weights", f"{path}#top", "--to", "torch"]) == 0
+    message = refused(capfd, "export", ROWS, "--model", path, "--to", "numpy")
+    assert f"block cannot be exported: {why}" in message
+    assert f"Choose others: --model {path}#top" in message
+    assert main(["export", ROWS, "--model", f"{path}#top", "--to", "numpy"]) == 0
