@@ -223,9 +223,9 @@ def _locate_data(onnx: Any, tensor: Any, source: Source) -> _ExternalData:
     if is_link:
         raise InputError(f"{name} is in {file}, which is a link or in a linked folder.", BESIDE)
     size = _count_bytes(onnx, tensor)
-    start, length = _parse_number(entries, "offset", 0), _parse_number(entries, "length", size)
-    if length != size:
-        what = f"{name} has {entries['length']} bytes in {file}, but its shape and type need {size}."
+    start, length = _parse_number(entries.get("offset", "0")), entries.get("length")
+    if length is not None and _parse_number(length) != size:
+        what = f"{name} has {length} bytes in {file}, but its shape and type need {size}."
         raise InputError(what, ADVICE)
     if start < 0 or start + size > whole:
         raise InputError(f"{name} is not in {file}, which is missing or too short.", BESIDE)
@@ -249,9 +249,8 @@ def _count_bytes(onnx: Any, tensor: Any) -> int:
     return numbers * size
 
 
-def _parse_number(entries: dict[str, str], key: str, default: int) -> int:
-    """Return the number under a key; `default` if there is none, -1 if it is not a number."""
-    text = entries.get(key, str(default))
+def _parse_number(text: str) -> int:
+    """Return the number; -1 if it is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 

@@ -188,6 +188,15 @@ def test_a_length_that_the_shape_does_not_need_is_refused(tmp_path: Path, length
         read(with_external(tmp_path, "data.bin", length=length))
 
 
+def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path) -> None:
+    source = with_external(tmp_path, "data.bin")
+    made = onnx.load(tmp_path / "model.onnx", load_external_data=False)
+    made.graph.initializer[0].dims[:] = [2**40, 2**40]
+    (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
+        read(source)
+
+
 def test_nothing_but_the_numbers_is_read(tmp_path: Path) -> None:
     """The file goes on for a tebibyte of holes."""
     source = with_external(tmp_path, "data.bin", offset=4, length=96)
