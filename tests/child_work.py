@@ -36,6 +36,13 @@ def sleep(_: bytes, file: BinaryIO) -> None:
     time.sleep(60)
 
 
+def greet(_: bytes, file: BinaryIO) -> None:
+    """Write the number of the process, and wait."""
+    child_process.write_text(file, str(os.getpid()).encode())
+    file.flush()
+    time.sleep(60)
+
+
 def fill(_: bytes, file: BinaryIO) -> None:
     child_process.limit_data(2**28)
     bytearray(2**30)

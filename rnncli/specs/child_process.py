@@ -158,15 +158,15 @@ def run_in_new_process(
 ) -> Iterator[WorkOutput]:
     """Run a function in a new process of Python, for a library that has threads or opens files.
 
-    Yields its output; the process is always killed when the block ends.  Raises EngineError where a process
-    cannot be limited.
+    Yields its output; the process is always killed when the block ends, also by a signal.  Raises EngineError
+    where a process cannot be limited.
     work: `package.module:function`, called with `request` and the file to write to.
     seconds, library: as in `run_in_child`.  variables: of its environment.
     """
     _require_limits(library)
     seconds = allow(seconds)
     paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" is the working directory
-    with TemporaryDirectory() as home:
+    with signals.exit_cleanly(), TemporaryDirectory() as home:
         own = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
         words = [sys.executable, "-I", "-c", START, work, str(seconds), *paths]
         with subprocess.Popen(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
+import subprocess
 import sys
 import zipfile
 from functools import partial
@@ -17,6 +19,7 @@ import pytest
 from command import Run
 from oracle import keras
 
+from rnncli import signals
 from rnncli.errors import EngineError, InputError
 from rnncli.specs import child_process
 
@@ -62,6 +65,26 @@ def test_a_new_process_that_fails_is_noticed(work: str, seconds: float, said: st
         answer.take(1)
 
 
+@pytest.mark.parametrize("name", signals.ENDING)
+def test_a_signal_ends_the_new_process_too(tmp_path: Path, name: str) -> None:
+    program = (
+        "import sys; from rnncli.specs import child_process\n"
+        "with child_process.run_in_new_process('child_work:greet', b'', 30) as answer:\n"
+        "    print(answer.take_text(64).decode(), flush=True)\n"
+        "    answer.take(1)"
+    )
+    paths = os.pathsep.join(path for path in sys.path if path)
+    own = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": paths}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=own) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.send_signal(getattr(signal, name))
+        assert process.wait(20) == 128 + getattr(signal, name)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
 def test_where_processes_have_no_limits_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "fork")
     with (
@@ -98,8 +121,6 @@ def test_a_model_is_run_without_keras_in_the_process_of_the_command(
 
 
 def test_only_the_child_loads_keras(tmp_path: Path) -> None:
-    import subprocess
-
     saved(tmp_path / "m.keras")
     program = (
         "import sys; from rnncli.cli.app import main; "
