@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from rnncli.case import sizes
-from rnncli.errors import UsageError, did_you_mean, format_names
+from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names
 from rnncli.result import Label, TensorInfo
 
 # Text: most commands parse no address, and compiling takes time.
@@ -78,7 +78,7 @@ def layer_in_model(text: str, layers: Iterable[str]) -> str:
 
 
 def find_tensor(
-    text: str, infos: Sequence[TensorInfo], before: str = "", layer: str = ""
+    text: str, infos: Sequence[TensorInfo], before: Text = "", layer: str = ""
 ) -> tuple[TensorInfo, tuple[str, ...]]:
     """Find the tensor that `text` names; return it and its index, one text per axis for `parse_part`.
 
@@ -88,18 +88,27 @@ def find_tensor(
     try:
         found = parse(text)
     except ValueError:
-        advice = f"Write a name and an index, such as '{layer}{last_address(infos[0])}'."
-        raise UsageError(f"{before}{layer}{text}: this is not a tensor.", advice) from None
+        advice = Message(
+            "Write a name and an index, such as '{layer}{address}'.",
+            layer=layer,
+            address=last_address(infos[0]),
+        )
+        raise UsageError(
+            "{before}{layer}{text}: this is not a tensor.", advice, before=before, layer=layer, text=text
+        ) from None
     known = {info.name: info for info in infos}
     name = str(found.label)
     if name not in known:
         raise UsageError(
-            f"{before}there is no tensor {layer + name!r}.", suggest_tensor(name, list(known), layer)
+            "{before}there is no tensor {layer!r}.",
+            suggest_tensor(name, list(known), layer),
+            before=before,
+            layer=layer + name,
         )
     return known[name], found.texts
 
 
-def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> str:
+def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> Text:
     """Return advice for the name of a tensor that is not among `known`, the returned ones.
 
     layer: see find_tensor.
@@ -107,12 +116,19 @@ def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> str:
     wanted, returned = label_in_model(name), [label_in_model(other) for other in known]
     single = wanted._replace(sequence=False)
     if wanted.sequence and single in returned:
-        return f"{layer}{name} exists only with --return-sequences; without it, use {layer}{single}."
+        return Message(
+            "{layer}{name} exists only with {--return-sequences:on}; without it, use {layer}{single}.",
+            layer=layer,
+            name=name,
+            single=single,
+        )
     stateless = not any(other.last for other in returned)
     # A misspelt name has no label that says so.
     if "last_" in name and stateless and any(other.part == "hidden" for other in returned):
         names = format_names([layer + other for other in known])
-        return f"States are returned only with --return-state; without it, there is {names}."
+        return Message(
+            "States are returned only with {--return-state:on}; without it, there is {names}.", names=names
+        )
     place = parse_label(name).layer
     near = [other for other in known if parse_label(other).layer == place]
     return did_you_mean(name, near or known, layer)
@@ -141,7 +157,7 @@ def parse_number(text: str) -> int:
 def parse_decimal(text: str) -> float:
     """Parse a number such as `-0.5` or `1e-3`.  Raises ValueError for anything else."""
     if not is_plain(text):
-        raise ValueError(f"{text!r} is not a number")
+        raise ValueError(Message("{text!r} is not a number", text=text))
     return float(text)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import InputError, inside
+from rnncli.errors import InputError, Text, inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,12 +46,12 @@ class FileArray:
     start: address of the first byte of the file in that mapping.  name: of the file in errors.
     """
 
-    def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, name: str) -> None:
+    def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, name: Text) -> None:
         self._file, self._view, self._start, self._name = file, view, start, name
         self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
 
     @classmethod
-    def open(cls, file: BinaryIO, make_array: Callable[[Any, int], NDArray[Any]], name: str) -> FileArray:
+    def open(cls, file: BinaryIO, make_array: Callable[[Any, int], NDArray[Any]], name: Text) -> FileArray:
         """Open the array in `file`, which is closed with the last view of it.
 
         make_array: takes a buffer and the current offset of the file; returns the array over the buffer.
@@ -109,7 +109,7 @@ class FileArray:
                 came = os.preadv(self._file.fileno(), [buffer[:MAX_READ]], offset)
             except OSError as error:
                 raise InputError(
-                    f"it cannot be read: {error.strerror or error}.", "Check the file."
+                    "it cannot be read: {strerror}.", "Check the file.", strerror=error.strerror or error
                 ) from None
             if not came:
                 raise _truncation_error()

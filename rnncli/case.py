@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from rnncli.errors import Text
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -162,7 +164,7 @@ class Document(NamedTuple):
     seed: int | None = None
     training: bool | None = None
     feature_names: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
 
 
 def known_sizes(shape: Shape) -> tuple[int, ...] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from rnncli.case import Array, Shape
+from rnncli.errors import Message, Text, join
 
 
 class SavedModel(Protocol):
@@ -33,7 +34,7 @@ class SavedModel(Protocol):
         """See above."""
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Text, ...]:
         """See above."""
 
 
@@ -135,7 +136,7 @@ class Graph:
     nodes: tuple[Node, ...]
     inputs: tuple[ModelInput, ...]
     outputs: tuple[Ref, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     generation: int = 3
 
 
@@ -152,11 +153,11 @@ class Program(Graph):
 
     kind: ClassVar[str] = "onnx"
 
-    refusals: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, Text] = field(default_factory=dict)
     content: bytes = field(default=b"", repr=False)
 
 
-SAVE = "Save all weights of the layer: torch.save(model.state_dict(), 'model.pt')"
+SAVE = Message("Save all weights of the layer: torch.save(model.state_dict(), 'model.pt')")
 """Advice on a layer that cannot be computed."""
 
 
@@ -167,22 +168,30 @@ class Module:
     name: its path, `decoder.rnn`; a bare one is called after its class.
     nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
         weights are in Keras's layout.
-    refusal: why it cannot be computed, "" where it can; after a semicolon what to do, where there is a way.
+    refusal: why it cannot be computed, "" where it can.
+    way_out: what to do about that, a clause; "" where there is no way.
     tensors: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
     name: str
     nodes: tuple[Node, ...]
-    refusal: str = ""
+    refusal: Text = ""
+    way_out: Text = ""
     tensors: tuple[Mapping[str, Array], ...] = ()
 
-    def explain_refusal(self, others: str) -> tuple[str, str]:
+    @property
+    def reason(self) -> Text:
+        """Why it cannot be computed, and what to do; "" where it can."""
+        return join((self.refusal, self.way_out), "; ") if self.way_out else self.refusal
+
+    def explain_refusal(self, others: Text) -> tuple[Text, Text]:
         """Return why it cannot be computed, and what to do.  others: advice to choose others; "" for none."""
-        why, _, way_out = self.refusal.partition("; ")
         if others:
-            return f"{self.name}: {self.refusal}.", others
-        advice = f"{way_out[:1].upper()}{way_out[1:]}." if way_out else SAVE
-        return f"{self.name}: {why}.", advice
+            return Message("{name}: {reason}.", name=self.name, reason=self.reason), others
+        why = Message("{name}: {reason}.", name=self.name, reason=self.refusal)
+        if self.way_out:
+            return why, Message("To use it, {way_out}.", way_out=self.way_out)
+        return why, SAVE
 
 
 @dataclass(frozen=True)
@@ -201,5 +210,5 @@ class Modules:
     origin: str
     modules: tuple[Module, ...]
     other_shapes: Mapping[str, tuple[int, ...]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
     assumptions: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Shape, Spec
+from rnncli.errors import Text
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
@@ -271,8 +272,8 @@ class Result:
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
-    reference: str = "TensorFlow"
-    assumed: str = ""
+    reference: Text = "TensorFlow"
+    assumed: Text = ""
     hold: tuple[str, ...] = ()
     all_layers: bool = False
 

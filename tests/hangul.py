@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from rnncli.cli import korean
-
 HANGUL = re.compile("[가-힣]")
 PROSE = re.compile(r"\b[a-z]{2,} [a-z]+ [a-z]{2,}\b")
 COMMAND = re.compile(r"(rnncli (?=[a-z])|pip install|torch\.save|json\.dump).*")
@@ -13,8 +11,6 @@ COMMAND = re.compile(r"(rnncli (?=[a-z])|pip install|torch\.save|json\.dump).*")
 QUOTED = re.compile(r"'[^']*'|`[^`]*`")
 
 
-def untranslated(text: str) -> str | None:
-    """Return the Korean of `text` if it is not Korean, or has English sentences in it; else None."""
-    said = korean.translate(text)
-    rest = COMMAND.sub("", QUOTED.sub("", said))
-    return said if PROSE.search(rest) or not HANGUL.search(said) else None
+def is_english(text: str) -> bool:
+    """Return whether `text` is not Korean, or has English sentences in it."""
+    return bool(PROSE.search(COMMAND.sub("", QUOTED.sub("", text)))) or not HANGUL.search(text)

@@ -106,7 +106,9 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
 
     for name in ("return_sequences", "return_state"):
         if dict(options).get(name) is not None:
-            raise UsageError(f"{name}: matrix shows every combination of it.", "Leave it out, or use run.")
+            raise UsageError(
+                "{name}: matrix shows every combination of it.", "Leave it out, or use run.", name=name
+            )
     case, remarks = _case.build_case(inputs, layer, options)
     found = combinations(case, options.get("engine") or "auto")
     return Report("matrix", case.stack, found, MatrixAnswer(found), remarks, view_of(options))
@@ -212,7 +214,8 @@ def gradients(
     if other_engine or options.get("training"):
         raise UsageError(
             "gradients are computed by tensorflow, for one call without dropout.",
-            f"Leave {'engine' if other_engine else 'training'} out.",
+            "Leave {word} out.",
+            word="engine" if other_engine else "training",
         )
     _values.require_texts("of", of, "For example of='hidden_state'.")
     first, *others = variants.list_layers(layer, _several(against))
@@ -273,5 +276,7 @@ def _require_indices(name: str, indices: Any) -> None:
 def _require_steps(options: Options) -> None:
     if not engines.allows(options.get("engine"), "records_steps"):
         raise UsageError(
-            f"engine={options.get('engine')!r}: this engine does not record steps.", "Leave it out."
+            "engine={value!r}: this engine does not record steps.",
+            "Leave it out.",
+            value=options.get("engine"),
         )

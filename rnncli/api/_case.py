@@ -27,7 +27,7 @@ from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES, read_config
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
-from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError
 from rnncli.readers import arrange, case_builder, formats
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import Source
@@ -109,7 +109,7 @@ class _KeywordRequest(CaseRequest):
         require_no_file_options(self._options)
         return Document(inputs=sequences(inputs, "inputs")), "inputs"
 
-    def collect_options(self, stack: Stack, seed: int, where: str) -> case_builder.CaseOptions:
+    def collect_options(self, stack: Stack, seed: int, where: Text) -> case_builder.CaseOptions:
         options = self._options
         return case_builder.CaseOptions(
             arranging=_arrange_options(options, stack)._replace(where=where),
@@ -156,18 +156,25 @@ def _read_layer(layer: Any) -> Any:
     word, name = layer.removeprefix("@"), split_layers(layer)[0].lower()
     if name.endswith(WEIGHT_SUFFIXES):
         raise UsageError(
-            f"layer {layer}: it contains weights, not layers.",
-            f"Name the layer, and load its weights: layer='LSTM(3)', weights={word!r}.",
+            "layer {layer}: it contains weights, not layers.",
+            "Name the layer, and load its weights: layer='LSTM(3)', weights={word!r}.",
+            layer=layer,
+            word=word,
         )
     if name.endswith(MODEL_SUFFIXES):
         raise UsageError(
-            f"layer {layer}: it is a saved model, not a layer.",
-            f"Run the model as it was saved: model={word!r}.",
+            "layer {layer}: it is a saved model, not a layer.",
+            "Run the model as it was saved: model={word!r}.",
+            layer=layer,
+            word=word,
         )
     if word == layer:
         if name.endswith(".json"):
-            what = f"layer {layer}: it is not a layer."
-            raise UsageError(what, f"For a file that contains layers, write layer='@{layer}'.")
+            raise UsageError(
+                "layer {layer}: it is not a layer.",
+                "For a file that contains layers, write layer='@{layer}'.",
+                layer=layer,
+            )
         return layer
     source = file(word, "layer")
     return read_config(source, source.name)
@@ -176,12 +183,12 @@ def _read_layer(layer: Any) -> Any:
 def shape_of(inputs: Any, options: Options) -> Shape:
     """Return the given input_shape, which cannot be combined with inputs."""
     if inputs is not None:
-        advice = _suggest_layer(inputs) or "Leave one of them out."
+        advice = _suggest_layer(inputs) or Message("Leave one of them out.")
         raise UsageError("both inputs and an input_shape are given.", advice)
     sources.require_unread(options)
     shape = options.get("input_shape")
     if shape is not None and not isinstance(shape, (str, tuple, list)):
-        raise UsageError(f"input_shape is {shape!r}.", "Give every size: input_shape=(2, 10, 8).")
+        raise UsageError("input_shape is {shape!r}.", "Give every size: input_shape=(2, 10, 8).", shape=shape)
     return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape or ())))
 
 
@@ -193,21 +200,23 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
         path = builtin.path(builtin.get(name))
     source = Source(f"inputs: {name}", path=path)
     if not name or not path.exists():  # Path("") is the current directory
-        samples = ", ".join(builtin.names())
-        advice = f"Give numbers, the path of a file, or the name of a built-in sample: {samples}."
-        raise InputError(f"inputs: there is no file {name!r}.", _suggest_layer(name) or advice)
+        advice = Message(
+            "Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
+            samples=", ".join(builtin.names()),
+        )
+        raise InputError("inputs: there is no file {name!r}.", _suggest_layer(name) or advice, name=name)
     reading = read_options(options)
     sources.require_csv(reading, source, options.get("input_format"))
     return formats.read(source, options.get("input_format"), reading)
 
 
-def _suggest_layer(inputs: Any) -> str:
+def _suggest_layer(inputs: Any) -> Text:
     """Return how to name a layer, if the inputs are the name or the expression of one; otherwise ""."""
     if not isinstance(inputs, str):
         return ""
     with suppress(LayerError, UsageError):
         specs.from_flags([inputs], {})
-        return f"The input comes first, then the layer: name it with layer={inputs!r}."
+        return Message("The input comes first, then the layer: name it with layer={inputs!r}.", inputs=inputs)
     return ""
 
 
@@ -235,7 +244,7 @@ def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
     elif given is not None:
-        raise InputError("weights: they have no names.", 'Give {"kernel": ..., "recurrent_kernel": ...}.')
+        raise InputError("weights: they have no names.", 'Give {{"kernel": ..., "recurrent_kernel": ...}}.')
     return case_builder.RawValue(given, "weights")
 
 
@@ -246,6 +255,8 @@ def _states(given: Any) -> case_builder.RawValue:
         given = {name: array(state, "initial_state") for name, state in given.items()}
     elif given is not None:
         if not isinstance(given, (list, tuple, np.ndarray)):
-            raise InputError(f"initial_state is {given!r}.", "Give a list of arrays, (batch, units) each.")
+            raise InputError(
+                "initial_state is {given!r}.", "Give a list of arrays, (batch, units) each.", given=given
+            )
         given = [array(state, "initial_state") for state in given]
     return case_builder.RawValue(given, "initial_state")

@@ -88,7 +88,7 @@ def _engine_names(engines: Sequence[str] | str | None) -> str | None:
     if engines is None:
         return None
     if not engines:
-        raise UsageError(f"engines is {engines!r}.", TWO)
+        raise UsageError("engines is {engines!r}.", TWO, engines=engines)
     _values.require_texts("engines", engines, TWO)
     return engines if isinstance(engines, str) else ",".join(engines)
 
@@ -155,7 +155,7 @@ def tolerances_of_check(
     """Return the tolerances of a check; None without one.  Raises UsageError if nothing is compared."""
     for name, tolerance in (("atol", atol), ("rtol", rtol)):
         if tolerance is not None and not check and expect is None:
-            raise UsageError(f"{name} needs check or expect.", "Add check=True.")
+            raise UsageError("{name} needs check or expect.", "Add check=True.", name=name)
     return complete_tolerances(atol, rtol) if check else None
 
 
@@ -173,7 +173,7 @@ def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> Toler
 def _complete(name: str, tolerance: Tolerance | None, default: float) -> Tolerance:
     for one in tolerance.values() if isinstance(tolerance, Mapping) else [tolerance]:
         if one is not None and not (isinstance(one, Real) and 0 <= one < inf):
-            raise UsageError(f"{name} is {one!r}.", "It must be a number, 0 or greater.")
+            raise UsageError("{name} is {one!r}.", "It must be a number, 0 or greater.", name=name, one=one)
     if isinstance(tolerance, Mapping):
         return {"": default, **tolerance}
     return default if tolerance is None else tolerance

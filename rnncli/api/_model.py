@@ -12,7 +12,7 @@ from rnncli.api._values import file, read_options, require_no_file_options, requ
 from rnncli.cli import model_files, model_inputs, models
 from rnncli.cli.flags import InputFlags
 from rnncli.cli.models import ModelCall, ReturnFlags
-from rnncli.errors import UsageError
+from rnncli.errors import Text, UsageError
 from rnncli.readers.formats import read_raw
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def _returns(options: Options) -> ReturnFlags:
     found = ReturnFlags(options.get("return_sequences"), options.get("return_state"))
     for name, value in found._asdict().items():
         if value not in (None, True, False):
-            raise UsageError(f"return_{name} is {value!r}.", "It must be True or False.")
+            raise UsageError(
+                "return_{name} is {value!r}.", "It must be True or False.", name=name, value=value
+            )
     return found
 
 
@@ -60,7 +62,7 @@ def read_call(inputs: Any, layer: Any, options: Options) -> ModelCall:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
     assume = options.get("assume")
     if assume is not None and not isinstance(assume, (str, Mapping)):
-        raise UsageError(f"assume is {assume!r}.", "For example assume='activation=relu'.")
+        raise UsageError("assume is {assume!r}.", "For example assume='activation=relu'.", assume=assume)
     model = model_files.open_model(str(options.get("model")), assume)
     axes, pad = options.get("input_axes"), require_pad(options)
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
@@ -71,7 +73,7 @@ def read_call(inputs: Any, layer: Any, options: Options) -> ModelCall:
     return ModelCall(model, given, _returns(options), (*remarks, *notes))
 
 
-def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
+def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[Text, ...]]:
     if isinstance(inputs, (str, PathLike)):
         return read_raw(file(inputs, "inputs"), options.get("input_format"), read_options(options))
     require_no_file_options(options)

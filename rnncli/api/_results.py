@@ -12,7 +12,7 @@ from rnncli import result
 from rnncli.api._options import Options
 from rnncli.api._values import require_integer
 from rnncli.case import Array, Spec, format_shape
-from rnncli.errors import did_you_mean
+from rnncli.errors import Text, did_you_mean
 from rnncli.renderers.page import Answer, View
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RunResult(_Tables, result.Result):
     """
 
     stats: Mapping[str, Stats] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
     view: View = PLAIN
     answer: Any = None
 
@@ -151,7 +151,7 @@ class Report(_Tables):
     stack: Stack | None
     found: Any
     answer: Any
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
     view: View = PLAIN
 
     @property

@@ -9,9 +9,8 @@ from functools import wraps
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from rnncli.api import _phrasing
 from rnncli.api._options import LayerOptions, Options
-from rnncli.errors import RnncliError, UsageError, did_you_mean
+from rnncli.errors import RnncliError, UsageError, did_you_mean, write
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -48,13 +47,13 @@ def expand_options(function: Decorated) -> Decorated:
                 )
             require_kind(name, value)
             if name in switches and not isinstance(value, KINDS["bool"][0]):
-                raise UsageError(f"{name} is {value!r}.", KINDS["bool"][1])
+                raise UsageError("{name} is {value!r}.", KINDS["bool"][1], name=name, value=value)
         try:
             answer = function(*args, **keywords)
         except RnncliError as error:
-            _phrasing.rephrase(error)
+            error.python = True
             raise
-        return replace(answer, remarks=tuple(map(_phrasing.in_python, answer.remarks)))
+        return replace(answer, remarks=tuple(write(remark, python=True) for remark in answer.remarks))
 
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_text(annotation))
@@ -71,7 +70,7 @@ def require_kind(name: str, value: Any) -> None:
     if value is None or name in CHECKED_LATER:
         return
     if not isinstance(value, kind) or (name == "lang" and value not in ("en", "ko")):
-        raise UsageError(f"{name} is {value!r}.", advice)
+        raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
 
 
 def _text(annotation: Any) -> Any:

@@ -18,7 +18,7 @@ from rnncli.readers.formats import ReadOptions, Source
 def file(path: str | PathLike[str], what: str) -> Source:
     """Return the source of a path.  Raises UsageError for an empty one, or if there is no such user."""
     if not str(path).strip():
-        raise UsageError(f"{what}: the file name is empty.", "Give the path of a file.")
+        raise UsageError("{what}: the file name is empty.", "Give the path of a file.", what=what)
     return Source(f"{what}: {path}", path=expand_user(str(path)))
 
 
@@ -29,12 +29,16 @@ def array(value: Any, name: str) -> Array:
             found = np.asarray(value)
         except ValueError as error:
             what = str(error).rstrip(".")
-            raise InputError(f"{what}.", "Give an array, or lists of equal length.") from None
+            raise InputError("{what}.", "Give an array, or lists of equal length.", what=what) from None
         if found.dtype.kind not in "fiu" or not found.ndim:
-            raise InputError(f"it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
+            raise InputError(
+                "it is {dtype}, {ndim}-D.", "Give an array of numbers.", dtype=found.dtype, ndim=found.ndim
+            )
         if not found.size:
             raise InputError(
-                f"it is empty, with shape {format_shape(found.shape)}.", "No axis may have size 0."
+                "it is empty, with shape {shape}.",
+                "No axis may have size 0.",
+                shape=format_shape(found.shape),
             )
     return found
 
@@ -51,7 +55,9 @@ def sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
             raise
     several = tuple(array(one, name) for one in inputs)
     if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
-        raise InputError(f"{name}: its sequences do not fit together.", "Give each (timesteps, features).")
+        raise InputError(
+            "{name}: its sequences do not fit together.", "Give each (timesteps, features).", name=name
+        )
     return several
 
 
@@ -66,7 +72,7 @@ def require_pad(options: Options) -> Literal["pre", "post"] | None:
     """Return the option pad.  Raises UsageError for another value, and for a pad_value without it."""
     pad = options.get("pad")
     if pad not in (None, "pre", "post"):
-        raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
+        raise UsageError("pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")), pad=pad)
     if pad is None and options.get("pad_value") is not None:
         raise UsageError("pad_value needs pad.", "Add pad='post'.")
     return pad
@@ -77,7 +83,7 @@ def require_texts(name: str, value: Any, advice: str) -> None:
     if value is None or isinstance(value, str):
         return
     if not isinstance(value, Collection) or not all(isinstance(one, str) for one in value):
-        raise UsageError(f"{name} is {value!r}.", advice)
+        raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
 
 
 def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
@@ -86,7 +92,14 @@ def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
         return
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not (whole and lowest <= value <= highest):
-        raise InputError(f"{name} is {value!r}.", f"It must be a whole number from {lowest} to {highest}.")
+        raise InputError(
+            "{name} is {value!r}.",
+            "It must be a whole number from {lowest} to {highest}.",
+            name=name,
+            value=value,
+            lowest=lowest,
+            highest=highest,
+        )
 
 
 def read_options(options: Options) -> ReadOptions:
@@ -101,6 +114,7 @@ def require_no_file_options(options: Options) -> None:
     given = [name for name in ("input_format", *ReadOptions._fields) if every.get(name) is not None]
     if given:
         raise UsageError(
-            f"{given[0]} applies only to a file, and the inputs are arrays.",
-            f"Leave out {given[0]}, or give the path of a file.",
+            "{given} applies only to a file, and the inputs are arrays.",
+            "Leave out {given}, or give the path of a file.",
+            given=given[0],
         )

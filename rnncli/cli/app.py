@@ -18,7 +18,16 @@ from rnncli.cli import catalog, terminal
 from rnncli.cli.flag_groups import choice
 from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
-from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean, nearest
+from rnncli.errors import (
+    INTERRUPTED,
+    EngineError,
+    Message,
+    RnncliError,
+    Text,
+    UsageError,
+    did_you_mean,
+    nearest,
+)
 from rnncli.readers.source import READ_FILES
 
 EXAMPLES = """\
@@ -50,7 +59,7 @@ class Commands(LocalizedCommand, TyperGroup):
                 raise typer.Exit
             args = [args[1], "--help"]
         if args[0] not in names:
-            raise UsageError(f"there is no command {args[0]!r}.", _suggest_command(args[0], names))
+            raise UsageError("there is no command {args!r}.", _suggest_command(args[0], names), args=args[0])
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -63,11 +72,11 @@ class Commands(LocalizedCommand, TyperGroup):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a first example."""
         write_examples(EXAMPLES, formatter)
-        own = localize("`rnncli COMMAND --help` shows a command's own flags.")
+        own = localize(Message("`rnncli COMMAND {--help}` shows a command's own flags."))
         formatter.write(f"\n{own}\n")
 
 
-def _suggest_command(word: str, names: Sequence[str]) -> str:
+def _suggest_command(word: str, names: Sequence[str]) -> Text:
     """Suggest what to type instead of an unknown command, which may be the argument of one."""
     import shlex
     from pathlib import Path
@@ -78,14 +87,14 @@ def _suggest_command(word: str, names: Sequence[str]) -> str:
 
     with suppress(OSError):  # JSON may be too long for a file name
         if word[:1] in ("[", "{", "-") or Path(word).is_file():
-            return f"A command comes first: rnncli run {shlex.quote(word)}"
+            return Message("A command comes first: rnncli run {word}", word=shlex.quote(word))
     if word in samples.names():
-        return f"A command comes first: rnncli run {word}"
+        return Message("A command comes first: rnncli run {word}", word=word)
     with suppress(LayerError, UsageError):
         specs.from_flags([word], {})
-        return f"A command comes first: rnncli run --layer {shlex.quote(word)}"
+        return Message("A command comes first: rnncli run --layer {word}", word=shlex.quote(word))
     near = nearest(word, [*names, "--help", "--version"])
-    return f"Did you mean {near}?" if near else did_you_mean(word, names)
+    return Message("Did you mean {near}?", near=near) if near else did_you_mean(word, names)
 
 
 def load(name: str) -> click.Command:
@@ -191,7 +200,9 @@ def _report(error: Exception) -> int:
         error.__traceback__ = None  # frees what its frames hold, so that there is room for the message
         failure = UsageError("there is not enough memory for this.", "Make the input smaller.")
     elif isinstance(error, UnicodeEncodeError):
-        what = f"a name has {error.object[error.start]!r}, which this output cannot hold."
+        what = Message(
+            "a name has {object!r}, which this output cannot hold.", object=error.object[error.start]
+        )
         failure = UsageError(what, "Rename it; tables and JSON show such a name escaped.")
     elif isinstance(error, RecursionError):
         failure = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")
@@ -216,7 +227,7 @@ def _answer(args: list[str]) -> int:
         with command.make_context("rnncli", args) as context:
             command.invoke(context)
     except typer.Exit as leaving:  # the help or the version was shown
-        terminal.require_stdout("There is nowhere to write the output.")
+        terminal.require_stdout(Message("There is nowhere to write the output."))
         terminal.flush()
         return leaving.exit_code
     except click.ClickException as error:
@@ -241,18 +252,29 @@ def _end_before(error: BaseException) -> int | None:
 def _convert_os_error(error: OSError) -> RnncliError:
     """Convert an OSError, usually a full disk on stdout; other file errors are handled where they occur."""
     if error.filename:
-        return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")
-    return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")
+        return UsageError(
+            "{filename}: {strerror}.",
+            "Check the path.",
+            filename=error.filename,
+            strerror=error.strerror or error,
+        )
+    return UsageError(
+        "standard output: {strerror}.", "The answer is not complete.", strerror=error.strerror or error
+    )
 
 
 def _convert_bug(error: Exception) -> RnncliError:
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and _is_required(package):
-        return EngineError(f"{package} is not installed; rnncli needs it.", f"pip install {package}")
+        return EngineError(
+            "{package} is not installed; rnncli needs it.", "pip install {package}", package=package
+        )
     what = " ".join(str(error).split()) or type(error).__name__
     return EngineError(
-        f"internal error: {type(error).__name__}: {what[:300]}",
+        "internal error: {name}: {what}",
         "This is a bug in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
+        name=type(error).__name__,
+        what=what[:300],
     )
 
 

@@ -11,14 +11,14 @@ from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import engines, keras_differences
-from rnncli.errors import UsageError, inside
+from rnncli.errors import Flag, Message, Text, UsageError, inside
 from rnncli.readers.source import KERAS_SUFFIXES, split_layers
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.readers.case_builder import CaseBuilder, CaseOptions
 
-Remarks = tuple[str, ...]
+Remarks = tuple[Text, ...]
 
 
 class CaseRequest(ABC):
@@ -43,11 +43,11 @@ class CaseRequest(ABC):
     one_call: bool
 
     @abstractmethod
-    def read(self) -> tuple[Document, str]:
+    def read(self) -> tuple[Document, Text]:
         """Read the input; return it with its name in error messages."""
 
     @abstractmethod
-    def collect_options(self, stack: Stack, seed: int, where: str) -> CaseOptions:
+    def collect_options(self, stack: Stack, seed: int, where: Text) -> CaseOptions:
         """Read what is given besides the input.  seed: used if neither that nor the input sets one."""
 
 
@@ -77,7 +77,7 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     )  # fmt: skip
 
 
-def _stack_of(request: CaseRequest, document: Document | None = None, name: str = "") -> Stack:
+def _stack_of(request: CaseRequest, document: Document | None = None, name: Text = "") -> Stack:
     every = request.all_layers
     return make_stack(request.layers, request.options, document, name, all_layers=every)
 
@@ -86,7 +86,7 @@ def make_stack(
     layers: Sequence[Any],
     options: Mapping[str, Any],
     document: Document | None = None,
-    name: str = "",
+    name: Text = "",
     *,
     all_layers: bool = False,
 ) -> Stack:
@@ -112,17 +112,20 @@ def make_builder(
 
     builder = CaseBuilder(stack, given.fill_from(document))
     if builder.options.weights.value is not None:
-        source = "the input" if given.weights.value is None else "--weights"
+        source = Message("the input" if given.weights.value is None else "{--weights}")
         _refuse_unused_initializer(layer_options, source)
     return builder
 
 
-def _refuse_unused_initializer(options: Mapping[str, Any], source: str) -> None:
+def _refuse_unused_initializer(options: Mapping[str, Any], source: Text) -> None:
     """Raise UsageError if an initializer is given.  source: what supplies every weight."""
     idle = next((name for name in options if name.endswith("_initializer") and options[name] is not None), "")
     if idle:
         raise UsageError(
-            f"{flag_name(idle)} has no effect: {source} supplies every weight.", "Leave one of them out."
+            "{flag} has no effect: {source} supplies every weight.",
+            "Leave one of them out.",
+            flag=Flag(flag_name(idle)),
+            source=source,
         )
 
 
@@ -130,9 +133,13 @@ def note_missing(case: Case) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = case.stack.is_stateful
     if stateful and case.calls == 1:
-        return ("stateful has no effect on the first call; add --calls 2 to see the state carry over",)
+        return (
+            Message("stateful has no effect on the first call; add {--calls 2} to see the state carry over"),
+        )
     if stateful and case.initial_state is not None:
-        return ("every call restarts from the given initial state; leave it out to carry the state over",)
+        return (
+            Message("every call restarts from the given initial state; leave it out to carry the state over"),
+        )
     return note_equal_calls(case.stack, case.calls, training=case.training)
 
 
@@ -140,8 +147,10 @@ def note_equal_calls(stack: Stack, calls: int, *, training: bool) -> Remarks:
     """Return a remark if several calls return the same numbers."""
     if calls == 1 or stack.is_stateful or (training and stack.draws_in_training):
         return ()
-    every = "both" if calls == 2 else f"all {calls}"
-    return (f"{every} calls return the same numbers: only a stateful layer keeps its state",)
+    if calls == 2:
+        return (Message("both calls return the same numbers: only a stateful layer keeps its state"),)
+    note = "all {calls} calls return the same numbers: only a stateful layer keeps its state"
+    return (Message(note, calls=calls),)
 
 
 def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool | None) -> Remarks:
@@ -152,7 +161,7 @@ def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool | Non
     name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
     if not name or training is not None or calls > 1:
         return ()
-    return (f"{flag_name(name)} has no effect without --training",)
+    return (Message("{flag} has no effect without {--training}", flag=Flag(flag_name(name))),)
 
 
 def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> Document:
@@ -170,9 +179,11 @@ def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> 
     if sizes is None:
         unknown = next(size for size in shape if not isinstance(size, int))
         raise UsageError(
-            f"--input-shape {_format_option(shape)}: {unknown} is not a number; "
-            "run needs concrete sizes, None works only with shape.",
+            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
+            "works only with shape.",
             "Give every size, or use rnncli shape, which accepts names.",
+            option=_format_option(shape),
+            unknown=unknown,
         )
     if not request.weights_file and math.prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
@@ -201,26 +212,42 @@ def add_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
         return shape, ()
     if len(shape) == rank - 1:
         new = (1, *shape)
-        note = f"added a batch axis: {format_shape(shape)} -> {format_shape(new)}"
-        if rank == 3 and 1 not in shape[1:]:
-            one = (*shape, 1)
-            note += f"; for one feature in {format_shape(one)}, write --input-shape {_format_option(one)}"
+        changed: dict[str, Any] = {"before": format_shape(shape), "after": format_shape(new)}
+        if rank != 3 or 1 in shape[1:]:
+            return new, (Message("added a batch axis: {before} -> {after}", **changed),)
+        one = (*shape, 1)
+        note = Message(
+            "added a batch axis: {before} -> {after}; for one feature in {shape}, write "
+            "{--input-shape:option}",
+            **changed,
+            shape=format_shape(one),
+            option=_format_option(one),
+        )
         return new, (note,)
-    axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+    axes = Message("1 axis") if len(shape) == 1 else Message("{count} axes", count=len(shape))
     raise UsageError(
-        f"--input-shape {format_shape(shape)} has {axes}, but this layer needs {rank}.", _remedy(shape, rank)
+        "{--input-shape} {shape} has {axes}, but this layer needs {rank}.",
+        _remedy(shape, rank),
+        shape=format_shape(shape),
+        axes=axes,
+        rank=rank,
     )
 
 
-def _remedy(shape: Shape, rank: int) -> str:
+def _remedy(shape: Shape, rank: int) -> Text:
     """Suggest a shape of the right rank that keeps as many of the sizes as possible."""
     if rank != 3:
-        return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
-    wanted = "A recurrent layer needs (batch, timesteps, features)"
+        return Message("Give {rank} sizes, (batch, timesteps, ..., channels).", rank=rank)
+    wanted = Message("A recurrent layer needs (batch, timesteps, features)")
     if len(shape) == 1:
         steps, features = _format_option((1, *shape, 1)), _format_option((1, 1, *shape))
-        return f"{wanted}: {steps} is a series of one feature, {features} one time step."
-    return f"{wanted}, such as {_format_option(shape[:3])}."
+        return Message(
+            "{wanted}: {steps} is a series of one feature, {features} one time step.",
+            wanted=wanted,
+            steps=steps,
+            features=features,
+        )
+    return Message("{wanted}, such as {option}.", wanted=wanted, option=_format_option(shape[:3]))
 
 
 def _format_option(shape: Shape) -> str:

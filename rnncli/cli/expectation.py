@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.case import Array, format_shape
 from rnncli.cli import files, sources
-from rnncli.errors import DisagreementError, UsageError, format_names
+from rnncli.errors import DisagreementError, Message, Text, UsageError, format_names
 from rnncli.result import NamedTensor
 
 if TYPE_CHECKING:
@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 class Expectation(NamedTuple):
     """The tensors of a file, by name.  file: its name in messages.  command: that writes such a file."""
 
-    file: str
+    file: Text
     tensors: Mapping[str, Array]
     command: str = "run"
 
-    def require_names(self, advice: str = "Give what the same command writes with -o expected.npz.") -> None:
+    def require_names(
+        self, advice: Text = Message("Give what the same command writes with -o expected.npz.")
+    ) -> None:
         """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
         from rnncli.readers.expected import ALONE
 
         if ALONE in self.tensors:
             raise UsageError(
-                f"{self.file}: it holds one tensor without a name, and a trace has several.", advice
+                "{file}: it holds one tensor without a name, and a trace has several.", advice, file=self.file
             )
 
     def compare(
         self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
-    ) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
+    ) -> tuple[tuple[TensorDifference, ...], tuple[Text, ...]]:
         """Compare the tensors that the file also has; return the differences, and remarks on the others.
 
         side: name of what returned the tensors, such as an engine.
@@ -69,7 +71,7 @@ def read_expectation(
     files.require_place(output, (0 if word == "-" else word,))
     if word == "-" and sources.is_stdin(input_flags):
         raise UsageError(
-            "standard input is already the input; --expect cannot read it too.",
+            "standard input is already the input; {--expect} cannot read it too.",
             "Put one of them into a file.",
         )
     source = sources.find_source(word)
@@ -85,21 +87,39 @@ def require_same(found: Sequence[TensorDifference]) -> None:
     if disagreeing:
         first = disagreeing[0]
         others = list(dict.fromkeys(one.name for one in disagreeing if one.name != first.name))
-        more = f" Also different: {format_names(others)}." if others else ""
-        raise DisagreementError(describe_mismatch(first), f"{_limits(first)}{more}")
+        raise DisagreementError(
+            describe_mismatch(first),
+            "{limits} Also different: {others}." if others else "{limits}",
+            limits=_limits(first),
+            others=format_names(others),
+        )
 
 
-def describe_mismatch(one: TensorDifference) -> str:
+def describe_mismatch(one: TensorDifference) -> Text:
     """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
     first, second = one.sides
     if one.mismatch is None:
-        shapes = map(format_shape, one.shapes)
-        return f"{one.name}: shape mismatch: {next(shapes)} ({first}), {next(shapes)} ({second})."
+        shape, other_shape = map(format_shape, one.shapes)
+        return Message(
+            "{name}: shape mismatch: {shape} ({side}), {other_shape} ({other_side}).",
+            name=one.name,
+            shape=shape,
+            side=first,
+            other_shape=other_shape,
+            other_side=second,
+        )
     wrong = one.mismatch
     share = f"{wrong.number} / {one.size} ({100 * wrong.number / one.size:.3g}%)"
-    return (
-        f"{one.name} differs: mismatched elements: {share}; first mismatch at index {list(wrong.place)}: "
-        f"{_digits(wrong.first)} ({first}), {_digits(wrong.second)} ({second})."
+    return Message(
+        "{name} differs: mismatched elements: {share}; first mismatch at index {index}: "
+        "{first} ({side}), {second} ({other_side}).",
+        name=one.name,
+        share=share,
+        index=list(wrong.place),
+        first=_digits(wrong.first),
+        side=first,
+        second=_digits(wrong.second),
+        other_side=second,
     )
 
 
@@ -110,10 +130,14 @@ def _digits(number: float) -> str:
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)
 
 
-def _limits(one: TensorDifference) -> str:
+def _limits(one: TensorDifference) -> Text:
     if one.mismatch is None:
-        return "Compare results of the same layer, input and flags."
-    return (
-        f"Not equal to tolerance rtol={one.rtol:g}, atol={one.atol:g}; "
-        f"max absolute difference: {one.absolute:.6g}; max relative difference: {one.relative:.6g}."
+        return Message("Compare results of the same layer, input and flags.")
+    return Message(
+        "Not equal to tolerance rtol={rtol:g}, atol={atol:g}; max absolute difference: "
+        "{absolute:.6g}; max relative difference: {relative:.6g}.",
+        rtol=one.rtol,
+        atol=one.atol,
+        absolute=one.absolute,
+        relative=one.relative,
     )

@@ -11,7 +11,7 @@ from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, Any, cast
 
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError
 from rnncli.readers.source import was_read
 from rnncli.signals import exit_cleanly
 
@@ -24,24 +24,30 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     if output is None or output == "-":
         return
     if not output.strip():
-        raise UsageError("--output: the file name is empty.", "Name a file, or leave --output out.")
+        raise UsageError("{--output}: the file name is empty.", "Name a file, or leave {--output} out.")
     path = expand_user(output)
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass  # a new file, or a folder that is reported below
     except (OSError, ValueError) as error:  # a loop of links, a locked folder, or a name that is too long
-        raise UsageError(f"{output}: cannot be written: {_reason(error)}.", "Name another file.") from None
+        raise UsageError(
+            "{output}: cannot be written: {error}.", "Name another file.", output=output, error=_reason(error)
+        ) from None
     if path.is_dir():
-        raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
+        raise UsageError("{output}: it is a folder.", "Name a file in it.", output=output)
     if output.endswith(os.sep):  # Path drops a trailing slash
-        raise UsageError(f"{output}: a name that ends with / names a folder.", "Remove the / at the end.")
+        raise UsageError(
+            "{output}: a name that ends with / names a folder.", "Remove the / at the end.", output=output
+        )
     if not path.parent.is_dir():
-        raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
+        raise UsageError(
+            "{output}: cannot be written.", "There is no folder {parent}.", output=output, parent=path.parent
+        )
     if path.is_file() and any(_is(path, one) for one in read):
         raise _explain_input(output)
     if path.is_file() and not _is_writable(path):
-        raise UsageError(f"{output}: cannot be written: it is read-only.", "Name another file.")
+        raise UsageError("{output}: cannot be written: it is read-only.", "Name another file.", output=output)
 
 
 def expand_user(text: str) -> Path:
@@ -52,12 +58,12 @@ def expand_user(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         user = text.partition("/")[0]
-        what = f"{text}: there is no home folder {user}."
-        raise UsageError(what, f"A file of that name is ./{text}") from None
+        what = Message("{text}: there is no home folder {user}.", text=text, user=user)
+        raise UsageError(what, "A file of that name is ./{text}", text=text) from None
 
 
 def _explain_input(output: str) -> UsageError:
-    what = f"{output}: it is an input of this command and would be overwritten."
+    what = Message("{output}: it is an input of this command and would be overwritten.", output=output)
     return UsageError(what, "Name another file.")
 
 
@@ -68,10 +74,10 @@ def _is_writable(path: Path) -> bool:
     return bool(status.st_mode & (0o200 if own else 0o222)) and os.access(path, os.W_OK)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Text:
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return "its links form a loop"
-    return (isinstance(error, OSError) and error.strerror) or "that is not a file name"
+        return Message("its links form a loop")
+    return (isinstance(error, OSError) and error.strerror) or Message("that is not a file name")
 
 
 def _is(path: Path, other: str | int) -> bool:
@@ -139,7 +145,9 @@ def _report_os_error(output: str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        what = f"{output}: cannot be written: {error.strerror or error}."
+        what = Message(
+            "{output}: cannot be written: {strerror}.", output=output, strerror=error.strerror or error
+        )
         raise UsageError(what, "Name another file.") from None
 
 

@@ -42,7 +42,12 @@ def define_choice(
     def parse_choice(word: str) -> str:
         folded = word.casefold()
         if folded not in choices():
-            raise UsageError(f"{names[0]}: {word!r} is not a valid choice.", did_you_mean(word, choices()))
+            raise UsageError(
+                "{names}: {word!r} is not a valid choice.",
+                did_you_mean(word, choices()),
+                names=names[0],
+                word=word,
+            )
         return folded
 
     def complete(incomplete: str) -> list[str]:
@@ -123,8 +128,10 @@ class _PlainNumber(click.ParamType):
 
         if isinstance(value, str) and not is_plain(value):
             raise UsageError(
-                f"{param.opts[0]}: {value!r} is not a plain number.",
+                "{opts}: {value!r} is not a plain number.",
                 "Write it with the digits 0 to 9, without underscores.",
+                opts=param.opts[0],
+                value=value,
             )
         return super().convert(value, param, ctx)
 

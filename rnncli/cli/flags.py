@@ -14,7 +14,7 @@ import typer
 from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
 from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
 from rnncli.cli.tolerances import parse_tolerances
-from rnncli.errors import UsageError
+from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import Tolerance
@@ -115,7 +115,7 @@ class InputFlags(NamedTuple):
     def validate(self) -> None:
         """Raise UsageError for --pad-value without --pad."""
         if self.pad_value is not None and self.pad is None:
-            raise UsageError("--pad-value needs --pad.", "Add --pad post.")
+            raise UsageError("{--pad-value} needs {--pad}.", "Add {--pad post}.")
 
 
 class LayerFlags(NamedTuple):
@@ -357,7 +357,9 @@ class CheckFlags(NamedTuple):
         """Raise UsageError if a tolerance is not a valid number, or if there is nothing to compare."""
         for name, words in (("--atol", self.atol), ("--rtol", self.rtol)):
             if words and not self.check and self.expect is None:
-                raise UsageError(f"{name} needs --check or --expect.", "Add --check.")
+                raise UsageError(
+                    "{flag} needs {--check} or {--expect}.", "Add {--check:on}.", flag=Flag(name)
+                )
         _ = self.tolerances
 
     @property
@@ -456,4 +458,4 @@ class ShowFlags(NamedTuple):
     def require_calls(self, run: RunFlags) -> None:
         """Raise UsageError if there is only one call."""
         if self.all_calls and run.calls == 1:
-            raise UsageError("--all-calls needs --calls N with N greater than 1.", "Add --calls 2.")
+            raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")

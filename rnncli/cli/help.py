@@ -112,9 +112,11 @@ def refuse_wrong_dashes(word: str, known: set[str]) -> None:
     """Raise an error for `-units`, and for a dash that a text editor made longer."""
     flag = "--" + word.lstrip(f"-{LONG_DASHES}")
     if word[:1] and word[0] in LONG_DASHES and flag.partition("=")[0] in known:
-        raise UsageError(f"{word} begins with a long dash.", f"Write two hyphens: {flag}.")
+        raise UsageError(
+            "{word} begins with a long dash.", "Write two hyphens: {flag}.", word=word, flag=flag
+        )
     if re.match(r"-\w{2}", word) and flag.partition("=")[0] in known:
-        raise UsageError(f"there is no flag {word}.", f"Did you mean {flag}?")
+        raise UsageError("there is no flag {word}.", "Did you mean {near}?", word=word, near=flag)
 
 
 def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -> None:
@@ -131,9 +133,12 @@ def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -
             continue
         value = next(rest, None)
         if value is None or value in known or re.match(r"--\w", value):
-            came = "nothing" if value is None else f"the flag {value}"
-            joined = f"{word}=VALUE" if word.startswith("--") else f"{word}VALUE"
+            if not value:
+                raise UsageError("{word} needs a value, but nothing follows it.", "Add its value.", word=word)
             raise UsageError(
-                f"{word} needs a value, but {came} follows it.",
-                f"Write a value that starts with a dash as {joined}." if value else "Add its value.",
+                "{word} needs a value, but the flag {value} follows it.",
+                "Write a value that starts with a dash as {joined}.",
+                word=word,
+                value=value,
+                joined=f"{word}=VALUE" if word.startswith("--") else f"{word}VALUE",
             )

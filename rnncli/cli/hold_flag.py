@@ -28,10 +28,12 @@ def hold_gates(case: Case, texts: Sequence[str] | None, engine: str, *, check: b
     from rnncli.compute import engines, holds
 
     if not engines.allows(engine, "holds_gates"):
-        raise UsageError(f"--hold: the engine {engine} cannot hold a gate.", "Leave --engine out.")
+        raise UsageError(
+            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
+        )
     if check:
         raise UsageError(
-            "--check compares with Keras, and Keras cannot hold a gate.",
-            "Leave --check out; --hold compares with the run without it.",
+            "{--check} compares with Keras, and Keras cannot hold a gate.",
+            "Leave {--check} out; {--hold} compares with the run without it.",
         )
     return holds.hold_gates(case, texts)

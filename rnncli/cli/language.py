@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from itertools import pairwise
 
+from rnncli.errors import write
+
 LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
 """The language of this command line: `en` or `ko`."""
 
@@ -26,13 +28,13 @@ def choose_language(args: Sequence[str], locale: str) -> str:
     return chosen
 
 
-def localize(text: str, lang: str | None = None) -> str:
-    """Return a message, a note or a text of the help in `lang`, by default that of this command line."""
+def localize(text: object, lang: str | None = None) -> str:
+    """Return a message, an error or a text of the help in `lang`, by default that of this command line."""
     if (lang or LANGUAGE.get()) == "en":
-        return text
-    from rnncli.cli import korean
+        return write(text)
+    from rnncli.locale import translate
 
-    return korean.translate(text)
+    return write(text, translate)
 
 
 def widen(text: str) -> str:

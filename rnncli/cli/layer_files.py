@@ -7,7 +7,7 @@ from typing import Any
 
 from rnncli import specs
 from rnncli.cli.sources import find_source
-from rnncli.errors import LayerError, UsageError, inside
+from rnncli.errors import LayerError, Message, Text, UsageError, inside
 from rnncli.readers import formats
 from rnncli.readers.formats import Source
 from rnncli.readers.source import KERAS_SUFFIXES, NEVER_INPUTS, split_layers
@@ -22,13 +22,15 @@ def read_layer(text: str) -> list[Any]:
     if not text.startswith("@"):
         if Path(text).suffix.lower() == ".json" and "(" not in text:
             raise LayerError(
-                f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
+                "{--layer:text}: it is not a layer.",
+                "For a file that contains layers, write @{text}.",
+                text=text,
             )
         return [text]
     return [read_config(find_source(text[1:]), text[1:])]
 
 
-def read_config(source: Source, name: str) -> Any:
+def read_config(source: Source, name: Text) -> Any:
     """Return the configs in a file.  Raises LayerError, with `name` in front, for an invalid layer."""
     config = formats.read_config(source)
     with inside(name):
@@ -47,9 +49,14 @@ def _require_no_model(text: str) -> None:
 
     find_source(file).file()
     if file.lower().endswith(WEIGHT_SUFFIXES):
-        advice = f"Name the layer, and load its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
-        raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)
+        advice = Message(
+            "Name the layer, and load its weights: {--layer 'LSTM(3)'} {--weights:word}",
+            word=shlex.quote(word),
+        )
+        raise UsageError("{--layer:text}: it contains weights, not layers.", advice, text=text)
     raise UsageError(
-        f"--layer {text}: it is a saved model, not a layer.",
-        f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(word)}",
+        "{--layer:text}: it is a saved model, not a layer.",
+        "Run the model as it was saved: rnncli run INPUT --model {word}",
+        text=text,
+        word=shlex.quote(word),
     )

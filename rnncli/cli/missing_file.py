@@ -7,7 +7,7 @@ import shlex
 from contextlib import suppress
 
 from rnncli import specs
-from rnncli.errors import InputError, LayerError, UsageError, nearest
+from rnncli.errors import InputError, LayerError, Message, UsageError, nearest
 from rnncli.readers import sample_files
 from rnncli.readers.source import NoFileError
 from rnncli.specs.shapes import write_with_commas
@@ -15,26 +15,30 @@ from rnncli.specs.shapes import write_with_commas
 LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 
 
-def suggest_input(word: str, error: InputError) -> str:
+def suggest_input(word: str, error: InputError) -> Message:
     """Return advice on what a word that is not a file may have been meant as.
 
     error: that of `Source.file`; its own advice is kept if there is no better one.
     """
     similar = error.similar if isinstance(error, NoFileError) else None
     if isinstance(error, NoFileError) and not similar and _ends_as_json(word) and not _is_layer(word):
-        return "JSON on the command line must begin with [ or {."
+        return Message("JSON on the command line must begin with [ or {{.")
     if shape := write_with_commas(word):
-        return f"To generate an input of this shape: --input-shape {shape}"
+        return Message("To generate an input of this shape: {--input-shape:shape}", shape=shape)
     if not re.fullmatch(LAYER_LIKE, word):
         return error.advice
     if word.casefold() in {"true", "false"}:
-        return "Flags such as --return-sequences take no value."
+        return Message("Flags such as {--return-sequences} take no value.")
     if near := nearest(word, sample_files.names()):
-        return f"Did you mean {near}?"
+        return Message("Did you mean {near}?", near=near)
     if similar:
         return error.advice
-    layer = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else ""
-    return f"{layer or error.advice.rstrip('.')}; the built-in samples are {', '.join(sample_files.names())}."
+    advice = error.advice
+    if _is_layer(word):
+        advice = Message("Name the layer with {--layer:word}", word=shlex.quote(word))
+    return Message(
+        "{advice}; the built-in samples are {names}.", advice=advice, names=", ".join(sample_files.names())
+    )
 
 
 def _ends_as_json(word: str) -> bool:

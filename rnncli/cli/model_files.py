@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.cli import sources
 from rnncli.compute.models import ModelRequest, ModelRun, ModelRunner, get_runner
-from rnncli.errors import UsageError, format_names
+from rnncli.errors import Message, Text, UsageError, format_names, join
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
 from rnncli.readers.source import split_layers
@@ -40,9 +40,9 @@ class Model(NamedTuple):
         """Return the Case of each requested recurrent layer."""
         return self.runner.run(self.saved, self.path, request)
 
-    def notes_on(self, run: ModelRun) -> tuple[str, ...]:
+    def notes_on(self, run: ModelRun) -> tuple[Text, ...]:
         """Return the notes on the file and on a run of it, each with the name of the file."""
-        return tuple(f"{self.saved.file}: {note}" for note in (*self.saved.notes, *run.notes))
+        return tuple(join((self.saved.file, note), ": ") for note in (*self.saved.notes, *run.notes))
 
 
 def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
@@ -53,21 +53,22 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
     from rnncli.readers import models as readers
 
     source, names = _split_names(word)
-    model = Model(readers.read(source), source.path or Path(source.name), names)
+    model = Model(readers.read(source), source.path or Path(str(source.name)), names)
     model.runner.choose(model.saved, names)
     if assume is None:
         return model
     if model.runner.HAS_GRAPH:
         raise UsageError(
-            f"--assume is for files without a graph, and {model.saved.file} has a graph.",
-            "Leave --assume out.",
+            "{--assume} is for files without a graph, and {file} has a graph.",
+            "Leave {--assume} out.",
+            file=model.saved.file,
         )
     options = _parse_assumptions(assume) if isinstance(assume, str) else assume
     written = {name: str(value) for name, value in options.items()}
     return model._replace(saved=model.runner.assume(model.saved, written))
 
 
-def note_whole_model(file: str) -> str | None:
+def note_whole_model(file: str) -> Text | None:
     """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
     from rnncli.compute.models import keras
     from rnncli.readers import models as readers
@@ -78,9 +79,18 @@ def note_whole_model(file: str) -> str | None:
     if not names:
         return None
     if len(names) == len(layers):
-        return f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file"
+        return Message(
+            "only the weights of {file} are used; {--model:path} runs the layers of the file",
+            file=file,
+            path=shlex.quote(file),
+        )
     option = keras.model_option(file, names)
-    return f"only the weights of {file} are used; {option} runs only {format_names(names)}"
+    return Message(
+        "only the weights of {file} are used; {option} runs only {names}",
+        file=file,
+        option=option,
+        names=format_names(names),
+    )
 
 
 def _parse_assumptions(text: str) -> dict[str, str]:
@@ -89,10 +99,16 @@ def _parse_assumptions(text: str) -> dict[str, str]:
     for item in text.split(","):
         name, sign, value = (part.strip() for part in item.partition("="))
         if not (name and sign and value) or name in found:
-            what = f"{name} is given twice" if name in found else f"{item.strip()!r} is not NAME=VALUE"
+            what = (
+                Message("{name} is given twice", name=name)
+                if name in found
+                else Message("{item!r} is not NAME=VALUE", item=item.strip())
+            )
             raise UsageError(
-                f"--assume {text}: {what}.",
-                "Write NAME=VALUE, several with commas between: --assume activation=relu,gates=iofg.",
+                "{--assume:text}: {what}.",
+                "Write NAME=VALUE, several with commas between: {--assume activation=relu,gates=iofg}.",
+                text=text,
+                what=what,
             )
         found[name] = value
     return found
@@ -103,7 +119,9 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
     file, names = split_layers(word)
     if file != word and not any(names):
         raise UsageError(
-            f"--model {word}: there is no layer name after the #.",
-            f"For all layers: --model {shlex.quote(file)}",
+            "{--model:word}: there is no layer name after the #.",
+            "For all layers: {--model:file}",
+            word=word,
+            file=shlex.quote(file),
         )
     return sources.find_source(file), tuple(filter(None, names))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.cli import sources
-from rnncli.errors import InputError, UsageError, inside
+from rnncli.errors import Either, InputError, Message, Text, UsageError, inside
 from rnncli.readers import formats
 from rnncli.readers.padding import pad
 
@@ -15,14 +15,21 @@ if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags
     from rnncli.cli.model_files import Model
 
+GIVE = Either(
+    Message("Give a file, or JSON on the command line."),
+    Message("Give an array, arrays by name, or the path of a file."),
+)
 
-def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:
+
+def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Read the inputs of the model, and return them with remarks."""
     if sources.is_bare(flags):
         raise UsageError(
-            f"--model {model.saved.file} needs an input. "
-            f"The model expects {model.runner.describe_inputs(model.saved)}.",
-            "Give a file, or JSON on the command line.",
+            "{--model:file} needs an input. The model expects {inputs}.",
+            "{give}",
+            file=model.saved.file,
+            inputs=model.runner.describe_inputs(model.saved),
+            give=GIVE,
         )
     require_paddable(model, flags)
     source, remarks = sources.choose_source(flags)
@@ -32,8 +39,8 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
 
 
 def arrange_inputs(
-    model: Model, raw: Any, flags: InputFlags, where: str = ""
-) -> tuple[dict[str, Array], tuple[str, ...]]:
+    model: Model, raw: Any, flags: InputFlags, where: Text = ""
+) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Pad the inputs and reorder their axes as the flags say; return them by name, and remarks.
 
     where: the name of their source in errors.
@@ -56,8 +63,11 @@ def _pad_sequences(raw: Any, flags: InputFlags) -> Any:
     if flags.pad is None:
         first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
         raise InputError(
-            f"sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
-            "Pad the shorter ones with --pad post; they are masked only if the model itself does so.",
+            "sequences differ in length: [0] has {length}, [{first}] has {other}.",
+            "Pad the shorter ones with {--pad post}; they are masked only if the model itself does so.",
+            length=len(raw[0]),
+            first=first,
+            other=len(raw[first]),
         )
     return pad(raw, flags.pad, flags.pad_value or 0.0)[0]
 
@@ -71,12 +81,19 @@ def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
 
     if axes is None:
         return raw
-    reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
+    reason = (
+        Message("{file} has the order of its own graph", file=model.saved.file)
+        if model.saved.kind == "onnx"
+        else ""
+    )
     if isinstance(raw, Mapping):
-        reason = "an input with a name must have the axes in the order that the model expects"
+        reason = Message("an input with a name must have the axes in the order that the model expects")
     if reason:
         raise UsageError(
-            f"--input-axes: {reason}.", f"Leave it out, and give {model.runner.describe_inputs(model.saved)}."
+            "{--input-axes}: {reason}.",
+            "Leave it out, and give {inputs}.",
+            reason=reason,
+            inputs=model.runner.describe_inputs(model.saved),
         )
     return arrange.reorder_axes(raw, tuple(axes.split(",")))
 
@@ -85,25 +102,26 @@ def require_paddable(model: Model, flags: InputFlags) -> None:
     """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes."""
     if flags.pad is not None and flags.input_axes is not None:
         raise UsageError(
-            "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
+            "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
     if flags.pad is not None and not model.runner.MASKS:
         raise UsageError(
-            f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
+            "{--pad}: {file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",
+            file=model.saved.file,
         )
 
 
-def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
+def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Return the inputs by name, and a remark for each one that got a batch axis."""
     import numpy as np
 
     inputs = model.runner.fit_inputs(model.saved, raw)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
     for name, array in inputs.items():
         given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
         if len(given) < array.ndim:
             place = f"{name}: " if len(inputs) > 1 else ""
             change = f"{format_shape(given)} -> {format_shape(array.shape)}"
-            remarks += (f"{place}added a batch axis: {change}",)
+            remarks += (Message("{place}added a batch axis: {change}", place=place, change=change),)
     return inputs, remarks

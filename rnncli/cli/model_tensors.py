@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
 from rnncli.compute.models import CasePair, ModelRun
+from rnncli.errors import Text
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 
@@ -26,7 +27,7 @@ class ModelTensors(NamedTuple):
     by_layer: Mapping[str, Result]
     cases: Mapping[str, CasePair]
     masks: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
 
     @property
     def specs(self) -> dict[str, Spec]:

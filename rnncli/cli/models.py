@@ -12,7 +12,7 @@ from rnncli.case import Array, Case
 from rnncli.cli import model_inputs
 from rnncli.cli.flag_groups import flag_name
 from rnncli.cli.model_files import Model, open_model
-from rnncli.errors import UsageError
+from rnncli.errors import Flag, Message, UsageError
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -62,12 +62,15 @@ def refuse_layer_options(given: Mapping[str, Any]) -> None:
         flag = flag_name(named[0])
         if named[0] in {"input_shape", "fill"}:
             raise UsageError(
-                f"{flag} cannot be combined with --model: it generates the input of a --layer.",
-                "Give a file, or JSON on the command line.",
+                "{flag} cannot be combined with {--model}: it generates the input of a {--layer}.",
+                "{give}",
+                flag=Flag(flag),
+                give=model_inputs.GIVE,
             )
         raise UsageError(
-            f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
-            f"Leave out {flag}; or leave out --model, and name a layer with --layer.",
+            "{flag} cannot be combined with {--model}: a saved model has its own layers, weights and masks.",
+            "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",
+            flag=Flag(flag),
         )
 
 
@@ -113,15 +116,21 @@ class ModelCall(NamedTuple):
         file = model.saved.file
         if len(names) > 1:
             raise UsageError(
-                f"--model {file}: this command takes one recurrent layer, but the model has several: "
-                f"{', '.join(names)}.",
-                f"Name one: --model {shlex.quote(f'{file}#{names[0]}')}",
+                "{--model:file}: this command takes one recurrent layer, but the model has several: {names}.",
+                "Name one: {--model:value}",
+                file=file,
+                names=", ".join(names),
+                value=shlex.quote(f"{file}#{names[0]}"),
             )
         # The engine of the flags is for this layer alone; what comes before it has its own.
         narrowed = model._replace(names=names)
         found = narrowed.run(narrowed.request(self.inputs))
         part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
-        note = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
+        note = Message(
+            "{file}: this is the layer {layer}, with the inputs and weights that it has in the model",
+            file=file,
+            layer=part.layer,
+        )
         return part, (*self.remarks, *model.notes_on(found), note)
 
     def _choose_names(self) -> tuple[str, ...]:

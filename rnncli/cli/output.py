@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol, cast
 
 from rnncli.cli import files, sources, terminal
 from rnncli.cli.flags import OutputFlags, ReadingFlags
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError
 from rnncli.renderers import formats
 from rnncli.renderers.page import UNICODE, Answer, ChunkedAnswer, View
 
@@ -25,7 +25,7 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 class Delivery(Protocol):
     """Shows an answer, with the remarks first; if there is no answer, shows no remarks."""
 
-    def __call__(self, answer: Answer | ChunkedAnswer, remarks: Sequence[str] = ()) -> None: ...
+    def __call__(self, answer: Answer | ChunkedAnswer, remarks: Sequence[Text] = ()) -> None: ...
 
 
 def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
@@ -37,15 +37,18 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
     name = format_of(flags)
     if flags.theme is not None and not formats.get(name).TRAITS.has_theme:
         raise UsageError(
-            f"--theme: {name} output has no background.", "Use --format svg or html, or drop --theme."
+            "{--theme}: {name} output has no background.",
+            "Use {--format} svg or html, or drop {--theme}.",
+            name=name,
         )
     if is_stdout(flags.output) and terminal.stdout_is_terminal() and formats.get(name).TRAITS.binary:
         raise UsageError(
-            f"{name} is binary and cannot be shown in a terminal.",
-            f"Write it to a file with --output FILE.{name}, or to a pipe.",
+            "{name} is binary and cannot be shown in a terminal.",
+            "Write it to a file with {--output} FILE.{name}, or to a pipe.",
+            name=name,
         )
 
-    def deliver(answer: Answer | ChunkedAnswer, remarks: Sequence[str] = ()) -> None:
+    def deliver(answer: Answer | ChunkedAnswer, remarks: Sequence[Text] = ()) -> None:
         def start() -> IO[bytes]:
             file = stack.enter_context(_place(flags.output))
             terminal.remark((*remarks, *_mismatch(flags)), flags.quiet)
@@ -70,7 +73,7 @@ def stream_answers(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Calla
     renderer = formats.get(name)
     separator = renderer.TRAITS.separator
     if separator is None:
-        what = f"--stream: {name} cannot be written one record at a time."
+        what = Message("{--stream}: {name} cannot be written one record at a time.", name=name)
         raise UsageError(what, "Use ndjson or a table.")
     view = view_of(flags, name)
     with _place(flags.output) as place:
@@ -158,7 +161,7 @@ def format_of(flags: OutputFlags) -> str:
     return "table" if is_stdout(flags.output) else formats.for_output(flags.output or "")
 
 
-def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
+def _mismatch(flags: OutputFlags) -> tuple[Text, ...]:
     """Return a remark if the suffix of the file means a different format."""
     if flags.format is None or is_stdout(flags.output):
         return ()
@@ -168,7 +171,9 @@ def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
         return ()
     if meant == flags.format:
         return ()
-    return (f"{flags.output}: --format {flags.format} overrides the suffix",)
+    return (
+        Message("{output}: {--format:format} overrides the suffix", output=flags.output, format=flags.format),
+    )
 
 
 def view_of(flags: OutputFlags, format_name: str) -> View:

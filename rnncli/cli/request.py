@@ -12,7 +12,7 @@ from rnncli.cli.flag_groups import collect_flags
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import engines
 from rnncli.compute.keras_differences import note_sequential
-from rnncli.errors import UsageError
+from rnncli.errors import Text, UsageError
 from rnncli.readers import formats
 from rnncli.specs.stack import Stack
 
@@ -50,10 +50,10 @@ class _FlagRequest(CaseRequest):
         self.fill, self.seed, self.engine = input_flags.fill, run.seed, run.engine
         self.weights_file = run.weights or ""
 
-    def read(self) -> tuple[Document, str]:
+    def read(self) -> tuple[Document, Text]:
         return sources.read(self._input)
 
-    def collect_options(self, stack: Stack, seed: int, where: str) -> CaseOptions:
+    def collect_options(self, stack: Stack, seed: int, where: Text) -> CaseOptions:
         return collect_options(self._input, self._run, stack, seed, where=where, **self._fields)
 
 
@@ -84,7 +84,7 @@ def case_of_address(
 
 
 def collect_options(
-    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **fields: Any
+    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: Text = "", **fields: Any
 ) -> CaseOptions:
     """Collect what the flags give, reading their files, and further fields.
 
@@ -116,13 +116,14 @@ class Outline(NamedTuple):
     shape: Shape
     remarks: Remarks
     document: Document = Document()
-    where: str = ""
+    where: Text = ""
 
 
 def outline(input_flags: InputFlags, layer: LayerFlags, *, all_layers: bool = False) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
     sources.validate_sources(input_flags, layer)
-    document, where = Document(), ""
+    document = Document()
+    where: Text = ""
     if input_flags.input_shape is not None:
         stack = stack_of(layer, all_layers=all_layers)
         shape, remarks = add_batch(sources.shape_of(input_flags), stack.input_rank)
@@ -140,7 +141,7 @@ def outline(input_flags: InputFlags, layer: LayerFlags, *, all_layers: bool = Fa
 
 
 def stack_of(
-    flags: LayerFlags, document: Document | None = None, name: str = "", *, all_layers: bool = False
+    flags: LayerFlags, document: Document | None = None, name: Text = "", *, all_layers: bool = False
 ) -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
     return make_stack(_layers_of(flags), options_of(flags), document, name, all_layers=all_layers)
@@ -159,8 +160,9 @@ def require_steps(run: RunFlags) -> None:
     """Raise UsageError for an engine that does not record steps."""
     if not engines.allows(run.engine, "records_steps"):
         raise UsageError(
-            f"--engine {run.engine}: this engine does not record steps.",
-            "Leave --engine out; rnncli trace --check compares a trace with tensorflow.",
+            "{--engine:engine}: this engine does not record steps.",
+            "Leave {--engine} out; rnncli trace --check compares a trace with tensorflow.",
+            engine=run.engine,
         )
 
 

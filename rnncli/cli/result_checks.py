@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rnncli.cli.tolerances import format_tolerance, require_known
-from rnncli.errors import DisagreementError, UsageError
+from rnncli.errors import DisagreementError, Message, Text, UsageError
 from rnncli.renderers import formats as output_formats
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     short = [str(tensor.label.without_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
-            raise UsageError(f"--select: there is no tensor {name!r}.", _suggest(name, known, result))
+            raise UsageError(
+                "{--select}: there is no tensor {name!r}.", _suggest(name, known, result), name=name
+            )
     kept = tuple(
         tensor
         for tensor, plain in zip(result.outputs, short, strict=True)
@@ -118,13 +120,13 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     return replace(result, outputs=kept)
 
 
-def _suggest(name: str, known: Sequence[str], result: Result) -> str:
+def _suggest(name: str, known: Sequence[str], result: Result) -> Text:
     """Return advice: --all-layers for a tensor of one layer of a stack, else a tensor of a similar name."""
     from rnncli import addresses
 
     hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.specs) > 1
     if hidden and addresses.parse_label(name).layer is not None:
-        return "Add --all-layers, which shows the tensors of every layer."
+        return Message("Add {--all-layers:on}, which shows the tensors of every layer.")
     return addresses.suggest_tensor(name, known)
 
 
@@ -134,9 +136,19 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(
-        f"{name}: largest difference from {result.reference} under the same assumptions {difference:.1e}"
+        Message(
+            "{name}: largest difference from {reference} under the same assumptions {difference:.1e}",
+            name=name,
+            reference=result.reference,
+            difference=difference,
+        )
         if result.assumed
-        else f"{name}: largest difference from {result.reference} {difference:.1e}"
+        else Message(
+            "{name}: largest difference from {reference} {difference:.1e}",
+            name=name,
+            reference=result.reference,
+            difference=difference,
+        )
         for name, difference in result.differences.items()
         if name in shown
     )
@@ -147,10 +159,13 @@ def require_agreement(disagreeing: Sequence[str], result: Result, tolerances: To
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
         atol, rtol = map(format_tolerance, tolerances)
-        verb = "differs" if len(shown) == 1 else "differ"
         raise DisagreementError(
-            f"{', '.join(shown)} {verb} from {result.reference}.",
-            f"The difference is larger than --atol {atol} and --rtol {rtol} allow.",
+            "{shown} differs from {reference}." if len(shown) == 1 else "{shown} differ from {reference}.",
+            "The difference is larger than {--atol:atol} and {--rtol:rtol} allow.",
+            shown=", ".join(shown),
+            reference=result.reference,
+            atol=atol,
+            rtol=rtol,
         )
 
 
@@ -158,6 +173,7 @@ def refuse_nan(place: str | None) -> None:
     """Raise DisagreementError for a NaN at `place`."""
     if place is not None:
         raise DisagreementError(
-            f"the output contains NaN, first in {place}.",
+            "the output contains NaN, first in {place}.",
             "Look for a NaN or a very large number in the input and the weights.",
+            place=place,
         )

@@ -15,7 +15,7 @@ from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, ReadingFlags, RunFlags
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import Flag, InputError, Message, Text, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
@@ -24,10 +24,14 @@ from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
-SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
+SAMPLE_REMARK = Message(
+    "no input given: using the built-in sample '{sample}' {sample_shape}",
+    sample=SAMPLE,
+    sample_shape=SAMPLE_SHAPE,
+)
 
 
-def read(flags: InputFlags) -> tuple[Document, str]:
+def read(flags: InputFlags) -> tuple[Document, Text]:
     """Read the document from the flags or stdin; return it with its name in error messages."""
     source, remarks = choose_source(flags)
     document = readers.read(source, flags.input_format, read_options(flags, source))
@@ -45,7 +49,13 @@ def require_csv(options: ReadOptions, source: Source, input_format: str | None) 
     """Raise UsageError if one of the options on how CSV is read is given and the source is not CSV."""
     flag = first_given(options, options._fields)
     if flag and (format_name := readers.detect_format(source, input_format)) != "csv":
-        raise UsageError(f"{flag} applies to CSV, but {source.name} is {format_name}.", f"Leave {flag} out.")
+        raise UsageError(
+            "{flag} applies to CSV, but {name} is {format_name}.",
+            "Leave {flag} out.",
+            flag=Flag(flag),
+            name=source.name,
+            format_name=format_name,
+        )
 
 
 def shape_of(flags: InputFlags) -> Shape:
@@ -53,8 +63,11 @@ def shape_of(flags: InputFlags) -> Shape:
     if flags.input is not None:
         shape = write_with_commas(f"{flags.input_shape} {flags.input}")
         raise UsageError(
-            f"both an input, {flags.input[:40]!r}, and --input-shape are given.",
-            f"Write --input-shape {shape}" if shape else "Leave one of them out.",
+            "both an input, {input!r}, and {--input-shape} are given.",
+            Message("Write {--input-shape:shape}", shape=shape)
+            if shape
+            else Message("Leave one of them out."),
+            input=flags.input[:40],
         )
     require_unread(flags._asdict())
     return parse_shape(flags.input_shape or "")
@@ -64,17 +77,23 @@ def require_unread(options: Mapping[str, Any]) -> None:
     """Raise UsageError for an option on an input that is read, because --input-shape generates one."""
     if options.get("input_axes") is not None:
         raise UsageError(
-            "--input-axes applies only to an input that is read.", "Give --input-shape in Keras's order."
+            "{--input-axes} applies only to an input that is read.", "Give {--input-shape} in Keras's order."
         )
     if flag := first_given(options, ("input_format", "batch_column", "delimiter", "decimal", "pad")):
-        raise UsageError(f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out.")
+        raise UsageError(
+            "{flag} applies to an input that is read, not to {--input-shape}.",
+            "Leave it out.",
+            flag=Flag(flag),
+        )
 
 
 def require_generated(fill: str | None) -> None:
     """Raise UsageError if --fill is given for an input that is read."""
     if fill is not None:
         raise UsageError(
-            f"--fill {fill} applies only to a generated input.", "Give its shape: --input-shape 2,10,8."
+            "{--fill:fill} applies only to a generated input.",
+            "Give its shape: {--input-shape 2,10,8}.",
+            fill=fill,
         )
 
 
@@ -89,7 +108,7 @@ def is_stdin(flags: InputFlags) -> bool:
     return flags.input == "-" or (bare and stdin_holds_data())
 
 
-def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
+def choose_source(flags: InputFlags) -> tuple[Source, tuple[Text, ...]]:
     """Return the source of the input, with remarks on it."""
     require_generated(flags.fill)
     if flags.input is None:
@@ -97,14 +116,16 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
             return stdin(), ()
         return sample(SAMPLE), (SAMPLE_REMARK,)
     if flags.input in builtin.names() and not Path(flags.input).exists():
-        return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample",)
+        return sample(flags.input), (
+            Message("there is no file {input}: using the built-in sample", input=flags.input),
+        )
     source = find_source(flags.input)
     if source.path is not None:
         _require_existing(source)
     return source, ()
 
 
-def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
+def open_lines(flags: InputFlags) -> tuple[BinaryIO, Text]:
     """Open the input for reading lines as they arrive; return it with its name in errors.
 
     The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
@@ -113,7 +134,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     if word in (None, "-"):
         if sys.stdin is None:
             raise _explain_closed()
-        with report_os_errors("standard input"):
+        with report_os_errors(Message("standard input")):
             refuse_device(0)
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
@@ -123,7 +144,9 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     source, remarks = choose_source(flags)
     if remarks:
         raise UsageError(
-            f"--stream reads one record per line, but {source.name} is a single input.", "Leave --stream out."
+            "{--stream} reads one record per line, but {name} is a single input.",
+            "Leave {--stream} out.",
+            name=source.name,
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
@@ -131,9 +154,9 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
         return source.open(), source.name
 
 
-def read_arrived(file: BinaryIO, most: int, where: str) -> bytes:
+def read_arrived(file: BinaryIO, most: int, where: Text) -> bytes:
     """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
-    with report_os_errors(where or "the input"):
+    with report_os_errors(where or Message("the input")):
         return file.read(most)
 
 
@@ -151,18 +174,21 @@ def validate_sources(input_flags: InputFlags, *others: ReadingFlags) -> None:
     """Raise UsageError if a flag about a file lacks the file, or if standard input would be read twice."""
     for group in others:
         if isinstance(group, RunFlags) and group.assume is not None and group.model is None:
-            raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
+            raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
     groups = (input_flags, *others)
     readers = [name for group in groups for name, word in group.files.items() if word == "-"]
     if len(readers) > 1:
         raise UsageError(
-            f"- is given twice, for {readers[0]} and {readers[1]}, but standard input can be read only once.",
+            "- is given twice, for {first} and {second}, but standard input can be read only once.",
             "Put one of them into a file.",
+            first=readers[0],
+            second=readers[1],
         )
     if readers and input_flags.input is None and input_flags.input_shape is None and stdin_holds_data():
         raise UsageError(
-            f"standard input is already the input; {readers[0]} cannot read it too.",
-            f"Name the input, or give {readers[0]} a file.",
+            "standard input is already the input; {reader} cannot read it too.",
+            "Name the input, or give {reader} a file.",
+            reader=readers[0],
         )
 
 
@@ -173,7 +199,7 @@ def find_source(text: str) -> Source:
     if text == "-":
         return stdin()
     if text.lstrip()[0] in "[{":
-        return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
+        return Source(Message("the command line"), data=text.encode("utf-8", "surrogateescape"))
     path = files.expand_user(text)
     if is_pipe(path):
         with report_os_errors(text):
@@ -192,7 +218,7 @@ def is_pipe(path: Path) -> bool:
 
 def sample(name: str) -> Source:
     """Return the source of a built-in sample."""
-    return Source(f"the sample {name}", path=builtin.path(builtin.get(name)))
+    return Source(Message("the sample {name}", name=name), path=builtin.path(builtin.get(name)))
 
 
 def stdin() -> Source:
@@ -200,9 +226,9 @@ def stdin() -> Source:
     if sys.stdin is None:
         raise _explain_closed()
     _wait_for_stdin()
-    with report_os_errors("standard input", "Name a file."):
+    with report_os_errors(Message("standard input"), "Name a file."):
         refuse_device(0)
-        return Source("standard input", data=read_to_end(sys.stdin.buffer))
+        return Source(Message("standard input"), data=read_to_end(sys.stdin.buffer))
 
 
 def _wait_for_stdin() -> None:
@@ -233,5 +259,5 @@ def _require_existing(source: Source) -> None:
     except InputError as error:
         from rnncli.cli import missing_file
 
-        error.advice = missing_file.suggest_input(source.name, error)
+        error.advice = missing_file.suggest_input(str(source.name), error)
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rnncli.errors import UsageError
+from rnncli.errors import Message, UsageError
 
 
 def parse_range(text: str) -> slice:
@@ -12,7 +12,9 @@ def parse_range(text: str) -> slice:
     found = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
     if found is None or "-" in found.groups():
         raise UsageError(
-            f"--steps {text}: this is not a time step or a range.", "Write 7, -1, 0:50 or -20: instead."
+            "{--steps:text}: this is not a time step or a range.",
+            "Write 7, -1, 0:50 or -20: instead.",
+            text=text,
         )
     if found[3]:
         only = int(found[3])
@@ -30,10 +32,16 @@ def select_indices(texts: list[str] | None, count: int) -> list[int] | None:
         if ":" not in text:
             chosen.append(int(text))
         elif not (places := range(count)[steps]):
-            known = f"there are {count}, 0 to {count - 1}" if count > 1 else "the only one is 0"
+            known = (
+                Message("there are {count}, 0 to {last}", count=count, last=count - 1)
+                if count > 1
+                else Message("the only one is 0")
+            )
             raise UsageError(
-                f"--steps {text}: this contains no time step; {known}.",
+                "{--steps:text}: this contains no time step; {known}.",
                 "A negative index counts from the end: -1 is the last.",
+                text=text,
+                known=known,
             )
         else:
             chosen += places

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from rnncli.cli.language import localize, narrow, widen
-from rnncli.errors import RnncliError, UsageError
+from rnncli.errors import Message, RnncliError, Text, UsageError
 from rnncli.renderers.visible import visible
 from rnncli.renderers.width import width_of
 
@@ -33,14 +33,14 @@ MAX_LINES = 18
 
 def print_error(error: RnncliError) -> None:
     """Print `rnncli: <what>`, then the advice, on stderr."""
-    text = f"{error.what}\n{error.advice}".rstrip()
-    _say(f"rnncli: {localize(_visible(text))}", style="\x1b[1;31m")
+    text = f"{localize(error)}\n{localize(error.advice)}".rstrip()
+    _say(f"rnncli: {_visible(text)}", style="\x1b[1;31m")
 
 
-def remark(remarks: Iterable[str], quiet: bool) -> None:
+def remark(remarks: Iterable[Text], quiet: bool) -> None:
     """Print `rnncli: note: ...` on stderr, one line each, unless `quiet`."""
     for text in () if quiet else remarks:
-        _say(f"rnncli: {localize('note')}: {localize(_visible(text))}")
+        _say(f"rnncli: {localize('note')}: {_visible(localize(text))}")
 
 
 def _visible(text: str) -> str:
@@ -130,7 +130,7 @@ class Stdout:
 
     def __init__(self) -> None:
         self._ended = False
-        require_stdout("Write to a file with --output FILE.")
+        require_stdout(Message("Write to a file with {--output FILE}."))
         with suppress(OSError, ValueError):
             os.set_blocking(sys.stdout.fileno(), True)
         sys.stdout.flush()
@@ -160,7 +160,7 @@ def stdout_is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def require_stdout(advice: str) -> None:
+def require_stdout(advice: Text) -> None:
     """Raise UsageError if standard output was closed before the program began."""
     if sys.stdout is None:
         raise UsageError("standard output is closed.", advice)

@@ -29,16 +29,26 @@ def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> 
             value = parse_decimal(text)
         except ValueError:
             raise UsageError(
-                f"{flag}: {text!r} is not a valid number.", f"For example {flag} 1e-4."
+                "{flag}: {text!r} is not a valid number.", "For example {flag} 1e-4.", flag=flag, text=text
             ) from None
         if value < 0:
-            raise UsageError(f"{flag}: {text} is less than 0.", f"For example {flag} 1e-4.")
+            raise UsageError(
+                "{flag}: {text} is less than 0.", "For example {flag} 1e-4.", flag=flag, text=text
+            )
         if not math.isfinite(value):
             raise UsageError(
-                f"{flag} {text}: a tolerance must be a finite number.", f"For example {flag} 1e-4."
+                "{flag} {text}: a tolerance must be a finite number.",
+                "For example {flag} 1e-4.",
+                flag=flag,
+                text=text,
             )
         if name in by_name:
-            raise UsageError(f"{flag} is given twice for {name or 'every tensor'}.", "Leave one of them out.")
+            raise UsageError(
+                "{flag} is given twice for {name}.",
+                "Leave one of them out.",
+                flag=flag,
+                name=name or "every tensor",
+            )
         by_name[name] = value
     return {"": default, **by_name} if set(by_name) - {""} else by_name.get("", default)
 
@@ -48,7 +58,9 @@ def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None
     for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
         for name in tolerance if isinstance(tolerance, Mapping) else ():
             if name and name not in names:
-                raise UsageError(f"{flag}: there is no tensor {name!r}.", did_you_mean(name, names))
+                raise UsageError(
+                    "{flag}: there is no tensor {name!r}.", did_you_mean(name, names), flag=flag, name=name
+                )
 
 
 def format_tolerance(tolerance: Tolerance) -> str:

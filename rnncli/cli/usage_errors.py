@@ -10,65 +10,86 @@ import typer
 from typer import _click as click
 
 from rnncli.cli import catalog
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError
 
 
 def convert(error: click.ClickException, command: str) -> UsageError:
     """Return the error that `command` prints for an error of click."""
-    advice = f"`{command} --help` lists the flags."
+    advice = Message("`{command} {--help}` lists the flags.", command=command)
     if isinstance(error, click.exceptions.NoSuchOption):
-        near = _find_nearest_flag(error)
-        if error.option_name == "-V":
-            near = "rnncli --version"
-        elif command == "rnncli" and not near and _is_flag_of_run(error):
-            advice = f"A command's flags come after its name: rnncli run {error.option_name}."
-        elif command != "rnncli" and _is_flag_of_run(error):
-            return UsageError(
-                f"{command} has no flag {error.option_name}; rnncli run has it.",
-                f"Leave {error.option_name} out; {advice}",
-            )
-        return UsageError(
-            f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice
-        )
+        return _explain_unknown_flag(error, command, advice)
     if isinstance(error, click.exceptions.BadOptionUsage) and "does not take a value" in error.message:
         name = error.option_name
-        return UsageError(f"{name} does not take a value.", f"Write {name} alone, or leave it out.")
+        return UsageError("{name} does not take a value.", "Write {name} alone, or leave it out.", name=name)
     if isinstance(error, click.exceptions.BadOptionUsage) and "requires" in error.message:
-        return UsageError(f"{error.option_name} needs a value, but nothing follows it.", "Add its value.")
+        return UsageError(
+            "{option_name} needs a value, but nothing follows it.",
+            "Add its value.",
+            option_name=error.option_name,
+        )
     if isinstance(error, typer.BadParameter) and error.param is not None:
         names = getattr(error.param, "opts", [])
-        return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
-    what = _sentence(error.format_message())
-    if what.startswith("unexpected argument"):
-        advice = (
-            _suggest_model(error)
-            or _suggest_shape(error)
-            or f"Quote an argument that has spaces; `{command} --help` lists the flags."
+        return UsageError(
+            "{name}: {fault}",
+            advice,
+            name=names[0] if names else "INPUT",
+            fault=_sentence(error.message),
         )
+    what = _sentence(error.format_message())
+    if "words" in what.fields:
+        quote = Message(
+            "Quote an argument that has spaces; `{command} {--help}` lists the flags.", command=command
+        )
+        return UsageError(what, _suggest_model(error) or _suggest_shape(error) or quote)
     return UsageError(what, advice)
 
 
-def _suggest_model(error: click.ClickException) -> str:
+def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, advice: Message) -> UsageError:
+    """Return the error for a flag that `command` does not have.  advice: where its flags are listed."""
+    near = _find_nearest_flag(error)
+    if error.option_name == "-V":
+        near = "rnncli --version"
+    elif command == "rnncli" and not near and _is_flag_of_run(error):
+        advice = Message(
+            "A command's flags come after its name: rnncli run {option_name}.",
+            option_name=error.option_name,
+        )
+    elif command != "rnncli" and _is_flag_of_run(error):
+        return UsageError(
+            "{command} has no flag {option_name}; rnncli run has it.",
+            "Leave {option_name} out; {list}",
+            command=command,
+            option_name=error.option_name,
+            list=advice,
+        )
+    return UsageError(
+        "there is no flag {option_name}.",
+        Message("Did you mean {near}?", near=near) if near else advice,
+        option_name=error.option_name,
+    )
+
+
+def _suggest_model(error: click.ClickException) -> Text:
     """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
     from rnncli.cli.layer_files import MODEL_SUFFIXES
     from rnncli.readers.source import split_layers
 
-    rest = _sentence(error.format_message()).removeprefix("unexpected argument: ").removesuffix(".")
+    rest = str(_sentence(error.format_message()).fields["words"])
     word = rest if Path(split_layers(rest)[0]).exists() else rest.rpartition(" ")[2]
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
     saved = known and split_layers(word)[0].lower().endswith(MODEL_SUFFIXES)
-    return f"Name a saved model with --model {shlex.quote(word)}." if saved else ""
+    return Message("Name a saved model with {--model:word}.", word=shlex.quote(word)) if saved else ""
 
 
-def _suggest_shape(error: click.ClickException) -> str:
+def _suggest_shape(error: click.ClickException) -> Text:
     """Return advice if the extra arguments are sizes, as in --input-shape 1 4 5; else ""."""
     from rnncli.specs.shapes import write_with_commas
 
     given = error.ctx.params if isinstance(error, click.exceptions.UsageError) and error.ctx else {}
     rest = error.format_message().rpartition("(")[2].strip(").")
     shape = write_with_commas(f"{given.get('input_shape')} {given.get('input')} {rest}")
-    return f"Write --input-shape {shape}" if given.get("input_shape") and shape else ""
+    return Message("Write {--input-shape:shape}", shape=shape) if given.get("input_shape") and shape else ""
 
 
 def _is_flag_of_run(error: click.exceptions.NoSuchOption) -> bool:
@@ -91,10 +112,22 @@ def _find_nearest_flag(error: click.exceptions.NoSuchOption) -> str:
     return f"{dashes}{near[0]}" if near else ""
 
 
-def _sentence(text: str) -> str:
-    text = re.sub(r"\bint( range)?$", "integer", text.strip().rstrip("."))
-    text = re.sub(r"\bfloat( range)?$", "number", text)
-    text = re.sub(r"is not in the range x>=(\S+)", r"is less than \1", text)
-    text = re.sub(r"^Got unexpected extra argument(?:\(s\)|s)? \((.*)\)$", r"unexpected argument: \1", text)
-    text = re.sub(r"is not in the range (\S+)<=x<=(\S+)", r"is not between \1 and \2", text)
-    return f"{text[:1].lower()}{text[1:]}."
+TEXTS = (
+    (r"(?P<value>.*) is not a valid int(eger)?( range)?", "{value} is not a valid integer."),
+    (r"(?P<value>.*) is not a valid (float|number)( range)?", "{value} is not a valid number."),
+    (r"(?P<value>.*) is not in the range x>=(?P<least>\S+)", "{value} is less than {least}."),
+    (
+        r"(?P<value>.*) is not in the range (?P<least>\S+)<=x<=(?P<most>\S+)",
+        "{value} is not between {least} and {most}.",
+    ),
+    (r"Got unexpected extra argument(?:\(s\)|s)? \((?P<words>.*)\)", "unexpected argument: {words}."),
+)
+"""What click says, and our templates for it."""
+
+
+def _sentence(text: str) -> Message:
+    text = text.strip().rstrip(".")
+    for pattern, template in TEXTS:
+        if found := re.fullmatch(pattern, text, re.DOTALL):
+            return Message(template, **found.groupdict())
+    return Message("{text}.", text=f"{text[:1].lower()}{text[1:]}")

@@ -63,8 +63,13 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
     ):
         if format_name not in (None, "", "txt", own):
             raise UsageError(
-                f"{flag} {text}: the sample {sample.name} is {own}, and it is printed unchanged.",
-                f"Write it unchanged: rnncli samples {sample.name} -o {sample.file}",
+                "{flag} {text}: the sample {name} is {own}, and it is printed unchanged.",
+                "Write it unchanged: rnncli samples {name} -o {file}",
+                flag=flag,
+                text=text,
+                name=sample.name,
+                own=own,
+                file=sample.file,
             )
 
 

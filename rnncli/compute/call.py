@@ -10,7 +10,7 @@ from itertools import chain
 from rnncli.case import Array, Case, Shape, format_shape
 from rnncli.compute import checks, engines
 from rnncli.compute.engine_choice import choose
-from rnncli.errors import EngineError, UsageError
+from rnncli.errors import EngineError, Message, Text, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
 from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo
@@ -64,9 +64,12 @@ class _PreparedCase:
         for label, (info, _) in expected.items():
             if tensors[label].shape != info.shape:
                 raise EngineError(
-                    f"{self.engine} returned {label} as {format_shape(tensors[label].shape)}, "
-                    f"not as {format_shape(info.shape)}.",
+                    "{engine} returned {label} as {shape}, not as {expected}.",
                     "This is a bug in rnncli; please report it.",
+                    engine=self.engine,
+                    label=label,
+                    shape=format_shape(tensors[label].shape),
+                    expected=format_shape(info.shape),
                 )
         equal = claims.select_true(self.claims, tensors)
         return Result(
@@ -165,21 +168,34 @@ def require_able(case: Case, engine: str) -> None:
     """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
     if case.hold and not engines.has(engine, "holds_gates"):
-        raise UsageError(f"--hold: the engine {engine} cannot hold a gate.", "Leave --engine out.")
+        raise UsageError(
+            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
+        )
     if case.hold and refusal:
-        what = f"--hold: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}."
-        raise UsageError(what, "Leave --hold out.")
+        what = Message(
+            "{--hold}: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}.",
+            engine=engine,
+            refusal=refusal,
+        )
+        raise UsageError(what, "Leave {--hold} out.")
     if refusal:
-        raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", _other_engine(case, engine))
+        raise UsageError(
+            "the engine {engine} cannot compute this: {refusal}.",
+            _other_engine(case, engine),
+            engine=engine,
+            refusal=refusal,
+        )
 
 
-def _other_engine(case: Case, engine: str) -> str:
+def _other_engine(case: Case, engine: str) -> Text:
     """Return advice if `engine` refuses the case; that of the reference is part of its refusal."""
     reference = engines.find("is_reference")
     if engine == reference:
         return ""
     why = engines.get(reference).refusal(case)
-    return f"Leave --engine out. {why}." if why else f"Leave --engine out, or use {reference}."
+    if why:
+        return Message("Leave {--engine} out. {why}.", why=why)
+    return Message("Leave {--engine} out, or use {reference}.", reference=reference)
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:

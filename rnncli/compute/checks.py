@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from rnncli.case import Case, Shape, format_shape, sizes
-from rnncli.errors import InputError, LayerError
+from rnncli.errors import InputError, LayerError, Message
 from rnncli.specs import memory
 from rnncli.specs.stack import Stack
 
@@ -33,16 +33,18 @@ def require_mask(case: Case) -> None:
     ranks = stack.layers[0].mask_ranks
     if case.mask is not None and case.mask.shape not in [case.inputs.shape[:rank] for rank in ranks]:
         raise InputError(
-            f"the mask has shape {format_shape(case.mask.shape)}, but the inputs need "
-            f"{format_shape(case.inputs.shape[: ranks[0]])}.",
-            "A mask is (batch, timesteps), true for the steps to process."
+            "the mask has shape {shape}, but the inputs need {wanted}.",
+            Message("A mask is (batch, timesteps), true for the steps to process.")
             if ranks[0] == 2
-            else "TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps).",
+            else Message("TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps)."),
+            shape=format_shape(case.mask.shape),
+            wanted=format_shape(case.inputs.shape[: ranks[0]]),
         )
     if case.mask is not None and stack.layers[0].makes_mask:
         raise InputError(
-            f"a mask was given, but layer 0 ({case.specs[0].class_name}) computes its own.",
-            f"Leave out the mask, or the layer {case.specs[0].class_name}.",
+            "a mask was given, but layer 0 ({class_name}) computes its own.",
+            "Leave out the mask, or the layer {class_name}.",
+            class_name=case.specs[0].class_name,
         )
     _refuse_reversed_mask(stack, case)
 

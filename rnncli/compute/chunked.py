@@ -76,8 +76,9 @@ class _ArrayQueue:
                 self._file.write(block.tobytes())
         except OSError as error:
             raise UsageError(
-                f"a temporary file cannot be written: {error.strerror or error}.",
-                "Name a folder with more room in TMPDIR, or keep fewer tensors with --select.",
+                "a temporary file cannot be written: {strerror}.",
+                "Name a folder with more room in TMPDIR, or keep fewer tensors with {--select}.",
+                strerror=error.strerror or error,
             ) from None
         self._headers.append((array.shape, array.dtype))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.compute import engines
+from rnncli.errors import Text
 from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
@@ -43,7 +44,7 @@ class TensorDifference(NamedTuple):
     """
 
     name: str
-    sides: tuple[str, str]
+    sides: tuple[Text, Text]
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     atol: float
     rtol: float
@@ -66,7 +67,7 @@ class TensorDifference(NamedTuple):
 
 
 def measure(
-    tensor: NamedTensor, other: Array, sides: tuple[str, str], atol: Tolerance, rtol: Tolerance
+    tensor: NamedTensor, other: Array, sides: tuple[Text, Text], atol: Tolerance, rtol: Tolerance
 ) -> TensorDifference:
     """Compare the numbers of `tensor`, the first side, with `other`, the second side; two NaN are equal."""
     import numpy as np

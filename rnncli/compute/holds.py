@@ -11,11 +11,13 @@ from rnncli import addresses, compute
 from rnncli.case import Array, Case, Hold
 from rnncli.compute import compare
 from rnncli.compute.loop_parts import LoopPart, list_loop_parts
-from rnncli.errors import UsageError, did_you_mean, format_indices
+from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
 from rnncli.result import Label, Result
 
-EXAMPLE = "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
-REFERENCE = "the run without --hold"
+EXAMPLE = Message(
+    "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
+)
+REFERENCE = Message("the run without {--hold}")
 
 
 def hold_gates(case: Case, texts: Sequence[str]) -> Case:
@@ -29,8 +31,10 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     for first, second in combinations(holds, 2):
         if _overlap(first, second):
             raise UsageError(
-                f"--hold {first.text} and --hold {second.text} hold the same entries.",
+                "{--hold:text} and {--hold:other} hold the same entries.",
                 "Give each of them different units or steps.",
+                text=first.text,
+                other=second.text,
             )
     return case._replace(hold=holds)
 
@@ -48,13 +52,17 @@ def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
     except ValueError:
         equals = ""
     if not equals:
-        raise UsageError(f"--hold {text}: this is not a gate with a value.", EXAMPLE)
+        raise UsageError("{--hold:text}: this is not a gate with a value.", EXAMPLE, text=text)
     part = known.get(address.label)
     if part is None:
-        raise UsageError(f"--hold {text}: there is no such gate.", _suggest_gate(address.label, known))
+        raise UsageError(
+            "{--hold:text}: there is no such gate.", _suggest_gate(address.label, known), text=text
+        )
     if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
         raise UsageError(
-            f"--hold {text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.", EXAMPLE
+            "{--hold:text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.",
+            EXAMPLE,
+            text=text,
         )
     value, at, steps = rest.partition("@")
     timesteps = case.inputs.shape[1]
@@ -70,13 +78,17 @@ def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
     )
 
 
-def _suggest_gate(wrong: Label, known: Collection[Label]) -> str:
+def _suggest_gate(wrong: Label, known: Collection[Label]) -> Text:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
-        return "These layers have no gates to hold; name a recurrent layer, such as lstm."
+        return Message("These layers have no gates to hold; name a recurrent layer, such as lstm.")
     last = addresses.final_part(wrong)
     same = [str(gate) for gate in known if gate.part == last and gate.layer is None]
-    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(str(wrong), map(str, known))
+    return (
+        Message("Name one of them: {same}.", same=", ".join(same))
+        if same
+        else did_you_mean(str(wrong), map(str, known))
+    )
 
 
 def _places(text: str, index: str, size: int, axis: str) -> range:
@@ -84,10 +96,17 @@ def _places(text: str, index: str, size: int, axis: str) -> range:
     try:
         place = addresses.parse_part(index)
     except ValueError:
-        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", EXAMPLE) from None
+        raise UsageError(
+            f"{{--hold:text}}: {{index!r}} selects no {axis}.", EXAMPLE, text=text, index=index
+        ) from None
     found = range(size)[place if isinstance(place, slice) else slice(place, place + 1 or None)]
     if not found:
-        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", format_indices(axis, size))
+        raise UsageError(
+            f"{{--hold:text}}: {{index!r}} selects no {axis}.",
+            format_indices(axis, size),
+            text=text,
+            index=index,
+        )
     return found
 
 
@@ -99,10 +118,15 @@ def _number(text: str, value: str, inputs: Array) -> float:
         with np.errstate(over="ignore"):
             number = float(inputs.dtype.type(addresses.parse_decimal(value)))
     except ValueError:
-        raise UsageError(f"--hold {text}: {value!r} is not a number.", EXAMPLE) from None
+        raise UsageError(
+            "{--hold:text}: {value!r} is not a number.", EXAMPLE, text=text, value=value
+        ) from None
     if not math.isfinite(number):
         raise UsageError(
-            f"--hold {text}: the value must be finite in {inputs.dtype}.", "Give a number such as 0 or 1."
+            "{--hold:text}: the value must be finite in {dtype}.",
+            "Give a number such as 0 or 1.",
+            text=text,
+            dtype=inputs.dtype,
         )
     return number
 

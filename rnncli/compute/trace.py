@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rnncli import compute
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
-from rnncli.errors import EngineError, UsageError, did_you_mean
+from rnncli.errors import EngineError, Flag, Message, UsageError, did_you_mean
 from rnncli.layers import Layer, activations
 from rnncli.result import OUTPUT, Label, LoopTrace, Result, TensorInfo
 from rnncli.specs.stack import Stack
@@ -27,7 +27,9 @@ def list_loops(result: Result) -> tuple[LoopTrace, ...]:
     """Return the trace of `result`.  Raises UsageError if no layer has time steps."""
     if not result.trace:
         names = ", ".join(dict.fromkeys(spec.class_name for spec in result.specs))
-        raise UsageError(f"{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.")
+        raise UsageError(
+            "{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.", names=names
+        )
     return result.trace
 
 
@@ -89,12 +91,16 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     size = min(sizes)
     for index in wanted:
         if not -size <= index < size:
-            where = "" if size == max(sizes) else " in the smallest layer"
-            several = f"the {what} are 0 to {size - 1}{where}"
-            one = f"the only index is 0{where}"
+            known = Message("the only index is 0")
+            if size > 1:
+                known = Message(f"the {what} are 0 to {{last}}", last=size - 1)
+            if size < max(sizes):
+                known = Message("{known} in the smallest layer", known=known)
             raise UsageError(
-                f"{flag} {index} is out of range: {several if size > 1 else one}.",
+                "{flag} is out of range: {known}.",
                 "A negative index counts from the end: -1 is the last.",
+                flag=Flag(flag, index),
+                known=known,
             )
     return tuple(dict.fromkeys(index % size for index in wanted))
 
@@ -112,7 +118,7 @@ def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> fr
         matches = [gate for gate in known if word in (str(gate.short), gate.part)]
         if not matches:
             advice = did_you_mean(word, (str(gate.short) for gate in known))
-            raise UsageError(f"--gate {word}: there is no such gate.", advice)
+            raise UsageError("{--gate:word}: there is no such gate.", advice, word=word)
         found.update(matches)
     return frozenset(found)
 
@@ -159,8 +165,10 @@ def verify(result: Result) -> None:
     for label, values in traced_outputs(result):
         if not np.array_equal(values, returned[label], equal_nan=True):
             raise EngineError(
-                f"the trace of {result.engine} does not end in the {label} that it returned.",
+                "the trace of {engine} does not end in the {label} that it returned.",
                 "This is a bug in rnncli; please report it.",
+                engine=result.engine,
+                label=label,
             )
 
 
@@ -196,8 +204,10 @@ def trace(case: Case) -> Result:
     refusal = engines.get(engine).refusal(case)
     if refusal:
         raise UsageError(
-            f"the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
+            "the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
             "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
+            engine=engine,
+            refusal=refusal,
         )
     result = compute.run(case._replace(with_trace=True), engine)
     verify(result)

@@ -46,7 +46,7 @@ def find(name: str) -> Initializer:
     """
     found = _index_by_name().get(fold_name(name))
     if found is None:
-        raise LayerError(f"there is no initializer '{name}'.", did_you_mean(name, names()))
+        raise LayerError("there is no initializer '{name}'.", did_you_mean(name, names()), name=name)
     return found
 
 
@@ -79,12 +79,18 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
     initializer, config = settings(value)
     if dtype not in DTYPES:
         raise LayerError(
-            f"{initializer.class_name} cannot be drawn in {dtype}.", f"Use one of {', '.join(DTYPES)}."
+            "{class_name} cannot be drawn in {dtype}.",
+            "Use one of {dtypes}.",
+            class_name=initializer.class_name,
+            dtype=dtype,
+            dtypes=", ".join(DTYPES),
         )
     own = config.get("seed")
     chosen = seed if own is None else own
     if chosen is None and initializer.takes_seed:
-        raise LayerError(f"{initializer.class_name} needs a seed.", "Give one with --seed.")
+        raise LayerError(
+            "{class_name} needs a seed.", "Give one with {--seed}.", class_name=initializer.class_name
+        )
     with np.errstate(all="ignore"):
         return initializer.fill(config, shape, dtype, chosen or 0)
 

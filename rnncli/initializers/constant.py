@@ -26,8 +26,9 @@ def _constant(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
         return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
         raise LayerError(
-            f"Constant got a list that does not fit a weight of shape {format_shape(shape)}.",
+            "Constant got a list that does not fit a weight of shape {shape}.",
             "Give one number, or as many as the size of the weight's last axis.",
+            shape=format_shape(shape),
         ) from None
 
 
@@ -36,8 +37,9 @@ def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
 
     if len(shape) != 2:
         raise LayerError(
-            f"Identity fills only matrices, but this weight has shape {format_shape(shape)}.",
+            "Identity fills only matrices, but this weight has shape {shape}.",
             "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+            shape=format_shape(shape),
         )
     return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
 
@@ -48,9 +50,9 @@ def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
 
     if len(shape) != 3:
         raise LayerError(
-            "STFT fills kernels of (frames, 1, frequencies), but this weight has shape "
-            f"{format_shape(shape)}.",
+            "STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
             "Recurrent layers have no such weight: use another initializer.",
+            shape=format_shape(shape),
         )
     real = np.dtype(dtype).type
     frames, _, frequencies = shape
@@ -76,19 +78,26 @@ def _window(config: Config, frames: int) -> Array:
         window = np.asarray(config["window"])
         if window.shape != (frames,):
             raise LayerError(
-                f"STFT got a window of {window.size} values for {frames} frames.", "Give one value per frame."
+                "STFT got a window of {size} values for {frames} frames.",
+                "Give one value per frame.",
+                size=window.size,
+                frames=frames,
             )
         return window
     try:
         from scipy.signal import get_window  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         raise EngineError(
-            f"the window {config['window']!r} of STFT needs the package scipy.", "pip install scipy"
+            "the window {config!r} of STFT needs the package scipy.",
+            "pip install scipy",
+            config=config["window"],
         ) from None
     try:
         return np.asarray(get_window(config["window"], frames, config["periodic"]))
     except ValueError as error:
-        raise LayerError(f"STFT: {error}.", "Use hann, hamming or another window of scipy.signal.") from None
+        raise LayerError(
+            "STFT: {error}.", "Use hann, hamming or another window of scipy.signal.", error=error
+        ) from None
 
 
 _STFT = {

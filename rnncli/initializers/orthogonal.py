@@ -19,8 +19,9 @@ def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Arr
 
     if len(shape) < 2:
         raise LayerError(
-            f"Orthogonal needs a weight of two axes or more, but this one has shape {format_shape(shape)}.",
+            "Orthogonal needs a weight of two axes or more, but this one has shape {shape}.",
             "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+            shape=format_shape(shape),
         )
     rows, columns = math.prod(shape[:-1]), shape[-1]
     tall = _draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)

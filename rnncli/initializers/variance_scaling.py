@@ -26,8 +26,9 @@ def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> 
             return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
         except IndexError:
             raise LayerError(
-                f"not all of input_axes and output_axes are in a weight of shape {format_shape(shape)}.",
+                "not all of input_axes and output_axes are in a weight of shape {shape}.",
                 "Leave input_axes and output_axes out.",
+                shape=format_shape(shape),
             ) from None
     if len(shape) < 2:
         size = shape[0] if shape else 1

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean, fold_name
+from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
 from rnncli.layers import _activations, _claims
 from rnncli.layers._cell import Cell as Cell
 from rnncli.layers._cell import StepHolds as StepHolds
@@ -87,13 +87,15 @@ def recurrent() -> tuple[str, ...]:
     return tuple(name for name in names() if class_of(name).recurrent)
 
 
-def beyond_keras(spec: Spec) -> str:
+def beyond_keras(spec: Spec) -> Text:
     """Return, as a clause, what Keras cannot compute in the layer itself; "" if it can compute all of it."""
     for name, value in spec.config.items():
         if name.endswith("activation") and parse_parametric(value):
-            return f"Keras has no activation {value}"
+            return Message("Keras has no activation {value}", value=value)
     if spec.config.get("cell_activation"):
-        return f"Keras's {spec.class_name} has no activation of its own for the cell state"
+        return Message(
+            "Keras's {class_name} has no activation of its own for the cell state", class_name=spec.class_name
+        )
     return ""
 
 
@@ -115,8 +117,8 @@ def runs_a_cell(spec: Spec) -> bool:
 def _require(name: str, kind: str) -> Any:
     found = _find(name, kind)
     if found is None:
-        what = "layer" if kind == "LAYERS" else "cell"
-        raise LayerError(f"there is no {what} '{name}'.", did_you_mean(name, names(kind)))
+        what = "there is no layer '{name}'." if kind == "LAYERS" else "there is no cell '{name}'."
+        raise LayerError(what, did_you_mean(name, names(kind)), name=name)
     return found[1]
 
 

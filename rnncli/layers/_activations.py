@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, did_you_mean, fold_name, format_names
+from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name, format_names
 from rnncli.layers._parametric import parse_parametric
 
 if TYPE_CHECKING:
@@ -141,9 +141,9 @@ _EARLIER: Mapping[str, Formula] = {
 
 _ALIASES: Mapping[str, str] = {"swish": "silu", "hard_swish": "hard_silu"}
 
-_UNFIT: Mapping[str, str] = {
-    "glu": "halves its input, so no layer can use it as its activation",
-    "threshold": "needs two arguments that no layer gives to its activation",
+_UNFIT: Mapping[str, Text] = {
+    "glu": Message("halves its input, so no layer can use it as its activation"),
+    "threshold": Message("needs two arguments that no layer gives to its activation"),
 }
 
 _TYPED = frozenset(
@@ -171,12 +171,20 @@ def canonical_name(name: str | Mapping[str, Any] | None) -> str:
     if isinstance(name, Mapping):
         name = _name_in(name)
     if not isinstance(name, str):
-        raise LayerError(f"an activation must be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
+        raise LayerError(
+            "an activation must be a name, not {name!r}.", "Write 'tanh', 'relu' or None.", name=name
+        )
     known = _index_by_name().get(fold_name(name))
     if known is not None and known in _UNFIT:
-        raise LayerError(f"the activation {known} {_UNFIT[known]}.", f"Use one of {format_names(NAMES)}.")
+        raise LayerError(
+            "the activation {known} {unfit}.",
+            "Use one of {names}.",
+            known=known,
+            unfit=_UNFIT[known],
+            names=format_names(NAMES),
+        )
     if known is None:
-        raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
+        raise LayerError("there is no activation '{name}'.", did_you_mean(name, NAMES), name=name)
     return known
 
 
@@ -239,6 +247,7 @@ def _name_in(config: Mapping[str, Any]) -> Any:
     if config.get("class_name") == "function":
         return config.get("config")
     raise LayerError(
-        f"the activation's config names the class {config.get('class_name')}, and only functions are known.",
-        'Write its name, or {"class_name": "function", "config": "tanh"}.',
+        "the activation's config names the class {value}, and only functions are known.",
+        'Write its name, or {{"class_name": "function", "config": "tanh"}}.',
+        value=config.get("class_name"),
     )

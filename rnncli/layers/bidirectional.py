@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from rnncli import initializers, layers
 from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
 from rnncli.layers._recurrent import RecurrentLayer
@@ -38,8 +38,10 @@ class Bidirectional(Layer):
         for one in filter(None, (inner, own)):
             if not issubclass(layers.class_of(one.class_name), RecurrentLayer):
                 raise LayerError(
-                    f"Bidirectional({inner.class_name}): {one.class_name} cannot be run in both directions.",
+                    "Bidirectional({class_name}): {part} cannot be run in both directions.",
                     "Put SimpleRNN, LSTM, GRU or RNN into it.",
+                    class_name=inner.class_name,
+                    part=one.class_name,
                 )
         self._require_agreement(inner, own)
         self.forward = self._make_direction(_copy(inner))
@@ -64,26 +66,31 @@ class Bidirectional(Layer):
     @staticmethod
     def _require_agreement(inner: Spec, own: Spec | None) -> None:
         backwards = inner.config["go_backwards"]
-        alike = "Bidirectional: both of its layers would run in the same direction."
+        alike = Message("Bidirectional: both of its layers would run in the same direction.")
         if own is None and backwards:
             raise LayerError(alike, "Leave go_backwards out.")
         if own is not None and own.config["go_backwards"] == backwards:
-            raise LayerError(alike, f"Write go_backwards={not backwards} in backward_layer.")
+            raise LayerError(alike, "Write go_backwards={value} in backward_layer.", value=not backwards)
         for name in _COMMON:
             if own is not None and own.config[name] != inner.config[name]:
                 raise LayerError(
-                    f"Bidirectional: its layers differ in {name}, {inner.config[name]} forward and "
-                    f"{own.config[name]} backward.",
+                    "Bidirectional: its layers differ in {name}, {config} forward and {backward} backward.",
                     "Give both the same value.",
+                    name=name,
+                    config=inner.config[name],
+                    backward=own.config[name],
                 )
 
     def _require_fit(self) -> None:
         units = self.forward.cell.units, self.backward.cell.units
         if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
             raise LayerError(
-                f"Bidirectional: merge_mode {self.config['merge_mode']!r} needs equal halves, "
-                f"but they have {units[0]} and {units[1]} units.",
+                "Bidirectional: merge_mode {config!r} needs equal halves, but they have {units} and "
+                "{other} units.",
                 "Give both the same units, or use merge_mode 'concat'.",
+                config=self.config["merge_mode"],
+                units=units[0],
+                other=units[1],
             )
 
     @staticmethod
@@ -122,9 +129,11 @@ class Bidirectional(Layer):
         items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:
             raise LayerError(
-                "Bidirectional: Keras splits the initial states in half, "
-                f"but its layers keep {items[0]} and {items[1]}.",
+                "Bidirectional: Keras splits the initial states in half, but its layers keep {items} "
+                "and {other}.",
                 "Leave the initial state out, or use layers that keep the same number.",
+                items=items[0],
+                other=items[1],
             )
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:

@@ -88,8 +88,11 @@ class ConvLSTM(Layer):
         covered = 1 if self.config["padding"] == "same" else dilation * (kernel - 1) + 1
         if covered > size:
             raise LayerError(
-                f"{self.spec.class_name}: its kernel covers {covered}, but the input has only {size} there.",
+                "{class_name}: its kernel covers {covered}, but the input has only {size} there.",
                 "Use a smaller kernel_size or dilation_rate, or padding='same'.",
+                class_name=self.spec.class_name,
+                covered=covered,
+                size=size,
             )
         return (size - covered) // stride + 1
 

@@ -56,8 +56,10 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
         for key, array in layout.name_arrays(chain).items():
             if key in found:
                 raise LayerError(
-                    f"two layers would be called {key} in {layout.FRAMEWORK}'s layout.",
+                    "two layers would be called {key} in {framework}'s layout.",
                     "Convert them one at a time.",
+                    key=key,
+                    framework=layout.FRAMEWORK,
                 )
             found[key] = array
     return found
@@ -70,6 +72,9 @@ def require(name: str, layers: Iterable[LayerWeights]) -> None:
         reason = layout.refusal(layer)
         if reason:
             raise LayerError(
-                f"{layer.title} cannot be converted to {layout.FRAMEWORK}'s layout: {reason}.",
+                "{title} cannot be converted to {framework}'s layout: {reason}.",
                 "Leave this layer out, or convert to another layout; keras holds every layer.",
+                title=layer.title,
+                framework=layout.FRAMEWORK,
+                reason=reason,
             )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.errors import Message, Text
 from rnncli.layouts._chain import LayerWeights
 
 GATES: Mapping[str, tuple[str, ...]] = {
@@ -51,19 +52,23 @@ def one_bias(first: Array | None, second: Array | None) -> Array | None:
     return total
 
 
-def explain_uneven(layer: LayerWeights) -> str | None:
+def explain_uneven(layer: LayerWeights) -> Text | None:
     """Return why a layout in which both directions are alike cannot hold the layer."""
     first, last = layer.cells[0], layer.cells[-1]
     if first.class_name != last.class_name:
-        return f"its directions are {first.class_name} and {last.class_name}"
+        return Message(
+            "its directions are {class_name} and {other}",
+            class_name=first.class_name,
+            other=last.class_name,
+        )
     if len(layer.cells) > 1 and first.config.get("go_backwards"):
-        return "its first direction runs backwards (go_backwards)"
+        return Message("its first direction runs backwards (go_backwards)")
     if first.units != last.units:
-        return f"its directions have {first.units} and {last.units} units"
+        return Message("its directions have {units} and {other} units", units=first.units, other=last.units)
     if ("bias" in first.weights) != ("bias" in last.weights):
-        return "only one of its directions has a bias (use_bias)"
+        return Message("only one of its directions has a bias (use_bias)")
     if first.weights["kernel"].dtype != last.weights["kernel"].dtype:
-        return "its directions have different dtypes"
+        return Message("its directions have different dtypes")
     return None
 
 

@@ -52,8 +52,13 @@ def _cells(layer: LayerWeights) -> Iterator[tuple[str, Sequence[Array]]]:
     """
     for prefix, cell in directions(layer):
         if any("/" in name for name in cell.weights):
-            what = f"{layer.title}: .weights.h5 names the parts inside {cell.class_name} by their classes"
-            raise LayerError(f"{what}, which are not known here.", "Write a .h5 file.")
+            raise LayerError(
+                "{title}: .weights.h5 names the parts inside {class_name} by their classes, which are not "
+                "known here.",
+                "Write a .h5 file.",
+                title=layer.title,
+                class_name=cell.class_name,
+            )
         yield f"{prefix.rstrip('/')}_layer/cell" if prefix else "cell", list(cell.weights.values())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.errors import Message, Text
 from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._gates import GATES, adds_bias, infer_class, two_biases
 from rnncli.layouts._hdf5 import dump_legacy
@@ -56,27 +57,31 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def refusal(layer: LayerWeights) -> str | None:
+def refusal(layer: LayerWeights) -> Text | None:
     """Return why no CuDNNLSTM or CuDNNGRU has these weights or this computation; None if one has."""
     for cell in layer.cells:
         config = cell.config
         if cell.class_name not in CLASSES:
-            return f"it has only LSTM and GRU, not {cell.class_name}"
+            return Message("it has only LSTM and GRU, not {class_name}", class_name=cell.class_name)
         if "bias" not in cell.weights:
-            return "it has no layers with use_bias=False"
+            return Message("it has no layers with use_bias=False")
         if cell.class_name == "GRU" and not config.get("reset_after", True):
-            return "it has no GRU with reset_after=False"
+            return Message("it has no GRU with reset_after=False")
         activations = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": "tanh"}
         for option, only in activations.items():
             if config.get(option, only) != only:
-                return f"cuDNN has {option}={only}, not {config[option]}"
+                return Message(
+                    "cuDNN has {option}={only}, not {config}", option=option, only=only, config=config[option]
+                )
     return None
 
 
-def notes(chain: Chain) -> Iterator[str]:
+def notes(chain: Chain) -> Iterator[Text]:
     """Yield that a bias became two."""
     if any(map(adds_bias, chain.layers)):
-        yield "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
+        yield Message(
+            "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
+        )
 
 
 def name_arrays(chain: Chain) -> dict[str, Array]:

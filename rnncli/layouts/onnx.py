@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.errors import Message, Text
 from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._gates import GATES as KERAS
 from rnncli.layouts._gates import adds_bias, explain_uneven, reorder, two_biases
@@ -73,18 +74,18 @@ def is_after_product(arrays: Mapping[str, Array]) -> bool:
     return ATTRIBUTE in arrays and bool(arrays[ATTRIBUTE].item())
 
 
-def refusal(layer: LayerWeights) -> str | None:
+def refusal(layer: LayerWeights) -> Text | None:
     """Return why no node of ONNX is this layer, or None."""
     for cell in layer.cells:
         if cell.class_name not in OPERATORS:
-            return f"it has no operator for {cell.class_name}"
+            return Message("it has no operator for {class_name}", class_name=cell.class_name)
         for option in ("activation", "recurrent_activation"):
             if cell.config.get(option, "tanh") not in ACTIVATIONS:
-                return f"it has no activation {cell.config[option]}"
+                return Message("it has no activation {config}", config=cell.config[option])
     if len(layer.cells) > 1:
         options = [_reset_after(layer, place) for place in (0, 1)]
         if options[0] != options[1]:
-            return "only one of its directions has reset_after"
+            return Message("only one of its directions has reset_after")
     return explain_uneven(layer)
 
 
@@ -96,7 +97,7 @@ def _reset_after(layer: LayerWeights, place: int) -> bool:
 ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": None}
 
 
-def notes(chain: Chain) -> Iterator[str]:
+def notes(chain: Chain) -> Iterator[Text]:
     """Yield the attributes that the nodes need, and that a bias became two."""
     for layer in chain.layers:
         config = layer.cells[0].config
@@ -106,16 +107,28 @@ def notes(chain: Chain) -> Iterator[str]:
             if config.get(name, default) != default
         ]
         if attributes:
-            yield f"{layer.title}: set the attribute activations of the node for {', '.join(attributes)}"
+            yield Message(
+                "{title}: set the attribute activations of the node for {attributes}",
+                title=layer.title,
+                attributes=", ".join(attributes),
+            )
         if _reset_after(layer, 0):
-            yield f"{layer.title}: set the attribute {ATTRIBUTE}=1 of the node"
+            yield Message(
+                "{title}: set the attribute {attribute}=1 of the node", title=layer.title, attribute=ATTRIBUTE
+            )
         if len(layer.cells) == 1 and config.get("go_backwards"):
-            yield f"{layer.title}: set the attribute direction=reverse of the node"
+            yield Message("{title}: set the attribute direction=reverse of the node", title=layer.title)
         if len(layer.cells) > 1 and layer.merge_mode != "concat":
             merge = f"merge_mode={layer.merge_mode!r}"
-            yield f"{layer.title}: the node returns both directions; apply {merge} yourself"
+            yield Message(
+                "{title}: the node returns both directions; apply {merge} yourself",
+                title=layer.title,
+                merge=merge,
+            )
     if any(map(adds_bias, chain.layers)):
-        yield "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"
+        yield Message(
+            "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"
+        )
 
 
 def name_arrays(chain: Chain) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, Message, Text
 from rnncli.layouts import Chain, LayerWeights, convert
 from rnncli.layouts._gates import GATES as KERAS
 from rnncli.layouts._gates import adds_bias, explain_uneven, one_bias, reorder, two_biases
@@ -60,47 +60,67 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: np.ascontiguousarray(array) for name, array in weights.items()}
 
 
-def refusal(layer: LayerWeights) -> str | None:
+def refusal(layer: LayerWeights) -> Text | None:
     """Return why no nn.LSTM, nn.GRU or nn.RNN computes what the layer does, or None."""
     reasons = (explain_unsupported(cell.class_name, cell.config) for cell in layer.cells)
-    reason = next(filter(None, reasons), None)
+    reason = next((one for one in reasons if one), None)
     if reason:
         return reason
     first, last = layer.cells[0].config, layer.cells[-1].config
     if len(layer.cells) == 1 and first.get("go_backwards"):
-        return "it has no module that only runs backwards (go_backwards)"
+        return Message("it has no module that only runs backwards (go_backwards)")
     if first.get("activation", "tanh") != last.get("activation", "tanh"):
-        return "its directions have different activations"
+        return Message("its directions have different activations")
     return explain_uneven(layer)
 
 
-def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | None:
+def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> Text | None:
     """Return why no module of PyTorch computes one step of this class with these options, or None."""
     if class_name not in MODULES:
-        return f"it has no module for {class_name}"
+        return Message("it has no module for {class_name}", class_name=class_name)
     activations = ("tanh", "relu") if class_name == "SimpleRNN" else ("tanh",)
     if config.get("activation", "tanh") not in activations:
-        return f"PyTorch has only the activation {' or '.join(activations)}, not {config['activation']}"
+        return Message(
+            "PyTorch has only the activation {activations}, not {config}",
+            activations=" or ".join(activations),
+            config=config["activation"],
+        )
     if config.get("recurrent_activation", "sigmoid") != "sigmoid":
-        return f"PyTorch has only the activation sigmoid for gates, not {config['recurrent_activation']}"
+        return Message(
+            "PyTorch has only the activation sigmoid for gates, not {config}",
+            config=config["recurrent_activation"],
+        )
     if config.get("cell_activation"):
-        return f"PyTorch has only the activation tanh for the cell state, not {config['cell_activation']}"
+        return Message(
+            "PyTorch has only the activation tanh for the cell state, not {config}",
+            config=config["cell_activation"],
+        )
     if class_name == "GRU" and not config.get("reset_after", True):
-        return "it has no GRU with reset_after=False"
+        return Message("it has no GRU with reset_after=False")
     return None
 
 
-def notes(chain: Chain) -> Iterator[str]:
+def notes(chain: Chain) -> Iterator[Text]:
     """Yield the modules that load the arrays, and settings that the arrays do not contain."""
     for path, layers in _modules(chain):
         call = _call(layers)
-        yield f"{path}: load into a module whose {path} is {call}" if path else f"load into {call}"
+        yield (
+            Message("{place}: load into a module whose {place} is {call}", place=path, call=call)
+            if path
+            else Message("load into {call}", call=call)
+        )
         merged = [layer for layer in layers if len(layer.cells) > 1 and layer.merge_mode != "concat"]
         for layer in merged:
             merge = f"merge_mode={layer.merge_mode!r}"
-            yield f"{layer.title}: PyTorch concatenates the directions; apply {merge} yourself"
+            yield Message(
+                "{title}: PyTorch concatenates the directions; apply {merge} yourself",
+                title=layer.title,
+                merge=merge,
+            )
     if any(map(adds_bias, chain.layers)):
-        yield "PyTorch sums two biases: a single Keras bias is stored in bias_ih, and bias_hh is zero"
+        yield Message(
+            "PyTorch sums two biases: a single Keras bias is stored in bias_ih, and bias_hh is zero"
+        )
 
 
 def name_arrays(chain: Chain) -> dict[str, Array]:

@@ -78,15 +78,17 @@ class WeightWalk:
         """
         dataset = weight.dataset
         if not isinstance(dataset, self.h5py.Dataset):
-            raise InputError(f"{weight.group}/{weight.name} is not a dataset.")
+            raise InputError("{group}/{name} is not a dataset.", group=weight.group, name=weight.name)
         properties = dataset.id.get_create_plist()
         if properties.get_layout() == self.h5py.h5d.VIRTUAL or properties.get_external_count():
-            raise InputError(f"the numbers of {dataset.name} are in another file.")
+            raise InputError("the numbers of {name} are in another file.", name=dataset.name)
         dtype = dataset.dtype
         if dtype.kind not in "fiu" or self.h5py.check_dtype(enum=dtype):
-            raise InputError(f"{dataset.name} has dtype {str(dtype)[:40]}, not real numbers.")
+            raise InputError(
+                "{name} has dtype {dtype}, not real numbers.", name=dataset.name, dtype=str(dtype)[:40]
+            )
         if dataset.shape is None:
-            raise InputError(f"{dataset.name} is empty.")
+            raise InputError("{name} is empty.", name=dataset.name)
         return dtype.str, list(dataset.shape)
 
     def _is_other(self, dataset: Any) -> bool:
@@ -121,7 +123,7 @@ class WeightWalk:
         h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
         """
         if depth > DEPTH:
-            raise InputError(f"its groups are nested more than {DEPTH} levels deep.")
+            raise InputError("its groups are nested more than {depth} levels deep.", depth=DEPTH)
         items = {name: self._at(group, name) for name in group}
         addresses = {
             name: self._address(item) for name, item in items.items() if isinstance(item, self.h5py.Group)
@@ -149,9 +151,13 @@ class WeightWalk:
         """
         for name in filter(None, path.split("/")):
             if not self._has(group, name):
-                raise InputError(f"it lists {path}, but does not contain it.")
+                raise InputError("it lists {place}, but does not contain it.", place=path)
             if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
-                raise InputError(f"{group.name.rstrip('/')}/{name} is a link to another place or file.")
+                raise InputError(
+                    "{name}/{child} is a link to another place or file.",
+                    name=group.name.rstrip("/"),
+                    child=name,
+                )
             group = group[name]
         return group
 
@@ -166,7 +172,7 @@ def _list_names(group: Any, attribute: str) -> list[str]:
 def _list_texts(group: Any, attribute: str) -> list[str]:
     texts = group.attrs.get(attribute)
     if not isinstance(texts, np.ndarray) or not all(isinstance(text, (str, bytes)) for text in texts.flat):
-        raise InputError(f"its {attribute} is not a list of names.")
+        raise InputError("its {attribute} is not a list of names.", attribute=attribute)
     return list(map(_decode, texts.flat))
 
 

@@ -20,17 +20,25 @@ def parse_mask(raw: Any, inputs: Array) -> Array:
     mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
     expected = inputs.shape[: 3 if mask.ndim == 3 and inputs.ndim > 3 else 2]
     if mask.dtype.kind not in "bfiu":
-        raise InputError(f"the mask has dtype {mask.dtype}.", "Write true or false for every time step.")
+        raise InputError(
+            "the mask has dtype {dtype}.", "Write true or false for every time step.", dtype=mask.dtype
+        )
     if mask.shape not in (expected, (1, *expected[1:]), expected[1:2]):
         raise InputError(
-            f"the mask is {format_shape(mask.shape)}, but the input is {format_shape(inputs.shape)}.",
-            f"A mask is (batch, timesteps), here {format_shape(inputs.shape[:2])}.",
+            "the mask is {shape}, but the input is {inputs}.",
+            "A mask is (batch, timesteps), here {wanted}.",
+            shape=format_shape(mask.shape),
+            inputs=format_shape(inputs.shape),
+            wanted=format_shape(inputs.shape[:2]),
         )
     wrong = np.argwhere((mask != 0) & (mask != 1))
     if len(wrong):
         place = tuple(map(int, wrong[0]))
         raise InputError(
-            f"is {mask[place]:g}.", "Write true or 1 for a step to process, else false or 0.", place
+            "{place} is {mask:g}.",
+            "Write true or 1 for a step to process, else false or 0.",
+            place,
+            mask=mask[place],
         )
     return np.array(np.broadcast_to(mask.astype(bool), expected))
 

@@ -8,7 +8,7 @@ from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import FILLS, Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, count, did_you_mean, inside, with_path_prefix
+from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.readers._masks import mask_values, parse_mask
 from rnncli.readers.padding import pad
 from rnncli.specs import memory
@@ -24,7 +24,7 @@ AXIS_NAMES = {
 LARGEST = 2**31
 """Maximum number of numbers to generate."""
 
-WANTED = "A recurrent layer needs (batch, timesteps, features)."
+WANTED = Message("A recurrent layer needs (batch, timesteps, features).")
 
 
 class ArrangeOptions(NamedTuple):
@@ -46,8 +46,8 @@ class ArrangeOptions(NamedTuple):
     mask_value: float | None = None
     dtype: str = "float32"
     ndim: int = 3
-    where: str = ""
-    mask_where: str = ""
+    where: Text = ""
+    mask_where: Text = ""
 
 
 class Arrangement(NamedTuple):
@@ -59,7 +59,7 @@ class Arrangement(NamedTuple):
 
     inputs: Array
     mask: Array | None = None
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
     feature_names: tuple[str, ...] = ()
 
 
@@ -86,7 +86,7 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
 
 
-def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
+def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[Text]]:
     """Return (inputs, padding mask, remarks)."""
     assert document.inputs is not None  # the readers refuse a document without inputs
     padding: Array | None = None
@@ -110,14 +110,19 @@ def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Arra
     import numpy as np
 
     if fill not in FILLS:
-        raise UsageError(f"there is no fill {fill!r}.", did_you_mean(fill, FILLS))
+        raise UsageError("there is no fill {fill!r}.", did_you_mean(fill, FILLS), fill=fill)
     size = prod(shape)
     if size > LARGEST:
         raise UsageError(
-            f"an input of {format_shape(shape)} has {size:,} numbers; at most {LARGEST:,} can be generated.",
+            "an input of {shape} has {size:,} numbers; at most {largest:,} can be generated.",
             "Make it smaller.",
+            shape=format_shape(shape),
+            size=size,
+            largest=LARGEST,
         )
-    memory.refuse_beyond(size * (8 + 8 * (fill != "zeros")), f"an input of {format_shape(shape)}")
+    memory.refuse_beyond(
+        size * (8 + 8 * (fill != "zeros")), Message("an input of {shape}", shape=format_shape(shape))
+    )
     random = np.random.default_rng(seed)
     if fill == "normal":
         array = random.standard_normal(shape)
@@ -136,18 +141,23 @@ def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tup
     if options.ndim != len(AXES):
         raise InputError(
             "sequences differ in length.",
-            f"Make them equally long: a layer of {options.ndim} axes does not take padding.",
+            "Make them equally long: a layer of {ndim} axes does not take padding.",
+            ndim=options.ndim,
         )
     if options.axes is not None and _parse_axes(options.axes) != AXES:
         raise InputError(
-            "sequences of different lengths are already (batch, time, features).", "Leave --input-axes out."
+            "sequences of different lengths are already (batch, time, features).", "Leave {--input-axes} out."
         )
     if options.pad is None:
         other = next((index for index, length in enumerate(lengths) if length != lengths[0]), 0)
         steps = count(lengths[0], "time step")
         raise InputError(
-            f"sequences differ in length: [0] has {steps}, [{other}] has {lengths[other]}.",
-            f"{WANTED} Pad and mask the shorter ones with --pad post.",
+            "sequences differ in length: [0] has {steps}, [{other}] has {lengths}.",
+            "{wanted} Pad and mask the shorter ones with {--pad post}.",
+            steps=steps,
+            other=other,
+            lengths=lengths[other],
+            wanted=WANTED,
         )
     return pad(sequences, options.pad, options.pad_value)
 
@@ -158,9 +168,11 @@ def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         axis = AXIS_NAMES.get(name.strip().casefold())
         if axis is None:
-            raise UsageError(f"there is no axis {name!r}.", did_you_mean(name, AXIS_NAMES))
+            raise UsageError("there is no axis {name!r}.", did_you_mean(name, AXIS_NAMES), name=name)
         if axis in found:
-            raise UsageError(f"the axis {axis} is named twice in --input-axes.", "Name each axis once.")
+            raise UsageError(
+                "the axis {axis} is named twice in {--input-axes}.", "Name each axis once.", axis=axis
+            )
         found.append(axis)
     return tuple(found)
 
@@ -182,9 +194,12 @@ def _require_named(array: Array, axes: tuple[str, ...]) -> None:
     """Raise InputError if the axes are not as many as those of the array."""
     if array.ndim != len(axes):
         raise InputError(
-            f"the input is {array.ndim}-D, {format_shape(array.shape)}, but --input-axes names {len(axes)}: "
-            f"{', '.join(axes)}.",
+            "the input is {ndim}-D, {shape}, but {--input-axes} names {count}: {axes}.",
             "Name every axis of the input, in order.",
+            ndim=array.ndim,
+            shape=format_shape(array.shape),
+            count=len(axes),
+            axes=", ".join(axes),
         )
 
 
@@ -195,7 +210,9 @@ def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     from rnncli import arrays
 
     if ndim != len(AXES):
-        raise UsageError(f"--input-axes names three axes, but this layer takes {ndim}.", "Leave it out.")
+        raise UsageError(
+            "{--input-axes} names three axes, but this layer takes {ndim}.", "Leave it out.", ndim=ndim
+        )
     _require_named(array, axes)
     order = [axes.index(axis) for axis in AXES if axis in axes]
     missing = tuple(place for place, axis in enumerate(AXES) if axis not in axes)
@@ -203,7 +220,7 @@ def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     return moved
 
 
-def _add_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
+def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:
     """Return the array, with a batch axis of size 1 added if only the batch axis is missing."""
     shape = format_shape(array.shape)
     if array.ndim == ndim:
@@ -213,16 +230,22 @@ def _add_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
 
         with_batch: Array = arrays.change_view(array, lambda view: view[None])
         new = format_shape(with_batch.shape)
-        remarks.append(f"added a batch axis: {shape} -> {new}")
+        remarks.append(Message("added a batch axis: {shape} -> {new}", shape=shape, new=new))
         return with_batch
     if array.ndim == 1 and ndim == len(AXES):
         raise InputError(
-            f"the input is 1-D, {shape}.",
-            f"{WANTED} For a series of one feature use --input-axes time, "
-            "for one time step --input-axes features.",
+            "the input is 1-D, {shape}.",
+            "{wanted} For a series of one feature use {--input-axes time}, for one time step "
+            "{--input-axes features}.",
+            shape=shape,
+            wanted=WANTED,
         )
-    wanted = WANTED if ndim == len(AXES) else f"This layer needs {ndim} axes, (batch, timesteps, ...)."
-    raise InputError(f"the input is {array.ndim}-D, {shape}.", wanted)
+    wanted = (
+        WANTED
+        if ndim == len(AXES)
+        else Message("This layer needs {ndim} axes, (batch, timesteps, ...).", ndim=ndim)
+    )
+    raise InputError("the input is {ndim}-D, {shape}.", wanted, ndim=array.ndim, shape=shape)
 
 
 def _dtype(name: str) -> Any:
@@ -231,7 +254,7 @@ def _dtype(name: str) -> Any:
     return np.dtype("float32" if name == "bfloat16" else name)
 
 
-def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
+def _cast(array: Array, dtype: str, remarks: list[Text]) -> Array:
     """Cast the array; a memory-mapped array is cast later, when it is read."""
     import numpy as np
 
@@ -246,6 +269,8 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
     pairs = zip(arrays.blocks(inputs), arrays.blocks(array), strict=True)
     lost = sum(np.count_nonzero(np.isinf(cast) & np.isfinite(given)) for cast, given in pairs)
     if lost > 0:
-        numbers = "1 number is" if lost == 1 else f"{lost} numbers are"
-        remarks.append(f"{numbers} too large for {target}: stored as infinity")
+        numbers = Message("1 number is") if lost == 1 else Message("{lost} numbers are", lost=lost)
+        remarks.append(
+            Message("{numbers} too large for {target}: stored as infinity", numbers=numbers, target=target)
+        )
     return inputs  # type: ignore[no-any-return]

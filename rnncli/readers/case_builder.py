@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
-from rnncli.errors import InputError, inside
+from rnncli.errors import InputError, Text, inside, join
 from rnncli.readers.arrange import Arrangement, ArrangeOptions, arrange
 from rnncli.specs import fit
 from rnncli.specs.stack import Stack
@@ -20,11 +20,11 @@ class RawValue(NamedTuple):
     """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
 
     value: Any = None
-    where: str = ""
+    where: Text = ""
 
-    def or_else(self, value: Any, *where: str) -> RawValue:
+    def or_else(self, value: Any, *where: Text) -> RawValue:
         """Return this value; where there is none, another one."""
-        return RawValue(value, ": ".join(filter(None, where))) if self.value is None else self
+        return RawValue(value, join((one for one in where if one), ": ")) if self.value is None else self
 
 
 class CaseOptions(NamedTuple):
@@ -48,7 +48,12 @@ class CaseOptions(NamedTuple):
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
             with inside(where):
-                raise InputError(f"seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
+                raise InputError(
+                    "seed is {seed}.",
+                    "The highest seed is {highest_seed}.",
+                    seed=seed,
+                    highest_seed=HIGHEST_SEED,
+                )
         return self._replace(
             weights=self.weights.or_else(document.weights, where, "weights"),
             initial_state=self.initial_state.or_else(document.initial_state, where, "initial_state"),

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, cast
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message, Text
 from rnncli.readers.source import InputFlagError, Source
 
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_utf8(source: Source, *advice: str) -> bytes:
+def read_utf8(source: Source, *advice: Text) -> bytes:
     """Return the bytes of a UTF-8 text without the byte order mark.
 
     advice: of the error for an empty source, other than that for an input.
@@ -63,7 +63,7 @@ def _decode(data: bytes, first: int) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + first
         raise InputFlagError(
-            f"line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
-            "Save it as UTF-8; an input in another format needs --input-format.",
-            "Save it as UTF-8.",
+            Message("line {line} is not UTF-8 text: byte 0x{data:02x}.", line=line, data=data[error.start]),
+            Message("Save it as UTF-8; an input in another format needs {--input-format}."),
+            Message("Save it as UTF-8."),
         ) from None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, UsageError, format_names, inside
+from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
 from rnncli.readers import formats, rnncli_output
 from rnncli.readers.rnncli_output import to_numbers
 from rnncli.readers.source import Source
 
 FORMATS = ("json", "npz", "npy", "safetensors")
-ADVICE = f"Give {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, such as rnncli run -o expected.npz writes."
+ADVICE = Message(
+    "Give {formats} or {last}, such as rnncli run -o expected.npz writes.",
+    formats=", ".join(FORMATS[:-1]),
+    last=FORMATS[-1],
+)
 ALONE = ""
 """The name of a tensor whose file does not name it."""
 
@@ -26,7 +30,9 @@ def read_expected(source: Source) -> dict[str, Array]:
     format_name = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
     with inside(source.name):
         if format_name not in FORMATS:
-            raise InputError(f"rnncli cannot read stored tensors from {format_name}.", ADVICE)
+            raise InputError(
+                "rnncli cannot read stored tensors from {format_name}.", ADVICE, format_name=format_name
+            )
         return _list_tensors(formats.load(source, format_name))
 
 
@@ -45,9 +51,9 @@ def match_names(
     expected: Mapping[str, Array],
     names: Sequence[str],
     shapes: Mapping[str, tuple[int, ...]],
-    file: str,
+    file: Text,
     command: str = "run",
-) -> tuple[dict[str, Array], tuple[str, ...]]:
+) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Return the stored tensors under the names of a result, with remarks on those that have no partner.
 
     names: the tensors of the result, with their shapes.  A batch axis of 1 is added where it is missing.
@@ -59,29 +65,49 @@ def match_names(
     if set(expected) in ({ALONE}, {"arr_0"}):
         if len(names) > 1:
             raise UsageError(
-                f"--expect {file}: it holds one tensor without a name, and there are {format_names(names)}.",
-                f"Choose one: --select {names[0]}",
+                "{--expect:file}: it holds one tensor without a name, and there are {names}.",
+                "Choose one: {--select:name}",
+                file=file,
+                names=format_names(names),
+                name=names[0],
             )
         expected = dict(zip(names, expected.values(), strict=True))
     common = {name: expected[name] for name in names if name in expected}
     if not common:
         with inside(file):
             raise InputError(
-                f"it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
-                f"Store the tensors under these names, as `rnncli {command} -o expected.npz` does.",
+                "it holds {expected}, but the result has {names}.",
+                "Store the tensors under these names, as `rnncli {command} -o expected.npz` does.",
+                expected=format_names(list(expected)),
+                names=format_names(names),
+                command=command,
             )
-    remarks = []
-    if lacking := [name for name in names if name not in common]:
-        remarks.append(f"not compared: {format_names(lacking)} ({file} lacks {_choose_pronoun(lacking)})")
-    if extra := [name for name in expected if name not in common]:
-        remarks.append(f"not compared: {format_names(extra)} (only {file} has {_choose_pronoun(extra)})")
+    remarks = list(_note_others(expected, names, file))
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
             common[name] = np.asarray(array)[None]
             change = f"{format_shape(array.shape)} -> {format_shape(common[name].shape)}"
-            remarks.append(f"{file}: {name}: added a batch axis: {change}")
+            remarks.append(
+                Message("{file}: {name}: added a batch axis: {change}", file=file, name=name, change=change)
+            )
     return common, tuple(remarks)
 
 
-def _choose_pronoun(names: Sequence[str]) -> str:
-    return "it" if len(names) == 1 else "them"
+def _note_others(expected: Collection[str], names: Sequence[str], file: Text) -> Iterator[Text]:
+    """Yield a remark on the tensors of the result that the file lacks, and on those that only it has."""
+    if lacking := [name for name in names if name not in expected]:
+        yield Message(
+            "not compared: {lacking} ({file} lacks it)"
+            if len(lacking) == 1
+            else "not compared: {lacking} ({file} lacks them)",
+            lacking=format_names(lacking),
+            file=file,
+        )
+    if extra := [name for name in expected if name not in names]:
+        yield Message(
+            "not compared: {extra} (only {file} has it)"
+            if len(extra) == 1
+            else "not compared: {extra} (only {file} has them)",
+            extra=format_names(extra),
+            file=file,
+        )

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message, Text
 from rnncli.readers import expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, read_model_config
 from rnncli.readers.packages import import_package
@@ -26,7 +26,7 @@ from rnncli.specs import child_process
 from rnncli.specs.child_process import WorkOutput
 from rnncli.specs.memory import format_size
 
-LIBRARY = "the HDF5 library"
+LIBRARY = Message("the HDF5 library")
 SECONDS = 8.0
 """Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
 SPEED = 2**24
@@ -105,7 +105,7 @@ class FileContents(NamedTuple):
     layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-def read(data: bytes, advice: str, *, datasets: Datasets = "all") -> FileContents:
+def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileContents:
     """Return what is in the file.  Raises InputError.
 
     datasets: those to read.  "all" refuses a dataset that does not hold numbers, such as a vocabulary;
@@ -123,14 +123,16 @@ def read(data: bytes, advice: str, *, datasets: Datasets = "all") -> FileContent
         with child_process.run_in_child(work, seconds, memory, LIBRARY) as answer:
             return _read_child(answer, len(data), advice)
     except child_process.IncompleteOutputError as error:
-        raise InputError(f"it is not a Keras file, or it is damaged: {error}.", advice) from None
+        raise InputError(
+            "it is not a Keras file, or it is damaged: {error}.", advice, error=error.args[0]
+        ) from None
 
 
-def _read_child(answer: WorkOutput, packed: int, advice: str) -> FileContents:
+def _read_child(answer: WorkOutput, packed: int, advice: Text) -> FileContents:
     """Parse the child's output: the header as JSON, then the numbers."""
     head = import_package("orjson", "JSON").loads(answer.take_text(TEXT))
     if head["refused"] is not None:
-        raise InputError(head["refused"], advice)
+        raise InputError(child_process.unpack_message(head["refused"]), advice)
     sizes = (np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"])
     _require_room(sizes, packed, advice)
     root = Group()
@@ -143,11 +145,15 @@ def _read_child(answer: WorkOutput, packed: int, advice: str) -> FileContents:
     return FileContents(head["config"], head["version"], head["backend"], root, layers)
 
 
-def _require_room(sizes: Iterable[int], packed: int, advice: str = "") -> None:
+def _require_room(sizes: Iterable[int], packed: int, advice: Text = "") -> None:
     """Raise InputError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
     if size > expansion.compute_limit(packed):
-        what = f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}."
+        what = Message(
+            "its datasets declare {declared}, but the file is {size}.",
+            declared=format_size(size),
+            size=format_size(packed),
+        )
         raise InputError(what, advice)
 
 
@@ -162,9 +168,10 @@ def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
             head, datasets = _describe_contents(h5py, file, wanted)
             _require_room((dataset.nbytes for dataset in datasets), len(data))
         except InputError as error:
-            datasets, head = [], {"refused": error.detail}
+            datasets, head = [], {"refused": child_process.pack_message(error.detail)}
         except Exception:  # h5py raises many types of exception for broken files
-            datasets, head = [], {"refused": "it is not a Keras file, or it is damaged."}
+            broken = Message("it is not a Keras file, or it is damaged.")
+            datasets, head = [], {"refused": child_process.pack_message(broken)}
         child_process.write_text(out, import_package("orjson", "JSON").dumps(head))
         child_process.limit_memory(SPACE + 2 * max((dataset.nbytes for dataset in datasets), default=0))
         for dataset in datasets:

@@ -6,11 +6,11 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, Text
 from rnncli.signals import defer_signals
 
 
-def import_package(package: str, what: str, install: str = "") -> Any:
+def import_package(package: str, what: Text, install: str = "") -> Any:
     """Return the module `package`, which is needed to read `what`.
 
     install: what pip installs, other than the package itself.  Raises EngineError if it is not installed.
@@ -24,5 +24,9 @@ def import_package(package: str, what: str, install: str = "") -> Any:
     except ImportError:
         name = package.partition(".")[0]
         raise EngineError(
-            f"{name} is not installed; it is needed to read {what}.", f"pip install {install or name}"
+            "{name} is not installed; it is needed to read {what}.",
+            "pip install {install}",
+            name=name,
+            what=what,
+            install=install or name,
         ) from None

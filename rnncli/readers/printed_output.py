@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-ADVICE = "Only what `rnncli run --format json` printed can be read back."
+from rnncli.errors import Message
+
+ADVICE = Message("Only what `rnncli run --format json` printed can be read back.")
 
 _COLOUR = r"\x1b\[[\d;]*m"
 _INPUT = r"(input|입력) \([\w, ]*\) b?float\d+\b"

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError, with_path_prefix
+from rnncli.errors import InputError, Message, Text, with_path_prefix
 from rnncli.result import SCHEMA, STATUSES
 from rnncli.specs import nested
 
-AGAIN = "Write it again: rnncli trace -f json"
+AGAIN = Message("Write it again: rnncli trace -f json")
 
 
 def is_rnncli_output(value: Mapping[str, Any]) -> bool:
@@ -18,27 +18,32 @@ def is_rnncli_output(value: Mapping[str, Any]) -> bool:
     return value.get("schema") == SCHEMA
 
 
-def require_schema(value: Mapping[str, Any], advice: str) -> None:
+def require_schema(value: Mapping[str, Any], advice: Text) -> None:
     """Raise InputError if the `schema` of an object is not that of rnncli."""
     if value["schema"] != SCHEMA:
-        raise InputError(f"its schema is {nested.describe(value['schema'])}, not {SCHEMA}.", advice)
+        raise InputError(
+            "its schema is {value}, not {schema}.",
+            advice,
+            value=nested.describe(value["schema"]),
+            schema=SCHEMA,
+        )
 
 
 def read_outputs(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return the nested lists of the outputs by name, in order.  Raises InputError if there are none."""
-    outputs = _list_outputs([value], "Use the output of `rnncli run --format json`.")
+    outputs = _list_outputs([value], Message("Use the output of `rnncli run --format json`."))
     return {output["name"]: output["values"] for output in outputs}
 
 
 def read_tensors(value: Mapping[str, Any]) -> dict[str, Array]:
     """Return the tensors of a run, of all its calls, or of a trace, by name.  Raises InputError."""
-    require_schema(value, "Only what rnncli run or trace wrote with --format json can be compared.")
+    require_schema(value, Message("Only what rnncli run or trace wrote with --format json can be compared."))
     if isinstance(value.get("trace"), list) and value["trace"]:
         given = value.get("input")
         dtype = given.get("dtype") if isinstance(given, Mapping) else None
         return {name: _restore(array, dtype) for name, array in _stack_steps(value["trace"]).items()}
     groups = [value, *_get_items(value, "calls")]
-    outputs = _list_outputs(groups, "Use what rnncli run or trace wrote with --format json.")
+    outputs = _list_outputs(groups, Message("Use what rnncli run or trace wrote with --format json."))
     return {
         one["name"]: _restore(to_numbers(one["values"], one["name"]), one.get("dtype")) for one in outputs
     }
@@ -52,11 +57,13 @@ def to_numbers(value: Any, *path: str) -> Array:
     with with_path_prefix(*path):
         array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+            raise InputError(
+                "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
+            )
     return array
 
 
-def _list_outputs(groups: Sequence[Any], advice: str) -> list[Any]:
+def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
     """Return the outputs in all groups.  Raises InputError if there are none, or one lacks its values."""
     outputs = [output for group in groups for output in _get_items(group, "outputs")]
     if not outputs or not all(map(_has_values, outputs)):
@@ -90,7 +97,7 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
     loops: dict[tuple[Any, Any], list[Any]] = {}
     for step in steps:
         if not isinstance(step, dict):
-            raise InputError(f"trace holds {nested.describe(step)}, not a step.", AGAIN)
+            raise InputError("trace holds {step}, not a step.", AGAIN, step=nested.describe(step))
         loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
     layers = [layer for layer, _ in loops]
     found: dict[str, Array] = {}
@@ -101,7 +108,9 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
         for name in parts[0]:
             rows = [to_numbers(one.get(name), path + name) for one in parts]
             if len({row.shape for row in rows}) > 1:
-                raise InputError(f"{path}{name} differs in shape between time steps.", AGAIN)
+                raise InputError(
+                    "{place}{name} differs in shape between time steps.", AGAIN, place=path, name=name
+                )
             stacked = np.stack(rows, axis=1)
             found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
     return found

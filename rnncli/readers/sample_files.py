@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, Message, Text, did_you_mean
 
 
 class Sample(NamedTuple):
@@ -17,23 +17,28 @@ class Sample(NamedTuple):
 
     name: str
     file: str
-    title: str
+    title: Text
     hint: str = ""
 
 
 SAMPLES = (
-    Sample("sentence", "sentence.json", "one sentence of 4 words, each a vector of 5 (1, 4, 5)"),
+    Sample("sentence", "sentence.json", Message("one sentence of 4 words, each a vector of 5 (1, 4, 5)")),
     Sample(
         "sensors",
         "sensors.csv",
-        "3 sensors, 6 scaled readings of temperature, humidity, pressure (3, 6, 3)",
+        Message("3 sensors, 6 scaled readings of temperature, humidity, pressure (3, 6, 3)"),
         "--batch-column sensor",
     ),
-    Sample("series", "series.csv", "one series of 24 values (1, 24, 1)"),
+    Sample("series", "series.csv", Message("one series of 24 values (1, 24, 1)")),
     Sample(
-        "ragged", "ragged.json", "3 sequences of 4, 3 and 2 time steps, 2 features (3, 4, 2)", "--pad post"
+        "ragged",
+        "ragged.json",
+        Message("3 sequences of 4, 3 and 2 time steps, 2 features (3, 4, 2)"),
+        "--pad post",
     ),
-    Sample("case", "case.json", "a case document: layer, inputs, mask and seed in one file (2, 3, 2)"),
+    Sample(
+        "case", "case.json", Message("a case document: layer, inputs, mask and seed in one file (2, 3, 2)")
+    ),
 )
 
 
@@ -47,7 +52,7 @@ def get(name: str) -> Sample:
     for sample in SAMPLES:
         if sample.name == name:
             return sample
-    raise InputError(f"there is no sample {name!r}.", did_you_mean(name, names()))
+    raise InputError("there is no sample {name!r}.", did_you_mean(name, names()), name=name)
 
 
 def path(sample: Sample) -> Path:
@@ -60,4 +65,4 @@ def path(sample: Sample) -> Path:
     for folder in (here / "samples", here.parent / "samples"):
         if (folder / sample.file).is_file():
             return folder / sample.file
-    raise InputError(f"the sample {sample.name} was not installed.", "Install rnncli again.")
+    raise InputError("the sample {name} was not installed.", "Install rnncli again.", name=sample.name)

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from rnncli.errors import InputError, inside, nearest
+from rnncli.errors import InputError, Message, Text, inside, nearest
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -33,8 +33,11 @@ class NoFileError(InputError):
     similar: the name of a file in the same folder that may be meant; None if there is none.
     """
 
-    def __init__(self, detail: str, similar: str | None = None) -> None:
-        super().__init__(detail, f"Did you mean {similar}?" if similar else "Check the path.")
+    def __init__(self, detail: Text, similar: str | None = None) -> None:
+        super().__init__(
+            detail,
+            Message("Did you mean {similar}?", similar=similar) if similar else Message("Check the path."),
+        )
         self.similar = similar
 
 
@@ -44,7 +47,7 @@ class InputFlagError(InputError):
     otherwise: advice for a file other than the input, to which these flags do not apply.
     """
 
-    def __init__(self, detail: str, advice: str, otherwise: str) -> None:
+    def __init__(self, detail: Text, advice: Text, otherwise: Message) -> None:
         super().__init__(detail, advice)
         self.otherwise = otherwise
 
@@ -55,7 +58,7 @@ class Source(NamedTuple):
     name: its name in errors, such as `notes.json`, `standard input` or `the command line`.
     """
 
-    name: str
+    name: Text
     data: bytes | None = None
     path: Path | None = None
 
@@ -64,7 +67,7 @@ class Source(NamedTuple):
         """The suffix of its path in lower case, with the dot; "" without a path."""
         return self.path.suffix.lower() if self.path else ""
 
-    def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
+    def content(self, advice: Text = Message("Give nested lists as JSON, or rows as CSV.")) -> bytes:
         """Return all bytes.
 
         advice: second sentence of the error for an empty source; it says what to provide.
@@ -92,7 +95,9 @@ class Source(NamedTuple):
             except PermissionError:
                 raise
             except OSError as error:  # such as a name that is too long
-                raise NoFileError(f"it cannot be read: {error.strerror}.") from None
+                raise NoFileError(
+                    Message("it cannot be read: {strerror}.", strerror=error.strerror)
+                ) from None
             if not found and path.is_symlink():
                 raise InputError("this link points to no file.", "Check its target.")
             if not found:
@@ -103,7 +108,7 @@ class Source(NamedTuple):
 
 
 @contextmanager
-def report_os_errors(name: str, advice: str = "Check the path.") -> Iterator[None]:
+def report_os_errors(name: Text, advice: Text = Message("Check the path.")) -> Iterator[None]:
     """Convert an OSError to an InputError, and put the name of the source in front of it."""
     with inside(name):
         try:
@@ -111,7 +116,9 @@ def report_os_errors(name: str, advice: str = "Check the path.") -> Iterator[Non
         except PermissionError:
             raise InputError("permission denied.", "Check its permissions.") from None
         except OSError as error:
-            raise InputError(f"it cannot be read: {error.strerror or error}.", advice) from None
+            raise InputError(
+                "it cannot be read: {strerror}.", advice, strerror=error.strerror or error
+            ) from None
 
 
 def split_layers(word: str) -> tuple[str, tuple[str, ...]]:
@@ -135,7 +142,7 @@ def split_source(source: Source) -> tuple[Source, tuple[str, ...]]:
     if not file or file.endswith("/"):
         with inside(source.name):
             raise InputError("there is no file name before the #.", "For example weights.npz#lstm.")
-    return Source(source.name.removesuffix(word[len(file) :]), path=Path(file)), names
+    return Source(str(source.name).removesuffix(word[len(file) :]), path=Path(file)), names
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -192,7 +199,7 @@ def read_to_end(file: BinaryIO) -> bytes:
         while block := file.read(BLOCK):
             whole.write(block)
             if whole.tell() > MAX_PIPE:
-                what = f"it is a pipe with more than {memory.format_size(MAX_PIPE)}."
+                what = Message("it is a pipe with more than {size}.", size=memory.format_size(MAX_PIPE))
                 raise InputError(what, "Write what comes out of it to a file, and name the file.")
         return whole.getvalue()
     except MemoryError:
@@ -203,9 +210,9 @@ def read_to_end(file: BinaryIO) -> bytes:
 
 def _explain_missing(path: Path) -> InputError:
     """Return the error for a missing file; it suggests one in the same folder with a similar name."""
-    what = "there is no such file."
+    what = Message("there is no such file.")
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     except OSError:
-        return InputError(what, f"There is no folder {path.parent} either.")
+        return InputError(what, "There is no folder {parent} either.", parent=path.parent)
     return NoFileError(what, nearest(path.name, names))

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Text
 from rnncli.readers import expansion
 from rnncli.specs.memory import format_size
 
@@ -16,7 +16,7 @@ PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
-def open_archive(data: bytes, broken: str, advice: str) -> Iterator[zipfile.ZipFile]:
+def open_archive(data: bytes, broken: Text, advice: Text) -> Iterator[zipfile.ZipFile]:
     """Yield the archive; everything that zipfile and zlib raise in the block becomes an InputError.
 
     broken: the message for a broken file.
@@ -27,11 +27,11 @@ def open_archive(data: bytes, broken: str, advice: str) -> Iterator[zipfile.ZipF
     except InputError:
         raise
     except Exception:  # zipfile and zlib raise many types of exception for broken files
-        raise InputError(f"{broken}.", advice) from None
+        raise InputError("{broken}.", advice, broken=broken) from None
 
 
 def require_room(
-    archive: zipfile.ZipFile, packed: int, advice: str, names: Iterable[str] | None = None
+    archive: zipfile.ZipFile, packed: int, advice: Text, names: Iterable[str] | None = None
 ) -> None:
     """Raise InputError if entries use another compression method than PLAIN or would expand too much.
 
@@ -44,10 +44,18 @@ def require_room(
         if entry.compress_type not in PLAIN:
             name = entry.filename[:100]
             raise InputError(
-                f"{name} in it is compressed with {_name_method(entry)}, which is not supported.", advice
+                "{name} in it is compressed with {method}, which is not supported.",
+                advice,
+                name=name,
+                method=_name_method(entry),
             )
     if size > expansion.compute_limit(packed):
-        raise InputError(f"it would expand from {format_size(packed)} to {format_size(size)}.", advice)
+        raise InputError(
+            "it would expand from {size} to {expanded}.",
+            advice,
+            size=format_size(packed),
+            expanded=format_size(size),
+        )
 
 
 def _name_method(entry: zipfile.ZipInfo) -> str:

@@ -173,7 +173,9 @@ def rows_of(
 def refuse_tensors(command: str) -> NoReturn:
     """Raise the UsageError of a command that computes nothing."""
     raise UsageError(
-        f"{command} returns no tensors to store.", "Use --format json, or store the tensors of run."
+        "{command} returns no tensors to store.",
+        "Use {--format json}, or store the tensors of run.",
+        command=command,
     )
 
 

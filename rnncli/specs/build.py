@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.case import Option, Spec
-from rnncli.errors import LayerError, did_you_mean, fold_name
+from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
 from rnncli.layers import INERT
 from rnncli.specs import expressions
 from rnncli.specs.call_arguments import Signature, point_at, split_config
@@ -18,11 +18,11 @@ from rnncli.specs.values import check, format_value
 MODELS = ("Sequential", "Functional", "Model")
 STACKED = "StackedRNNCells"
 
-_CONFIG = 'Write {"class_name": "LSTM", "config": {"units": 3}}.'
+_CONFIG = Message('Write {{"class_name": "LSTM", "config": {{"units": 3}}}}.')
 _EXAMPLES = {
     "Bidirectional": "Bidirectional(LSTM(3))",
     "TimeDistributed": "TimeDistributed(Dense(3))",
-    "RNN": "RNN([LSTMCell(3), GRUCell(2)]); for the plain recurrent layer, simple_rnn",
+    "RNN": Message("RNN([LSTMCell(3), GRUCell(2)]); for the plain recurrent layer, simple_rnn"),
     "ConvLSTM1D": "ConvLSTM1D(4, 3)",
     "ConvLSTM2D": "ConvLSTM2D(4, 3)",
     "ConvLSTM3D": "ConvLSTM3D(4, 3)",
@@ -61,8 +61,9 @@ def build(source: Any) -> Spec:
         case Mapping():
             return _from_config(source)
     raise LayerError(
-        f"{format_value(source)} is not a layer.",
+        "{source} is not a layer.",
         "Write a name, an expression such as LSTM(3), or a Keras config.",
+        source=format_value(source),
     )
 
 
@@ -96,12 +97,13 @@ def find_class(name: str) -> str:
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    what = "cell" if "cel" in fold_name(name) else "layer"  # LSTMCel is a misspelt cell
-    known = layers.names("CELLS") if what == "cell" else (*layers.names(), *_SHORT)
+    is_cell = "cel" in fold_name(name)  # LSTMCel is a misspelt cell
+    known = layers.names("CELLS") if is_cell else (*layers.names(), *_SHORT)
     advice = did_you_mean(name, known)
     if other := ONLY_IN_MODELS.get(fold_name(name)):
-        advice = f"{other} works only in a saved model: rnncli run INPUT --model m.keras"
-    raise LayerError(f"there is no {what} '{name}'.", advice)
+        advice = Message("{other} works only in a saved model: rnncli run INPUT --model m.keras", other=other)
+    what = "there is no cell '{name}'." if is_cell else "there is no layer '{name}'."
+    raise LayerError(what, advice, name=name)
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:
@@ -119,9 +121,9 @@ def signature_of(class_name: str) -> Signature:
     return Signature(class_name, options, names[:stop], INERT, _advise, _read_inner)
 
 
-def _advise(name: str) -> str:
+def _advise(name: str) -> Text:
     having = layers_with(name)
-    return f"It applies to {', '.join(having)}." if having else ""
+    return Message("It applies to {having}.", having=", ".join(having)) if having else ""
 
 
 def layers_with(option: str) -> list[str]:
@@ -171,8 +173,14 @@ def _require_complete(class_name: str, options: Mapping[str, Option], values: Ma
     for name, option in options.items():
         if option.required and name not in values:
             example = _EXAMPLES.get(class_name, f"{class_name}(3)")
-            needed = f"a {name}" if name in ("layer", "cell") else name
-            raise LayerError(f"{class_name} needs {needed}.", f"For example {example}.")
+            needed: Text = {"layer": Message("a layer"), "cell": Message("a cell")}.get(name, name)
+            raise LayerError(
+                "{class_name} needs {needed}.",
+                "For example {example}.",
+                class_name=class_name,
+                needed=needed,
+                example=example,
+            )
 
 
 def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
@@ -188,7 +196,12 @@ def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
     if not cell or not isinstance(value, (list, tuple)):
         return _build_inner(class_name, name, value, cell=cell)
     if not value:
-        raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
+        raise LayerError(
+            "{class_name}: {name} is empty.",
+            "For example RNN([LSTMCell(3)]).",
+            class_name=class_name,
+            name=name,
+        )
     return tuple(_build_inner(class_name, name, item, cell=True) for item in value)
 
 
@@ -197,13 +210,24 @@ def _build_inner(class_name: str, name: str, value: Any, *, cell: bool) -> Spec:
     what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
     if not isinstance(value, (CallExpression, Mapping, Spec)):
         raise LayerError(
-            f"{class_name} needs a {what} with arguments, such as {example}, not {format_value(value)}.",
-            f"Write the {what} with its arguments: {example}",
+            "{class_name} needs a {what} with arguments, such as {example}, not {value}.",
+            "Write the {what} with its arguments: {example}",
+            class_name=class_name,
+            what=Message(what),
+            example=example,
+            value=format_value(value),
         )
     spec = build(value)
     if spec.class_name.endswith("Cell") != cell:
-        wanted = f"a {what} such as {example}"
-        raise LayerError(f"{class_name}: {name} needs {wanted}, not {spec.class_name}.", f"Give it {wanted}.")
+        wanted = Message("a cell such as {example}" if cell else "a layer such as {example}", example=example)
+        raise LayerError(
+            "{class_name}: {name} needs {wanted}, not {given}.",
+            "Give it {wanted}.",
+            class_name=class_name,
+            name=name,
+            wanted=wanted,
+            given=spec.class_name,
+        )
     return spec
 
 
@@ -223,7 +247,11 @@ def list_cells(source: Any) -> Any:
         found = signature.read(arguments)
         _require_complete(STACKED, _STACKED_OPTIONS, found)
         if found.get("dtype", "float32") != "float32":
-            what = f"{STACKED}: dtype is {found['dtype']}, and rnncli knows only float32 there."
+            what = Message(
+                "{stacked}: dtype is {found}, and rnncli knows only float32 there.",
+                stacked=STACKED,
+                found=found["dtype"],
+            )
             raise LayerError(what, "Leave it out.")
         return found["cells"]
 
@@ -243,8 +271,9 @@ def iterate_layers(source: Any) -> Iterable[Any]:
             yield from iterate_layers(item)
     elif isinstance(source, Mapping) and source.get("class_name") in MODELS:
         raise LayerError(
-            f"{source['class_name']} is a whole model, not a layer.",
+            "{source} is a whole model, not a layer.",
             "Save it with model.save('m.keras'), and run it: rnncli run INPUT --model m.keras",
+            source=source["class_name"],
         )
     elif not (isinstance(source, CallExpression) and source.name in ("Input", "InputLayer")):
         yield source.name if isinstance(source, Name) else source

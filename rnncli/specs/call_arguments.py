@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rnncli.case import Option
-from rnncli.errors import LayerError, count, did_you_mean
+from rnncli.errors import LayerError, Message, Text, count, did_you_mean
 from rnncli.specs.expressions import CallExpression, TokenSpan, fault
 from rnncli.specs.values import Reader, check
 
@@ -33,7 +33,7 @@ class Signature(NamedTuple):
     options: Mapping[str, Option]
     positional: Sequence[str]
     ignored: frozenset[str] = frozenset()
-    advise: Callable[[str], str] = lambda _: ""
+    advise: Callable[[str], Text] = lambda _: ""
     read_inner: Reader | None = None
 
     def arguments_of(self, source: CallExpression | Mapping[str, Any]) -> list[Argument]:
@@ -55,11 +55,17 @@ class Signature(NamedTuple):
         """Return the error about the first positional argument that is too many."""
         size = len(self.positional)
         more = len(self.options) > size
-        advice = f"{'They are' if size > 1 else 'It is'} {', '.join(self.positional)}."
+        names = ", ".join(self.positional)
+        known = Message("They are {names}." if size > 1 else "It is {names}.", names=names)
+        reason = Message(
+            "{class_name} takes {arguments}",
+            class_name=self.class_name,
+            arguments=count(size, "positional argument" if more else "argument"),
+        )
+        if not size:
+            return fault(span, reason, Message("Leave it out."))
         return fault(
-            span,
-            f"{self.class_name} takes {count(size, 'positional argument' if more else 'argument')}",
-            (advice + " Give the others by name." if more else advice) if size else "Leave it out.",
+            span, reason, Message("{known} Give the others by name.", known=known) if more else known
         )
 
     def read(self, arguments: Iterable[Argument]) -> dict[str, Any]:
@@ -71,12 +77,17 @@ class Signature(NamedTuple):
         for name, value, span in arguments:
             with point_at(span):
                 if name in found:
-                    raise LayerError(f"{name} is given twice.", "Leave one of them out.")
+                    raise LayerError("{name} is given twice.", "Leave one of them out.", name=name)
                 if name in self.options:
                     found[name] = check(self.class_name, name, self.options[name], value, self.read_inner)
                 elif name not in self.ignored:
                     advice = self.advise(name) or did_you_mean(name, self.options)
-                    raise LayerError(f"{self.class_name} has no argument '{name}'.", advice)
+                    raise LayerError(
+                        "{class_name} has no argument '{name}'.",
+                        advice,
+                        class_name=self.class_name,
+                        name=name,
+                    )
         return found
 
 
@@ -86,10 +97,11 @@ def point_at(span: TokenSpan | None) -> Iterator[None]:
     try:
         yield
     except LayerError as error:
-        raise error if span is None or "\n" in error.what else fault(span, error.what, error.advice) from None
+        has_caret = "caret" in error.detail.fields
+        raise error if span is None or has_caret else fault(span, error, error.advice) from None
 
 
-def split_config(config: Mapping[str, Any], what: str, example: str) -> tuple[str, Mapping[str, Any]]:
+def split_config(config: Mapping[str, Any], what: str, example: Text) -> tuple[str, Mapping[str, Any]]:
     """Return the class name and the arguments of a Keras config, `{"class_name": ..., "config": {...}}`.
 
     Keras accepts null instead of an empty `config`.
@@ -98,7 +110,7 @@ def split_config(config: Mapping[str, Any], what: str, example: str) -> tuple[st
     """
     name, given = config.get("class_name"), config.get("config")
     if not isinstance(name, str):
-        raise LayerError(f"the {what}'s config has no class_name.", example)
+        raise LayerError("the {what}'s config has no class_name.", example, what=Message(what))
     if not isinstance(given, Mapping | None):
-        raise LayerError(f"the config of {name} is not an object.", example)
+        raise LayerError("the config of {name} is not an object.", example, name=name)
     return name, given or {}

@@ -19,11 +19,11 @@ from functools import partial
 from importlib import import_module
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from rnncli import signals
 from rnncli.case import Array
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, Message, Text
 from rnncli.specs.isolation import ignore_warnings
 from rnncli.specs.memory import address_space, allocated_bytes
 
@@ -61,7 +61,7 @@ class WorkOutput:
     read: fills the start of a buffer; returns the number of bytes, 0 at the end.
     """
 
-    def __init__(self, read: Callable[[memoryview], int], library: str) -> None:
+    def __init__(self, read: Callable[[memoryview], int], library: Text) -> None:
         self._read, self._library = read, library
 
     def fill(self, buffer: memoryview) -> None:
@@ -70,7 +70,7 @@ class WorkOutput:
         while done < len(buffer):
             read = self._read(buffer[done:])
             if not read:
-                raise IncompleteOutputError(f"{self._library} could not read it")
+                raise IncompleteOutputError(Message("{library} could not read it", library=self._library))
             done += read
 
     def take(self, size: int) -> bytearray:
@@ -106,9 +106,21 @@ def write_array(file: BinaryIO, array: Array) -> None:
         file.write(array.reshape(-1).view(np.uint8).data)
 
 
+def pack_message(message: Message) -> tuple[str, dict[str, Any]]:
+    """Return the template and the fields as JSON can hold them."""
+    fields = message.fields.items()
+    return message.template, {name: one if isinstance(one, int) else str(one) for name, one in fields}
+
+
+def unpack_message(packed: Sequence[Any]) -> Message:
+    """Return the message that `pack_message` packed."""
+    template, fields = packed
+    return Message(template, **fields)
+
+
 @contextmanager
 def run_in_child(
-    work: Work, seconds: float, memory: int, library: str = "the library"
+    work: Work, seconds: float, memory: int, library: Text = "the library"
 ) -> Iterator[WorkOutput]:
     """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
@@ -148,9 +160,9 @@ def allow(seconds: float) -> float:
     return seconds
 
 
-def advise_more(seconds: float) -> str:
+def advise_more(seconds: float) -> Text:
     """Return how to allow more time than these seconds."""
-    return f"{MORE_TIME}={math.ceil(4 * seconds)} allows more"
+    return Message("{more_time}={seconds} allows more", more_time=MORE_TIME, seconds=math.ceil(4 * seconds))
 
 
 @contextmanager
@@ -195,12 +207,13 @@ def answer_request(work: str, seconds: float) -> None:
         getattr(import_module(module), name)(request, file)
 
 
-def _require_limits(library: str) -> None:
+def _require_limits(library: Text) -> None:
     """Raise EngineError on a system whose processes have no limits."""
     if not hasattr(os, "fork"):
         raise EngineError(
-            f"this system cannot limit the process in which {library} would read the file.",
+            "this system cannot limit the process in which {library} would read the file.",
             "Run rnncli on Linux or macOS, or in Windows Subsystem for Linux.",
+            library=library,
         )
 
 
@@ -213,7 +226,7 @@ def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryv
     ready, _, _ = select.select([descriptor], [], [], left)
     read = os.readv(descriptor, [buffer]) if ready else 0
     if not read and monotonic() > start + seconds:
-        raise IncompleteOutputError(f"reading it took too long ({advise_more(seconds)})")
+        raise IncompleteOutputError(Message("reading it took too long ({more})", more=advise_more(seconds)))
     return read
 
 

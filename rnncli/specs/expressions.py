@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message, Text, recognize
 
 LONGEST = 20_000
 DEEPEST = 50
@@ -22,37 +22,52 @@ PREFIXES = frozenset(
     | {"layers", "initializers", "activations", "constraints", "regularizers"}
 )
 
-ADVICE = (
-    "An expression may contain only calls, names, numbers, strings, lists, tuples and dicts: "
-    "LSTM(3, activation='relu')."
+ADVICE = Message(
+    "An expression may contain only calls, names, numbers, strings, lists, tuples and "
+    "dicts: LSTM(3, activation='relu')."
 )
 
 _SHOWN = 100
 _STRING_OR_COMMENT = r"""(?s)'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*"""
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_REFUSED: Mapping[type[ast.AST], str] = {
-    **dict.fromkeys((ast.BinOp, ast.UnaryOp, ast.BoolOp), "operators are not evaluated, write the result"),
-    ast.Compare: "comparisons are not evaluated, write the result",
-    ast.Lambda: "a lambda cannot be used",
-    ast.Subscript: "a subscript cannot be used",
-    **dict.fromkeys(_COMPREHENSIONS, "a comprehension cannot be used"),
-    ast.JoinedStr: "an f-string cannot be used, write the text itself",
-    ast.IfExp: "a condition cannot be used",
-    ast.NamedExpr: "an assignment cannot be used",
-    ast.Set: "a set cannot be used, write a list",
-    ast.Starred: "*arguments cannot be unpacked, write them out",
+_REFUSED: Mapping[type[ast.AST], Text] = {
+    **dict.fromkeys(
+        (ast.BinOp, ast.UnaryOp, ast.BoolOp), Message("operators are not evaluated, write the result")
+    ),
+    ast.Compare: Message("comparisons are not evaluated, write the result"),
+    ast.Lambda: Message("a lambda cannot be used"),
+    ast.Subscript: Message("a subscript cannot be used"),
+    **dict.fromkeys(_COMPREHENSIONS, Message("a comprehension cannot be used")),
+    ast.JoinedStr: Message("an f-string cannot be used, write the text itself"),
+    ast.IfExp: Message("a condition cannot be used"),
+    ast.NamedExpr: Message("an assignment cannot be used"),
+    ast.Set: Message("a set cannot be used, write a list"),
+    ast.Starred: Message("*arguments cannot be unpacked, write them out"),
 }
 
-_SMALLER = "Write a smaller number."
-_UNNAMED = ("expected an argument name before =", ADVICE)
+_SMALLER = Message("Write a smaller number.")
+_UNNAMED = (Message("expected an argument name before ="), ADVICE)
 _SYNTAX = {
-    "Exceeds the limit": ("the number has too many digits", _SMALLER),
+    "Exceeds the limit": (Message("the number has too many digits"), _SMALLER),
     "cannot assign": _UNNAMED,
     "expression cannot": _UNNAMED,
-    "invalid syntax. Maybe": ("invalid syntax", ADVICE),
-    "source code": ("it contains an invalid character", ADVICE),
+    "invalid syntax. Maybe": (Message("invalid syntax"), ADVICE),
+    "source code": (Message("it contains an invalid character"), ADVICE),
 }
 """The beginnings of reasons that Python gives, and what is said instead."""
+
+_PYTHON = (
+    "{bracket} was never closed",
+    "closing parenthesis {closing} does not match opening parenthesis {opening}",
+    "unmatched {bracket}",
+    "f-string: expecting {character}",
+    "unterminated string literal (detected at line {line})",
+    "unterminated triple-quoted string literal (detected at line {line})",
+    "invalid digit {digit} in {base} literal",
+    "invalid character {character} ({code})",
+    "invalid non-printable character {code}",
+)
+"""Reasons of Python's that have a value."""
 
 
 class TokenSpan(NamedTuple):
@@ -112,23 +127,23 @@ def parse(text: str) -> Any:
     except SyntaxError as error:
         raise fault(_span_of_error(text, error), *_explain_syntax(error.msg)) from None
     except (RecursionError, MemoryError):
-        raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply") from None
+        raise fault(TokenSpan(text, 1, 0, 1), Message("it is nested too deeply")) from None
     except ValueError:
-        raise fault(TokenSpan(text, 1, 0, 1), "it contains an invalid character") from None
+        raise fault(TokenSpan(text, 1, 0, 1), Message("it contains an invalid character")) from None
     return _TreeReader(text).value(tree.body)
 
 
-def _explain_syntax(reason: str) -> tuple[str, str]:
+def _explain_syntax(reason: str) -> tuple[Text, Text]:
     """Return the reason that Python gives, or a better one, and advice."""
     for start, ours in _SYNTAX.items():
         if reason.startswith(start):
             return ours
-    return reason, ADVICE
+    return recognize(reason.rstrip(".?"), _PYTHON), ADVICE
 
 
-def fault(span: TokenSpan, reason: str, advice: str = ADVICE) -> LayerError:
+def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> LayerError:
     """Return a LayerError with this reason that points at `span`."""
-    return LayerError(f"{reason.rstrip('.?')}.\n{span.caret()}", advice)
+    return LayerError("{reason}.\n{caret}", advice, reason=reason, caret=span.caret())
 
 
 class _TreeReader:
@@ -155,20 +170,20 @@ class _TreeReader:
                 return -self.constant(node.operand)
             case ast.Constant():
                 return self.constant(node)
-        raise self.fault(node, _REFUSED.get(type(node), "this cannot be used in an expression"))
+        raise self.fault(node, _REFUSED.get(type(node), Message("this cannot be used in an expression")))
 
     def constant(self, node: Any) -> Any:
         value = node.value
         if isinstance(value, float) and not math.isfinite(value):
-            raise fault(self.span(node), "the number is too large", _SMALLER)
+            raise fault(self.span(node), Message("the number is too large"), _SMALLER)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        raise self.fault(node, f"a literal of type {type(value).__name__} cannot be used")
+        raise self.fault(node, Message("a literal of type {name} cannot be used", name=type(value).__name__))
 
     def key(self, node: ast.AST | None, holder: ast.AST) -> str:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
-        raise self.fault(node or holder, "the keys of a dict must be strings")
+        raise self.fault(node or holder, Message("the keys of a dict must be strings"))
 
     def name(self, node: ast.AST) -> str:
         parts: list[str] = []
@@ -177,11 +192,13 @@ class _TreeReader:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            raise self.fault(whole, "expected a name here, such as LSTM or keras.layers.LSTM")
+            raise self.fault(whole, Message("expected a name here, such as LSTM or keras.layers.LSTM"))
         parts.append(node.id)
         for part in reversed(parts[1:]):
             if part not in PREFIXES:
-                raise self.fault(whole, f"the name contains {part}, which is not part of Keras")
+                raise self.fault(
+                    whole, Message("the name contains {part}, which is not part of Keras", part=part)
+                )
         return parts[0]
 
     def call(self, node: ast.Call) -> CallExpression:
@@ -191,10 +208,10 @@ class _TreeReader:
         args = tuple(self.value(item) for item in node.args)
         for keyword in node.keywords:
             if keyword.arg is None:
-                raise self.fault(keyword, "**arguments cannot be unpacked, write them out")
+                raise self.fault(keyword, Message("**arguments cannot be unpacked, write them out"))
             if keyword.arg in kwargs:
-                what = f"{keyword.arg} is given twice"
-                raise fault(self.keyword_span(keyword), what, "Leave one of them out.")
+                what = Message("{arg} is given twice", arg=keyword.arg)
+                raise fault(self.keyword_span(keyword), what, Message("Leave one of them out."))
             spans[keyword.arg] = self.keyword_span(keyword)
             kwargs[keyword.arg] = self.value(keyword.value)
         return CallExpression(name, args, kwargs, self.span(node.func), spans)
@@ -213,7 +230,7 @@ class _TreeReader:
             return TokenSpan(self.text, node.lineno, start, len(source))
         return TokenSpan(self.text, node.lineno, start, len(encoded[: node.end_col_offset].decode()))
 
-    def fault(self, node: ast.AST, reason: str) -> LayerError:
+    def fault(self, node: ast.AST, reason: Text) -> LayerError:
         return fault(self.span(node), reason)
 
 
@@ -226,14 +243,20 @@ def _limit_text(text: str) -> None:
         raise LayerError("the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
     if len(text) > LONGEST:
         raise LayerError(
-            f"the expression has {len(text)} characters; at most {LONGEST} are allowed.",
-            "Write the layer as a Keras config in a file: --layer '@layer.json'",
+            "the expression has {length} characters; at most {longest} are allowed.",
+            "Write the layer as a Keras config in a file: {--layer '@layer.json'}",
+            length=len(text),
+            longest=LONGEST,
         )
     depth = 0
     for char in re.sub(_STRING_OR_COMMENT, "", text):
         depth += (char in "([{") - (char in ")]}")
         if depth > DEEPEST:
-            raise LayerError(f"the expression is nested more than {DEEPEST} brackets.", "Use fewer brackets.")
+            raise LayerError(
+                "the expression is nested more than {deepest} brackets.",
+                "Use fewer brackets.",
+                deepest=DEEPEST,
+            )
 
 
 def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
-from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.errors import InputError, Text, count, did_you_mean, inside
 from rnncli.result import TensorInfo
 from rnncli.specs.stack import Stack
 
@@ -37,7 +37,7 @@ def cast(case: Case) -> Case:
 
 
 def fit_weights(
-    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: str = "FILE"
+    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: Text = "FILE"
 ) -> dict[str, Array]:
     """Return the weights of the layers by path, in Keras's order.
 
@@ -50,24 +50,31 @@ def fit_weights(
     wanted = stack.weight_shapes(input_shape)
     for path in given:
         if path not in wanted:
-            raise InputError(f"there is no weight {path} in this layer.", did_you_mean(path, wanted))
+            raise InputError(
+                "there is no weight {place} in this layer.", did_you_mean(path, wanted), place=path
+            )
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"{path} is missing.",
-                f"It has shape {format_shape(shape)}; the weights are {', '.join(wanted)}.",
+                "{place} is missing.",
+                "It has shape {shape}; the weights are {wanted}.",
+                place=path,
+                shape=format_shape(shape),
+                wanted=", ".join(wanted),
             )
         if given[path].shape != shape:
             raise InputError(
-                f"{path} has shape {format_shape(given[path].shape)}, but the layer needs "
-                f"{format_shape(shape)}.",
+                "{place} has shape {shape}, but the layer needs {wanted}.",
                 "rnncli shape lists the shapes of all weights.",
+                place=path,
+                shape=format_shape(given[path].shape),
+                wanted=format_shape(shape),
             )
     return {path: given[path] for path in wanted}
 
 
 def _choose_saved(
-    saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: str
+    saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: Text
 ) -> dict[str, Array]:
     """Return the weights of the saved layers whose shapes match.
 
@@ -86,15 +93,24 @@ def _choose_saved(
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in own.items())
         raise InputError(
-            f"no layer in it fits layer {index} ({name}), which needs {missing}.",
-            f"It holds {_list_layers(saved)}.",
+            "no layer in it fits layer {index} ({name}), which needs {missing}.",
+            "It holds {layers}.",
+            index=index,
+            name=name,
+            missing=missing,
+            layers=_list_layers(saved),
         )
     for (index, name, _), early, late in zip(wanted, first, last, strict=True):
         if early != late:
             raise InputError(
-                f"{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
-                f"Name the layers to use after a #: {file}#{saved[late].name}. "
-                f"It holds {_list_layers(saved)}.",
+                "{name} and {other} in it both fit layer {index} ({layer}).",
+                "Name the layers to use after a #: {file}#{other}. It holds {layers}.",
+                name=saved[early].name,
+                other=saved[late].name,
+                index=index,
+                layer=name,
+                file=file,
+                layers=_list_layers(saved),
             )
     return {
         f"{stack.prefix(index)}{path}": array
@@ -131,11 +147,15 @@ def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> lis
         raise _no_states()
     for name in states:
         if name not in names:
-            raise InputError(f"there is no state {name!r}.", did_you_mean(name, names))
+            raise InputError("there is no state {name!r}.", did_you_mean(name, names), name=name)
     missing = [name for name in names if name not in states]
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        raise InputError(f"{', '.join(missing)} {verb} missing.", f"Give {', '.join(names)}.")
+        raise InputError(
+            "{missing} is missing." if len(missing) == 1 else "{missing} are missing.",
+            "Give {names}.",
+            missing=", ".join(missing),
+            names=", ".join(names),
+        )
     return [states[name] for name in names]
 
 
@@ -155,9 +175,11 @@ def fit_states(
             raise _no_states()
         names = ", ".join(info.name for info in infos)
         raise InputError(
-            f"it has {len(given)} {'state' if len(given) == 1 else 'states'}, but the layer needs "
-            f"{len(infos)}: {names}.",
+            "it has {given}, but the layer needs {count}: {names}.",
             "Give one of each, in this order.",
+            given=count(len(given), "state"),
+            count=len(infos),
+            names=names,
         )
     states = [
         state[None] if (1, *state.shape) == info.shape else state
@@ -166,9 +188,12 @@ def fit_states(
     for state, info in zip(states, infos, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"{info.name} has shape {format_shape(state.shape)}, but the layer needs "
-                f"{format_shape(info.shape)}.",
-                f"Its axes are {', '.join(info.axes)}.",
+                "{name} has shape {shape}, but the layer needs {wanted}.",
+                "Its axes are {axes}.",
+                name=info.name,
+                shape=format_shape(state.shape),
+                wanted=format_shape(info.shape),
+                axes=", ".join(info.axes),
             )
     return tuple(states)
 

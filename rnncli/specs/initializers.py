@@ -7,7 +7,7 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions, nested
 from rnncli.specs.call_arguments import Signature, point_at, split_config
@@ -17,7 +17,15 @@ from rnncli.specs.values import format_value
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}
 )
-_CONFIG = 'Write {"class_name": "Zeros", "config": {}}.'
+_JSON = (
+    "Expecting {delimiter} delimiter: line {line} column {column} (char {place})",
+    "Expecting value: line {line} column {column} (char {place})",
+    "Expecting property name enclosed in double quotes: line {line} column {column} (char {place})",
+    "Extra data: line {line} column {column} (char {place})",
+    "Unterminated string starting at: line {line} column {column} (char {place})",
+)
+"""What the parser of JSON says."""
+_CONFIG = Message('Write {{"class_name": "Zeros", "config": {{}}}}.')
 _WORDS = {"none": None, "true": True, "false": False}
 
 
@@ -59,8 +67,10 @@ def parse(text: str) -> str | Spec:
     initializer = find(text)
     if initializer.required_option:
         raise LayerError(
-            f"{snake_case(initializer.class_name)} needs a {initializer.required_option}.",
-            f"Give it after a colon: {snake_case(initializer.class_name)}:0.1",
+            "{case} needs a {required_option}.",
+            "Give it after a colon: {case}:0.1",
+            case=snake_case(initializer.class_name),
+            required_option=initializer.required_option,
         )
     return snake_case(initializer.class_name)
 
@@ -86,11 +96,19 @@ def from_config(config: Mapping[str, Any]) -> Spec:
     for key in config:
         if key not in _SERIALISED:
             raise LayerError(
-                f"the config of {name} has the unknown key {key}.", did_you_mean(key, sorted(_SERIALISED))
+                "the config of {name} has the unknown key {key}.",
+                did_you_mean(key, sorted(_SERIALISED)),
+                name=name,
+                key=key,
             )
     initializer = find(name)
     if initializer.required_option and initializer.required_option not in given:
-        raise LayerError(f"the config of {name} has no {initializer.required_option}.", _form(initializer))
+        raise LayerError(
+            "the config of {name} has no {required_option}.",
+            _form(initializer),
+            name=name,
+            required_option=initializer.required_option,
+        )
     signature = _signature(initializer)
     return Spec(initializer.class_name, signature.read(signature.arguments_of(given)), deferred=True)
 
@@ -109,8 +127,8 @@ def to_config(value: str | Spec) -> str | dict[str, Any]:
 
 
 def _no_initializer(source: Any) -> LayerError:
-    advice = "Write zeros, constant:0.1 or RandomNormal(stddev=0.5)."
-    return LayerError(f"{format_value(source)} is not an initializer.", advice)
+    advice = Message("Write zeros, constant:0.1 or RandomNormal(stddev=0.5).")
+    return LayerError("{source} is not an initializer.", advice, source=format_value(source))
 
 
 def _signature(initializer: Initializer) -> Signature:
@@ -123,9 +141,9 @@ def _signature(initializer: Initializer) -> Signature:
     )
 
 
-def _form(initializer: Initializer) -> str:
+def _form(initializer: Initializer) -> Message:
     options = ", ".join(f"{name}={option.default!r}" for name, option in initializer.options.items())
-    return f"Its form is {initializer.class_name}({options})."
+    return Message("Its form is {form}.", form=f"{initializer.class_name}({options})")
 
 
 def _expand_colons(text: str) -> CallExpression:
@@ -137,7 +155,9 @@ def _expand_colons(text: str) -> CallExpression:
         spans[index - 1] = TokenSpan(text, 1, start, start + len(word))
         start += len(word) + 1
         if not word.strip():
-            raise expressions.fault(spans[index - 1], "a value is missing here", "Write constant:0.1")
+            raise expressions.fault(
+                spans[index - 1], Message("a value is missing here"), Message("Write constant:0.1")
+            )
     span = spans.pop(-1)
     return CallExpression(name, tuple(map(_word, map(str.strip, words))), {}, span, spans)
 
@@ -164,7 +184,9 @@ def _json(text: str) -> Mapping[str, Any]:
         deep = True
     except ValueError as error:
         raise LayerError(
-            f"the initializer's JSON cannot be read: {error}.", "Check its quotes and commas."
+            "the initializer's JSON cannot be read: {error}.",
+            "Check its quotes and commas.",
+            error=recognize(str(error), _JSON),
         ) from None
     if deep:
         raise LayerError("the initializer's JSON is nested too deeply.", _CONFIG)

@@ -80,9 +80,10 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any, 
         stack.insert(0, spec)
     if flags.keys() != lower.keys() and not is_recurrent(stack[-1].class_name):
         raise UsageError(
-            f"{format_flag('return_state', flags['return_state'])} is for the last layer, and "
-            f"{stack[-1].class_name} has no state.",
+            "{flag} is for the last layer, and {class_name} has no state.",
             "Write it into a layer: -l 'LSTM(3, return_state=True)'",
+            flag=format_flag("return_state", flags["return_state"]),
+            class_name=stack[-1].class_name,
         )
     pairs = zip(stack, names, strict=True)
     _refuse_idle(flags, stack, [spec for spec, by_name in pairs if by_name or is_recurrent(spec.class_name)])
@@ -110,8 +111,10 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
 def _refuse_a_cell(spec: Spec) -> None:
     if spec.class_name.endswith("Cell"):
         raise LayerError(
-            f"{spec.class_name} is a cell (one step of a layer), not a layer.",
-            f"Wrap it: RNN({describe(spec)})",
+            "{class_name} is a cell (one step of a layer), not a layer.",
+            "Wrap it: RNN({spec})",
+            class_name=spec.class_name,
+            spec=describe(spec),
         )
 
 
@@ -122,12 +125,17 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
     """
     both = any(spec.class_name == "Bidirectional" for spec in stack)
     if flags.get("merge_mode") is not None and not both:
-        raise UsageError("--merge-mode needs a bidirectional layer.", "Add --bidirectional, or name bilstm.")
+        raise UsageError(
+            "{--merge-mode} needs a bidirectional layer.", "Add {--bidirectional:on}, or name bilstm."
+        )
     classes = _class_names(stack)
     if flags.get("bidirectional") and not both:
-        verb = "are" if ", " in classes else "is"
         raise UsageError(
-            f"--bidirectional: {classes} {verb} not recurrent.", "Name a recurrent layer: -l lstm"
+            "{--bidirectional}: {classes} are not recurrent."
+            if ", " in classes
+            else "{--bidirectional}: {classes} is not recurrent.",
+            "Name a recurrent layer: -l lstm",
+            classes=classes,
         )
     for name, value in flags.items():
         having = list(_parts(stack if name == "dtype" else taking))
@@ -136,13 +144,18 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         others = _class_names([spec for spec in stack if name in spec.config])
         if others:  # only Dense shares options with recurrent layers
             raise UsageError(
-                f"{format_flag(name, value)} applies to recurrent layers, but {others} is not recurrent.",
+                "{flag} applies to recurrent layers, but {others} is not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
+                flag=format_flag(name, value),
+                others=others,
             )
         owners = _class_names(having or stack)
         raise UsageError(
-            f"{format_flag(name, value)} does not apply to {owners}.",
-            f"It applies to {', '.join(layers_with(name))}.",
+            "{flag} does not apply to {owners}.",
+            "It applies to {layers}.",
+            flag=format_flag(name, value),
+            owners=owners,
+            layers=", ".join(layers_with(name)),
         )
 
 
@@ -163,5 +176,8 @@ def _refuse_opposites(names: Sequence[str]) -> None:
     for name in names:
         if inner := inner_class(name):
             raise UsageError(
-                f"--no-bidirectional: {name} is bidirectional by its name.", f"Use --layer {inner}."
+                "{--no-bidirectional}: {name} is bidirectional by its name.",
+                "Use {--layer:inner}.",
+                name=name,
+                inner=inner,
             )

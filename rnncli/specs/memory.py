@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import InputError, Message, Text, UsageError
 
 _SIZE = r"(?ai)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?"
 _UNITS = " KMGT"
@@ -20,13 +20,16 @@ _growth = RLock()
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def refuse_beyond(needed: int, what: str = "the layers") -> None:
+def refuse_beyond(needed: int, what: Text = Message("the layers")) -> None:
     """Raise InputError if `what` needs more bytes (`needed`) than the machine has."""
     have = total()
     if needed > have:
         raise InputError(
-            f"{what} would need {format_size(needed)} of memory, but this machine has {format_size(have)}.",
+            "{what} would need {size} of memory, but this machine has {have}.",
             "Use fewer units, or a smaller input.",
+            what=what,
+            size=format_size(needed),
+            have=format_size(have),
         )
 
 
@@ -92,7 +95,7 @@ def parse(text: str) -> int:
     match = re.fullmatch(_SIZE, text.strip())
     size = float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper() or " ") if match else 0
     if not match or not 1 <= size < 2**63:
-        raise UsageError(f"--memory: {text!r} is not a size.", "For example 256MB or 1.5G.")
+        raise UsageError("{--memory}: {text!r} is not a size.", "For example 256MB or 1.5G.", text=text)
     return int(size)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.case import Option, Spec
-from rnncli.errors import LayerError, UsageError
+from rnncli.errors import Flag, LayerError, Message, UsageError
 from rnncli.initializers import settings
 from rnncli.specs.build import (
     build,
@@ -62,15 +62,26 @@ def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
                 raise LayerError("it is empty.", "Give it a value, or leave it out.")
             found[name] = check_option(class_name, name, value)
         except LayerError as error:
-            what = error.what.removeprefix(f"{class_name}: {name}=")
-            advice = error.advice.replace(f"{name}=", f"{format_flag(name, value)} ")
-            raise LayerError(f"{format_flag(name, value)}: {what}", advice) from None
+            raise _about_flag(error, format_flag(name, value)) from None
     return found
 
 
-def format_flag(name: str, value: Any) -> str:
+def _about_flag(error: LayerError, flag: Flag) -> LayerError:
+    """Return the error with the flag instead of the option that it names."""
+    detail, advice = error.detail, error.advice
+    if "option" in detail.fields:
+        named = Message("{flag}: ", flag=flag)
+        what = Message(detail.template, **{**detail.fields, "option": named})
+    else:
+        what = Message("{flag}: {error}", flag=flag, error=error)
+    if "setting" in advice.fields:
+        advice = Message(advice.template, setting=Flag(flag.name, advice.fields["example"]))
+    return LayerError(what, advice)
+
+
+def format_flag(name: str, value: Any) -> Flag:
     """Return the flag as typed on the command line, such as `--no-return-sequences`."""
-    return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+    return Flag(f"--{'no-' if value is False else ''}{name.replace('_', '-')}")
 
 
 class _Merger:
@@ -96,8 +107,9 @@ class _Merger:
         if flags.get("bidirectional") is False:
             if not self.flags_win:
                 raise UsageError(
-                    f"--no-bidirectional conflicts with {spec.class_name}(...) in --layer.",
+                    "{--no-bidirectional} conflicts with {class_name}(...) in {--layer}.",
                     "Leave the flag out, or name the inner layer alone.",
+                    class_name=spec.class_name,
                 )
             return self.merge(arguments["layer"].value, spec.config["layer"], own)
         parts = {"layer": self.merge(arguments["layer"].value, spec.config["layer"], own)}
@@ -146,12 +158,17 @@ def _arguments(source: Any) -> dict[str, Argument]:
 def _refuse(spec: Spec, flag: Any, argument: Argument) -> None:
     """Raise LayerError for a flag that conflicts with an argument."""
     name, value, span = argument
-    text = format_flag(name, flag) + ("" if isinstance(flag, bool) else f" {flag}")
-    what = f"{text} conflicts with {name}={format_value(value)}"
-    if span is None:
-        what = f"{what} in the config of {spec.class_name}"
     with point_at(span):
-        raise LayerError(f"{what}.", "Leave one of them out.")
+        raise LayerError(
+            "{flag} conflicts with {name}={value}."
+            if span
+            else "{flag} conflicts with {name}={value} in the config of {class_name}.",
+            "Leave one of them out.",
+            flag=Flag(format_flag(name, flag).name, None if isinstance(flag, bool) else flag),
+            name=name,
+            value=format_value(value),
+            class_name=spec.class_name,
+        )
 
 
 def _is_same(option: Option, one: Any, two: Any) -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.errors import InputError, Path, format_path, shorten
+from rnncli.errors import InputError, Message, Path, Text, count, format_path, shorten
 
 MAX_DEPTH = 32
 """Maximum number of axes of an array in NumPy 1."""
@@ -29,28 +29,30 @@ class Kind(NamedTuple):
 
     types: frozenset[type]
     accepts_strings: bool
-    noun: str
+    noun: Text
     singular: str
     plural: str
-    example: str
+    example: Text
 
 
 INPUTS = Kind(
     frozenset({int, float}),
     True,
-    "a number",
+    Message("a number"),
     "number",
     "numbers",
-    "Write one list per sequence, and in it one list per time step: [[[0.1, 4.2], [1.0, 3.1]]].",
+    Message("Write one list per sequence, and in it one list per time step: [[[0.1, 4.2], [1.0, 3.1]]]."),
 )
-TENSOR = INPUTS._replace(example="Write its numbers in lists: a vector [0.1, 4.2], a matrix [[0.1], [4.2]].")
+TENSOR = INPUTS._replace(
+    example=Message("Write its numbers in lists: a vector [0.1, 4.2], a matrix [[0.1], [4.2]].")
+)
 FLAGS = Kind(
     frozenset({bool, int, float}),
     False,
-    "true or false",
+    Message("true or false"),
     "entry",
     "entries",
-    "Write true for a step to process, else false, in one list per sequence: [[true, true, false]].",
+    Message("Write true for a step to process, else false, in one list per sequence: [[true, true, false]]."),
 )
 
 
@@ -110,17 +112,17 @@ def _is_packed(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and hasattr(value[0], "dtype")
 
 
-def describe(value: Any) -> str:
+def describe(value: Any) -> Text:
     """Return a short description of a JSON value: `null`, `the text "abc"`, `a list of 3`, `an object`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'the text "{shorten(value, 30)}"'
+        return Message('the text "{text}"', text=shorten(value, 30))
     if isinstance(value, list) or hasattr(value, "dtype"):
-        return f"a list of {len(value)}"
-    return "an object" if isinstance(value, dict) else f"the number {value}"
+        return Message("a list of {count}", count=len(value))
+    return Message("an object") if isinstance(value, dict) else Message("the number {value}", value=value)
 
 
 class _Check:
@@ -153,13 +155,18 @@ class _Check:
         if axis == self.loose_axis:
             self.ragged = True
             return
-        innermost, one = axis == len(self.lengths) - 1, self.lengths[axis] == 1
-        noun = (self.kind.singular if one else self.kind.plural) if innermost else "list" if one else "lists"
+        innermost = axis == len(self.lengths) - 1
+        nouns = (self.kind.singular, self.kind.plural) if innermost else ("list", "lists")
         raise InputError(
-            f"has {self.lengths[axis]} {noun}, {format_path(place)} has {len(node)}.",
-            "All lists of one axis must have the same length"
-            + ("; only the time steps of whole sequences may differ." if self.kind is INPUTS else "."),
+            "{place} has {entries}, {other} has {length}.",
+            "All lists of one axis must have the same length; only the time steps of whole sequences may "
+            "differ."
+            if self.kind is INPUTS
+            else "All lists of one axis must have the same length.",
             (0,) * axis,
+            entries=count(self.lengths[axis], *nouns),
+            other=format_path(place),
+            length=len(node),
         )
 
     def _numbers(self, row: list[Any], place: Path) -> None:
@@ -176,25 +183,35 @@ class _Check:
                 raise _not_one(item, (*place, index), self.kind)
             axis = len(place) + 1
             raise InputError(
-                f"is {describe(item)}, where {format_path((0,) * axis)} is a list of {self.lengths[axis]}.",
+                "{place} is {item}, where {other} is a list of {length}.",
                 "All of them must be at the same depth.",
                 (*place, index),
+                item=describe(item),
+                other=format_path((0,) * axis),
+                length=self.lengths[axis],
             )
 
 
 def _outline(value: Any, kind: Kind) -> list[int]:
     """Return the length of each axis, taken from the first list at each depth."""
     if not isinstance(value, list):
-        raise InputError(f"is {describe(value)}, not nested lists of {kind.plural}.", kind.example, ())
+        raise InputError(
+            "{place} is {value}, not nested lists of {plural}.",
+            kind.example,
+            (),
+            value=describe(value),
+            plural=kind.plural,
+        )
     lengths: list[int] = []
     while isinstance(value, list):
         if not value:
             raise _empty((0,) * len(lengths))
         if len(lengths) == MAX_DEPTH:
             raise InputError(
-                f"is nested deeper than {MAX_DEPTH} lists.",
+                "{place} is nested deeper than {max_depth} lists.",
                 "A recurrent layer needs (batch, timesteps, features): three.",
                 (),
+                max_depth=MAX_DEPTH,
             )
         lengths.append(len(value))
         value = value[0]
@@ -202,24 +219,24 @@ def _outline(value: Any, kind: Kind) -> list[int]:
 
 
 def _empty(place: Path) -> InputError:
-    return InputError("is an empty list.", "No axis may have size 0.", place)
+    return InputError("{place} is an empty list.", "No axis may have size 0.", place)
 
 
 def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
-    advice = f"Write {kind.noun}."
+    advice: Text = Message("Write {noun}.", noun=kind.noun)
     if kind is FLAGS:
         advice = kind.example
     elif isinstance(item, bool):
-        advice = "Booleans are not numbers: write 1 or 0."
+        advice = Message("Booleans are not numbers: write 1 or 0.")
     elif isinstance(item, str) and re.fullmatch(PLAIN_NUMBER, item):
-        advice = f"Write {item.strip()} without quotes."
+        advice = Message("Write {item} without quotes.", item=item.strip())
     elif isinstance(item, dict) and kind is INPUTS and len(place) == 1:
-        advice = "Write each time step as a list of numbers, such as [0.1, 4.2]."
+        advice = Message("Write each time step as a list of numbers, such as [0.1, 4.2].")
     elif item is None or isinstance(item, str):
-        advice = 'Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.'
+        advice = Message('Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.')
     elif isinstance(item, list):
-        advice = "All of them must be at the same depth."
-    return InputError(f"is {describe(item)}, not {kind.noun}.", advice, place)
+        advice = Message("All of them must be at the same depth.")
+    return InputError("{place} is {item}, not {noun}.", advice, place, item=describe(item), noun=kind.noun)
 
 
 def _cast(value: Any) -> Array:

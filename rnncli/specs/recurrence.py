@@ -67,7 +67,12 @@ class Recurrence:
         direction = self.attributes.get("direction", "forward")
         known = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
         if direction not in known:
-            raise LayerError(f"its direction is {direction!r}", f"It must be one of {', '.join(known)}.")
+            raise LayerError(
+                "its direction is {direction!r}",
+                "It must be one of {known}.",
+                direction=direction,
+                known=", ".join(known),
+            )
         return known[direction]
 
     @property
@@ -122,7 +127,11 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
     directions, roles = node.directions, _OPTIONS[node.operator]
     given = list(node.attributes.get("activations", _DEFAULTS[node.operator] * len(directions)))
     if len(given) != len(roles) * len(directions):
-        raise LayerError(f"it names {len(given)} activations, not {len(roles) * len(directions)}")
+        raise LayerError(
+            "it names {given} activations, not {count}",
+            given=len(given),
+            count=len(roles) * len(directions),
+        )
     numbers = [list(node.attributes.get(f"activation_{name}", ())) for name in ("alpha", "beta")]
     clip = _clip(node)
     names = []
@@ -136,7 +145,7 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
 def _clip(node: Recurrence) -> float | None:
     clip = node.attributes.get("clip")
     if clip is not None and not clip > 0:
-        raise LayerError(f"its clip is {clip}, not a positive number")
+        raise LayerError("its clip is {clip}, not a positive number", clip=clip)
     return clip
 
 
@@ -146,14 +155,16 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
     if folded in _PLAIN:
         return ParametricActivation(folded)
     if folded not in _NUMBERS:
-        raise LayerError(f"its activation {name} is not one of ONNX's")
+        raise LayerError("its activation {name} is not one of ONNX's", name=name)
     ours, defaults = _NUMBERS[folded]
     found = [
         numbers.pop(0) if numbers else default
         for numbers, default in zip((alphas, betas), defaults, strict=False)
     ]
     if None in found:
-        raise LayerError(f"its activation {name} lacks alpha or beta, whose defaults differ between programs")
+        raise LayerError(
+            "its activation {name} lacks alpha or beta, whose defaults differ between programs", name=name
+        )
     return ParametricActivation(ours, *found)
 
 
@@ -181,7 +192,12 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
     }
     for name, array in arrays.items():
         if array.shape != wanted[name] or array.ndim + (name == "B") != 3:
-            raise LayerError(f"its {name} is {format_shape(array.shape)}, not {format_shape(wanted[name])}")
+            raise LayerError(
+                "its {name} is {shape}, not {wanted}",
+                name=name,
+                shape=format_shape(array.shape),
+                wanted=format_shape(wanted[name]),
+            )
     found: dict[str, Array] = {}
     for place, prefix in enumerate(("",) if directions == 1 else ("forward/", "backward/")):
         own = {name: array[place] for name, array in arrays.items()}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from rnncli.case import Dimension, Shape
-from rnncli.errors import UsageError
+from rnncli.errors import Message, UsageError
 
-EXAMPLE = (
+EXAMPLE = Message(
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
 )
 _SEPARATORS = r"(?i)\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])"
@@ -23,7 +23,7 @@ def parse_shape(text: str) -> Shape:
     if inner[:1] + inner[-1:] in ("()", "[]"):
         inner = inner[1:-1].strip().removesuffix(",")
     if not inner:
-        raise UsageError(f"the input shape {text!r} is empty.", EXAMPLE)
+        raise UsageError("the input shape {text!r} is empty.", EXAMPLE, text=text)
     return tuple(_dimension(part.strip(), text) for part in inner.split(","))
 
 
@@ -45,9 +45,11 @@ def _dimension(part: str, text: str) -> Dimension:
         return int(part)
     if part.isidentifier() and write_with_commas(part) is None:  # Nonex8 is an identifier, and two sizes
         return part
-    named = repr(part) if part else "an empty part"
+    named = repr(part) if part else Message("an empty part")
     commas = write_with_commas(text)
     raise UsageError(
-        f"the input shape {text!r} has {named}, which is not a size above 0.",
-        f"Write {commas} instead." if commas else EXAMPLE,
+        "the input shape {text!r} has {named}, which is not a size above 0.",
+        Message("Write {commas} instead.", commas=commas) if commas else EXAMPLE,
+        text=text,
+        named=named,
     )

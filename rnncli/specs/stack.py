@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message
 from rnncli.layers import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
 from rnncli.result import Claim, Label, TensorInfo
 from rnncli.specs.text import describe, to_config
@@ -104,9 +104,12 @@ class Stack(Sequence[Spec]):
                 returned = layer.outputs(input_shape)
                 if returned[0].label.direction:
                     raise LayerError(
-                        f"layer {index} ({layer.spec.class_name}, merge_mode none) returns two outputs, "
-                        f"and layer {index + 1} takes one.",
+                        "layer {index} ({class_name}, merge_mode none) returns two outputs, and layer "
+                        "{other} takes one.",
                         "Merge them: merge_mode concat, sum, mul or ave.",
+                        index=index,
+                        class_name=layer.spec.class_name,
+                        other=index + 1,
                     )
                 input_shape = returned[0].shape
 
@@ -119,19 +122,41 @@ class Stack(Sequence[Spec]):
         if last is not None and (layer.input_rank, len(shape)) == (3, 2):
             before = self.layers[last].spec.class_name
             raise LayerError(
-                f"layer {index} ({name}) needs (batch, timesteps, features), but layer {last} "
-                f"({before}) returns (batch, units).",
-                f"Give layer {last} return_sequences=True.",
+                "layer {index} ({name}) needs (batch, timesteps, features), but layer {last} "
+                "({before}) returns (batch, units).",
+                "Give layer {last} return_sequences=True.",
+                index=index,
+                name=name,
+                last=last,
+                before=before,
             )
         rank, axes, shown = layer.input_rank, len(shape), format_shape(shape)
         before = self.layers[index - 1].spec.class_name
         what = (
-            f"layer {index} ({name}) needs an input of {rank} axes, "
-            f"but layer {index - 1} ({before}) returns {axes}: {shown}."
+            Message(
+                "layer {index} ({name}) needs an input of {rank} axes, but layer {other} "
+                "({before}) returns {axes}: {shown}.",
+                index=index,
+                name=name,
+                rank=rank,
+                other=index - 1,
+                before=before,
+                axes=axes,
+                shown=shown,
+            )
             if index
-            else f"layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}."
+            else Message(
+                "layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}.",
+                index=index,
+                name=name,
+                rank=rank,
+                axes=axes,
+                shown=shown,
+            )
         )
-        raise LayerError(what, f"Leave layer {index} out, or give it an input of {rank} axes.")
+        raise LayerError(
+            what, "Leave layer {index} out, or give it an input of {rank} axes.", index=index, rank=rank
+        )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the shape of each weight by path."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnncli.case import DTYPES, Option
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, Message, Text, did_you_mean
 from rnncli.layers import activations
 from rnncli.specs.expressions import CallExpression, Name
 
@@ -37,16 +37,28 @@ def check(class_name: str, name: str, option: Option, value: Any, read_inner: Re
     wanted = _WANTED[option.kind](value)
     if wanted:
         raise LayerError(
-            f"{class_name}: {name}={format_value(value)} is not {wanted}.", _advise(name, option)
+            "{option}{value} is not {wanted}.",
+            _advise(name, option),
+            option=_name_option(class_name, name),
+            value=format_value(value),
+            wanted=wanted,
         )
     return tuple(value) if option.kind == "sizes" and isinstance(value, list) else value
 
 
-def _advise(name: str, option: Option) -> str:
+def _name_option(class_name: str, name: str) -> Message:
+    return Message("{class_name}: {name}=", class_name=class_name, name=name)
+
+
+def _advise(name: str, option: Option) -> Text:
     if option.required:
         example = _EXAMPLES.get(option.kind)
-        return f"For example {name}={example}." if example else ""
-    return f"The default is {option.default!r}."
+        return _for_example(name, example) if example else ""
+    return Message("The default is {default!r}.", default=option.default)
+
+
+def _for_example(name: str, example: str) -> Message:
+    return Message("For example {setting}.", setting=f"{name}={example}", example=example)
 
 
 def _read_choice(class_name: str, name: str, option: Option, value: Any) -> Any:
@@ -58,16 +70,21 @@ def _read_choice(class_name: str, name: str, option: Option, value: Any) -> Any:
         return found
     words = ["none" if choice is None else str(choice) for choice in option.choices]
     raise LayerError(
-        f"{class_name}: {name}={format_value(value)} is not known.", did_you_mean(str(value), words)
+        "{option}{value} is not known.",
+        did_you_mean(str(value), words),
+        option=_name_option(class_name, name),
+        value=format_value(value),
     )
 
 
 def _read_activation(value: Any) -> str:
     value = plain_name(value)
     if isinstance(value, CallExpression):
-        raise LayerError("an activation must be a name, not a call.", "For example activation='relu'.")
+        raise LayerError("an activation must be a name, not a call.", _for_example("activation", "'relu'"))
     if not isinstance(value, (str, Mapping, type(None))):
-        raise LayerError(f"{format_value(value)} is not an activation.", "For example activation='relu'.")
+        raise LayerError(
+            "{value} is not an activation.", _for_example("activation", "'relu'"), value=format_value(value)
+        )
     return activations.canonical_name(value)
 
 
@@ -81,7 +98,9 @@ def _read_dtype(value: Any) -> str:
     if value is None:
         return "float32"
     if value not in DTYPES:
-        raise LayerError(f"unknown dtype {format_value(value)}.", did_you_mean(str(value), DTYPES))
+        raise LayerError(
+            "unknown dtype {value}.", did_you_mean(str(value), DTYPES), value=format_value(value)
+        )
     return str(value)
 
 
@@ -119,22 +138,22 @@ def _is_sizes(value: Any) -> bool:
     return _is_size(value) or (isinstance(value, (list, tuple)) and bool(value) and all(map(_is_size, value)))
 
 
-def _number(value: Any) -> str:
+def _number(value: Any) -> Text:
     if not _is_number(value):
-        return "a number"
-    return "" if abs(value) <= sys.float_info.max else "a number of 64 bits"
+        return Message("a number")
+    return "" if abs(value) <= sys.float_info.max else Message("a number of 64 bits")
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: Any) -> Text:
     """Describe a number that fits into float32 or 64 bits."""
     if not _is_int(value) and not isinstance(value, float):
-        return "a number"
+        return Message("a number")
     if isinstance(value, int):
-        return "" if -(2**63) <= value < 2**63 else "a number of 64 bits"
-    return "" if abs(value) <= _LARGEST else "a finite float32"
+        return "" if -(2**63) <= value < 2**63 else Message("a number of 64 bits")
+    return "" if abs(value) <= _LARGEST else Message("a finite float32")
 
 
-def _scalars(value: Any) -> str:
+def _scalars(value: Any) -> Text:
     """For a number, or nested lists of numbers."""
     if not isinstance(value, (list, tuple)):
         return _scalar(value)
@@ -146,55 +165,59 @@ def _scalars(value: Any) -> str:
         if not lists:
             return ""
         level = [item for one in lists for item in one]
-    return f"a number, or lists of numbers at most {DEEPEST} deep"
+    return Message("a number, or lists of numbers at most {deepest} deep", deepest=DEEPEST)
 
 
-def _signed_seed(value: Any) -> str:
+def _signed_seed(value: Any) -> Text:
     if value is not None and not _is_int(value):
-        return "an integer or None"
-    return "" if value is None or -(2**63) <= value < 2**63 else "an integer of 64 bits"
+        return Message("an integer or None")
+    return "" if value is None or -(2**63) <= value < 2**63 else Message("an integer of 64 bits")
 
 
-def _window(value: Any) -> str:
+def _window(value: Any) -> Text:
     named = value is None or isinstance(value, str)
     lists = isinstance(value, (list, tuple)) and not _scalars(value)
-    return "" if named or lists else "a name, a list of numbers or None"
+    return "" if named or lists else Message("a name, a list of numbers or None")
 
 
-def _size(value: Any) -> str:
+def _size(value: Any) -> Text:
     if _is_int(value) and value >= 2**31:
-        return "a whole number up to 2147483647"
-    return "" if _is_size(value) else "a whole number above 0"
+        return Message("a whole number up to 2147483647")
+    return "" if _is_size(value) else Message("a whole number above 0")
 
 
-def _make_check(test: Callable[[Any], bool], wanted: str) -> Callable[[Any], str]:
+def _make_check(test: Callable[[Any], bool], wanted: Text) -> Callable[[Any], Text]:
     return lambda value: "" if test(value) else wanted
 
 
-_WANTED: Mapping[str, Callable[[Any], str]] = {
+_WANTED: Mapping[str, Callable[[Any], Text]] = {
     "axes": _make_check(
         lambda value: value is None or (isinstance(value, (list, tuple)) and all(map(_is_int, value))),
-        "a list of integers or None",
+        Message("a list of integers or None"),
     ),
     "cell_list": _make_check(
-        lambda value: isinstance(value, (list, tuple)), "a list of cells such as [LSTMCell(3)]"
+        lambda value: isinstance(value, (list, tuple)), Message("a list of cells such as [LSTMCell(3)]")
     ),
-    "flag": _make_check(lambda value: isinstance(value, bool), "True or False"),
-    "index": _make_check(lambda value: _is_int(value) and 0 <= value <= 10**9, "an integer from 0 to 1e9"),
+    "flag": _make_check(lambda value: isinstance(value, bool), Message("True or False")),
+    "index": _make_check(
+        lambda value: _is_int(value) and 0 <= value <= 10**9, Message("an integer from 0 to 1e9")
+    ),
     "number": _number,
-    "positive": lambda value: _scalar(value) or ("" if value > 0 else "a number above 0"),
+    "positive": lambda value: _scalar(value) or ("" if value > 0 else Message("a number above 0")),
     "rate": _make_check(
-        lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to (not including) 1"
+        lambda value: _is_number(value) and 0 <= value < 1, Message("a number from 0 up to (not including) 1")
     ),
     "scalar": _scalar,
     "scalars": _scalars,
     "seed": _make_check(
         lambda value: value is None or (_is_int(value) and 0 <= value < 2**63),
-        f"a whole number from 0 to {2**63 - 1}, or None",
+        Message("a whole number from 0 to {value}, or None", value=2**63 - 1),
     ),
     "signed_seed": _signed_seed,
     "size": _size,
-    "sizes": _make_check(_is_sizes, f"a whole number from 1 to {2**31 - 1}, or one for each axis"),
+    "sizes": _make_check(
+        _is_sizes, Message("a whole number from 1 to {value}, or one for each axis", value=2**31 - 1)
+    ),
     "window": _window,
 }
 """By kind: returns what the value should be, "" if it is."""

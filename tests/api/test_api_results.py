@@ -188,7 +188,7 @@ def test_files_are_read_as_on_the_command_line(tmp_path: Path) -> None:
         result.hidden_state,
         rnncli.run([[1, 2], [3, 4]], "gru", initial_state=[[[0.5] * 3]], seed=1).hidden_state,
     )
-    assert "batch axis" in result.remarks[0]
+    assert "batch axis" in str(result.remarks[0])
 
 
 @pytest.mark.parametrize(

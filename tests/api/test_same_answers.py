@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,14 @@ import pytest
 from command import Run
 
 from rnncli import compare, explain, gradients, matrix, run, trace
-from rnncli.api._phrasing import in_python
 from rnncli.errors import DisagreementError, InputError, UsageError
+
+SIGNS = "--|=True|[-_=' ]"
+"""What differs between a flag with its value and a keyword."""
+
+
+def same(texts: Iterable[object], others: Iterable[str]) -> bool:
+    return [re.sub(SIGNS, "", str(text)) for text in texts] == [re.sub(SIGNS, "", text) for text in others]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,7 @@ def test_the_notes_are_those_of_the_command_line(
 ) -> None:
     notes = [line.removeprefix("rnncli: note: ") for line in rnncli("run", *flags).stderr.splitlines()]
     assert notes
-    assert list(run(**arguments).remarks) == [in_python(note) for note in notes]
+    assert same(run(**arguments).remarks, notes)
 
 
 @pytest.mark.parametrize("function", [run, trace, matrix, compare, gradients])
@@ -138,9 +146,9 @@ def test_gradients_are_those_of_the_same_layers(
 def test_one_engine_is_not_compared_alone(rnncli_here: Run, engines: Any) -> None:
     with pytest.raises(UsageError, match="two engines, but only numpy was named") as found:
         compare(seed=1, **engines)
-    assert found.value.advice == "Name two: engines='numpy,tensorflow'"
+    assert str(found.value).endswith("Name two: engines='numpy,tensorflow'")
     done = rnncli_here("compare", "--seed", "1", f"--{next(iter(engines))}", "numpy")
-    assert in_python(done.stderr) == f"rnncli: {found.value.what}\n{found.value.advice}\n"
+    assert same([done.stderr], [f"rnncli: {found.value}\n"])
 
 
 def test_tensors_that_are_not_expected_are_noted(
@@ -153,7 +161,7 @@ def test_tensors_that_are_not_expected_are_noted(
     notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
     again = run([[[1.0, 2.0]]], seed=1, return_state=True, expect="few.npz")
     assert notes
-    assert list(again.remarks) == [in_python(note) for note in notes]
+    assert same(again.remarks, notes)
 
 
 @pytest.fixture
@@ -174,7 +182,7 @@ def test_an_address_chooses_the_layer_of_a_model(rnncli_here: Run, model: str, a
     report = explain(address, "x.npy", model=model)
     assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(report.found.value)
     notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
-    assert list(report.remarks) == [in_python(note) for note in notes]
+    assert same(report.remarks, notes)
 
 
 def test_all_layers_of_a_model_are_compared_with_a_file(rnncli_here: Run, model: str) -> None:
@@ -211,8 +219,8 @@ def test_a_model_refuses_what_it_refuses_on_the_command_line(
     done = rnncli_here("run", "x.npy", "--model", model, *flags)
     assert done.returncode == 2
     assert said in found.value.what
-    assert said in in_python(done.stderr)
-    assert "command line" not in found.value.advice
+    assert re.sub(SIGNS, "", said) in re.sub(SIGNS, "", done.stderr)
+    assert "command line" not in str(found.value)
 
 
 def test_sequences_for_a_model_are_padded(rnncli_here: Run, tmp_path: Path) -> None:

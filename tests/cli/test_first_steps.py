@@ -66,7 +66,7 @@ def test_matrix_does_not_offer_what_it_refuses(ask: Any) -> None:
 
 def test_what_engines_says_to_install_is_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_version", lambda package: "")
-    notes = {engine.name: engine.note for engine in engines.available()}
+    notes = {engine.name: str(engine.note) for engine in engines.available()}
     assert notes["onnx"].endswith("pip install onnx onnxruntime")
     assert notes["tensorflow"].endswith("pip install tensorflow keras")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hangul import PROSE, untranslated
+from hangul import PROSE, is_english
 
 from rnncli.cli.app import main
 
@@ -95,10 +95,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("lstm2.npz", **twice)
 
 
-def said_in_korean(message: str) -> list[str]:
-    """Return the lines of a message without what it quotes of the input."""
+def lines_of_prose(message: str) -> list[bool]:
+    """Return which lines of a message are prose; a quoted line of the input is not."""
     lines = message.removeprefix("rnncli: ").splitlines()
-    return [line for line in lines if not line.startswith("  ") and PROSE.search(line)]
+    return [not line.startswith("  ") and bool(PROSE.search(line)) for line in lines]
 
 
 @pytest.mark.usefixtures("folder")
@@ -110,7 +110,11 @@ def test_the_advice_works(
     refused = capfdbinary.readouterr()
     assert refused.out == b""
     assert refused.err.decode().splitlines()[-1].strip() == advice.strip()
-    assert [line for line in said_in_korean(refused.err.decode()) if untranslated(line)] == []
+    korean = shlex.split(wrong.replace("--lang en", ""))
+    assert main(["--lang", "ko", *korean]) == 2
+    said = capfdbinary.readouterr().err.decode().splitlines()
+    prose = lines_of_prose(refused.err.decode())
+    assert [line for line, was in zip(said, prose, strict=True) if was and is_english(line)] == []
     assert main(shlex.split(right)) == 0, capfdbinary.readouterr().err.decode()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli.cli.korean import translate
+from rnncli.cli.language import localize
 from rnncli.errors import InputError, UsageError
 from rnncli.readers.expected import ALONE, match_names, read_expected
 from rnncli.readers.formats import Source
@@ -95,7 +95,7 @@ def test_names_are_matched_and_the_others_noted() -> None:
     found, remarks = match_names(stored, ["a", "b"], shapes, "e.npz")
     assert list(found) == ["b"]
     assert remarks == ("not compared: a (e.npz lacks it)", "not compared: c (only e.npz has it)")
-    assert list(map(translate, remarks)) == [
+    assert [localize(remark, "ko") for remark in remarks] == [
         "비교하지 않은 것: a (e.npz에 없음)",
         "비교하지 않은 것: c (e.npz에만 있음)",
     ]

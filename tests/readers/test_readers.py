@@ -127,10 +127,10 @@ class TestNamesOfSources:
             inside("line 3"),
             with_path_prefix("weights"),
         ):
-            raise InputError("is empty.", "Fill it.", ("kernel", 0))
+            raise InputError("{place} is empty.", "Fill it.", ("kernel", 0))
         assert caught.value.what == "a.json: line 3: weights/kernel[0] is empty."
         assert str(caught.value) == f"{caught.value.what}\nFill it."
-        assert (caught.value.sentence, caught.value.sources) == (
+        assert (str(caught.value.sentence), caught.value.sources) == (
             "weights/kernel[0] is empty.",
             ("a.json", "line 3"),
         )

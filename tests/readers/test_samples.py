@@ -37,7 +37,7 @@ def loaded(name: str) -> Any:
 @pytest.mark.parametrize("name", sample_files.names())
 def test_it_is_what_its_title_says(name: Any) -> None:
     _, found = loaded(name)
-    shape = re.search(r"\(([\d, ]+)\)$", sample_files.get(name).title)
+    shape = re.search(r"\(([\d, ]+)\)$", str(sample_files.get(name).title))
     assert shape is not None
     assert found.inputs.shape == tuple(map(int, shape[1].split(",")))
     assert np.isfinite(found.inputs).all()

@@ -123,7 +123,8 @@ class CompareAnswer(Answer):
         """Yield the differences with their sides in the language of the view."""
         for one in self.differences:
             first, second = (
-                self.sides[side].in_language(view.lang) if side in self.sides else side for side in one.sides
+                self.sides[str(side)].in_language(view.lang) if str(side) in self.sides else side
+                for side in one.sides
             )
             yield one._replace(sides=(first, second))
 
@@ -160,7 +161,7 @@ def _texts(difference: TensorDifference, view: View) -> dict[str, str]:
     shapes = ", ".join(map(format_shape, difference.shapes))
     return {
         "tensor": difference.name,
-        "pair": ", ".join(difference.sides),
+        "pair": ", ".join(map(str, difference.sides)),
         "absolute": shapes if verdict == "shape" else f"{format_difference(difference.absolute)}{ulps}",
         "relative": NONE if verdict == "shape" else format_difference(difference.relative),
         "index": NONE if difference.place is None else str(list(difference.place)),

@@ -8,29 +8,40 @@ import numpy as np
 
 from rnncli import arrays
 from rnncli.case import Array, Case, walk
+from rnncli.errors import Message, Text
 from rnncli.result import NamedTensor
 
 
-def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]) -> Iterator[str]:
+def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]) -> Iterator[Text]:
     """Yield a note for constant weights, a zero input, one unit, one time step and results without numbers.
 
     weights: those that the layers computed with, by path.  outputs: what one engine returned.
     """
     constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
     if constant:
-        instead = "give different weights" if case.weights is not None else "use --kernel-initializer probe"
-        yield (
-            f"this proves little: every number in {', '.join(constant)} is the same, so gates, units and "
-            f"features in a wrong order give the same result; {instead}"
+        instead = (
+            Message("give different weights")
+            if case.weights is not None
+            else Message("use {--kernel-initializer probe}")
+        )
+        yield Message(
+            "this proves little: every number in {constant} is the same, so gates, units and "
+            "features in a wrong order give the same result; {instead}",
+            constant=", ".join(constant),
+            instead=instead,
         )
     if not any(block.any() for block in arrays.blocks(case.inputs)):
-        yield "this proves little: every input is 0, so the kernel has no effect; give a different input"
+        yield Message(
+            "this proves little: every input is 0, so the kernel has no effect; give a different input"
+        )
     if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
-        yield "this proves little: with one unit, a wrong order of units cannot show; use several units"
+        yield Message(
+            "this proves little: with one unit, a wrong order of units cannot show; use several units"
+        )
     if _is_first_step_alone(case):
-        yield (
-            "this proves little: with one time step from zeros, the recurrent kernel has no effect; "
-            "give a longer input"
+        yield Message(
+            "this proves little: with one time step from zeros, the recurrent kernel has no "
+            "effect; give a longer input"
         )
     names = [
         tensor.name
@@ -38,9 +49,10 @@ def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[Na
         if not any(np.isfinite(block).any() for block in arrays.blocks(tensor.values))
     ]
     if names:
-        yield (
-            f"this proves little: no number in {', '.join(names)} is finite, and NaN counts as equal to "
-            "NaN; give a finite input and finite weights"
+        yield Message(
+            "this proves little: no number in {names} is finite, and NaN counts as equal to NaN; "
+            "give a finite input and finite weights",
+            names=", ".join(names),
         )
 
 

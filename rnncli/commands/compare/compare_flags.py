@@ -55,8 +55,9 @@ class CompareFlags(NamedTuple):
         given = [name for name in ("engines", "expect", "split") if getattr(self, name) is not None]
         if "split" in given and len(given) > 1:
             raise UsageError(
-                f"--split compares one engine with itself, not with --{given[0]}.",
-                f"Leave --split or --{given[0]} out; --engine chooses the engine for --split.",
+                "{--split} compares one engine with itself, not with --{given}.",
+                "Leave {--split} or --{given} out; {--engine} chooses the engine for {--split}.",
+                given=given[0],
             )
 
     @property

@@ -14,7 +14,7 @@ from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.caution import find_cautions
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError, join
 from rnncli.renderers.wording import Bilingual
 from rnncli.result import Result
 
@@ -35,9 +35,9 @@ REAL = Bilingual(
     "the difference between one call and the pieces is not rounding",
     "한 번의 호출과 나눈 호출의 차이는 반올림 오차가 아님",
 )
-STATELESS = (
-    "this proves little: pieces that start from zeros return the same numbers, so a lost state would not "
-    "show; give different weights or a different input"
+STATELESS = Message(
+    "this proves little: pieces that start from zeros return the same numbers, so a lost "
+    "state would not show; give different weights or a different input"
 )
 
 
@@ -61,7 +61,7 @@ class ComparisonReport(NamedTuple):
     """The answer, and remarks on it."""
 
     answer: CompareAnswer
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
 
 
 def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
@@ -87,12 +87,14 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         report = _compare_stored(results, settings)
         return report._replace(remarks=(*report.remarks, *cautions))
     if len(results) < 2:
-        reasons = "; ".join(f"{refusal.engine}: {refusal.reason}" for refusal in refused)
+        reasons = join((join(refusal, ": ") for refusal in refused), "; ")
         if not results:
-            what = f"no engine can compute this here ({reasons})."
+            what = Message("no engine can compute this here ({reasons}).", reasons=reasons)
             raise UsageError(what, "Choose different options of the layer.")
-        what = f"only {next(iter(results))} can compute this here ({reasons})."
-        raise UsageError(what, "Compare with a stored result: --expect FILE.")
+        what = Message(
+            "only {results} can compute this here ({reasons}).", results=next(iter(results)), reasons=reasons
+        )
+        raise UsageError(what, "Compare with a stored result: {--expect FILE}.")
     results = _select(results, settings)
     differences = engine_pairs.compare_pairs(results, *settings.tolerances)
     return ComparisonReport(_answer(results, differences, settings, refused), cautions)
@@ -114,7 +116,7 @@ def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Comp
     """Compare each result, by engine, with the tensors of `settings.expected`."""
     results = _select(results, settings)
     differences: list[TensorDifference] = []
-    remarks: dict[str, None] = {}
+    remarks: dict[Text, None] = {}
     for engine, result in results.items():
         assert settings.expected is not None
         own, left = settings.expected.compare(result.outputs, engine, settings.tolerances)
@@ -132,11 +134,11 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
 
     def compare(*, stateful: bool) -> tuple[TensorDifference, ...]:
         joined = pieces.run_pieces(case, steps, whole, stateful=stateful)
-        both = WHOLE.en, several.en
+        both = Message("one call"), Message("pieces of {steps}", steps=steps)
         return tuple(measure(tensor, joined[tensor.name], both, *settings.tolerances) for tensor in outputs)
 
     differences = compare(stateful=True)
-    reasons: tuple[str, ...]
+    reasons: tuple[Text, ...]
     if all(difference.agrees for difference in differences):
         conclusion = ROUNDING if any(difference.absolute for difference in differences) else IDENTICAL
         reasons = (STATELESS,) if all(difference.agrees for difference in compare(stateful=False)) else ()

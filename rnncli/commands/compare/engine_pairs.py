@@ -10,7 +10,7 @@ from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import engines
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
-from rnncli.errors import EngineError, UsageError, did_you_mean
+from rnncli.errors import EngineError, Message, Text, UsageError, did_you_mean, join
 from rnncli.result import Result
 
 
@@ -18,7 +18,7 @@ class RefusedEngine(NamedTuple):
     """An engine that cannot compute a case.  reason: a clause."""
 
     engine: str
-    reason: str
+    reason: Text
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
@@ -26,9 +26,11 @@ def parse_engines(text: str) -> tuple[str, ...]:
     names = tuple(word.strip().casefold() for word in text.split(","))
     for name in names:
         if name not in engines.names():
-            raise UsageError(f"--engines: there is no engine {name!r}.", did_you_mean(name, engines.names()))
+            raise UsageError(
+                "{--engines}: there is no engine {name!r}.", did_you_mean(name, engines.names()), name=name
+            )
         if names.count(name) > 1:
-            raise UsageError(f"--engines: {name} is named twice.", "Name each engine once.")
+            raise UsageError("{--engines}: {name} is named twice.", "Name each engine once.", name=name)
     return names
 
 
@@ -40,12 +42,14 @@ def choose_engines(text: str | None, engine: str, *, alone: bool) -> tuple[str, 
     """
     names = () if text is None else parse_engines(text)
     if names and engine != "auto":
-        raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
+        raise UsageError("both {--engine} and {--engines} are given.", "Leave {--engine} out.")
     single = names[0] if len(names) == 1 else "" if engine == "auto" else engine
     if single and not alone:
         raise UsageError(
-            f"compare needs two engines, but only {single} was named.",
-            f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
+            "compare needs two engines, but only {single} was named.",
+            "Name two: {--engines:names}",
+            single=single,
+            names=f"{single},{'tensorflow' if single == 'numpy' else 'numpy'}",
         )
     return names
 
@@ -59,7 +63,10 @@ def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
         reason = engines.get(name).refusal(case)
         if reason is not None:
             raise UsageError(
-                f"the engine {name} cannot compute this: {reason}.", _other_engines(case, name, names)
+                "the engine {name} cannot compute this: {reason}.",
+                _other_engines(case, name, names),
+                name=name,
+                reason=reason,
             )
     return {name: _run(case, name, names) for name in names}
 
@@ -68,23 +75,23 @@ def _run(case: Case, name: str, names: Sequence[str]) -> Result:
     try:
         return compute.run(case, name)
     except engines.InexactError as error:  # whose advice is for a run in one engine
-        raise EngineError(error.what, _other_engines(case, name, names)) from None
+        raise EngineError(error.sentence, _other_engines(case, name, names)) from None
 
 
-def _other_engines(case: Case, refused: str, names: Sequence[str]) -> str:
+def _other_engines(case: Case, refused: str, names: Sequence[str]) -> Text:
     """Return advice for a case that a named engine refuses; a comparison needs two engines."""
     if len(names) > 2:
-        return f"Leave {refused} out of --engines."
+        return Message("Leave {refused} out of {--engines}.", refused=refused)
     able = [
         info.name
         for info in engines.available()
         if info.available and info.name != refused and engines.get(info.name).refusal(case) is None
     ]
     if len(able) > 1:
-        return f"These can: --engines {','.join(able)}."
+        return Message("These can: {--engines:able}.", able=",".join(able))
     if able:
-        return f"Compare with a stored result: --engines {able[0]} --expect FILE."
-    return "Choose different options of the layer."
+        return Message("Compare with a stored result: {--engines:able} {--expect FILE}.", able=able[0])
+    return Message("Choose different options of the layer.")
 
 
 def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
@@ -97,7 +104,7 @@ def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
             try:
                 results[info.name] = compute.run(case, info.name)
             except EngineError as error:
-                reason = error.what.rstrip(".")
+                reason = join((error,))
         if reason is not None:
             refused.append(RefusedEngine(info.name, reason))
     return results, tuple(refused)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.compute import call
-from rnncli.errors import UsageError, count
+from rnncli.errors import Message, Text, UsageError, count
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 
@@ -35,16 +35,18 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
     }
 
 
-def explain_difference(case: Case) -> tuple[str, ...]:
+def explain_difference(case: Case) -> tuple[Text, ...]:
     """Return the reasons, found in the layers and the mask, why pieces differ from one call."""
     found = []
     if any(spec.class_name == "Bidirectional" for spec in case.stack):
-        found.append("the backward layer starts each piece without the later time steps")
+        found.append(Message("the backward layer starts each piece without the later time steps"))
     if any(spec.config.get("go_backwards") for spec in case.stack):
-        found.append("with go_backwards each piece starts without the later time steps")
+        found.append(Message("with go_backwards each piece starts without the later time steps"))
     if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
         found.append(
-            "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
+            Message(
+                "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
+            )
         )
     return tuple(found)
 
@@ -84,18 +86,21 @@ def _require_splittable(case: Case, steps: int) -> None:
     if steps >= length:
         longer = ",".join(map(str, (1, 2 * steps, *features)))
         raise UsageError(
-            f"--split {steps} leaves one piece: the input has only {count(length, 'time step')}.",
-            f"Give a longer input: --input-shape {longer}."
+            "{--split:steps} leaves one piece: the input has only {length}.",
+            "Give a longer input: {--input-shape:longer}."
             if length == 1
-            else f"Use a smaller N, or give a longer input: --input-shape {longer}.",
+            else "Use a smaller N, or give a longer input: {--input-shape:longer}.",
+            longer=longer,
+            steps=steps,
+            length=count(length, "time step"),
         )
     if case.calls > 1:
-        raise UsageError("--split makes the calls itself.", "Leave --calls out.")
+        raise UsageError("{--split} makes the calls itself.", "Leave {--calls} out.")
     if case.training:
-        raise UsageError("--split compares calls without dropout.", "Leave --training out.")
+        raise UsageError("{--split} compares calls without dropout.", "Leave {--training} out.")
     if not any(layer.recurrent for layer in case.stack.layers):
         raise UsageError(
-            "--split needs a recurrent layer, whose state can be kept.", "Add one: --layer lstm."
+            "{--split} needs a recurrent layer, whose state can be kept.", "Add one: {--layer lstm}."
         )
 
 

@@ -11,7 +11,7 @@ from rnncli.cli.flag_groups import OUTPUT, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hint_rules import Hint
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError
 
 SECTION = "Inspect a layer"
 SUMMARY = "Where does one number come from?"
@@ -93,11 +93,11 @@ def _require_no_file(tensor: str, input_flags: InputFlags, layer: LayerFlags) ->
     from pathlib import Path
 
     if input_flags.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
-        what = f"{tensor}: it is a file; the tensor to explain comes before it."
+        what = Message("{tensor}: it is a file; the tensor to explain comes before it.", tensor=tensor)
         raise UsageError(what, _example(layer, input_flags._replace(input=tensor)))
 
 
-def _example(layer: LayerFlags, input_flags: InputFlags | None = None) -> str:
+def _example(layer: LayerFlags, input_flags: InputFlags | None = None) -> Text:
     """Return a command that explains a number of these layers.  input: names a file, which may hold them."""
     from rnncli.case import Document
     from rnncli.cli import request, sources
@@ -108,7 +108,7 @@ def _example(layer: LayerFlags, input_flags: InputFlags | None = None) -> str:
     if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
         layer = LayerFlags()
         stack = request.stack_of(layer, Document())
-    words = [f"'{terms.example(stack)}'", *([shlex.quote(name)] if name else [])]
+    words = [f"'{terms.example(stack)}'", *([shlex.quote(str(name))] if name else [])]
     words += [f"-l {shlex.quote(text)}" for text in layer.layer or ()]
     words += ["--bidirectional"] if layer.bidirectional else []
-    return f"For example: rnncli explain {' '.join(words)}"
+    return Message("For example: rnncli explain {words}", words=" ".join(words))

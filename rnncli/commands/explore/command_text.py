@@ -140,9 +140,9 @@ def save(name: str, experiment: EditableCase) -> None:
     """
     path = files.expand_user(name)
     if path.suffix.lower() != ".json":
-        raise UsageError(f"{path} does not end in .json.", "A case document is a .json file.")
+        raise UsageError("{place} does not end in .json.", "A case document is a .json file.", place=path)
     if path.exists():
-        raise UsageError(f"{path} exists already.", "Choose another name.")
+        raise UsageError("{place} exists already.", "Choose another name.", place=path)
     files.write(name, document(experiment) + b"\n")
 
 

@@ -80,7 +80,9 @@ class EditableCase:
     def with_seed(self, seed: int) -> EditableCase:
         """Return the experiment with weights, and an input of --input-shape, drawn from another seed."""
         if not 0 <= seed <= HIGHEST_SEED:
-            raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
+            raise UsageError(
+                "seed is {seed}.", "Seeds go from 0 to {highest_seed}.", seed=seed, highest_seed=HIGHEST_SEED
+            )
         made = self._with(seed=seed, weights=None)
         return made.with_input_again() if self.is_input_generated else made
 
@@ -104,7 +106,7 @@ class EditableCase:
     def with_calls(self, calls: int) -> EditableCase:
         """Return the experiment with the layers called this often; the result is that of the last call."""
         if calls < 1:
-            raise UsageError(f"calls is {calls}.", "The layers are called at least once.")
+            raise UsageError("calls is {calls}.", "The layers are called at least once.", calls=calls)
         return self._with(calls=calls)
 
     def with_holds(self, texts: Sequence[str]) -> EditableCase:
@@ -145,8 +147,10 @@ class EditableCase:
             steps = mask[batch, place if isinstance(place, slice) else slice(place, place + 1 or None)]
             if not steps.size:
                 raise UsageError(
-                    f"mask: {part.strip()!r} is not a time step here.",
-                    f"Write steps from 0 to {mask.shape[1] - 1}, such as 1 or 2:.",
+                    "mask: {part!r} is not a time step here.",
+                    "Write steps from 0 to {last}, such as 1 or 2:.",
+                    part=part.strip(),
+                    last=mask.shape[1] - 1,
                 )
             steps[:] = False
         return self._with(mask=None if mask.all() else mask)
@@ -187,7 +191,9 @@ class EditableCase:
     def _require_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):
             raise UsageError(
-                f"{name} is fixed in a saved model.", "return_sequences and return_state can change."
+                "{name} is fixed in a saved model.",
+                "return_sequences and return_state can change.",
+                name=name,
             )
 
 
@@ -208,8 +214,9 @@ def require_sequences(case: Case) -> None:
     """Raise UsageError for inputs other than (batch, timesteps, features)."""
     if case.inputs.ndim != 3:
         raise UsageError(
-            f"explore shows inputs of 3 axes, but this layer needs {case.inputs.ndim}.",
+            "explore shows inputs of 3 axes, but this layer needs {ndim}.",
             "Use rnncli run for it.",
+            ndim=case.inputs.ndim,
         )
     if not recurrent_places(case):
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
@@ -220,7 +227,7 @@ def _fit_holds(case: Case) -> Case:
     try:
         return holds.hold_gates(case, [hold.text for hold in case.hold])
     except UsageError as error:
-        raise UsageError(error.what, "Press H to release every gate first.") from None
+        raise UsageError(error.sentence, "Press H to release every gate first.") from None
 
 
 def _replace_number(array: Array, place: tuple[int, ...], value: float) -> Array:

@@ -32,7 +32,7 @@ from rnncli.commands.explore.questions import Question
 from rnncli.commands.explore.runner import Runner
 from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import describe_error, get_text
-from rnncli.errors import RnncliError
+from rnncli.errors import RnncliError, Text
 
 PATIENCE = 2.0
 """Seconds for leaving after a signal."""
@@ -49,7 +49,7 @@ class ExploreApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding(key, action, show=False) for key, action in KEYS.items()]
 
     def __init__(
-        self, experiment: EditableCase, computation: Computation, lang: str, remarks: Sequence[str] = ()
+        self, experiment: EditableCase, computation: Computation, lang: str, remarks: Sequence[Text] = ()
     ) -> None:
         super().__init__()
         self.lang, self.remarks = lang, remarks

@@ -8,12 +8,13 @@ from typing import TypeVar
 
 from rnncli import signals
 from rnncli.cli import case_request
+from rnncli.cli.language import localize
 from rnncli.commands.explore import computation as computing
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.editable_case import Change, EditableCase
 from rnncli.commands.explore.history import History
 from rnncli.commands.explore.texts import describe_error
-from rnncli.errors import RnncliError
+from rnncli.errors import Message, RnncliError, Text, join
 
 PATIENCE = 0.3
 """Seconds of work before `announce` says that it goes on; at once, the message would only flicker."""
@@ -67,12 +68,12 @@ class Runner:
         while self.is_waiting:
             try:
                 note = await (self._read(self._unread[0]) if self._unread else self._compute())
-                message = message or note
+                message = message or localize(note, lang)
             except RnncliError as error:
                 message = describe_error(error, lang)
         return message
 
-    async def _read(self, change: Change) -> str:
+    async def _read(self, change: Change) -> Text:
         now = self.history.current
         try:
             made = await self._in_thread(lambda: change(now))
@@ -83,7 +84,7 @@ class Runner:
                 self._unread.remove(change)
         return ""
 
-    async def _compute(self) -> str:
+    async def _compute(self) -> Text:
         experiment = self.history.current
         before, computation = self._before
         try:
@@ -113,6 +114,6 @@ def start(work: Callable[[], Found]) -> asyncio.Future[Found]:
     return asyncio.wrap_future(signals.start_in_thread(work))
 
 
-def note_missing(experiment: EditableCase) -> str:
+def note_missing(experiment: EditableCase) -> Message:
     """Return what `stateful` or several calls lack to have an effect."""
-    return "; ".join(case_request.note_missing(experiment.case))
+    return join(case_request.note_missing(experiment.case), "; ")

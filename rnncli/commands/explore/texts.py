@@ -112,4 +112,4 @@ def get_text(key: str, lang: str) -> str:
 
 def describe_error(error: RnncliError, lang: str) -> str:
     """Return what is wrong, and what to do."""
-    return " ".join(localize(text, lang) for text in (error.what, error.advice) if text)
+    return " ".join(localize(text, lang) for text in (error, error.advice) if text)

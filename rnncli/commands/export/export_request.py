@@ -14,7 +14,7 @@ from rnncli.commands.export import chains, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
 from rnncli.compute import call, checks
 from rnncli.compute.models import keras
-from rnncli.errors import LayerError, UsageError, format_names, inside
+from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers import beyond_keras
 from rnncli.model import Graph
 
@@ -39,16 +39,18 @@ def answer(flags: ExportRequest) -> None:
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
     if reason:
-        raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(exports))
+        raise LayerError(
+            "{--to:name} cannot express this: {reason}.", _alternatives(exports), name=name, reason=reason
+        )
     data = target.write(exports)
     case = cases[0][0]
     drawn = case.weights is None and flags.run.seed is None and name != "config"
-    notes = (f"the weights are those of --seed {case.seed}",) if drawn else ()
+    notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
     terminal.remark((*remarks, *notes), flags.quiet)
     send(data.encode() if isinstance(data, str) else data, flags.output)
 
 
-def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
+def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[Text, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
     if flags.run.model is None:
         case, remarks = request.case(flags.input, flags.layer, flags.run, one_call=True)
@@ -67,25 +69,30 @@ def _require_whole(model: Model) -> None:
         return
     others = keras.runnable_layers(graph)  # none: the run says why
     for name, why in keras.explain_hidden(graph).items() if others else ():
-        choice = f"Choose others: {keras.model_option(graph.file, others)}"
+        choice = Message("Choose others: {option}", option=keras.model_option(graph.file, others))
         with inside(graph.file):
-            raise LayerError(f"{name} cannot be exported: {why}.", choice)
+            raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
 
 
 def _target(flags: ExportRequest) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
     if flags.to is None:
-        raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
+        raise UsageError(
+            "export needs a target.", "Add {--to} and one of {names}.", names=format_names(targets.names())
+        )
     target = targets.get(flags.to)
     if target.BINARY and is_stdout(flags.output):
         raise UsageError(
-            f"--to {flags.to} writes a binary file.", f"Name the file: --output FILE{target.SUFFIX}."
+            "{--to:to} writes a binary file.",
+            "Name the file: {--output} FILE{suffix}.",
+            to=flags.to,
+            suffix=target.SUFFIX,
         )
     _require_suffix(flags.to, flags.output or "")
     if flags.run.engine != "auto":
-        raise UsageError("--engine does not change the export.", "Leave --engine out.")
+        raise UsageError("{--engine} does not change the export.", "Leave {--engine} out.")
     if flags.run.calls > 1:
-        raise UsageError("export writes one call of the layer.", "Leave --calls out.")
+        raise UsageError("export writes one call of the layer.", "Leave {--calls} out.")
     return flags.to
 
 
@@ -94,7 +101,13 @@ def _require_suffix(name: str, output: str) -> None:
     own = targets.get(name).SUFFIX
     others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
     if output.casefold().endswith(tuple(others)):
-        raise UsageError(f"{output}: --to {name} writes a {own} file.", f"Name the file: --output FILE{own}.")
+        raise UsageError(
+            "{output}: {--to:name} writes a {own} file.",
+            "Name the file: {--output} FILE{own}.",
+            output=output,
+            name=name,
+            own=own,
+        )
 
 
 def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
@@ -104,41 +117,53 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     """
     where = f"{', '.join(names)}: " if names else ""
     for reason, advice in _find_obstacles(case, options_only=name == "config"):
-        raise LayerError(f"--to {name} cannot express this: {where}{reason}.", advice)
+        raise LayerError(
+            "{--to:name} cannot express this: {where}{reason}.", advice, name=name, where=where, reason=reason
+        )
     if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.require_mask(case)
     return build_export(case, call.weights_and_seeds(case, "numpy")[0], names)
 
 
-def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[str, str]]:
+def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Text]]:
     """Yield why no target can express the layers, as a clause, and advice.
 
     options_only: for a target that holds no numbers.
     """
     for spec in walk(case.specs):
         if reason := beyond_keras(spec):
-            yield reason, "Use another layer."
+            yield reason, Message("Use another layer.")
         if spec.config.get("input_order"):
-            what = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-            yield what, "Use another layer."
+            what = Message(
+                "this {class_name} returns its reversed sequence in the order of the input",
+                class_name=spec.class_name,
+            )
+            yield what, Message("Use another layer.")
         if options_only:
             continue
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            what = "only Keras can draw the random numbers of dropout in training"
-            yield what, "Leave out training, or dropout."
+            what = Message("only Keras can draw the random numbers of dropout in training")
+            yield what, Message("Leave out training, or dropout.")
     for layer in () if options_only else case.stack.layers:
         if not layer.without_keras:
-            what = f"export cannot write out {layer.spec.class_name}, which only Keras computes"
-            yield what, "Use --to config, which holds the options without numbers."
+            what = Message(
+                "export cannot write out {class_name}, which only Keras computes",
+                class_name=layer.spec.class_name,
+            )
+            yield what, Message("Use {--to config}, which holds the options without numbers.")
         if case.training and not layer.trains_without_keras:
-            what = f"only Keras can draw the random numbers of {layer.spec.class_name} in training"
-            yield what, "Leave out training."
+            what = Message(
+                "only Keras can draw the random numbers of {class_name} in training",
+                class_name=layer.spec.class_name,
+            )
+            yield what, Message("Leave out training.")
 
 
-def _alternatives(exports: Sequence[ExportCase]) -> str:
+def _alternatives(exports: Sequence[ExportCase]) -> Text:
     """Return the targets that can express them, as advice."""
     able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
     several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
-    other = "Choose different layers: --model FILE#LAYER." if several else "Use another layer."
-    return f"Use one of {format_names(able)}." if able else other
+    if able:
+        return Message("Use one of {able}.", able=format_names(able))
+    return Message("Choose different layers: {--model FILE#LAYER}." if several else "Use another layer.")

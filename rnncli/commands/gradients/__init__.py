@@ -71,11 +71,15 @@ def _without_training(run: RunFlags) -> RunFlags:
     """
     if run.engine not in ("auto", "tensorflow"):
         raise UsageError(
-            f"--engine {run.engine}: gradients are computed by tensorflow.", "Leave --engine out."
+            "{--engine:engine}: gradients are computed by tensorflow.",
+            "Leave {--engine} out.",
+            engine=run.engine,
         )
     if run.training or run.calls > 1:
         name = "--training" if run.training else "--calls"
         raise UsageError(
-            f"gradients are computed for one call without dropout, not with {name}.", "Leave it out."
+            "gradients are computed for one call without dropout, not with {name}.",
+            "Leave it out.",
+            name=name,
         )
     return run if run.model else run._replace(training=False)

@@ -13,7 +13,7 @@ from rnncli import addresses, layers
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.compute import call as calling
 from rnncli.compute import checks
-from rnncli.errors import UsageError, format_range
+from rnncli.errors import Message, UsageError, format_range
 from rnncli.result import Claim, Index, Label, TensorInfo
 from rnncli.specs.stack import Stack
 
@@ -137,7 +137,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
     """
     if text is None:
         text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
-    info, parts = addresses.find_tensor(text, infos, "--of: ")
+    info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
     return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
 
@@ -148,8 +148,9 @@ def find_last_recurrent(case: Case) -> int:
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
         raise UsageError(
-            f"gradients cannot track the states of {(hidden or [case.specs[-1].class_name])[-1]}.",
+            "gradients cannot track the states of {hidden}.",
             "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
+            hidden=(hidden or [case.specs[-1].class_name])[-1],
         )
     return places[-1]
 
@@ -166,8 +167,13 @@ def units_of(case: Case) -> int:
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
     if len(parts) > len(info.axes):
         raise UsageError(
-            f"--of {text}: {info.name} has {len(info.axes)} axes, but {len(parts)} indices were given.",
-            f"Its axes are {', '.join(info.axes)}.",
+            "{--of:text}: {name} has {count} axes, but {given} indices were given.",
+            "Its axes are {axes}.",
+            text=text,
+            name=info.name,
+            count=len(info.axes),
+            given=len(parts),
+            axes=", ".join(info.axes),
         )
     return tuple(
         _parse_axis(text, part, axis, length)
@@ -181,19 +187,33 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
         one = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
         kept = range(length)[one]
     except ValueError:
-        advice = "Give the index of one sequence." if axis == "batch" else "Write a number, or 2:5, or :."
-        raise UsageError(f"--of {text}: {part!r} is not an index for {axis}.", advice) from None
+        advice = (
+            Message("Give the index of one sequence.")
+            if axis == "batch"
+            else Message("Write a number, or 2:5, or :.")
+        )
+        raise UsageError(
+            "{--of:text}: {part!r} is not an index for {axis}.", advice, text=text, part=part, axis=axis
+        ) from None
     except IndexError:
         raise UsageError(
-            f"--of {text}: index {part} is out of range for {axis} ({format_range(length)}).",
+            "{--of:text}: index {part} is out of range for {axis} ({range}).",
             "A negative index counts from the end: -1 is the last.",
+            text=text,
+            part=part,
+            axis=axis,
+            range=format_range(length),
         ) from None
     if isinstance(kept, int):
         return kept
     if not kept:
         raise UsageError(
-            f"--of {text}: {part} selects nothing from {axis} ({format_range(length)}).",
+            "{--of:text}: {part} selects nothing from {axis} ({range}).",
             "Write a number, or 0:2, or :.",
+            text=text,
+            part=part,
+            axis=axis,
+            range=format_range(length),
         )
     return one
 

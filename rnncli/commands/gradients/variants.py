@@ -20,7 +20,7 @@ def list_layers(layer: Any, against: Collection[Any]) -> list[Any]:
     """
     others = [one for item in against for one in (_separate(item) if isinstance(item, str) else [item])]
     if against and not others:
-        raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
+        raise UsageError("{--against} does not name a layer.", "For example {--against simple_rnn,lstm,gru}.")
     return [layer, *others] if layer or not others else others
 
 
@@ -37,7 +37,7 @@ def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[
     """
     if others and (case.weights is not None or case.initial_state is not None):
         raise UsageError(
-            "--against draws the weights of each layer and starts from zero states.",
+            "{--against} draws the weights of each layer and starts from zero states.",
             "Leave out weights and initial states.",
         )
     sized = {**options, "units": options.get("units") or units_of(case)}

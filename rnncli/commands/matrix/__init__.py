@@ -36,6 +36,8 @@ def _refuse_varied_flags(layer: LayerFlags) -> None:
         if (value := getattr(layer, name)) is not None:
             flag = format_flag(name, value)
             raise UsageError(
-                f"matrix does not take {flag}: it shows the layer with and without {name}.",
-                f"Leave {flag} out, or use rnncli run {flag}.",
+                "matrix does not take {flag}: it shows the layer with and without {name}.",
+                "Leave {flag} out, or use rnncli run {flag}.",
+                flag=flag,
+                name=name,
             )

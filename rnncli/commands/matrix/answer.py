@@ -143,8 +143,9 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
     last = case.stack.layers[-1]
     if not last.recurrent:
         raise LayerError(
-            f"{last.spec.class_name} has neither return_sequences nor return_state.",
+            "{class_name} has neither return_sequences nor return_state.",
             "matrix needs a recurrent layer at the end, such as lstm.",
+            class_name=last.spec.class_name,
         )
     stacks = {
         (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from rnncli.case import Case
 from rnncli.cli.flag_groups import OUTPUT, RUN, choice, flag
 from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError
 
 if TYPE_CHECKING:
     from rnncli.commands.plot.sheet import Sheet
@@ -99,7 +99,10 @@ class PlotFlags(NamedTuple):
         """Raise UsageError if --style and --theme differ."""
         if self.style and self.theme and self.style != self.theme:
             raise UsageError(
-                f"--style {self.style} and --theme {self.theme} cannot be combined.", "Leave out one of them."
+                "{--style:style} and {--theme:theme} cannot be combined.",
+                "Leave out one of them.",
+                style=self.style,
+                theme=self.theme,
             )
 
 
@@ -152,35 +155,39 @@ def _sheet(case: "Case", engine: str, flags: PlotFlags, selection: Any) -> "Shee
         return sheet.draw_result(case, compute.run(case, engine), selection)
     if not engines.allows(engine, "records_steps"):
         raise UsageError(
-            f"--engine {engine}: this engine does not record steps.",
-            "Leave --engine out, or use --what result.",
+            "{--engine:engine}: this engine does not record steps.",
+            "Leave {--engine} out, or use {--what result}.",
+            engine=engine,
         )
     return sheet.draw_trace(case, tracing.trace(case), selection)
 
 
 def _draw_file(
     sheet: "Sheet", flags: PlotFlags, format_name: str, size: tuple[float, float] | None
-) -> list[str]:
+) -> list[Text]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files, terminal
     from rnncli.commands.plot import figure, fonts
     from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
 
-    remarks: list[str] = []
+    remarks: list[Text] = []
     if terminal.displayable_language(flags.lang) == "ko":
         korean = translate_labels(sheet)
         if fonts.draws_labels(korean):
             sheet = korean
         else:
-            remarks.append("no installed font has Korean letters: the labels are in English")
+            remarks.append(Message("no installed font has Korean letters: the labels are in English"))
     data = figure.render(sheet, format_name, STYLES[flags.colors], size)
     files.write(flags.output or "", data)
     letters = fonts.undrawable(sheet)
     if letters:
         shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
         remarks.append(
-            f"no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."
+            Message(
+                "no installed font has {shown}: names that contain them are shown as feature 0, 1, ...",
+                shown=shown,
+            )
         )
     return remarks
 
@@ -191,7 +198,7 @@ def _draw_in_terminal(sheet: "Sheet", flags: PlotFlags) -> str:
     from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
 
-    terminal.require_stdout("Write to a file: --output FILE.png")
+    terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
     view, depth = terminal.drawing_view(flags.lang, flags.width, "▀░▒▓█→")
     shown = translate_labels(sheet) if view.lang == "ko" else sheet
     return render(shown, STYLES[flags.colors], view, depth)
@@ -202,20 +209,22 @@ def _format(flags: PlotFlags, *reading: ReadingFlags) -> str | None:
     if flags.terminal:
         if flags.output or flags.size:
             name = "--output" if flags.output else "--size"
-            raise UsageError(f"--terminal and {name} cannot be combined.", "Leave out one of them.")
+            raise UsageError(
+                "{--terminal} and {name} cannot be combined.", "Leave out one of them.", name=name
+            )
         return None
     if flags.output is None or flags.output == "-":
-        what = "-o -: plot needs a file." if flags.output else "plot needs an output file."
-        raise UsageError(what, "Name one, -o FILE.png, or draw here: --terminal")
+        what = Message("-o -: plot needs a file.") if flags.output else Message("plot needs an output file.")
+        raise UsageError(what, "Name one, -o FILE.png, or draw here: {--terminal}")
     from rnncli.cli.files import require_place
     from rnncli.cli.sources import input_sources
 
     require_place(flags.output, input_sources(*reading))
     suffix = Path(flags.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
-        what = f"{flags.output}: plot cannot write .{suffix}."
+        what = Message("{output}: plot cannot write .{suffix}.", output=flags.output, suffix=suffix)
         if not suffix:
-            what = f"{flags.output}: it has no suffix, so its format is not known."
+            what = Message("{output}: it has no suffix, so its format is not known.", output=flags.output)
         raise UsageError(what, "Use .png, .svg or .pdf.")
     return suffix
 
@@ -226,13 +235,17 @@ def _size(flags: PlotFlags) -> tuple[float, float] | None:
         return None
     found = re.fullmatch(r"(?a)(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
     if found is None:
-        raise UsageError(f"--size {flags.size}: this is not a width and height.", "Write 7x4, or 1600x900px.")
+        raise UsageError(
+            "{--size:size}: this is not a width and height.", "Write 7x4, or 1600x900px.", size=flags.size
+        )
     from rnncli.commands.plot.layout import DPI
 
     sides = [float(text) / (DPI if found[3] else 1) for text in found.groups()[:2]]
     if not all(0 < side <= LARGEST for side in sides):
         raise UsageError(
-            f"--size {flags.size}: each side must be above 0 and at most {LARGEST:g} inches.",
+            "{--size:size}: each side must be above 0 and at most {largest:g} inches.",
             "Sizes are in inches, or in pixels with px: 1600x900px",
+            size=flags.size,
+            largest=LARGEST,
         )
     return sides[0], sides[1]

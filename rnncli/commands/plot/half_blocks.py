@@ -17,6 +17,7 @@ from rnncli.case import Array
 from rnncli.cli.language import localize
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
+from rnncli.errors import Message
 from rnncli.renderers.page import View
 
 Depth = Literal["truecolor", "256", "none"]
@@ -154,9 +155,11 @@ class _TerminalDrawing:
         if sheet.masked:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
         if (together := -(-steps // self.map_width(_margin(sheet)))) > 1:
-            yield Text(localize(f"a column: the mean of {together} time steps", lang))
+            yield Text(localize(Message("a column: the mean of {count} time steps", count=together), lang))
         if any(_units_per_row(panel) > 1 for row in sheet.rows for panel in row.panels):
-            text = f"a row: the mean of several units, where there are more than {MOST_ROWS}"
+            text = Message(
+                "a row: the mean of several units, where there are more than {most_rows}", most_rows=MOST_ROWS
+            )
             yield Text(localize(text, lang))
 
 

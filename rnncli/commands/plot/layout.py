@@ -137,8 +137,12 @@ def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageEr
         math.ceil(10 * side) / 10 if side != given else side for side, given in zip(least, size, strict=True)
     )
     return UsageError(
-        f"--size {size[0]:g}x{size[1]:g} inches is too small for this picture.",
-        f"It needs at least {wide:g}x{high:g}; or show less with --steps, or of a trace with --gate.",
+        "{--size} {width:g}x{height:g} inches is too small for this picture.",
+        "It needs at least {wide:g}x{high:g}; or show less with {--steps}, or of a trace with {--gate}.",
+        width=size[0],
+        height=size[1],
+        wide=wide,
+        high=high,
     )
 
 

@@ -101,7 +101,7 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every gate, candidate and state of one sequence: one row per layer and direction."""
     selection = _entry(case, selection)
     if not result.trace:
-        raise UsageError("there is no trace: no layer steps through time.", "Use --what result.")
+        raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
     _require(selection.gates, result.trace)
     rows, skipped = [], set()
     for loop in result.trace:
@@ -118,7 +118,7 @@ def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every returned tensor of one sequence: one row per layer."""
     selection = _entry(case, selection)
     if selection.gates:
-        raise UsageError("--gate applies only to a trace.", "Leave out --gate, or use --what trace.")
+        raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
         panel = _draw_tensor(case, tensor, str(tensor.label.without_layer), selection)
@@ -136,11 +136,13 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
     count = len(case.inputs)
     if not -count <= selection.batch < count:
         raise UsageError(
-            f"--batch {selection.batch}: there is no such sequence.", format_indices("sequences", count)
+            "{--batch:batch}: there is no such sequence.",
+            format_indices("sequences", count),
+            batch=selection.batch,
         )
     if not _times(case, selection):
         raise UsageError(
-            "--steps: no time step is selected.", format_indices("time steps", case.inputs.shape[1])
+            "{--steps}: no time step is selected.", format_indices("time steps", case.inputs.shape[1])
         )
     return selection._replace(batch=selection.batch % count)
 
@@ -160,7 +162,7 @@ def _require(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
     known = list(dict.fromkeys(parts))
     for name in gates:
         if name not in known:
-            raise UsageError(f"--gate: there is no {name!r} here.", did_you_mean(name, known))
+            raise UsageError("{--gate}: there is no {name!r} here.", did_you_mean(name, known), name=name)
 
 
 def _label(case: Case, loop: LoopTrace) -> str:
@@ -202,8 +204,10 @@ def _draw_tensor(case: Case, tensor: NamedTensor, name: str, selection: SheetSel
     """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner_timesteps" in tensor.axes:
         raise UsageError(
-            f"{tensor.name} has the axes {', '.join(tensor.axes)}, but a heat map has two.",
+            "{name} has the axes {axes}, but a heat map has two.",
             "plot draws tensors of (batch, timesteps, units) or (batch, units).",
+            name=tensor.name,
+            axes=", ".join(tensor.axes),
         )
     values = tensor.values[selection.batch]
     kind = "cell" if tensor.label.part == "cell" else "state"
@@ -262,7 +266,8 @@ def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
     if "cell" in scales and ("state" not in scales or scales["state"].high == scales["cell"].high):
         scales["state"] = replace(scales.pop("cell"), kinds=("state", "cell"))
     if "state" in scales:
-        label = "candidate and states" if any(panel.kind == "candidate" for panel in panels) else "states"
+        has_candidate = any(panel.kind == "candidate" for panel in panels)
+        label = "candidate and states" if has_candidate else "states"
         scales["state"] = replace(scales["state"], label=label, kinds=(*scales["state"].kinds, "candidate"))
     return tuple(scales.values())
 

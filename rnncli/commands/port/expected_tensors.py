@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, count
+from rnncli.errors import InputError, Message, count
 
 PARTS: Mapping[str, str] = {
     "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",
@@ -23,7 +23,7 @@ _NAME = re.compile(
     + ")",
     re.IGNORECASE,
 )
-ADVICE = "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
+ADVICE = Message("Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state.")
 
 
 def is_sequence(key: str) -> bool:
@@ -85,13 +85,13 @@ def name_results(
     for name, array in tensors.items():
         match = _NAME.fullmatch(name)
         if match is None and len(tensors) > 1:
-            raise InputError(f"{name} is not a result of a recurrent layer.", ADVICE)
+            raise InputError("{name} is not a result of a recurrent layer.", ADVICE, name=name)
         part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         for key, result in _split_results(part, place, np.asarray(array, np.float64), sizes):
             _require_shape(key, result, sizes, name or "it")
             if key in results:
-                raise InputError(f"two of its tensors are the same result: {name} is one.", ADVICE)
+                raise InputError("two of its tensors are the same result: {name} is one.", ADVICE, name=name)
             results[key] = result
     return results
 
@@ -134,9 +134,17 @@ def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> N
         axes = (batch, steps) if sequence else (batch,)
         shapes = [format_shape((*axes, width)) for width in sorted(widths)]
         raise InputError(
-            f"{name} is {format_shape(array.shape)}, which this layer does not return; it has "
-            f"{count(units, 'unit')}, and the input has a batch of {batch} and {count(steps, 'time step')}.",
-            f"The shape should be {' or '.join(shapes)}.",
+            "{name} is {shape}, which this layer does not return; it has {units}, and the input "
+            "has a batch of {batch} and {steps}.",
+            "The shape should be {shapes}.",
+            name=name,
+            shape=format_shape(array.shape),
+            units=count(units, "unit"),
+            batch=batch,
+            steps=count(steps, "time step"),
+            shapes=" or ".join(shapes),
         )
     if not np.isfinite(array).all():
-        raise InputError(f"{name} contains NaN or infinity.", "Give numbers that the layer returned.")
+        raise InputError(
+            "{name} contains NaN or infinity.", "Give numbers that the layer returned.", name=name
+        )

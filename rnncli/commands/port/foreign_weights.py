@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, count, did_you_mean, format_names
+from rnncli.errors import InputError, Message, count, did_you_mean, format_names
 from rnncli.layouts import GATES, infer_class
 from rnncli.renderers.wording import Bilingual
 
@@ -25,7 +25,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _FORWARD, _BACKWARD = ("forward", "fw", "fwd"), ("backward", "bw", "bwd", "reverse")
-ADVICE = "Name the arrays kernel, recurrent_kernel and bias."
+ADVICE = Message("Name the arrays kernel, recurrent_kernel and bias.")
 
 TRANSPOSED = Bilingual(
     "the {which} transposed, {found} for {wanted}", "{which} 전치: Keras는 {wanted}, 파일은 {found}"
@@ -83,13 +83,16 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
     named = _group_by_name(arrays)
     if len(named) > 1:
         raise InputError(
-            f"there are {len(named)} layers in it: {format_names(list(named))}.",
-            f"port explains one: choose it with FILE#{next(iter(named))}, and give its own input and output.",
+            "there are {count} layers in it: {named}.",
+            "port explains one: choose it with FILE#{first}, and give its own input and output.",
+            count=len(named),
+            named=format_names(list(named)),
+            first=next(iter(named)),
         )
     found = next(iter(named.values())) if named else _assign_by_shape(arrays)
     cells = [cell for _, roles in sorted(found.items()) for cell in _split_directions(roles)]
     if len(cells) > 2:
-        raise InputError(f"it has {len(cells)} directions.", "A layer has one or two.")
+        raise InputError("it has {count} directions.", "A layer has one or two.", count=len(cells))
     made = [_orient_cell(roles, features, class_name) for roles in cells]
     if len({(kind, cell.kernel.shape, len(cell.biases)) for kind, cell, _ in made}) > 1:
         raise InputError("its directions have different shapes.", "Give weights of one layer.")
@@ -106,7 +109,7 @@ def select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
     }
     if not chosen:
         raise InputError(
-            f"there is no layer {name!r} in it.", did_you_mean(name, list(_group_by_name(arrays)))
+            "there is no layer {name!r} in it.", did_you_mean(name, list(_group_by_name(arrays))), name=name
         )
     return chosen
 
@@ -152,7 +155,9 @@ def _assign_by_shape(arrays: Mapping[str, Array]) -> dict[bool, dict[str, Array]
     rest = [array for array in arrays.values() if all(array is not matrix for matrix in matrices)]
     if len(matrices) not in (1, 2) or len(rest) > 2:
         shapes = ", ".join(f"{name} {format_shape(array.shape)}" for name, array in arrays.items())
-        raise InputError(f"the arrays are not recognized as one recurrent layer: {shapes}.", ADVICE)
+        raise InputError(
+            "the arrays are not recognized as one recurrent layer: {shapes}.", ADVICE, shapes=shapes
+        )
     if len(matrices) == 2 and not _is_recurrent(matrices[1]) and _is_recurrent(matrices[0]):
         matrices.reverse()
     roles = dict(zip(("kernel", "recurrent_kernel"), matrices, strict=False))
@@ -171,8 +176,9 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
         return
     if roles["kernel"].ndim != 3 or len({len(array) for array in roles.values()}) > 1:
         raise InputError(
-            f"the kernel has {roles['kernel'].ndim} axes.",
+            "the kernel has {ndim} axes.",
             "Give it two, (features, gates * units); or give every array a first axis for the directions.",
+            ndim=roles["kernel"].ndim,
         )
     yield from (
         {role: array[place] for role, array in roles.items()} for place in range(len(roles["kernel"]))
@@ -221,8 +227,9 @@ def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
         if units > 0 and infer_class(units, both.shape[1]) is not None:
             return both[:features], both[features:]
     raise InputError(
-        f"the kernel is {format_shape(kernel.shape)}, and there is no recurrent kernel.",
+        "the kernel is {shape}, and there is no recurrent kernel.",
         "Add the recurrent kernel under the name recurrent_kernel.",
+        shape=format_shape(kernel.shape),
     )
 
 
@@ -238,13 +245,18 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
     known = sorted({kind for shape in shapes if (kind := infer_class(*shape))})
     if class_name is not None and known:
         raise InputError(
-            f"the recurrent kernel is {found}, which is not the shape of {class_name}: "
-            f"(units, {len(GATES[class_name])} * units).",
-            f"Name the layer that has this shape, {known[0]}, or leave --layer out.",
+            "the recurrent kernel is {found}, which is not the shape of {class_name}: (units, "
+            "{count} * units).",
+            "Name the layer that has this shape, {known}, or leave {--layer} out.",
+            found=found,
+            class_name=class_name,
+            count=len(GATES[class_name]),
+            known=known[0],
         )
     raise InputError(
-        f"the recurrent kernel is {found}, which is not the shape of any layer.",
+        "the recurrent kernel is {found}, which is not the shape of any layer.",
         "It is (units, units) for SimpleRNN, (units, 3 * units) for GRU, (units, 4 * units) for LSTM.",
+        found=found,
     )
 
 
@@ -254,9 +266,11 @@ def _orient_kernel(array: Array, width: int, features: int) -> Array:
     if array.shape == (width, features):
         return array.T
     raise InputError(
-        f"the kernel is {format_shape(array.shape)}; the input has {count(features, 'feature')}, which needs "
-        f"{format_shape((features, width))} or its transpose.",
+        "the kernel is {shape}; the input has {features}, which needs {wanted} or its transpose.",
         "Give the input that belongs to these weights.",
+        shape=format_shape(array.shape),
+        features=count(features, "feature"),
+        wanted=format_shape((features, width)),
     )
 
 
@@ -268,10 +282,12 @@ def _split_biases(roles: Mapping[str, Array], width: int) -> tuple[Array, ...]:
             array = np.asarray(roles[role])
             if array.size not in (width, 2 * width):
                 raise InputError(
-                    f"a bias is {format_shape(array.shape)}, not {format_shape((width,))}.",
+                    "a bias is {shape}, not {wanted}.",
                     "Give the bias that belongs to these kernels, or leave it out if there is none.",
+                    shape=format_shape(array.shape),
+                    wanted=format_shape((width,)),
                 )
             vectors += list(array.reshape(-1, width))
     if len(vectors) > 2:
-        raise InputError(f"there are {len(vectors)} biases.", "A layer has one or two.")
+        raise InputError("there are {count} biases.", "A layer has one or two.", count=len(vectors))
     return tuple(vectors)

@@ -72,11 +72,15 @@ class PortFlags(NamedTuple):
         for name, value in (("--weights", self.weights), ("--expect", self.expect)):
             if value is None:
                 raise UsageError(
-                    f"port needs {name} FILE.",
+                    "port needs {name} FILE.",
                     "For example: rnncli port x.npy --weights weights.npz --expect y.npy",
+                    name=name,
                 )
         for name, number in (("--atol", self.atol), ("--rtol", self.rtol)):
             if not math.isfinite(number):
                 raise UsageError(
-                    f"{name} {number:g}: a tolerance must be a finite number.", f"For example {name} 1e-4."
+                    "{name} {number:g}: a tolerance must be a finite number.",
+                    "For example {name} 1e-4.",
+                    name=name,
+                    number=number,
                 )

@@ -19,7 +19,7 @@ from rnncli.commands.port.port_task import Task
 from rnncli.commands.port.ported_weights import SUFFIXES, write_weights
 from rnncli.commands.port.probe_input import Probe, make_probe
 from rnncli.commands.port.search import Finding, SearchResult, Tolerances, search
-from rnncli.errors import DisagreementError, UsageError
+from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, join
 
 ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
@@ -32,7 +32,7 @@ def answer(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: 
     explanations fit.
     """
     if flag := first_given(layer, REFUSED):
-        raise UsageError(f"{flag} does not apply to port.", f"Leave {flag} out.")
+        raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(flag))
     place, probe = output.output, port.probe
     reading = (input_flags, layer, port)
     _require_places(place, probe, reading)
@@ -53,8 +53,10 @@ def answer(input_flags: InputFlags, layer: LayerFlags, port: PortFlags, output: 
         _fail(result, _accepting_atol(task, result, tolerances), proved=not weighed.doubts)
     if len(findings) > 1 and place is not None:
         raise DisagreementError(
-            f"{place} was not written: {len(findings)} explanations fit, with different weights.",
-            "Run the other framework on an input that tells them apart, see --probe.",
+            "{place} was not written: {count} explanations fit, with different weights.",
+            "Run the other framework on an input that tells them apart, see {--probe}.",
+            place=place,
+            count=len(findings),
         )
 
 
@@ -64,7 +66,10 @@ def _require_places(output: str | None, probe: str | None, reading: Sequence[Rea
         files.require_place(place, sources.input_sources(*reading))
         if place is not None and not place.casefold().endswith(suffixes):
             raise UsageError(
-                f"{place}: port cannot write files with this suffix.", f"Use one of {', '.join(suffixes)}."
+                "{place}: port cannot write files with this suffix.",
+                "Use one of {suffixes}.",
+                place=place,
+                suffixes=", ".join(suffixes),
             )
 
 
@@ -76,7 +81,7 @@ def _search(task: Task, tolerances: Tolerances) -> tuple[Task, SearchResult]:
     remarks = task.remarks
     if task.other_readings and result.findings:
         name = RESULTS[next(iter(run.expected)).partition(" ")[0]]
-        remarks += (f"--expect has no name; it matches as {name}",)
+        remarks += (Message("{--expect} has no name; it matches as {name}", name=name),)
     return task._replace(run=run, other_readings=(), remarks=remarks), result._replace(
         hypothesis_count=hypothesis_count
     )
@@ -102,13 +107,15 @@ def _write_probe(probe: Probe, place: str) -> None:
 
 def _explain_no_probe(
     findings: tuple[Finding, ...], place: str | None, probe: Probe | None
-) -> tuple[str, ...]:
+) -> tuple[Text, ...]:
     """Return why --probe wrote nothing."""
     if place is None or probe is not None or not findings:
         return ()
     if len(findings) == 1:
-        return (f"{place} was not written: only one explanation fits",)
-    return (f"{place} was not written: no input was found that tells the explanations apart",)
+        return (Message("{place} was not written: only one explanation fits", place=place),)
+    return (
+        Message("{place} was not written: no input was found that tells the explanations apart", place=place),
+    )
 
 
 def _fail(result: SearchResult, atol: float | None, *, proved: bool) -> None:
@@ -124,13 +131,18 @@ def _fail(result: SearchResult, atol: float | None, *, proved: bool) -> None:
     near = result.nearest
     if near is None:
         raise DisagreementError(
-            "no known difference gives the shapes of --expect.", "Check that the files belong together."
+            "no known difference gives the shapes of {--expect}.", "Check that the files belong together."
         )
-    names = " and ".join(one.name for one in near.differences) or "no difference"
+    names = join((one.name for one in near.differences), " and ") or Message("no difference")
     raise DisagreementError(
-        f"none of {result.hypothesis_count:,} combinations explains the numbers. The nearest is {names}: "
-        f"largest difference {near.remaining:.1e}.",
-        "Check that input, weights and expected tensors belong to one layer and one run."
+        "none of {hypothesis_count:,} combinations explains the numbers. The nearest is "
+        "{names}: largest difference {remaining:.1e}.",
+        Message("Check that input, weights and expected tensors belong to one layer and one run.")
         if atol is None
-        else f"If this is rounding, which grows over many time steps, add --atol {atol:g}.",
+        else Message(
+            "If this is rounding, which grows over many time steps, add {--atol} {atol:g}.", atol=atol
+        ),
+        hypothesis_count=result.hypothesis_count,
+        names=names,
+        remaining=near.remaining,
     )

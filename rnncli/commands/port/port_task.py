@@ -17,7 +17,7 @@ from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
 from rnncli.commands.port.foreign_weights import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.commands.port.port_flags import PortFlags
-from rnncli.errors import InputError, LayerError, count, fold_name, inside
+from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
@@ -43,7 +43,7 @@ class Task(NamedTuple):
     run: ForeignRun
     other_readings: tuple[ForeignRun, ...]
     layer: ForeignLayer
-    remarks: tuple[str, ...]
+    remarks: tuple[Text, ...]
 
 
 def collect(input_flags: InputFlags, layer: LayerFlags, port: PortFlags) -> Task:
@@ -72,9 +72,15 @@ def collect(input_flags: InputFlags, layer: LayerFlags, port: PortFlags) -> Task
         _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape),
         found.has_names, case.mask,
     )  # fmt: skip
-    notes = [] if described else [f"the layer is {describe(spec)}, by the shapes of the weights"]
+    notes = (
+        []
+        if described
+        else [Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec))]
+    )
     if case.mask is not None and not case.mask.all() and any(map(is_sequence, expected)):
-        notes.append("the rows of masked steps are not compared, because frameworks fill them differently")
+        notes.append(
+            Message("the rows of masked steps are not compared, because frameworks fill them differently")
+        )
     unlike = tuple(run._replace(expected=other) for other in others)
     return Task(run, unlike, found, (*remarks, *notes))
 
@@ -88,7 +94,7 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
     if len(stack) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
         raise LayerError(
             "port explains a single SimpleRNN, LSTM or GRU, alone or inside Bidirectional.",
-            "Name one of these with --layer, and choose its weights with FILE#layer.",
+            "Name one of these with {--layer}, and choose its weights with FILE#layer.",
         )
     return spec
 
@@ -115,16 +121,26 @@ def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
     units, directions = spec.inner.config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
-            f"it has weights of {count(len(found.cells), 'direction')}, but "
-            f"{describe(spec)} has {directions}.",
-            "Add --bidirectional." if directions == 1 else "Name the layer without Bidirectional.",
+            "it has weights of {directions}, but {spec} has {wanted}.",
+            Message("Add {--bidirectional:on}.")
+            if directions == 1
+            else Message("Name the layer without Bidirectional."),
+            directions=count(len(found.cells), "direction"),
+            spec=describe(spec),
+            wanted=directions,
         )
     if units != found.units:
         raise InputError(
-            f"it has weights of {count(found.units, 'unit')}, but {describe(spec)} has {units}.",
-            f"Write --layer {shlex.quote(describe(spec.with_option('units', found.units)))}."
+            "it has weights of {units}, but {spec} has {wanted}.",
+            Message(
+                "Write {--layer:option}.",
+                option=shlex.quote(describe(spec.with_option("units", found.units))),
+            )
             if flag is None
-            else "Leave --units out.",
+            else "Leave {--units} out.",
+            units=count(found.units, "unit"),
+            spec=describe(spec),
+            wanted=units,
         )
 
 

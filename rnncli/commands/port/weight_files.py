@@ -35,7 +35,9 @@ def read_weights(source: Source) -> dict[str, Array]:
         wide = {key: array.astype(np.float64) for key, array in chosen.items()}
         broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
         if broken is not None:
-            raise InputError(f"{broken} contains NaN or infinity.", "Give the weights of a working layer.")
+            raise InputError(
+                "{broken} contains NaN or infinity.", "Give the weights of a working layer.", broken=broken
+            )
     return wide
 
 
@@ -46,7 +48,8 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
     if source.suffix == ".onnx":
         raise InputError(
             "port does not read weights from .onnx files.",
-            f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
+            "Write them as arrays: rnncli weights {name} --to onnx -o weights.npz",
+            name=shlex.quote(str(source.name)),
         )
     format_name = (
         formats.format_of(source.file(), formats.RENAMED) if source.path else formats.detect_format(source)
@@ -60,9 +63,12 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
     """Return PyTorch's tensors by its names."""
     modules = getattr(found, "modules", ())
-    if (refused := next((one.refusal for one in modules if "weight_hr" in one.refusal), None)) is not None:
-        why = refused.partition("; ")[0]
-        raise InputError(f"{why}.", "Give the weights of a layer without a projection.")
+    if (
+        refused := next(
+            (one.refusal for one in modules if "suffix" in getattr(one.refusal, "fields", ())), None
+        )
+    ) is not None:
+        raise InputError("{refused}.", "Give the weights of a layer without a projection.", refused=refused)
     arrays = {
         f"{module.name}{f'_l{number}' if len(module.tensors) > 1 else ''}.{key}": array
         for module in modules

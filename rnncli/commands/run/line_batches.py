@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
-from rnncli.errors import InputError, RnncliError, count, inside
+from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
 from rnncli.specs import fit
@@ -28,16 +28,18 @@ class InputLine(NamedTuple):
     """A line of the input, counted from 1, without its line end.  where: `records.ndjson`, or ""."""
 
     number: int
-    where: str
+    where: Text
     text: bytes
 
     @property
-    def name(self) -> str:
+    def name(self) -> Text:
         """The name of the line in errors."""
-        return f"{self.where}: line {self.number}" if self.where else f"line {self.number}"
+        if not self.where:
+            return Message("line {number}", number=self.number)
+        return Message("{where}: line {number}", where=self.where, number=self.number)
 
 
-def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[InputLine]]:
+def whole_lines(read: Callable[[], bytes], where: Text = "") -> Iterator[list[InputLine]]:
     """Yield the lines as they arrive, in groups; blank ones are counted but skipped.
 
     A UTF-8 byte order mark is removed from any line, since several files may have been joined.
@@ -59,13 +61,15 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Inp
         if length > MAX_LINE:
             with inside(where):
                 raise InputError(
-                    f"line {number + 1} has more than {format_size(MAX_LINE)}.",
-                    "In a stream each line is a complete value, as --format ndjson writes it.",
+                    "line {number} has more than {size}.",
+                    "In a stream each line is a complete value, as {--format} ndjson writes it.",
+                    number=number + 1,
+                    size=format_size(MAX_LINE),
                 )
     yield list(_number_lines([b"".join(pending)], number, where))
 
 
-def _number_lines(texts: list[bytes], before: int, where: str) -> Iterator[InputLine]:
+def _number_lines(texts: list[bytes], before: int, where: Text) -> Iterator[InputLine]:
     for number, text in enumerate(texts, start=before + 1):
         own = text.removeprefix(UTF8_MARK)
         if own.strip():
@@ -116,8 +120,12 @@ class Stream:
         if features != self._features:
             came, wanted = count(features, "feature"), count(self._features, "feature")
             return InputError(
-                f"{line.name} has {came}, but the previous lines have {self._features}.",
-                f"Give every line {wanted}: the weights are built for the first one.",
+                "{name} has {came}, but the previous lines have {features}.",
+                "Give every line {wanted}: the weights are built for the first one.",
+                name=line.name,
+                came=came,
+                features=self._features,
+                wanted=wanted,
             )
         return case
 
@@ -188,6 +196,7 @@ def _require_fit(case: Case) -> None:
 
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:
     """Return the error with the name of the line in front; a syntax error already has its column too."""
-    if not error.what.startswith(line.name):
+    number = Message("line {number}", number=line.number)
+    if "position" not in error.detail.fields and not {line.name, number} & set(error.sources):
         error.sources = (line.name, *error.sources)
     return error

@@ -11,7 +11,7 @@ from rnncli.cli import model_tensors, models, result_checks, sources
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
-from rnncli.errors import UsageError
+from rnncli.errors import Flag, UsageError
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
 from rnncli.renderers.parts import differences_document, head
@@ -84,7 +84,9 @@ def require(flags: RunRequest) -> None:
 def refuse_layer_flags(**given: Any) -> None:
     """Raise UsageError for one of these, which apply to --layer alone; None for those that are not given."""
     if flag := first_given(given, given):
-        raise UsageError(f"{flag} applies to --layer, not to --model.", f"Leave out {flag}.")
+        raise UsageError(
+            "{flag} applies to {--layer}, not to {--model}.", "Leave out {flag}.", flag=Flag(flag)
+        )
 
 
 def answer(flags: RunRequest) -> None:

@@ -43,8 +43,9 @@ class ModelLines:
             try:
                 yield self._answer(line)
             except InputError as error:
-                # A line on its own is line 1 to the reader of JSON.
-                error.detail = error.detail.removeprefix("line 1, ")
+                if position := error.detail.fields.get("position"):
+                    # A line on its own is line 1 to the reader of JSON.
+                    position.template = "column {column}"
                 yield name_line(line, error)
 
     def _answer(self, line: InputLine) -> ModelAnswer:
@@ -65,8 +66,14 @@ def require_stateless(model: Model) -> None:
     stateful = model.runner.stateful_layers(model.saved)
     if stateful:
         raise UsageError(
-            f"--stream: {', '.join(stateful)} in {model.saved.file} {'is' if len(stateful) == 1 else 'are'} "
-            "stateful, and a stream does not carry the states of a model from line to line.",
-            f"Describe the layer instead: rnncli weights '{model.saved.file}#{stateful[0]}' --to keras "
-            "-o layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
+            "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a model "
+            "from line to line."
+            if len(stateful) == 1
+            else "{--stream}: {stateful} in {file} are stateful, and a stream does not carry the states of a "
+            "model from line to line.",
+            "Describe the layer instead: rnncli weights '{file}#{first}' --to keras -o "
+            "layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
+            stateful=", ".join(stateful),
+            file=model.saved.file,
+            first=stateful[0],
         )

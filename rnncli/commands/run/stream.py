@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,18 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import engines, keras_differences
-from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, count, inside
+from rnncli.errors import (
+    DisagreementError,
+    Flag,
+    InputError,
+    Message,
+    RnncliError,
+    Text,
+    UsageError,
+    count,
+    inside,
+    join,
+)
 from rnncli.readers import case_builder, formats
 from rnncli.readers.formats import Source, ndjson
 
@@ -28,12 +38,16 @@ LINES = ("ndjson", "json")
 def require(flags: RunRequest) -> None:
     """Raise UsageError if the flags cannot be combined with --stream."""
     if not flags.stream:
-        raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
+        raise UsageError("{--keep-going} needs {--stream}.", "Add {--stream}, or leave it out.")
     if flags.whole_result_flags:
         refused = " and ".join(flags.whole_result_flags)
-        raise UsageError(f"{refused} cannot be combined with --stream.", f"Leave {refused} out.")
+        raise UsageError(
+            "{refused} cannot be combined with {--stream}.", "Leave {refused} out.", refused=refused
+        )
     if flags.memory is not None:
-        raise UsageError("--memory applies to a batch, but --stream computes line by line.", "Leave it out.")
+        raise UsageError(
+            "{--memory} applies to a batch, but {--stream} computes line by line.", "Leave it out."
+        )
 
 
 def answer(flags: RunRequest) -> None:
@@ -57,19 +71,19 @@ def answer(flags: RunRequest) -> None:
 class NewRemarks:
     """Remarks on the lines since the last time they were taken; each is made once, whatever its numbers."""
 
-    def __init__(self, texts: Sequence[str] = ()) -> None:
+    def __init__(self, texts: Sequence[Text] = ()) -> None:
         self._texts = list(texts)
         self._kinds: set[str] = set()
 
-    def add(self, texts: Sequence[str], where: str = "") -> None:
+    def add(self, texts: Sequence[Text], where: Text = "") -> None:
         """Add the remarks that no earlier line had, with `where` in front."""
         for text in texts:
-            kind = re.sub(r"\d+", "", text)
+            kind = text.template if isinstance(text, Message) else text
             if kind not in self._kinds:
                 self._kinds.add(kind)
-                self._texts.append(f"{where}{text}")
+                self._texts.append(join((where, text), ": ") if where else text)
 
-    def take(self) -> list[str]:
+    def take(self) -> list[Text]:
         """Return the remarks and forget them."""
         texts, self._texts = self._texts, []
         return texts
@@ -99,29 +113,34 @@ def relay(
                 else:
                     raise outcome
         if empty:
-            raise InputError("--stream: the input has no lines.", "Give one tensor per line, as NDJSON.")
+            raise InputError("{--stream}: the input has no lines.", "Give one tensor per line, as NDJSON.")
     if bad:
-        raise DisagreementError(f"{count(bad, 'line')} failed.", "See the messages above.")
+        raise DisagreementError("{lines} failed.", "See the messages above.", lines=count(bad, "line"))
 
 
 def require_lines(input_flags: InputFlags) -> None:
     """Raise UsageError if the flags ask for anything but lines of JSON."""
     if input_flags.input_shape is not None:
         raise UsageError(
-            "--stream reads lines, but --input-shape generates an input.", "Leave one of them out."
+            "{--stream} reads lines, but {--input-shape} generates an input.", "Leave one of them out."
         )
     if flag := first_given(input_flags, ("fill", "batch_column", "delimiter", "decimal")):
-        raise UsageError(f"{flag} does not apply to --stream, which reads lines of JSON.", "Leave it out.")
+        raise UsageError(
+            "{flag} does not apply to {--stream}, which reads lines of JSON.",
+            "Leave it out.",
+            flag=Flag(flag),
+        )
     format_name = formats.detect_format(
         Source(""), input_flags.input_format or _format_of(Path(input_flags.input or ""))
     )
     if format_name not in LINES:
         raise UsageError(
-            f"--stream reads lines of JSON, but the input is {format_name}.",
-            "Leave --stream out; a large batch is processed in chunks.",
+            "{--stream} reads lines of JSON, but the input is {format_name}.",
+            "Leave {--stream} out; a large batch is processed in chunks.",
+            format_name=format_name,
         )
     if input_flags.input is None and not sources.stdin_holds_data():
-        raise UsageError("--stream has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
+        raise UsageError("{--stream} has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
 
 def _format_of(path: Path) -> str:
@@ -161,12 +180,12 @@ class LineCases:
         if self.first_case is None:
             self._require_fit(arranged.inputs)
             self.first_case = self.builder.case(arranged)
-        prefix = f"{line.name}: " if line.number > 1 else ""
-        self.remarks.add(arranged.remarks, prefix)
+        where = line.name if line.number > 1 else ""
+        self.remarks.add(arranged.remarks, where)
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._checked_masks:
             self._checked_masks.add(case.mask is not None)
-            self.remarks.add(keras_differences.note_keras_errors(case), prefix)
+            self.remarks.add(keras_differences.note_keras_errors(case), where)
         return case
 
     def _require_fit(self, inputs: Array) -> None:
@@ -185,7 +204,7 @@ class LineCases:
         except InputError as error:
             if any(_accepts(fit, size) for size in sizes[1:]):
                 raise
-            raise UsageError(error.what, error.advice) from None
+            raise UsageError("{error}", error.advice, error=error) from None
 
 
 def _accepts(fit: Callable[[int], object], size: int) -> bool:
@@ -208,7 +227,7 @@ def require_whole_value(line: InputLine) -> None:
     if line.text.strip() in (b"{", b"["):
         raise InputError(
             "a value starts here and continues on the next line.",
-            "In a stream each line is a complete value, as --format ndjson writes it.",
+            "In a stream each line is a complete value, as {--format} ndjson writes it.",
         )
 
 
@@ -216,6 +235,7 @@ def _require_inputs_alone(document: Document) -> None:
     for part in ("layer", "initial_state", "weights", "seed", "training"):
         if getattr(document, part) is not None:
             raise InputError(
-                f"it has its own {part}, but the layers of a stream are built once.",
+                "it has its own {part}, but the layers of a stream are built once.",
                 "Give it as a flag, and take it out of the line, which has only inputs and a mask.",
+                part=part,
             )

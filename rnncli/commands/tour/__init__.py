@@ -54,14 +54,20 @@ class TourFlags(NamedTuple):
         """Raise UsageError for flags that cannot be combined."""
         if self.exercise is not None and (self.step is not None or self.plain):
             other = "--plain" if self.step is None else f"--step {self.step}"
-            raise UsageError(f"{other} cannot be combined with --exercise {self.exercise}.", "Leave one out.")
+            raise UsageError(
+                "{other} cannot be combined with {--exercise:exercise}.",
+                "Leave one out.",
+                other=other,
+                exercise=self.exercise,
+            )
         for name, value in (("--seed", self.seed), ("--answer", self.answer)):
             if value is not None and self.exercise is None:
-                raise UsageError(f"{name} needs --exercise.", "Add --exercise 1.")
+                raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
         if self.answer is not None and self.seed is None:
             raise UsageError(
-                "--answer needs --seed: each seed gives the exercise its own numbers.",
-                f"Take the seed that rnncli tour --exercise {self.exercise} printed.",
+                "{--answer} needs {--seed}: each seed gives the exercise its own numbers.",
+                "Take the seed that rnncli tour --exercise {exercise} printed.",
+                exercise=self.exercise,
             )
 
 

@@ -117,8 +117,11 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
     known = numbering.list_stems(FOLDER)
     if number not in known:
         raise UsageError(
-            f"--exercise {number}: there is no such exercise.",
-            f"The exercises are {min(known)} to {max(known)}.",
+            "{--exercise:number}: there is no such exercise.",
+            "The exercises are {known} to {known_2}.",
+            number=number,
+            known=min(known),
+            known_2=max(known),
         )
     if seed is None:
         from rnncli.readers.case_builder import draw_seed
@@ -129,8 +132,10 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
         exercise = found.exercise(View(lang=lang))
         if not exercise.key.accepts(answer):
             raise DisagreementError(
-                say("wrong", lang).format(answer=answer or "''"),
-                exercise.hint.translate(lang, exercise.facts),
+                "{wrong}",
+                "{hint}",
+                wrong=say("wrong", lang).format(answer=answer or "''"),
+                hint=exercise.hint.translate(lang, exercise.facts),
             )
     return found
 

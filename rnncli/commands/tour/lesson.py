@@ -83,7 +83,12 @@ def last_number() -> int:
 def load_step(number: int) -> NumberedStep:
     """Return one step.  Raises UsageError if there is none with this number."""
     if number not in numbering.list_stems(FOLDER):
-        raise UsageError(f"--step {number}: there is no such step.", f"The steps are 0 to {last_number()}.")
+        raise UsageError(
+            "{--step:number}: there is no such step.",
+            "The steps are 0 to {number_2}.",
+            number=number,
+            number_2=last_number(),
+        )
     return NumberedStep(number, numbering.load(FOLDER, number).STEP)
 
 

@@ -12,7 +12,7 @@ from rnncli.case import Array, Case
 from rnncli.commands.weights.figures import Figures, summarize
 from rnncli.compute.models.keras import explain_hidden, recurrent_nodes
 from rnncli.compute.models.modules import assumptions
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import Message, Text, UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
 from rnncli.layouts import GATES, default_name, infer_class
 from rnncli.model import Graph, Modules, Node, Program
@@ -63,7 +63,7 @@ class LayerSummary:
     parameters: int
     cells: tuple[CellSummary, ...]
     weights: Mapping[str, Array]
-    note: str = ""
+    note: Text = ""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class Contents:
     recurrent: int
     layers: tuple[LayerSummary, ...]
     other_shapes: Mapping[str, tuple[int, ...]]
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     chains: tuple[tuple[str, ...], ...] = ()
-    refusals: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, Text] = field(default_factory=dict)
 
 
 def describe_file(found: Graph | Modules) -> Contents:
@@ -95,10 +95,11 @@ def describe_file(found: Graph | Modules) -> Contents:
 
 def _describe_modules(found: Modules) -> Contents:
     layers = tuple(
-        _layer(node, graph=False, note=module.refusal) for module in found.modules for node in module.nodes
+        _layer(node, graph=False, note=module.reason) for module in found.modules for node in module.nodes
     )
-    refused = {module.name: module.refusal for module in found.modules if not module.nodes}
-    notes = (*found.notes, *filter(None, [assumptions(found)]), *_note_refused(found.file, refused))
+    refused = {module.name: module.reason for module in found.modules if not module.nodes}
+    assumed = assumptions(found)
+    notes = (*found.notes, *([assumed] if assumed else []), *_note_refused(found.file, refused))
     chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
     return Contents(
         found.file, found.origin, None, len(layers), layers, found.other_shapes, notes, chains, refused
@@ -127,8 +128,11 @@ def _describe_graph(graph: Graph) -> Contents:
     return Contents(graph.file, graph.origin, *count, layers, others, notes, refusals=hidden)
 
 
-def _note_refused(file: str, refused: Mapping[str, str]) -> Iterator[str]:
-    return (f"{file}: {name} is not shown: {why}." for name, why in refused.items())
+def _note_refused(file: str, refused: Mapping[str, Text]) -> Iterator[Text]:
+    return (
+        Message("{file}: {name} is not shown: {why}.", file=file, name=name, why=why)
+        for name, why in refused.items()
+    )
 
 
 def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
@@ -158,7 +162,9 @@ def select_layers(contents: Contents, names: Sequence[str]) -> Contents:
     aliases = {layer.name: {layer.name, re.sub(r"_l\d+$", "", layer.name)} for layer in contents.layers}
     for name in names:
         if not any(name in group for group in aliases.values()):
-            what = f"{contents.file}: there is no recurrent layer {name!r} in it."
+            what = Message(
+                "{file}: there is no recurrent layer {name!r} in it.", file=contents.file, name=name
+            )
             raise UsageError(what, did_you_mean(name, list(aliases)))
     layers = tuple(layer for layer in contents.layers if aliases[layer.name] & set(names))
     return replace(contents, layers=layers, other_shapes={}, refusals={})
@@ -176,7 +182,7 @@ def _is_layer(node: Node) -> bool:
     return ".ops." not in f"{node.module}." and not node.class_name.endswith("OpLambda")
 
 
-def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
+def _layer(node: Node, *, graph: bool, note: Text = "") -> LayerSummary:
     both = node.class_name == "Bidirectional"
     inner = _inside(node.config, "layer") if both else node.config
     return LayerSummary(

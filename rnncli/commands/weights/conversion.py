@@ -17,15 +17,17 @@ from rnncli.cli.output import delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.commands.weights.weight_words import say
-from rnncli.errors import InputError, LayerError, UsageError, format_names, inside
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
 from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, headings, note
 
-NO_WEIGHTS = "its weights are not in the file; the model computes them"
-SAVE = "Save the weights of the layer, torch.save(layer.state_dict(), 'layer.pt'), and convert that file."
+NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
+SAVE = Message(
+    "Save the weights of the layer, torch.save(layer.state_dict(), 'layer.pt'), and convert that file."
+)
 NUMBERED = re.compile(r"(?P<name>.*)_l(?P<number>\d+)")
 ARRAYS = (".npz", ".safetensors", ".json")
 """Files that hold the arrays of every layout by name."""
@@ -63,12 +65,17 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
     if found is None and not _is_format(name):
         raise UsageError(
-            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout cannot be saved with this suffix.",
-            f"Use one of {', '.join((*own, *ARRAYS))}.",
+            "{output}: {framework}'s layout cannot be saved with this suffix.",
+            "Use one of {value}.",
+            output=output.output,
+            framework=layouts.get(to).FRAMEWORK,
+            value=", ".join((*own, *ARRAYS)),
         )
     if found == ".h5" and name.endswith(".weights.h5"):
         raise UsageError(
-            f"{output.output}: a .weights.h5 file holds Keras's layout only.", "Name the file .h5."
+            "{output}: a .weights.h5 file holds Keras's layout only.",
+            "Name the file .h5.",
+            output=output.output,
         )
     return found
 
@@ -90,16 +97,22 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
             )
     for layer in layers.values():
         if not layer.cells and not found.file:
-            what = f"--to: only Keras draws the weights of {layer.class_name}."
+            what = Message(
+                "{--to}: only Keras draws the weights of {class_name}.", class_name=layer.class_name
+            )
             raise LayerError(what, "Name a file with its weights, or use another layer.")
     unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():
         others = [other for other in layers if other not in refused]
-        choice = f"Name the others after a #: {found.file}#{','.join(others)}"
+        choice = Message(
+            "Name the others after a #: {file}#{others}", file=found.file, others=",".join(others)
+        )
         with inside(found.file):
-            raise LayerError(f"{name} cannot be converted: {why}.", choice if others else SAVE)
+            raise LayerError(
+                "{name} cannot be converted: {why}.", choice if others else SAVE, name=name, why=why
+            )
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     chain_of = {name: names for names in whole for name in names}
     kept = dict.fromkeys(chain_of.get(name, (name,)) for name in layers)
@@ -146,13 +159,15 @@ def layer_weights(layer: LayerSummary) -> LayerWeights:
     return LayerWeights(path, cells, config.get("merge_mode", "concat"))
 
 
-def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...]:
+def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[Text, ...]:
     """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
     seed = found.description.seed if found.description else None
-    drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
+    drawn = () if seed is None else (Message("the weights are those of {--seed:seed}", seed=seed),)
     notes = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.other_shapes)
-    left = (f"not recurrent, so not converted: {format_names(others)}",) if others else ()
+    left = (
+        (Message("not recurrent, so not converted: {others}", others=format_names(others)),) if others else ()
+    )
     return (*found.remarks, *drawn, *notes, *left)
 
 

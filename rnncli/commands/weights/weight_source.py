@@ -13,7 +13,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
-from rnncli.errors import UsageError
+from rnncli.errors import Flag, Message, UsageError
 from rnncli.readers.source import split_layers
 from rnncli.specs.stack import Stack
 
@@ -43,7 +43,7 @@ class Weights(NamedTuple):
 def require_plain(run: RunFlags) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
     if flag := first_given(run, (name for name in RunFlags._fields if name not in (*DESCRIBING, "model"))):
-        raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
+        raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=Flag(flag))
 
 
 def file_flags(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
@@ -77,14 +77,20 @@ def _file(input_flags: InputFlags, run: RunFlags) -> str:
     """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
     if flag := first_given(input_flags, InputFlags._fields[1:]):  # all but INPUT itself
         raise UsageError(
-            f"{flag} applies to the input of a layer, not to a file of weights.",
-            "Leave it out, or name a layer with --layer.",
+            "{flag} applies to the input of a layer, not to a file of weights.",
+            "Leave it out, or name a layer with {--layer}.",
+            flag=Flag(flag),
         )
     words = [word for word in (input_flags.input, run.model) if word is not None]
     if len(words) == 1:
         return words[0]
     if words:
-        raise UsageError(f"both {words[0]} and --model {words[1]} are given.", "Name one file.")
+        raise UsageError(
+            "both {word} and {--model:model} are given.",
+            "Name one file.",
+            word=words[0],
+            model=words[1],
+        )
     raise UsageError(
         "weights needs a file or a layer.",
         "Name a file, rnncli weights model.keras, or a layer, rnncli weights --layer 'LSTM(3)'.",
@@ -96,8 +102,8 @@ def _describe_layers(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) 
 
     if run.model is not None:
         raise UsageError(
-            "--model cannot be combined with flags that define a layer: it has its own layers and weights.",
-            "Leave out --model, or the flags of the layer.",
+            "{--model} cannot be combined with flags that define a layer: it has its own layers and weights.",
+            "Leave out {--model}, or the flags of the layer.",
         )
     _require_no_model(input_flags.input or "", layer, run)
     outline = request.outline(input_flags, layer)
@@ -114,11 +120,19 @@ def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
         names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
         flag = flag_name(names[0]) if names else "--input-shape"
-        given = f"--weights {shlex.quote(path)}"
-        advice = f"Leave out {flag}; or load the weights into that layer: {given}"
+        advice = Message(
+            "Leave out {flag}; or load the weights into that layer: {--weights:path}",
+            flag=Flag(flag),
+            path=shlex.quote(path),
+        )
         if flag == "--weights" or flag.endswith("-initializer"):  # which cannot be combined with --weights
-            advice = f"Leave out {flag}."
-        raise UsageError(f"{word} is a saved model, but {flag} defines a different layer.", advice)
+            advice = Message("Leave out {flag}.", flag=Flag(flag))
+        raise UsageError(
+            "{word} is a saved model, but {flag} defines a different layer.",
+            advice,
+            word=word,
+            flag=Flag(flag),
+        )
 
 
 def _case(outline: Outline, input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:
@@ -145,7 +159,8 @@ def _sizes(shape: Shape) -> tuple[int, ...]:
     sizes = known_sizes(tuple(filled))
     if sizes is None:
         raise UsageError(
-            f"--input-shape {format_shape(shape)}: the weights depend on the features, which are unknown.",
+            "{--input-shape:shape}: the weights depend on the features, which are unknown.",
             "Give the last size as a number, such as batch,None,8.",
+            shape=format_shape(shape),
         )
     return sizes

@@ -52,7 +52,9 @@ def _read_message(text: str | None) -> str:
             "why needs an error message.", "Write rnncli why 'MESSAGE', or pipe the output of your script in."
         )
     if text and _is_file(text):
-        raise UsageError(f"{text} is a file, not a message.", f"rnncli why < {shlex.quote(text)}")
+        raise UsageError(
+            "{text} is a file, not a message.", "rnncli why < {text_2}", text=text, text_2=shlex.quote(text)
+        )
     if text in (None, "-"):
         text = (sources.stdin().data or b"").decode("utf-8", "replace")
     if not text or not text.strip():

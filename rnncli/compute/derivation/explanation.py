@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rnncli import addresses
 from rnncli.case import sizes
-from rnncli.errors import UsageError, format_range
+from rnncli.errors import Message, UsageError, count, format_range
 from rnncli.result import Claim, Label, TensorInfo
 
 
@@ -144,21 +144,37 @@ def parse_target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Tar
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tuple[int, ...]:
     shape = sizes(info.shape)
-    example = f"Give one index per axis, such as '{layer}{addresses.last_address(info)}'."
+    example = Message(
+        "Give one index per axis, such as '{layer}{address}'.",
+        layer=layer,
+        address=addresses.last_address(info),
+    )
     if any(":" in part or "..." in part for part in parts):
-        raise UsageError(f"{text}: a slice selects many numbers; explain takes one at a time.", example)
+        raise UsageError(
+            "{text}: a slice selects many numbers; explain takes one at a time.", example, text=text
+        )
     try:
         index = tuple(map(addresses.parse_number, parts))
     except ValueError:
-        raise UsageError(f"{text}: an index must be a whole number.", example) from None
+        raise UsageError("{text}: an index must be a whole number.", example, text=text) from None
     if len(parts) != len(shape):
-        given = f"{len(parts) or 'no'} {'index' if len(parts) == 1 else 'indices'}"
-        axes = ", ".join(info.axes)
-        raise UsageError(f"{text}: {given} for {len(shape)} axes ({axes}).", example)
+        given = count(len(parts), "index", "indices") if parts else Message("no indices")
+        raise UsageError(
+            "{text}: {given} for {count} axes ({axes}).",
+            example,
+            text=text,
+            given=given,
+            count=len(shape),
+            axes=", ".join(info.axes),
+        )
     for one, size, axis in zip(index, shape, info.axes, strict=True):
         if not -size <= one < size:
             raise UsageError(
-                f"{text}: index {one} is out of range for {axis} ({format_range(size)}).",
+                "{text}: index {one} is out of range for {axis} ({range}).",
                 "A negative index counts from the end: -1 is the last.",
+                text=text,
+                one=one,
+                axis=axis,
+                range=format_range(size),
             )
     return tuple(one % size for one, size in zip(index, shape, strict=True))

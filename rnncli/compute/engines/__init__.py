@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from rnncli.case import Array, Case
-from rnncli.errors import EngineError, UsageError, did_you_mean
+from rnncli.errors import EngineError, Message, Text, UsageError, did_you_mean
 from rnncli.registry import names_in
 from rnncli.result import LoopTrace
 
@@ -50,7 +50,7 @@ class EngineInfo(NamedTuple):
     name: str
     available: bool
     version: str
-    note: str
+    note: Text
 
 
 class About(NamedTuple):
@@ -64,7 +64,7 @@ class About(NamedTuple):
     """
 
     packages: tuple[str, ...]
-    note: str
+    note: Text
     is_reference: bool = False
     records_steps: bool = False
     holds_gates: bool = False
@@ -101,7 +101,7 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Engine:
     """Return the engine's module.  Raises UsageError if there is no such engine."""
     if name not in names():
-        raise UsageError(f"there is no engine '{name}'.", did_you_mean(name, ("auto", *names())))
+        raise UsageError("there is no engine '{name}'.", did_you_mean(name, ("auto", *names())), name=name)
     return cast("Engine", importlib.import_module(f"{__name__}.{name}"))
 
 
@@ -129,7 +129,15 @@ def _info(name: str) -> EngineInfo:
     about = get(name).ABOUT
     versions = {package: _version(package) for package in about.packages}
     missing = [package for package, version in versions.items() if not version]
-    note = f"needs {', '.join(missing)}: pip install {' '.join(missing)}" if missing else about.note
+    note = (
+        Message(
+            "needs {missing}: pip install {missing_2}",
+            missing=", ".join(missing),
+            missing_2=" ".join(missing),
+        )
+        if missing
+        else about.note
+    )
     text = ", ".join(f"{package} {version}" for package, version in versions.items() if version)
     return EngineInfo(name, not missing, text, note)
 

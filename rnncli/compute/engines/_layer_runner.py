@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
 from rnncli.compute.engines import EngineOutput, Tensors, repeat
-from rnncli.errors import InputError, RnncliError
+from rnncli.errors import InputError, Message, RnncliError, Text
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, RecurrentLayer
 
 
-def reason_for_keras(case: Case) -> str | None:
+def reason_for_keras(case: Case) -> Text | None:
     """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
     for layer in case.stack.layers:
         if not layer.without_keras:
-            return f"only Keras computes {layer.spec.class_name}"
+            return Message("only Keras computes {class_name}", class_name=layer.spec.class_name)
         if case.training and not layer.trains_without_keras:
-            return f"only Keras can draw the random numbers of {layer.spec.class_name} in training"
+            return Message(
+                "only Keras can draw the random numbers of {class_name} in training",
+                class_name=layer.spec.class_name,
+            )
     return None
 
 
@@ -77,7 +80,9 @@ class LayerRunner(ABC):
         before = len(layer.cell.output(kept))
         if before != batch:
             raise InputError(
-                f"a stateful layer keeps the states of a batch of {before}, but this batch has {batch}.",
+                "a stateful layer keeps the states of a batch of {before}, but this batch has {batch}.",
                 "Use the same batch size every time, or leave stateful out.",
+                before=before,
+                batch=batch,
             )
         return kept

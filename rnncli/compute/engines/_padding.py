@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines._layer_runner import reason_for_keras
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, Message, Text
 from rnncli.signals import defer_signals
 from rnncli.specs.isolation import isolated
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from rnncli.layers import RecurrentLayer
 
 
-def refusal(case: Case) -> str | None:
+def refusal(case: Case) -> Text | None:
     """Return why no such engine can compute the case; None if it may."""
     if case.with_trace:
-        return "it does not record gates"
+        return Message("it does not record gates")
     for spec in walk(case.specs):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            return "it has no dropout inside recurrent layers"
+            return Message("it has no dropout inside recurrent layers")
         if spec.class_name == "Masking":
-            return "it can skip only trailing steps, and Masking may skip any step"
+            return Message("it can skip only trailing steps, and Masking may skip any step")
     if case.mask is not None and not _is_at_the_end(case.mask):
-        return "it can skip only trailing steps, but the mask skips others too"
+        return Message("it can skip only trailing steps, but the mask skips others too")
     return reason_for_keras(case)
 
 
@@ -36,7 +36,11 @@ def import_packages(engine: str, *packages: str) -> list[Any]:
             return [import_module(package) for package in packages]
     except ImportError as error:
         raise EngineError(
-            f"the engine {engine} is not installed: {error}.", f"pip install {' '.join(packages)}"
+            "the engine {engine} is not installed: {error}.",
+            "pip install {packages}",
+            engine=engine,
+            error=error,
+            packages=" ".join(packages),
         ) from error
 
 

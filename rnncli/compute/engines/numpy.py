@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller
 from rnncli.compute.engines._layer_runner import LayerRunner, reason_for_keras
-from rnncli.errors import RnncliError
+from rnncli.errors import Message, RnncliError, Text
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 from rnncli.specs import memory
 
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
     from rnncli.compute.engines._gate_holds import GateHolds
     from rnncli.layers import Call, RecurrentLayer
 
-ABOUT = About(("numpy",), "fast, and records every gate of every step", records_steps=True, holds_gates=True)
+ABOUT = About(
+    ("numpy",), Message("fast, and records every gate of every step"), records_steps=True, holds_gates=True
+)
 TOGETHER = 1024
 """Number of steps of a trace that are stacked at once."""
 
 
-def refusal(case: Case) -> str | None:
+def refusal(case: Case) -> Text | None:
     """Return why this engine cannot give Keras's numbers for the case; None if it can."""
     dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
     if len(dtypes) > 1:
-        return f"its layers mix {' and '.join(sorted(dtypes))}"
+        return Message("its layers mix {dtypes}", dtypes=" and ".join(sorted(dtypes)))
     if not dtypes <= {"float32", "float64"}:
-        return f"it does not round as Keras does in {dtypes.pop()}"
+        return Message("it does not round as Keras does in {dtype}", dtype=dtypes.pop())
     stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.specs))
     if stacked and dtypes != {"float32"}:
-        return "Keras rounds to float32 between the cells of RNN"
+        return Message("Keras rounds to float32 between the cells of RNN")
     return reason_for_keras(case)
 
 

@@ -14,10 +14,10 @@ from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, InexactError, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
-from rnncli.errors import EngineError, first_nonblank_line
+from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import Call, RecurrentLayer, activations, beyond_keras, runs_a_cell
 
-ABOUT = About(("onnx", "onnxruntime"), "for large float32 inputs; ONNX Runtime computes them")
+ABOUT = About(("onnx", "onnxruntime"), Message("for large float32 inputs; ONNX Runtime computes them"))
 
 
 class Function(NamedTuple):
@@ -46,23 +46,31 @@ _SAFE_LIMIT = 1e18
 """Products of numbers below this limit stay far from infinity."""
 
 
-def refusal(case: Case) -> str | None:
+def refusal(case: Case) -> Text | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
     from rnncli.layouts.onnx import OPERATORS
 
     for spec in walk(case.specs):
         config = spec.config
         if spec.class_name == "RNN":
-            return "it has no node for RNN of cells"
+            return Message("it has no node for RNN of cells")
         if spec.class_name not in OPERATORS and runs_a_cell(spec):
-            return f"it has no node for {spec.class_name}"
+            return Message("it has no node for {class_name}", class_name=spec.class_name)
         if config.get("dtype", "float32") != "float32":
-            return f"its recurrent nodes are float32 only, and {spec.class_name} is {config['dtype']}"
+            return Message(
+                "its recurrent nodes are float32 only, and {class_name} is {config}",
+                class_name=spec.class_name,
+                config=config["dtype"],
+            )
         if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:
-            return f"it has no activation {config['activation']}"
+            return Message("it has no activation {config}", config=config["activation"])
         if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
             gates = " or ".join(GATES)
-            return f"it is exact only for gates with {gates}, not with {config['recurrent_activation']}"
+            return Message(
+                "it is exact only for gates with {gates}, not with {config}",
+                gates=gates,
+                config=config["recurrent_activation"],
+            )
         if beyond := beyond_keras(spec):
             return beyond
     return padding.refusal(case)
@@ -125,7 +133,7 @@ def _require_safe(*arrays: Array) -> None:
         if not (array.min() > -_SAFE_LIMIT and array.max() < _SAFE_LIMIT):
             raise InexactError(
                 "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there.",
-                "Leave --engine out, or use numpy.",
+                "Leave {--engine} out, or use numpy.",
             )
 
 
@@ -200,4 +208,6 @@ def _session(model: bytes) -> Any:
 
 def _refusal_error(error: Exception) -> EngineError:
     what = first_nonblank_line(error).rstrip(".")
-    return EngineError(f"ONNX Runtime refused the graph: {what}.", "Use another engine: --engine numpy")
+    return EngineError(
+        "ONNX Runtime refused the graph: {what}.", "Use another engine: {--engine numpy}", what=what
+    )

@@ -12,18 +12,18 @@ from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import BEYOND_KERAS, beyond_keras
 from rnncli.specs.isolation import isolated
 
 ABOUT = About(
     ("tensorflow", "keras"),
-    "real Keras layers, the reference that the others are checked against",
+    Message("real Keras layers, the reference that the others are checked against"),
     is_reference=True,
 )
 
 
-def refusal(case: Case) -> str | None:
+def refusal(case: Case) -> Text | None:
     """Return why Keras cannot compute the case; None if it can."""
     for spec in walk(case.specs):
         if beyond := beyond_keras(spec):
@@ -31,9 +31,9 @@ def refusal(case: Case) -> str | None:
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
         orthogonal = any(isinstance(name, str) and name.casefold().startswith("orthogonal") for name in drawn)
         if spec.config.get("dtype") == "bfloat16" and orthogonal:
-            return (
-                "TensorFlow cannot draw an orthogonal matrix in bfloat16; "
-                "use another initializer, such as --recurrent-initializer glorot_uniform"
+            return Message(
+                "TensorFlow cannot draw an orthogonal matrix in bfloat16; use another initializer, "
+                "such as {--recurrent-initializer glorot_uniform}"
             )
     return None
 
@@ -80,18 +80,18 @@ def _guard(case: Case) -> Iterator[None]:
         raise
     except Exception as error:
         raise EngineError(
-            f"Keras failed: {informative_line(error)}", _explain_failure(case, error)
+            "Keras failed: {line}", _explain_failure(case, error), line=informative_line(error)
         ) from error
 
 
-def _explain_failure(case: Case, error: Exception) -> str:
+def _explain_failure(case: Case, error: Exception) -> Text:
     """Return what to install, or what is known of such a case, or where the versions are."""
     from rnncli.compute.keras_differences import note_keras_errors
 
     if missing := re.search(r"requires the (\w+) module", str(error)):
         return f"pip install {missing[1]}"
-    known = "; ".join(note_keras_errors(case))
-    return f"{known}." if known else "See rnncli engines for the versions."
+    known = join(note_keras_errors(case), "; ")
+    return Message("{known}.", known=known) if known else Message("See rnncli engines for the versions.")
 
 
 def _keras() -> Any:
@@ -102,13 +102,15 @@ def _keras() -> Any:
         import keras
     except ImportError as error:
         raise EngineError(
-            f"the engine tensorflow is not installed: {informative_line(error).rstrip('.')}.",
+            "the engine tensorflow is not installed: {line}.",
             "pip install tensorflow keras",
+            line=informative_line(error).rstrip("."),
         ) from error
     if keras.backend.backend() != "tensorflow":
         raise EngineError(
-            f"Keras runs on {keras.backend.backend()} in this process.",
+            "Keras runs on {backend} in this process.",
             "Start a process with KERAS_BACKEND=tensorflow.",
+            backend=keras.backend.backend(),
         )
     return keras
 
@@ -130,7 +132,10 @@ def _make(keras: Any, module: Any, spec: Spec) -> Any:
     arguments = {name: _argument(keras, name, value) for name, value in own.items()}
     if not hasattr(module, spec.class_name):
         raise EngineError(
-            f"Keras {keras.__version__} has no {spec.class_name}.", "Update Keras, or use the engine numpy."
+            "Keras {version} has no {class_name}.",
+            "Update Keras, or use the engine numpy.",
+            version=keras.__version__,
+            class_name=spec.class_name,
         )
     return getattr(module, spec.class_name)(**arguments)
 

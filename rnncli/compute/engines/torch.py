@@ -13,23 +13,26 @@ from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, LayerCaller
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
+from rnncli.errors import Message, Text
 from rnncli.layers import Call, RecurrentLayer, runs_a_cell
 from rnncli.specs.isolation import isolated
 
-ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64")
+ABOUT = About(("torch",), Message("PyTorch's own modules, in float32 or float64"))
 
 DTYPES = ("float32", "float64")
 
 
-def refusal(case: Case) -> str | None:
+def refusal(case: Case) -> Text | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
     from rnncli.layouts.torch import explain_unsupported
 
     dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
     if len(dtypes) > 1:
-        return f"its layers mix {' and '.join(sorted(dtypes))}"
+        return Message("its layers mix {dtypes}", dtypes=" and ".join(sorted(dtypes)))
     if not dtypes <= set(DTYPES):
-        return f"it computes in {' or '.join(DTYPES)}, not in {dtypes.pop()}"
+        return Message(
+            "it computes in {dtypes}, not in {dtype}", dtypes=" or ".join(DTYPES), dtype=dtypes.pop()
+        )
     for spec in walk(case.specs):
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and runs_a_cell(spec):

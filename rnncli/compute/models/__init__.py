@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from rnncli.case import Array, Case
-from rnncli.errors import RnncliError, inside
+from rnncli.errors import RnncliError, Text, inside
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ModelRun:
 
     parts: tuple[LayerUse, ...]
     other_outputs: Mapping[str, Array] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
     masks: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
 

@@ -16,11 +16,12 @@ from rnncli.compute.models._graph import (
     with_modules,
 )
 from rnncli.compute.operations import UnknownLayerError
+from rnncli.errors import Flag, Message
 
 if TYPE_CHECKING:
     from rnncli.model import Graph, Node
 
-REBUILD = "Rebuild the model without it, copy the weights, and save it again."
+REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
 
 
 def independent_layers(graph: Graph, unknown: Iterable[str], wanted: Collection[str] = ()) -> list[str]:
@@ -65,11 +66,11 @@ def _layers_without(graph: Graph, broken: set[str]) -> list[str]:
     return [one.name for one in recurrent_nodes(graph) if not broken & find_dependencies(graph, {one.name})]
 
 
-def model_option(file: str, names: Sequence[str]) -> str:
+def model_option(file: str, names: Sequence[str]) -> Flag:
     """Return `--model FILE#a,b`, quoted where a shell needs it."""
     text = f"{file}#{','.join(names)}"
     bare = text.replace("#", "")
-    return f"--model {text if shlex.quote(bare) == bare else shlex.quote(text)}"
+    return Flag("--model", text if shlex.quote(bare) == bare else shlex.quote(text))
 
 
 def name_cause(
@@ -79,10 +80,18 @@ def name_cause(
 
     wanted: the requested layers.
     """
-    needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
-    what = error.sentence if error.layer == node.name else f"{needs}{error.sentence}"
+    what = error.sentence
+    if error.layer != node.name:
+        what = Message(
+            "{name} ({class_name}) depends on a layer that rnncli cannot compute: {reason}",
+            name=node.name,
+            class_name=node.class_name,
+            reason=what,
+        )
     free = independent_layers(graph, {error.layer}, wanted)
     advice = error.advice or REBUILD
     if free:
-        advice = f"To run the layers that do not depend on it: {model_option(graph.file, free)}"
+        advice = Message(
+            "To run the layers that do not depend on it: {option}", option=model_option(graph.file, free)
+        )
     return UnknownLayerError(error.layer, what, advice)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rnncli.compute import operations
 from rnncli.compute.models._graph import iterate_refs
 from rnncli.compute.operations import KERAS_2, TODAY, OperationCall, UnknownLayerError, dtype_of
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.model import PLACED_MASK, Graph, Node, Ref
 from rnncli.specs.trees import map_leaves
 
@@ -40,8 +40,10 @@ class Arguments:
             mask, previous = self._masks(node)
         except IndexError:
             raise InputError(
-                f"the layer {node.name} ({node.class_name}) takes an output that no layer has.",
+                "the layer {name} ({class_name}) takes an output that no layer has.",
                 "Save the model again with model.save('model.keras').",
+                name=node.name,
+                class_name=node.class_name,
             ) from None
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
             self.differs_today = True
@@ -50,7 +52,14 @@ class Arguments:
         plain = operations.is_operation(node.module)
         cast = (lambda arg: arg) if plain else (lambda arg: _autocast(arg, dtype))
         if not args:
-            raise UnknownLayerError(node.name, f"the layer {node.name} ({node.class_name}) has no inputs.")
+            raise UnknownLayerError(
+                node.name,
+                Message(
+                    "the layer {name} ({class_name}) has no inputs.",
+                    name=node.name,
+                    class_name=node.class_name,
+                ),
+            )
         return OperationCall(
             config=node.config,
             weights=node.weights,

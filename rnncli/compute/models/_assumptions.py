@@ -8,7 +8,7 @@ from dataclasses import replace
 from rnncli.case import Array
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import UsageError, did_you_mean, format_names, inside
+from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.model import Modules, Node
 
 ORDERS = {
@@ -42,16 +42,16 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     }
     for name in options:
         if name not in changes:
-            raise UsageError(f"{name} cannot be assumed.", did_you_mean(name, changes))
+            raise UsageError("{name} cannot be assumed.", did_you_mean(name, changes), name=name)
     nodes = {node.name: node for node in _nodes(model)}
     with inside(model.file, UsageError):
         for name, value in options.items():
             changed = {key: changes[name](node, value) for key, node in nodes.items()}
             if all(node is None for node in changed.values()):
-                advice = _ADVICE.get(name, "Leave it out.")
+                advice = _ADVICE.get(name, Message("Leave it out."))
                 if name == "gates" and not any(node.core_class in OWN for node in nodes.values()):
                     advice = _ADVICE["recurrent_activation"]
-                raise UsageError(f"no layer in it takes {name}={value}.", advice)
+                raise UsageError("no layer in it takes {name}={value}.", advice, name=name, value=value)
             nodes |= {key: node for key, node in changed.items() if node is not None}
         for node in nodes.values():
             _require_known(node, options)
@@ -62,12 +62,16 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
 
 
 _ADVICE = {
-    "recurrent_activation": "Only LSTM and GRU take it.",
-    "gates": "Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU.",
-    "merge_mode": f"Only Bidirectional layers saved by Keras take it: {', '.join(MERGES)}.",
+    "recurrent_activation": Message("Only LSTM and GRU take it."),
+    "gates": Message("Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU."),
+    "merge_mode": Message(
+        "Only Bidirectional layers saved by Keras take it: {merges}.", merges=", ".join(MERGES)
+    ),
     "reset_after": (
-        "Only a GRU without a bias takes it, true or false; for others, the shape of the bias or ONNX's "
-        "linear_before_reset decides."
+        Message(
+            "Only a GRU without a bias takes it, true or false; for others, the shape of the "
+            "bias or ONNX's linear_before_reset decides."
+        )
     ),
 }
 
@@ -82,7 +86,9 @@ def _require_known(node: Node, options: Mapping[str, str]) -> None:
         spec_of(node)
     except UnknownLayerError as error:
         text = ", ".join(f"{name}={value}" for name, value in options.items())
-        raise UsageError(f"cannot assume {text}: {error.sentence}", error.advice) from None
+        raise UsageError(
+            "cannot assume {text}: {sentence}", error.advice, text=text, sentence=error.sentence
+        ) from None
 
 
 def _with_recurrent_activation(node: Node, value: str) -> Node | None:
@@ -106,7 +112,7 @@ def _with_gates(node: Node, value: str) -> Node | None:
     """Return the node with its weights in Keras's order.  value: the order of the gates in the file."""
     own = OWN.get(node.core_class, "")
     if any(sorted(one) not in map(sorted, OWN.values()) for one in gate_orders(value)):
-        raise UsageError(f"gates={value} is not an order of gates.", _ADVICE["gates"])
+        raise UsageError("gates={value} is not an order of gates.", _ADVICE["gates"], value=value)
     order = next((one for one in gate_orders(value) if sorted(one) == sorted(own)), None)
     if order is None:
         return None
@@ -130,14 +136,14 @@ def _reorder(array: Array, places: Iterable[int]) -> Array:
     return np.ascontiguousarray(np.concatenate([parts[place] for place in order], axis=-1))
 
 
-def assumptions(model: Modules) -> str:
+def assumptions(model: Modules) -> Text:
     """Return one sentence with everything that the file does not say; "" if it has no layers."""
     nodes = list(_nodes(model))
     gated = [node for node in nodes if node.core_class in OWN]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
     own = [node for node in both if node.module != "torch.nn"]  # PyTorch always concatenates
     unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
-    words = [
+    words: list[Text] = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
         *_by_layer("recurrent_activation", {node.name: _gate_activation(model, node) for node in gated}),
         *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
@@ -145,25 +151,25 @@ def assumptions(model: Modules) -> str:
         *_by_layer(
             "reset_after", {node.name: str(_option(node, "reset_after", "True")) for node in unbiased}
         ),
-        *(["directions are concatenated"] if len(own) < len(both) else []),
-        "inputs are batch first",
+        *([Message("directions are concatenated")] if len(own) < len(both) else []),
+        Message("inputs are batch first"),
     ]
     if len(model.modules) > 1:
         names = format_names([module.name for module in model.modules])
-        words.append(f"each layer ({names}) takes the input")
-    return f"the file has no graph; assumed: {', '.join(words)}." if nodes else ""
+        words.append(Message("each layer ({names}) takes the input", names=names))
+    return Message("the file has no graph; assumed: {words}.", words=join(words)) if nodes else ""
 
 
 def _option(node: Node, name: str, default: str) -> str:
     return str(node.core_config.get(name, default))
 
 
-def _gate_activation(model: Modules, node: Node) -> str:
+def _gate_activation(model: Modules, node: Node) -> Text:
     name = _option(node, "recurrent_activation", "sigmoid")
     if name != "hard_sigmoid_keras2":
         return name
     origin = "Keras 2" if "recurrent_activation" in model.assumptions else model.origin
-    return f"{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})"
+    return Message("{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})", name=name, origin=origin)
 
 
 def order_of_gates(model: Modules, node: Node) -> str:
@@ -175,8 +181,9 @@ def order_of_gates(model: Modules, node: Node) -> str:
     return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][node.core_class])
 
 
-def _by_layer(name: str, values: Mapping[str, str]) -> Iterator[str]:
+def _by_layer(name: str, values: Mapping[str, Text]) -> Iterator[Text]:
     """Yield `activation=tanh`, or `activation=tanh (a, b)` if layers differ."""
     for value in dict.fromkeys(values.values()):
         layers = [layer for layer, one in values.items() if one == value]
-        yield f"{name}={value}" + (f" ({format_names(layers)})" if len(layers) < len(values) else "")
+        text = "{name}={value} ({layers})" if len(layers) < len(values) else "{name}={value}"
+        yield Message(text, name=name, value=value, layers=format_names(layers))

@@ -7,20 +7,22 @@ from typing import Any
 
 from rnncli.compute import operations
 from rnncli.compute.operations import tensorflow_ops
+from rnncli.errors import Message, Text
 from rnncli.model import Graph
 from rnncli.specs import trees
 
 
-def find_unsafe_code(graph: Graph) -> str:
+def find_unsafe_code(graph: Graph) -> Text:
     """Return why loading this model in tf_keras could run code that is not Keras's; "" if it could not."""
     for node in graph.nodes:
         if node.inner is not None and (found := find_unsafe_code(node.inner)):
             return found
         whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
         if any(map(_is_unsafe, trees.mappings(whole))):
-            return (
-                f"the layer {node.name} ({node.class_name}) contains or names its own code, which "
-                "rnncli does not run."
+            return Message(
+                "the layer {name} ({class_name}) contains or names its own code, which rnncli does not run.",
+                name=node.name,
+                class_name=node.class_name,
             )
     return ""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli import layers
 from rnncli.compute import operations
 from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY, UnknownLayerError
-from rnncli.errors import InputError, UsageError, did_you_mean
+from rnncli.errors import InputError, Message, Text, UsageError, did_you_mean
 from rnncli.model import Graph, Node, Ref
 from rnncli.specs import trees
 
@@ -42,7 +42,12 @@ def require_one_use(graph: Graph, node: Node) -> None:
     """Raise UnknownLayerError for a stateful layer that is used more than once."""
     if is_shared_state(graph, node):
         raise UnknownLayerError(
-            node.name, f"the layer {node.name} ({node.class_name}) is stateful and used more than once."
+            node.name,
+            Message(
+                "the layer {name} ({class_name}) is stateful and used more than once.",
+                name=node.name,
+                class_name=node.class_name,
+            ),
         )
 
 
@@ -62,23 +67,30 @@ def layer_inside(node: Node) -> dict[str, Any]:
     }
 
 
-def note_containers(graph: Graph) -> tuple[str, ...]:
+def note_containers(graph: Graph) -> tuple[Text, ...]:
     """Return one note for each layer that contains recurrent layers without being one."""
     return tuple(
-        f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
+        Message(
+            "{name} ({class_name}) contains recurrent layers that are not shown.",
+            name=node.name,
+            class_name=node.class_name,
+        )
         for node in graph.nodes
         if _is_container(node)
     )
 
 
-def explain_hidden(graph: Graph) -> dict[str, str]:
+def explain_hidden(graph: Graph) -> dict[str, Text]:
     """Return the layers of Keras that have or may have recurrent weights but are not recurrent, and why."""
-    hidden: dict[str, str] = {}
+    hidden: dict[str, Text] = {}
     for node in graph.nodes if graph.kind == "keras" else ():
         if _is_container(node):
-            hidden[node.layer] = "recurrent layers inside another layer are not read"
+            hidden[node.layer] = Message("recurrent layers inside another layer are not read")
         elif node.weights and not operations.keras_may_know(node.class_name, node.module):
-            hidden[node.layer] = f"{node.class_name} is not a class of Keras; it may have recurrent weights"
+            hidden[node.layer] = Message(
+                "{class_name} is not a class of Keras; it may have recurrent weights",
+                class_name=node.class_name,
+            )
     return hidden
 
 
@@ -115,8 +127,12 @@ def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
 
 def _refuse_name(graph: Graph, name: str, there: Mapping[str, Node]) -> None:
     other = next((node for node in graph.nodes if name in (node.name, _strip_call_number(node.name))), None)
-    what = f"the layer {name} ({other.class_name}) is not recurrent" if other else f"there is no layer {name}"
-    raise UsageError(f"{what}.", did_you_mean(name, there))
+    what = (
+        Message("the layer {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name)
+        if other
+        else Message("there is no layer {name}", name=name)
+    )
+    raise UsageError("{what}.", did_you_mean(name, there), what=what)
 
 
 def _strip_call_number(name: str) -> str:

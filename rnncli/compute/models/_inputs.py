@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, Dimension, format_shape
-from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.errors import Either, InputError, Message, Text, did_you_mean, inside
 from rnncli.model import Graph, ModelInput
 
 BATCH = ("batch", "n", "b")
@@ -17,7 +17,7 @@ NUMBERS = "iufb"
 
 def empty_input(layer: str) -> InputError:
     """Return the error of a layer that gets no numbers."""
-    return InputError(f"{layer} gets an empty input.", "Give at least one sequence of one step.")
+    return InputError("{layer} gets an empty input.", "Give at least one sequence of one step.", layer=layer)
 
 
 def fit_inputs(
@@ -50,7 +50,7 @@ def describe_inputs(graph: Graph) -> str:
 
 def describe(wanted: ModelInput) -> str:
     """Return `(batch, 12), int32`."""
-    shape = "any shape" if wanted.shape is None else format_shape(wanted.shape)
+    shape = Message("any shape") if wanted.shape is None else format_shape(wanted.shape)
     return f"{shape}, {wanted.dtype or 'not numbers'}"
 
 
@@ -66,19 +66,31 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     if not isinstance(given, Mapping):
         if len(required) != 1:
             raise InputError(
-                f"the model has {len(required)} inputs; got one without a name.",
-                f'Give them by name, {{"inputs": {{"NAME": ...}}}}: {expected}.',
+                "the model has {count} inputs; got one without a name.",
+                "Give them by name, {form}: {expected}.",
+                form=Either('{"inputs": {"NAME": ...}}', '{"NAME": ...}'),
+                count=len(required),
+                expected=expected,
             )
         return {required[0]: given}
     names = [wanted.name for wanted in graph.inputs]
     for name in given:
         if name not in names:
-            what = f"the model has no input {name!r}. {did_you_mean(name, names)}"
-            raise InputError(what, f"Its input{' is' if len(names) == 1 else 's are'} {expected}.")
+            what = Message(
+                "the model has no input {name!r}. {suggestion}",
+                name=name,
+                suggestion=did_you_mean(name, names),
+            )
+            advice = "Its input is {expected}." if len(names) == 1 else "Its inputs are {expected}."
+            raise InputError(what, advice, expected=expected)
     missing = [name for name in required if name not in given]
     if missing:
-        what = f"missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}."
-        raise InputError(what, f"The model expects {expected}.")
+        raise InputError(
+            "missing inputs: {missing}." if len(missing) > 1 else "missing input: {missing}.",
+            "The model expects {expected}.",
+            missing=", ".join(missing),
+            expected=expected,
+        )
     return given
 
 
@@ -89,19 +101,27 @@ def _fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array]) -> A
     if wanted.shape is not None:
         array = _fit_shape(wanted, wanted.shape, array)
     if not _is_numeric(wanted.dtype):
-        kind = wanted.dtype or "values that are not numbers"
+        kind = wanted.dtype or Message("values that are not numbers")
         raise InputError(
-            f"{wanted.name}: the model expects {kind}, which rnncli does not support.",
+            "{name}: the model expects {kind}, which rnncli does not support.",
             "Save the model with an input of numbers.",
+            name=wanted.name,
+            kind=kind,
         )
     for layer, table in tables.items():
-        what = f"token ids for the layer {layer}, whole numbers from 0 to {len(table) - 1}"
+        what = Message(
+            "token ids for the layer {layer}, whole numbers from 0 to {highest}",
+            layer=layer,
+            highest=len(table) - 1,
+        )
         _require_integers(wanted, array, 0, len(table) - 1, what)
     if wanted.dtype == "bool":
         _require_integers(wanted, array, 0, 1, "whole numbers (bool)")
     elif np.dtype(wanted.dtype).kind in "iu":
         limits = np.iinfo(wanted.dtype)
-        _require_integers(wanted, array, limits.min, limits.max, f"whole numbers ({wanted.dtype})")
+        _require_integers(
+            wanted, array, limits.min, limits.max, Message("whole numbers ({dtype})", dtype=wanted.dtype)
+        )
     return array.astype(wanted.dtype)
 
 
@@ -115,8 +135,10 @@ def to_numbers(name: str, expected: str, given: Any) -> Array:
         array = np.asarray(None)
     if array.dtype.kind not in NUMBERS:
         raise InputError(
-            f"{name}: the model expects {expected}; got something other than an array of numbers.",
+            "{name}: the model expects {expected}; got something other than an array of numbers.",
             "Give numbers only, in sequences of the same length.",
+            name=name,
+            expected=expected,
         )
     return array
 
@@ -140,17 +162,26 @@ def _fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> 
     axes = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}"
     if array.ndim == len(shape):
         axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
-        advice = f"Give axis {axis} the size {shape[axis]}, not {array.shape[axis]}."
+        advice = Message(
+            "Give axis {axis} the size {shape}, not {given}.",
+            axis=axis,
+            shape=shape[axis],
+            given=array.shape[axis],
+        )
         if axis == 0:
-            advice = f"Give a batch of {shape[0]}, not of {len(array)}."
+            advice = Message("Give a batch of {shape}, not of {given}.", shape=shape[0], given=len(array))
     elif has_batch:
-        advice = f"Give an array of {axes}; the batch axis alone may be left out."
+        advice = Message("Give an array of {axes}; the batch axis alone may be left out.", axes=axes)
     elif all(isinstance(size, int) for size in shape):
-        advice = f"Give an array of {axes} with these sizes."
+        advice = Message("Give an array of {axes} with these sizes.", axes=axes)
     else:
-        advice = f"Give an array of {axes} with these sizes; a named axis takes any size."
+        advice = Message("Give an array of {axes} with these sizes; a named axis takes any size.", axes=axes)
     raise InputError(
-        f"{wanted.name}: the model expects {describe(wanted)}; got shape {format_shape(array.shape)}.", advice
+        "{name}: the model expects {wanted}; got shape {shape}.",
+        advice,
+        name=wanted.name,
+        wanted=describe(wanted),
+        shape=format_shape(array.shape),
     )
 
 
@@ -166,7 +197,7 @@ def _is_batch(size: Dimension) -> bool:
     return size == 1 or name.startswith(BATCH[0]) or name in BATCH
 
 
-def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, what: str) -> None:
+def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, what: Text) -> None:
     """Raise InputError for a number that is not an integer from `low` to `high`."""
     import numpy as np
 
@@ -176,8 +207,12 @@ def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, wha
         index = tuple(map(int, np.argwhere(~fine)[0]))
         place = f"{wanted.name}{list(index) if index else ''}"
         raise InputError(
-            f"{wanted.name}: the model expects {what}; {place} is {str(array[index]).removesuffix('.0')}.",
+            "{name}: the model expects {what}; {place} is {array}.",
             "Correct this number in the input.",
+            name=wanted.name,
+            what=what,
+            place=place,
+            array=str(array[index]).removesuffix(".0"),
         )
 
 

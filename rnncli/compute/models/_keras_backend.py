@@ -40,13 +40,13 @@ from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import build_layer_case, spec_of
 from rnncli.compute.models._training import changed_nodes, note_omissions
 from rnncli.compute.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
-from rnncli.errors import EngineError, LayerError, inside
+from rnncli.errors import EngineError, LayerError, Message, Text, inside
 from rnncli.model import Graph, Node
 from rnncli.result import Result
 from rnncli.specs.isolation import isolated
 from rnncli.specs.text import describe
 
-SAVE_AGAIN = "Save the model again with model.save('model.keras')."
+SAVE_AGAIN = Message("Save the model again with model.save('model.keras').")
 TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
@@ -68,13 +68,21 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
         seen = recorder(graph, path, request.inputs, tuple(wanted))
     except UnrunnableError as error:
         free = independent_layers(graph, {cause}, wanted)
-        option = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+        option = Message(
+            "To run the layers that NumPy can compute: {option}", option=model_option(graph.file, free)
+        )
         raise UnrunnableError(error.sentence, option if free else error.advice) from None
     missing = [name for name in wanted if name not in seen]
     if missing:
         called = [name for name in wanted if name in seen]
-        advice = f"To run the others: {model_option(graph.file, called)}" if called else SAVE_AGAIN
-        raise LayerError(f"Keras did not call {', '.join(missing)} when it ran the model.", advice)
+        advice = (
+            Message("To run the others: {option}", option=model_option(graph.file, called))
+            if called
+            else SAVE_AGAIN
+        )
+        raise LayerError(
+            "Keras did not call {missing} when it ran the model.", advice, missing=", ".join(missing)
+        )
     parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in wanted.items())
     changed = changed_nodes(graph) if request.everything else {}
     others = dict(_other_outputs(graph, seen, changed)) if request.everything else {}
@@ -121,7 +129,9 @@ def _record_in_keras_2(
         try:
             return _record_today(graph, path, inputs, wanted)
         except UnrunnableError as error:
-            what = f"{error.sentence} tf_keras runs models of Keras 2, and is not installed."
+            what = Message(
+                "{sentence} tf_keras runs models of Keras 2, and is not installed.", sentence=error.sentence
+            )
             raise EngineError(what, "pip install tf_keras") from None
     return _tf_keras.record(graph, path, inputs, wanted)
 
@@ -167,9 +177,17 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
         if not np.allclose(tensor.values, own, rtol=0, atol=TOLERANCE * size, equal_nan=True):
             largest = float(np.nanmax(np.abs(tensor.values - own)))
             same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
-            because = "" if same else f", which does not know what {graph.origin} meant"
-            advice = "This is a bug in rnncli; please report it." if same else "pip install tf_keras"
-            what = f"{node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
+            because = (
+                "" if same else Message(", which does not know what {origin} meant", origin=graph.origin)
+            )
+            advice = Message("This is a bug in rnncli; please report it.") if same else "pip install tf_keras"
+            what = Message(
+                "{name}/{tensor} differs from Keras by up to {largest:.2g}{because}.",
+                name=node.name,
+                tensor=tensor.name,
+                largest=largest,
+                because=because,
+            )
             raise EngineError(what, advice)
 
 
@@ -196,8 +214,9 @@ def _require_same_rules(graph: Graph) -> None:
     if rules != TODAY and masked and joined:
         raise UnrunnableError(
             "Keras cannot run this model: today's Keras combines masks differently from "
-            f"{graph.origin}, which saved it.",
+            "{origin}, which saved it.",
             REBUILD,
+            origin=graph.origin,
         )
 
 
@@ -215,20 +234,25 @@ def _require_one_dtype(graph: Graph, node: Node) -> None:
         dtype = config.get("dtype") or "float32"
         if dtype_of(dtype) is None:
             raise LayerError(
-                f"{node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
+                "{name} ({class_name}) computes in {dtype}, which is not supported.",
                 _advise_float32(graph, node),
+                name=node.name,
+                class_name=node.class_name,
+                dtype=dtype,
             )
 
 
-def _advise_float32(graph: Graph, node: Node) -> str:
+def _advise_float32(graph: Graph, node: Node) -> Text:
     """Return the flags that run the weights of the layer in float32."""
     try:
         spec = spec_of(replace(node, config=_without_dtype(node.config)))
     except UnknownLayerError:
-        return "Rebuild the model with the dtype float32, copy the weights, and save it again."
+        return Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
     name = node.layer.rpartition("/")[2]  # in a model inside the model
     flags = f"--weights {shlex.quote(f'{graph.file}#{name}')} --layer {shlex.quote(describe(spec))}"
-    return f"To run its weights in float32, give the input of this layer: rnncli run INPUT {flags}"
+    return Message(
+        "To run its weights in float32, give the input of this layer: rnncli run INPUT {flags}", flags=flags
+    )
 
 
 def _without_dtype(tree: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models._graph import rules_of
 from rnncli.compute.operations import TODAY
-from rnncli.errors import RnncliError
+from rnncli.errors import Message, RnncliError, Text
 from rnncli.specs.trees import map_leaves
 
 if TYPE_CHECKING:
@@ -22,24 +22,29 @@ SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
 """Today's function, by the name of that of Keras 1 and 2."""
 
 
-def mask_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[str]:
+def mask_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:
     """Yield a note for each layer whose outputs would differ in today's Keras because of other masks."""
     rules = rules_of(graph.origin)
     try:
         today = walk(graph, TODAY)
     except RnncliError:
-        yield f"masks follow {rules}, which saved the model; today's Keras would fail on it."
+        yield Message(
+            "masks follow {rules}, which saved the model; today's Keras would fail on it.", rules=rules
+        )
         return
     for mine, theirs in zip(found.parts, today.parts, strict=True):
         largest = _largest(mine, theirs, compute)
         if largest:
-            yield (
-                f"{mine.layer}: masks follow {rules}, which saved the model; today's Keras combines them "
-                f"differently, and the outputs would differ by up to {largest:.2g}."
+            yield Message(
+                "{layer}: masks follow {rules}, which saved the model; today's Keras combines them "
+                "differently, and the outputs would differ by up to {largest:.2g}.",
+                layer=mine.layer,
+                rules=rules,
+                largest=largest,
             )
 
 
-def sigmoid_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[str]:
+def sigmoid_differences(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:
     """Yield a note if the outputs would differ in today's Keras because of its different hard_sigmoid."""
     changed = _with_sigmoid_of_today(graph)
     if changed is graph:
@@ -54,7 +59,9 @@ def sigmoid_differences(graph: Graph, found: ModelRun, compute: Compute, walk: W
     }
     words = ", ".join(f"{amount:.2g} ({layer})" for layer, amount in amounts.items() if amount)
     if words:
-        yield f"with the hard_sigmoid of Keras 3, the outputs would differ by up to {words}."
+        yield Message(
+            "with the hard_sigmoid of Keras 3, the outputs would differ by up to {words}.", words=words
+        )
 
 
 def _with_sigmoid_of_today(graph: Graph) -> Graph:

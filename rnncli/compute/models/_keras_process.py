@@ -14,7 +14,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.compute.models._framework_errors import UnrunnableError
-from rnncli.errors import EngineError, InputError, LayerError, RnncliError
+from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError
 from rnncli.specs import child_process
 from rnncli.specs.child_process import WorkOutput
 from rnncli.specs.memory import PER_BYTE, ROOM
@@ -51,7 +51,9 @@ def call(function: str, path: Path, inputs: Mapping[str, Array], *more: Any) -> 
         with run(f"{__name__}:answer", request, SECONDS + size / SPEED, "Keras", **variables) as answer_of:
             return _receive(answer_of, ROOM + PER_BYTE * size)
     except child_process.IncompleteOutputError as error:
-        raise UnrunnableError(f"Keras cannot run this model: {error}.", "Give smaller inputs.") from None
+        raise UnrunnableError(
+            "Keras cannot run this model: {sentence}", "Give smaller inputs.", sentence=f"{error}."
+        ) from None
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
@@ -72,7 +74,8 @@ def answer(request: bytes, file: BinaryIO) -> None:
     try:
         head: Any = {"found": map_leaves(place, getattr(import_module(module), name)(path, inputs, *more))}
     except RnncliError as error:
-        head = {"error": [type(error).__name__, error.detail, error.advice]}
+        packed = map(child_process.pack_message, (error.detail, error.advice))
+        head = {"error": [type(error).__name__, *packed]}
     head["arrays"] = [(array.dtype.str, array.shape) for array in arrays]
     child_process.write_text(file, json.dumps(head).encode())
     for array in arrays:
@@ -84,12 +87,13 @@ def _receive(answer_of: WorkOutput, most: int) -> Any:
     head = json.loads(answer_of.take_text(TEXT))
     if "error" in head:
         kind, detail, advice = head["error"]
-        raise ERRORS.get(kind, EngineError)(detail, advice)
+        unpack = child_process.unpack_message
+        raise ERRORS.get(kind, EngineError)(unpack(detail), unpack(advice))
     shapes = [(np.dtype(dtype), shape) for dtype, shape in head["arrays"]]
     if any(dtype.kind not in NUMBERS for dtype, _ in shapes) or (
         sum(dtype.itemsize * prod(shape) for dtype, shape in shapes) > most
     ):
-        raise child_process.IncompleteOutputError("it returned too much")
+        raise child_process.IncompleteOutputError(Message("it returned too much"))
     arrays = [answer_of.take_array(shape, dtype.str) for dtype, shape in shapes]
 
     def restore(tree: Any) -> Any:

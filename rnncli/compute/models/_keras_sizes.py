@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.models._advice import REBUILD
 from rnncli.compute.models._framework_errors import UnrunnableError, first_sentence
 from rnncli.compute.models._keras_process import count_bytes
 from rnncli.compute.models._layer_calls import graph_of
-from rnncli.errors import InputError, RnncliError
+from rnncli.errors import InputError, Message, RnncliError, Text
 from rnncli.specs import child_process
 from rnncli.specs.memory import PER_BYTE, ROOM, format_size, limit_growth
 
@@ -40,9 +39,9 @@ def require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
         raise
     room = ROOM + PER_BYTE * count_bytes(path, inputs)
     if max(sizes, default=0) > room:
-        raise too_large(f"a tensor of {format_size(max(sizes))}")
+        raise too_large(Message("a tensor of {size}", size=format_size(max(sizes))))
     if sum(sizes) > room:
-        raise too_large(f"tensors of {format_size(sum(sizes))}")
+        raise too_large(Message("tensors of {size}", size=format_size(sum(sizes))))
 
 
 @contextmanager
@@ -59,18 +58,22 @@ def limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
 def explain_error(error: Exception) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if is_no_memory(error):
-        return too_large("too much memory")
-    what = f"Keras cannot run this model: {first_sentence(error)}"
+        return too_large(Message("too much memory"))
+    what = Message("Keras cannot run this model: {sentence}", sentence=first_sentence(error))
     if str(error).startswith("Exception encountered"):  # it knows the layer
         return UnrunnableError(what, "Correct the model so that Keras runs it, or give different inputs.")
-    return UnrunnableError(what, REBUILD.replace("it,", "the layers that it does not know,"))
+    return UnrunnableError(
+        what,
+        "Rebuild the model without the layers that it does not know, copy the weights, and save it again.",
+    )
 
 
-def too_large(what: str) -> InputError:
+def too_large(what: Text) -> InputError:
     """Return the error for a model that needs `what`."""
     return InputError(
-        f"the model needs {what}, far more than its file and the inputs take.",
+        "the model needs {what}, far more than its file and the inputs take.",
         "Give smaller inputs, or build the model without such large tensors.",
+        what=what,
     )
 
 

@@ -37,8 +37,10 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
             pairs = ((ours[name].astype("float64"), theirs[name].astype("float64")) for name in ours)
             largest = max(largest_difference(*pair) for pair in pairs)
             raise EngineError(
-                f"{given.node.name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
+                "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
                 "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
+                name=given.node.name,
+                largest=largest,
             )
     return result if full.stack.specs == case.stack.specs else None
 

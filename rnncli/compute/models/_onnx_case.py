@@ -40,7 +40,9 @@ def build_node_case(given: NodeCall) -> Case:
         spec = recurrence.layer_of(loop, masked=masked)
         weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        raise LayerError(f"{given.node.name}: {error.sentence}.", error.advice) from None
+        raise LayerError(
+            "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence
+        ) from None
     case = Case(
         Stack((spec,)),
         inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),

@@ -26,15 +26,21 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
     for node in nodes:
         if not _is_known(node, own):
             raise LayerError(
-                f"{node.name or node.op_type}: the operator {node.domain}.{node.op_type} is not "
-                "one of ONNX's, and ONNX Runtime does not know it.",
+                "{name}: the operator {domain}.{op_type} is not one of ONNX's, and ONNX Runtime does "
+                "not know it.",
                 "Choose nodes that do not depend on it with #, or export the model without it.",
+                name=node.name or node.op_type,
+                domain=node.domain,
+                op_type=node.op_type,
             )
         half = [HALF[kinds[name]] for name in inputs_of(node)[:4] if kinds.get(name) in HALF]
         if is_recurrent(node) and half:
             raise LayerError(
-                f"{node.name} ({node.op_type}) computes in {half[0]}, which is not supported.",
+                "{name} ({op_type}) computes in {half}, which is not supported.",
                 "Export the model in float32.",
+                name=node.name,
+                op_type=node.op_type,
+                half=half[0],
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from rnncli.case import Array
 from rnncli.compute.models import _onnx_graph
 from rnncli.compute.models._framework_errors import shorten_sentence
-from rnncli.errors import EngineError, InputError, first_nonblank_line
+from rnncli.errors import EngineError, InputError, Message, first_nonblank_line
 from rnncli.signals import call_in_thread, defer_signals, start_in_thread
 from rnncli.specs import child_process
 from rnncli.specs.memory import format_size, limit_growth, total
@@ -19,11 +19,11 @@ from rnncli.specs.memory import format_size, limit_growth, total
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""
 
-INSTALL = "pip install onnx onnxruntime"
+INSTALL = Message("pip install onnx onnxruntime")
 SECONDS = 10.0
 """Limit on loading a model, and on a run of it, plus one second per SPEED bytes of the model and inputs."""
 SPEED = 2**20
-SIMPLIFY = "Give smaller inputs, or export the model without the loop that takes so long."
+SIMPLIFY = Message("Give smaller inputs, or export the model without the loop that takes so long.")
 
 
 def parse(content: bytes) -> Any:
@@ -105,7 +105,7 @@ def _require_loadable(load: Callable[[], Any], seconds: float) -> None:
         with child_process.run_in_child(work, seconds, total(), "ONNX Runtime") as answer:
             answer.take(1)
     except child_process.IncompleteOutputError as error:
-        raise InputError(f"ONNX Runtime cannot load the model: {error}.", SIMPLIFY) from None
+        raise InputError("ONNX Runtime cannot load the model: {error}.", SIMPLIFY, error=error) from None
 
 
 def _content(model: Any) -> bytes:
@@ -120,17 +120,22 @@ def _refuse_growth(error: Exception) -> None:
     """Raise InputError if the error says that memory ran out."""
     size = re.search(r"requested buffer of size (\d+)", str(error))
     if size or "bad_alloc" in str(error):
-        what = f"a tensor of {format_size(int(size[1]))}" if size else "too much memory"
+        what = (
+            Message("a tensor of {size}", size=format_size(int(size[1])))
+            if size
+            else Message("too much memory")
+        )
         raise InputError(
-            f"the model needs {what}, far more than its file and the inputs take.",
+            "the model needs {what}, far more than its file and the inputs take.",
             "Give smaller inputs, or export the model without that tensor.",
+            what=what,
         ) from None
 
 
 def _explain_refusal(error: Exception) -> EngineError | InputError:
     _refuse_growth(error)
-    what = f"ONNX Runtime cannot run the model: {_reason(error)}"
-    advice = "Check it with onnx.checker.check_model(path, full_check=True)."
+    what = Message("ONNX Runtime cannot run the model: {error}", error=_reason(error))
+    advice = Message("Check it with onnx.checker.check_model(path, full_check=True).")
     lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
     return (EngineError if lacks_kernel else InputError)(what, advice)
 
@@ -148,7 +153,11 @@ def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds
         found: list[Any] = start_in_thread(lambda: session.run(list(names), given, options)).result(seconds)
     except TimeoutError:
         options.terminate = True
-        what = f"the model has not finished after {seconds:.0f} s ({child_process.advise_more(seconds)})."
+        what = Message(
+            "the model has not finished after {seconds:.0f} s ({more}).",
+            seconds=seconds,
+            more=child_process.advise_more(seconds),
+        )
         raise InputError(what, SIMPLIFY) from None
     except Exception as error:  # compiled code raises many kinds
         _refuse_growth(error)
@@ -158,10 +167,13 @@ def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds
 
 def _explain_failure(reason: str) -> InputError:
     if re.search("not support double", reason):
-        return InputError(f"ONNX Runtime cannot run the model: {reason}", "Export the model in float32.")
+        return InputError(
+            "ONNX Runtime cannot run the model: {reason}", "Export the model in float32.", reason=reason
+        )
     return InputError(
-        f"ONNX Runtime cannot take these inputs: {reason}",
+        "ONNX Runtime cannot take these inputs: {reason}",
         "Give inputs of the sizes and values that the model was made for.",
+        reason=reason,
     )
 
 

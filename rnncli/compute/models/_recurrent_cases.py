@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli.case import Case, Spec, format_shape
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message
 from rnncli.model import Node
 from rnncli.specs import fit, trees
 from rnncli.specs.stack import Stack
@@ -20,22 +20,26 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
 
     dtype = dtype_of(node.config.get("dtype"))
     if dtype is None:
-        raise call.refuse("does not compute in float32 or float64")
+        raise call.refuse(Message("does not compute in float32 or float64"))
     spec = spec_of(node)
     inputs, states = _split_states(call)
     if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
-        raise call.refuse("takes an argument that is not a tensor")
+        raise call.refuse(Message("takes an argument that is not a tensor"))
     if call.kwargs.get("training") and draws(node.config):
-        raise call.refuse("is called with training=True, which draws random numbers")
+        raise call.refuse(Message("is called with training=True, which draws random numbers"))
     if call.kwargs.get("constants") is not None:
-        raise call.refuse("is called with constants")
+        raise call.refuse(Message("is called with constants"))
     mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
     if (
         mask is not None
         and np.shape(mask) != inputs.shape[: 3 if node.class_name == "TimeDistributed" else 2]
     ):
         raise call.refuse(
-            f"gets a mask of {format_shape(np.shape(mask))} with inputs of {format_shape(inputs.shape)}"
+            Message(
+                "gets a mask of {shape} with inputs of {inputs}",
+                shape=format_shape(np.shape(mask)),
+                inputs=format_shape(inputs.shape),
+            )
         )
     case = Case(
         Stack((spec,)),
@@ -60,7 +64,14 @@ def spec_of(node: Node) -> Spec:
             return build(_strip_training(layer))
     except LayerError as error:
         raise UnknownLayerError(
-            node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
+            node.name,
+            Message(
+                "the layer {name} ({class_name}): {error}",
+                name=node.name,
+                class_name=node.class_name,
+                error=error,
+            ),
+            error.advice,
         ) from None
 
 
@@ -94,7 +105,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     if any(state is None for state in states):
         states = [state for state in states if state is not None]
         if states:
-            raise call.refuse("gets only part of its initial state")
+            raise call.refuse(Message("gets only part of its initial state"))
     return first[0], states
 
 

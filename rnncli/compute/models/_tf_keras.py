@@ -25,7 +25,7 @@ from rnncli.compute.models._layer_calls import (
     shown_with_more,
 )
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError, inside
+from rnncli.errors import EngineError, Message, inside
 from rnncli.model import Graph
 from rnncli.specs.isolation import isolated
 
@@ -44,9 +44,11 @@ def outputs(
     try:
         found = _call(graph, path, inputs, (), more)
     except UnrunnableError as error:
-        reason = error.sentence.removeprefix("Keras cannot run this model: ")
-        what = f"--check: {graph.file}: tf_keras cannot run this model: {reason}"
-        raise EngineError(what, "Leave --check out.") from None
+        reason = error.detail.fields.get("sentence", error.sentence)
+        what = Message(
+            "{--check}: {file}: tf_keras cannot run this model: {reason}", file=graph.file, reason=reason
+        )
+        raise EngineError(what, "Leave {--check} out.") from None
     tensors = name_tensors(read_calls(found["calls"]), cases, lambda layer, _: found["more"][layer])
     return {name: value for name, value in tensors.items() if hasattr(value, "dtype")}
 
@@ -106,9 +108,10 @@ def _record_calls(keras: Any, file: Path, inputs: Mapping[str, Array]) -> dict[s
 def _require_installed(graph: Graph) -> None:
     if not is_installed():
         raise EngineError(
-            f"{graph.file} was saved by {graph.origin}; tf_keras is not installed; it is needed to run "
-            "models of Keras 2.",
+            "{file} was saved by {origin}; tf_keras is not installed; it is needed to run models of Keras 2.",
             "pip install tf_keras",
+            file=graph.file,
+            origin=graph.origin,
         )
 
 

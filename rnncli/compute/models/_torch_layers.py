@@ -44,7 +44,7 @@ def _torch() -> Any:
             import torch
     except ImportError:
         raise EngineError(
-            "--check: PyTorch is not installed; it is needed to run the layers of this file.",
+            "{--check}: PyTorch is not installed; it is needed to run the layers of this file.",
             "pip install torch",
         ) from None
     return torch
@@ -70,8 +70,10 @@ def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
     plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
     if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
         raise UsageError(
-            f"--check: torch.nn.{CLASSES[class_name]} does not have the options assumed for {node.name}.",
-            "Leave --check out.",
+            "{--check}: torch.nn.{classes} does not have the options assumed for {name}.",
+            "Leave {--check} out.",
+            classes=CLASSES[class_name],
+            name=node.name,
         )
     wide, features = stored["weight_ih"].shape
     options = {"nonlinearity": activation} if plain else {}

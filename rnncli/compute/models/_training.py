@@ -9,7 +9,7 @@ from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._graph import choose_nodes, layer_inside, refs_of
 from rnncli.compute.models._recurrent_cases import draws
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import RnncliError
+from rnncli.errors import Message, RnncliError, Text
 from rnncli.model import Graph, Node
 
 _RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
@@ -23,12 +23,20 @@ def training_error(node: Node) -> UnknownLayerError | None:
     while inner.class_name == "TimeDistributed" and inner.inner is None:
         inner = replace(inner, **layer_inside(inner))
     if inner.class_name == "BatchNormalization":
-        effect = "is called with training=True, which takes the statistics of the batch"
+        effect = Message("is called with training=True, which takes the statistics of the batch")
     elif inner.class_name.startswith(_RANDOM) or draws(inner.config):
-        effect = "is called with training=True, which draws random numbers"
+        effect = Message("is called with training=True, which draws random numbers")
     else:
         return None
-    return UnknownLayerError(node.name, f"the layer {node.name} ({node.class_name}) {effect}.")
+    return UnknownLayerError(
+        node.name,
+        Message(
+            "the layer {name} ({class_name}) {effect}.",
+            name=node.name,
+            class_name=node.class_name,
+            effect=effect,
+        ),
+    )
 
 
 def require_inference(graph: Graph, layers: Sequence[str]) -> None:
@@ -53,14 +61,14 @@ def changed_nodes(graph: Graph) -> dict[str, UnknownLayerError]:
     return found
 
 
-def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[str]:
+def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[Text]:
     """Yield one note for each layer that cannot be shown, with the layers that depend on it.
 
     causes: by the names of all of these layers.
     """
     for what in dict.fromkeys(error.sentence for error in causes.values()):
         names = [name for name, error in causes.items() if error.sentence == what]
-        yield f"skipped {', '.join(names)}: {what}"
+        yield Message("skipped {names}: {what}", names=", ".join(names), what=what)
 
 
 def for_training(nodes: Iterable[Node], generation: int) -> tuple[Node, ...]:

@@ -35,7 +35,7 @@ from rnncli.compute.models._recurrent_cases import build_layer_case, masks_after
 from rnncli.compute.models._tensor_memory import TensorMemory
 from rnncli.compute.models._training import for_training, note_omissions
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of, wrapper
-from rnncli.errors import InputError, RnncliError, inside
+from rnncli.errors import InputError, Message, RnncliError, inside, join
 from rnncli.model import Graph, Node
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.trees import leaves
@@ -122,17 +122,26 @@ class _Walk:
             with self.memory.limit():
                 output, mask = operations.compute(call, node.module)
         except KeyError as error:
-            raise call.refuse(f"has no {error} in its config or among its weights") from None
+            raise call.refuse(
+                Message("has no {error} in its config or among its weights", error=error)
+            ) from None
         except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(
-                f"the layer {node.name} ({node.class_name}) cannot take {_shapes(call.inputs)}: {error}.",
+                "the layer {name} ({class_name}) cannot take {inputs}: {error}.",
                 "Use inputs of the size that the model was trained on.",
+                name=node.name,
+                class_name=node.class_name,
+                inputs=_shapes(call.inputs),
+                error=error,
             ) from None
         except MemoryError as error:
             raise InputError(
-                f"the layer {node.name} ({node.class_name}) needs too much memory for "
-                f"{_shapes(call.inputs)}: {error}.",
+                "the layer {name} ({class_name}) needs too much memory for {inputs}: {error}.",
                 "Give fewer sequences or steps at once.",
+                name=node.name,
+                class_name=node.class_name,
+                inputs=_shapes(call.inputs),
+                error=error,
             ) from None
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
@@ -140,7 +149,7 @@ class _Walk:
     def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
         """Run a model inside TimeDistributed; every step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
-            raise call.refuse("holds a model of several inputs or outputs")
+            raise call.refuse(Message("holds a model of several inputs or outputs"))
         model_input, ref = inner.inputs[0], inner.outputs[0]
         given = wrapper.entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
@@ -152,7 +161,7 @@ class _Walk:
             with inside(call.layer):
                 value = walk.value_of(ref.node)
         except UnknownLayerError as error:  # its layer and its advice are of the inner model
-            raise UnknownLayerError(call.layer, error.what) from None
+            raise UnknownLayerError(call.layer, join((error,))) from None
         mask = wrapper.mask_after(call, value.masks[ref.tensor])
         return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
@@ -161,7 +170,7 @@ class _Walk:
         """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = wrapper.entries(call.mask)
         if mask is not None and mask.ndim < 2:
-            raise call.refuse(f"gets a mask of {format_shape(call.mask.shape)}")
+            raise call.refuse(Message("gets a mask of {shape}", shape=format_shape(call.mask.shape)))
         return mask
 
     def value_of(self, name: str) -> Value:
@@ -190,7 +199,7 @@ class _Walk:
         """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
         inner = replace(node, **layer_inside(node))
         if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
-            raise call.refuse(f"holds a {inner.class_name}")
+            raise call.refuse(Message("holds a {class_name}", class_name=inner.class_name))
         whole = self._case(node, call) if is_result else None
         mask = self._entry_mask(call)
         entry = call._replace(
@@ -232,7 +241,12 @@ def _require_dtype(node: Node) -> None:
         return
     if dtype_of(node.config.get("dtype")) is None:
         raise UnknownLayerError(
-            node.name, f"the layer {node.name} ({node.class_name}) does not compute in float32 or float64."
+            node.name,
+            Message(
+                "the layer {name} ({class_name}) does not compute in float32 or float64.",
+                name=node.name,
+                class_name=node.class_name,
+            ),
         )
 
 

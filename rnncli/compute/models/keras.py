@@ -17,7 +17,7 @@ from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # 
 from rnncli.compute.models._layer_calls import name_tensors
 from rnncli.compute.models._walk import run_graph as run_graph
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, join
 from rnncli.model import Graph, Node, Ref
 
 HAS_GRAPH = True
@@ -69,7 +69,7 @@ def run(model: Graph, path: Path, request: ModelRequest) -> ModelRun:
     try:
         return _keras_backend.run(model, path, request, cause)
     except _keras_backend.UnrunnableError as error:
-        raise type(error)(f"{unknown} {error.sentence}", error.advice) from None
+        raise type(error)(join((unknown, error.sentence), " "), error.advice) from None
 
 
 def _keras_may_know(node: Node) -> bool:
@@ -108,7 +108,7 @@ def outputs(
     try:
         calls = _keras_backend.record(_graph.with_modules(model), path, inputs)
     except _keras_backend.UnrunnableError as error:  # its advice is for a run without a check
-        raise EngineError(f"--check: {error.what}", "Leave --check out.") from None
+        raise EngineError("{--check}: {error}", "Leave {--check} out.", error=error) from None
     return name_tensors(
         calls, cases, lambda _, shown: [tensor.values for tensor in compute.run(shown, "tensorflow").outputs]
     )

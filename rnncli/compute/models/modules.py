@@ -14,13 +14,23 @@ from rnncli.compute.models._assumptions import assume as assume
 from rnncli.compute.models._assumptions import assumptions as assumptions
 from rnncli.compute.models._inputs import empty_input, to_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
-from rnncli.errors import InputError, LayerError, UsageError, count, did_you_mean, format_names, inside
+from rnncli.errors import (
+    InputError,
+    LayerError,
+    Message,
+    UsageError,
+    count,
+    did_you_mean,
+    format_names,
+    inside,
+    join,
+)
 from rnncli.model import Module, Modules, Node
 from rnncli.specs import fit
 from rnncli.specs.stack import Stack
 
 HAS_GRAPH, MASKS = False, False
-CHANGES = "Change the values with --assume, the order of the axes with --input-axes."
+CHANGES = Message("Change the values with {--assume}, the order of the axes with {--input-axes}.")
 
 
 def layer_names(model: Modules) -> tuple[str, ...]:
@@ -53,7 +63,7 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
     """
     if isinstance(given, Mapping) and len(given) != 1:
         with inside(model.file):
-            what = f"it has no graph and takes one input, but got {len(given)}."
+            what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
             raise InputError(what, "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
     array = to_numbers(name, describe_inputs(model), array)
@@ -83,9 +93,11 @@ def run(model: Modules, path: Path, request: ModelRequest) -> ModelRun:
         if part.layer in wanted
     ]
     used = replace(model, modules=tuple(module for module, _ in chosen))
-    notes = [f"{assumptions(used)} {CHANGES}"]
+    notes = [join((assumptions(used), CHANGES), " ")]
     if request.everything and model.other_shapes:
-        notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
+        notes.append(
+            Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
+        )
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 
 
@@ -127,8 +139,9 @@ def _add_batch_axis(array: Array) -> Array:
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3:
         raise InputError(
-            f"its layers take (batch, timesteps, features), but the input is {format_shape(array.shape)}.",
+            "its layers take (batch, timesteps, features), but the input is {shape}.",
             "Give three axes; the batch axis alone may be left out.",
+            shape=format_shape(array.shape),
         )
     return array
 
@@ -139,13 +152,14 @@ def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Mo
         there = [f"{name} {format_shape(shape)}" for name, shape in modules.other_shapes.items()]
         raise InputError(
             "no recurrent layer was recognized in it.",
-            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, weight_hh_l0) or "
-            f"Keras (kernel, recurrent_kernel); it has {format_names(there) or 'no tensors'}.",
+            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, "
+            "weight_hh_l0) or Keras (kernel, recurrent_kernel); it has {there}.",
+            there=format_names(there) or "no tensors",
         )
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
-            raise UsageError(f"there is no layer {name!r} in it.", did_you_mean(name, known))
+            raise UsageError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
     for module in modules.modules:
         own = set(_names(module))
         whole = not names or module.name in names
@@ -162,7 +176,9 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refusal]
     if module.refusal:
-        choice = f"Choose others: {model_option(modules.file, others)}" if others else ""
+        choice = (
+            Message("Choose others: {option}", option=model_option(modules.file, others)) if others else ""
+        )
         raise LayerError(*module.explain_refusal(choice))
     width = _features(module.nodes[0])
     if 0 in array.shape:
@@ -172,15 +188,24 @@ def _require(modules: Modules, module: Module, array: Array) -> None:
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
     fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
     wanted = count(width, "feature")
-    advice = f"Give inputs of {wanted}."
+    advice = Message("Give inputs of {wanted}.", wanted=wanted)
     if fitting:
-        choice = model_option(modules.file, [fitting[0].name])
-        advice = f"Choose a layer that takes it: {choice} ({format_names(known)})."
+        advice = Message(
+            "Choose a layer that takes it: {option} ({known}).",
+            option=model_option(modules.file, [fitting[0].name]),
+            known=format_names(known),
+        )
     elif len(known) > 1:
-        advice = f"Give inputs that fit a layer, and name it after a # ({format_names(known)})."
+        advice = Message(
+            "Give inputs that fit a layer, and name it after a # ({known}).", known=format_names(known)
+        )
     raise InputError(
-        f"{module.name} takes {wanted}, but the input {format_shape(array.shape)} has {array.shape[2]}.",
+        "{name} takes {wanted}, but the input {shape} has {features}.",
         advice,
+        name=module.name,
+        wanted=wanted,
+        shape=format_shape(array.shape),
+        features=array.shape[2],
     )
 
 

@@ -27,7 +27,17 @@ from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._onnx_case import NodeCall, build_node_case, list_returns
-from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean, format_names
+from rnncli.errors import (
+    EngineError,
+    InputError,
+    LayerError,
+    Message,
+    Text,
+    UsageError,
+    did_you_mean,
+    format_names,
+    join,
+)
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent, nodes_in
 
 if TYPE_CHECKING:
@@ -49,18 +59,20 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     """
     known = layer_names(model)
     if not known:
-        what = "the model has no LSTM, GRU or RNN node."
-        others = " ".join(note for note in model.notes if note.endswith("is recurrent and not shown."))
-        raise InputError(what, others or "rnncli supports only these recurrent operators.")
+        what = Message("the model has no LSTM, GRU or RNN node.")
+        others = join(model.notes, " ")
+        raise InputError(what, others or Message("rnncli supports only these recurrent operators."))
     for name in names:
         if name not in known:
             other = next((node for node in model.nodes if node.name == name), None)
             what = (
-                f"the node {name} ({other.class_name}) is not recurrent"
+                Message(
+                    "the node {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name
+                )
                 if other
-                else f"there is no node {name}"
+                else Message("there is no node {name}", name=name)
             )
-            raise UsageError(f"{what}.", did_you_mean(name, known))
+            raise UsageError("{what}.", did_you_mean(name, known), what=what)
     return tuple(name for name in known if not names or name in names)
 
 
@@ -95,7 +107,12 @@ def run(model: Program, path: Path, request: ModelRequest) -> ModelRun:
     notes = (
         *prepared.notes,
         *(
-            [f"{format_names(turned)}: shown batch first; in the file, X and Y have time first."]
+            [
+                Message(
+                    "{turned}: shown batch first; in the file, X and Y have time first.",
+                    turned=format_names(turned),
+                )
+            ]
             if turned
             else []
         ),
@@ -151,7 +168,7 @@ class PreparedModel(NamedTuple):
     output_names: Mapping[str, tuple[str, ...]]
     names: frozenset[str]
     batch_first: frozenset[str]
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
 
     def find_needed(self, names: Sequence[str]) -> list[Any]:
         """Return the nodes that these recurrent nodes depend on, and these."""
@@ -173,12 +190,16 @@ class PreparedModel(NamedTuple):
             for name in names
         }
 
-    def list_omissions(self) -> Iterator[str]:
+    def list_omissions(self) -> Iterator[Text]:
         """Yield a note on each unknown operator, with the nodes that depend on it."""
         unknown = _onnx_refusals.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
-            yield f"skipped {', '.join(names)}: ONNX Runtime does not know the operator {cause}."
+            yield Message(
+                "skipped {names}: ONNX Runtime does not know the operator {cause}.",
+                names=", ".join(names),
+                cause=cause,
+            )
 
     def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
@@ -205,7 +226,13 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
         condition = _onnx_runtime.values(parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
-        notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
+        notes.append(
+            Message(
+                "{name} (If): the input takes the {branch} branch.",
+                name=node.name,
+                branch="then" if taken else "else",
+            )
+        )
         _onnx_graph.inline_branch(parsed.graph, node, taken=taken)
     recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
@@ -216,7 +243,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
 
 def _with_states(
     model: Program, graph: Any, inputs: Mapping[str, Array]
-) -> tuple[dict[str, Array], list[str]]:
+) -> tuple[dict[str, Array], list[Text]]:
     """Return the inputs, with zeros for missing initial states, and a note on these."""
     states = _onnx_graph.states_of(graph)
     required = {
@@ -227,11 +254,15 @@ def _with_states(
     for name in missing:
         zeros = _inputs.zeros_for(required[name], model.inputs, inputs)
         if zeros is None:
-            what = f"missing input: {name}; the sizes of a state of zeros are not in the file."
-            advice = f"The model expects {name}: {_inputs.describe(required[name])}."
+            what = Message(
+                "missing input: {name}; the sizes of a state of zeros are not in the file.", name=name
+            )
+            advice = Message(
+                "The model expects {name}: {wanted}.", name=name, wanted=_inputs.describe(required[name])
+            )
             raise InputError(what, advice)
         feeds[name] = zeros
-    note = f"initial states that were not given are zeros: {', '.join(missing)}."
+    note = Message("initial states that were not given are zeros: {missing}.", missing=", ".join(missing))
     return feeds, [note] if missing else []
 
 
@@ -242,16 +273,22 @@ def _require_computable(model: Program, wanted: Sequence[str]) -> None:
         return
     free = [name for name in layer_names(model) if name not in model.refusals]
     advice = (
-        f"To run the others: {model_option(model.file, free)}"
+        Message("To run the others: {option}", option=model_option(model.file, free))
         if free
-        else "Export the model again without it."
+        else Message("Export the model again without it.")
     )
-    raise LayerError(f"{refused}: rnncli does not compute it: {model.refusals[refused]}.", advice)
+    raise LayerError(
+        "{refused}: rnncli does not compute it: {refusals}.",
+        advice,
+        refused=refused,
+        refusals=model.refusals[refused],
+    )
 
 
 def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
-    what = f"the branch that this input takes does not have {', '.join(missing)}"
-    advice = (
-        f"It has {', '.join(present)}." if present else "Give a different input, or choose different nodes."
+    raise InputError(
+        "the branch that this input takes does not have {missing}.",
+        "It has {present}." if present else "Give a different input, or choose different nodes.",
+        missing=", ".join(missing),
+        present=", ".join(present),
     )
-    raise InputError(f"{what}.", advice)

@@ -17,6 +17,7 @@ from rnncli.compute.operations._call import OperationCall as OperationCall
 from rnncli.compute.operations._call import OperationOutput as OperationOutput
 from rnncli.compute.operations._call import UnknownLayerError as UnknownLayerError
 from rnncli.compute.operations._call import dtype_of as dtype_of
+from rnncli.errors import Message
 from rnncli.registry import names_in
 
 OPS = "ops"
@@ -27,9 +28,9 @@ def compute(call: OperationCall, module: str = "") -> OperationOutput:
     """Return the output and the mask.  Raises UnknownLayerError if the layer or its config is not known."""
     file = _find_file(call.class_name, module)
     if file is None:
-        raise call.refuse("is not supported")
+        raise call.refuse(Message("is not supported"))
     if not is_operation(module) and any(arg is not None for arg in call.args):
-        raise call.refuse("is called with more arguments than are supported")
+        raise call.refuse(Message("is called with more arguments than are supported"))
     output: OperationOutput = file.compute(call)
     return (output[0], None) if module.startswith("keras.src.activations") else output
 

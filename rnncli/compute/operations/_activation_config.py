@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def activate(call: OperationCall, x: Array, activation: Any) -> Array:
             mask=None,
         )
         if inner.class_name == "PReLU":
-            raise call.refuse("has an activation with weights of its own")
+            raise call.refuse(Message("has an activation with weights of its own"))
         output: Array = compute(inner, str(activation.get("module") or ""))[0]
         return output
     try:
         return activations.get(activation)(x)
     except LayerError as error:
-        raise call.refuse(f"has an activation that is not Keras's ({error.what.rstrip('.')})") from None
+        raise call.refuse(Message("has an activation that is not Keras's ({error})", error=error)) from None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message, Text
 
 FLOATS = ("float32", "float64")
 
@@ -24,7 +24,7 @@ class UnknownLayerError(LayerError):
     layer: the node's name in the graph.
     """
 
-    def __init__(self, layer: str, what: str, advice: str = "") -> None:
+    def __init__(self, layer: str, what: Text, advice: Text = "") -> None:
         super().__init__(what, advice)
         self.layer = layer
 
@@ -54,12 +54,20 @@ class OperationCall(NamedTuple):
     def floats(self) -> Any:
         """Return the only input.  Raises UnknownLayerError if it is not of floats."""
         if getattr(self.inputs, "dtype", None) is None or self.inputs.dtype.kind != "f":
-            raise self.refuse("gets integers, and supports only floats")
+            raise self.refuse(Message("gets integers, and supports only floats"))
         return self.inputs
 
-    def refuse(self, what: str) -> UnknownLayerError:
+    def refuse(self, what: Text) -> UnknownLayerError:
         """Return the error for an unsupported option.  what: completes a sentence, `uses groups`."""
-        return UnknownLayerError(self.layer, f"the layer {self.layer} ({self.class_name}) {what}.")
+        return UnknownLayerError(
+            self.layer,
+            Message(
+                "the layer {layer} ({class_name}) {what}.",
+                layer=self.layer,
+                class_name=self.class_name,
+                what=what,
+            ),
+        )
 
 
 OperationOutput = tuple[Any, Any]

@@ -35,9 +35,12 @@ def _embedding(call: OperationCall) -> OperationOutput:
     if outside.any():
         index = tuple(map(int, np.argwhere(outside)[0]))
         raise InputError(
-            f"the layer {call.layer} (Embedding) takes token ids 0 to {len(table) - 1}; the id at "
-            f"[{', '.join(map(str, index))}] is {ids[index]}.",
+            "the layer {layer} (Embedding) takes token ids 0 to {highest}; the id at [{index}] is {id}.",
             "Use the vocabulary that the model was trained with.",
+            layer=call.layer,
+            highest=len(table) - 1,
+            index=", ".join(map(str, index)),
+            id=ids[index],
         )
     return table[whole], (ids != 0 if call.config.get("mask_zero") else None)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.compute.operations._call import OperationCall, OperationOutput
+from rnncli.errors import Message
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ def compute(call: OperationCall) -> OperationOutput:
     options = {name: value for name, value in {**call.config, **call.kwargs}.items() if name != "name"}
     args = (call.inputs, *call.args)
     if any(isinstance(arg, Mapping) and "class_name" in arg for arg in args):
-        raise call.refuse("is called with an argument that is neither a number nor a tensor")
+        raise call.refuse(Message("is called with an argument that is neither a number nor a tensor"))
     with np.errstate(all="ignore"):
         try:
             found = _FORMULAS[call.class_name](args, options)
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise call.refuse(f"is called with arguments that are not supported ({error})") from None
+            raise call.refuse(
+                Message("is called with arguments that are not supported ({error})", error=error)
+            ) from None
     return _cast_as_keras(found, args), None
 
 

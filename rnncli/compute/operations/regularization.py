@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnncli.compute.operations._call import OperationCall, OperationOutput
+from rnncli.errors import Message
 
 NAMES = (
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
@@ -13,5 +14,5 @@ NAMES = (
 def compute(call: OperationCall) -> OperationOutput:
     """Return the inputs and their mask."""
     if call.kwargs.get("training"):
-        raise call.refuse("is called with training=True, which draws random numbers")
+        raise call.refuse(Message("is called with training=True, which draws random numbers"))
     return call.inputs, call.previous

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnncli.case import Array, format_shape
 from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, dtype_of
+from rnncli.errors import Message
 
 NAMES = ("TimeDistributed",)
 
@@ -22,12 +23,20 @@ def compute(call: OperationCall) -> OperationOutput:
 
     inner = call.config["layer"]
     if call.rules == KERAS_2 and inner.get("class_name") in _MASK_MAKERS:
-        raise call.refuse(f"holds {inner.get('class_name')}, whose masks Keras 2 combined")
+        raise call.refuse(
+            Message("holds {value}, whose masks Keras 2 combined", value=inner.get("class_name"))
+        )
     if dtype_of(_config(inner).get("dtype")) is None:
-        raise call.refuse("holds a layer of another dtype")
+        raise call.refuse(Message("holds a layer of another dtype"))
     mask = entries(call.mask)
     if mask is not None and mask.ndim < 2 and inner.get("class_name") in _MASK_USERS:
-        raise call.refuse(f"gives a mask of {format_shape(call.mask.shape)} to {inner.get('class_name')}")
+        raise call.refuse(
+            Message(
+                "gives a mask of {shape} to {value}",
+                shape=format_shape(call.mask.shape),
+                value=inner.get("class_name"),
+            )
+        )
     one = OperationCall(
         config=_config(inner),
         weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},

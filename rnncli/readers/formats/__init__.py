@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, inside, nearest
+from rnncli.errors import InputError, Message, Text, did_you_mean, inside, nearest
 from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, InputFlagError, split_source
@@ -25,7 +25,7 @@ from rnncli.readers.source import Source as Source
 from rnncli.registry import names_in
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
-RENAMED = "Rename the file, or save it in one of these formats."
+RENAMED = Message("Rename the file, or save it in one of these formats.")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -48,7 +48,7 @@ def formats() -> tuple[str, ...]:
     return names_in(__path__)
 
 
-def format_of(path: Path, advice: str = "Give the format with --input-format.") -> str:
+def format_of(path: Path, advice: Text = Message("Give the format with {--input-format}.")) -> str:
     """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
 
     advice: what to do if the suffix is unknown, which raises InputError.
@@ -65,15 +65,19 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         if suffix in NEVER_INPUTS:
             word = shlex.quote(str(path))
             raise InputError(
-                "it is a saved model.", f"Run the model as it was saved: rnncli run INPUT --model {word}"
+                "it is a saved model.",
+                "Run the model as it was saved: rnncli run INPUT --model {word}",
+                word=word,
             )
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
-        came = f"unknown suffix {suffix}" if suffix else "it has no suffix"
+        came = Message("unknown suffix {suffix}", suffix=suffix) if suffix else Message("it has no suffix")
         near = nearest(suffix, by_suffix)
         raise InputError(
-            f"{came}; known suffixes: {', '.join(by_suffix)}.",
-            f"Did you mean {near}? {advice}" if near else advice,
+            "{came}; known suffixes: {known}.",
+            Message("Did you mean {near}? {advice}", near=near, advice=advice) if near else advice,
+            came=came,
+            known=", ".join(by_suffix),
         )
 
 
@@ -111,7 +115,7 @@ def read(source: Source, input_format: str | None = None, options: ReadOptions |
 
 def read_raw(
     source: Source, input_format: str | None = None, options: ReadOptions | None = None
-) -> tuple[Any, tuple[str, ...]]:
+) -> tuple[Any, tuple[Text, ...]]:
     """Read the inputs of a saved model: an array, or arrays by name; and remarks.
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
@@ -183,7 +187,7 @@ def read_config(source: Source) -> Any:
         try:
             return get("json").load(source)
         except InputFlagError as error:
-            error.advice = "A layer file contains a Keras config, which is JSON."
+            error.advice = Message("A layer file contains a Keras config, which is JSON.")
             raise
 
 
@@ -213,7 +217,11 @@ def detect_format(source: Source, input_format: str | None = None) -> str:
     if name not in formats():
         name = _map_suffixes().get(f".{name}", name)
     if name not in formats():
-        raise InputError(f"there is no input format {input_format!r}.", did_you_mean(input_format, formats()))
+        raise InputError(
+            "there is no input format {input_format!r}.",
+            did_you_mean(input_format, formats()),
+            input_format=input_format,
+        )
     return name
 
 

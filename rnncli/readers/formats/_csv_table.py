@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import InputError, Message, UsageError
 from rnncli.readers.source import InputFlagError
 
 DELIMITERS = ",;\t|"
@@ -19,7 +19,7 @@ SAMPLE_SIGNS = 4096
 SAMPLE_QUOTES = 32
 """Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
 
-ROWS = "Write rows of equal length with numbers only, separated by commas."
+ROWS = Message("Write rows of equal length with numbers only, separated by commas.")
 """Advice for a file other than the input."""
 
 THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
@@ -50,9 +50,11 @@ class CsvTable:
         """Return the line number and the cells of each row."""
         return zip(self.numbers, csv.reader(self.lines, delimiter=self.delimiter), strict=True)
 
-    def column(self, index: int) -> str:
-        """Return the column's name for errors, such as `column 2 (humidity)`."""
-        return f"column {index + 1}" + (f" ({self.header[index]})" if index < len(self.header) else "")
+    def cell(self, line: int, index: int) -> Message:
+        """Return the name of a cell for errors, such as `line 3, column 2 (humidity)`."""
+        name = self.header[index] if index < len(self.header) else ""
+        template = "line {line}, column {column} ({name})" if name else "line {line}, column {column}"
+        return Message(template, line=line, column=index + 1, name=name)
 
 
 def start_table(
@@ -67,7 +69,7 @@ def start_table(
     _require_short(lines, numbers, given or DELIMITERS)
     found = given or _sniff_delimiter(tuple(lines[:SAMPLE_LINES]), decimal)
     if found == decimal == ",":
-        raise UsageError("--decimal , and --delimiter , are both given.", "Leave one of them out.")
+        raise UsageError("{--decimal} , and {--delimiter} , are both given.", "Leave one of them out.")
     decimal = "." if found == "," else decimal
     first = [cell.strip() for cell in next(csv.reader(lines[:1], delimiter=found))]
     header = tuple(first) if is_header(first, decimal) else ()
@@ -113,7 +115,9 @@ def check_lines(table: CsvTable) -> None:
     _require_short(table.lines, table.numbers, table.delimiter)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
-            raise InputError(f"line {number} has a quote that is not closed.", "Each row must be one line.")
+            raise InputError(
+                "line {number} has a quote that is not closed.", "Each row must be one line.", number=number
+            )
 
 
 def _is_closed(line: str, delimiter: str) -> bool:
@@ -129,8 +133,8 @@ def _require_short(lines: Sequence[str], numbers: Sequence[int], delimiters: str
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(between, line), key=len)) > 1000:
             raise InputFlagError(
-                f"line {number} has a cell of more than 1000 characters.",
-                "Give rows of numbers; to use another delimiter, add --delimiter.",
+                Message("line {number} has a cell of more than 1000 characters.", number=number),
+                Message("Give rows of numbers; to use another delimiter, add {--delimiter}."),
                 ROWS,
             )
 
@@ -139,7 +143,10 @@ def _parse_delimiter(delimiter: str) -> str:
     found = NAMED.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n':
         raise UsageError(
-            f"the delimiter {delimiter!r} is not one character.", f"Give one, or a name: {', '.join(NAMED)}."
+            "the delimiter {delimiter!r} is not one character.",
+            "Give one, or a name: {named}.",
+            delimiter=delimiter,
+            named=", ".join(NAMED),
         )
     return found
 
@@ -147,7 +154,7 @@ def _parse_delimiter(delimiter: str) -> str:
 def _parse_decimal(decimal: str | None) -> str | None:
     found = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
     if found not in (None, ".", ","):
-        raise UsageError(f"--decimal {decimal!r} is not a decimal sign.", "Use . or ,")
+        raise UsageError("{--decimal:decimal!r} is not a decimal sign.", "Use . or ,", decimal=decimal)
     return found
 
 

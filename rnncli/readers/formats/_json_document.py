@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rnncli.case import Document, format_shape
-from rnncli.errors import InputError, did_you_mean, with_path_prefix
+from rnncli.errors import InputError, Message, did_you_mean, with_path_prefix
 from rnncli.readers import printed_output, rnncli_output
 from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
 
 KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
-EXAMPLE = 'The minimum is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
+EXAMPLE = Message('The minimum is {{"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}}.')
 
 
 def to_document(value: Any) -> Document:
@@ -27,14 +27,16 @@ def _take_output(value: dict[str, Any]) -> Document:
     tensor, values = next(iter(rnncli_output.read_outputs(value).items()))
     with with_path_prefix(tensor):
         array = nested.to_array(values)
-    remark = f"took {tensor} {format_shape(array.shape)} from rnncli's own output"
+    remark = Message(
+        "took {tensor} {shape} from rnncli's own output", tensor=tensor, shape=format_shape(array.shape)
+    )
     return Document(inputs=array, remarks=(remark,))
 
 
 def _read_case(value: dict[str, Any]) -> Document:
     for key in value:
         if key not in KEYS:
-            raise InputError(f"there is no key {key!r} in a case document.", did_you_mean(key, KEYS))
+            raise InputError("there is no key {key!r} in a case document.", did_you_mean(key, KEYS), key=key)
     if value.get("inputs") is None:
         raise InputError("the case document has no inputs.", EXAMPLE)
     readers = {
@@ -55,13 +57,14 @@ def _read_case(value: dict[str, Any]) -> Document:
 
 def _read_layer(value: Any) -> Any:
     if not isinstance(value, (str, dict, list)):
-        advice = 'Write an expression, "LSTM(3)", or a Keras config.'
-        raise InputError(f"is {nested.describe(value)}.", advice, ())
+        advice = Message('Write an expression, "LSTM(3)", or a Keras config.')
+        raise InputError("{place} is {value}.", advice, (), value=nested.describe(value))
     if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
         raise InputError(
-            f"is nested more than {nested.MAX_DEPTH} deep.",
+            "{place} is nested more than {max_depth} deep.",
             "Use fewer levels of lists and objects.",
             (),
+            max_depth=nested.MAX_DEPTH,
         )
     return value
 
@@ -69,10 +72,12 @@ def _read_layer(value: Any) -> Any:
 def _read_seed(value: Any) -> int:
     if type(value) is int and value >= 0:
         return value
-    raise InputError(f"is {nested.describe(value)}.", "A seed is a whole number, 0 or greater.", ())
+    raise InputError(
+        "{place} is {value}.", "A seed is a whole number, 0 or greater.", (), value=nested.describe(value)
+    )
 
 
 def _read_training(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise InputError(f"is {nested.describe(value)}.", "It must be true or false.", ())
+    raise InputError("{place} is {value}.", "It must be true or false.", (), value=nested.describe(value))

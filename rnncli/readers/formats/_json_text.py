@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rnncli.errors import InputError, shorten
+from rnncli.errors import InputError, Message, Text, inside, shorten
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import InputFlagError
 from rnncli.specs import nested
@@ -22,9 +22,9 @@ BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 LARGE = 2**22
 """Texts of at least this many bytes are parsed in pieces."""
 
-OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
-LINES = "Each line must be one JSON value."
-WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
+OTHER_SUFFIX = Message("It must be one JSON value; a file in another format needs another suffix.")
+LINES = Message("Each line must be one JSON value.")
+WORDS = Message('Write the text "NaN", "Infinity" or "-Infinity", with the quotes.')
 
 
 def parse(data: bytes, *, line: int | None = None) -> Any:
@@ -55,7 +55,7 @@ def _parse(data: bytes, line: int | None) -> Any:
         text = data.decode("utf-8", errors="replace")
         bad = _explain(error.msg, text, error.pos, a_line=line is not None)
         place = _format_place(text, bad.position, line or 1)
-        what = f"{place}: {bad.what}."
+        what = Message("{position}: {fault}.", position=place, fault=bad.what)
         if bad.is_other_format:
             raise InputFlagError(what, bad.advice, OTHER_SUFFIX) from None
         raise InputError(what, bad.advice) from None
@@ -64,7 +64,7 @@ def _parse(data: bytes, line: int | None) -> Any:
         raise _explain_depth(data, line or 1)
     keys = len(KEY.findall(data))
     if keys and _count_keys(value) < keys:
-        _refuse_duplicates(data, "" if line is None else f"line {line}: ")
+        _refuse_duplicates(data, line)
     return value
 
 
@@ -76,9 +76,11 @@ def _explain_depth(data: bytes, first_line: int) -> InputError:
         if depth > nested.MOST_NESTED:
             position = token.start()
             break
-    what = f"it is nested more than {nested.MOST_NESTED} levels deep"
-    advice = "Use fewer levels; inputs have three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
-    return InputError(f"{_format_place(text, position, first_line)}: {what}.", advice)
+    what = Message("it is nested more than {most_nested} levels deep", most_nested=nested.MOST_NESTED)
+    advice = Message("Use fewer levels; inputs have three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]].")
+    return InputError(
+        "{position}: {fault}.", advice, position=_format_place(text, position, first_line), fault=what
+    )
 
 
 def _count_keys(value: Any) -> int:
@@ -90,7 +92,7 @@ def _count_keys(value: Any) -> int:
     return 0
 
 
-def _refuse_duplicates(data: bytes, place: str) -> None:
+def _refuse_duplicates(data: bytes, line: int | None) -> None:
     """Raise InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
     from json import loads
 
@@ -98,9 +100,10 @@ def _refuse_duplicates(data: bytes, place: str) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise InputError(
-                    f"{place}the key {key!r} appears twice in one object.", "Leave one of them out."
-                )
+                with inside("" if line is None else Message("line {number}", number=line)):
+                    raise InputError(
+                        "the key {key!r} appears twice in one object.", "Leave one of them out.", key=key
+                    )
             seen.add(key)
 
     with suppress(ValueError, RecursionError):  # orjson has already parsed what json cannot
@@ -111,8 +114,8 @@ class _SyntaxFault(NamedTuple):
     """A syntax error.  is_other_format: the text may be of another format, which `advice` is about."""
 
     position: int
-    what: str
-    advice: str
+    what: Text
+    advice: Text
     is_other_format: bool = False
 
 
@@ -122,29 +125,34 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Syntax
     a_line: whether the text is one line of an NDJSON file.
     """
     if "UTF-8" in message:
-        return _SyntaxFault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")
+        return _SyntaxFault(
+            max(text.find("\ufffd"), 0), Message("this is not UTF-8 text"), Message("Save it as UTF-8.")
+        )
     bare = re.compile(BARE).match(text, position - (text[position - 1 : position] == "-"))
     if bare:
-        return _SyntaxFault(bare.start(), f"JSON has no {bare.group()}", WORDS)
+        return _SyntaxFault(bare.start(), Message("JSON has no {group}", group=bare.group()), WORDS)
     number = re.compile(NUMBER).match(text, position)
     if number and "infinity" in message:
-        return _SyntaxFault(position, f"{shorten(number.group())} is too large a number", WORDS)
+        return _SyntaxFault(
+            position, Message("{group} is too large a number", group=shorten(number.group())), WORDS
+        )
     if position >= len(text.rstrip()):
-        advice = LINES if a_line else "Is the input truncated?"
-        return _SyntaxFault(len(text.rstrip()), "unexpected end of input", advice)
+        advice = LINES if a_line else Message("Is the input truncated?")
+        return _SyntaxFault(len(text.rstrip()), Message("unexpected end of input"), advice)
     found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     if message == "no digit after sign" and text[position - 1 : position + 1] != "-." and found[:1] == ".":
         message = "no digit before decimal point"
-    what = f"{message}, found `{found}`"
+    what = Message("{message}, found `{found}`", message=message, found=found)
     if a_line:
         return _SyntaxFault(position, what, LINES)
-    advice = "It must be JSON; an input in another format needs --input-format."
+    advice = Message("It must be JSON; an input in another format needs {--input-format}.")
     between = text[:position][len(text[:position].rstrip()) :]
     if "after document" in message and "\n" in between:
-        advice = "An input of several values, one per line, needs --input-format ndjson."
+        advice = Message("An input of several values, one per line, needs {--input-format ndjson}.")
     return _SyntaxFault(position, what, advice, is_other_format=True)
 
 
-def _format_place(text: str, position: int, first_line: int) -> str:
+def _format_place(text: str, position: int, first_line: int) -> Message:
     line = text.count("\n", 0, position) + first_line
-    return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"
+    column = position - text.rfind("\n", 0, position)
+    return Message("line {line}, column {column}", line=line, column=column)

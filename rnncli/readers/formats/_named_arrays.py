@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer, format_shape
-from rnncli.errors import InputError, did_you_mean, format_names, with_path_prefix
+from rnncli.errors import InputError, Message, did_you_mean, format_names, with_path_prefix
 from rnncli.readers import rnncli_output
 from rnncli.specs import nested
 
-STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
+STATES = Message("Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].")
 STATE_WORD = "last_"
 DTYPES = ("float16", "float32", "float64", "int64")
 
@@ -34,9 +34,9 @@ def to_inputs(arrays: dict[str, Array]) -> Document:
     else:
         listed = format_names([f"{name} {format_shape(arrays[name].shape)}" for name in others])
         raise InputError(
-            f"it contains {listed}, but no array named `inputs`."
+            Message("it contains {listed}, but no array named `inputs`.", listed=listed)
             if listed
-            else "it contains no array named `inputs`.",
+            else Message("it contains no array named `inputs`."),
             "Name the array to read `inputs`, or save it alone.",
         )
     with with_path_prefix(name):
@@ -76,13 +76,13 @@ def to_weights(value: Any) -> dict[str, Array]:
     """
     if not isinstance(value, dict) or not value:
         raise InputError(
-            "is not an object of named weights.",
-            'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
+            "{place} is not an object of named weights.",
+            'Write {{"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}}.',
             (),
         )
     if rnncli_output.is_rnncli_output(value) and "weights" not in value:
         raise InputError(
-            "is rnncli's own output, without named weights.",
+            "{place} is rnncli's own output, without named weights.",
             "Write them with rnncli weights --to keras -o weights.npz",
             (),
         )
@@ -109,7 +109,7 @@ def choose_layers(saved: tuple[SavedLayer, ...], names: tuple[str, ...]) -> tupl
     known = [layer.name for layer in saved]
     for name in names:
         if name not in known:
-            raise InputError(f"there is no layer {name!r} in it.", did_you_mean(name, known))
+            raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
     return tuple(layer for layer in saved if not names or layer.name in names)
 
 
@@ -122,9 +122,11 @@ def to_tensor(value: Any) -> Any:
         return value
     name = "mask" if "mask" in value else next(iter(value), "")
     if not value:
-        raise InputError("contains no mask.", "Write true or false for every time step.", ())
+        raise InputError("{place} contains no mask.", "Write true or false for every time step.", ())
     if name != "mask" and len(value) > 1:
-        raise InputError(f"contains {', '.join(value)}, but no mask.", "Name one of them `mask`.", ())
+        raise InputError(
+            "{place} contains {value}, but no mask.", "Name one of them `mask`.", (), value=", ".join(value)
+        )
     return value[name]
 
 
@@ -136,7 +138,7 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
     """
     flat = isinstance(value, list) and value and type(value[0]) in (int, float)
     if flat or (isinstance(value, PackedLists) and value.ndim == 1):
-        raise InputError("is one list of numbers, not a list of states.", STATES, ())
+        raise InputError("{place} is one list of numbers, not a list of states.", STATES, ())
     if isinstance(value, PackedLists):
         return [np.asarray(item) for item in value]
     if isinstance(value, np.ndarray):
@@ -152,21 +154,28 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
         return list(found.values()) if found and all(name.startswith("arr_") for name in found) else found
     if isinstance(value, list) and value:
         return [_to_array(item, index) for index, item in enumerate(value)]
-    raise InputError(f"is {nested.describe(value)}, not a list of states.", STATES, ())
+    raise InputError("{place} is {value}, not a list of states.", STATES, (), value=nested.describe(value))
 
 
 def require_numbers(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     require_real(array)
     if not array.size:
-        raise InputError(f"is empty, with shape {format_shape(array.shape)}.", "No axis may have size 0.", ())
+        raise InputError(
+            "{place} is empty, with shape {shape}.",
+            "No axis may have size 0.",
+            (),
+            shape=format_shape(array.shape),
+        )
     return array
 
 
 def require_real(array: Array) -> None:
     """Raise InputError if the array does not hold real numbers."""
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise InputError(f"has dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+        raise InputError(
+            "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
+        )
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:
@@ -177,7 +186,7 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Arr
             yield path, _to_array(item, path)
         elif path.count("/") > nested.MAX_DEPTH:
             raise InputError(
-                "is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
+                "{place} is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
             )
         else:
             yield from _flatten(item, f"{path}/")

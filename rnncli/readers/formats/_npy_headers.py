@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncli import arrays
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message, Text
 
 MAGIC = b"\x93NUMPY"
 VERSIONS = ((1, 0), (2, 0), (3, 0))
@@ -34,16 +34,19 @@ class Header(NamedTuple):
         return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]
 
 
-def read_header(file: IO[bytes], size: int, advice: str, name: str = "it") -> Header:
+IT = Message("it")
+
+
+def read_header(file: IO[bytes], size: int, advice: Text, name: Text = IT) -> Header:
     """Read the header, and check that a file of `size` bytes can hold all the numbers.
 
     name: subject of the sentence in errors.  advice: how to write such a file.
     Raises InputError if the file is invalid or truncated; exceptions from `file` propagate.
     """
-    invalid = InputError(f"{name} is not a valid .npy file.", advice)
+    invalid = InputError("{name} is not a valid .npy file.", advice, name=name)
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
-        raise InputError(f"{name} is not a .npy file.", advice)
+        raise InputError("{name} is not a .npy file.", advice, name=name)
     version = tuple(start[len(MAGIC) :])
     if version not in VERSIONS:
         raise invalid
@@ -56,7 +59,7 @@ def read_header(file: IO[bytes], size: int, advice: str, name: str = "it") -> He
         raise invalid from None
     found = Header(dtype, shape, fortran)
     if dtype.hasobject:
-        raise InputError(f"{name} holds Python objects, not numbers.", advice)
+        raise InputError("{name} holds Python objects, not numbers.", advice, name=name)
     if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
         raise invalid
     if found.nbytes > size - file.tell():
@@ -66,7 +69,7 @@ def read_header(file: IO[bytes], size: int, advice: str, name: str = "it") -> He
     return found
 
 
-def read(file: IO[bytes], size: int, advice: str, name: str = "it") -> NDArray[Any]:
+def read(file: IO[bytes], size: int, advice: Text, name: Text = IT) -> NDArray[Any]:
     """Read the array from a file, or an entry of a zip file, of `size` bytes.
 
     name, advice: see `read_header`, which also raises the errors.
@@ -83,5 +86,5 @@ def read(file: IO[bytes], size: int, advice: str, name: str = "it") -> NDArray[A
     return array
 
 
-def _explain_truncation(name: str, advice: str) -> InputError:
-    return InputError(f"{name} is truncated: its header declares more numbers.", advice)
+def _explain_truncation(name: Text, advice: Text) -> InputError:
+    return InputError("{name} is truncated: its header declares more numbers.", advice, name=name)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, count, did_you_mean, shorten
+from rnncli.errors import InputError, Message, Text, count, did_you_mean, shorten
 from rnncli.readers import printed_output
 from rnncli.readers.encoding import read_blocks
 from rnncli.readers.formats import ReadOptions, _csv_table
@@ -62,8 +62,9 @@ def _read_rows(source: Source, options: ReadOptions) -> Document:
         raise InputError("it has no rows.", "Give one row per time step.")
     if not rows.width:
         raise InputError(
-            f"it has the header {', '.join(table.header)} and no rows.",
+            "it has the header {header} and no rows.",
             "Give one row of numbers per time step.",
+            header=", ".join(table.header),
         )
     return rows.document(table)
 
@@ -117,7 +118,7 @@ class _CsvRows:
         if width == 1:
             raise InputError(
                 "it has no column beside the batch column.",
-                "Add a column of numbers, or leave --batch-column out.",
+                "Add a column of numbers, or leave {--batch-column} out.",
             )
         known = self._sequences
         members = (known.setdefault(key, len(known)) for key in keys)
@@ -128,7 +129,7 @@ class _CsvRows:
         """Return the Document with all rows read."""
         array = np.frombuffer(self._buffer, np.float64).reshape(-1, self.width)
         names = tuple(name for index, name in enumerate(table.header) if index != self._by)
-        remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
+        remarks = (Message("took the comma as the decimal sign, as in 2,5"),) if self._commas else ()
         inputs = array if self._by is None else self._split(array)
         return Document(inputs=inputs, feature_names=names, remarks=remarks)
 
@@ -187,22 +188,33 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
     """Raise InputError for the first row of another width, or else the first cell that is not a number."""
     _check_widths(table)
     for line, index, cell in _iterate_cells(table, columns):
-        place = f"line {line}, {table.column(index)}"
+        place = table.cell(line, index)
         number = cell.replace(",", ".") if table.decimal == "," else cell
         text = shorten(cell.strip())
         if table.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
             raise InputFlagError(
-                f"{place}: {text!r} has a point, but the decimal sign is the comma.",
-                "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
+                Message(
+                    "{cell}: {text!r} has a point, but the decimal sign is the comma.", cell=place, text=text
+                ),
+                Message(
+                    "Write all numbers with the same sign; {--decimal} . or {--decimal} , says which one "
+                    "it is."
+                ),
                 ROWS,
             )
         if not is_number(number):
-            what, advice, otherwise = f"{place}: {text!r} is not a number.", *_advise_cell(table, cell)
+            what = Message("{cell}: {text!r} is not a number.", cell=place, text=text)
+            advice, otherwise = _advise_cell(table, cell)
             if not table.header and line == table.first_line:
-                advice = f"{advice} A first row that contains a number is read as data, not as a header."
+                advice = Message(
+                    "{advice} A first row that contains a number is read as data, not as a header.",
+                    advice=advice,
+                )
             raise InputFlagError(what, advice, otherwise) if otherwise else InputError(what, advice)
         if any(map(str.isdigit, cell)) and abs(float(number.strip())) == np.inf:  # the word inf is allowed
-            raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
+            raise InputError(
+                "{cell}: {text} is too large a number.", "Write inf for infinity.", cell=place, text=text
+            )
 
 
 def _iterate_cells(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[int, int, str]]:
@@ -215,31 +227,38 @@ def _iterate_cells(table: CsvTable, columns: list[int] | None) -> Iterator[tuple
 def _check_widths(table: CsvTable) -> None:
     """Raise InputError if a row is not as wide as the header, or as the previous rows."""
     width = table.width or len(table.header)
-    before = "the previous lines have" if table.width or not table.header else "the header has"
+    after_lines = "line {line} has {columns}, the previous lines have {width}."
+    after_header = "line {line} has {columns}, the header has {width}."
+    before = after_lines if table.width or not table.header else after_header
     for number, cells in table.cells():
         width = width or len(cells)
         if len(cells) != width:
             raise InputFlagError(
-                f"line {number} has {count(len(cells), 'column')}, {before} {width}.",
-                "Write NaN for a missing number; to use another delimiter, add --delimiter.",
+                Message(before, line=number, columns=count(len(cells), "column"), width=width),
+                Message("Write NaN for a missing number; to use another delimiter, add {--delimiter}."),
                 ROWS,
             )
-        before = "the previous lines have"
+        before = after_lines
 
 
-def _advise_cell(table: CsvTable, cell: str) -> tuple[str, str]:
+def _advise_cell(table: CsvTable, cell: str) -> tuple[Text, Message | None]:
     """Return advice on a cell that is not a number; if it names a flag, also that of `InputFlagError`."""
     if not cell.isascii() and any(map(str.isdigit, cell)):
-        return "Write its digits as 0 to 9.", ""
+        return Message("Write its digits as 0 to 9."), None
     if THOUSANDS.fullmatch(cell):
-        return "Write digits without commas; if the comma is the decimal sign, write a point.", ""
+        return Message("Write digits without commas; if the comma is the decimal sign, write a point."), None
     if DECIMAL_COMMA.fullmatch(cell):
-        return "Write a decimal point, not a comma.", ""
+        return Message("Write a decimal point, not a comma."), None
     if cell.strip().casefold() in MISSING:
-        return "Write NaN for a missing number.", ""
+        return Message("Write NaN for a missing number."), None
     if any(character in cell for character in DELIMITERS + " "):
-        return f"Rows were split at {table.delimiter!r}; to use another delimiter, add --delimiter.", ROWS
-    return "Only the batch column may contain text: name it with --batch-column, or remove it.", ROWS
+        return Message(
+            "Rows were split at {delimiter!r}; to use another delimiter, add {--delimiter}.",
+            delimiter=table.delimiter,
+        ), ROWS
+    return Message(
+        "Only the batch column may contain text: name it with {--batch-column}, or remove it."
+    ), ROWS
 
 
 def _find_batch_column(table: CsvTable, batch_column: str) -> int:
@@ -250,17 +269,25 @@ def _find_batch_column(table: CsvTable, batch_column: str) -> int:
     """
     if table.header.count(batch_column) > 1:
         raise InputError(
-            f"there are {table.header.count(batch_column)} columns {batch_column!r}.",
+            "there are {number} columns {batch_column!r}.",
             "Give each column a name of its own.",
+            number=table.header.count(batch_column),
+            batch_column=batch_column,
         )
     if batch_column in table.header:
         return table.header.index(batch_column)
     if table.header:
-        raise InputError(f"there is no column {batch_column!r}.", did_you_mean(batch_column, table.header))
+        raise InputError(
+            "there is no column {batch_column!r}.",
+            did_you_mean(batch_column, table.header),
+            batch_column=batch_column,
+        )
     width = len(next(iter(table.cells()))[1])
     if batch_column.isascii() and batch_column.isdecimal() and int(batch_column) < width:
         return int(batch_column)
     raise InputError(
-        f"there is no header, so no column {batch_column!r}.",
-        f"Give its number, counted from 0: 0 to {width - 1}.",
+        "there is no header, so no column {batch_column!r}.",
+        "Give its number, counted from 0: 0 to {width}.",
+        batch_column=batch_column,
+        width=width - 1,
     )

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from rnncli.case import Array, Document, SavedLayer, format_shape
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.layouts import infer_class
 
 if TYPE_CHECKING:
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 ONLY_INPUTS = False
-ADVICE = "Write it with model.save_weights."
+ADVICE = Message("Write it with model.save_weights.")
 
 
 def read(source: Source, options: ReadOptions) -> Document:
     """Raise InputError, since neither a saved model nor its weights are inputs."""
-    if source.name.lower().endswith(".weights.h5"):
-        raise InputError("it contains weights, not inputs.", f"Use --weights {_quote_file(source)}")
+    if str(source.name).lower().endswith(".weights.h5"):
+        raise InputError("it contains weights, not inputs.", "Use {--weights:file}", file=_quote_file(source))
     raise InputError(
         "it is a saved model, not an input.",
-        f"Run the model as it was saved: rnncli run INPUT --model {_quote_file(source)}",
+        "Run the model as it was saved: rnncli run INPUT --model {file}",
+        file=_quote_file(source),
     )
 
 

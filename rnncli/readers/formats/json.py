@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Document
+from rnncli.errors import Message
 from rnncli.readers.encoding import read_utf8
 from rnncli.readers.formats._json_document import to_document
 from rnncli.readers.formats._json_text import parse
@@ -24,4 +25,4 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 def load(source: Source) -> Any:
     """Return the parsed JSON value."""
-    return parse(read_utf8(source, "Write JSON into it."))
+    return parse(read_utf8(source, Message("Write JSON into it.")))

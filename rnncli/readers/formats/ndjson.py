@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, inside
+from rnncli.errors import InputError, Message, inside
 from rnncli.readers.encoding import UTF8_MARK, read_utf8
 from rnncli.readers.formats._json_document import to_document
 from rnncli.readers.formats._json_text import parse
@@ -32,9 +32,11 @@ def read(source: Source, options: ReadOptions) -> Document:
     sequences: list[Array] = []
     for number, value in _parse_lines(lines):
         if isinstance(value, dict) and len(lines) > 1:
-            what = f"line {number} is an object, but there are {len(lines)} lines."
-            raise InputError(what, "With --stream each line is its own record.")
-        with inside(f"line {number}"):
+            what = Message(
+                "line {number} is an object, but there are {count} lines.", number=number, count=len(lines)
+            )
+            raise InputError(what, "With {--stream} each line is its own record.")
+        with inside(Message("line {number}", number=number)):
             if isinstance(value, dict):
                 return to_document(value)
             sequences += _to_sequences(value)
@@ -47,7 +49,7 @@ def read(source: Source, options: ReadOptions) -> Document:
 def record(line: bytes, number: int) -> Document:
     """Read one line of a stream as its own Document."""
     value = parse(line, line=number)
-    with inside(f"line {number}"):
+    with inside(Message("line {number}", number=number)):
         return to_document(value)
 
 
@@ -79,8 +81,10 @@ def _to_sequences(value: Any) -> list[Array]:
     if found.ndim in (2, 3):
         return list(found) if found.ndim == 3 else [found]
     raise InputError(
-        f"it is {found.ndim}-D, shape {format_shape(found.shape)}.",
+        "it is {ndim}-D, shape {shape}.",
         "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
+        ndim=found.ndim,
+        shape=format_shape(found.shape),
     )
 
 
@@ -89,6 +93,9 @@ def _require_same_features(sequences: list[Array]) -> None:
     for index, array in enumerate(sequences):
         if array.shape[1] != first:
             raise InputError(
-                f"sequence [0] has {first} features, [{index}] has {array.shape[1]}.",
+                "sequence [0] has {first} features, [{index}] has {shape}.",
                 "All sequences of a batch must have the same number of features.",
+                first=first,
+                index=index,
+                shape=array.shape[1],
             )

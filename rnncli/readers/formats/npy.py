@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from rnncli.case import Array, Document
+from rnncli.errors import Message
 from rnncli.readers.formats import ReadOptions, _npy_headers
 from rnncli.readers.formats._named_arrays import require_numbers
 from rnncli.readers.source import Source, report_os_errors
@@ -16,7 +17,7 @@ ONLY_INPUTS = False
 MAPPED_FROM = 2**24
 """Files of at least this many bytes are not read into memory."""
 
-ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float32')."
+ADVICE = Message("Write numbers of one type with numpy.save, such as array.astype('float32').")
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -28,7 +29,7 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 def load(source: Source) -> Array:
     """Return the array unchanged."""
-    data = source.content("Write one with numpy.save.")
+    data = source.content(Message("Write one with numpy.save."))
     return _npy_headers.read(io.BytesIO(data), len(data), ADVICE)
 
 

@@ -6,7 +6,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.readers import zips
 from rnncli.readers.formats import ReadOptions, _npy_headers
 from rnncli.readers.formats._named_arrays import to_inputs
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npz",)
 ONLY_INPUTS = False
-ADVICE = "Write it again with numpy.savez: uncompressed arrays of numbers."
+ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -26,10 +26,10 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 def load(source: Source) -> dict[str, Array]:
     """Return all arrays by name."""
-    data = source.content("Write one with numpy.savez.")
+    data = source.content(Message("Write one with numpy.savez."))
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
-    with zips.open_archive(data, "it is damaged or truncated", ADVICE) as archive:
+    with zips.open_archive(data, Message("it is damaged or truncated"), ADVICE) as archive:
         zips.require_room(archive, len(data), ADVICE)
         return {_name(entry): _read_array(archive, entry) for entry in archive.infolist()}
 
@@ -41,7 +41,7 @@ def _name(entry: zipfile.ZipInfo) -> str:
 def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     name = _name(entry)[:100]
     with archive.open(entry) as file:
-        array = _npy_headers.read(file, entry.file_size, ADVICE, f"{name} in it")
+        array = _npy_headers.read(file, entry.file_size, ADVICE, Message("{name} in it", name=name))
         if file.read(1):  # zipfile compares the checksum only at the end
-            raise InputError(f"{name} in it has more bytes than its header declares.", ADVICE)
+            raise InputError("{name} in it has more bytes than its header declares.", ADVICE, name=name)
         return array

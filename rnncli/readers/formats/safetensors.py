@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, shorten
+from rnncli.errors import InputError, Message, Text, recognize, shorten
 from rnncli.readers.formats._named_arrays import to_inputs
 from rnncli.readers.packages import import_package
 
@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".safetensors",)
 ONLY_INPUTS = False
-ADVICE = "Write it with safetensors.numpy.save_file."
+ADVICE = Message("Write it with safetensors.numpy.save_file.")
+REASONS = (
+    "Error while deserializing: header too small",
+    "Error while deserializing: header too large",
+    "Error while deserializing: invalid header length",
+    "Error while deserializing: incomplete metadata, file not fully covered",
+    "Error while deserializing: invalid JSON in header: {fault}",
+    "Error while deserializing: invalid UTF-8 in header: {fault}",
+    "Error while deserializing: invalid shape, data type, or offset for tensor",
+    "Error while deserializing: invalid offset for tensor {name}",
+    "Error while deserializing: overflow computing buffer size from shape and/or element type",
+    "Error while deserializing: {fault}",
+)
+"""What the library says."""
 DTYPES = {
     "BF16": "<u2",
     "BOOL": "?",
@@ -39,12 +52,12 @@ def load(source: Source) -> dict[str, Array]:
     return {name: _read_array(name, tensor) for name, tensor in read_tensors(source, ADVICE)}
 
 
-def read_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, Any]]]:
+def read_tensors(source: Source, advice: Text) -> list[tuple[str, Mapping[str, Any]]]:
     """Return all tensors and their names, in alphabetical order; the library returns them in random order.
 
     advice: how to write such a file.  Raises InputError if it is not one.
     """
-    library = import_package("safetensors.numpy", "safetensors files")
+    library = import_package("safetensors.numpy", Message("safetensors files"))
     data = source.content(advice)
     try:
         return sorted(library.deserialize(data), key=itemgetter(0))
@@ -55,7 +68,10 @@ def read_tensors(source: Source, advice: str) -> list[tuple[str, Mapping[str, An
 def _read_array(name: str, tensor: Mapping[str, Any]) -> Array:
     if tensor["dtype"] not in DTYPES:
         raise InputError(
-            f"{name} has dtype {tensor['dtype']}, which is not supported.", "Save it as float32."
+            "{name} has dtype {tensor}, which is not supported.",
+            "Save it as float32.",
+            name=name,
+            tensor=tensor["dtype"],
         )
     try:
         return to_array(tensor)
@@ -63,9 +79,11 @@ def _read_array(name: str, tensor: Mapping[str, Any]) -> Array:
         raise _explain_fault(error, ADVICE) from None
 
 
-def _explain_fault(error: Exception, advice: str) -> InputError:
+def _explain_fault(error: Exception, advice: Text) -> InputError:
     reason = shorten(str(error).rstrip("."), 200) or "broken"
-    return InputError(f"it is not a valid safetensors file ({reason}).", advice)
+    return InputError(
+        "it is not a valid safetensors file ({reason}).", advice, reason=recognize(reason, REASONS)
+    )
 
 
 def to_array(tensor: Mapping[str, Any]) -> Array:

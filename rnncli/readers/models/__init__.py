@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError, inside
+from rnncli.errors import InputError, Message, Text, inside
 from rnncli.readers.models._saved_layers import find_layers as find_layers
 from rnncli.readers.models._saved_layers import to_keras_layout as to_keras_layout
 from rnncli.readers.models._saved_layers import to_saved_layers as to_saved_layers
@@ -73,7 +73,7 @@ def read_graph_alone(source: Source) -> Graph | None:
     return found
 
 
-def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[Array, ...]]]:
     """Return each layer's name and arrays of a file of Keras, in the model's order.
 
     The graph is not followed.  advice: what to do if the file cannot be read.  Raises InputError.
@@ -90,7 +90,10 @@ def _read_without_graph(source: Source, reason: InputError) -> Modules:
         found: Modules = _get_reader("_weights_only").read(source)
     except InputError:
         raise reason from None
-    return replace(found, notes=(f"the graph was not followed: {reason.sentence}", *found.notes))
+    return replace(
+        found,
+        notes=(Message("the graph was not followed: {sentence}", sentence=reason.sentence), *found.notes),
+    )
 
 
 def detect_kind(source: Source) -> str:
@@ -118,8 +121,8 @@ def detect_kind(source: Source) -> str:
     with inside(source.name):
         raise InputError(
             "it is not a model file that rnncli can read.",
-            f"These can be read: {', '.join(_KINDS)}. "
-            "From PyTorch: torch.save(model.state_dict(), 'model.pt')",
+            "These can be read: {kinds}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
+            kinds=", ".join(_KINDS),
         )
 
 

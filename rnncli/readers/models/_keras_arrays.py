@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array
+from rnncli.errors import Message
 from rnncli.layouts import cudnn, infer_class
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
@@ -70,7 +71,9 @@ def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | Non
 def layer_of_cells(name: str, *cells: tuple[str, dict[str, Array]]) -> Module:
     """Return a layer of Keras with one direction, or with two, the forward one first."""
     if len({(class_name, len(weights["kernel"])) for class_name, weights in cells}) > 1:
-        return Module(name, (), "its two directions are of different classes, or take different inputs")
+        return Module(
+            name, (), Message("its two directions are of different classes, or take different inputs")
+        )
     return Module(name, (node_of(name, dict(zip((False, True), cells, strict=False)), "keras.layers"),))
 
 

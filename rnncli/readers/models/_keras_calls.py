@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.model import Ref
 from rnncli.readers.models._keras_classes import MODELS, OPERATIONS
 from rnncli.specs.trees import leaves, map_leaves
 
-ADVICE = "Save the model again with model.save('model.keras')."
+ADVICE = Message("Save the model again with model.save('model.keras').")
 
 LayerEntry = Mapping[str, Any]
 Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
@@ -59,7 +59,9 @@ class Plan:
     def _require_layer(self, name: str) -> None:
         """Raise InputError if the config has no layer with this name."""
         if name not in self.layers:
-            raise InputError(f"the model's config names a layer {name!r} that is not in it.", ADVICE)
+            raise InputError(
+                "the model's config names a layer {name!r} that is not in it.", ADVICE, name=name
+            )
 
     def _shifts(self) -> dict[str, int]:
         """Return, for each model, the number from which Keras counts its calls."""
@@ -147,7 +149,12 @@ class Plan:
                 waiting.pop()
                 continue
             if not 0 <= index < len(self.calls[name]):
-                raise InputError(f"{name}: the model's config has no call {index} of this layer.", ADVICE)
+                raise InputError(
+                    "{name}: the model's config has no call {index} of this layer.",
+                    ADVICE,
+                    name=name,
+                    index=index,
+                )
             parts = leaves(tuple(self.calls[name][index]))
             needed = [(link.layer, link.call) for link in parts if isinstance(link, Link)]
             missing = [call for call in needed if call not in done]
@@ -155,7 +162,9 @@ class Plan:
                 done.add((name, index))
                 yield waiting.pop()
             elif (name, index) in open_calls:
-                raise InputError(f"{name}: the input of this layer depends on its own output.", ADVICE)
+                raise InputError(
+                    "{name}: the input of this layer depends on its own output.", ADVICE, name=name
+                )
             else:
                 open_calls.add((name, index))
                 waiting += reversed(missing)
@@ -229,12 +238,22 @@ def resolve(link: Link, outputs: Outputs) -> Ref:
     """Return the Ref of a link.  A model has one for each output, a layer only the first of its node."""
     found = outputs.get((link.layer, link.call))
     if found is None:
-        raise InputError(f"{link.layer}: the model's config has no call {link.call} of this layer.", ADVICE)
+        raise InputError(
+            "{layer}: the model's config has no call {call} of this layer.",
+            ADVICE,
+            layer=link.layer,
+            call=link.call,
+        )
     known = type(link.tensor) is int and link.tensor >= 0
     if known and isinstance(found, Ref):
         return Ref(found.node, link.tensor)
     if not known or isinstance(found, Ref) or link.tensor >= len(found):
-        raise InputError(f"{link.layer}: the model's config has no output {link.tensor} of it.", ADVICE)
+        raise InputError(
+            "{layer}: the model's config has no output {tensor} of it.",
+            ADVICE,
+            layer=link.layer,
+            tensor=link.tensor,
+        )
     return found[link.tensor]
 
 

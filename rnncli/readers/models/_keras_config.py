@@ -132,8 +132,9 @@ class Translator:
     def _check_time_major(self, config: dict[str, Any], path: str) -> None:
         if config.pop("time_major", False):
             raise InputError(
-                f"{path}: time_major=True is not supported: its input is (timesteps, batch, features).",
+                "{place}: time_major=True is not supported: its input is (timesteps, batch, features).",
                 "Save the model with time_major=False.",
+                place=path,
             )
 
     def _complete(self, saved_class: str, class_name: str, config: dict[str, Any], path: str) -> None:
@@ -145,8 +146,9 @@ class Translator:
             config.update({"reset_after": True} if class_name == "GRU" else {})
         elif self.origin.old and class_name in _GATED and "recurrent_activation" not in config:
             raise InputError(
-                f"{path}: its config has no recurrent_activation, whose default changed within Keras 2.",
+                "{place}: its config has no recurrent_activation, whose default changed within Keras 2.",
                 "Load it in the Keras that saved it, and save it again.",
+                place=path,
             )
         if class_name in ("GRU", "GRUCell") and self.origin.old and "reset_after" not in config:
             config["reset_after"] = False

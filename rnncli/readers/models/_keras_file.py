@@ -9,23 +9,23 @@ from itertools import chain
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError, format_names, inside
+from rnncli.errors import InputError, Message, Text, format_names, inside
 from rnncli.readers import hdf5, zips
 from rnncli.readers.hdf5 import FileContents
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import KERAS_SUFFIXES, Source
 from rnncli.specs import nested
 
-ADVICE = "Save the whole model with model.save('model.keras')."
+ADVICE = Message("Save the whole model with model.save('model.keras').")
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 """The files in a .keras file."""
 OTHERS = {
-    "data.pkl": "it is a PyTorch file",
-    ".npy": "it is an .npz file, which holds weights and no graph",
-    "saved_model.pb": "it is a zip file with a TensorFlow SavedModel in it",
+    "data.pkl": Message("it is a PyTorch file"),
+    ".npy": Message("it is an .npz file, which holds weights and no graph"),
+    "saved_model.pb": Message("it is a zip file with a TensorFlow SavedModel in it"),
 }
 """Other kinds of zip files, by a suffix of the files in them."""
-TOO_DEEP = "its config is nested too deeply"
+TOO_DEEP = Message("its config is nested too deeply")
 MOST_NESTED = 400
 """Models in models nest deeper than layers do; still far below Python's recursion limit."""
 
@@ -46,7 +46,7 @@ def read_config(source: Source) -> tuple[Any, str]:
         return _parse_config(stored.config), stored.version
 
 
-def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[Array, ...]]]:
     """Return each layer's name and arrays in the model's order; the graph is not followed.
 
     advice: what to do if the file cannot be read.  Raises InputError, also for weights that are not numbers.
@@ -64,7 +64,7 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
     return [(name, tuple(arrays)) for name, arrays in found.items()]
 
 
-def _read(source: Source, advice: str, datasets: hdf5.Datasets) -> FileContents:
+def _read(source: Source, advice: Text, datasets: hdf5.Datasets) -> FileContents:
     data, text, version = _read_content(source, advice), None, ""
     with inside(source.name):
         if data.startswith(b"PK"):
@@ -100,21 +100,21 @@ def _parse_config(text: str | bytes | None) -> Any:
             config = json.loads(text)
         fault = TOO_DEEP if nested.is_too_deep(config, MOST_NESTED) else None
     except ValueError:
-        fault = "its config is not JSON"
+        fault = Message("its config is not JSON")
     except RecursionError:
         fault = TOO_DEEP
     if fault:
-        raise InputError(f"{fault}.", "Save the model again.")
+        raise InputError("{fault}.", "Save the model again.", fault=fault)
     return config
 
 
-def _unpack(file: str, data: bytes) -> tuple[bytes, str, bytes]:
+def _unpack(file: Text, data: bytes) -> tuple[bytes, str, bytes]:
     """Return config.json, the version of Keras and the HDF5 file in a .keras file."""
-    broken = "it is not a Keras file, or it is damaged"
+    broken = Message("it is not a Keras file, or it is damaged")
     with zips.open_archive(data, broken, ADVICE) as archive:
         names = archive.namelist()
         if not {CONFIG, WEIGHTS} <= set(names):
-            raise InputError(f"{_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
+            raise InputError("{other}.", _advise_inner(file, names) or ADVICE, other=_describe_other(names))
         zips.require_room(archive, len(data), ADVICE, (CONFIG, WEIGHTS))
         return archive.read(CONFIG), _read_version(archive), archive.read(WEIGHTS)
 
@@ -128,7 +128,7 @@ def _read_version(archive: zipfile.ZipFile) -> str:
     return ""
 
 
-def _read_content(source: Source, advice: str) -> bytes:
+def _read_content(source: Source, advice: Text) -> bytes:
     """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
@@ -138,31 +138,41 @@ def _read_content(source: Source, advice: str) -> bytes:
         return source.content(advice)
     outer, _, inner = str(path).partition("!")
     data = Source(outer, path=type(path)(outer)).content(ADVICE)
-    with inside(outer), zips.open_archive(data, "it is not a zip file, or damaged", ADVICE) as archive:
+    with (
+        inside(outer),
+        zips.open_archive(data, Message("it is not a zip file, or damaged"), ADVICE) as archive,
+    ):
         names = archive.namelist()
         if inner not in names:
-            raise InputError(f"there is no file {inner} in it.", _advise_inner(outer, names))
+            raise InputError("there is no file {inner} in it.", _advise_inner(outer, names), inner=inner)
         zips.require_room(archive, len(data), ADVICE, [inner])
         return archive.read(inner)
 
 
-def _describe_other(names: list[str]) -> str:
+def _describe_other(names: list[str]) -> Text:
     """Say what a zip file is that does not have the files of a Keras model."""
     for suffix, description in OTHERS.items():
         if any(name.endswith(suffix) for name in names):
             return description
     if missing := [name for name in (CONFIG, WEIGHTS) if {CONFIG, WEIGHTS} & {*names} and name not in names]:
-        return f"there is no {missing[0]} in it"
-    return "it is a zip file, but not a Keras model"
+        return Message("there is no {missing} in it", missing=missing[0])
+    return Message("it is a zip file, but not a Keras model")
 
 
-def _advise_inner(file: str, names: list[str]) -> str:
+def _advise_inner(file: Text, names: list[str]) -> Text:
     """Return advice on how to name the models in a zip file; "" if there are none."""
     weights = [name for name in names if name.endswith(WEIGHTS)]
     models = [name for name in names if name.endswith(KERAS_SUFFIXES) and not name.endswith(".weights.h5")]
     if models:
-        return f"It holds {format_names(models)}; give --model '{file}!{models[0]}', or unpack it."
+        return Message(
+            "It holds {models}; give {--model} '{file}!{first}', or unpack it.",
+            models=format_names(models),
+            file=file,
+            first=models[0],
+        )
     if folders := [folder for name in weights if (folder := name.rpartition("/")[0])]:
         folder = min(folders)
-        return f"{folder} in it is an unpacked .keras file; zip what is in that folder."
+        return Message(
+            "{folder} in it is an unpacked .keras file; zip what is in that folder.", folder=folder
+        )
     return ""

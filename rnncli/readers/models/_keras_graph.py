@@ -66,14 +66,18 @@ class Flattener:
         inputs = [plan.link(item) for item in flat(config["input_layers"])]
         if given is not None and len(given) != len(inputs):
             raise InputError(
-                f"{prefix.rstrip('/')}: this model has {count(len(inputs), 'input')}, and it is called with "
-                f"{len(given)}.",
+                "{prefix}: this model has {inputs}, and it is called with {given}.",
                 ADVICE,
+                prefix=prefix.rstrip("/"),
+                inputs=count(len(inputs), "input"),
+                given=len(given),
             )
         for index, link in enumerate(inputs):
             if layers[link.layer]["class_name"] != "InputLayer":
                 raise InputError(
-                    f"{link.layer}: the model's input is the output of this layer, not an Input.", ADVICE
+                    "{layer}: the model's input is the output of this layer, not an Input.",
+                    ADVICE,
+                    layer=link.layer,
                 )
             ref = self._input(layers[link.layer], prefix) if given is None else given[index]
             outputs[link.layer, 0] = (ref,)
@@ -88,7 +92,9 @@ class Flattener:
         config = entry["config"]
         name = prefix + name_of(entry)
         if config.get("ragged"):
-            raise InputError(f"{name}: ragged inputs are not supported.", "Only dense inputs can be read.")
+            raise InputError(
+                "{name}: ragged inputs are not supported.", "Only dense inputs can be read.", name=name
+            )
         first, *sizes = map(_dimension, config.get("batch_shape") or (None,))
         shape = ("batch" if first is None else first, *sizes)
         self.model_inputs.append(ModelInput(name, shape, str(config.get("dtype") or "float32")))
@@ -103,8 +109,10 @@ class Flattener:
         self.count += 1
         if self.count > _MOST:
             raise InputError(
-                f"{path}: the model calls more than {_MOST} layers.",
+                "{place}: the model calls more than {most} layers.",
                 "Save only the part that you want to see.",
+                place=path,
+                most=_MOST,
             )
         class_name, config = entry["class_name"], entry["config"]
         module = str(entry.get("module", "keras.layers"))
@@ -144,7 +152,7 @@ class Flattener:
             return inputs
         if len(masks) != len(inputs):
             has, gets = count(len(inputs), "input"), count(len(masks), "mask")
-            raise InputError(f"{path}: it has {has} and gets {gets}.", ADVICE)
+            raise InputError("{place}: it has {has} and gets {gets}.", ADVICE, place=path, has=has, gets=gets)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
         refs: list[Any] = []
         for item, own, name in zip(inputs, masks, named, strict=True):
@@ -194,13 +202,17 @@ def _functional(
     if entry["class_name"] != "Sequential":
         for key in ("layers", "input_layers", "output_layers"):
             if key not in config:
-                raise InputError(f"{name_of(entry)}: the config of this model has no {key}.", ADVICE)
+                raise InputError(
+                    "{of}: the config of this model has no {key}.", ADVICE, of=name_of(entry), key=key
+                )
         return config
     layers: list[dict[str, Any]] = []
     entries = [dict(layer) for layer in config["layers"]]
     if not entries:
         raise InputError(
-            f"{name_of(entry)}: there is no layer in this model.", "Add layers to it, and save it again."
+            "{of}: there is no layer in this model.",
+            "Add layers to it, and save it again.",
+            of=name_of(entry),
         )
     if entries[0]["class_name"] != "InputLayer":
         entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
@@ -241,7 +253,7 @@ def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
     for entry in entries:
         name = name_of(entry)
         if name in found:
-            raise InputError(f"the model has two layers called {name!r}.", ADVICE)
+            raise InputError("the model has two layers called {name!r}.", ADVICE, name=name)
         found[name] = entry
     return found
 

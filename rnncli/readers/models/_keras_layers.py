@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import format_shape
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.layouts import make_unique
 from rnncli.readers.models import _keras_weights as names
 from rnncli.readers.models._keras_classes import MODELS, RECURRENT, name_of
@@ -47,9 +47,11 @@ def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
         raise InputError(
-            f"{path}: its config says {units} units, but its recurrent_kernel is "
-            f"{format_shape(recurrent.shape)}.",
+            "{place}: its config says {units} units, but its recurrent_kernel is {shape}.",
             names.ADVICE,
+            place=path,
+            units=units,
+            shape=format_shape(recurrent.shape),
         )
 
 
@@ -117,8 +119,8 @@ def _share_twins(
         if len(twins) == 1:
             weights[path] = weights[next(iter(twins.values()))]
         elif entry["class_name"] in RECURRENT:
-            what = f"the file has no weights for this {entry['class_name']}"
-            raise InputError(f"{path}: {what}.", "Build the model, and save it again.")
+            what = Message("the file has no weights for this {entry}", entry=entry["class_name"])
+            raise InputError("{place}: {what}.", "Build the model, and save it again.", place=path, what=what)
     return weights
 
 
@@ -141,7 +143,10 @@ def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[st
     shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(
-            f"{path}: the {len(found)} weights of this model in the file do not fit its layers.", names.ADVICE
+            "{place}: the {count} weights of this model in the file do not fit its layers.",
+            names.ADVICE,
+            place=path,
+            count=len(found),
         )
     yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.layouts import cudnn, default_name, make_unique
 from rnncli.readers._hdf5_walk import SEEDS
 from rnncli.readers.models._keras_classes import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     LayerEntry = Mapping[str, Any]
 
-ADVICE = "Save the model again in the Keras that it comes from."
+ADVICE = Message("Save the model again in the Keras that it comes from.")
 
 _KERNEL = ("kernel", "bias?use_bias")
 _CELL = ("kernel", "recurrent_kernel", "bias?use_bias")
@@ -148,8 +148,19 @@ def name_weights(
         return {name: by_name[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
         return name_by_path(stored)
-    wanted = f"{class_name} has {len(names)} weights ({', '.join(names)})"
-    raise InputError(f"{path}: {wanted}, but the file has {len(stored)}.", ADVICE)
+    wanted = Message(
+        "{class_name} has {count} weights ({names})",
+        class_name=class_name,
+        count=len(names),
+        names=", ".join(names),
+    )
+    raise InputError(
+        "{place}: {wanted}, but the file has {stored}.",
+        ADVICE,
+        place=path,
+        wanted=wanted,
+        stored=len(stored),
+    )
 
 
 def _to_plain_layout(entry: LayerEntry, weights: dict[str, Array]) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import format_names
+from rnncli.errors import Message, Text, format_names
 from rnncli.model import Module, Modules
 from rnncli.readers.models import _keras_arrays, _onnx_arrays, _torch_arrays, _weight_drop, _weight_norm
 from rnncli.readers.models._names import Names
@@ -28,7 +28,7 @@ def is_recurrent(name: str) -> bool:
     return any(kind.NAME.fullmatch(name) for kind in (_torch_arrays, _keras_arrays, _onnx_arrays))
 
 
-def find_modules(file: str, tensors: Mapping[str, Any], origin: str = "") -> Modules:
+def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Modules:
     """Return the recurrent layers of a file, and the shapes of its other tensors.
 
     tensors: by name; arrays, or other objects with a shape.
@@ -57,7 +57,9 @@ def find_modules(file: str, tensors: Mapping[str, Any], origin: str = "") -> Mod
     known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
     origin = next(known_titles, "Keras" if layers else origin)
     by_onnx = [module for module in layers if module.nodes and module.nodes[0].module == "onnx"]
-    return Modules(file, origin, layers, others, (*notes, *more, *_onnx_arrays.note_assumptions(by_onnx)))
+    return Modules(
+        str(file), origin, layers, others, (*notes, *more, *_onnx_arrays.note_assumptions(by_onnx))
+    )
 
 
 def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
@@ -79,7 +81,11 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names)
     if module.refusal or not extra:
         return module
     framework = FRAMEWORKS[module.nodes[0].module]
-    more = f"it has more weights than such a layer of {framework}: {format_names(extra)}"
+    more = Message(
+        "it has more weights than such a layer of {framework}: {extra}",
+        framework=framework,
+        extra=format_names(extra),
+    )
     return replace(module, refusal=more)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.errors import Message, Text
 from rnncli.layouts import infer_class, onnx
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
@@ -62,10 +63,11 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
         yield {role: array if role == onnx.ATTRIBUTE else array[place] for role, array in roles.items()}
 
 
-def note_assumptions(found: Sequence[Module]) -> Iterator[str]:
+def note_assumptions(found: Sequence[Module]) -> Iterator[Text]:
     """Yield a note on what is assumed, because the arrays do not record it."""
     if found:
-        yield (
-            "ONNX arrays do not record the direction; assumed: forward (both, if W has two directions), and "
-            f"{onnx.ATTRIBUTE}=0 unless the file stores it."
+        yield Message(
+            "ONNX arrays do not record the direction; assumed: forward (both, if W has two "
+            "directions), and {attribute}=0 unless the file stores it.",
+            attribute=onnx.ATTRIBUTE,
         )

@@ -7,7 +7,7 @@ from time import process_time
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Message
 from rnncli.specs.child_process import advise_more, allow
 from rnncli.specs.onnx_nodes import inner_graphs
 
@@ -16,7 +16,9 @@ EVALUATED = (
     "Transpose", "Unsqueeze",
 )  # fmt: skip
 """Operators with which exporters prepare weights; the package onnx evaluates them."""
-FOLD = "Write the model with constant folding, as torch.onnx.export does, so that it holds its weights."
+FOLD = Message(
+    "Write the model with constant folding, as torch.onnx.export does, so that it holds its weights."
+)
 SIZE = 2**26
 """Maximum size of a tensor that an evaluated node takes."""
 STEPS = 64
@@ -61,7 +63,9 @@ class Constants:
         if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
             return None
         if process_time() >= self._end:
-            raise InputError(f"computing its weights took too long ({advise_more(self._seconds)}).", FOLD)
+            raise InputError(
+                "computing its weights took too long ({more}).", FOLD, more=advise_more(self._seconds)
+            )
         inputs = {one: self.array(one, steps + 1) for one in maker.input if one}
         if any(array is None or array.size > SIZE for array in inputs.values()):
             return None

@@ -7,16 +7,16 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from rnncli.errors import InputError, shorten
+from rnncli.errors import InputError, Message, Text, shorten
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source, open_file
 from rnncli.specs import child_process
 from rnncli.specs.child_process import IncompleteOutputError
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
-ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
-BESIDE = "Keep external data beside the model, and save it again."
-SMALLER = "Export only the part of the model that you want to see."
+ADVICE = Message("Write it again with onnx.save(model, 'model.onnx').")
+BESIDE = Message("Keep external data beside the model, and save it again.")
+SMALLER = Message("Export only the part of the model that you want to see.")
 MAX_BYTES = 2**31 - 2**20
 """Bytes that one message may hold; protobuf cannot write more."""
 NODES = 100_000
@@ -72,7 +72,7 @@ def _require_parsable(onnx: Any, data: bytes) -> None:
         with child_process.run_in_child(parse, seconds, memory, "onnx") as answer:
             answer.take(1)
     except IncompleteOutputError as error:
-        raise InputError(f"it is not an ONNX model, or it is broken: {error}.", ADVICE) from None
+        raise InputError("it is not an ONNX model, or it is broken: {error}.", ADVICE, error=error) from None
 
 
 def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
@@ -91,7 +91,9 @@ def _require_bounded(model: Any, most: int = NODES) -> int:
         for graph, depth in _iterate_graphs(root):
             count += len(graph.node)
             if count > most or depth > DEPTH:
-                raise InputError(f"its graph is too large ({count} nodes, {depth} deep).", SMALLER)
+                raise InputError(
+                    "its graph is too large ({count} nodes, {depth} deep).", SMALLER, count=count, depth=depth
+                )
     return count
 
 
@@ -135,7 +137,7 @@ def _inline_functions(model: Any, most: int) -> Any:
         content, reason = bytearray(), str(error)
     if not content:
         reason = shorten(reason, 120)
-        raise InputError(f"its functions cannot be written out ({reason}).", SMALLER)
+        raise InputError("its functions cannot be written out ({reason}).", SMALLER, reason=reason)
     return type(model).FromString(bytes(content))
 
 
@@ -175,7 +177,7 @@ def _iterate_tensors(model: Any) -> Iterator[Any]:
 class _ExternalData(NamedTuple):
     """The bytes of one tensor in another file.  name: of the tensor.  file: as the model names it."""
 
-    name: str
+    name: Text
     file: str
     path: Path
     start: int
@@ -189,11 +191,19 @@ class _ExternalData(NamedTuple):
                 found = opened.read(self.size)
         except OSError as error:
             raise InputError(
-                f"{self.name} is in {self.file}, which cannot be read: {error.strerror}.",
-                "Check its permissions." if isinstance(error, PermissionError) else BESIDE,
+                "{name} is in {file}, which cannot be read: {strerror}.",
+                Message("Check its permissions.") if isinstance(error, PermissionError) else BESIDE,
+                name=self.name,
+                file=self.file,
+                strerror=error.strerror,
             ) from None
         if len(found) < self.size:
-            raise InputError(f"{self.name} is not in {self.file}, which is missing or too short.", BESIDE)
+            raise InputError(
+                "{name} is not in {file}, which is missing or too short.",
+                BESIDE,
+                name=self.name,
+                file=self.file,
+            )
         return found
 
 
@@ -205,30 +215,42 @@ def _locate_data(onnx: Any, tensor: Any, source: Source) -> _ExternalData:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if not all(isinstance(text, str) for text in (tensor.name, *entries, *entries.values())):
         raise _explain_invalid()
-    name, file = tensor.name or "a tensor", entries.get("location", "")
+    name, file = tensor.name or Message("a tensor"), entries.get("location", "")
     if source.path is None:
         raise InputError(
-            f"{name} is in another file, and the model has no folder.", "Give the model as a file."
+            "{name} is in another file, and the model has no folder.", "Give the model as a file.", name=name
         )
     folder = source.path.resolve().parent
     path = folder / file
     if not file or Path(file).is_absolute() or ".." in Path(file).parts:
-        raise InputError(f"{name} is in a file outside of the model's folder.", BESIDE)
+        raise InputError("{name} is in a file outside of the model's folder.", BESIDE, name=name)
     if any(part.startswith(".") for part in Path(file).parts):
-        raise InputError(f"{name} is in {file}, which is a hidden file or in a hidden folder.", BESIDE)
+        raise InputError(
+            "{name} is in {file}, which is a hidden file or in a hidden folder.", BESIDE, name=name, file=file
+        )
     try:
         is_link, whole = path.resolve() != path, path.stat().st_size if path.is_file() else -1
     except (OSError, ValueError, RuntimeError):  # no file has such a name, or its links form a loop
         is_link, whole = False, -1
     if is_link:
-        raise InputError(f"{name} is in {file}, which is a link or in a linked folder.", BESIDE)
+        raise InputError(
+            "{name} is in {file}, which is a link or in a linked folder.", BESIDE, name=name, file=file
+        )
     size = _count_bytes(onnx, tensor)
     start, length = _parse_number(entries.get("offset", "0")), entries.get("length")
     if length is not None and _parse_number(length) != size:
-        what = f"{name} has {length} bytes in {file}, but its shape and type need {size}."
+        what = Message(
+            "{name} has {length} bytes in {file}, but its shape and type need {size}.",
+            name=name,
+            length=length,
+            file=file,
+            size=size,
+        )
         raise InputError(what, ADVICE)
     if start < 0 or start + size > whole:
-        raise InputError(f"{name} is not in {file}, which is missing or too short.", BESIDE)
+        raise InputError(
+            "{name} is not in {file}, which is missing or too short.", BESIDE, name=name, file=file
+        )
     return _ExternalData(name, file, path, start, size)
 
 

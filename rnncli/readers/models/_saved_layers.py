@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from rnncli.case import Array, SavedLayer
-from rnncli.errors import InputError, did_you_mean, format_names, inside
+from rnncli.errors import InputError, Message, Text, did_you_mean, format_names, inside
 from rnncli.model import Graph, Modules, Node
 from rnncli.readers.models import _keras_arrays, _modules
 
@@ -22,12 +22,12 @@ def to_saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[
     """
     with inside(found.file):
         if isinstance(found, Graph):
-            raise InputError("it holds a whole model.", f"Run it with --model {found.file}.")
+            raise InputError("it holds a whole model.", "Run it with {--model:file}.", file=found.file)
         return tuple(_iterate_layers(found, names))
 
 
 def find_layers(
-    file: str, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
+    file: Text, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
 ) -> tuple[SavedLayer, ...]:
     """Return the layers among named arrays; none where all of them have the paths of a --layer's weights.
 
@@ -43,11 +43,14 @@ def find_layers(
         known = {layer.name: layer for layer in _iterate_layers(found, names)}
         for name in names:
             if name not in known:
-                raise InputError(f"there is no layer {name!r} in it.", did_you_mean(name, known))
+                raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
         if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
             raise InputError(
-                f"its layers have no order: {format_names(sorted(known))}.",
-                f"Name the layers to use after a #, first to last: {file}#{','.join(sorted(known)[:2])}",
+                "its layers have no order: {known}.",
+                "Name the layers to use after a #, first to last: {file}#{example}",
+                known=format_names(sorted(known)),
+                file=file,
+                example=",".join(sorted(known)[:2]),
             )
     return tuple(known[name] for name in names or known)
 
@@ -64,7 +67,13 @@ def _iterate_layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer
             continue
         if module.refusal:
             others = [node.name for one in found.modules if not one.refusal for node in one.nodes]
-            choice = f"Name the others after a #: {found.file}#{','.join(others)}" if others else ""
+            choice = (
+                Message(
+                    "Name the others after a #: {file}#{others}", file=found.file, others=",".join(others)
+                )
+                if others
+                else ""
+            )
             raise InputError(*module.explain_refusal(choice))
         for node in module.nodes:
             yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))

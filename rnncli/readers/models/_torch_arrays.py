@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rnncli.errors import Message, Text
 from rnncli.layouts import infer_class, torch
 from rnncli.model import Module
 from rnncli.readers.models._nodes import BARE, node_of
@@ -43,7 +44,7 @@ def find_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module
         if module is None:
             continue
         if not module.refusal and any(match["role"].lower() == "w" for match in matches):
-            module = replace(module, refusal=_explain_ambiguous_axes(module))
+            module = _refuse_ambiguous_axes(module)
         yield [match.string for match in matches], module
 
 
@@ -68,7 +69,9 @@ def _make_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -
         for title, number in zip(titles, whole, strict=True)
     ]
     stored = tuple(_collect_tensors(layers[number]) for number in whole)
-    return Module(name, tuple(nodes), _explain_refusal(layers, cells), stored)
+    projects = any("weight_hr" in roles for both in layers.values() for roles in both.values())
+    way_out = Message("build the layer without proj_size") if projects else ""
+    return Module(name, tuple(nodes), _explain_refusal(layers, cells), way_out, stored)
 
 
 def _hidden_size(roles: Roles) -> dict[str, int]:
@@ -88,48 +91,58 @@ def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array
     return found
 
 
-def _explain_ambiguous_axes(module: Module) -> str:
-    """Return why the axes of weights called `w_ih` are ambiguous; "" if their shapes tell."""
+def _refuse_ambiguous_axes(module: Module) -> Module:
+    """Return the module; refuse it if the shapes of weights called `w_ih` do not tell their axes."""
     for stored in module.tensors:
         shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}
         if len(shapes) == 1 and all(len(set(shape)) == 1 for shape in shapes):
-            return (
-                "its square w_ih and w_hh may be transposed; call them weight_ih and weight_hh if they are "
-                "(units, features) as in PyTorch, kernel and recurrent_kernel if they are as in Keras"
+            way_out = Message(
+                "call them weight_ih and weight_hh if they are (units, features) as in PyTorch, kernel and "
+                "recurrent_kernel if they are as in Keras"
             )
-    return ""
+            return replace(
+                module, refusal=Message("its square w_ih and w_hh may be transposed"), way_out=way_out
+            )
+    return module
 
 
 def _explain_refusal(
     layers: Mapping[int | None, Mapping[bool, Roles]], cells: Mapping[int | None, Mapping[bool, Cell | None]]
-) -> str:
+) -> Text:
     """Return why the module cannot be computed, with the tensor at fault; "" if it can."""
     for number, both in cells.items():
         suffix = "" if number is None else f"_l{number}"
         if any("weight_hr" in roles for roles in layers[number].values()):
-            return (
-                f"it projects its state (weight_hr{suffix}), which is not supported; build the layer without "
-                "proj_size"
-            )
+            return Message("it projects its state (weight_hr{suffix}), which is not supported", suffix=suffix)
         if any(cell is None for cell in both.values()) or False not in both:
-            return f"the weights of layer {suffix.lstrip('_') or '0'} are incomplete or do not fit together"
+            return Message(
+                "the weights of layer {layer} are incomplete or do not fit together",
+                layer=suffix.lstrip("_") or "0",
+            )
     if len(layers) > 1 and list(layers) != list(range(len(layers))):
-        return f"its layers are {', '.join(f'_l{number}' for number in layers)}: some are missing"
+        return Message(
+            "its layers are {layers}: some are missing", layers=", ".join(f"_l{number}" for number in layers)
+        )
     known = [{back: cell for back, cell in both.items() if cell} for both in cells.values()]
     if len({class_name for both in known for class_name, _ in both.values()}) > 1:
-        return "its layers are of different classes"
+        return Message("its layers are of different classes")
     if len(set(map(len, known))) > 1:
-        return "only some of its layers have two directions"
+        return Message("only some of its layers have two directions")
     return _find_misfit([[weights for _, weights in both.values()] for both in known])
 
 
-def _find_misfit(layers: Sequence[Sequence[Mapping[str, Array]]]) -> str:
+def _find_misfit(layers: Sequence[Sequence[Mapping[str, Array]]]) -> Text:
     """Return which layer does not fit the output of the layer before it; "" if all fit."""
     width = None
     for number, cells in enumerate(layers):
         wanted = {len(weights["kernel"]) for weights in cells}
         if len(wanted) > 1 or (width is not None and wanted != {width}):
-            return f"layer {number} takes {', '.join(map(str, sorted(wanted)))} features, but gets {width}"
+            return Message(
+                "layer {number} takes {wanted} features, but gets {width}",
+                number=number,
+                wanted=", ".join(map(str, sorted(wanted))),
+                width=width,
+            )
         width = sum(len(weights["recurrent_kernel"]) for weights in cells)
     return ""
 

@@ -15,15 +15,17 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import InputError, shorten
+from rnncli.errors import InputError, Message, shorten
 from rnncli.readers import expansion
 from rnncli.readers.models import _modules, _stand_ins
 from rnncli.specs import child_process
 from rnncli.specs.isolation import isolated
 from rnncli.specs.memory import format_size
 
-ADVICE = "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
-OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded."
+ADVICE = Message(
+    "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
+)
+OBJECTS = Message("it contains Python objects, such as a whole model, and only tensors are loaded.")
 DEPTH, AXES = 16, 3
 """Dicts in dicts that are searched for tensors, and axes of the weights of recurrent layers."""
 LONGEST = 1000
@@ -59,7 +61,7 @@ def read(data: bytes, unpacked: int) -> dict[str, Any]:
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
             return _receive(answer)
     except child_process.IncompleteOutputError as error:
-        raise InputError(f"it was not read: {error}.", ADVICE) from None
+        raise InputError("it was not read: {error}.", ADVICE, error=error.args[0]) from None
 
 
 def _prepare() -> None:
@@ -77,7 +79,8 @@ def _receive(answer: child_process.WorkOutput) -> dict[str, Any]:
     """Parse the child's output: the header as JSON, then the numbers."""
     head = json.loads(answer.take_text(TEXT))
     if head["refused"]:
-        raise InputError(head["refused"], head["advice"])
+        what, advice = map(child_process.unpack_message, head["refused"])
+        raise InputError(what, advice)
     return {
         key: ShapeOnly(tuple(shape)) if dtype is None else answer.take_array(shape, dtype)
         for key, shape, dtype in head["tensors"]
@@ -87,7 +90,7 @@ def _receive(answer: child_process.WorkOutput) -> dict[str, Any]:
 def _answer(data: bytes, out: BinaryIO) -> None:
     """Write, in the child, the header and then the numbers of each array in it."""
     arrays: dict[str, Any] = {}
-    head: dict[str, Any] = {"refused": None, "advice": ""}
+    head: dict[str, Any] = {"refused": None}
     try:
         tensors = _name_tensors(_load(data))
         arrays = {
@@ -101,14 +104,18 @@ def _answer(data: bytes, out: BinaryIO) -> None:
             for key, tensor in tensors.items()
         ]
     except InputError as error:
-        arrays, head = {}, {"refused": error.detail, "advice": error.advice}
+        arrays, head = {}, _pack_refusal(error.detail, error.advice)
     text = json.dumps(head).encode()
     if len(text) > TEXT:
-        text = json.dumps({"refused": "its tensors have too many names.", "advice": ADVICE}).encode()
+        text = json.dumps(_pack_refusal(Message("its tensors have too many names."), ADVICE)).encode()
         arrays = {}
     child_process.write_text(out, text)
     for tensor in arrays.values():
         child_process.write_array(out, _to_array(tensor))
+
+
+def _pack_refusal(*messages: Message) -> dict[str, Any]:
+    return {"refused": list(map(child_process.pack_message, messages))}
 
 
 def _load(data: bytes) -> Any:
@@ -133,7 +140,9 @@ def _load(data: bytes) -> Any:
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
             raise InputError("reading it takes too much memory.", ADVICE) from None
         reason = f"{type(error).__name__}: {error}".splitlines()[0].partition("  (Could this")[0]
-        raise InputError(f"PyTorch cannot read it ({shorten(reason.rstrip('.: '), 120)}).", ADVICE) from None
+        raise InputError(
+            "PyTorch cannot read it ({reason}).", ADVICE, reason=shorten(reason.rstrip(".: "), 120)
+        ) from None
     if not data.startswith(b"PK") and file.tell() != len(data):
         raise InputError("it has extra data after its tensors.", ADVICE)
     return found
@@ -148,7 +157,9 @@ def _name_tensors(value: Any) -> dict[str, Any]:
         _require_numbers(key, tensor)
         by_path.setdefault(path, {})[key] = tensor
     if not by_path:
-        raise InputError(f"it holds no tensors by name, only a value of type {type(value).__name__}.", ADVICE)
+        raise InputError(
+            "it holds no tensors by name, only a value of type {name}.", ADVICE, name=type(value).__name__
+        )
     recurrent = [path for path, tensors in by_path.items() if any(map(_modules.is_recurrent, tensors))]
     named: dict[str, Any] = {}
     for path, tensors in by_path.items():
@@ -170,7 +181,10 @@ def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, 
             continue
         if len(str(key)) > LONGEST:
             raise InputError(
-                f"the name {shorten(str(key), 40)} in it has {len(str(key))} characters.", ADVICE
+                "the name {key} in it has {length} characters.",
+                ADVICE,
+                key=shorten(str(key), 40),
+                length=len(str(key)),
             )
         if isinstance(item, Mapping):
             yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, id(value)))
@@ -186,9 +200,11 @@ def _is_tensor(value: Any) -> bool:
 
 def _require_numbers(key: str, tensor: Any) -> None:
     if isinstance(tensor, _stand_ins.StandIn):
-        raise InputError(f"{key} is a Python object, and only tensors are loaded.", ADVICE)
+        raise InputError("{key} is a Python object, and only tensors are loaded.", ADVICE, key=key)
     if tensor.is_meta:
-        raise InputError(f"{key} has no data: it is on the meta device.", "Load the weights, then save.")
+        raise InputError(
+            "{key} has no data: it is on the meta device.", "Load the weights, then save.", key=key
+        )
 
 
 def _require_room(tensors: Iterable[Any], packed: int) -> None:
@@ -200,7 +216,10 @@ def _require_room(tensors: Iterable[Any], packed: int) -> None:
     size = sum(prod(max(1, axis) for axis in tensor.shape) * _itemsize(tensor) for tensor in tensors)
     if size > expansion.compute_limit(packed):
         raise InputError(
-            f"its tensors declare {format_size(size)}, but the file is {format_size(packed)}.", ADVICE
+            "its tensors declare {declared}, but the file is {size}.",
+            ADVICE,
+            declared=format_size(size),
+            size=format_size(packed),
         )
 
 

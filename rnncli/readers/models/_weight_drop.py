@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rnncli.errors import Message, Text
 from rnncli.readers.models._names import Names
 
 RAW = "_raw"
 
 
-def restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+def restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
     """Return the tensors with complete weights in place of those with dropout, and a note on them.
 
     WeightDrop keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls `lstm.module`; outside of
@@ -25,5 +26,5 @@ def restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tupl
             continue
         found[f"{inside}{leaf}"] = found.pop(name)
         used.append(name)
-    note = f"weights with dropout were replaced by the complete ones: {', '.join(used)}."
+    note = Message("weights with dropout were replaced by the complete ones: {used}.", used=", ".join(used))
     return found, (note,) if used else ()

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rnncli.errors import Message, Text
+
 _OLD = re.compile(r"(?P<base>.*(?:weight|bias)_.+)_(?P<part>[gv])")
 _NEW = re.compile(r"(?P<path>.*\.|)parametrizations\.(?P<leaf>(?:weight|bias)_.+)\.original(?P<number>[01])")
 
@@ -30,7 +32,7 @@ def find_base_name(name: str) -> str:
     return name if found is None else found[0]
 
 
-def restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+def restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
     """Return the tensors with whole weights instead of their two parts, and a note on them."""
     pairs: dict[str, dict[bool, str]] = {}
     for name in tensors:
@@ -45,8 +47,9 @@ def restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], t
                 del whole[part]
             whole[name] = weight
             used.append(name)
-    note = (
-        f"weights with weight normalization were computed from their length and direction: {', '.join(used)}."
+    note = Message(
+        "weights with weight normalization were computed from their length and direction: {used}.",
+        used=", ".join(used),
     )
     return whole, (note,) if used else ()
 

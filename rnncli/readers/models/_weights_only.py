@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnncli.errors import Message, Text
 from rnncli.layouts import infer_class
 from rnncli.model import Module, Modules, Node
 from rnncli.readers.models import _keras_arrays, _keras_file
@@ -76,7 +77,7 @@ def read(source: Source) -> Modules:
                 replace(module, nodes=tuple(replace(node, parameters=size) for node in module.nodes))
             )
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
-    return Modules(source.name, text, tuple(found), others)
+    return Modules(str(source.name), text, tuple(found), others)
 
 
 def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
@@ -125,13 +126,15 @@ def _recognize_layer(saved: SavedWeights) -> Module | None:
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
         seen = any(_looks_recurrent(path, own) for path, own in saved.cells.items())
-        return Module(saved.name, (), "its weights do not fit LSTM, GRU or SimpleRNN") if seen else None
+        return (
+            Module(saved.name, (), Message("its weights do not fit LSTM, GRU or SimpleRNN")) if seen else None
+        )
     paths = list(known)
     if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
         return _keras_arrays.layer_of_cells(saved.name, known[paths[0]])
     if len(known) == len(cells) == 2 and _is_pair(paths):
         return _keras_arrays.layer_of_cells(saved.name, *known.values())
-    return Module(saved.name, (), _explain_unclear(paths))
+    return Module(saved.name, (), *_explain_unclear(paths))
 
 
 def _recognize_cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
@@ -166,13 +169,16 @@ def _is_distributed(path: str) -> bool:
     return path.split("/")[0] == "layer" or path.startswith("time_distributed")
 
 
-def _explain_unclear(paths: Sequence[str]) -> str:
-    """Return why its weights do not say what it computes."""
+def _explain_unclear(paths: Sequence[str]) -> tuple[Text, Text]:
+    """Return why its weights do not say what it computes, and what to do about that; "" if nothing."""
     if any(map(_is_distributed, paths)):
-        return "it is in a TimeDistributed, whose inputs have one more axis"
-    return (
-        f"it has {len(paths)} sets of recurrent weights, and the file does not say how they are connected; "
-        "describe it, as in -l 'RNN([LSTMCell(3), LSTMCell(3)])', and give this file to --weights"
+        return Message("it is in a TimeDistributed, whose inputs have one more axis"), ""
+    why = Message(
+        "it has {count} sets of recurrent weights, and the file does not say how they are connected",
+        count=len(paths),
+    )
+    return why, Message(
+        "describe it, as in -l 'RNN([LSTMCell(3), LSTMCell(3)])', and give this file to {--weights}"
     )
 
 

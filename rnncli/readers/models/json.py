@@ -25,6 +25,7 @@ def read(source: Source) -> Modules:
         with inside(source.name):
             raise InputError(
                 "it is a case document, which describes a layer.",
-                f"To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
+                "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
+                file=file,
             )
     return _modules.find_modules(source.name, formats.convert_weights(value, source))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, format_names, inside, shorten
+from rnncli.errors import InputError, Message, Text, format_names, inside, shorten
 from rnncli.model import Graph, ModelInput, Node, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models._keras_classes import MODELS, Origin, is_operation, origin_of, translate_class
@@ -43,10 +43,10 @@ def read(source: Source) -> Graph:
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(
-                f"its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
+                "its config does not describe a Keras model ({reason}).", _keras_file.ADVICE, reason=reason
             ) from None
     if found.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
-        note = "Theano stored the kernels of convolutions reversed; they are reversed back."
+        note = Message("Theano stored the kernels of convolutions reversed; they are reversed back.")
         graph = replace(graph, notes=(*graph.notes, note))
     return graph
 
@@ -69,7 +69,7 @@ def graph_of(config: Mapping[str, Any], weights: Weights, origin: str) -> Graph:
 
 
 def _build_graph(
-    config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str
+    config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: Text
 ) -> Graph:
     _check(config, origin)
     translator = Translator(origin)
@@ -79,8 +79,9 @@ def _build_graph(
         raise InputError("the config of this model has no layers.", _keras_file.ADVICE)
     if not known:
         raise InputError(
-            f"the file does not hold the graph of this model, which is in its class {config['class_name']}.",
+            "the file does not hold the graph of this model, which is in its class {config}.",
             "Build it as a Sequential or functional model, and save that.",
+            config=config["class_name"],
         )
     found = weights(model["config"])
     flattener = Flattener(found, origin.old)
@@ -93,7 +94,7 @@ def _build_graph(
     )
     inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
-    return Graph(file, origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
+    return Graph(str(file), origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
 
 
 def _check(config: Any, origin: Origin) -> None:
@@ -102,8 +103,9 @@ def _check(config: Any, origin: Origin) -> None:
         raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE)
     if origin.version and origin.version < (2,):
         raise InputError(
-            f"it was saved by {origin.text}; rnncli reads files saved by Keras 2.0 or later.",
+            "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later.",
             "Load it in Keras 2.3 and save it again.",
+            text=origin.text,
         )
 
 
@@ -112,9 +114,11 @@ def _require_state_order(node: Node, translator: Translator) -> None:
     has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
     if node.layer in translator.backwards and has_states:
         raise InputError(
-            f"{node.name}: {translator.origin.text} orders the states of several cells from the last cell "
-            "to the first, and Keras 3 does not.",
+            "{name}: {text} orders the states of several cells from the last cell to the first, "
+            "and Keras 3 does not.",
             "Save the model with one layer for each cell.",
+            name=node.name,
+            text=translator.origin.text,
         )
 
 
@@ -166,28 +170,35 @@ def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
     return replace(wanted, dtype="int32") if ids else wanted
 
 
-def _note_differences(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
+def _note_differences(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[Text]:
     """Yield what today's Keras would compute otherwise, or not read."""
     text = translator.origin.text if translator.origin.version else "Keras 2"
     if not translator.origin.version:
-        yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
+        yield Message("the file does not say which version of Keras saved it; Keras 2 is assumed.")
     if class_name not in (*MODELS, "Model", "Network", "Container"):
-        yield (
-            f"the class of the model is {class_name}; if it has its own call method, that is not in the "
-            "file, and rnncli does not run it."
+        yield Message(
+            "the class of the model is {class_name}; if it has its own call method, that is not "
+            "in the file, and rnncli does not run it.",
+            class_name=class_name,
         )
     if translator.hard:
-        yield (
-            f"hard_sigmoid in {format_names(translator.hard)} is clip(0.2 x + 0.5, 0, 1), as in {text}; "
-            "Keras 3 computes clip(x / 6 + 0.5, 0, 1)."
+        yield Message(
+            "hard_sigmoid in {hard} is clip(0.2 x + 0.5, 0, 1), as in {text}; Keras 3 computes "
+            "clip(x / 6 + 0.5, 0, 1).",
+            hard=format_names(translator.hard),
+            text=text,
         )
     if translator.no_reset:
-        yield (
-            f"{format_names(translator.no_reset)}: reset_after=False, as in {text}, which did not save it; "
-            "the default of Keras 3 is True."
+        yield Message(
+            "{no_reset}: reset_after=False, as in {text}, which did not save it; the default of "
+            "Keras 3 is True.",
+            no_reset=format_names(translator.no_reset),
+            text=text,
         )
     if translator.cudnn:
-        yield f"{format_names(translator.cudnn)}: the weights are converted from cuDNN's layout."
+        yield Message(
+            "{cudnn}: the weights are converted from cuDNN's layout.", cudnn=format_names(translator.cudnn)
+        )
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
     both = [
         node.name
@@ -195,7 +206,9 @@ def _note_differences(translator: Translator, nodes: Sequence[Node], class_name:
         if node.class_name == "Bidirectional" and node.core_config.get("return_sequences")
     ]
     if translator.origin.own_package and translator.origin.version and masked and both:
-        yield (
-            f"{format_names(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
-            "the previous output."
+        yield Message(
+            "{both}: outputs at masked steps are zeros, as in today's Keras; {text} repeated the "
+            "previous output.",
+            both=format_names(both),
+            text=text,
         )

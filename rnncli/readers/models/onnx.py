@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Dimension
-from rnncli.errors import InputError, LayerError, format_names, inside, shorten
+from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, join, shorten
 from rnncli.model import ModelInput, Node, Program
 from rnncli.readers.models import _onnx_file
 from rnncli.readers.models._onnx_constants import Constants
@@ -37,9 +37,11 @@ def read(source: Source) -> Program:
             model_inputs = tuple(_read_inputs(model.graph))
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
-            raise InputError(f"it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE) from None
+            raise InputError(
+                "it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE, reason=reason
+            ) from None
     return Program(
-        file=source.name,
+        file=str(source.name),
         origin=_format_origin(model),
         nodes=nodes,
         inputs=model_inputs,
@@ -57,22 +59,27 @@ def _format_origin(model: Any) -> str:
     return ", ".join(filter(None, [producer, f"ONNX opset {opset}"]))
 
 
-def _note_files(files: Sequence[str]) -> Iterator[str]:
+def _note_files(files: Sequence[str]) -> Iterator[Text]:
     if files:
-        yield f"weights were also read from {format_names(files)}."
+        yield Message("weights were also read from {files}.", files=format_names(files))
 
 
-def _note_others(model: Any) -> Iterator[str]:
+def _note_others(model: Any) -> Iterator[Text]:
     for node in onnx_nodes.nodes_in(model.graph):
         if node.op_type in OTHERS:
-            yield f"{node.name} ({node.domain} {node.op_type}) is recurrent and not shown."
+            yield Message(
+                "{name} ({domain} {op_type}) is recurrent and not shown.",
+                name=node.name,
+                domain=node.domain,
+                op_type=node.op_type,
+            )
 
 
-def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
+def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, Text]]:
     """Return all nodes, and why some of the recurrent ones cannot be computed."""
     constants = Constants(model)
     nodes: list[Node] = []
-    refused: dict[str, str] = {}
+    refused: dict[str, Text] = {}
     for node, loop in _iterate_nodes(model.graph, ""):
         if not onnx_nodes.is_recurrent(node):
             nodes.append(_read_plain(node, constants))
@@ -80,7 +87,9 @@ def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
         recurrent, reason = _read_recurrent(node, constants)
         nodes.append(recurrent)
         if loop or reason:
-            refused[node.name] = f"it is inside {loop}, which runs it repeatedly" if loop else reason
+            refused[node.name] = (
+                Message("it is inside {loop}, which runs it repeatedly", loop=loop) if loop else reason
+            )
     return tuple(nodes), refused
 
 
@@ -103,7 +112,7 @@ def _make_node(node: Any, class_name: str, module: str, config: Any, weights: Ma
     return Node(node.name, node.name, class_name, module, config, weights, (), {})
 
 
-def _read_recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
+def _read_recurrent(node: Any, constants: Constants) -> tuple[Node, Text]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
     kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
     loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
@@ -113,9 +122,11 @@ def _read_recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
         if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
             weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        return _make_node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
+        return _make_node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.sentence
     written = to_config(spec)
-    reason = f"it uses {' and '.join(loop.unsupported)}" if loop.unsupported else ""
+    reason: Text = ""
+    if loop.unsupported:
+        reason = Message("it uses {unsupported}", unsupported=join(loop.unsupported, " and "))
     return _make_node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 

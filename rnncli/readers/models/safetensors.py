@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import inside
+from rnncli.errors import Message, inside
 from rnncli.readers.formats.safetensors import DTYPES, read_tensors, to_array
 from rnncli.readers.models import _modules
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnncli.model import Modules
     from rnncli.readers.source import Source
 
-ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
+ADVICE = Message("Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors').")
 
 
 def read(source: Source) -> Modules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.errors import EngineError, InputError, inside
+from rnncli.errors import EngineError, InputError, Message, inside
 from rnncli.readers import zips
 from rnncli.readers.models import _modules, _torch_file
 from rnncli.readers.models._torch_file import ADVICE
@@ -37,7 +37,7 @@ def _unpacked_size(data: bytes) -> int:
     """
     if not data.startswith(b"PK"):
         return len(data)
-    with zips.open_archive(data, "it is a broken or truncated zip file", ADVICE) as archive:
+    with zips.open_archive(data, Message("it is a broken or truncated zip file"), ADVICE) as archive:
         zips.require_room(archive, len(data), ADVICE)
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):

@@ -63,8 +63,19 @@ def for_output(path: str | PurePath) -> str:
         return others[suffix]
     known = ", ".join(f".{name}" for name in sorted({*names(), *others} - {"table", "markdown"}))
     if not suffix:
-        raise UsageError(f"{path}: it has no suffix, so its format is not known.", f"Use one of {known}.")
-    raise UsageError(f"{path}: no format has the suffix .{suffix}.", f"Use one of {known}.")
+        raise UsageError(
+            "{place}: it has no suffix, so its format is not known.",
+            "Use one of {known}.",
+            place=path,
+            known=known,
+        )
+    raise UsageError(
+        "{place}: no format has the suffix .{suffix}.",
+        "Use one of {known}.",
+        place=path,
+        suffix=suffix,
+        known=known,
+    )
 
 
 def get(name: str) -> Format:

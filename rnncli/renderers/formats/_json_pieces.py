@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
+from rnncli.errors import Message
 from rnncli.renderers import page
 from rnncli.renderers.page import DeferredValue
 from rnncli.renderers.visible import escape_json, visible
@@ -100,7 +101,7 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
         return _array(value, decimals)
     if isinstance(value, int) and value.bit_length() > 63:
         return orjson.Fragment(str(value))  # orjson does not support integers beyond 64 bits
-    return value
+    return str(value) if isinstance(value, Message) else value
 
 
 def _array(value: Any, decimals: int | None) -> Any:

@@ -17,7 +17,9 @@ def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
     tensors = answer.tensors()
     if len(tensors) != 1:
         raise UsageError(
-            f"npy stores one tensor, but there are {len(tensors)}: {', '.join(tensors)}.",
+            "npy stores one tensor, but there are {count}: {tensors}.",
             "Use npz, which stores all of them; rnncli run selects one with --select NAME.",
+            count=len(tensors),
+            tensors=", ".join(tensors),
         )
     write_npy(file, *tensors.values())

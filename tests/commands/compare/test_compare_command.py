@@ -243,7 +243,7 @@ def test_a_masked_step_at_the_start_of_a_piece_returns_zeros(engine: str) -> Non
     assert (sequence.agrees, sequence.step, state.agrees) == (False, 2, True)
     assert sequence.mismatch is not None
     assert sequence.mismatch.second == 0
-    assert any("a masked step at the start of a piece" in text for text in report.remarks)
+    assert any("a masked step at the start of a piece" in text for text in map(str, report.remarks))
     inside = package.compare(inputs, "gru", split=3, engine=engine, **flags)
     assert all(one.agrees for one in inside.found)
 

@@ -337,7 +337,7 @@ def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> Non
     found = sheet(case("lstm"), gates=("cell",))
     with pytest.raises(UsageError) as caught:
         arrange(found, size)
-    wide, high = map(float, re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", caught.value.advice))
+    wide, high = map(float, re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", str(caught.value.advice)))
     assert arrange(found, (wide, high))
     assert (wide >= size[0], high >= size[1]) == (True, True)
     if high > size[1]:
@@ -403,7 +403,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     with pytest.raises(EngineError) as caught:
         figure.render(sheet(case("gru")), "png", LIGHT, None)
     assert caught.value.exit_code == 3
-    assert "pip install matplotlib" in caught.value.advice
+    assert "pip install matplotlib" in str(caught.value.advice)
 
 
 def test_terminal_colors_are_those_of_the_values() -> None:

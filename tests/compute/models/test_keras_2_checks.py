@@ -102,7 +102,7 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
         f"{amounts[1]:.2g} (gru_1).",
     )
     (alone,) = keras.run(graph, path, ModelRequest(given, compute_numpy, layers=["lstm_1"])).notes
-    assert alone.endswith(f"by up to {amounts[0]:.2g} (lstm_1).")
+    assert str(alone).endswith(f"by up to {amounts[0]:.2g} (lstm_1).")
 
 
 @pytest.mark.parametrize("make", [earliest, cudnn])

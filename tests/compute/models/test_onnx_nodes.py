@@ -215,7 +215,7 @@ def test_states_that_are_left_out_are_zeros_with_a_note() -> None:
         np.testing.assert_array_equal(tensors(without)[name], array)
     with pytest.raises(InputError, match=r"missing input: X\.") as missing:
         run(made, {"h": feeds["h"]})
-    assert "h: (1, batch, 2), float32; c: (1, batch, 2), float32; X: (X0, " in missing.value.advice
+    assert "h: (1, batch, 2), float32; c: (1, batch, 2), float32; X: (X0, " in str(missing.value.advice)
 
 
 @pytest.mark.parametrize(

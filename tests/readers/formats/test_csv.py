@@ -78,7 +78,7 @@ class TestCsv:
         assert inputs(text, "csv", **options).tolist() == array
 
     def test_decimal_commas_are_remarked_where_nobody_said_them(self) -> None:
-        assert "comma as the decimal sign" in read(source("1;2,5\n"), "csv").remarks[0]
+        assert "comma as the decimal sign" in str(read(source("1;2,5\n"), "csv").remarks[0])
         assert read(source("1;2,5\n"), "csv", ReadOptions(decimal=",")).remarks == ()
 
     @pytest.mark.parametrize(

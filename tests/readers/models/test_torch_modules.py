@@ -160,7 +160,7 @@ def test_other_activations_can_be_assumed(both: bool, tmp_path: Path) -> None:
         wanted = module(torch.from_numpy(inputs))[0].numpy()
     relu = runner.assume(found, {"activation": "relu"})
     np.testing.assert_allclose(outputs(relu, inputs)["rnn_l1"], wanted, rtol=0, atol=1e-5)
-    assert "activation=relu" in runner.assumptions(relu)
+    assert "activation=relu" in str(runner.assumptions(relu))
     with pytest.raises(UsageError, match="no layer in it takes recurrent_activation"):
         runner.assume(found, {"recurrent_activation": "relu"})
 
@@ -208,7 +208,7 @@ def test_normalized_weights_are_computed_from_their_parts(place: Any, tmp_path: 
     x = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
     found = read(stored({f"rnn.{name}": one for name, one in module.state_dict().items()}, tmp_path / "m.pt"))
     assert not found.other_shapes
-    assert found.notes[0].startswith("weights with weight normalization were computed")
+    assert str(found.notes[0]).startswith("weights with weight normalization were computed")
     whole = outputs(found, x.numpy())["rnn_l1"]
     np.testing.assert_allclose(whole, module(x)[0].detach().numpy(), atol=1e-5)
 

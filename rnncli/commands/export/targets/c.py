@@ -14,6 +14,7 @@ from rnncli.case import Array
 from rnncli.commands.export import comments, literals, refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, activations_in
 from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
+from rnncli.errors import Message, Text
 
 SUFFIX = ".c"
 BINARY = False
@@ -33,19 +34,19 @@ static void show(const char *name, const char *shape, const real *values, int ro
 """
 
 
-def refusal(exports: Sequence[ExportCase]) -> str | None:
+def refusal(exports: Sequence[ExportCase]) -> Text | None:
     """Return why a C file cannot express them, or None."""
     reason = _refusal(exports)
     if reason is None and len({export.dtype for export in exports}) > 1:
-        return "it computes in one dtype, and the layers have float32 and float64"
+        return Message("it computes in one dtype, and the layers have float32 and float64")
     return reason
 
 
 @refusals.of_each
-def _refusal(export: ExportCase) -> str | None:
+def _refusal(export: ExportCase) -> Text | None:
     reason = refusals.of_loops(export, ACTIVATIONS)
     if reason is None and export.case.inputs.ndim != 3:
-        return "it takes (batch, timesteps, features)"
+        return Message("it takes (batch, timesteps, features)")
     return reason
 
 

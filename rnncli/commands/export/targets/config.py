@@ -9,6 +9,7 @@ from typing import Any
 from rnncli.case import walk
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer
+from rnncli.errors import Message, Text
 from rnncli.specs import to_config
 
 SUFFIX = ".json"
@@ -16,13 +17,13 @@ BINARY = False
 
 
 @refusals.of_each
-def refusal(export: ExportCase) -> str | None:
+def refusal(export: ExportCase) -> Text | None:
     """Return why a Keras config cannot express it, or None."""
     for spec in walk(export.case.specs):
         if "hard_sigmoid_keras2" in spec.config.values():
-            return "Keras 3 has no hard_sigmoid of Keras 2"
+            return Message("Keras 3 has no hard_sigmoid of Keras 2")
         if "probe" in spec.config.values():
-            return "Keras has no initializer probe"
+            return Message("Keras has no initializer probe")
     return None
 
 

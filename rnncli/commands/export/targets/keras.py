@@ -8,6 +8,7 @@ from rnncli.case import walk
 from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.comments import as_comment
 from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, without_initializers
+from rnncli.errors import Message, Text
 from rnncli.specs import to_script
 
 SUFFIX = ".py"
@@ -17,10 +18,10 @@ DTYPES = ("float16", "float32", "float64")
 
 
 @refusals.of_each
-def refusal(export: ExportCase) -> str | None:
+def refusal(export: ExportCase) -> Text | None:
     """Return why Keras cannot express it, or None."""
     if export.dtype not in DTYPES:
-        return f"NumPy has no {export.dtype}"
+        return Message("NumPy has no {dtype}", dtype=export.dtype)
     return None
 
 

@@ -15,6 +15,7 @@ from rnncli.commands.export.targets._numpy_steps import (
     step_key,
     step_names,
 )
+from rnncli.errors import Text
 
 SUFFIX = ".py"
 BINARY = False
@@ -50,7 +51,7 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 
 
 @refusals.of_each
-def refusal(export: ExportCase) -> str | None:
+def refusal(export: ExportCase) -> Text | None:
     """Return why a NumPy script cannot express it, or None."""
     return refusals.of_loops(export, ACTIVATIONS)
 

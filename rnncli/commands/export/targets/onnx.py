@@ -13,7 +13,7 @@ from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.compute.engines.onnx import attributes_of
 from rnncli.compute.engines.onnx import refusal as engine_refusal
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, Message, Text
 from rnncli.layouts.onnx import IR, OPERATORS, OPSET, from_keras
 
 SUFFIX = ".onnx"
@@ -26,11 +26,12 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 
 
 @refusals.of_each
-def refusal(export: ExportCase) -> str | None:
+def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
-            return f"it has no operator for the activation {layer.spec.config['activation']}"
+            activation = layer.spec.config["activation"]
+            return Message("it has no operator for the activation {activation}", activation=activation)
     return refusals.of_layers(export) or engine_refusal(export.case)
 
 

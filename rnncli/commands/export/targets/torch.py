@@ -8,6 +8,7 @@ from rnncli.commands.export import comments, literals, refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.commands.export.targets._directions import list_outputs, merge_lines
 from rnncli.compute import engines
+from rnncli.errors import Message, Text
 from rnncli.layouts.torch import MODULES, from_keras
 
 SUFFIX = ".py"
@@ -65,11 +66,12 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 
 
 @refusals.of_each
-def refusal(export: ExportCase) -> str | None:
+def refusal(export: ExportCase) -> Text | None:
     """Return why PyTorch's modules cannot express it, or None."""
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ACTIVATIONS:
-            return f"its Dense has no activation {layer.spec.config['activation']}"
+            activation = layer.spec.config["activation"]
+            return Message("its Dense has no activation {activation}", activation=activation)
     return refusals.of_layers(export) or engines.get("torch").refusal(export.case)
 
 
