@@ -15,7 +15,7 @@ from rnncli.cli import app, catalog, korean
 from rnncli.cli.language import choose_language
 from rnncli.commands.explore.texts import describe_error
 from rnncli.commands.plot import labels
-from rnncli.commands.tour.exercises import exercise_3_parameters
+from rnncli.commands.tour import lesson
 from rnncli.errors import LayerError, UsageError
 from rnncli.renderers.width import width_of
 from rnncli.specs.expressions import parse
@@ -28,7 +28,7 @@ OTHERS = re.compile(
     "api/|__init__|__main__|"  # the Python API speaks English
     "renderers/(wording|formats/(html|svg))|"  # both languages; no prose
     "cli/(flags|help)|"  # the help is tested as it is shown
-    "commands/(export/(targets/|literals)|explore/texts|why/(causes/|message)|tour/(steps|exercises)/))"
+    "commands/(export/(targets/|literals)|explore/texts|why/(causes/|message)))"
 )
 """Files whose texts are no messages, or have their Korean beside them."""
 
@@ -140,7 +140,8 @@ def test_every_text_of_the_help_has_its_korean(name: str) -> None:
 
 
 def test_a_sentence_of_an_exercise_is_not_half_translated() -> None:
-    assert korean.translate(exercise_3_parameters.HINT.en) == exercise_3_parameters.HINT.en
+    for exercise in lesson.exercises():
+        assert korean.translate(exercise.en["hint"]) == exercise.en["hint"]
 
 
 def test_the_list_of_commands_is_korean(rnncli: Run) -> None:
