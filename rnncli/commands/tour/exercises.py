@@ -32,9 +32,9 @@ _GROUPS = re.compile(r"(?<=\d)[,_ '](?=\d{3}(?!\d))")
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
 STATES = {
-    "the backward state": "backward_last_hidden_state",
-    "the forward state": "forward_last_hidden_state",
-    "the last hidden state": "last_hidden_state",
+    "backward state": "backward_last_hidden_state",
+    "forward state": "forward_last_hidden_state",
+    "last state": "last_hidden_state",
 }
 
 
@@ -193,12 +193,12 @@ def make_stateful(random: Random, view: View) -> Task:
 
 
 MAKERS: dict[str, Callable[[Random, View], Task]] = {
-    "equal row": make_equal_row,
-    "output shape": make_output_shape,
+    "equal_row": make_equal_row,
+    "output_shape": make_output_shape,
     "parameters": make_parameters,
-    "held rows": make_held_rows,
-    "forget gate": make_forget_gate,
-    "reset after": make_reset_after,
+    "held_rows": make_held_rows,
+    "forget_gate": make_forget_gate,
+    "reset_after": make_reset_after,
     "vanishing": make_vanishing,
     "decoder": make_decoder,
     "stateful": make_stateful,

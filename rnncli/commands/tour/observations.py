@@ -1,12 +1,12 @@
 """What a step shows: the results of its commands, drawn, and the numbers that its texts name.
 
-A step that shows more than its commands return names one of OBSERVATIONS.  Each takes the step's commands.
+A step that shows more than its commands return names one of OBSERVATIONS, which takes its commands.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,15 +31,15 @@ class Observation(NamedTuple):
 
     parts: tuple[PagePart, ...]
     outputs: tuple[tuple[NamedTensor, ...], ...]
-    facts: Mapping[str, object] = {}
+    facts: Mapping[str, str] = {}
 
 
 def observe(step: Step, view: View) -> Observation:
     """Run the commands of a step, and return what it shows of their results."""
-    return OBSERVATIONS[step.observation](step.commands, view)
+    return OBSERVATIONS[step.observation](view, *step.commands)
 
 
-def observe_runs(commands: Sequence[str], view: View) -> Observation:
+def observe_runs(view: View, *commands: str) -> Observation:
     """Return the usual observation: the tensors that each command returns, with equal rows marked."""
     return _draw([run_line(command) for command in commands], view)
 
@@ -50,7 +50,7 @@ def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}
     return Observation(sum(parts, ()), tuple(result.outputs for result in results))
 
 
-def observe_sentence(commands: Sequence[str], view: View) -> Observation:
+def observe_sentence(view: View, command: str) -> Observation:
     """Show one line per word of the sample."""
     from rnncli.cli.command_line import CommandLine
 
@@ -65,9 +65,8 @@ def observe_sentence(commands: Sequence[str], view: View) -> Observation:
     return Observation((table,), ((tensor,),))
 
 
-def observe_last_row(commands: Sequence[str], view: View) -> Observation:
+def observe_last_row(view: View, command: str) -> Observation:
     """Mark the row that equals what the layer returns without --return-sequences."""
-    (command,) = commands
     result = run_line(command)
     alone = run_line(command.replace(" --return-sequences", "")).outputs[0].values[0]
     equal = np.flatnonzero((result.outputs[0].values[0] == alone).all(axis=-1))
@@ -75,22 +74,17 @@ def observe_last_row(commands: Sequence[str], view: View) -> Observation:
     return _draw([result], view, dict.fromkeys(equal, mark))
 
 
-def observe_gates(commands: Sequence[str], view: View) -> Observation:
+def observe_gates(view: View, command: str) -> Observation:
     """Show each gate and state of unit 0, one line per time step.
 
     The facts are the numbers of the last time step, and `before`, the first state one step earlier.
     """
-    (command,) = commands
     loop = run_line(command, traced=True).trace[0]
-    gates, states = (
-        [label for label in loop.parts if label.is_shown and bool(label.kind) == gate]
-        for gate in (True, False)
-    )
-    states.reverse()  # as they are computed: the hidden state from the cell state
-    outputs = tuple(
-        NamedTensor(label.short, ("batch", "timesteps", "units"), loop.parts[label])
-        for label in (*gates, *states)
-    )
+    shown = [label for label in loop.parts if label.is_shown]
+    states = [label for label in shown if not label.kind][::-1]  # the hidden state comes from the cell state
+    labels = [label for label in shown if label.kind] + states
+    axes = ("batch", "timesteps", "units")
+    outputs = tuple(NamedTensor(label.short, axes, loop.parts[label]) for label in labels)
     places = 4 if view.precision is None else view.precision
     texts = {one.name: [f"{value:.{places}f}" for value in one.values[0, :, 0]] for one in outputs}
     times = [f"t={time}" for time in loop.times]
@@ -99,7 +93,7 @@ def observe_gates(commands: Sequence[str], view: View) -> Observation:
     return Observation((table,), (outputs,), facts)
 
 
-def observe_reset_after(commands: Sequence[str], view: View) -> Observation:
+def observe_reset_after(view: View, *commands: str) -> Observation:
     """Show both kinds of GRU side by side, one line per time step, and the largest difference."""
     results = [run_line(command) for command in commands]
     after, before = (result.outputs[0].values[0] for result in results)
@@ -119,14 +113,13 @@ def observe_reset_after(commands: Sequence[str], view: View) -> Observation:
     return Observation((table,), tuple(result.outputs for result in results), facts)
 
 
-def observe_mask(commands: Sequence[str], view: View) -> Observation:
+def observe_mask(view: View, command: str) -> Observation:
     """Mark the rows of masked steps."""
-    (command,) = commands
     result = run_line(command, traced=True)
     return _draw([result], view, dict.fromkeys(masked_steps(result), say("masked", view.lang)))
 
 
-def observe_time_reversal(commands: Sequence[str], view: View) -> Observation:
+def observe_time_reversal(view: View, *commands: str) -> Observation:
     """Show a go_backwards layer beside the backward half of Bidirectional; mark the backward state."""
     alone, both = map(run_line, commands)
     lone, output, state = alone.outputs[0], both.outputs[0], both.outputs[-1].values[0]
@@ -144,15 +137,15 @@ def observe_time_reversal(commands: Sequence[str], view: View) -> Observation:
         for row, time in enumerate(lone.time)
     ]
     headings = ("", "GRU(go_backwards=True)", f"Bidirectional, {say('backward half', view.lang)}")
-    legend = line(f"<- {say('the backward state', view.lang)}", "dim")
+    legend = line(f"<- {say('backward state', view.lang)}", "dim")
     return Observation((drawing.draw_beside(headings, rows), legend), (alone.outputs, both.outputs))
 
 
-def observe_encoder_and_decoder(commands: Sequence[str], view: View) -> Observation:
+def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_command: str) -> Observation:
     """Run the encoder, give its states to the decoder, and trace from where the decoder starts."""
-    encoder = run_line(commands[0])
+    encoder = run_line(encoder_command)
     states = encoder.outputs[1:]
-    decoder = run_line(commands[1], tuple(state.values for state in states), traced=True)
+    decoder = run_line(decoder_command, tuple(state.values for state in states), traced=True)
 
     def rename(tensor: NamedTensor, layer: str) -> NamedTensor:
         return tensor._replace(label=Label(f"{layer}/{tensor.label}", tensor.label.sequence), equals=())
@@ -172,9 +165,8 @@ def observe_encoder_and_decoder(commands: Sequence[str], view: View) -> Observat
     return Observation(parts, (encoder.outputs, decoder.outputs))
 
 
-def observe_vanishing_gradients(commands: Sequence[str], view: View) -> Observation:
+def observe_vanishing_gradients(view: View, command: str) -> Observation:
     """Show how strongly the last hidden state of each layer depends on the input, at some time steps."""
-    (command,) = commands
     _, against, flags = re.split(r" --against (\S+)", command)
     norms = {LAYERS[word]: measure_norms(f"rnncli run -l {word}{flags}") for word in against.split(",")}
     logs = {name: np.log10(values) for name, values in norms.items()}
@@ -196,14 +188,14 @@ def observe_vanishing_gradients(commands: Sequence[str], view: View) -> Observat
     return Observation((drawing.draw_grid(("", *norms), rows),), (outputs,), facts)
 
 
-OBSERVATIONS = {
+OBSERVATIONS: dict[str, Callable[..., Observation]] = {
     "": observe_runs,
     "sentence": observe_sentence,
-    "last row": observe_last_row,
+    "last_row": observe_last_row,
     "gates": observe_gates,
-    "reset after": observe_reset_after,
+    "reset_after": observe_reset_after,
     "mask": observe_mask,
-    "time reversal": observe_time_reversal,
-    "encoder and decoder": observe_encoder_and_decoder,
-    "vanishing gradients": observe_vanishing_gradients,
+    "time_reversal": observe_time_reversal,
+    "encoder_and_decoder": observe_encoder_and_decoder,
+    "vanishing_gradients": observe_vanishing_gradients,
 }
