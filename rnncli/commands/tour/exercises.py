@@ -14,6 +14,7 @@ from math import prod
 from random import Random
 from typing import Any, NamedTuple
 
+from rnncli import specs
 from rnncli.case import Array, format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.jacobians import measure_norms
@@ -64,8 +65,6 @@ def make_equal_row(random: Random, view: View) -> Task:
 
 def make_output_shape(random: Random, view: View) -> Task:
     """Draw an expression and an input shape."""
-    from rnncli import specs
-
     shape = (random.randint(2, 9), random.randint(10, 30), random.randint(31, 64))
     inner = f"{random.choice(('SimpleRNN', 'LSTM', 'GRU'))}({random.randint(65, 99)}"
     inner += random.choice(("", ", return_sequences=True"))
@@ -78,16 +77,8 @@ def make_output_shape(random: Random, view: View) -> Task:
 
 def make_parameters(random: Random, view: View) -> Task:
     """Draw a layer and the number of features."""
-    from rnncli import specs
-
-    layers = (
-        "SimpleRNN({})",
-        "LSTM({})",
-        "GRU({})",
-        "GRU({}, reset_after=False)",
-        "LSTM({}, use_bias=False)",
-    )
-    layer, features = random.choice(layers).format(random.randint(2, 40)), random.randint(2, 20)
+    kinds = ("SimpleRNN({})", "LSTM({})", "GRU({})", "GRU({}, reset_after=False)", "LSTM({}, use_bias=False)")
+    layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
     return Task(accept_count(count), {"layer": layer, "features": features})
@@ -145,7 +136,7 @@ def make_vanishing(random: Random, view: View) -> Task:
         command = f"rnncli run -l {word} --input-shape 1,{steps},3 --seed {random.randrange(1000)}"
         norms = measure_norms(command)
         limit = norms[-1] / 1000
-        vanished = int(np.flatnonzero(norms >= limit)[0]) - 1  # the last of the first steps
+        vanished = int(np.argmax(norms >= limit)) - 1  # the step before the first that is not below
         if vanished >= 0 and not ((norms > limit / margin) & (norms < limit * margin)).any():
             break
     texts = [f"t={time}  {format_difference(norm)}  " for time, norm in enumerate(norms)]
@@ -207,9 +198,7 @@ MAKERS: dict[str, Callable[[Random, View], Task]] = {
 
 def _expression(result: Result) -> str:
     """Return the layer as a Keras script contains it."""
-    from rnncli.specs import describe
-
-    return describe(result.stack.specs[-1])
+    return specs.describe(result.stack.specs[-1])
 
 
 def accept_shape(right: tuple[int, ...]) -> Accepts:
