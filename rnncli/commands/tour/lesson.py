@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Step(NamedTuple):
     number: int
     en: Texts
     ko: Texts
-    commands: tuple[str, ...]
+    commands: Sequence[str]
     layer: str = ""
     observation: str = ""
 
