@@ -39,7 +39,7 @@ STATES = {
 }
 
 
-class Task(NamedTuple):
+class DrawnTask(NamedTuple):
     """What an exercise draws.  facts: for its texts.  tables: where to find the answer."""
 
     accepts: Accepts
@@ -47,7 +47,7 @@ class Task(NamedTuple):
     tables: tuple[Table, ...] = ()
 
 
-def make_equal_row(random: Random, view: View) -> Task:
+def make_equal_row(random: Random, view: View) -> DrawnTask:
     """Draw the layer, the length and the direction; show every row."""
     steps, seed, state = random.randint(3, 7), random.randrange(1000), random.choice(list(STATES))
     layer = random.choice(("birnn", "bilstm", "bigru"))
@@ -60,10 +60,10 @@ def make_equal_row(random: Random, view: View) -> Task:
     place = drawing.locate_row(claim, rows).row or 0
     facts = {"steps": steps, "layer": _expression(result), "state": say(state, view.lang)}
     table = drawing.draw_rows(rows.name, rows.values[0], view, say("row", view.lang))
-    return Task(accept_rows({place}, steps), facts, (table,))
+    return DrawnTask(accept_rows({place}, steps), facts, (table,))
 
 
-def make_output_shape(random: Random, view: View) -> Task:
+def make_output_shape(random: Random, view: View) -> DrawnTask:
     """Draw an expression and an input shape."""
     shape = (random.randint(2, 9), random.randint(10, 30), random.randint(31, 64))
     inner = f"{random.choice(('SimpleRNN', 'LSTM', 'GRU'))}({random.randint(65, 99)}"
@@ -72,19 +72,19 @@ def make_output_shape(random: Random, view: View) -> Task:
     merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
     output = specs.from_flags([layer], {}).outputs(shape)[0].shape
-    return Task(accept_shape(sizes(output)), {"input": format_shape(shape), "layer": layer})
+    return DrawnTask(accept_shape(sizes(output)), {"input": format_shape(shape), "layer": layer})
 
 
-def make_parameters(random: Random, view: View) -> Task:
+def make_parameters(random: Random, view: View) -> DrawnTask:
     """Draw a layer and the number of features."""
     kinds = ("SimpleRNN({})", "LSTM({})", "GRU({})", "GRU({}, reset_after=False)", "LSTM({}, use_bias=False)")
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
-    return Task(accept_count(count), {"layer": layer, "features": features})
+    return DrawnTask(accept_count(count), {"layer": layer, "features": features})
 
 
-def make_held_rows(random: Random, view: View) -> Task:
+def make_held_rows(random: Random, view: View) -> DrawnTask:
     """Draw the layer and a mask that keeps the first step and drops at least one."""
     steps, seed, layer = random.randint(4, 7), random.randrange(1000), random.choice(RECURRENT)
     masked = set(random.sample(range(1, steps), random.randint(1, steps - 2)))
@@ -92,10 +92,10 @@ def make_held_rows(random: Random, view: View) -> Task:
     command = f"rnncli run -l {layer} --return-sequences --input-shape 1,{steps},2 --seed {seed}"
     result = run_line(f"{command} --mask '[[{mask}]]'", traced=True)
     table = drawing.draw_rows("hidden_states", result.outputs[0].values[0], view, "t={}")
-    return Task(accept_rows(masked_steps(result), steps), {"layer": _expression(result)}, (table,))
+    return DrawnTask(accept_rows(masked_steps(result), steps), {"layer": _expression(result)}, (table,))
 
 
-def make_forget_gate(random: Random, view: View) -> Task:
+def make_forget_gate(random: Random, view: View) -> DrawnTask:
     """Draw runs until the previous cell state is large enough to divide by: rounding is magnified less."""
     cell = Label("cell", kind="")
     while True:
@@ -108,10 +108,10 @@ def make_forget_gate(random: Random, view: View) -> Task:
     shown = (*gates, cell)
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
     table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
-    return Task(accept_decimal(float(parts[forget][0, time, 0])), {"time": time}, (table,))
+    return DrawnTask(accept_decimal(float(parts[forget][0, time, 0])), {"time": time}, (table,))
 
 
-def make_reset_after(random: Random, view: View) -> Task:
+def make_reset_after(random: Random, view: View) -> DrawnTask:
     """Draw the size and which run comes first."""
     units, seed, first = random.randint(2, 5), random.randrange(1000), random.choice((True, False))
     flags = ("--reset-after", "--no-reset-after") if first else ("--no-reset-after", "--reset-after")
@@ -123,10 +123,10 @@ def make_reset_after(random: Random, view: View) -> Task:
         for letter, result, text in zip("AB", results, texts, strict=True)
     ]
     table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
-    return Task(accept_letters("B" if first else "A"), {"units": units}, (table,))
+    return DrawnTask(accept_letters("B" if first else "A"), {"units": units}, (table,))
 
 
-def make_vanishing(random: Random, view: View) -> Task:
+def make_vanishing(random: Random, view: View) -> DrawnTask:
     """Draw runs until one vanishes, with no norm so close to the limit that its two digits could mislead."""
     import numpy as np
 
@@ -143,10 +143,10 @@ def make_vanishing(random: Random, view: View) -> Task:
     across, down = 4, steps // 4
     table = drawing.draw_grid([""] * across, [texts[row::down] for row in range(down)])
     facts = {"layer": layers[word], "last": steps - 1}
-    return Task(accept_rows({vanished}, steps), facts, (table,))
+    return DrawnTask(accept_rows({vanished}, steps), facts, (table,))
 
 
-def make_decoder(random: Random, view: View) -> Task:
+def make_decoder(random: Random, view: View) -> DrawnTask:
     """Draw the size, and the order in which the tensors of an encoder are shown."""
     units, steps, seed = random.randint(2, 4), random.randint(3, 5), random.randrange(1000)
     command = f"rnncli run -l lstm --units {units} --return-sequences --return-state --seed {seed}"
@@ -160,10 +160,10 @@ def make_decoder(random: Random, view: View) -> Task:
     rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
     table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
     key = letters[order.index(1)] + letters[order.index(2)]
-    return Task(accept_letters(key), {"units": units}, (table,))
+    return DrawnTask(accept_letters(key), {"units": units}, (table,))
 
 
-def make_stateful(random: Random, view: View) -> Task:
+def make_stateful(random: Random, view: View) -> DrawnTask:
     """Draw the layer, the length and where the sequence is cut; run the whole and the first part."""
     import numpy as np
 
@@ -180,10 +180,10 @@ def make_stateful(random: Random, view: View) -> Task:
     place = int(np.abs(rows - state).sum(axis=-1).argmin())
     table = drawing.draw_rows("hidden_states", rows, view, say("row", view.lang))
     facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
-    return Task(accept_rows({place}, steps), facts, (table,))
+    return DrawnTask(accept_rows({place}, steps), facts, (table,))
 
 
-MAKERS: dict[str, Callable[[Random, View], Task]] = {
+MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
     "equal_row": make_equal_row,
     "output_shape": make_output_shape,
     "parameters": make_parameters,
@@ -253,7 +253,7 @@ class ExerciseAnswer(Answer):
     seed: int
     answer: str | None = None
 
-    def task(self, view: View) -> Task:
+    def task(self, view: View) -> DrawnTask:
         """Draw the task of this seed."""
         return MAKERS[self.exercise.make](Random(f"{self.exercise.number}/{self.seed}"), view)
 
