@@ -45,8 +45,6 @@ FOUND_BY_NAME = (
     "commands",
     "commands/export/targets",
     "commands/port/differences",
-    "commands/tour/exercises",
-    "commands/tour/steps",
     "commands/why/causes",
     "compute/engines",
     "compute/models",

@@ -84,3 +84,4 @@ program.main()
 def test_a_described_layer_needs_no_reader_of_saved_models(format: str) -> None:
     needed = loaded_by("run", "--seed", "1", "-f", format)
     assert not [name for name in needed if name.startswith(("rnncli.readers.models", "rnncli.layouts"))]
+    assert "tomllib" not in needed

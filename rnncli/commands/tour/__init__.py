@@ -77,22 +77,33 @@ def tour(output: OutputFlags, part: TourFlags) -> None:
     In a terminal, one step at a time: Enter continues, ? shows the answer, b goes back, q quits.
     """
     from rnncli.cli import pager
-    from rnncli.cli.output import delivery, format_of, is_stdout
-    from rnncli.commands.tour import lesson
-    from rnncli.commands.tour.answer import TourAnswer
+    from rnncli.cli.output import delivery, format_of, is_stdout, view_of
 
     table = format_of(output) == "table"
     deliver = delivery(_limit_width(output) if table else output)
     if part.exercise is not None:
-        from rnncli.commands.tour import exam
+        from rnncli.commands.tour import exercises
 
-        deliver(exam.examine(part.exercise, part.seed, part.answer, _lang(output)))
-    elif part.step is not None:
-        deliver(TourAnswer((lesson.load_step(part.step),)))
+        lang = view_of(output, format_of(output)).lang
+        deliver(exercises.examine(part.exercise, part.seed, part.answer, lang))
+        return
+    from rnncli.commands.tour import lesson
+    from rnncli.commands.tour.answer import TourAnswer
+
+    steps = lesson.steps()
+    if part.step is not None:
+        if not 0 <= part.step < len(steps):
+            raise UsageError(
+                "{--step:step}: there is no such step.",
+                "The steps are 0 to {last}.",
+                step=part.step,
+                last=len(steps) - 1,
+            )
+        deliver(TourAnswer((steps[part.step],)))
     elif table and not part.plain and is_stdout(output.output) and pager.is_possible():
         _read(output)
     else:
-        deliver(TourAnswer(lesson.load_steps()))
+        deliver(TourAnswer(steps))
 
 
 def _limit_width(output: OutputFlags) -> OutputFlags:
@@ -103,28 +114,19 @@ def _limit_width(output: OutputFlags) -> OutputFlags:
     return output._replace(width=output.width or min(shown or WIDTH, WIDTH))
 
 
-def _lang(output: OutputFlags) -> str:
-    from rnncli.cli.output import format_of, view_of
-
-    return view_of(output, format_of(output)).lang
-
-
 def _read(output: OutputFlags) -> None:
     """Show the steps page by page; each is computed when it is reached."""
     from rnncli.cli import pager
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
-    from rnncli.commands.tour.lesson_words import say
     from rnncli.renderers import formats
 
     def load(place: int) -> pager.PagerPage:
-        view = view_of(_limit_width(output), "table")
-        texts = (
-            formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
-        )
+        view, step = view_of(_limit_width(output), "table"), lesson.steps()[place]
+        texts = (formats.render(TourAnswer((step,), shown), "table", view) for shown in (QUESTION, ANSWER))
         return pager.PagerPage(*map(str, texts))
 
-    steps, lang = lesson.load_steps(), _lang(output)
-    prompts = pager.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))
-    pager.read(len(steps), load, prompts)
+    lang = view_of(output, "table").lang
+    keys = ("keys", "keys answered", "keys more", "go on")
+    pager.read(len(lesson.steps()), load, pager.Prompts(*(lesson.say(key, lang) for key in keys)))

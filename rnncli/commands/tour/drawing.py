@@ -10,13 +10,14 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.commands.tour.lesson_words import say
+from rnncli.commands.tour.lesson import say
 from rnncli.renderers.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line
-from rnncli.renderers.parts import name_cell
+from rnncli.renderers.parts import headings, name_cell
 from rnncli.renderers.width import longest
-from rnncli.result import Claim, Label, NamedTensor, Result
+from rnncli.result import Claim, NamedTensor
 
 COLORS = 4
+UNNAMED = cell("", "dim")
 
 
 class RowPlace(NamedTuple):
@@ -29,37 +30,23 @@ class RowPlace(NamedTuple):
 
 
 class RowLine(NamedTuple):
-    """One line of a table.  place, values: None for a line without numbers.
+    """One line of a table.  place, values: None for a line without numbers.  drawn: its time and numbers."""
 
-    label: of the tensor, on its first line.  text: what stands in the column of names otherwise.
-    """
-
-    label: Label | None
-    text: str = ""
-    shape: str = ""
+    name: TableCell
+    shape: str
     time: str = ""
     values: Array | None = None
     place: RowPlace | None = None
+    drawn: Line = ()
+    mark: Line = ()
 
 
-DrawnRow = tuple[RowLine, Line, Line]
-"""A line of a table, its time and numbers as drawn, and its mark."""
-
-
-def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) -> tuple[Variants | Line, ...]:
-    """Return the table of a result, and a line that explains its marks if there are several.
-
-    remarks: on single rows by their address, `hidden_states[2]` or `last_hidden_state`.
-    """
-    return draw_table(result.outputs, view, remarks, result.forward_units)
-
-
-def draw_table(
-    outputs: Sequence[NamedTensor], view: View, remarks: Mapping[str, str] = {}, units: int | None = None
+def draw_tensors(
+    outputs: Sequence[NamedTensor], view: View, remarks: Mapping[int, str] = {}, units: int | None = None
 ) -> tuple[Variants | Line, ...]:
-    """Return the table of tensors of one sequence, and the line on its marks.
+    """Return the table of tensors of one sequence, and a line that explains its marks if there are several.
 
-    units: where the backward half of the output begins.
+    remarks: on single time steps.  units: where the backward half of the output begins.
     """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
@@ -68,42 +55,32 @@ def draw_table(
     drawn = []
     for row, text in zip(rows, texts, strict=True):
         mark = marks.get(row.place) if row.place else None
-        remark = remarks.get(_address(row.place), "") if row.place else ""
+        remark = remarks.get(row.place.row, "") if row.place and row.place.row is not None else ""
+        after = [Span(f" {remark}" if mark else remark, "strong")] if remark else []
         numbers = Span(text, f"number {mark.style}" if mark else "number")
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
-        drawn.append((row, (Span(time, "dim"), numbers), _join_mark(mark, remark)))
+        whole = (*([mark] if mark else []), *after)
+        drawn.append(row._replace(drawn=(Span(time, "dim"), numbers), mark=whole))
     return Variants(((_wide(drawn, view),), (_narrow(drawn),))), *legend
 
 
-def _wide(drawn: Iterable[DrawnRow], view: View) -> Table:
+def _wide(drawn: Iterable[RowLine], view: View) -> Table:
     """Return a table with names, shapes and numbers side by side."""
-    columns = (*(Column(say(key, view.lang)) for key in ("tensor", "shape", "values")), Column(""))
-    rows = ((_name(row), cell(row.shape), (numbers,), (mark,)) for row, numbers, mark in drawn)
-    return Table(columns, tuple(rows))
+    columns = (*headings(("tensor", "shape", "values"), view), Column(""))
+    return Table(columns, tuple((row.name, cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn))
 
 
-def _narrow(drawn: Iterable[DrawnRow]) -> Table:
+def _narrow(drawn: Iterable[RowLine]) -> Table:
     """Return a table with the numbers below the names and shapes."""
     rows: list[tuple[TableCell, ...]] = []
-    for row, numbers, mark in drawn:
-        if row.label or row.text:
-            (name, *_) = _name(row)
-            with_shape: Line = (*name, Span(f"  {row.shape}"))
+    for row in drawn:
+        if row.name != UNNAMED:
+            with_shape: Line = (*row.name[0], Span(f"  {row.shape}"))
             rows.append(((with_shape,), ()))
         if row.values is not None:
-            below: Line = (Span("  "), *numbers)
-            rows.append(((below,), (mark,)))
+            below: Line = (Span("  "), *row.drawn)
+            rows.append(((below,), (row.mark,)))
     return Table((Column(""), Column("")), tuple(rows))
-
-
-def _name(row: RowLine) -> TableCell:
-    return name_cell(row.label) if row.label else cell(row.text, "dim")
-
-
-def _join_mark(mark: Span | None, remark: str) -> Line:
-    """Return a mark, and a remark after it."""
-    after = Span(f" {remark}" if mark else remark, "strong")
-    return (*((mark,) if mark else ()), *((after,) if remark else ()))
 
 
 def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Variants:
@@ -144,29 +121,23 @@ def format_rows(rows: Sequence[Array | None], view: View) -> list[str]:
 
 def _rows(tensor: NamedTensor, units: int | None, view: View) -> Iterator[RowLine]:
     """Yield the lines of a tensor; an output with two halves has a line for its name first."""
-    values, shape = tensor.values[0], format_shape(tensor.values.shape)
-    if units is None or tensor.label.last:
-        yield from _part(tensor, values, slice(None))
-        return
-    yield RowLine(tensor.label, shape=shape)
-    for key, part in (("forward half", slice(None, units)), ("backward half", slice(units, None))):
-        rows = _part(tensor, values, part)
-        yield next(rows)._replace(label=None, text=f"  {say(key, view.lang)}", shape="")
-        yield from rows
-
-
-def _part(tensor: NamedTensor, values: Array, part: slice) -> Iterator[RowLine]:
-    start, stop, _ = part.indices(values.shape[-1])
-    first = RowLine(tensor.label, shape=format_shape(tensor.values.shape))
-    if "timesteps" not in tensor.axes:
-        yield first._replace(values=values[part], place=RowPlace(tensor.name, None, start, stop))
-        return
-    times = tensor.time or range(len(values))
-    for row, (time, numbers) in enumerate(zip(times, values, strict=True)):
-        own = first if row == 0 else RowLine(None)
-        yield own._replace(
-            time=f"t={time}", values=numbers[part], place=RowPlace(tensor.name, row, start, stop)
+    values, name, shape = tensor.values[0], name_cell(tensor.label), format_shape(tensor.values.shape)
+    halves = [(name, shape, 0, values.shape[-1])]
+    if units is not None and not tensor.label.last:
+        yield RowLine(name, shape)
+        forward, backward = (
+            cell(f"  {say(f'{way} half', view.lang)}", "dim") for way in ("forward", "backward")
         )
+        halves = [(forward, "", 0, units), (backward, "", units, values.shape[-1])]
+    for name, shape, start, stop in halves:
+        if "timesteps" not in tensor.axes:
+            place = RowPlace(tensor.name, None, start, stop)
+            yield RowLine(name, shape, values=values[start:stop], place=place)
+            continue
+        for row, time in enumerate(tensor.time or range(len(values))):
+            place = RowPlace(tensor.name, row, start, stop)
+            named = (name, shape) if row == 0 else (UNNAMED, "")
+            yield RowLine(*named, f"t={time}", values[row, start:stop], place)
 
 
 def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
@@ -178,53 +149,37 @@ def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
             continue
         row = RowPlace(tensor.name, None, 0, tensor.values.shape[-1])
         for claim in tensor.equals:
-            other = locate_row(claim, by_name)
-            known = next((group for group in groups if other in group), None)
-            if known is None:
-                groups.append([other, row])
-            else:
-                known.append(row)
+            other = locate_row(claim, by_name[str(claim.label)])
+            group = next((group for group in groups if other in group), None)
+            if group is None:
+                groups.append(group := [other])
+            group.append(row)
     return groups
 
 
-def locate_row(claim: Claim, by_name: Mapping[str, NamedTensor]) -> RowPlace:
-    """Return the row that a claim names."""
-    tensor = by_name[str(claim.label)]
+def locate_row(claim: Claim, tensor: NamedTensor) -> RowPlace:
+    """Return the row of the tensor that a claim names."""
     index = dict(zip(tensor.axes, claim.slices, strict=False))
-    part, time = index.get(tensor.axes[-1], slice(None)), index.get("timesteps")
-    start, stop, _ = (part if isinstance(part, slice) else slice(part, part + 1)).indices(
-        tensor.values.shape[-1]
-    )
-    row = None if not isinstance(time, int) else time % tensor.values.shape[1]
-    return RowPlace(tensor.name, row, start, stop)
+    *_, steps, size = tensor.values.shape
+    part, time = index.get(tensor.axes[-1]), index.get("timesteps")
+    columns = range(size)[part] if isinstance(part, slice) else range(size)
+    return RowPlace(tensor.name, time % steps if isinstance(time, int) else None, columns.start, columns.stop)
 
 
 def _mark_rows(
     rows: Sequence[RowLine], sets: Sequence[Sequence[RowPlace]], view: View
 ) -> tuple[dict[RowPlace, Span], tuple[Line, ...]]:
     """Return a mark for each row that equals another, and the line that says what the marks mean."""
-    same = say("the same numbers", view.lang)
-    order = [row.place for row in rows if row.place]
-    marks: dict[RowPlace, Span] = {}
-    for number, places in enumerate(sets):
-        style = f"same{number % COLORS}"
-        for place in places:
-            marks[place] = Span("<-" if len(sets) == 1 else f"<- {ascii_lowercase[number]}", style)
-        if len(sets) == 1:
-            marks[max(places, key=order.index)] = Span(f"<- {same}", style)
-    if len(sets) < 2:
-        return marks, ()
-    letters = ", ".join(f"<- {letter}" for letter in ascii_lowercase[: len(sets)])
-    return marks, (line(f"{letters}: {say('the same numbers each', view.lang)}", "dim"),)
-
-
-def _address(place: RowPlace) -> str:
-    """Return the address of a remark: `hidden_states[2]`, or the tensor's name alone."""
-    return place.name if place.row is None else f"{place.name}[{place.row}]"
-
-
-def describe_layer(result: Result) -> str:
-    """Return the layer as a Keras script contains it."""
-    from rnncli.specs import describe
-
-    return describe(result.stack.specs[-1])
+    if len(sets) == 1:
+        (places,) = sets
+        last = max(places, key=[row.place for row in rows].index)
+        same = f"<- {say('the same numbers', view.lang)}"
+        return {place: Span(same if place == last else "<-", "same0") for place in places}, ()
+    letters = [f"<- {letter}" for letter in ascii_lowercase[: len(sets)]]
+    marks = {
+        place: Span(letter, f"same{number % COLORS}")
+        for number, (letter, places) in enumerate(zip(letters, sets, strict=True))
+        for place in places
+    }
+    legend = line(f"{', '.join(letters)}: {say('the same numbers each', view.lang)}", "dim")
+    return marks, (legend,) if sets else ()

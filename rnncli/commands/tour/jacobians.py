@@ -63,11 +63,3 @@ def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:
 
     moves = STEP * np.eye(len(point))
     return (function(point + moves) - function(point - moves)).T / (2 * STEP)
-
-
-def find_vanished(norms: Array) -> int | None:
-    """Return the last step of the leading run of norms below 1/1000 of the last norm."""
-    import numpy as np
-
-    above = np.flatnonzero(norms >= norms[-1] / 1000)
-    return int(above[0]) - 1 if above[0] else None

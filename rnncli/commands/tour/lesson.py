@@ -1,100 +1,74 @@
-"""What a step of the lesson is: its texts in English and Korean, its commands and their results.
-
-A step is a file in `steps/` with a constant STEP; its name begins with its number.  Every number that
-a step shows is computed when it is shown.
-"""
+"""The lesson and its exercises as data: texts in English and Korean, and commands, from two TOML files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.tour import numbering
-from rnncli.errors import UsageError
-from rnncli.renderers.page import PagePart, View
-from rnncli.renderers.wording import Bilingual
-from rnncli.result import Label, NamedTensor, Result
+from rnncli.renderers import wording
+from rnncli.result import STATUSES, Result
 
-FOLDER = "steps"
+Texts = Mapping[str, str]
+"""The texts of a step or an exercise in one language, by what they are for."""
 
-
-class Text(Bilingual):
-    """A text in both languages; `{name}` stands for a number that is computed."""
-
-    def translate(self, lang: str, facts: Mapping[str, str] | None = None) -> str:
-        """Return the text in `lang`, with the numbers filled in."""
-        text = self.in_language(lang)
-        return text.format_map(facts) if facts is not None else text
-
-
-ROW = Text("row {}", "{}행")
-
-
-class Observation(NamedTuple):
-    """The results of the commands of a step.
-
-    parts: what to draw.  outputs: the tensors of each command.  facts: numbers for the texts, by name.
-    """
-
-    parts: tuple[PagePart, ...]
-    outputs: tuple[tuple[NamedTensor, ...], ...]
-    facts: Mapping[str, str] = {}
-
-
-Observe = Callable[[View], Observation]
+Facts = Mapping[str, object]
+"""What is computed for the texts, by the name that stands for it there."""
 
 
 class Step(NamedTuple):
-    """One step.
-
-    asks: what the step is about, with new words explained.  commands: as typed in a shell.
-    layer: the expression that a Keras script would contain; "" if there is none.
-    notice: what to see in the numbers.  question: to the reader, with its answer.
-    observation: what to show; by default the tensors that each command returns.
-    """
-
-    title: Text
-    asks: Text
-    layer: str
-    commands: tuple[str, ...]
-    notice: Text
-    question: Text
-    answer: Text
-    observation: Observe | None = None
-
-    def observe(self, view: View) -> Observation:
-        """Run the commands, and return what the step shows of their results."""
-        return (self.observation or observe_runs(*self.commands))(view)
-
-
-class NumberedStep(NamedTuple):
-    """A step with its place in the lesson."""
+    """One step of `lesson.toml`, which says what its entries mean.  number: its place, from 0."""
 
     number: int
-    step: Step
+    en: Texts
+    ko: Texts
+    commands: Sequence[str]
+    layer: str = ""
+    observation: str = ""
 
 
-def last_number() -> int:
-    """Return the number of the last step; the first is 0."""
-    return max(numbering.list_stems(FOLDER))
+class Exercise(NamedTuple):
+    """One exercise of `exercises.toml`, which says what its entries mean.  number: its place, from 1."""
+
+    number: int
+    en: Texts
+    ko: Texts
+    make: str
+    form: str
 
 
-def load_step(number: int) -> NumberedStep:
-    """Return one step.  Raises UsageError if there is none with this number."""
-    if number not in numbering.list_stems(FOLDER):
-        raise UsageError(
-            "{--step:number}: there is no such step.",
-            "The steps are 0 to {number_2}.",
-            number=number,
-            number_2=last_number(),
-        )
-    return NumberedStep(number, numbering.load(FOLDER, number).STEP)
+@cache
+def read(name: str) -> dict[str, Any]:
+    """Return a file of this folder."""
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
-def load_steps() -> tuple[NumberedStep, ...]:
+@cache
+def steps() -> tuple[Step, ...]:
     """Return every step, in order."""
-    return tuple(map(load_step, numbering.list_stems(FOLDER)))
+    return tuple(Step(number, **entries) for number, entries in enumerate(read("lesson.toml")["step"]))
+
+
+@cache
+def exercises() -> tuple[Exercise, ...]:
+    """Return every exercise, in order."""
+    found = read("exercises.toml")["exercise"]
+    return tuple(Exercise(number, **entries) for number, entries in enumerate(found, 1))
+
+
+def fill(told: Step | Exercise, lang: str, facts: Facts) -> dict[str, str]:
+    """Return the texts of a step or an exercise in `lang`, with the facts in their holes."""
+    texts = told.ko if lang == "ko" else told.en
+    return {key: text.format_map(facts) for key, text in texts.items()}
+
+
+def say(key: str, lang: str) -> str:
+    """Return a word of the lesson in `lang`, or one that every command knows."""
+    own: dict[str, dict[str, str]] = read("lesson.toml")["words"]
+    return own[key]["ko" if lang == "ko" else "en"] if key in own else wording.say(key, lang)
 
 
 def run_line(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:
@@ -110,52 +84,8 @@ def run_line(line: str, initial_state: tuple[Array, ...] | None = None, *, trace
     return trace.trace(case) if traced else compute.run(case, "numpy")
 
 
-FindRemarks = Callable[[Result, View], Mapping[str, str]]
-
-
-def observe_runs(*lines: str, remarks: FindRemarks = lambda *_: {}) -> Observe:
-    """Return the usual observation: the tensors that each command returns, with equal rows marked.
-
-    remarks: returns remarks on single rows of a result by their address, `hidden_states[2]`.
-    """
-
-    def observe(view: View) -> Observation:
-        from rnncli.commands.tour import drawing
-
-        results = [run_line(line) for line in lines]
-        parts = tuple(
-            part for result in results for part in drawing.draw_tensors(result, view, remarks(result, view))
-        )
-        return Observation(parts, tuple(result.outputs for result in results))
-
-    return observe
-
-
-def observe_trace(line: str, gates: tuple[str, ...], states: tuple[str, ...]) -> Observe:
-    """Return the observation of a trace: each gate and state of unit 0, one line per time step.
-
-    The facts are the numbers of the last time step, and `before`, those of the first state one step earlier.
-    """
-
-    def observe(view: View) -> Observation:
-        from rnncli.commands.tour import drawing
-
-        loop = run_line(line, traced=True).trace[0]
-        labels = [
-            *(Label(gate, kind="activation") for gate in gates),
-            *(Label(one, kind="") for one in states),
-        ]
-        parts = {str(label.short): loop.parts[label] for label in labels}
-        places = 4 if view.precision is None else view.precision
-        texts = {name: [f"{value:.{places}f}" for value in values[0, :, 0]] for name, values in parts.items()}
-        rows = [
-            (f"t={time}", *row)
-            for time, row in zip(loop.times, zip(*texts.values(), strict=True), strict=True)
-        ]
-        facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[states[0]][-2]}
-        outputs = tuple(
-            NamedTensor(label.short, ("batch", "timesteps", "units"), loop.parts[label]) for label in labels
-        )
-        return Observation((drawing.draw_grid(("", *parts), rows),), (outputs,), facts)
-
-    return observe
+def masked_steps(result: Result) -> list[int]:
+    """Return the time steps at which a traced layer held its state."""
+    loop = result.trace[0]
+    held: list[int] = loop.times[loop.status[0] == STATUSES.index("held")].tolist()
+    return held

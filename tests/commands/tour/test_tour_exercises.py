@@ -11,19 +11,33 @@ import pytest
 from command import HEAVY, Run, loaded_by
 from looks import columns_of, drawn, matches_golden
 
-from rnncli.commands.tour import numbering
-from rnncli.commands.tour.exam import FOLDER, ExamAnswer
-from rnncli.commands.tour.grading import Count, Decimal, Letters, Rows, Sizes
+from rnncli.commands.tour import lesson
+from rnncli.commands.tour.exercises import (
+    MAKERS,
+    Accepts,
+    ExerciseAnswer,
+    accept_count,
+    accept_decimal,
+    accept_letters,
+    accept_rows,
+    accept_shape,
+)
 from rnncli.renderers.page import View
 
-NUMBERS = list(numbering.list_stems(FOLDER))
+NUMBERS = [one.number for one in lesson.exercises()]
+LETTERED = (6, 8)
+"""Exercises whose answer is one letter or several."""
 SEEDS = range(20)
 ALL = [(number, seed) for number in NUMBERS for seed in SEEDS]
 
 
+def posed(number: int, seed: int) -> ExerciseAnswer:
+    return ExerciseAnswer(lesson.exercises()[number - 1], seed)
+
+
 def document(number: int, seed: int) -> dict[str, Any]:
     """Return the exercise as it is printed, without its answer."""
-    return ExamAnswer(number, seed).document(View())
+    return posed(number, seed).document(View())
 
 
 def expression_of(printed: dict[str, Any]) -> str:
@@ -106,15 +120,15 @@ def solved(number: int, seed: int) -> str:
 
 @pytest.mark.parametrize(("number", "seed"), ALL)
 def test_the_right_answer_is_accepted(number: int, seed: int) -> None:
-    assert ExamAnswer(number, seed).exercise(View()).key.accepts(solved(number, seed))
+    assert posed(number, seed).task(View()).accepts(solved(number, seed))
 
 
 @pytest.mark.parametrize(("number", "seed"), ALL)
 def test_other_answers_are_not_accepted(number: int, seed: int) -> None:
-    key, right = ExamAnswer(number, seed).exercise(View()).key, solved(number, seed)
+    accepts, right = posed(number, seed).task(View()).accepts, solved(number, seed)
     for wrong in ("", "x", "999", "1e999", f"{right}, 77", "D", f"{right}Q", "nan", "[:, , ]"):
-        if not (wrong.endswith("Q") and not isinstance(key, Letters)):
-            assert not key.accepts(wrong), wrong
+        if number in LETTERED or not wrong.endswith("Q"):
+            assert not accepts(wrong), wrong
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -133,28 +147,35 @@ def test_the_answer_depends_on_the_seed(number: int) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_answer_is_in_neither_the_document_nor_the_command(number: int) -> None:
     for seed in SEEDS:
-        exercise = ExamAnswer(number, seed).exercise(View())
-        assert not exercise.key.accepts(exercise.form)
+        assert not posed(number, seed).task(View()).accepts(lesson.exercises()[number - 1].form)
     assert not {"answer", "right", "key", "hint"} & set(document(number, 1))
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_exercise_looks_as_it_should(number: int, lang: str) -> None:
-    text = drawn(ExamAnswer(number, 3), width=80, lang=lang)
+    text = drawn(posed(number, 3), width=80, lang=lang)
     assert matches_golden("tour", f"exercise_{number}_80_{lang}.txt", text)
     assert all(columns_of(line) <= 80 for line in text.splitlines())
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_exercises_are_translated(number: int) -> None:
-    exercise = ExamAnswer(number, 3).exercise(View())
-    for text in (exercise.task, exercise.hint, numbering.load(FOLDER, number).TITLE):
-        assert re.search(r"[가-힣]", text.ko)
-        assert not re.search(r"[가-힣]", text.en)
-        assert not re.search(
-            r"[{}]", text.translate("en", exercise.facts) + text.translate("ko", exercise.facts)
-        )
+    """Whatever is drawn, every hole of a text is filled."""
+    exercise = posed(number, 3).exercise
+    assert list(exercise.en) == list(exercise.ko) == ["title", "task", "hint"]
+    for en, ko in zip(exercise.en.values(), exercise.ko.values(), strict=True):
+        assert re.search(r"[가-힣]", ko)
+        assert not re.search(r"[가-힣]", en)
+        assert set(re.findall(r"{\w+}", en)) == set(re.findall(r"{\w+}", ko))
+    for seed in SEEDS:
+        for lang in ("en", "ko"):
+            filled = lesson.fill(exercise, lang, posed(number, seed).task(View(lang=lang)).facts)
+            assert not re.search(r"[{}]", "".join(filled.values()))
+
+
+def test_every_maker_has_its_exercise() -> None:
+    assert [one.make for one in lesson.exercises()] == list(MAKERS)
 
 
 def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
@@ -174,24 +195,32 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "right", "wrong"),
+    ("accepts", "right", "wrong"),
     [
-        (Sizes((1, 3)), ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "shape (1,3)"], ["(3, 1)", "1", "13"]),
-        (Sizes((1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
         (
-            Rows(frozenset({0}), 4),
+            accept_shape((1, 3)),
+            ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "shape (1,3)"],
+            ["(3, 1)", "1", "13"],
+        ),
+        (accept_shape((1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
+        (
+            accept_rows({0}, 4),
             ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]"],
             ["1", "-1", "4", "0.5", "zero"],
         ),
-        (Rows(frozenset({2, 3}), 4), ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}"], ["2", "2, 3, 1", ""]),
-        (Count(1536), ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"], ["1535", "1, 536", "1 536 2"]),
-        (Decimal(0.42, 0.01), ["0.42", ".42", "f = 0.415", "4.2e-1"], ["0.44", "-0.42", "0.42 0.42", "42"]),
-        (Letters("BA"), ["B, A", "[B, A]", "ba", "B A"], ["A, B", "B", "BAC", ""]),
+        (accept_rows({2, 3}, 4), ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}"], ["2", "2, 3, 1", ""]),
+        (
+            accept_count(1536),
+            ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"],
+            ["1535", "1, 536", "1 536 2"],
+        ),
+        (accept_decimal(0.42), ["0.42", ".42", "f = 0.415", "4.2e-1"], ["0.44", "-0.42", "0.42 0.42", "42"]),
+        (accept_letters("BA"), ["B, A", "[B, A]", "ba", "B A"], ["A, B", "B", "BAC", ""]),
     ],
 )  # fmt: skip
-def test_forms_of_an_answer(key: Any, right: list[str], wrong: list[str]) -> None:
-    assert [text for text in right if not key.accepts(text)] == []
-    assert [text for text in wrong if key.accepts(text)] == []
+def test_forms_of_an_answer(accepts: Accepts, right: list[str], wrong: list[str]) -> None:
+    assert [text for text in right if not accepts(text)] == []
+    assert [text for text in wrong if accepts(text)] == []
 
 
 def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:

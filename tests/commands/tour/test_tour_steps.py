@@ -17,28 +17,24 @@ from looks import columns_of, drawn, matches_golden
 from rnncli.addresses import parse_label
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
-from rnncli.commands.tour.lesson import Text
+from rnncli.commands.tour.observations import OBSERVATIONS, Observation, observe
 from rnncli.renderers.measure import wrap_command
 from rnncli.renderers.page import View
 from rnncli.result import NamedTensor
 
-STEPS = [one.number for one in lesson.load_steps()]
+STEPS = [one.number for one in lesson.steps()]
 GRADIENTS = 16
 """The step whose numbers are not what its command prints: Keras computes them in float32."""
 HANGUL = re.compile(r"[가-힣]")
 VIEW = View(width=80)
 
 
-def seen(number: int, view: View = VIEW) -> lesson.Observation:
-    return lesson.load_step(number).step.observe(view)
+def seen(number: int, view: View = VIEW) -> Observation:
+    return observe(lesson.steps()[number], view)
 
 
 def page(number: int, **view: Any) -> str:
-    return str(drawn(TourAnswer((lesson.load_step(number),)), **{"width": 80, **view}))
-
-
-def texts(number: int) -> list[Text]:
-    return [part for part in lesson.load_step(number).step if isinstance(part, Text)]
+    return str(drawn(TourAnswer((lesson.steps()[number],)), **{"width": 80, **view}))
 
 
 def words_of(command: str) -> list[str]:
@@ -57,14 +53,14 @@ def words_of(command: str) -> list[str]:
 )
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
     look = {"width": 80, **view}
-    text = drawn(TourAnswer(lesson.load_steps()), **look)
+    text = drawn(TourAnswer(lesson.steps()), **look)
     assert matches_golden("tour", name, text)
     assert all(columns_of(line) <= look["width"] for line in text.splitlines())
 
 
 @pytest.mark.parametrize("width", [40, 60])
 def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> None:
-    commands = [command for number in STEPS for command in lesson.load_step(number).step.commands]
+    commands = [command for number in STEPS for command in lesson.steps()[number].commands]
     broken = [wrap_command(command, width) for command in commands]
     for command, lines in zip(commands, broken, strict=True):
         assert words_of("\n".join(lines)) == words_of(command)
@@ -75,18 +71,21 @@ def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> 
 
 @pytest.mark.parametrize("format", ["html", "markdown"])
 def test_a_step_in_other_formats(format: str) -> None:
-    step = TourAnswer((lesson.load_step(8),))
+    step = TourAnswer((lesson.steps()[8],))
     assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
 
 
-def test_steps_are_numbered_from_0_without_a_gap() -> None:
-    assert list(range(lesson.last_number() + 1)) == STEPS
-    assert STEPS[8] == 8  # the last step of the notebook
+def test_the_last_step_of_the_notebook_is_step_8() -> None:
+    assert lesson.steps()[8].en["title"] == "the backward state is the first row"
+
+
+def test_every_observation_has_its_step() -> None:
+    assert {step.observation for step in lesson.steps()} == set(OBSERVATIONS)
 
 
 @pytest.mark.parametrize("number", [number for number in STEPS[1:] if number != GRADIENTS])
 def test_each_command_returns_what_the_step_shows(number: int, rnncli: Run, tmp_path: Path) -> None:
-    commands, outputs = lesson.load_step(number).step.commands, seen(number).outputs
+    commands, outputs = lesson.steps()[number].commands, seen(number).outputs
     assert len(commands) == len(outputs)
     for command, shown in zip(commands, outputs, strict=True):
         words = words_of(command)
@@ -125,14 +124,14 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
 
 
 def test_the_sentence_is_the_sample(rnncli: Run) -> None:
-    (command,) = lesson.load_step(0).step.commands
+    (command,) = lesson.steps()[0].commands
     printed = json.loads(rnncli(*words_of(command)).stdout)
     np.testing.assert_array_equal(np.array(printed, np.float32), seen(0).outputs[0][0].values)
 
 
 def test_norms_of_gradients_are_those_of_keras(rnncli_here: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
-    (command,) = lesson.load_step(GRADIENTS).step.commands
+    (command,) = lesson.steps()[GRADIENTS].commands
     layers = json.loads(rnncli_here(*words_of(command), "-f", "json").stdout)["layers"]
     (shown,) = seen(GRADIENTS).outputs
     for layer, tensor in zip(layers, shown, strict=True):
@@ -246,34 +245,41 @@ def test_the_decoder_starts_where_the_encoder_ended() -> None:
 
 
 @pytest.mark.parametrize("number", STEPS)
-def test_every_text_is_in_both_languages(number: int) -> None:
-    for text in texts(number):
-        assert HANGUL.search(text.ko)
-        assert not HANGUL.search(text.en)
-        assert set(re.findall(r"{\w+}", text.en)) == set(re.findall(r"{\w+}", text.ko))
+def test_every_text_is_in_both_languages_and_its_holes_are_filled(number: int) -> None:
+    step, facts = lesson.steps()[number], seen(number).facts
+    assert list(step.en) == list(step.ko) == ["title", "asks", "notice", "question", "answer"]
+    for en, ko in zip(step.en.values(), step.ko.values(), strict=True):
+        assert HANGUL.search(ko)
+        assert not HANGUL.search(en)
+        assert set(re.findall(r"{\w+}", en)) == set(re.findall(r"{\w+}", ko))
+    for lang in ("en", "ko"):
+        assert not re.search(r"[{}]", "".join(lesson.fill(step, lang, facts).values()))
+        assert not re.search(r"[{}]", page(number, lang=lang))
 
 
-@pytest.mark.parametrize("number", STEPS)
-def test_no_text_has_a_gap(number: int) -> None:
-    assert not re.search(r"[{}]", page(number) + page(number, lang="ko"))
+def test_every_word_is_in_both_languages() -> None:
+    for key, word in lesson.read("lesson.toml")["words"].items():
+        assert HANGUL.search(word["ko"]), key
+        assert not HANGUL.search(word["en"]), key
+        assert set(re.findall(r"{\w*}", word["en"])) == set(re.findall(r"{\w*}", word["ko"])), key
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("number", STEPS)
 def test_a_command_stays_on_its_lines(number: int, lang: str) -> None:
-    for command in lesson.load_step(number).step.commands:
+    for command in lesson.steps()[number].commands:
         assert f"\n{command}\n" in page(number, lang=lang)
 
 
 def test_parts_of_a_step() -> None:
-    one = (lesson.load_step(4),)
+    one = (lesson.steps()[4],)
     whole, question, answer = (drawn(TourAnswer(one, part), width=80) for part in ("whole", QUESTION, ANSWER))
     assert whole == question + answer
     assert answer.startswith("Answer: ")
 
 
 def test_document() -> None:
-    step = TourAnswer((lesson.load_step(4),)).document(View())["steps"][0]
+    step = TourAnswer((lesson.steps()[4],)).document(View())["steps"][0]
     assert list(step) == [
         "number", "title", "asks", "expression", "commands", "notice", "question", "answer",
     ]  # fmt: skip
@@ -281,7 +287,7 @@ def test_document() -> None:
 
 
 def test_records_and_tensors_name_the_step() -> None:
-    answer = TourAnswer((lesson.load_step(4), lesson.load_step(14)))
+    answer = TourAnswer((lesson.steps()[4], lesson.steps()[14]))
     header, rows = answer.records(View())
     assert header == ("step", "command", "name", "batch", "timestep", "unit", "value")
     assert {row[0] for row in rows} == {4, 14}

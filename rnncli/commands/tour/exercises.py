@@ -1,0 +1,342 @@
+"""The exercises: small tasks with numbers of their own for each seed, and the check of an answer.
+
+An exercise of `exercises.toml` names one of MAKERS, which draws its numbers and computes the right answer.
+The same seed gives the same task.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from math import prod
+from random import Random
+from typing import Any, NamedTuple
+
+from rnncli import specs
+from rnncli.case import Array, format_shape, sizes
+from rnncli.commands.tour import drawing, lesson
+from rnncli.commands.tour.jacobians import measure_norms
+from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
+from rnncli.errors import DisagreementError, UsageError
+from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, line, marks
+from rnncli.renderers.parts import format_difference, head, refuse_tensors
+from rnncli.result import Label, Result
+
+Accepts = Callable[[str], bool]
+"""Whether a typed answer is right: `(1, 3)`, `1,3` and `[1, 3]` are alike."""
+
+_INDEX = re.compile(r"\[\s*:\s*,\s*([+-]?\d+)")
+_NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_GROUPS = re.compile(r"(?<=\d)[,_ '](?=\d{3}(?!\d))")
+
+RECURRENT = ("simple_rnn", "lstm", "gru")
+STATES = {
+    "backward state": "backward_last_hidden_state",
+    "forward state": "forward_last_hidden_state",
+    "last state": "last_hidden_state",
+}
+
+
+class DrawnTask(NamedTuple):
+    """What an exercise draws.  facts: for its texts.  tables: where to find the answer."""
+
+    accepts: Accepts
+    facts: Facts
+    tables: tuple[Table, ...] = ()
+
+
+def make_equal_row(random: Random, view: View) -> DrawnTask:
+    """Draw the layer, the length and the direction; show every row."""
+    steps, seed, state = random.randint(3, 7), random.randrange(1000), random.choice(list(STATES))
+    layer = random.choice(("birnn", "bilstm", "bigru"))
+    if STATES[state] == "last_hidden_state":
+        layer = f"{layer.removeprefix('bi').replace('rnn', 'simple_rnn')} --go-backwards"
+    command = f"rnncli run -l {layer} --units 2 --return-sequences --return-state"
+    result = run_line(f"{command} --input-shape 1,{steps},3 --seed {seed}")
+    rows = result.outputs[0]
+    claim, *_ = next(tensor.equals for tensor in result.outputs if tensor.name == STATES[state])
+    place = drawing.locate_row(claim, rows).row or 0
+    facts = {"steps": steps, "layer": _expression(result), "state": say(state, view.lang)}
+    table = drawing.draw_rows(rows.name, rows.values[0], view, say("row", view.lang))
+    return DrawnTask(accept_rows({place}, steps), facts, (table,))
+
+
+def make_output_shape(random: Random, view: View) -> DrawnTask:
+    """Draw an expression and an input shape."""
+    shape = (random.randint(2, 9), random.randint(10, 30), random.randint(31, 64))
+    inner = f"{random.choice(('SimpleRNN', 'LSTM', 'GRU'))}({random.randint(65, 99)}"
+    inner += random.choice(("", ", return_sequences=True"))
+    inner += random.choice(("", ", return_state=True")) + ")"
+    merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
+    layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
+    output = specs.from_flags([layer], {}).outputs(shape)[0].shape
+    return DrawnTask(accept_shape(sizes(output)), {"input": format_shape(shape), "layer": layer})
+
+
+def make_parameters(random: Random, view: View) -> DrawnTask:
+    """Draw a layer and the number of features."""
+    kinds = ("SimpleRNN({})", "LSTM({})", "GRU({})", "GRU({}, reset_after=False)", "LSTM({}, use_bias=False)")
+    layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
+    shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
+    count = sum(prod(sizes(shape)) for shape in shapes.values())
+    return DrawnTask(accept_count(count), {"layer": layer, "features": features})
+
+
+def make_held_rows(random: Random, view: View) -> DrawnTask:
+    """Draw the layer and a mask that keeps the first step and drops at least one."""
+    steps, seed, layer = random.randint(4, 7), random.randrange(1000), random.choice(RECURRENT)
+    masked = set(random.sample(range(1, steps), random.randint(1, steps - 2)))
+    mask = ", ".join("false" if time in masked else "true" for time in range(steps))
+    command = f"rnncli run -l {layer} --return-sequences --input-shape 1,{steps},2 --seed {seed}"
+    result = run_line(f"{command} --mask '[[{mask}]]'", traced=True)
+    table = drawing.draw_rows("hidden_states", result.outputs[0].values[0], view, "t={}")
+    return DrawnTask(accept_rows(masked_steps(result), steps), {"layer": _expression(result)}, (table,))
+
+
+def make_forget_gate(random: Random, view: View) -> DrawnTask:
+    """Draw runs until the previous cell state is large enough to divide by: rounding is magnified less."""
+    cell = Label("cell", kind="")
+    while True:
+        time = random.randint(1, 4)
+        command = f"rnncli trace -l lstm --units 1 --input-shape 1,5,2 --seed {random.randrange(1000)}"
+        parts = run_line(command, traced=True).trace[0].parts
+        if abs(parts[cell][0, time - 1, 0]) >= 0.2:
+            break
+    forget, *gates = (Label(gate, kind="activation") for gate in ("forget", "input", "candidate"))
+    shown = (*gates, cell)
+    rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
+    table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
+    return DrawnTask(accept_decimal(float(parts[forget][0, time, 0])), {"time": time}, (table,))
+
+
+def make_reset_after(random: Random, view: View) -> DrawnTask:
+    """Draw the size and which run comes first."""
+    units, seed, first = random.randint(2, 5), random.randrange(1000), random.choice((True, False))
+    flags = ("--reset-after", "--no-reset-after") if first else ("--no-reset-after", "--reset-after")
+    command = f"rnncli run -l gru --units {units} --input-shape 1,5,2 --seed {seed}"
+    results = [run_line(f"{command} {flag}") for flag in flags]
+    texts = drawing.format_rows([result.outputs[0].values[0] for result in results], view)
+    rows = [
+        (letter, format_shape(result.weights["bias"].shape), text)
+        for letter, result, text in zip("AB", results, texts, strict=True)
+    ]
+    table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
+    return DrawnTask(accept_letters("B" if first else "A"), {"units": units}, (table,))
+
+
+def make_vanishing(random: Random, view: View) -> DrawnTask:
+    """Draw runs until one vanishes, with no norm so close to the limit that its two digits could mislead."""
+    import numpy as np
+
+    steps, margin, layers = 20, 1.2, {"simple_rnn": "SimpleRNN(3)", "gru": "GRU(3)"}
+    while True:
+        word = random.choice(list(layers))
+        command = f"rnncli run -l {word} --input-shape 1,{steps},3 --seed {random.randrange(1000)}"
+        norms = measure_norms(command)
+        limit = norms[-1] / 1000
+        vanished = int(np.argmax(norms >= limit)) - 1  # the step before the first that is not below
+        if vanished >= 0 and not ((norms > limit / margin) & (norms < limit * margin)).any():
+            break
+    texts = [f"t={time}  {format_difference(norm)}  " for time, norm in enumerate(norms)]
+    across, down = 4, steps // 4
+    table = drawing.draw_grid([""] * across, [texts[row::down] for row in range(down)])
+    facts = {"layer": layers[word], "last": steps - 1}
+    return DrawnTask(accept_rows({vanished}, steps), facts, (table,))
+
+
+def make_decoder(random: Random, view: View) -> DrawnTask:
+    """Draw the size, and the order in which the tensors of an encoder are shown."""
+    units, steps, seed = random.randint(2, 4), random.randint(3, 5), random.randrange(1000)
+    command = f"rnncli run -l lstm --units {units} --return-sequences --return-state --seed {seed}"
+    outputs = run_line(f"{command} --input-shape 1,{steps},2").outputs
+    order, letters = random.sample(range(3), 3), "ABC"
+    shown = [outputs[place].values for place in order]
+    texts = drawing.format_rows([row for values in shown for row in values.reshape(-1, units)], view)
+    names: list[tuple[str, str]] = []
+    for letter, values in zip(letters, shown, strict=True):
+        names += [(letter, format_shape(values.shape)), *[("", "")] * (values.size // units - 1)]
+    rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
+    table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
+    key = letters[order.index(1)] + letters[order.index(2)]
+    return DrawnTask(accept_letters(key), {"units": units}, (table,))
+
+
+def make_stateful(random: Random, view: View) -> DrawnTask:
+    """Draw the layer, the length and where the sequence is cut; run the whole and the first part."""
+    import numpy as np
+
+    from rnncli import compute
+    from rnncli.cli.command_line import CommandLine
+
+    steps, seed, layer = random.randint(5, 8), random.randrange(1000), random.choice(RECURRENT)
+    first = random.randint(2, steps - 2)
+    command = f"rnncli run -l {layer} --return-sequences --input-shape 1,{steps},2 --seed {seed}"
+    case = CommandLine.parse(command).case()
+    result = compute.run(case, "numpy")
+    part = compute.run(case._replace(inputs=case.inputs[:, :first]), "numpy")
+    rows, state = result.outputs[0].values[0], part.outputs[0].values[0, -1]
+    place = int(np.abs(rows - state).sum(axis=-1).argmin())
+    table = drawing.draw_rows("hidden_states", rows, view, say("row", view.lang))
+    facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
+    return DrawnTask(accept_rows({place}, steps), facts, (table,))
+
+
+MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
+    "equal_row": make_equal_row,
+    "output_shape": make_output_shape,
+    "parameters": make_parameters,
+    "held_rows": make_held_rows,
+    "forget_gate": make_forget_gate,
+    "reset_after": make_reset_after,
+    "vanishing": make_vanishing,
+    "decoder": make_decoder,
+    "stateful": make_stateful,
+}
+
+
+def _expression(result: Result) -> str:
+    """Return the layer as a Keras script contains it."""
+    return specs.describe(result.stack.specs[-1])
+
+
+def accept_shape(right: tuple[int, ...]) -> Accepts:
+    """Accept sizes in order, with or without brackets."""
+    return lambda text: _numbers(text.replace("x", " ")) == list(right)
+
+
+def accept_rows(right: Collection[int], count: int) -> Accepts:
+    """Accept indices on a time axis of `count` steps, in any order; -1 is the last.
+
+    `t=2`, `row 2` and `hidden_states[:, 2, :]` are the same row.
+    """
+
+    def accepts(text: str) -> bool:
+        places = [float(one) for one in _INDEX.findall(text)] or _numbers(text)
+        inside = all(place.is_integer() and -count <= place < count for place in places)
+        return inside and {int(place) % count for place in places} == set(right)
+
+    return accepts
+
+
+def accept_count(right: int) -> Accepts:
+    """Accept one whole number; thousands may be separated."""
+    return lambda text: _numbers(_GROUPS.sub("", text)) == [right]
+
+
+def accept_decimal(right: float) -> Accepts:
+    """Accept one number, right within 0.01."""
+
+    def accepts(text: str) -> bool:
+        found = _numbers(text)
+        return len(found) == 1 and abs(found[0] - right) <= 0.01
+
+    return accepts
+
+
+def accept_letters(right: str) -> Accepts:
+    """Accept letters that name tensors or runs, in order: `B, A`, `[B, A]` and `ba` are the same."""
+    return lambda text: "".join(re.findall(r"\w", text)).casefold() == right.casefold()
+
+
+def _numbers(text: str) -> list[float]:
+    """Return every number in `text`; `t=2` holds 2."""
+    return [float(found) for found in _NUMBER.findall(text)]
+
+
+@dataclass(frozen=True)
+class ExerciseAnswer(Answer):
+    """An exercise with its task, or the verdict on an answer to it.  answer: None if none was given."""
+
+    exercise: lesson.Exercise
+    seed: int
+    answer: str | None = None
+
+    def task(self, view: View) -> DrawnTask:
+        """Draw the task of this seed."""
+        return MAKERS[self.exercise.make](Random(f"{self.exercise.number}/{self.seed}"), view)
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the task and its tables, as texts; with an answer, that it is right."""
+        task = self.task(view)
+        texts = lesson.fill(self.exercise, view.lang, task.facts)
+        verdict = {} if self.answer is None else {"answer": self.answer, "right": True}
+        return {
+            **head(),
+            "exercise": self.exercise.number,
+            "seed": self.seed,
+            "title": texts["title"],
+            "task": texts["task"],
+            "tables": [
+                {"columns": [column.heading for column in table.columns], "rows": list(_texts(table))}
+                for table in task.tables
+            ],
+            **verdict,
+        }
+
+    def page(self, view: View) -> Page:
+        """Return the task, its tables, and the command that checks an answer."""
+        lang, number = view.lang, self.exercise.number
+        if self.answer is not None:
+            return Page((), (), (line(say("right", lang), "strong"),))
+        task = self.task(view)
+        texts = lesson.fill(self.exercise, lang, task.facts)
+        place = marks(view).dot.join(
+            (say("exercise", lang).format(number), f"{say('seed', lang)} {self.seed}", "")
+        )
+        form = shlex.quote(self.exercise.form)
+        parts: tuple[Table | Line, ...] = (
+            (Span(place, "dim"), Span(texts["title"], "strong")),
+            (),
+            *map(line, texts["task"].splitlines()),
+            *task.tables,
+            (),
+            line(say("answer it", lang), "dim"),
+            line(f"rnncli tour --exercise {number} --seed {self.seed} --answer {form}"),
+        )
+        return Page((), (), parts)
+
+    def records(self, view: View) -> Records:
+        """Return one row per line of the tables."""
+        tables = enumerate(self.task(view).tables)
+        return ("table", "row"), ((place, " ".join(row)) for place, table in tables for row in _texts(table))
+
+    def tensors(self) -> dict[str, Array]:
+        """Raise UsageError; an exercise is a text."""
+        return refuse_tensors("tour --exercise")
+
+
+def examine(number: int, seed: int | None, answer: str | None, lang: str) -> ExerciseAnswer:
+    """Return the exercise, or that `answer` is right.
+
+    Raises UsageError if there is no such exercise, DisagreementError if the answer is wrong.
+    """
+    known = lesson.exercises()
+    if not 1 <= number <= len(known):
+        raise UsageError(
+            "{--exercise:number}: there is no such exercise.",
+            "The exercises are 1 to {last}.",
+            number=number,
+            last=len(known),
+        )
+    if seed is None:
+        from rnncli.readers.case_builder import draw_seed
+
+        seed = draw_seed()
+    found = ExerciseAnswer(known[number - 1], seed, answer)
+    if answer is not None:
+        task = found.task(View(lang=lang))
+        if not task.accepts(answer):
+            hint = lesson.fill(found.exercise, lang, task.facts)["hint"]
+            raise DisagreementError(
+                "{verdict}", "{hint}", verdict=say("wrong", lang).format(answer or "''"), hint=hint
+            )
+    return found
+
+
+def _texts(table: Table) -> Iterator[list[str]]:
+    """Yield the texts of each row."""
+    for row in table.rows:
+        texts = ("".join(span.text for part in one for span in part if isinstance(span, Span)) for one in row)
+        yield [text.strip() for text in texts]

@@ -1,1 +1,0 @@
-"""The exercises, one file each, found and ordered by the number in its name."""

@@ -1,1 +1,0 @@
-"""The steps of the lesson, one file each, found and ordered by the number in its name."""
