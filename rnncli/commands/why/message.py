@@ -13,6 +13,9 @@ from rnncli.commands.why.written import WrittenLayer, layers_in
 HEAD, TAIL = 10_000, 50_000
 """Number of characters that are read at the start and at the end of a text; what is between is skipped."""
 
+SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
+"""The input of a recurrent layer, if the message does not say its sizes."""
+
 DEFAULT = "LSTM"
 """The layer of a fix if the message does not name one."""
 

@@ -17,7 +17,7 @@ from looks import PAGES, VIEWS, drawn, matches_golden, misfits
 from rnncli.cli.app import main
 from rnncli.commands.why import trial
 from rnncli.commands.why.answer import WhyAnswer, command_of
-from rnncli.commands.why.diagnosis import Fix, diagnose, iterate_causes, matches
+from rnncli.commands.why.diagnosis import Fix, diagnose, read_causes, matches
 from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
 from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError
@@ -426,14 +426,14 @@ def test_unknown_messages(text: str) -> None:
 
 
 def test_names_of_causes_are_stable_and_used_once() -> None:
-    names = [cause.name for cause in iterate_causes()]
+    names = [cause.name for cause in read_causes()]
     assert len(names) == len(set(names))
     assert len(names) > 60
     assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
 
 
 def test_repetitions_of_patterns_are_bounded() -> None:
-    for cause in iterate_causes():
+    for cause in read_causes():
         loose = re.sub(r"\\.|\[[^\]]*\]", "x", cause.pattern)
         assert not re.search(r"[+*]", loose), cause.name
 
@@ -492,7 +492,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_answered_soon(name: str) -> None:
-    list(iterate_causes())
+    list(read_causes())
     with processor_time(5), suppress(DisagreementError):
         drawn(answer_of(HOSTILE[name]), width=80)
 

@@ -1,0 +1,136 @@
+"""Layer expressions for fixes, and what a layer's class says about shapes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from rnncli import layers, specs
+from rnncli.case import Dimension, Shape
+from rnncli.commands.why.message import SEQUENCE, Message
+
+UNITS = 3
+"""Units of a layer if the message does not say; the default of --units."""
+
+
+def format_layer(name: str, units: int = UNITS, **options: object) -> str:
+    """Return `LSTM(3, return_sequences=True)`."""
+    return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
+
+
+def inner_layer(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer that the message or the code names, without a Bidirectional around it.
+
+    units, options: instead of those in the code.
+    """
+    name, written = message.layer, message.written
+    known = layers.class_of(name).options
+    flags = {key: flag for key, flag in written.flags.items() if key in known} if written else {}
+    given: dict[str, object] = {**flags, **options}
+    changed = {key: value for key, value in given.items() if key not in known or value != known[key].default}
+    return format_layer(name, units or message.units(UNITS), **changed)
+
+
+def expression(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer that the message or the code names, inside Bidirectional if it is in one."""
+    if not message.is_bidirectional:
+        return inner_layer(message, units, **options)
+    mode, flags = (message.written.merge_mode, message.written.flags) if message.written else ("", {})
+    if options.get("return_state") is False and mode == "None":
+        mode = ""  # one tensor is wanted
+    options["go_backwards"] = False  # Keras refuses two layers of the same direction
+    if options.get("stateful", flags.get("stateful")):
+        options["return_state"] = False  # Keras's call fails with both
+    around = f", merge_mode={mode}" if mode else ""
+    if "dtype" in options:
+        around += f", dtype={options['dtype']!r}"
+    return f"Bidirectional({inner_layer(message, units, **options)}{around})"
+
+
+def before(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer of the message as one that passes a single tensor to a layer after it."""
+    return expression(message, units, **options, return_state=False)
+
+
+def with_width(message: Message, width: int, **options: object) -> str:
+    """Return the layer, as `before` does, with `width` outputs: half in each direction of a Bidirectional."""
+    mode = message.written.merge_mode if message.written else ""
+    if not message.is_bidirectional or mode not in ("", "None", "'concat'"):
+        return before(message, width, **options)
+    if width % 2:
+        return format_layer(message.layer, width, **options)
+    return before(message, width // 2, **options)
+
+
+def before_or_wide(message: Message, width: int | None = None, **options: object) -> str:
+    """Return the layer as `before` does, or if the message says a number of outputs, as `with_width` does."""
+    return with_width(message, width, **options) if width else before(message, **options)
+
+
+def forward(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer to wrap in a Bidirectional, without its states."""
+    return inner_layer(message, units, **{"return_state": False, "go_backwards": False, **options})
+
+
+def backward(message: Message, units: int | None = None, **options: object) -> str:
+    """Return the layer for the other direction of a Bidirectional."""
+    return forward(message, units, **{**options, "go_backwards": True})
+
+
+def width_of(layer: str) -> Dimension:
+    """Return the size of the last axis of what a layer returns."""
+    return specs.from_flags([layer], {}).outputs(SEQUENCE)[0].shape[-1]
+
+
+def count_gates(name: str) -> int:
+    """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
+    width = specs.from_flags([format_layer(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
+    return width if isinstance(width, int) else 1
+
+
+def units_by_layer(width: int) -> dict[str, int]:
+    """Return the units of each kind of layer whose kernel may have `width` columns, gates * units."""
+    counts = {name: count_gates(name) for name in ("LSTM", "GRU", "SimpleRNN")}
+    return {name: width // gates for name, gates in counts.items() if width and width % gates == 0}
+
+
+def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
+    """Return the shapes of the states of a layer, in Keras's order."""
+    stack = specs.from_flags([format_layer(name, units)], {})
+    return tuple(info.shape for info in stack.states((batch, 1, 1)))
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """Return `hidden, cell` for LSTM, `hidden` for the others."""
+    stack = specs.from_flags([format_layer(name, 1)], {})
+    return tuple(info.label.part for info in stack.states((1, 1, 1)))
+
+
+def name_unknown(dimension: Dimension, name: str) -> Dimension:
+    """Return a size, or `name` if it is unknown."""
+    return name if dimension is None else dimension
+
+
+def name_axes(shape: Shape, axes: Shape = SEQUENCE) -> Shape:
+    """Return the shape, which may be that of fewer axes, with the names of the axes for unknown sizes."""
+    return tuple(name if size is None else size for size, name in zip(shape, axes, strict=False))
+
+
+def format_states(name: str) -> str:
+    """Return `forward hidden, forward cell, backward hidden, backward cell` for LSTM."""
+    return ", ".join(f"{way} {part}" for way in ("forward", "backward") for part in parts_of(name))
+
+
+def find_nearest(word: str, choices: Iterable[str], default: str) -> str:
+    """Return the choice that `word` was probably meant to be, else `default`."""
+    return next(iter(difflib.get_close_matches(word, list(choices), 1, 0.6)), default)
+
+
+def known_size(size: Dimension, default: int = 0) -> int:
+    """Return a size that is a positive number, else `default`."""
+    return size if isinstance(size, int) and size else default
+
+
+def units_of(shape: Shape) -> int:
+    """Return the size of the last axis; UNITS if it is unknown."""
+    return known_size(shape[-1], UNITS) if shape else UNITS
