@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnncli.case import Shape
-from rnncli.commands.why.fields import Fields, fill, holds, value_of
+from rnncli.commands.why.fields import fields_of, fill, holds, values_of
 from rnncli.commands.why.message import SEQUENCE, Frame, Message, last_frame, normalize
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
@@ -21,34 +20,20 @@ from rnncli.renderers.wording import Bilingual
 
 FOLDER = Path(__file__).parent / "causes"
 FILES = (
-    "arguments",
-    "cells",
-    "data",
-    "directions",
-    "distributed",
-    "features",
-    "functions",
-    "gpu",
-    "joins",
-    "losses",
-    "masks",
-    "model_input_shapes",
-    "old_scripts",
-    "rank",
-    "returns",
-    "saved",
-    "state_dicts",
-    "stateful",
-    "states",
-    "tokens",
-    "torch_inputs",
-    "torch_options",
-    "torch_packing",
-    "torch_states",
-    "torch_training",
-    "training",
-    "units",
-    "unknown_sizes",
+    "arguments.toml",
+    "data.toml",
+    "directions.toml",
+    "features.toml",
+    "gpu.toml",
+    "losses.toml",
+    "model_inputs.toml",
+    "old_scripts.toml",
+    "rank.toml",
+    "returns.toml",
+    "saved.toml",
+    "states.toml",
+    "torch_inputs.toml",
+    "torch_training.toml",
 )
 
 Table = dict[str, Any]
@@ -110,7 +95,7 @@ class Cause(NamedTuple):
 
     def diagnose(self, message: Message) -> Diagnosis | None:
         """Return what a message means; None if it is not of this cause after all."""
-        fields = Fields(message, self.table.get("shapes", ()))
+        fields = fields_of(message, self.table.get("shapes", ()))
         if "compute" in self.table:
             values = COMPUTE[self.table["compute"]](message)
             if values is None:
@@ -128,34 +113,24 @@ def _said(table: Table, fields: Mapping[str, Any]) -> Bilingual:
     return Bilingual(fill(table.get("en", ""), fields), fill(table.get("ko", ""), fields))
 
 
-def _fixes(tables: list[Table], fields: Fields) -> Iterator[Fix]:
+def _fixes(tables: list[Table], fields: dict[str, Any]) -> Iterator[Fix]:
     """Yield the fixes whose `when` holds; tables with the same `each` for every entry of that field."""
     for each, group in groupby(tables, lambda table: table.get("each")):
-        entries: list[Mapping[str, Any]] = fields[each] if each else [{}]
         chosen = list(group)
-        for entry in entries:
-            known = ChainMap(dict(entry), fields)
+        for entry in fields[each] if each else [{}]:
+            known = {**fields, **entry}
             yield from (_fix(table, known) for table in chosen if holds(table.get("when", ""), known))
 
 
 def _fix(table: Table, fields: Mapping[str, Any]) -> Fix:
-    layers = table.get("layers", [])
-    texts = (
-        value_of(layers, fields) if isinstance(layers, str) else tuple(fill(one, fields) for one in layers)
-    )
+    layers = values_of(table.get("layers", []), fields)
     return Fix(
         *_said(table, fields),
-        fill(table["code"], fields) if "code" in table else ", ".join(texts),
-        texts,
-        _shape(table.get("input", SEQUENCE), fields),
+        fill(table["code"], fields) if "code" in table else ", ".join(layers),
+        layers,
+        values_of(table.get("input", SEQUENCE), fields),
         *(table.get(key, False) for key in ("mask", "states", "weights")),
     )
-
-
-def _shape(entries: str | list[str | int], fields: Mapping[str, Any]) -> Shape:
-    """Return the sizes, where an entry that is a shape stands for all of its sizes."""
-    sizes = [value_of(entry, fields) for entry in ([entries] if isinstance(entries, str) else entries)]
-    return tuple(size for one in sizes for size in (one if isinstance(one, tuple) else (one,)))
 
 
 @cache
@@ -163,7 +138,7 @@ def read_causes() -> tuple[Cause, ...]:
     """Return the causes of every file."""
     tables: dict[str, Table] = {}
     for file in FILES:
-        tables |= tomllib.loads((FOLDER / f"{file}.toml").read_text(encoding="utf-8"))
+        tables |= tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
     return tuple(Cause(name, table["pattern"], _complete(table, tables)) for name, table in tables.items())
 
 

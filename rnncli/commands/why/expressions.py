@@ -64,7 +64,7 @@ def with_width(message: Message, width: int, **options: object) -> str:
 
 def before_or_wide(message: Message, width: int | None = None, **options: object) -> str:
     """Return the layer as `before` does, or if the message says a number of outputs, as `with_width` does."""
-    return with_width(message, width, **options) if width else before(message, **options)
+    return with_width(message, width, **options) if width else before(message, None, **options)
 
 
 def forward(message: Message, units: int | None = None, **options: object) -> str:
@@ -104,6 +104,20 @@ def parts_of(name: str) -> tuple[str, ...]:
     """Return `hidden, cell` for LSTM, `hidden` for the others."""
     stack = specs.from_flags([format_layer(name, 1)], {})
     return tuple(info.label.part for info in stack.states((1, 1, 1)))
+
+
+def own_names(message: Message) -> str:
+    """Return the names for what the layer of the message returns with return_state=True."""
+    names = names_of(message.layer, both=message.is_bidirectional)
+    unmerged = message.written and message.written.merge_mode == "None"
+    return names.replace("output", "forward, backward") if unmerged else names
+
+
+def names_of(layer: str, *, both: bool = False) -> str:
+    """Return `output, h, c`, or with the states of both directions `output, forward_h, ...`."""
+    parts = [{"hidden": "h", "cell": "c"}[part] for part in parts_of(layer)]
+    states = [f"{way}_{part}" for way in ("forward", "backward") for part in parts] if both else parts
+    return ", ".join(("output", *states))
 
 
 def name_unknown(dimension: Dimension, name: str) -> Dimension:

@@ -5,36 +5,14 @@ from __future__ import annotations
 import operator
 import re
 from ast import literal_eval
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from string import Formatter
 from typing import Any
 
-from rnncli.case import Dimension, Shape, format_shape
+from rnncli.case import Dimension, format_shape
 from rnncli.commands.why import expressions
 from rnncli.commands.why.message import Message, parse_shape
-
-EVERYWHERE: dict[str, Callable[[Message], Any]] = {
-    "layer": lambda message: message.layer,
-    "torch": lambda message: message.layer.removeprefix("Simple"),
-    "call": lambda message: message.call,
-    "own": lambda message: partial(expressions.expression, message),
-    "inner": lambda message: partial(expressions.inner_layer, message),
-    "before": lambda message: partial(expressions.before, message),
-    "wide": lambda message: partial(expressions.with_width, message),
-    "last": lambda message: partial(expressions.before_or_wide, message, return_sequences=False),
-    "every": lambda message: partial(expressions.before_or_wide, message, return_sequences=True),
-    "forward": lambda message: partial(expressions.forward, message),
-    "backward": lambda message: partial(expressions.backward, message),
-}
-"""Fields of every cause: names, and layers that take units and options after a colon.
-
-layer, torch: Keras's and PyTorch's class.  call: the class whose `call` failed.
-own, inner: the layer of the message or the code, with and without a Bidirectional around it.
-before, wide: as a layer that passes one tensor on, `wide` with so many outputs.
-last, every: `before`, or with a number `wide`, with the last output and with those of every time step.
-forward, backward: the two directions of a Bidirectional.
-"""
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -46,25 +24,34 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class Fields(dict[str, Any]):
-    """What the holes of a cause may name: its groups and values, and what EVERYWHERE has.
+def fields_of(message: Message, shapes: Collection[str]) -> dict[str, Any]:
+    """Return what the holes of every cause may name: the groups of its pattern, names and layers.
 
-    A group is a shape if it is one of `shapes`, a number if it is written in digits, else text.
+    A group is a shape if it is one of `shapes`, a number if it is written in digits, else text. A layer
+    takes units and options: `{own:3, return_sequences=True}`.
     """
+    groups = message.match.groupdict(default="")
+    return {
+        "call": message.call,
+        "layer": message.layer,
+        "torch": message.layer.removeprefix("Simple"),
+        "names": partial(expressions.own_names, message),
+        # the layer of the message or the code, with and without a Bidirectional around it
+        "own": partial(expressions.expression, message),
+        "inner": partial(expressions.inner_layer, message),
+        # as a layer that passes one tensor on; `wide`, and `last` and `every` with a number: so many outputs
+        "before": partial(expressions.before, message),
+        "wide": partial(expressions.with_width, message),
+        "last": partial(expressions.before_or_wide, message, return_sequences=False),
+        "every": partial(expressions.before_or_wide, message, return_sequences=True),
+        # the two directions of a Bidirectional
+        "forward": partial(expressions.forward, message),
+        "backward": partial(expressions.backward, message),
+        **{name: parse_shape(text) if name in shapes else _read(text) for name, text in groups.items()},
+    }
 
-    def __init__(self, message: Message, shapes: Iterable[str]) -> None:
-        super().__init__(
-            {name: _read(text or "", name in shapes) for name, text in message.match.groupdict().items()}
-        )
-        self.message = message
 
-    def __missing__(self, name: str) -> Any:
-        return EVERYWHERE[name](self.message)
-
-
-def _read(text: str, is_shape: bool) -> str | int | Shape:
-    if is_shape:
-        return parse_shape(text)
+def _read(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
@@ -77,10 +64,13 @@ class _Filler(Formatter):
             return format_shape(value)
         if spec == "개":
             return "여러 개" if value is None else f"{value}개"
-        return pluralize(value, spec) if spec else str(value)
+        return _pluralize(value, spec) if spec else str(value)
 
 
-def pluralize(count: Dimension, noun: str) -> str:
+_FILLER = _Filler()
+
+
+def _pluralize(count: Dimension, noun: str) -> str:
     """Return `1 time step`, `4 time steps`, or `several time steps` if the number is unknown."""
     nouns = "axes" if noun == "axis" else f"{noun}s"
     return f"{'several' if count is None else count} {noun if count == 1 else nouns}"
@@ -95,26 +85,44 @@ def _call(layer: Callable[..., str], spec: str) -> str:
 
 def fill(text: str, fields: Mapping[str, Any]) -> str:
     """Return the text with the fields in its holes."""
-    return _Filler().vformat(text, (), fields)
+    return _FILLER.vformat(text, (), fields)
 
 
-def value_of(entry: Any, fields: Mapping[str, Any]) -> Any:
-    """Return the field itself if the text is nothing but a hole, else the text, filled; a number as it is."""
-    if not isinstance(entry, str):
-        return entry
-    hole = re.fullmatch(r"\{([\w\[\]]+)\}", entry)
-    return _Filler().get_field(hole[1], (), fields)[0] if hole else fill(entry, fields)
+def values_of(entries: list[Any], fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of layers or sizes; a shape, or several layers, in a hole stand for all of them."""
+    values = [_value(entry, fields) for entry in entries]
+    return tuple(one for value in values for one in (value if isinstance(value, tuple) else (value,)))
+
+
+def _value(entry: Any, fields: Mapping[str, Any]) -> Any:
+    """Return the field itself for `{size}`, or `batch` for `{size or batch}` if the size is unknown."""
+    hole = re.fullmatch(r"\{([\w\[\]]+)(?: or (\w+))?\}", str(entry))
+    if not hole:
+        return fill(entry, fields) if isinstance(entry, str) else entry
+    value = _FILLER.get_field(hole[1], (), fields)[0]
+    return hole[2] if value is None else value() if callable(value) else value
 
 
 def holds(when: str, fields: Mapping[str, Any]) -> bool:
-    """Return whether every condition holds: `steps`, `not steps`, `found > {wanted}`, joined by `and`."""
-    return all(_holds(one.split(), fields) for one in when.split(" and ") if one)
+    """Return whether all conditions hold: `steps`, `not steps`, `found > {wanted}`, joined by `and`.
+
+    A field that the cause does not have is neither true nor equal to anything.
+    """
+    return all(_holds(one.split(), fields) for one in when.split(" and ")) if when else True
 
 
 def _holds(words: list[str], fields: Mapping[str, Any]) -> bool:
     if words[0] == "not":
-        return not fields[words[1]]
+        return not _known(words[1], fields)
     if len(words) == 1:
-        return bool(fields[words[0]])
-    name, sign, wanted = words
-    return COMPARISONS[sign](fields[name], int(wanted) if wanted.isdecimal() else value_of(wanted, fields))
+        return bool(_known(words[0], fields))
+    name, sign, text = words
+    wanted = int(text) if text.isdecimal() else _value(text, fields)
+    return COMPARISONS[sign](_known(name, fields), wanted)
+
+
+def _known(path: str, fields: Mapping[str, Any]) -> Any:
+    """Return a field, or one size of a shape: `shape[0]`; None if the cause does not have it."""
+    name, *index = re.findall(r"\w+", path)
+    value = fields.get(name)
+    return value[int(index[0])] if value and index else value

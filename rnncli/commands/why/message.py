@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.written import WrittenLayer, layers_in
@@ -166,6 +167,13 @@ class Message:
     def _names_bidirectional(self) -> bool:
         names = [name for pattern in _NAMES for name in re.findall(pattern, self.text)]
         return any("bidirectional" in name.casefold() for name in names)
+
+
+Values = dict[str, Any]
+"""What the texts of a cause name in their holes, besides the groups of its pattern."""
+
+Compute = Callable[[Message], Values | None]
+"""Returns the values for a message; None if it is of another cause after all."""
 
 
 def recurrent_in(name: str) -> str | None:

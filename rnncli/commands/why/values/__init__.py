@@ -1,18 +1,14 @@
-"""What the texts of causes/*.toml need and a pattern cannot say: a function returns fields, never texts.
+"""What the texts of causes/*.toml need and a pattern cannot say: functions that return values, never texts.
 
-A cause names its function with `compute`. The function returns the fields by name, or None if the message
-turns out to be of another cause.
+A cause names its function: `compute = "axes"`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from rnncli.commands.why.message import Message
+from rnncli.commands.why.message import Compute
 from rnncli.commands.why.values import of_inputs, of_layers, of_outputs, of_states
 
-COMPUTE: dict[str, Callable[[Message], dict[str, Any] | None]] = {
+COMPUTE: dict[str, Compute] = {
     **of_inputs.COMPUTE,
     **of_layers.COMPUTE,
     **of_outputs.COMPUTE,

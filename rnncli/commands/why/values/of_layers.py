@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Dimension
@@ -13,10 +12,17 @@ from rnncli.commands.why.expressions import (
     count_gates,
     expression,
     find_nearest,
-    format_layer,
     name_axes,
 )
-from rnncli.commands.why.message import DEFAULT, SEQUENCE, Message, parse_shape, recurrent_in
+from rnncli.commands.why.message import (
+    DEFAULT,
+    SEQUENCE,
+    Compute,
+    Message,
+    Values,
+    parse_shape,
+    recurrent_in,
+)
 
 MAX_ARGUMENTS = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""
@@ -36,7 +42,8 @@ FOREIGN = (
 """Arguments of Keras 1 and 2 and of PyTorch, each with a fix of its own."""
 
 
-def unknown_arguments(message: Message) -> dict[str, Any] | None:
+def _unknown_arguments(message: Message) -> Values | None:
+    """`{'return_sequence': True, 'trainable': True}`."""
     owner, given = message.name("owner"), message.name("given")
     names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MAX_ARGUMENTS]
     if not names or (not recurrent_in(owner) and not all(name in OF_THE_INPUT for name in names)):
@@ -45,16 +52,12 @@ def unknown_arguments(message: Message) -> dict[str, Any] | None:
     return _arguments(message, recurrent_in(owner) or owner, {name: values.get(name, "") for name in names})
 
 
-def rejected_argument(message: Message) -> dict[str, Any]:
-    return _arguments(message, message.layer, {message.name("name"): ""})
-
-
-def argument_of_the_input(message: Message) -> dict[str, Any]:
+def _argument_of_the_input(message: Message) -> Values:
     owner = {"Input": "Input", "": "Embedding"}.get(message.name("owner"), message.layer)
     return _arguments(message, owner, {message.name("name") or message.name("gone"): ""})
 
 
-def _arguments(message: Message, owner: str, given: dict[str, str]) -> dict[str, Any]:
+def _arguments(message: Message, owner: str, given: dict[str, str]) -> Values:
     """owner: the class that got them.  given: values by the names of the unknown arguments, as text."""
     return {
         "owner": owner,
@@ -65,7 +68,7 @@ def _arguments(message: Message, owner: str, given: dict[str, str]) -> dict[str,
     }
 
 
-def _argument(message: Message, name: str, value: str) -> dict[str, Any]:
+def _argument(message: Message, name: str, value: str) -> Values:
     """What to write instead of an argument; `kind` chooses the fix."""
     if name in FOREIGN:
         return {"kind": name, **_foreign_argument(message, name, value)}
@@ -85,7 +88,7 @@ def _argument(message: Message, name: str, value: str) -> dict[str, Any]:
     return {"kind": "unknown"}
 
 
-def _foreign_argument(message: Message, name: str, value: str) -> dict[str, Any]:
+def _foreign_argument(message: Message, name: str, value: str) -> Values:
     if name.endswith("_shape"):
         shape = parse_shape(value)
         known = len(shape) in (2, 3)  # an Embedding takes (batch, timesteps)
@@ -104,13 +107,13 @@ def _foreign_argument(message: Message, name: str, value: str) -> dict[str, Any]
     return {}
 
 
-def units(message: Message) -> dict[str, Any]:
+def _units(message: Message) -> Values:
     """The number of units that was probably meant: `-3` -> 3, `3.5` -> 3, `0` -> 3."""
     digits = re.search(r"\d{1,6}", message.name("value"))
     return {"units": int(digits[0]) if digits and int(digits[0]) else UNITS}
 
 
-def units_of_a_float(message: Message) -> dict[str, Any] | None:
+def _float_units(message: Message) -> Values | None:
     """`(5, 14.0)`: the shape of a kernel whose width is gates * units."""
     width = float(message.name("width"))
     if width > 1e9:
@@ -118,33 +121,25 @@ def units_of_a_float(message: Message) -> dict[str, Any] | None:
     return {"width": f"{width:g}", "units": max(1, int(width / count_gates(message.layer)))}
 
 
-def class_without_units(message: Message) -> dict[str, Any]:
-    return {"owner": recurrent_in(message.name("owner")) or DEFAULT}
-
-
-def activation(message: Message) -> dict[str, Any]:
+def _activation(message: Message) -> Values:
     """A number is the second argument of a layer, which PyTorch's layers have."""
     name = message.name("name")
-    number = bool(re.fullmatch(r"[\d.]{1,20}", name))
-    return {"name": name, "number": number, "near": find_nearest(name, layers.activations.names(), "tanh")}
+    number = re.fullmatch(r"[\d.]{1,20}", name)
+    return {"number": number, "near": find_nearest(name, layers.activations.names(), "tanh")}
 
 
-def initializer(message: Message) -> dict[str, Any]:
-    return {"near": find_nearest(message.name("name"), initializers.names(), "glorot_uniform")}
-
-
-def nonlinearity(message: Message) -> dict[str, Any]:
+def _nonlinearity(message: Message) -> Values:
     name = message.name("name")
     return {"known": name if name in layers.activations.names() else "tanh"}
 
 
-def merge_mode(message: Message) -> dict[str, Any]:
+def _merge_mode(message: Message) -> Values:
     given = message.name("given")
     meant = {"add": "sum", "average": "ave", "mean": "ave"}.get(given, given)
     return {"near": find_nearest(meant, ("concat", "sum", "mul", "ave"), "concat")}
 
 
-def units_of_directions(message: Message) -> dict[str, Any] | None:
+def _units_of_directions(message: Message) -> Values | None:
     one, other = message.shape("first")[-1], message.shape("second")[-1]
     inputs = message.argument("sequences")
     if not isinstance(one, int) or not isinstance(other, int) or not inputs:
@@ -152,33 +147,25 @@ def units_of_directions(message: Message) -> dict[str, Any] | None:
     return {"one": one, "other": other, "given": name_axes(inputs[0])}
 
 
-def cell_units(message: Message) -> dict[str, Any]:
+def _cell_units(message: Message) -> Values:
     given = message.match.groupdict().get("given") or ""
     return {"units": int(given) if given.isdigit() and 0 < int(given) < 10_000 else UNITS}
 
 
-def old_cell(message: Message) -> dict[str, Any]:
-    cell = recurrent_in(message.name("name")) or DEFAULT
-    return {"cell": cell, "states": "h, c" if cell == "LSTM" else "h"}
-
-
-def moved_class(message: Message) -> dict[str, Any]:
-    return {"name": recurrent_in(message.name("name")) or DEFAULT}
-
-
-COMPUTE = {
-    "activation": activation,
-    "argument_of_the_input": argument_of_the_input,
-    "cell_units": cell_units,
-    "class_without_units": class_without_units,
-    "initializer": initializer,
-    "merge_mode": merge_mode,
-    "moved_class": moved_class,
-    "nonlinearity": nonlinearity,
-    "old_cell": old_cell,
-    "rejected_argument": rejected_argument,
-    "units": units,
-    "units_of_a_float": units_of_a_float,
-    "units_of_directions": units_of_directions,
-    "unknown_arguments": unknown_arguments,
+COMPUTE: dict[str, Compute] = {
+    "activation": _activation,
+    "argument of the input": _argument_of_the_input,
+    "cell units": _cell_units,
+    "class": lambda message: {"name": recurrent_in(message.name("name")) or DEFAULT},
+    "class with cuDNN": lambda message: {"name": "GRU" if message.layer == "GRU" else "LSTM"},
+    "float units": _float_units,
+    "initializer": lambda message: {
+        "near": find_nearest(message.name("name"), initializers.names(), "glorot_uniform")
+    },
+    "merge mode": _merge_mode,
+    "nonlinearity": _nonlinearity,
+    "rejected argument": lambda message: _arguments(message, message.layer, {message.name("name"): ""}),
+    "units": _units,
+    "units of directions": _units_of_directions,
+    "unknown arguments": _unknown_arguments,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from rnncli.case import Dimension, Shape, format_shape
 from rnncli.commands.why.expressions import (
@@ -18,10 +17,10 @@ from rnncli.commands.why.expressions import (
     units_by_layer,
     units_of,
 )
-from rnncli.commands.why.message import SEQUENCE, Message
+from rnncli.commands.why.message import SEQUENCE, Compute, Message, Values
 
 
-def _states(name: str, units: int) -> dict[str, Any]:
+def _states(name: str, units: int) -> Values:
     """The states of a layer, alone and in both directions of a Bidirectional."""
     parts = parts_of(name)
     return {
@@ -35,16 +34,16 @@ def _states(name: str, units: int) -> dict[str, Any]:
     }
 
 
-def too_few_states(message: Message) -> dict[str, Any] | None:
+def _too_few_states(message: Message) -> Values | None:
     """Keras reads the list of states to its end: `list index out of range`."""
     if message.call == "LSTMCell":
         return {}
     if message.call not in ("LSTM", "GRU", "SimpleRNN") or "initial_state=None" in message.text:
         return None
-    return number_of_states(message)
+    return _number_of_states(message)
 
 
-def number_of_states(message: Message) -> dict[str, Any] | None:
+def _number_of_states(message: Message) -> Values | None:
     inputs, given = message.argument("sequences"), message.argument("initial_state")
     if not inputs:
         return None
@@ -52,7 +51,7 @@ def number_of_states(message: Message) -> dict[str, Any] | None:
     return {"given": len(given), "inputs": inputs[0], **_states(message.layer, units)}
 
 
-def states_in_halves(message: Message) -> dict[str, Any]:
+def _states_in_halves(message: Message) -> Values:
     count = min(message.text[message.match.end() :].count("array("), 99)
     names = (message.layer,) if message.named or message.written else ("LSTM", "GRU")
     return {
@@ -62,7 +61,7 @@ def states_in_halves(message: Message) -> dict[str, Any]:
     }
 
 
-def state_units(message: Message) -> dict[str, Any] | None:
+def _state_units(message: Message) -> Values | None:
     """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
     kernel, states, inputs = message.shape("kernel"), message.argument("states"), _step(message)
     if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
@@ -83,7 +82,7 @@ def state_units(message: Message) -> dict[str, Any] | None:
     }
 
 
-def state_batch(message: Message) -> dict[str, Any] | None:
+def _state_batch(message: Message) -> Values | None:
     """A sum of x W and h U, which both have one row per sequence."""
     states, inputs = message.argument("states"), _step(message)
     if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
@@ -98,7 +97,7 @@ def state_batch(message: Message) -> dict[str, Any] | None:
     }
 
 
-def state_spec(message: Message) -> dict[str, Any] | None:
+def _state_spec(message: Message) -> Values | None:
     """Keras 2 compares `state_spec`, the shapes that were given, with `cell.state_size`, [3, 3]."""
     pairs = re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
     given: list[tuple[Dimension, ...]] = [
@@ -136,7 +135,7 @@ def _zeros(shapes: tuple[Shape, ...]) -> str:
     return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
 
 
-def torch_states(message: Message) -> dict[str, Any] | None:
+def _torch_states(message: Message) -> Values | None:
     """`Expected hidden[0] size (1, 2, 3), got [2, 1, 3]`: (layers * directions, batch, units)."""
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) != 3 or len(given) != 3:
@@ -152,7 +151,7 @@ def torch_states(message: Message) -> dict[str, Any] | None:
     }
 
 
-def weights(message: Message) -> dict[str, Any]:
+def _weights(message: Message) -> Values:
     """Which layers have a kernel of the given shape, (features, gates * units), or a bias.
 
     Or the biases of a GRU, (2, 9) with reset_after and (9,) without.
@@ -174,7 +173,7 @@ def _are_biases(message: Message, wanted: Shape, given: Shape) -> bool:
     return pair and message.named in ("", "GRU") and known_size(bias[0]) % count_gates("GRU") == 0
 
 
-def checkpoint(message: Message) -> dict[str, Any] | None:
+def _checkpoint(message: Message) -> Values | None:
     given = message.shape("given")
     if len(given) != 2:
         return None
@@ -186,14 +185,14 @@ def checkpoint(message: Message) -> dict[str, Any] | None:
     return {"features": features, "sources": sources}
 
 
-COMPUTE = {
-    "checkpoint": checkpoint,
-    "number_of_states": number_of_states,
-    "state_batch": state_batch,
-    "state_spec": state_spec,
-    "state_units": state_units,
-    "states_in_halves": states_in_halves,
-    "too_few_states": too_few_states,
-    "torch_states": torch_states,
-    "weights": weights,
+COMPUTE: dict[str, Compute] = {
+    "checkpoint": _checkpoint,
+    "number of states": _number_of_states,
+    "state batch": _state_batch,
+    "state spec": _state_spec,
+    "state units": _state_units,
+    "states in halves": _states_in_halves,
+    "too few states": _too_few_states,
+    "torch states": _torch_states,
+    "weights": _weights,
 }
