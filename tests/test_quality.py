@@ -47,7 +47,6 @@ FOUND_BY_NAME = (
     "commands/port/differences",
     "commands/tour/exercises",
     "commands/tour/steps",
-    "commands/why/causes",
     "compute/engines",
     "compute/models",
     "layers",

@@ -11,7 +11,7 @@ from string import Formatter
 from typing import Any
 
 from rnncli.case import Dimension, format_shape
-from rnncli.commands.why import expressions
+from rnncli.commands.why import fix_layers
 from rnncli.commands.why.message import Message, parse_shape
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -35,18 +35,18 @@ def fields_of(message: Message, shapes: Collection[str]) -> dict[str, Any]:
         "call": message.call,
         "layer": message.layer,
         "torch": message.layer.removeprefix("Simple"),
-        "names": partial(expressions.own_names, message),
+        "names": partial(fix_layers.own_names, message),
         # the layer of the message or the code, with and without a Bidirectional around it
-        "own": partial(expressions.expression, message),
-        "inner": partial(expressions.inner_layer, message),
+        "own": partial(fix_layers.expression, message),
+        "inner": partial(fix_layers.inner_layer, message),
         # as a layer that passes one tensor on; `wide`, and `last` and `every` with a number: so many outputs
-        "before": partial(expressions.before, message),
-        "wide": partial(expressions.with_width, message),
-        "last": partial(expressions.before_or_wide, message, return_sequences=False),
-        "every": partial(expressions.before_or_wide, message, return_sequences=True),
+        "before": partial(fix_layers.before, message),
+        "wide": partial(fix_layers.with_width, message),
+        "last": partial(fix_layers.before_or_wide, message, return_sequences=False),
+        "every": partial(fix_layers.before_or_wide, message, return_sequences=True),
         # the two directions of a Bidirectional
-        "forward": partial(expressions.forward, message),
-        "backward": partial(expressions.backward, message),
+        "forward": partial(fix_layers.forward, message),
+        "backward": partial(fix_layers.backward, message),
         **{name: parse_shape(text) if name in shapes else _read(text) for name, text in groups.items()},
     }
 

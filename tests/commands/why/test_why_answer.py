@@ -17,7 +17,7 @@ from looks import PAGES, VIEWS, drawn, matches_golden, misfits
 from rnncli.cli.app import main
 from rnncli.commands.why import trial
 from rnncli.commands.why.answer import WhyAnswer, command_of
-from rnncli.commands.why.diagnosis import Fix, diagnose, read_causes, matches
+from rnncli.commands.why.diagnosis import Fix, diagnose, matches, read_causes
 from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
 from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.expressions import (
+from rnncli.commands.why.fix_layers import (
     UNITS,
     count_gates,
     expression,

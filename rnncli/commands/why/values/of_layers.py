@@ -6,7 +6,7 @@ import re
 
 from rnncli import initializers, layers
 from rnncli.case import Dimension
-from rnncli.commands.why.expressions import (
+from rnncli.commands.why.fix_layers import (
     UNITS,
     before,
     count_gates,

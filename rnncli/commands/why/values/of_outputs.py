@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli.case import Shape
-from rnncli.commands.why.expressions import (
+from rnncli.commands.why.fix_layers import (
     before,
     expression,
     format_layer,

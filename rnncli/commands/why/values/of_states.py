@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli.case import Dimension, Shape, format_shape
-from rnncli.commands.why.expressions import (
+from rnncli.commands.why.fix_layers import (
     UNITS,
     count_gates,
     expression,
