@@ -36,7 +36,7 @@ FILES = (
     "torch_training.toml",
 )
 
-Table = dict[str, Any]
+CauseTable = dict[str, Any]
 """A table of TOML."""
 
 
@@ -91,7 +91,7 @@ class Cause(NamedTuple):
 
     name: str
     pattern: str
-    table: Table
+    table: CauseTable
 
     def diagnose(self, message: Message) -> Diagnosis | None:
         """Return what a message means; None if it is not of this cause after all."""
@@ -109,11 +109,11 @@ class Cause(NamedTuple):
         return Diagnosis(explanation, tuple(_fixes(chosen["fix"], fields)), hint, self.name)
 
 
-def _said(table: Table, fields: Mapping[str, Any]) -> Bilingual:
+def _said(table: CauseTable, fields: Mapping[str, Any]) -> Bilingual:
     return Bilingual(fill(table.get("en", ""), fields), fill(table.get("ko", ""), fields))
 
 
-def _fixes(tables: list[Table], fields: dict[str, Any]) -> Iterator[Fix]:
+def _fixes(tables: list[CauseTable], fields: dict[str, Any]) -> Iterator[Fix]:
     """Yield the fixes whose `when` holds; tables with the same `each` for every entry of that field."""
     for each, group in groupby(tables, lambda table: table.get("each")):
         chosen = list(group)
@@ -122,7 +122,7 @@ def _fixes(tables: list[Table], fields: dict[str, Any]) -> Iterator[Fix]:
             yield from (_fix(table, known) for table in chosen if holds(table.get("when", ""), known))
 
 
-def _fix(table: Table, fields: Mapping[str, Any]) -> Fix:
+def _fix(table: CauseTable, fields: Mapping[str, Any]) -> Fix:
     layers = values_of(table.get("layers", []), fields)
     return Fix(
         *_said(table, fields),
@@ -136,20 +136,20 @@ def _fix(table: Table, fields: Mapping[str, Any]) -> Fix:
 @cache
 def read_causes() -> tuple[Cause, ...]:
     """Return the causes of every file."""
-    tables: dict[str, Table] = {}
+    tables: dict[str, CauseTable] = {}
     for file in FILES:
         tables |= tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
     return tuple(Cause(name, table["pattern"], _complete(table, tables)) for name, table in tables.items())
 
 
-def _complete(table: Table, tables: dict[str, Table]) -> Table:
+def _complete(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
     """Return the table with what it takes from another cause, and every variant with what it leaves out."""
     whole = _inherit(table, tables)
     variants = [{**_inherit(one, tables), **whole, **one} for one in whole.get("variant", ())]
     return {**whole, "variant": variants}
 
 
-def _inherit(table: Table, tables: dict[str, Table]) -> Table:
+def _inherit(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
     return {**_inherit(tables[table["like"]], tables), **table} if "like" in table else table
 
 

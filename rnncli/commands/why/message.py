@@ -169,10 +169,10 @@ class Message:
         return any("bidirectional" in name.casefold() for name in names)
 
 
-Values = dict[str, Any]
+Fields = dict[str, Any]
 """What the texts of a cause name in their holes, besides the groups of its pattern."""
 
-Compute = Callable[[Message], Values | None]
+ComputeFields = Callable[[Message], Fields | None]
 """Returns the values for a message; None if it is of another cause after all."""
 
 

@@ -5,10 +5,10 @@ A cause names its function: `compute = "axes"`.
 
 from __future__ import annotations
 
-from rnncli.commands.why.message import Compute
+from rnncli.commands.why.message import ComputeFields
 from rnncli.commands.why.values import of_inputs, of_layers, of_outputs, of_states
 
-COMPUTE: dict[str, Compute] = {
+COMPUTE: dict[str, ComputeFields] = {
     **of_inputs.COMPUTE,
     **of_layers.COMPUTE,
     **of_outputs.COMPUTE,

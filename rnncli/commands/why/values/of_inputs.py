@@ -16,12 +16,12 @@ from rnncli.commands.why.fix_layers import (
     units_of,
     with_width,
 )
-from rnncli.commands.why.message import SEQUENCE, Compute, Message, Values
+from rnncli.commands.why.message import SEQUENCE, ComputeFields, Fields, Message
 
 LARGEST_TOKEN = 10_000_000
 
 
-def _axes(message: Message) -> Values | None:
+def _axes(message: Message) -> Fields | None:
     """`expected ndim=3, found ndim=2. Full shape received: (1, 60)`; the shape may be left out."""
     expected, found = message.number("expected"), message.number("found")
     shape = message.shape("shape") if message.name("shape") else (None,) * found
@@ -34,7 +34,7 @@ def _axes(message: Message) -> Values | None:
     return _recurrent_axes(message, shape) if expected == 3 else None
 
 
-def _images(shape: Shape, expected: int) -> Values:
+def _images(shape: Shape, expected: int) -> Fields:
     """ConvLSTM: every time step is an image, or in 1D a row."""
     sides = ("rows", "cols", "depth")[: expected - 3]
     values = {"kind": "images", "shape": shape, "sides": ", ".join(sides), "series": len(shape) == 3}
@@ -43,7 +43,7 @@ def _images(shape: Shape, expected: int) -> Values:
     return values
 
 
-def _recurrent_axes(message: Message, shape: Shape) -> Values | None:
+def _recurrent_axes(message: Message, shape: Shape) -> Fields | None:
     """One axis, two or four.  size: of the time steps, or of what may be time steps or features."""
     if len(shape) not in (1, 2, 4):
         return None
@@ -58,7 +58,7 @@ def _recurrent_axes(message: Message, shape: Shape) -> Values | None:
     return {**values, "units": units, "previous": previous}
 
 
-def _four_axes(shape: Shape) -> Values:
+def _four_axes(shape: Shape) -> Fields:
     """How to make three axes of four: cut an axis of size 1, or join the last two."""
     batch, steps, rows, channels = name_axes(shape, ("batch", "timesteps", "rows", "features"))
     values = {"batch": batch, "steps": steps, "rows": rows, "channels": channels}
@@ -69,7 +69,7 @@ def _four_axes(shape: Shape) -> Values:
     return {**values, "flat": prod(known) if len(known) == 2 else "features"}
 
 
-def _no_steps(message: Message) -> Values | None:
+def _no_steps(message: Message) -> Fields | None:
     """PyTorch says so itself; TensorFlow says it of any slice, here of one in a recurrent layer."""
     inputs = message.argument("sequences")
     if message.match[0].startswith("Expected"):
@@ -77,13 +77,13 @@ def _no_steps(message: Message) -> Values | None:
     return {"given": inputs[0]} if inputs and len(inputs[0]) == 3 and inputs[0][1] == 0 else None
 
 
-def _token(message: Message) -> Values | None:
+def _token(message: Message) -> Fields | None:
     value, count = message.number("value"), message.number("count")
     size = max(value, count) + 1
     return {"largest": count - 1, "size": size} if size <= LARGEST_TOKEN else None
 
 
-def _mask(message: Message) -> Values | None:
+def _mask(message: Message) -> Fields | None:
     masks, inputs = message.argument("mask"), message.argument("sequences")
     if not masks or not inputs:
         return None
@@ -92,7 +92,7 @@ def _mask(message: Message) -> Values | None:
     return {"mask": mask, "wanted": wanted, "inputs": inputs[0], "per_feature": per_feature}
 
 
-def _features(message: Message) -> Values | None:
+def _features(message: Message) -> Fields | None:
     """A product of x (batch, features) and a kernel (features, gates * units)."""
     given, kernel = message.shape("given"), message.shape("kernel")
     if len(given) != 2 or len(kernel) != 2 or not given[1] or not kernel[0]:
@@ -108,7 +108,7 @@ def _features(message: Message) -> Values | None:
     return {**sizes, "built": expression(message, units)}
 
 
-def _unknown_features(message: Message) -> Values | None:
+def _unknown_features(message: Message) -> Fields | None:
     """A kernel (None, 12), whose features are unknown."""
     shape, path = message.shape("shape"), message.name("path")
     if "kernel" not in path or len(shape) != 2 or shape[0] is not None:
@@ -116,7 +116,7 @@ def _unknown_features(message: Message) -> Values | None:
     return {"units": known_size(shape[1]) // count_gates(message.layer) or UNITS, "width": units_of(shape)}
 
 
-def _linear(message: Message) -> Values | None:
+def _linear(message: Message) -> Fields | None:
     """A Linear after a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
     found, (wanted, outputs) = message.shape("given")[1], map(known_size, message.shape("kernel"))
     if not isinstance(found, int) or not found or not wanted or not outputs:
@@ -126,7 +126,7 @@ def _linear(message: Message) -> Values | None:
     return {"found": found, "wanted": wanted, "outputs": outputs, "both": both, "previous": previous}
 
 
-def _model_input(message: Message) -> Values | None:
+def _model_input(message: Message) -> Fields | None:
     """`expected shape=(1, None, 5), found shape=(32, 10, 5)`: the batch differs, or another axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 3:
@@ -137,7 +137,7 @@ def _model_input(message: Message) -> Values | None:
     return _another_shape(wanted, found)
 
 
-def _array_input(message: Message) -> Values | None:
+def _array_input(message: Message) -> Fields | None:
     """Keras 1 and early Keras 2 leave out the batch axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
@@ -145,7 +145,7 @@ def _array_input(message: Message) -> Values | None:
     return _another_shape((None, *wanted), (None, *found))
 
 
-def _another_shape(wanted: Shape, found: Shape) -> Values:
+def _another_shape(wanted: Shape, found: Shape) -> Fields:
     """Which change of the axes alone makes the input fit; if none does, what is left of the sizes."""
     changed: dict[str, Shape] = {}
     if len(found) == 2:
@@ -164,49 +164,49 @@ def _fits(shape: Shape, wanted: Shape) -> bool:
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
 
 
-def _time_distributed(message: Message) -> Values | None:
+def _time_distributed(message: Message) -> Fields | None:
     inputs = message.argument("inputs")
     return {"inputs": inputs[0]} if inputs and len(inputs[0]) == 3 else None
 
 
-def _vector(message: Message) -> Values | None:
+def _vector(message: Message) -> Fields | None:
     shape = message.shape("shape")
     return {"units": units_of(shape)} if len(shape) <= 2 else None
 
 
-def _joined(message: Message) -> Values | None:
+def _joined(message: Message) -> Fields | None:
     one, other = message.shape("one"), message.shape("other")
     return {"units": units_of(one)} if {len(one), len(other)} == {2, 3} else None
 
 
-def _unknown_batch(message: Message) -> Values:
+def _unknown_batch(message: Message) -> Fields:
     inputs: Shape = message.shape("shape") if message.name("shape") else (None, None, None)
     return {"given": name_axes(inputs), "whole": ("batch", *inputs[1:])}
 
 
-def _whole_batches(message: Message) -> Values:
+def _whole_batches(message: Message) -> Fields:
     samples, size = message.number("samples"), int(message.name("size") or 0)
     return {"size": size, "kept": size and samples - samples % size}
 
 
-COMPUTE: dict[str, Compute] = {
-    "array axes": lambda message: _recurrent_axes(message, message.shape("shape")),
-    "array input": _array_input,
+COMPUTE: dict[str, ComputeFields] = {
+    "array_axes": lambda message: _recurrent_axes(message, message.shape("shape")),
+    "array_input": _array_input,
     "axes": _axes,
     "features": _features,
-    "features of the layer": lambda message: {"built": expression(message)},
+    "features_of_the_layer": lambda message: {"built": expression(message)},
     "fewest": lambda message: {"least": min(message.number("one"), message.number("other"))},
     "joined": _joined,
-    "last axis": lambda message: {"found": (message.shape("shape") or (None,))[-1]},
+    "last_axis": lambda message: {"found": (message.shape("shape") or (None,))[-1]},
     "linear": _linear,
     "mask": _mask,
-    "model input": _model_input,
-    "no steps": _no_steps,
+    "model_input": _model_input,
+    "no_steps": _no_steps,
     "sequence": lambda message: {"rest": (message.argument("sequences") or (SEQUENCE,))[0][1:]},
-    "time distributed": _time_distributed,
+    "time_distributed": _time_distributed,
     "token": _token,
-    "unknown batch": _unknown_batch,
-    "unknown features": _unknown_features,
+    "unknown_batch": _unknown_batch,
+    "unknown_features": _unknown_features,
     "vector": _vector,
-    "whole batches": _whole_batches,
+    "whole_batches": _whole_batches,
 }

@@ -17,9 +17,9 @@ from rnncli.commands.why.fix_layers import (
 from rnncli.commands.why.message import (
     DEFAULT,
     SEQUENCE,
-    Compute,
+    ComputeFields,
+    Fields,
     Message,
-    Values,
     parse_shape,
     recurrent_in,
 )
@@ -42,7 +42,7 @@ FOREIGN = (
 """Arguments of Keras 1 and 2 and of PyTorch, each with a fix of its own."""
 
 
-def _unknown_arguments(message: Message) -> Values | None:
+def _unknown_arguments(message: Message) -> Fields | None:
     """`{'return_sequence': True, 'trainable': True}`."""
     owner, given = message.name("owner"), message.name("given")
     names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MAX_ARGUMENTS]
@@ -52,12 +52,12 @@ def _unknown_arguments(message: Message) -> Values | None:
     return _arguments(message, recurrent_in(owner) or owner, {name: values.get(name, "") for name in names})
 
 
-def _argument_of_the_input(message: Message) -> Values:
+def _argument_of_the_input(message: Message) -> Fields:
     owner = {"Input": "Input", "": "Embedding"}.get(message.name("owner"), message.layer)
     return _arguments(message, owner, {message.name("name") or message.name("gone"): ""})
 
 
-def _arguments(message: Message, owner: str, given: dict[str, str]) -> Values:
+def _arguments(message: Message, owner: str, given: dict[str, str]) -> Fields:
     """owner: the class that got them.  given: values by the names of the unknown arguments, as text."""
     return {
         "owner": owner,
@@ -68,7 +68,7 @@ def _arguments(message: Message, owner: str, given: dict[str, str]) -> Values:
     }
 
 
-def _argument(message: Message, name: str, value: str) -> Values:
+def _argument(message: Message, name: str, value: str) -> Fields:
     """What to write instead of an argument; `kind` chooses the fix."""
     if name in FOREIGN:
         return {"kind": name, **_foreign_argument(message, name, value)}
@@ -88,7 +88,7 @@ def _argument(message: Message, name: str, value: str) -> Values:
     return {"kind": "unknown"}
 
 
-def _foreign_argument(message: Message, name: str, value: str) -> Values:
+def _foreign_argument(message: Message, name: str, value: str) -> Fields:
     if name.endswith("_shape"):
         shape = parse_shape(value)
         known = len(shape) in (2, 3)  # an Embedding takes (batch, timesteps)
@@ -107,13 +107,13 @@ def _foreign_argument(message: Message, name: str, value: str) -> Values:
     return {}
 
 
-def _units(message: Message) -> Values:
+def _units(message: Message) -> Fields:
     """The number of units that was probably meant: `-3` -> 3, `3.5` -> 3, `0` -> 3."""
     digits = re.search(r"\d{1,6}", message.name("value"))
     return {"units": int(digits[0]) if digits and int(digits[0]) else UNITS}
 
 
-def _float_units(message: Message) -> Values | None:
+def _float_units(message: Message) -> Fields | None:
     """`(5, 14.0)`: the shape of a kernel whose width is gates * units."""
     width = float(message.name("width"))
     if width > 1e9:
@@ -121,25 +121,25 @@ def _float_units(message: Message) -> Values | None:
     return {"width": f"{width:g}", "units": max(1, int(width / count_gates(message.layer)))}
 
 
-def _activation(message: Message) -> Values:
+def _activation(message: Message) -> Fields:
     """A number is the second argument of a layer, which PyTorch's layers have."""
     name = message.name("name")
     number = re.fullmatch(r"[\d.]{1,20}", name)
     return {"number": number, "near": find_nearest(name, layers.activations.names(), "tanh")}
 
 
-def _nonlinearity(message: Message) -> Values:
+def _nonlinearity(message: Message) -> Fields:
     name = message.name("name")
     return {"known": name if name in layers.activations.names() else "tanh"}
 
 
-def _merge_mode(message: Message) -> Values:
+def _merge_mode(message: Message) -> Fields:
     given = message.name("given")
     meant = {"add": "sum", "average": "ave", "mean": "ave"}.get(given, given)
     return {"near": find_nearest(meant, ("concat", "sum", "mul", "ave"), "concat")}
 
 
-def _units_of_directions(message: Message) -> Values | None:
+def _units_of_directions(message: Message) -> Fields | None:
     one, other = message.shape("first")[-1], message.shape("second")[-1]
     inputs = message.argument("sequences")
     if not isinstance(one, int) or not isinstance(other, int) or not inputs:
@@ -147,25 +147,25 @@ def _units_of_directions(message: Message) -> Values | None:
     return {"one": one, "other": other, "given": name_axes(inputs[0])}
 
 
-def _cell_units(message: Message) -> Values:
+def _cell_units(message: Message) -> Fields:
     given = message.match.groupdict().get("given") or ""
     return {"units": int(given) if given.isdigit() and 0 < int(given) < 10_000 else UNITS}
 
 
-COMPUTE: dict[str, Compute] = {
+COMPUTE: dict[str, ComputeFields] = {
     "activation": _activation,
-    "argument of the input": _argument_of_the_input,
-    "cell units": _cell_units,
+    "argument_of_the_input": _argument_of_the_input,
+    "cell_units": _cell_units,
     "class": lambda message: {"name": recurrent_in(message.name("name")) or DEFAULT},
-    "class with cuDNN": lambda message: {"name": "GRU" if message.layer == "GRU" else "LSTM"},
-    "float units": _float_units,
+    "class_with_cudnn": lambda message: {"name": "GRU" if message.layer == "GRU" else "LSTM"},
+    "float_units": _float_units,
     "initializer": lambda message: {
         "near": find_nearest(message.name("name"), initializers.names(), "glorot_uniform")
     },
-    "merge mode": _merge_mode,
+    "merge_mode": _merge_mode,
     "nonlinearity": _nonlinearity,
-    "rejected argument": lambda message: _arguments(message, message.layer, {message.name("name"): ""}),
+    "rejected_argument": lambda message: _arguments(message, message.layer, {message.name("name"): ""}),
     "units": _units,
-    "units of directions": _units_of_directions,
-    "unknown arguments": _unknown_arguments,
+    "units_of_directions": _units_of_directions,
+    "unknown_arguments": _unknown_arguments,
 }

@@ -15,10 +15,10 @@ from rnncli.commands.why.fix_layers import (
     units_of,
     width_of,
 )
-from rnncli.commands.why.message import SEQUENCE, Compute, Message, Values, parse_shape
+from rnncli.commands.why.message import SEQUENCE, ComputeFields, Fields, Message, parse_shape
 
 
-def _ways_to_unpack(message: Message) -> Values:
+def _ways_to_unpack(message: Message) -> Fields:
     """How to unpack the layer of the message; if it names none, every kind of layer.
 
     A layer that returns as many values as the message says then comes first.
@@ -45,7 +45,7 @@ def _may_be(message: Message, count: int) -> bool:
     return message.match[0].startswith("too many") and count > message.number("wanted")
 
 
-def _several_inputs(message: Message) -> Values:
+def _several_inputs(message: Message) -> Fields:
     """A layer that got a list: the previous layer's states, both directions, or its own states."""
     rest = message.text[message.match.end() : message.match.end() + 4000]
     found = re.findall(r"shape=\(([\dNone, ]{1,60})\)", rest)[:9]
@@ -57,7 +57,7 @@ def _several_inputs(message: Message) -> Values:
     return {}
 
 
-def _output_and_states(first: Shape, states: list[Shape]) -> Values:
+def _output_and_states(first: Shape, states: list[Shape]) -> Fields:
     """first: (batch, timesteps, units) of a layer that returns sequences, else (batch, units)."""
     count, size = len(states) + 1, units_of(states[0])
     both = count == 5 or (count == 3 and first[-1] == 2 * size)
@@ -79,7 +79,7 @@ def _output_and_states(first: Shape, states: list[Shape]) -> Values:
     }
 
 
-def _loss(message: Message) -> Values | None:
+def _loss(message: Message) -> Fields | None:
     """`[8,3] vs. [8,4,3]` of a loss; a cell or a Bidirectional says so in the call that failed."""
     one, other = message.shape("one"), message.shape("other")
     if message.call or (len(one) == len(other) and one[:1] != other[:1]):
@@ -90,7 +90,7 @@ def _loss(message: Message) -> Values | None:
     return _targets(message, *((other, one) if output_first else (one, other)))
 
 
-def _targets(message: Message, target: Shape, output: Shape) -> Values | None:
+def _targets(message: Message, target: Shape, output: Shape) -> Fields | None:
     """Which axes or sizes of the two differ.  width: of the output that RepeatVector repeats."""
     if not target or not output:
         return None
@@ -105,51 +105,51 @@ def _targets(message: Message, target: Shape, output: Shape) -> Values | None:
     return {**shapes, **sizes, "kind": "units", "previous": before(message, return_sequences=is_sequence)}
 
 
-def _sequence_or_last(sequence: Shape) -> Values:
+def _sequence_or_last(sequence: Shape) -> Fields:
     """A sequence (batch, timesteps, units) and a single vector that have to agree."""
     given = name_axes((sequence[0], sequence[1] if len(sequence) == 3 else None, None))
     return {"units": units_of(sequence), "given": given}
 
 
-def _sparse_targets(message: Message) -> Values:
+def _sparse_targets(message: Message) -> Fields:
     output = message.shape("output")
     given = name_axes((*output[:1], None, None) if output else SEQUENCE)
     return {"wanted": output[:-1], "units": units_of(output), "given": given}
 
 
-def _target_axes(message: Message) -> Values | None:
+def _target_axes(message: Message) -> Fields | None:
     target = message.shape("target")
     if len(target) == message.number("axes") or len(target) not in (2, 3):
         return None
     return _sequence_or_last(target if len(target) == 3 else (target[0], None, target[1]))
 
 
-def _labels(message: Message) -> Values:
+def _labels(message: Message) -> Fields:
     rows, classes, count = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // count if count and rows % count == 0 else 1
     return _sequence_or_last((None, steps if steps > 1 else None, classes))
 
 
-def _class_axis(message: Message) -> Values | None:
+def _class_axis(message: Message) -> Fields | None:
     """CrossEntropyLoss wants (batch, classes, timesteps) for a target (batch, timesteps)."""
     wanted, found = message.shape("wanted"), message.shape("found")
     return {"units": units_of(wanted)} if len(wanted) == len(found) == 2 else None
 
 
-def _rows_and_targets(message: Message) -> Values:
+def _rows_and_targets(message: Message) -> Fields:
     output, target = message.number("output"), message.number("target")
     steps = output // target if target and output % target == 0 else None
     return {"steps": steps, "batch": target or "batch"}
 
 
-COMPUTE: dict[str, Compute] = {
-    "class axis": _class_axis,
+COMPUTE: dict[str, ComputeFields] = {
+    "class_axis": _class_axis,
     "labels": _labels,
     "loss": _loss,
-    "rows and targets": _rows_and_targets,
-    "several inputs": _several_inputs,
-    "sparse targets": _sparse_targets,
-    "target axes": _target_axes,
-    "target and output": lambda message: _targets(message, message.shape("target"), message.shape("output")),
-    "ways to unpack": _ways_to_unpack,
+    "rows_and_targets": _rows_and_targets,
+    "several_inputs": _several_inputs,
+    "sparse_targets": _sparse_targets,
+    "target_axes": _target_axes,
+    "target_and_output": lambda message: _targets(message, message.shape("target"), message.shape("output")),
+    "ways_to_unpack": _ways_to_unpack,
 }

@@ -17,10 +17,10 @@ from rnncli.commands.why.fix_layers import (
     units_by_layer,
     units_of,
 )
-from rnncli.commands.why.message import SEQUENCE, Compute, Message, Values
+from rnncli.commands.why.message import SEQUENCE, ComputeFields, Fields, Message
 
 
-def _states(name: str, units: int) -> Values:
+def _states(name: str, units: int) -> Fields:
     """The states of a layer, alone and in both directions of a Bidirectional."""
     parts = parts_of(name)
     return {
@@ -34,7 +34,7 @@ def _states(name: str, units: int) -> Values:
     }
 
 
-def _too_few_states(message: Message) -> Values | None:
+def _too_few_states(message: Message) -> Fields | None:
     """Keras reads the list of states to its end: `list index out of range`."""
     if message.call == "LSTMCell":
         return {}
@@ -43,7 +43,7 @@ def _too_few_states(message: Message) -> Values | None:
     return _number_of_states(message)
 
 
-def _number_of_states(message: Message) -> Values | None:
+def _number_of_states(message: Message) -> Fields | None:
     inputs, given = message.argument("sequences"), message.argument("initial_state")
     if not inputs:
         return None
@@ -51,7 +51,7 @@ def _number_of_states(message: Message) -> Values | None:
     return {"given": len(given), "inputs": inputs[0], **_states(message.layer, units)}
 
 
-def _states_in_halves(message: Message) -> Values:
+def _states_in_halves(message: Message) -> Fields:
     count = min(message.text[message.match.end() :].count("array("), 99)
     names = (message.layer,) if message.named or message.written else ("LSTM", "GRU")
     return {
@@ -61,7 +61,7 @@ def _states_in_halves(message: Message) -> Values:
     }
 
 
-def _state_units(message: Message) -> Values | None:
+def _state_units(message: Message) -> Fields | None:
     """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
     kernel, states, inputs = message.shape("kernel"), message.argument("states"), _step(message)
     if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
@@ -82,7 +82,7 @@ def _state_units(message: Message) -> Values | None:
     }
 
 
-def _state_batch(message: Message) -> Values | None:
+def _state_batch(message: Message) -> Fields | None:
     """A sum of x W and h U, which both have one row per sequence."""
     states, inputs = message.argument("states"), _step(message)
     if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
@@ -97,7 +97,7 @@ def _state_batch(message: Message) -> Values | None:
     }
 
 
-def _state_spec(message: Message) -> Values | None:
+def _state_spec(message: Message) -> Fields | None:
     """Keras 2 compares `state_spec`, the shapes that were given, with `cell.state_size`, [3, 3]."""
     pairs = re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
     given: list[tuple[Dimension, ...]] = [
@@ -135,7 +135,7 @@ def _zeros(shapes: tuple[Shape, ...]) -> str:
     return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
 
 
-def _torch_states(message: Message) -> Values | None:
+def _torch_states(message: Message) -> Fields | None:
     """`Expected hidden[0] size (1, 2, 3), got [2, 1, 3]`: (layers * directions, batch, units)."""
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) != 3 or len(given) != 3:
@@ -151,7 +151,7 @@ def _torch_states(message: Message) -> Values | None:
     }
 
 
-def _weights(message: Message) -> Values:
+def _weights(message: Message) -> Fields:
     """Which layers have a kernel of the given shape, (features, gates * units), or a bias.
 
     Or the biases of a GRU, (2, 9) with reset_after and (9,) without.
@@ -173,7 +173,7 @@ def _are_biases(message: Message, wanted: Shape, given: Shape) -> bool:
     return pair and message.named in ("", "GRU") and known_size(bias[0]) % count_gates("GRU") == 0
 
 
-def _checkpoint(message: Message) -> Values | None:
+def _checkpoint(message: Message) -> Fields | None:
     given = message.shape("given")
     if len(given) != 2:
         return None
@@ -185,14 +185,14 @@ def _checkpoint(message: Message) -> Values | None:
     return {"features": features, "sources": sources}
 
 
-COMPUTE: dict[str, Compute] = {
+COMPUTE: dict[str, ComputeFields] = {
     "checkpoint": _checkpoint,
-    "number of states": _number_of_states,
-    "state batch": _state_batch,
-    "state spec": _state_spec,
-    "state units": _state_units,
-    "states in halves": _states_in_halves,
-    "too few states": _too_few_states,
-    "torch states": _torch_states,
+    "number_of_states": _number_of_states,
+    "state_batch": _state_batch,
+    "state_spec": _state_spec,
+    "state_units": _state_units,
+    "states_in_halves": _states_in_halves,
+    "too_few_states": _too_few_states,
+    "torch_states": _torch_states,
     "weights": _weights,
 }
