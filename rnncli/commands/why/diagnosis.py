@@ -143,9 +143,9 @@ def read_causes() -> tuple[Cause, ...]:
 
 
 def _complete(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
-    """Return the table with what it takes from another cause, and every variant with what it leaves out."""
+    """Return the table with what it takes from another cause, and its variants with what they leave out."""
     whole = _inherit(table, tables)
-    variants = [{**_inherit(one, tables), **whole, **one} for one in whole.get("variant", ())]
+    variants = [{**whole, **_inherit(one, tables)} for one in whole.get("variant", ())]
     return {**whole, "variant": variants}
 
 

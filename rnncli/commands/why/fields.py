@@ -27,10 +27,12 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 def fields_of(message: Message, shapes: Collection[str]) -> dict[str, Any]:
     """Return what the holes of every cause may name: the groups of its pattern, names and layers.
 
-    A group is a shape if it is one of `shapes`, a number if it is written in digits, else text. A layer
+    A group is a number if it is written in digits, a shape if it is one of `shapes`, else text; with a
+    shape, `{shape_axes}` is the number of its axes, and `{shape_units}` the size of the last one. A layer
     takes units and options: `{own:3, return_sequences=True}`.
     """
     groups = message.match.groupdict(default="")
+    found = {name: parse_shape(groups[name]) for name in shapes}
     return {
         "call": message.call,
         "layer": message.layer,
@@ -47,12 +49,11 @@ def fields_of(message: Message, shapes: Collection[str]) -> dict[str, Any]:
         # the two directions of a Bidirectional
         "forward": partial(fix_layers.forward, message),
         "backward": partial(fix_layers.backward, message),
-        **{name: parse_shape(text) if name in shapes else _read(text) for name, text in groups.items()},
+        **{name: int(text) if text.isdecimal() else text for name, text in groups.items()},
+        **found,
+        **{f"{name}_axes": len(shape) for name, shape in found.items()},
+        **{f"{name}_units": fix_layers.units_of(shape) for name, shape in found.items()},
     }
-
-
-def _read(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
 
 
 class _Filler(Formatter):

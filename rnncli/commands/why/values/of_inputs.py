@@ -169,16 +169,6 @@ def _time_distributed(message: Message) -> Fields | None:
     return {"inputs": inputs[0]} if inputs and len(inputs[0]) == 3 else None
 
 
-def _vector(message: Message) -> Fields | None:
-    shape = message.shape("shape")
-    return {"units": units_of(shape)} if len(shape) <= 2 else None
-
-
-def _joined(message: Message) -> Fields | None:
-    one, other = message.shape("one"), message.shape("other")
-    return {"units": units_of(one)} if {len(one), len(other)} == {2, 3} else None
-
-
 def _unknown_batch(message: Message) -> Fields:
     inputs: Shape = message.shape("shape") if message.name("shape") else (None, None, None)
     return {"given": name_axes(inputs), "whole": ("batch", *inputs[1:])}
@@ -196,7 +186,6 @@ COMPUTE: dict[str, ComputeFields] = {
     "features": _features,
     "features_of_the_layer": lambda message: {"built": expression(message)},
     "fewest": lambda message: {"least": min(message.number("one"), message.number("other"))},
-    "joined": _joined,
     "last_axis": lambda message: {"found": (message.shape("shape") or (None,))[-1]},
     "linear": _linear,
     "mask": _mask,
@@ -207,6 +196,5 @@ COMPUTE: dict[str, ComputeFields] = {
     "token": _token,
     "unknown_batch": _unknown_batch,
     "unknown_features": _unknown_features,
-    "vector": _vector,
     "whole_batches": _whole_batches,
 }

@@ -6,14 +6,7 @@ import re
 
 from rnncli import initializers, layers
 from rnncli.case import Dimension
-from rnncli.commands.why.fix_layers import (
-    UNITS,
-    before,
-    count_gates,
-    expression,
-    find_nearest,
-    name_axes,
-)
+from rnncli.commands.why.fix_layers import UNITS, before, count_gates, expression, find_nearest, name_axes
 from rnncli.commands.why.message import (
     DEFAULT,
     SEQUENCE,
@@ -27,18 +20,10 @@ from rnncli.commands.why.message import (
 MAX_ARGUMENTS = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""
 
-OF_THE_INPUT = ("batch_input_shape", "batch_shape", "input_length")
+OF_INPUT = ("batch_input_shape", "batch_shape", "input_length")
 """Arguments that every layer of Keras 2 had, and that Keras 3 leaves to Input."""
 
-FOREIGN = (
-    *OF_THE_INPUT,
-    "time_major",
-    "weights",
-    "batch_first",
-    "hidden_size",
-    "num_layers",
-    "bidirectional",
-)
+FOREIGN = (*OF_INPUT, "time_major", "weights", "batch_first", "hidden_size", "num_layers", "bidirectional")
 """Arguments of Keras 1 and 2 and of PyTorch, each with a fix of its own."""
 
 
@@ -46,7 +31,7 @@ def _unknown_arguments(message: Message) -> Fields | None:
     """`{'return_sequence': True, 'trainable': True}`."""
     owner, given = message.name("owner"), message.name("given")
     names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MAX_ARGUMENTS]
-    if not names or (not recurrent_in(owner) and not all(name in OF_THE_INPUT for name in names)):
+    if not names or (not recurrent_in(owner) and not all(name in OF_INPUT for name in names)):
         return None
     values = dict(re.findall(r"['\"](\w{1,60})['\"]: (\([^)]{0,60}\)|\[[^\]]{0,60}\]|[\w.]{1,60})", given))
     return _arguments(message, recurrent_in(owner) or owner, {name: values.get(name, "") for name in names})

@@ -130,12 +130,6 @@ def _labels(message: Message) -> Fields:
     return _sequence_or_last((None, steps if steps > 1 else None, classes))
 
 
-def _class_axis(message: Message) -> Fields | None:
-    """CrossEntropyLoss wants (batch, classes, timesteps) for a target (batch, timesteps)."""
-    wanted, found = message.shape("wanted"), message.shape("found")
-    return {"units": units_of(wanted)} if len(wanted) == len(found) == 2 else None
-
-
 def _rows_and_targets(message: Message) -> Fields:
     output, target = message.number("output"), message.number("target")
     steps = output // target if target and output % target == 0 else None
@@ -143,7 +137,6 @@ def _rows_and_targets(message: Message) -> Fields:
 
 
 COMPUTE: dict[str, ComputeFields] = {
-    "class_axis": _class_axis,
     "labels": _labels,
     "loss": _loss,
     "rows_and_targets": _rows_and_targets,

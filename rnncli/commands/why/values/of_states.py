@@ -8,7 +8,6 @@ from rnncli.case import Dimension, Shape, format_shape
 from rnncli.commands.why.fix_layers import (
     UNITS,
     count_gates,
-    expression,
     format_layer,
     format_states,
     known_size,
@@ -63,38 +62,30 @@ def _states_in_halves(message: Message) -> Fields:
 
 def _state_units(message: Message) -> Fields | None:
     """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
-    kernel, states, inputs = message.shape("kernel"), message.argument("states"), _step(message)
-    if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
+    kernel, (state, step) = message.shape("kernel"), _state_and_step(message)
+    units = known_size(kernel[1]) // count_gates(message.layer) if len(kernel) == 2 else 0
+    if not state or not units or state[-1] == units:
         return None
-    units = known_size(kernel[1]) // count_gates(message.layer)
-    if not units or states[0][-1] == units:
-        return None
-    wanted, size = states_of(message.layer, inputs[0][0], units), units_of(states[0])
-    return {
-        "state": states[0],
-        "wanted": wanted[0],
-        "zeros": _zeros(wanted),
-        "units": units,
-        "size": size,
-        "kept": expression(message, units),
-        "changed": expression(message, size),
-        "inputs": _sequence(inputs[0]),
-    }
+    return {"state": state, "size": units_of(state), **_wanted(message, step, units)}
 
 
 def _state_batch(message: Message) -> Fields | None:
     """A sum of x W and h U, which both have one row per sequence."""
-    states, inputs = message.argument("states"), _step(message)
-    if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
-        return None
-    units, batch = units_of(states[0]), inputs[0][0]
-    return {
-        "given": states[0][0],
-        "batch": batch,
-        "units": units,
-        "zeros": _zeros(states_of(message.layer, batch, units)),
-        "inputs": _sequence(inputs[0]),
-    }
+    state, step = _state_and_step(message)
+    return {"given": state[0], **_wanted(message, step, units_of(state))} if state[:1] != step[:1] else None
+
+
+def _state_and_step(message: Message) -> tuple[Shape, Shape]:
+    """Return the first state and the input (batch, features) of the cell that failed; () if none did."""
+    states, inputs = message.argument("states"), message.argument("inputs") or message.argument("sequence")
+    return (states[0], inputs[0]) if message.call.endswith("Cell") and states and inputs else ((), ())
+
+
+def _wanted(message: Message, step: Shape, units: int) -> Fields:
+    """The states for a step (batch, features), and the sequence that it belongs to."""
+    wanted = states_of(message.layer, step[0], units)
+    inputs = (step[0], "timesteps", *step[1:])
+    return {"units": units, "batch": step[0], "wanted": wanted[0], "zeros": _zeros(wanted), "inputs": inputs}
 
 
 def _state_spec(message: Message) -> Fields | None:
@@ -106,28 +97,16 @@ def _state_spec(message: Message) -> Fields | None:
     sizes = [int(size) for size in re.findall(r"\d{1,9}", message.name("sizes"))]
     if not given or not sizes or not sizes[0]:
         return None
-    units, size, name = sizes[0], units_of(given[0]), "LSTM" if len(sizes) == 2 else "GRU"
+    units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
     return {
         **_states(name, units),
         "given": len(given),
         "wanted": len(sizes),
         "shapes": ", ".join(map(format_shape, given)),
         "zeros": _zeros(states_of(name, units=units)),
-        "size": size,
-        "kept": format_layer(name, units),
-        "changed": format_layer(name, size),
+        "size": units_of(given[0]),
         "inputs": SEQUENCE,
     }
-
-
-def _step(message: Message) -> tuple[Shape, ...]:
-    """Return the input of a step (batch, features)."""
-    return message.argument("inputs") or message.argument("sequence")
-
-
-def _sequence(step: Shape) -> Shape:
-    """Return the shape of the sequence that a step (batch, features) belongs to."""
-    return (step[0], "timesteps", *step[1:])
 
 
 def _zeros(shapes: tuple[Shape, ...]) -> str:
