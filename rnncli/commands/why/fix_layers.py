@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from rnncli import layers, specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import SEQUENCE, Message
+from rnncli.specs.stack import Stack
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
@@ -77,14 +79,19 @@ def backward(message: Message, units: int | None = None, **options: object) -> s
     return forward(message, units, **{**options, "go_backwards": True})
 
 
+def _stack(layer: str) -> Stack:
+    """Return the layer of an expression; a ConvLSTM has the gates and the states of an LSTM."""
+    return specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {})
+
+
 def width_of(layer: str) -> Dimension:
     """Return the size of the last axis of what a layer returns."""
-    return specs.from_flags([layer], {}).outputs(SEQUENCE)[0].shape[-1]
+    return _stack(layer).outputs(SEQUENCE)[0].shape[-1]
 
 
 def count_gates(name: str) -> int:
     """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
-    width = specs.from_flags([format_layer(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
+    width = _stack(format_layer(name, 1)).weight_shapes((1, 1, 1))["kernel"][-1]
     return width if isinstance(width, int) else 1
 
 
@@ -96,14 +103,12 @@ def units_by_layer(width: int) -> dict[str, int]:
 
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
     """Return the shapes of the states of a layer, in Keras's order."""
-    stack = specs.from_flags([format_layer(name, units)], {})
-    return tuple(info.shape for info in stack.states((batch, 1, 1)))
+    return tuple(info.shape for info in _stack(format_layer(name, units)).states((batch, 1, 1)))
 
 
 def parts_of(name: str) -> tuple[str, ...]:
     """Return `hidden, cell` for LSTM, `hidden` for the others."""
-    stack = specs.from_flags([format_layer(name, 1)], {})
-    return tuple(info.label.part for info in stack.states((1, 1, 1)))
+    return tuple(info.label.part for info in _stack(format_layer(name, 1)).states((1, 1, 1)))
 
 
 def own_names(message: Message) -> str:

@@ -411,6 +411,24 @@ def test_a_fixed_batch_is_told_from_other_sizes(wanted: str, found: str, first: 
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            OTHERS["states"].replace(
+                "list index out of range", "Too few leaves for PyTreeSpec; expected: 2, got: 1"
+            ),
+            "ConvLSTM2D has 2 states (hidden, cell)",
+        ),
+        ("layer lstm: too many values to unpack (expected 2)", "The layer returns more than 2 values"),
+        ("layer lstm: Cannot convert '(5, 14.0)' to a shape", "A kernel cannot have 14 columns as a float"),
+    ],
+)
+def test_a_convolutional_layer_has_the_states_of_an_lstm(text: str, said: str) -> None:
+    text = text.replace("layer lstm", "layer conv_lstm2d").replace("LSTM.call", "ConvLSTM2D.call")
+    assert answer_of(text).diagnosis.explanation.en.startswith(said)
+
+
 def test_states_on_another_device_come_first() -> None:
     hidden = diagnose("Input and hidden tensors are not at the same device")
     parameter = diagnose("Input and parameter tensors are not at the same device")
