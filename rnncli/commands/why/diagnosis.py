@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Shape
 from rnncli.commands.why.fields import fields_of, fill, holds, values_of
-from rnncli.commands.why.message import SEQUENCE, Frame, Message, last_frame, normalize
+from rnncli.commands.why.message import SEQUENCE, Fields, Frame, Message, last_frame, normalize
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
 from rnncli.renderers.wording import Bilingual
@@ -95,7 +95,7 @@ class Cause(NamedTuple):
 
     def diagnose(self, message: Message) -> Diagnosis | None:
         """Return what a message means; None if it is not of this cause after all."""
-        fields = fields_of(message, self.table.get("shapes", ()))
+        fields = fields_of(message, *(self.table.get(key, ()) for key in ("shapes", "arguments")))
         if "compute" in self.table:
             values = COMPUTE[self.table["compute"]](message)
             if values is None:
@@ -109,11 +109,11 @@ class Cause(NamedTuple):
         return Diagnosis(explanation, tuple(_fixes(chosen["fix"], fields)), hint, self.name)
 
 
-def _said(table: CauseTable, fields: Mapping[str, Any]) -> Bilingual:
+def _said(table: CauseTable, fields: Fields) -> Bilingual:
     return Bilingual(fill(table.get("en", ""), fields), fill(table.get("ko", ""), fields))
 
 
-def _fixes(tables: list[CauseTable], fields: dict[str, Any]) -> Iterator[Fix]:
+def _fixes(tables: list[CauseTable], fields: Fields) -> Iterator[Fix]:
     """Yield the fixes whose `when` holds; tables with the same `each` for every entry of that field."""
     for each, group in groupby(tables, lambda table: table.get("each")):
         chosen = list(group)
@@ -122,7 +122,7 @@ def _fixes(tables: list[CauseTable], fields: dict[str, Any]) -> Iterator[Fix]:
             yield from (_fix(table, known) for table in chosen if holds(table.get("when", ""), known))
 
 
-def _fix(table: CauseTable, fields: Mapping[str, Any]) -> Fix:
+def _fix(table: CauseTable, fields: Fields) -> Fix:
     layers = values_of(table.get("layers", []), fields)
     return Fix(
         *_said(table, fields),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import operator
 import re
 from ast import literal_eval
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from string import Formatter
 from typing import Any
 
 from rnncli.case import Dimension, format_shape
 from rnncli.commands.why import fix_layers
-from rnncli.commands.why.message import Message, parse_shape
+from rnncli.commands.why.message import Fields, Message, parse_shape
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -24,15 +24,16 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def fields_of(message: Message, shapes: Collection[str]) -> dict[str, Any]:
+def fields_of(message: Message, shapes: Collection[str], arguments: Collection[str]) -> Fields:
     """Return what the holes of every cause may name: the groups of its pattern, names and layers.
 
-    A group is a number if it is written in digits, a shape if it is one of `shapes`, else text; with a
-    shape, `{shape_axes}` is the number of its axes, and `{shape_units}` the size of the last one. A layer
-    takes units and options: `{own:3, return_sequences=True}`.
+    A group is a number if it is written in digits, a shape if it is one of `shapes`, else text; the shapes of
+    the call's `arguments` are fields too. With a shape, `{shape_axes}` is the number of its axes, and
+    `{shape_units}` the size of the last one. A layer takes units and options: `{own:3, unroll=True}`.
     """
     groups = message.match.groupdict(default="")
     found = {name: parse_shape(groups[name]) for name in shapes}
+    found |= {name: (*message.argument(name), ())[0] for name in arguments}
     return {
         "call": message.call,
         "layer": message.layer,
@@ -84,27 +85,27 @@ def _call(layer: Callable[..., str], spec: str) -> str:
     return layer(*units, **{name: literal_eval(value) for name, sign, value in parts if sign})
 
 
-def fill(text: str, fields: Mapping[str, Any]) -> str:
+def fill(text: str, fields: Fields) -> str:
     """Return the text with the fields in its holes."""
     return _FILLER.vformat(text, (), fields)
 
 
-def values_of(entries: list[Any], fields: Mapping[str, Any]) -> tuple[Any, ...]:
+def values_of(entries: list[Any], fields: Fields) -> tuple[Any, ...]:
     """Return the values of layers or sizes; a shape, or several layers, in a hole stand for all of them."""
     values = [_value(entry, fields) for entry in entries]
     return tuple(one for value in values for one in (value if isinstance(value, tuple) else (value,)))
 
 
-def _value(entry: Any, fields: Mapping[str, Any]) -> Any:
+def _value(entry: Any, fields: Fields) -> Any:
     """Return the field itself for `{size}`, or `batch` for `{size or batch}` if the size is unknown."""
     hole = re.fullmatch(r"\{([\w\[\]]+)(?: or (\w+))?\}", str(entry))
     if not hole:
         return fill(entry, fields) if isinstance(entry, str) else entry
-    value = _FILLER.get_field(hole[1], (), fields)[0]
+    value = _known(hole[1], fields) if hole[2] else _FILLER.get_field(hole[1], (), fields)[0]
     return hole[2] if value is None else value() if callable(value) else value
 
 
-def holds(when: str, fields: Mapping[str, Any]) -> bool:
+def holds(when: str, fields: Fields) -> bool:
     """Return whether all conditions hold: `steps`, `not steps`, `found > {wanted}`, joined by `and`.
 
     A field that the cause does not have is neither true nor equal to anything.
@@ -112,7 +113,7 @@ def holds(when: str, fields: Mapping[str, Any]) -> bool:
     return all(_holds(one.split(), fields) for one in when.split(" and ")) if when else True
 
 
-def _holds(words: list[str], fields: Mapping[str, Any]) -> bool:
+def _holds(words: list[str], fields: Fields) -> bool:
     if words[0] == "not":
         return not _known(words[1], fields)
     if len(words) == 1:
@@ -122,8 +123,11 @@ def _holds(words: list[str], fields: Mapping[str, Any]) -> bool:
     return COMPARISONS[sign](_known(name, fields), wanted)
 
 
-def _known(path: str, fields: Mapping[str, Any]) -> Any:
+def _known(path: str, fields: Fields) -> Any:
     """Return a field, or one size of a shape: `shape[0]`; None if the cause does not have it."""
     name, *index = re.findall(r"\w+", path)
     value = fields.get(name)
-    return value[int(index[0])] if value and index else value
+    if not index:
+        return value
+    place = int(index[0])
+    return value[place] if value and place < len(value) else None

@@ -95,12 +95,6 @@ def count_gates(name: str) -> int:
     return width if isinstance(width, int) else 1
 
 
-def units_by_layer(width: int) -> dict[str, int]:
-    """Return the units of each kind of layer whose kernel may have `width` columns, gates * units."""
-    counts = {name: count_gates(name) for name in ("LSTM", "GRU", "SimpleRNN")}
-    return {name: width // gates for name, gates in counts.items() if width and width % gates == 0}
-
-
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
     """Return the shapes of the states of a layer, in Keras's order."""
     return tuple(info.shape for info in _stack(format_layer(name, units)).states((batch, 1, 1)))

@@ -46,7 +46,19 @@ Arguments received by LSTMCell.call():
 )
 """Messages of the texts that no other test shows."""
 
-CAUSE_KEYS = {"pattern", "like", "compute", "shapes", "variant", "when", "en", "ko", "hint", "fix"}
+CAUSE_KEYS = {
+    "pattern",
+    "like",
+    "compute",
+    "shapes",
+    "arguments",
+    "variant",
+    "when",
+    "en",
+    "ko",
+    "hint",
+    "fix",
+}
 FIX_KEYS = {"each", "when", "en", "ko", "code", "layers", "input", "mask", "states", "weights"}
 
 

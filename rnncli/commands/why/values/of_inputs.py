@@ -14,9 +14,8 @@ from rnncli.commands.why.fix_layers import (
     name_axes,
     name_unknown,
     units_of,
-    with_width,
 )
-from rnncli.commands.why.message import SEQUENCE, ComputeFields, Fields, Message
+from rnncli.commands.why.message import ComputeFields, Fields, Message
 
 LARGEST_TOKEN = 10_000_000
 
@@ -83,15 +82,6 @@ def _token(message: Message) -> Fields | None:
     return {"largest": count - 1, "size": size} if size <= LARGEST_TOKEN else None
 
 
-def _mask(message: Message) -> Fields | None:
-    masks, inputs = message.argument("mask"), message.argument("sequences")
-    if not masks or not inputs:
-        return None
-    mask, wanted = masks[0], inputs[0][:2]
-    per_feature = len(mask) == 3 and mask[:2] == wanted
-    return {"mask": mask, "wanted": wanted, "inputs": inputs[0], "per_feature": per_feature}
-
-
 def _features(message: Message) -> Fields | None:
     """A product of x (batch, features) and a kernel (features, gates * units)."""
     given, kernel = message.shape("given"), message.shape("kernel")
@@ -106,24 +96,6 @@ def _features(message: Message) -> Fields | None:
     if not units or (states and states[0][-1] != units):
         return None  # the states do not fit: the cause is state-units
     return {**sizes, "built": expression(message, units)}
-
-
-def _unknown_features(message: Message) -> Fields | None:
-    """A kernel (None, 12), whose features are unknown."""
-    shape, path = message.shape("shape"), message.name("path")
-    if "kernel" not in path or len(shape) != 2 or shape[0] is not None:
-        return None
-    return {"units": known_size(shape[1]) // count_gates(message.layer) or UNITS, "width": units_of(shape)}
-
-
-def _linear(message: Message) -> Fields | None:
-    """A Linear after a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
-    found, (wanted, outputs) = message.shape("given")[1], map(known_size, message.shape("kernel"))
-    if not isinstance(found, int) or not found or not wanted or not outputs:
-        return None
-    both = found == 2 * wanted
-    previous = f"Bidirectional({format_layer(message.layer, wanted)})" if both else with_width(message, found)
-    return {"found": found, "wanted": wanted, "outputs": outputs, "both": both, "previous": previous}
 
 
 def _model_input(message: Message) -> Fields | None:
@@ -164,11 +136,6 @@ def _fits(shape: Shape, wanted: Shape) -> bool:
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
 
 
-def _time_distributed(message: Message) -> Fields | None:
-    inputs = message.argument("inputs")
-    return {"inputs": inputs[0]} if inputs and len(inputs[0]) == 3 else None
-
-
 def _unknown_batch(message: Message) -> Fields:
     inputs: Shape = message.shape("shape") if message.name("shape") else (None, None, None)
     return {"given": name_axes(inputs), "whole": ("batch", *inputs[1:])}
@@ -186,15 +153,14 @@ COMPUTE: dict[str, ComputeFields] = {
     "features": _features,
     "features_of_the_layer": lambda message: {"built": expression(message)},
     "fewest": lambda message: {"least": min(message.number("one"), message.number("other"))},
+    "kernel_units": lambda message: {
+        "units": known_size((message.shape("shape") or (None,))[-1]) // count_gates(message.layer) or UNITS
+    },
     "last_axis": lambda message: {"found": (message.shape("shape") or (None,))[-1]},
-    "linear": _linear,
-    "mask": _mask,
     "model_input": _model_input,
     "no_steps": _no_steps,
-    "sequence": lambda message: {"rest": (message.argument("sequences") or (SEQUENCE,))[0][1:]},
-    "time_distributed": _time_distributed,
     "token": _token,
+    "twice": lambda message: {"twice": message.number("found") == 2 * message.number("wanted")},
     "unknown_batch": _unknown_batch,
-    "unknown_features": _unknown_features,
     "whole_batches": _whole_batches,
 }

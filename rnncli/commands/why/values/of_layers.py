@@ -124,14 +124,6 @@ def _merge_mode(message: Message) -> Fields:
     return {"near": find_nearest(meant, ("concat", "sum", "mul", "ave"), "concat")}
 
 
-def _units_of_directions(message: Message) -> Fields | None:
-    one, other = message.shape("first")[-1], message.shape("second")[-1]
-    inputs = message.argument("sequences")
-    if not isinstance(one, int) or not isinstance(other, int) or not inputs:
-        return None
-    return {"one": one, "other": other, "given": name_axes(inputs[0])}
-
-
 def _cell_units(message: Message) -> Fields:
     given = message.match.groupdict().get("given") or ""
     return {"units": int(given) if given.isdigit() and 0 < int(given) < 10_000 else UNITS}
@@ -151,6 +143,5 @@ COMPUTE: dict[str, ComputeFields] = {
     "nonlinearity": _nonlinearity,
     "rejected_argument": lambda message: _arguments(message, message.layer, {message.name("name"): ""}),
     "units": _units,
-    "units_of_directions": _units_of_directions,
     "unknown_arguments": _unknown_arguments,
 }

@@ -13,7 +13,6 @@ from rnncli.commands.why.fix_layers import (
     known_size,
     parts_of,
     states_of,
-    units_by_layer,
     units_of,
 )
 from rnncli.commands.why.message import SEQUENCE, ComputeFields, Fields, Message
@@ -139,11 +138,19 @@ def _weights(message: Message) -> Fields:
     if _are_biases(message, wanted, given):
         units = known_size(given[-1]) // count_gates("GRU") or UNITS
         return {"kind": "two_biases" if len(wanted) == 2 else "one_bias", "units": units}
-    width = known_size(given[-1]) if given else 0
     features = known_size(given[0]) if len(given) == 2 else "features"
     fitting = features and len(given) == len(wanted) < 3
-    sources = [{"name": name, "units": units} for name, units in units_by_layer(width).items() if fitting]
-    return {"kind": "kernel", "features": features, "sources": sources}
+    return {"features": features, "sources": _sources(given[-1]) if fitting else []}
+
+
+def _sources(columns: Dimension) -> list[Fields]:
+    """Return the layers whose kernel may have so many columns, gates * units."""
+    counts = {name: count_gates(name) for name in ("LSTM", "GRU", "SimpleRNN")}
+    return [
+        {"name": name, "torch": name.removeprefix("Simple"), "units": known_size(columns) // gates}
+        for name, gates in counts.items()
+        if known_size(columns) and known_size(columns) % gates == 0
+    ]
 
 
 def _are_biases(message: Message, wanted: Shape, given: Shape) -> bool:
@@ -157,11 +164,7 @@ def _checkpoint(message: Message) -> Fields | None:
     if len(given) != 2:
         return None
     features = known_size(given[1])
-    found = units_by_layer(known_size(given[0])) if features else {}
-    sources = [
-        {"name": name, "torch": name.removeprefix("Simple"), "units": units} for name, units in found.items()
-    ]
-    return {"features": features, "sources": sources}
+    return {"features": features, "sources": _sources(given[0]) if features else []}
 
 
 COMPUTE: dict[str, ComputeFields] = {
