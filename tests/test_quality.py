@@ -45,7 +45,6 @@ FOUND_BY_NAME = (
     "commands",
     "commands/export/targets",
     "commands/port/differences",
-    "commands/why/causes",
     "compute/engines",
     "compute/models",
     "layers",

@@ -30,7 +30,7 @@ ENTRIES = {entry.english: entry for entry in list(catalogue.read(PO))[1:]}
 BILINGUAL = {"Bilingual", "Hint", "add_words", "say", "get_text"}
 HELP = {"flag", "choice", "Option", "Argument", "_initializer"}
 """Calls that take a text in both languages, the key of one, or help, which is tested as it is shown."""
-ENGLISH = re.compile("rnncli/(api/|__init__|__main__|commands/why/causes/)")
+ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
 NO_PROSE = re.compile(
     "rnncli/(renderers/(wording|formats/(html|svg))|cli/help|"

@@ -10,7 +10,6 @@ from typing import Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
-from rnncli.commands.why.diagnosis_words import say
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
 from rnncli.renderers.page import (
@@ -32,6 +31,23 @@ from rnncli.renderers.page import (
     state_part,
 )
 from rnncli.renderers.parts import head, refuse_tensors
+from rnncli.renderers.wording import add_words
+
+say = add_words(
+    {
+        "at line": ("{file}, line {line}", "{file} {line}번째 줄"),
+        "fix": ("fix", "해결 방법"),
+        "change": ("change", "고칠 코드"),
+        "returns": ("returns", "반환값"),
+        "layer returns": ("{layer} returns", "{layer} 반환값"),
+        "with a mask": ("with a mask {shape}", "마스크 {shape}"),
+        "with states": ("with initial_state {shapes}", "initial_state {shapes}"),
+        "weights are": ("weights {shapes}", "가중치 {shapes}"),
+        "shapes only": ("shapes only: only Keras computes this layer", "형태만 표시: 이 층은 Keras만 계산"),
+        "too large": ("shapes only: too large to run here", "형태만 표시: 여기서 실행하기에는 너무 큼"),
+        "try it": ("try it", "실행해 보기"),
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,43 @@
-"""Find the cause of a message: the families in `causes/` hold patterns and their diagnoses."""
+"""Find the cause of a message: causes/*.toml hold the patterns, the texts and the fixes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from typing import NamedTuple
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from rnncli.case import Shape
-from rnncli.commands.why import causes
-from rnncli.commands.why.message import Frame, Message, last_frame, normalize
+from rnncli.commands.why.fields import fields_of, fill, holds, values_of
+from rnncli.commands.why.message import SEQUENCE, Fields, Frame, FrameworkMessage, last_frame, normalize
+from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
-from rnncli.registry import names_in
 from rnncli.renderers.wording import Bilingual
 
-SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
-"""The input of a recurrent layer, if the message does not say its sizes."""
+FOLDER = Path(__file__).parent / "causes"
+FILES = (
+    "arguments.toml",
+    "data.toml",
+    "directions.toml",
+    "features.toml",
+    "gpu.toml",
+    "losses.toml",
+    "model_inputs.toml",
+    "old_scripts.toml",
+    "rank.toml",
+    "returns.toml",
+    "saved.toml",
+    "states.toml",
+    "torch_inputs.toml",
+    "torch_training.toml",
+)
 
-NO_HINT = Bilingual("", "")
+CauseTable = dict[str, Any]
+"""A table of TOML."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +60,6 @@ class Fix:
     states: bool = False
     weights: bool = False
 
-    @classmethod
-    def of_layer(cls, english: str, korean: str, layer: str, shape: Shape = SEQUENCE, **shown: bool) -> Fix:
-        """Return the fix to write this layer, which is also what runs.  shown: `states` or `weights`."""
-        return cls(english, korean, layer, (layer,), shape, **shown)
-
     @property
     def situation(self) -> Bilingual:
         """When to choose this fix."""
@@ -57,24 +71,14 @@ class Diagnosis(NamedTuple):
 
     explanation: what is wrong, with the numbers of the message.
     hint: which fix is most often right, or what to check; empty if there is nothing to add.
-    cause: the name of the Cause, `rank`.  call: the user's line in a traceback.  Both are filled in by
-        `diagnose`.
+    cause: the name of the Cause, `rank`.  call: the user's line in a traceback.
     """
 
     explanation: Bilingual
     fixes: tuple[Fix, ...]
-    hint: Bilingual = NO_HINT
-    cause: str = ""
+    hint: Bilingual
+    cause: str
     call: Frame | None = None
-
-    @classmethod
-    def of(cls, english: str, korean: str, *fixes: Fix, hint: Bilingual = NO_HINT) -> Diagnosis:
-        """Return the diagnosis with this explanation in two languages."""
-        return cls(Bilingual(english, korean), fixes, hint)
-
-
-Diagnose = Callable[[Message], Diagnosis | None]
-"""Returns what a message means; None if it is not of this cause after all."""
 
 
 class Cause(NamedTuple):
@@ -82,24 +86,71 @@ class Cause(NamedTuple):
 
     name: stable, for scripts.  pattern: regular expression, found anywhere in the text on one line; its
         repetitions are bounded, because the text may be hostile.
+    table: what its file says of it; .github/CONTRIBUTING.md lists the keys.
     """
 
     name: str
     pattern: str
-    diagnose: Diagnose
+    table: CauseTable
+
+    def diagnose(self, message: FrameworkMessage) -> Diagnosis | None:
+        """Return what a message means; None if it is not of this cause after all."""
+        fields = fields_of(message, *(self.table.get(key, ()) for key in ("shapes", "arguments")))
+        if "compute" in self.table:
+            values = COMPUTE[self.table["compute"]](message)
+            if values is None:
+                return None
+            fields.update(values)
+        if not holds(self.table.get("when", ""), fields):
+            return None
+        variants = (one for one in self.table["variant"] if holds(one["when"], fields))
+        chosen = next(variants, self.table)
+        explanation, hint = _said(chosen, fields), _said(chosen.get("hint", {}), fields)
+        return Diagnosis(explanation, tuple(_fixes(chosen["fix"], fields)), hint, self.name)
 
 
-class Causes(list[Cause]):
-    """The causes of a family."""
+def _said(table: CauseTable, fields: Fields) -> Bilingual:
+    return Bilingual(fill(table.get("en", ""), fields), fill(table.get("ko", ""), fields))
 
-    def add(self, name: str, pattern: str) -> Callable[[Diagnose], Diagnose]:
-        """Add the cause that the decorated function diagnoses."""
 
-        def register(function: Diagnose) -> Diagnose:
-            self.append(Cause(name, pattern, function))
-            return function
+def _fixes(tables: list[CauseTable], fields: Fields) -> Iterator[Fix]:
+    """Yield the fixes whose `when` holds; tables with the same `each` for every entry of that field."""
+    for each, group in groupby(tables, lambda table: table.get("each")):
+        chosen = list(group)
+        for entry in fields[each] if each else [{}]:
+            known = {**fields, **entry}
+            yield from (_fix(table, known) for table in chosen if holds(table.get("when", ""), known))
 
-        return register
+
+def _fix(table: CauseTable, fields: Fields) -> Fix:
+    layers = values_of(table.get("layers", []), fields)
+    return Fix(
+        *_said(table, fields),
+        fill(table["code"], fields) if "code" in table else ", ".join(layers),
+        layers,
+        values_of(table.get("input", SEQUENCE), fields),
+        *(table.get(key, False) for key in ("mask", "states", "weights")),
+    )
+
+
+@cache
+def read_causes() -> tuple[Cause, ...]:
+    """Return the causes of every file."""
+    tables: dict[str, CauseTable] = {}
+    for file in FILES:
+        tables |= tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
+    return tuple(Cause(name, table["pattern"], _complete(table, tables)) for name, table in tables.items())
+
+
+def _complete(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
+    """Return the table with what it takes from another cause, and its variants with what they leave out."""
+    whole = _inherit(table, tables)
+    variants = [{**whole, **_inherit(one, tables)} for one in whole.get("variant", ())]
+    return {**whole, "variant": variants}
+
+
+def _inherit(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
+    return {**_inherit(tables[table["like"]], tables), **table} if "like" in table else table
 
 
 class Match(NamedTuple):
@@ -127,17 +178,11 @@ def matches(text: str) -> list[Match]:
     """Return every diagnosis that fits `text`."""
     line, frame = normalize(text), last_frame(text)
     code = frame.code if frame else ""
-    return [found for cause in iterate_causes() if (found := _match(cause, line, code)) is not None]
-
-
-def iterate_causes() -> Iterator[Cause]:
-    """Yield the causes of every family."""
-    for name in names_in(causes.__path__):
-        yield from import_module(f"{causes.__name__}.{name}").CAUSES
+    return [found for cause in read_causes() if (found := _match(cause, line, code)) is not None]
 
 
 def _match(cause: Cause, line: str, code: str) -> Match | None:
     """Return the diagnosis for the last match of the pattern."""
     *_, match = (None, *re.finditer(cause.pattern, line))
-    found = match and cause.diagnose(Message(line, match, code))
-    return Match(match.end(), found._replace(cause=cause.name)) if match and found else None
+    found = match and cause.diagnose(FrameworkMessage(line, match, code))
+    return Match(match.end(), found) if match and found else None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.written import WrittenLayer, layers_in
 
 HEAD, TAIL = 10_000, 50_000
 """Number of characters that are read at the start and at the end of a text; what is between is skipped."""
+
+SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
+"""The input of a recurrent layer, if the message does not say its sizes."""
 
 DEFAULT = "LSTM"
 """The layer of a fix if the message does not name one."""
@@ -91,7 +95,7 @@ def _dimension(text: str) -> Dimension:
 
 
 @dataclass(frozen=True)
-class Message:
+class FrameworkMessage:
     """A message that matches the pattern of a cause.
 
     text: as `normalize` returns it.  match: of the pattern, whose groups hold numbers, shapes and names.
@@ -163,6 +167,13 @@ class Message:
     def _names_bidirectional(self) -> bool:
         names = [name for pattern in _NAMES for name in re.findall(pattern, self.text)]
         return any("bidirectional" in name.casefold() for name in names)
+
+
+Fields = dict[str, Any]
+"""What the texts of a cause name in their holes, besides the groups of its pattern."""
+
+ComputeFields = Callable[[FrameworkMessage], Fields | None]
+"""Returns the values for a message; None if it is of another cause after all."""
 
 
 def recurrent_in(name: str) -> str | None:

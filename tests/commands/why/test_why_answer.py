@@ -17,7 +17,7 @@ from looks import PAGES, VIEWS, drawn, matches_golden, misfits
 from rnncli.cli.app import main
 from rnncli.commands.why import trial
 from rnncli.commands.why.answer import WhyAnswer, command_of
-from rnncli.commands.why.diagnosis import Fix, diagnose, iterate_causes, matches
+from rnncli.commands.why.diagnosis import Fix, diagnose, matches, read_causes
 from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
 from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError
@@ -411,6 +411,24 @@ def test_a_fixed_batch_is_told_from_other_sizes(wanted: str, found: str, first: 
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            OTHERS["states"].replace(
+                "list index out of range", "Too few leaves for PyTreeSpec; expected: 2, got: 1"
+            ),
+            "ConvLSTM2D has 2 states (hidden, cell)",
+        ),
+        ("layer lstm: too many values to unpack (expected 2)", "The layer returns more than 2 values"),
+        ("layer lstm: Cannot convert '(5, 14.0)' to a shape", "A kernel cannot have 14 columns as a float"),
+    ],
+)
+def test_a_convolutional_layer_has_the_states_of_an_lstm(text: str, said: str) -> None:
+    text = text.replace("layer lstm", "layer conv_lstm2d").replace("LSTM.call", "ConvLSTM2D.call")
+    assert answer_of(text).diagnosis.explanation.en.startswith(said)
+
+
 def test_states_on_another_device_come_first() -> None:
     hidden = diagnose("Input and hidden tensors are not at the same device")
     parameter = diagnose("Input and parameter tensors are not at the same device")
@@ -426,14 +444,14 @@ def test_unknown_messages(text: str) -> None:
 
 
 def test_names_of_causes_are_stable_and_used_once() -> None:
-    names = [cause.name for cause in iterate_causes()]
+    names = [cause.name for cause in read_causes()]
     assert len(names) == len(set(names))
     assert len(names) > 60
     assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
 
 
 def test_repetitions_of_patterns_are_bounded() -> None:
-    for cause in iterate_causes():
+    for cause in read_causes():
         loose = re.sub(r"\\.|\[[^\]]*\]", "x", cause.pattern)
         assert not re.search(r"[+*]", loose), cause.name
 
@@ -492,7 +510,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_answered_soon(name: str) -> None:
-    list(iterate_causes())
+    list(read_causes())
     with processor_time(5), suppress(DisagreementError):
         drawn(answer_of(HOSTILE[name]), width=80)
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
-from functools import partial
 
 from rnncli import layers, specs
 from rnncli.case import Dimension, Shape
-from rnncli.commands.why.diagnosis import SEQUENCE
-from rnncli.commands.why.message import Message
-from rnncli.renderers.wording import Bilingual
+from rnncli.commands.why.message import SEQUENCE, FrameworkMessage
+from rnncli.specs.stack import Stack
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
-
-SIZES = r"[\dNone, ]{1,100}"
-"""Pattern of the sizes in a shape, which `Message.shape` parses."""
 
 
 def format_layer(name: str, units: int = UNITS, **options: object) -> str:
@@ -24,7 +20,7 @@ def format_layer(name: str, units: int = UNITS, **options: object) -> str:
     return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
 
 
-def inner_layer(message: Message, units: int | None = None, **options: object) -> str:
+def inner_layer(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
     """Return the layer that the message or the code names, without a Bidirectional around it.
 
     units, options: instead of those in the code.
@@ -37,7 +33,7 @@ def inner_layer(message: Message, units: int | None = None, **options: object) -
     return format_layer(name, units or message.units(UNITS), **changed)
 
 
-def expression(message: Message, units: int | None = None, **options: object) -> str:
+def expression(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
     """Return the layer that the message or the code names, inside Bidirectional if it is in one."""
     if not message.is_bidirectional:
         return inner_layer(message, units, **options)
@@ -53,12 +49,12 @@ def expression(message: Message, units: int | None = None, **options: object) ->
     return f"Bidirectional({inner_layer(message, units, **options)}{around})"
 
 
-def before(message: Message, units: int | None = None, **options: object) -> str:
+def before(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
     """Return the layer of the message as one that passes a single tensor to a layer after it."""
     return expression(message, units, **options, return_state=False)
 
 
-def with_width(message: Message, width: int, **options: object) -> str:
+def with_width(message: FrameworkMessage, width: int, **options: object) -> str:
     """Return the layer, as `before` does, with `width` outputs: half in each direction of a Bidirectional."""
     mode = message.written.merge_mode if message.written else ""
     if not message.is_bidirectional or mode not in ("", "None", "'concat'"):
@@ -68,42 +64,59 @@ def with_width(message: Message, width: int, **options: object) -> str:
     return before(message, width // 2, **options)
 
 
-def last_and_every(message: Message, width: int | None = None, **options: object) -> tuple[str, str]:
-    """Return the layer that returns its last output, and the one that returns those of every time step.
+def before_or_wide(message: FrameworkMessage, width: int | None = None, **options: object) -> str:
+    """Return the layer as `before` does, or if the message says a number of outputs, as `with_width` does."""
+    return with_width(message, width, **options) if width else before(message, None, **options)
 
-    width: the number of outputs, if the message says it.
-    """
-    make = partial(with_width, message, width) if width else partial(before, message)
-    return make(return_sequences=False, **options), make(return_sequences=True, **options)
+
+def forward(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
+    """Return the layer to wrap in a Bidirectional, without its states."""
+    return inner_layer(message, units, **{"return_state": False, "go_backwards": False, **options})
+
+
+def backward(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
+    """Return the layer for the other direction of a Bidirectional."""
+    return forward(message, units, **{**options, "go_backwards": True})
+
+
+def _stack(layer: str) -> Stack:
+    """Return the layer of an expression; a ConvLSTM has the gates and the states of an LSTM."""
+    return specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {})
 
 
 def width_of(layer: str) -> Dimension:
     """Return the size of the last axis of what a layer returns."""
-    return specs.from_flags([layer], {}).outputs(SEQUENCE)[0].shape[-1]
+    return _stack(layer).outputs(SEQUENCE)[0].shape[-1]
 
 
 def count_gates(name: str) -> int:
     """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
-    width = specs.from_flags([format_layer(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
+    width = _stack(format_layer(name, 1)).weight_shapes((1, 1, 1))["kernel"][-1]
     return width if isinstance(width, int) else 1
-
-
-def units_by_layer(width: int) -> dict[str, int]:
-    """Return the units of each kind of layer whose kernel may have `width` columns, gates * units."""
-    counts = {name: count_gates(name) for name in ("LSTM", "GRU", "SimpleRNN")}
-    return {name: width // gates for name, gates in counts.items() if width and width % gates == 0}
 
 
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
     """Return the shapes of the states of a layer, in Keras's order."""
-    stack = specs.from_flags([format_layer(name, units)], {})
-    return tuple(info.shape for info in stack.states((batch, 1, 1)))
+    return tuple(info.shape for info in _stack(format_layer(name, units)).states((batch, 1, 1)))
 
 
 def parts_of(name: str) -> tuple[str, ...]:
     """Return `hidden, cell` for LSTM, `hidden` for the others."""
-    stack = specs.from_flags([format_layer(name, 1)], {})
-    return tuple(info.label.part for info in stack.states((1, 1, 1)))
+    return tuple(info.label.part for info in _stack(format_layer(name, 1)).states((1, 1, 1)))
+
+
+def own_names(message: FrameworkMessage) -> str:
+    """Return the names for what the layer of the message returns with return_state=True."""
+    names = names_of(message.layer, both=message.is_bidirectional)
+    unmerged = message.written and message.written.merge_mode == "None"
+    return names.replace("output", "forward, backward") if unmerged else names
+
+
+def names_of(layer: str, *, both: bool = False) -> str:
+    """Return `output, h, c`, or with the states of both directions `output, forward_h, ...`."""
+    parts = [{"hidden": "h", "cell": "c"}[part] for part in parts_of(layer)]
+    states = [f"{way}_{part}" for way in ("forward", "backward") for part in parts] if both else parts
+    return ", ".join(("output", *states))
 
 
 def name_unknown(dimension: Dimension, name: str) -> Dimension:
@@ -124,30 +137,6 @@ def format_states(name: str) -> str:
 def find_nearest(word: str, choices: Iterable[str], default: str) -> str:
     """Return the choice that `word` was probably meant to be, else `default`."""
     return next(iter(difflib.get_close_matches(word, list(choices), 1, 0.6)), default)
-
-
-def pluralize(count: Dimension, noun: str) -> str:
-    """Return `1 time step`, `4 time steps`, or `several time steps` if the number is unknown."""
-    return f"{'several' if count is None else count} {noun}{'' if count == 1 else 's'}"
-
-
-def format_count_ko(count: Dimension) -> str:
-    """Return the count in Korean: `4개`, or `여러 개` if the number is unknown."""
-    return "여러 개" if count is None else f"{count}개"
-
-
-def time_steps(size: Dimension) -> Bilingual:
-    """Return `60 time steps of one feature`."""
-    return Bilingual(
-        f"{pluralize(size, 'time step')} of one feature", f"특성이 하나인 시점 {format_count_ko(size)}"
-    )
-
-
-def one_step(size: Dimension) -> Bilingual:
-    """Return `one time step of 60 features`."""
-    return Bilingual(
-        f"one time step of {pluralize(size, 'feature')}", f"특성이 {format_count_ko(size)}인 시점 하나"
-    )
 
 
 def known_size(size: Dimension, default: int = 0) -> int:
