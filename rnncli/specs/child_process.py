@@ -212,7 +212,7 @@ def _require_limits(library: Text) -> None:
     if not hasattr(os, "fork"):
         raise EngineError(
             "this system cannot limit the process in which {library} would read the file.",
-            "Run rnncli on Linux or macOS, or in Windows Subsystem for Linux.",
+            "Use Linux, macOS, or Windows Subsystem for Linux.",
             library=library,
         )
 

@@ -99,10 +99,10 @@ class TestRegistry:
         with pytest.raises(InputError, match=r"folder\.json: it is a folder"):
             read(Source("folder.json", path=tmp_path / "folder.json"))
 
-        def refuse(self: Path) -> None:
+        def refuse(self: Path, *_: object, **__: object) -> None:
             raise PermissionError
 
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "open", refuse)
         with pytest.raises(InputError, match=r"notes\.json: permission denied"):
             read(Source("notes.json", path=path))
 

@@ -105,7 +105,8 @@ def test_an_operator_of_ones_own_is_refused_by_name() -> None:
     found = run(made, feeds, layers=["free"], everything=True)
     assert [part.layer for part in found.parts] == ["free"]
     left_out = "skipped weird, bound: ONNX Runtime does not know the operator my.ops.Weird."
-    assert found.notes == (left_out,)
+    turned = "free: shown batch first; in the file, X and Y have time first."
+    assert found.notes == (turned, left_out)
 
 
 def test_half_precision_is_refused_by_name() -> None:
