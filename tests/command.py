@@ -11,8 +11,13 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+from unittest import mock
 
 import pytest
 
@@ -45,6 +50,85 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without the variables that change how an answer looks."""
     kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     return kept | {"LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)} | dict(extra or {})
+
+
+def run_process(*args: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
+    """Run `rnncli ARGS` in its own process; stdin is the null device unless `input` or `stdin` is given."""
+    if "input" not in more:
+        more.setdefault("stdin", subprocess.DEVNULL)
+    more.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run(
+        [sys.executable, "-m", "rnncli", *args],
+        env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=120, **more,
+    )  # fmt: skip
+
+
+def run_here(
+    *args: str,
+    cwd: str | PathLike[str] = ".",
+    env: Mapping[str, str] | None = None,
+    input: str | None = None,
+    **streams: Any,
+) -> Completed:
+    """Run `rnncli ARGS` in this process, which loads a framework once for many tests.
+
+    Streams of another kind, and variables that Python reads when it starts, get a process of their own.
+    """
+    from rnncli.cli.app import main
+
+    if streams or any(name.startswith("PYTHON") for name in env or ()):
+        return run_process(*args, cwd=cwd, env=env, **streams)
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.dict(os.environ, environment(env), clear=True),
+        TemporaryFile() as out,
+        TemporaryFile() as err,
+        standard_input(input),
+        redirected(1, out),
+        redirected(2, err),
+    ):
+        code = main(list(args))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        texts = [os.pread(file.fileno(), file.seek(0, os.SEEK_END), 0).decode() for file in (out, err)]
+    return subprocess.CompletedProcess(args, code, *texts)
+
+
+@contextlib.contextmanager
+def standard_input(text: str | None) -> Iterator[None]:
+    """Make stdin a pipe that holds the text, or the null device."""
+    if text is None:
+        with Path(os.devnull).open("rb") as nothing, redirected(0, nothing):
+            yield
+        return
+    reading, writing = os.pipe()
+
+    def fill() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w", encoding="utf-8") as pipe:
+            pipe.write(text)
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    with os.fdopen(reading, "rb") as pipe, redirected(0, pipe):
+        yield
+    filling.join()
+
+
+@contextlib.contextmanager
+def redirected(descriptor: int, file: IO[bytes]) -> Iterator[None]:
+    """Make a file the standard stream of that number, for Python and for what is under it."""
+    kept = os.dup(descriptor)
+    os.dup2(file.fileno(), descriptor)
+    name, mode = ("stdin", "r") if descriptor == 0 else ("stdout" if descriptor == 1 else "stderr", "w")
+    try:
+        with (
+            open(descriptor, mode, encoding="utf-8", closefd=False) as stream,
+            mock.patch(f"sys.{name}", stream),
+        ):
+            yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
 
 
 def loaded_by(*args: str) -> set[str]:

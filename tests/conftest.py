@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager
 from importlib import import_module
-from os import PathLike
 from typing import Any
 
 import pytest
-from command import UNWANTED, Completed, Run, environment
+from command import Completed, Run, environment, run_here, run_process
 from hypothesis import HealthCheck, settings
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,41 +54,14 @@ def _keras_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 @pytest.fixture
 def rnncli() -> Run:
-    """Run `rnncli ARGS` in its own process; stdin is the null device unless `input` or `stdin` is given."""
-
-    def run(*args: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
-        if "input" not in more:
-            more.setdefault("stdin", subprocess.DEVNULL)
-        more.setdefault("stdout", subprocess.PIPE)
-        return subprocess.run(
-            [sys.executable, "-m", "rnncli", *args],
-            env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=120, **more,
-        )  # fmt: skip
-
-    return run
+    """Run `rnncli ARGS`; see run_here."""
+    return run_here
 
 
 @pytest.fixture
-def rnncli_here(rnncli: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `rnncli ARGS` in this process, which loads a framework once for many tests.
-
-    Only stdin and other variables of the environment need a process of their own.
-    """
-    from rnncli.cli.app import main
-
-    for name in UNWANTED:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LANG", "C.UTF-8")
-
-    def run(*args: str, cwd: str | PathLike[str] = ".", **more: Any) -> Completed:
-        if more:
-            return rnncli(*args, cwd=cwd, **more)
-        capfd.readouterr()
-        with chdir(cwd):
-            code = main(list(args))
-        return subprocess.CompletedProcess(args, code, *capfd.readouterr())
-
-    return run
+def rnncli_process() -> Run:
+    """Run `rnncli ARGS` in a process of its own."""
+    return run_process
 
 
 @pytest.fixture

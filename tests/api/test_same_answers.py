@@ -90,8 +90,8 @@ def test_the_notes_are_those_of_the_command_line(
 
 
 @pytest.mark.parametrize("function", [run, trace, matrix, compare, gradients])
-def test_dropout_without_training_is_noted_where_there_is_training(rnncli_here: Run, function: Any) -> None:
-    done = rnncli_here(function.__name__, "[[[1, 2]]]", "--dropout", "0.5", "--seed", "1")
+def test_dropout_without_training_is_noted_where_there_is_training(rnncli: Run, function: Any) -> None:
+    done = rnncli(function.__name__, "[[[1, 2]]]", "--dropout", "0.5", "--seed", "1")
     noted = "rnncli: note: --dropout has no effect without --training\n" in done.stderr
     report = function([[[1, 2]]], dropout=0.5, seed=1)
     assert noted is ("dropout has no effect without training" in report.remarks)
@@ -99,8 +99,8 @@ def test_dropout_without_training_is_noted_where_there_is_training(rnncli_here: 
 
 
 @pytest.mark.parametrize("function", [run, trace])
-def test_a_check_has_the_notes_of_the_command_line(rnncli_here: Run, function: Any) -> None:
-    done = rnncli_here(function.__name__, "[[[1e-40, 1]]]", "--check", "--seed", "1", "-l", "gru")
+def test_a_check_has_the_notes_of_the_command_line(rnncli: Run, function: Any) -> None:
+    done = rnncli(function.__name__, "[[[1e-40, 1]]]", "--check", "--seed", "1", "-l", "gru")
     report = function([[[1e-40, 1]]], "gru", check=True, seed=1)
     assert [line for line in done.stderr.splitlines() if "flushes to 0" in line] == [
         f"rnncli: note: --{note}" for note in report.remarks
@@ -134,30 +134,30 @@ def test_a_part_that_does_not_fit_is_named_by_its_file(
     ],
 )
 def test_gradients_are_those_of_the_same_layers(
-    rnncli_here: Run, arguments: dict[str, Any], flags: list[str]
+    rnncli: Run, arguments: dict[str, Any], flags: list[str]
 ) -> None:
-    done = rnncli_here("gradients", *flags, "--seed", "1", "-f", "json")
+    done = rnncli("gradients", *flags, "--seed", "1", "-f", "json")
     theirs = [one["layer"] for one in json.loads(done.stdout)["layers"]]
     report = json.loads(json.dumps(gradients(seed=1, **arguments).document(), default=np.ndarray.tolist))
     assert [one["layer"] for one in report["layers"]] == theirs
 
 
 @pytest.mark.parametrize("engines", [{"engine": "numpy"}, {"engines": "numpy"}, {"engines": ["numpy"]}])
-def test_one_engine_is_not_compared_alone(rnncli_here: Run, engines: Any) -> None:
+def test_one_engine_is_not_compared_alone(rnncli: Run, engines: Any) -> None:
     with pytest.raises(UsageError, match="two engines, but only numpy was named") as found:
         compare(seed=1, **engines)
     assert str(found.value).endswith("Name two: engines='numpy,tensorflow'")
-    done = rnncli_here("compare", "--seed", "1", f"--{next(iter(engines))}", "numpy")
+    done = rnncli("compare", "--seed", "1", f"--{next(iter(engines))}", "numpy")
     assert same([done.stderr], [f"rnncli: {found.value}\n"])
 
 
 def test_tensors_that_are_not_expected_are_noted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli_here: Run
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = run([[[1.0, 2.0]]], seed=1, return_state=True)
     np.savez("few.npz", hidden_state=found["hidden_state"])
-    done = rnncli_here("run", "[[[1, 2]]]", "--seed", "1", "--return-state", "--expect", "few.npz")
+    done = rnncli("run", "[[[1, 2]]]", "--seed", "1", "--return-state", "--expect", "few.npz")
     notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
     again = run([[[1.0, 2.0]]], seed=1, return_state=True, expect="few.npz")
     assert notes
@@ -177,18 +177,18 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("address", ["enc/hidden_states[0,1,1]", " dec/hidden_state[0,0] "])
-def test_an_address_chooses_the_layer_of_a_model(rnncli_here: Run, model: str, address: str) -> None:
-    done = rnncli_here("explain", address, "x.npy", "--model", model, "-f", "json")
+def test_an_address_chooses_the_layer_of_a_model(rnncli: Run, model: str, address: str) -> None:
+    done = rnncli("explain", address, "x.npy", "--model", model, "-f", "json")
     report = explain(address, "x.npy", model=model)
     assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(report.found.value)
     notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
     assert same(report.remarks, notes)
 
 
-def test_all_layers_of_a_model_are_compared_with_a_file(rnncli_here: Run, model: str) -> None:
+def test_all_layers_of_a_model_are_compared_with_a_file(rnncli: Run, model: str) -> None:
     stored: dict[str, Any] = {tensor.name: tensor.values for tensor in run("x.npy", model=model).outputs}
     np.savez("stored.npz", **stored)
-    done = rnncli_here("compare", "x.npy", "--model", model, "--expect", "stored.npz", "-f", "json")
+    done = rnncli("compare", "x.npy", "--model", model, "--expect", "stored.npz", "-f", "json")
     report = compare("x.npy", model=model, expect="stored.npz")
     names = [one["name"] for one in json.loads(done.stdout)["comparisons"]]
     assert [one.name for one in report.found] == names == ["enc/hidden_states", "dec/hidden_state"]
@@ -212,24 +212,24 @@ def test_all_layers_of_a_model_are_compared_with_a_file(rnncli_here: Run, model:
     ],
 )
 def test_a_model_refuses_what_it_refuses_on_the_command_line(
-    rnncli_here: Run, model: str, arguments: dict[str, Any], flags: list[str], said: str
+    rnncli: Run, model: str, arguments: dict[str, Any], flags: list[str], said: str
 ) -> None:
     with pytest.raises(UsageError) as found:
         run("x.npy", model=model, **arguments)
-    done = rnncli_here("run", "x.npy", "--model", model, *flags)
+    done = rnncli("run", "x.npy", "--model", model, *flags)
     assert done.returncode == 2
     assert said in found.value.what
     assert re.sub(SIGNS, "", said) in re.sub(SIGNS, "", done.stderr)
     assert "command line" not in str(found.value)
 
 
-def test_sequences_for_a_model_are_padded(rnncli_here: Run, tmp_path: Path) -> None:
+def test_sequences_for_a_model_are_padded(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((None, 2))
     masked = keras.layers.Masking()(x)
     keras.Model(x, keras.layers.GRU(2, name="gru")(masked)).save(tmp_path / "m.keras")
     lists = [[[1, 2], [3, 4]], [[5, 6]]]
     words = ("run", json.dumps(lists), "--model", str(tmp_path / "m.keras"))
-    theirs = json.loads(rnncli_here(*words, "--pad", "post", "-f", "json").stdout)["outputs"][0]["values"]
+    theirs = json.loads(rnncli(*words, "--pad", "post", "-f", "json").stdout)["outputs"][0]["values"]
     found = run([np.array(one) for one in lists], model=tmp_path / "m.keras", pad="post")
     np.testing.assert_allclose(found["gru/hidden_state"], theirs, atol=1e-6)
     with pytest.raises(InputError, match=r"differ in length: \[0\] has 2, \[1\] has 1"):

@@ -9,12 +9,6 @@ from typing import Any
 import pytest
 from command import Completed, Run
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 ARRAY = [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]
 

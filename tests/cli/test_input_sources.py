@@ -17,12 +17,6 @@ from command import Completed, Run, print_here
 import rnncli as api
 from rnncli.errors import UsageError
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = ROOT / "samples" / "sentence.json"
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"

@@ -42,10 +42,8 @@ REFUSED = [
 
 @pytest.mark.parametrize("number", ["1_0", "٣", "２"])
 @pytest.mark.parametrize(("words", "said"), REFUSED)
-def test_a_number_that_only_python_writes_is_refused(
-    words: str, said: str, number: str, rnncli_here: Run
-) -> None:
-    done = rnncli_here(*(word.format(number) for word in words.split()))
+def test_a_number_that_only_python_writes_is_refused(words: str, said: str, number: str, rnncli: Run) -> None:
+    done = rnncli(*(word.format(number) for word in words.split()))
     assert (done.returncode, done.stdout) == (2, "")
     assert said.format(*[number] * said.count("{")) in done.stderr
 
@@ -59,8 +57,8 @@ def test_a_number_that_only_python_writes_is_refused(
         "trace --unit -1", "trace --step -2:",
     ],
 )  # fmt: skip
-def test_plain_numbers_are_taken(words: str, rnncli_here: Run) -> None:
-    assert rnncli_here(*words.split()).returncode == 0
+def test_plain_numbers_are_taken(words: str, rnncli: Run) -> None:
+    assert rnncli(*words.split()).returncode == 0
 
 
 @pytest.mark.parametrize("number", ["1_0", "٣"])

@@ -9,13 +9,6 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from command import Run
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
 
 BATCH, TIMESTEPS, FEATURES = 2, 5, 4
 

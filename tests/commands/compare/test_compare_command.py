@@ -13,12 +13,6 @@ from command import HEAVY, Run, loaded_by
 import rnncli as package
 from rnncli.errors import DisagreementError, EngineError, InputError, LayerError, UsageError
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 LAYERS = ["SimpleRNN(3, return_sequences=True, return_state=True)", "LSTM(2, return_state=True)"]
 
 

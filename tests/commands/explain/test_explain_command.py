@@ -9,13 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from command import HEAVY, Run, loaded_by
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
+from command import HEAVY, loaded_by
 
 SEED = ("--seed", "42", "--quiet")
 

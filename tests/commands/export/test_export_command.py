@@ -19,12 +19,6 @@ from printed_tensors import numbers
 
 from rnncli.commands.export import targets
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 CELLS = "RNN([LSTMCell(2), GRUCell(2)])"
 PAIR = "[[[1, 2], [3, 4]]]"
 GOLDEN = [

@@ -20,12 +20,6 @@ from printed_tensors import numbers
 
 from rnncli.case import Array
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 IDS = "[[1, 2, 3, 0, 0], [4, 5, 6, 1, 2]]"
 SUFFIXES = {"numpy": ".py", "torch": ".py", "keras": ".py", "c": ".c", "onnx": ".onnx", "config": ".json"}
 

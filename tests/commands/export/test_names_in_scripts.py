@@ -31,10 +31,9 @@ STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 PIECES = (
     '"""', "'''", '"', "'", "\\", "\n", "\r", "\r\n", "\0", "\x07", "\x1b[2J", "\x7f", "\x85", "\x9b",
     "\u2028", "\u202e", "\ufeff", "\ud800", "\udcff", "*/", "/*", "//", "*\\\n/", "/\\\n*", "??/", "??/\n",
-    "???/",
-    "??'", "#", "import os\n", "os._exit(9)", '";os._exit(9);"', "\\N{", "\\x", "\\u", "%s%n", "{0}", "층",
-    "\U0001f600", "BATCH", "softplus(", "decode(", " nan", "forward", "_backward", "_cell_0", "kernel", "a",
-    "0", "7", " ",
+    "???/", "??'", "#", "import os\n", "os._exit(9)", '";os._exit(9);"', "\\N{", "\\x", "\\u", "%s%n", "{0}",
+    "층", "\U0001f600", "BATCH", "softplus(", "decode(", " nan", "forward", "_backward", "_cell_0", "kernel",
+    "a", "0", "7", " ",
 )  # fmt: skip
 HOSTILE = (
     'x""";__import__("os")._exit(9);"""',
@@ -142,7 +141,7 @@ def printed(script: str, target: str, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("target", [*PYTHON, "c"])
 def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
-    target: str, rnncli_here: Run, tmp_path: Path
+    target: str, rnncli: Run, tmp_path: Path
 ) -> None:
     """A .safetensors file can hold any name."""
     rng, header, data = np.random.default_rng(0), {}, b""
@@ -161,9 +160,9 @@ def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
     file = tmp_path / "m.safetensors"
     file.write_bytes(len(head).to_bytes(8, "little") + head + data)
     text = "[[[1, 2], [3, 4]]]"
-    done = rnncli_here("export", text, "--model", str(file), "--to", target, "--quiet")
+    done = rnncli("export", text, "--model", str(file), "--to", target, "--quiet")
     assert done.returncode == 0, done.stderr
-    result = json.loads(rnncli_here("run", text, "--model", str(file), "-f", "json").stdout)
+    result = json.loads(rnncli("run", text, "--model", str(file), "-f", "json").stdout)
     found = printed(done.stdout, target, tmp_path)
     assert list(found) == [visible(one["name"]) for one in result["outputs"]]
     assert len(found) == len(HOSTILE)

@@ -9,11 +9,6 @@ import pytest
 from command import Run
 
 
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 def answered(rnncli: Run, *args: str) -> list[Any]:
     done = rnncli("gradients", *args, "--seed", "3", "-f", "json")
     assert done.returncode == 0, done.stderr

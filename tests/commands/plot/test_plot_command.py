@@ -7,15 +7,10 @@ import struct
 from typing import Any
 
 import pytest
-from command import Run, loaded_by
+from command import loaded_by
 
 from rnncli.cli.app import main
 from rnncli.compute import engine_choice
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])

@@ -12,11 +12,6 @@ from command import HEAVY, Run, loaded_by
 from plant import Kind, Planted, plant
 
 
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 def write(folder: Path, planted: Planted) -> list[str]:
     """Write the files of another framework; return the arguments of `port`."""
     np.save(folder / "x.npy", planted.inputs)

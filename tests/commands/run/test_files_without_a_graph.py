@@ -10,16 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Run
 
 import rnncli as package
 from rnncli.errors import DisagreementError, EngineError, InputError, UsageError
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

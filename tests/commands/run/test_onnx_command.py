@@ -18,11 +18,6 @@ import rnncli as package
 
 
 @pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
-@pytest.fixture
 def reverse(tmp_path: Path) -> tuple[str, str]:
     """A reverse GRU with clip and lengths: the paths of the model and of its inputs."""
     random = np.random.default_rng(0)

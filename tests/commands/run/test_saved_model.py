@@ -11,16 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Run
 from oracle import keras
 
 import rnncli as package
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
 
 L = keras.layers
 IDS = [[3, 1, 4, 1, 0, 0], [2, 7, 1, 0, 0, 0]]

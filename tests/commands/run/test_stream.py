@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from command import Completed, run_here
 
 from rnncli import specs
 from rnncli.case import Case
@@ -32,17 +33,12 @@ def lines(*records: object) -> str:
     return "".join(f"{json.dumps(record)}\n" for record in records)
 
 
-def stream(text: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [RNNCLI, "run", "--stream", "--seed", "1", "-f", "ndjson", "--quiet", *flags]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+def stream(text: str, *flags: str) -> Completed:
+    return run_here("run", "--stream", "--seed", "1", "-f", "ndjson", "--quiet", *flags, input=text)
 
 
 def alone(record: object, *flags: str) -> list[Any]:
-    done = subprocess.run(
-        [RNNCLI, "run", json.dumps(record), "--seed", "1", "-f", "json", *flags],
-        capture_output=True,
-        text=True,
-    )
+    done = run_here("run", json.dumps(record), "--seed", "1", "-f", "json", *flags)
     return [output["values"] for output in json.loads(done.stdout)["outputs"]]
 
 
@@ -156,10 +152,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert len(out.read_text().splitlines()) == 2
 
 
-def named(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def named(*words: str, text: str = "") -> Completed:
     """Of an INPUT on the command line; stdin holds `text`."""
-    command = [RNNCLI, "run", *words, "--stream", "--seed", "1", "-f", "ndjson"]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+    return run_here("run", *words, "--stream", "--seed", "1", "-f", "ndjson", input=text)
 
 
 def test_input_is_what_it_is_to_run(tmp_path: Path) -> None:
@@ -245,7 +240,7 @@ def test_flags_that_do_not_go_with_it(flags: list[str], said: str) -> None:
 
 
 def test_keep_going_alone_is_refused() -> None:
-    done = subprocess.run([RNNCLI, "run", "[[1]]", "--keep-going"], capture_output=True, text=True)
+    done = run_here("run", "[[1]]", "--keep-going")
     assert done.returncode == 2
     assert "--stream" in done.stderr
 
@@ -253,8 +248,7 @@ def test_keep_going_alone_is_refused() -> None:
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.ndjson").symlink_to("/proc/self/mem")
-    command = [RNNCLI, "run", "--stream", "x.ndjson"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_here("run", "--stream", "x.ndjson", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("rnncli: x.ndjson: it cannot be read: ")
 
@@ -464,8 +458,8 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str)
         (tmp_path / "mask.json").write_text("[true]")
         file.write_text(f"[[1, 2]]\n{text.replace('[[1, 2]]', '[[1, 2], [3, 4]]')}\n")
         flags = ["--mask", "mask.json"]
-    command = [RNNCLI, "run", "records.ndjson", "--stream", "--seed", "1", "-f", "ndjson", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    command = ["run", "records.ndjson", "--stream", "--seed", "1", "-f", "ndjson", *flags]
+    done = run_here(*command, cwd=tmp_path)
     assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
     assert f"rnncli: records.ndjson: {said}" in done.stderr
 
@@ -541,10 +535,10 @@ def test_what_only_a_later_line_is_told() -> None:
 
 
 def test_the_advice_about_a_line_is_followed(tmp_path: Path) -> None:
-    def answer(*lines: str, layer: str = "gru") -> subprocess.CompletedProcess[str]:
+    def answer(*lines: str, layer: str = "gru") -> Completed:
         (tmp_path / "x.ndjson").write_text("".join(f"{line}\n" for line in lines))
-        args = [RNNCLI, "run", "x.ndjson", "--stream", "--layer", layer, "--seed", "1", "--quiet"]
-        return subprocess.run(args, cwd=tmp_path, capture_output=True, text=True, check=False)
+        args = ["run", "x.ndjson", "--stream", "--layer", layer, "--seed", "1", "--quiet"]
+        return run_here(*args, cwd=tmp_path)
 
     own = answer('{"inputs": [[[1, 2]]], "layer": "GRU(3)"}')
     assert "Give it as a flag, and take it out of the line, which has only inputs and a mask." in own.stderr

@@ -8,13 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from command import HEAVY, Run, loaded_by
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
+from command import HEAVY, loaded_by
 
 BOTH_WAYS = ("--layer", "bilstm", "--seed", "1", "--quiet")
 ODD = '[[[1, 2], ["NaN", 4], [5, 1]]]'

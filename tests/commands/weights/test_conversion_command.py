@@ -9,13 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from command import Run
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
 
 BOTH = "Bidirectional(GRU(3, return_sequences=True, bias_initializer=RandomNormal()))"
 STACK = ("-l", BOTH, "-l", "LSTM(2, bias_initializer=RandomNormal())")

@@ -11,13 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from command import Run
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
 
 UPDATE = slice(0, 5)
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import old_keras as old
 import pytest
-from command import Run
 from keras_calls import compute_numpy
 
 from rnncli.compute.models import CasePair, ModelRequest, _keras_backend, keras
@@ -18,12 +17,6 @@ from rnncli.compute.models._framework_errors import first_sentence
 from rnncli.errors import EngineError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
-
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
 
 pytest.importorskip("tf_keras")
 

@@ -21,12 +21,6 @@ from rnncli.errors import LayerError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import onnx as reader
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 L = keras.layers
 NUMBERS = json.dumps(np.random.default_rng(1).normal(size=(2, 5, 4)).round(3).tolist())
 

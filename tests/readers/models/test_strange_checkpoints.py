@@ -12,12 +12,6 @@ import pytest
 import torch
 from command import Run
 
-
-@pytest.fixture
-def rnncli(rnncli_here: Run) -> Run:
-    return rnncli_here
-
-
 X = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
 
 
