@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ VIEWS: dict[str, dict[str, Any]] = {
     "80_ascii": {"width": 80, "ascii": True},
     "80_color": {"width": 80, "color": True},
 }
+LOOKS: dict[str, dict[str, Any]] = {"80": {"width": 80}, "40_ko": {"width": 40, "lang": "ko", "color": True}}
+"""The views that golden files show."""
 PAGES = {"markdown": "md", "html": "html", "svg": "svg"}
 """Suffixes of golden files by format."""
 SUFFIXES = PAGES | {"json": "json", "ndjson": "ndjson", "csv": "csv"}
@@ -52,8 +56,11 @@ def round_digits(text: str) -> str:
     return re.sub(r"\d\.\d{10,}", lambda digits: f"{float(digits[0]):.5g}", text)
 
 
+STYLE = r"\x1b\[[0-9;]*m"
+
+
 def columns_of(line: str) -> int:
-    return cell_len(re.sub(r"\x1b\[[0-9;]*m", "", line))
+    return cell_len(re.sub(STYLE, "", line))
 
 
 def misfits(answer: Any, width: int, **view: Any) -> list[str]:
@@ -61,3 +68,19 @@ def misfits(answer: Any, width: int, **view: Any) -> list[str]:
     lines = drawn(answer, width=width, **view).splitlines()
     assert lines
     return [line for line in lines if columns_of(line) > width or line != line.rstrip()]
+
+
+def check_looks(
+    command: str, name: str, answer: Any, kept: Iterable[str] = (), settle: Callable[[str], str] = str
+) -> None:
+    """Compare an answer with its golden files; other widths hold it too.
+
+    kept: the formats that have a golden file too.  settle: removes what differs between machines.
+    """
+    texts = {f"{name}_{view}.txt": drawn(answer, **options) for view, options in LOOKS.items()}
+    texts |= {f"{name}.{SUFFIXES[one]}": hide_version(drawn(answer, one)) for one in kept}
+    other = [file for file, text in texts.items() if not matches_golden(command, file, settle(text))]
+    assert other == []
+    assert drawn(answer, width=80, ascii=True).isascii()
+    for width, lang, color in product((40, 60, 80, 100, 120, 132), ("en", "ko"), (False, True)):
+        assert misfits(answer, width, lang=lang, color=color) == [], (width, lang, color)

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from looks import SUFFIXES, VIEWS, drawn, hide_version, matches_golden, misfits
+from looks import SUFFIXES, check_looks, drawn
 from results_by_hand import CELL, HIDDEN, sentence
 
 from rnncli.commands.compare.answer import CompareAnswer
@@ -49,24 +49,9 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ANSWERS)
-def test_tables_look_as_they_did(name: str, view: str) -> None:
-    text = drawn(ANSWERS[name], **VIEWS[view])
-    assert matches_golden("compare", f"{name}_{view}.txt", text)
-
-
-@pytest.mark.parametrize("format", SUFFIXES)
-def test_pages_and_documents_look_as_they_did(format: str) -> None:
-    text = hide_version(drawn(ANSWERS["stored"], format))
-    assert matches_golden("compare", f"stored.{SUFFIXES[format]}", text)
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
-@pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_no_line_is_wider_than_the_terminal(name: str, width: int, lang: str) -> None:
-    assert misfits(ANSWERS[name], width, lang=lang) == []
+def test_answers_look_as_they_did(name: str) -> None:
+    check_looks("compare", name, ANSWERS[name], SUFFIXES if name == "stored" else ())
 
 
 def test_the_document_has_what_the_table_has() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import PAGES, VIEWS, drawn, matches_golden, misfits
+from looks import PAGES, check_looks, drawn
 
 from rnncli import specs
 from rnncli.case import Case
@@ -60,26 +60,11 @@ ANSWERS: dict[str, Any] = {
     "explain_stack": stack(["LSTM(2, return_sequences=True)", "Dense(1)"], "output[0,3,0]", 2),
     "explain_cells": stack(["RNN([LSTMCell(1), GRUCell(1)])"], "hidden_state[0,0]", 3),
 }  # fmt: skip
-FEW = ("80", "120", "80_ko", "80_ascii")
-
-
-@pytest.mark.parametrize(
-    ("name", "view"), [(name, view) for name in ANSWERS for view in (VIEWS if name == "explain" else FEW)]
-)
-def test_explanations_look_as_they_did(name: Any, view: Any) -> None:
-    assert matches_golden("explain", f"{name}_{view}.txt", drawn(ANSWERS[name], **VIEWS[view]))
-
-
-@pytest.mark.parametrize(("format", "suffix"), PAGES.items())
-def test_pages_look_as_they_did(format: Any, suffix: Any) -> None:
-    assert matches_golden("explain", f"explain.{suffix}", drawn(ANSWERS["explain"], format))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) -> None:
-    assert misfits(ANSWERS[name], width, lang=lang) == []
+def test_explanations_look_as_they_did(name: Any) -> None:
+    check_looks("explain", name, ANSWERS[name], PAGES if name == "explain" else ())
 
 
 @pytest.mark.parametrize("name", ANSWERS)

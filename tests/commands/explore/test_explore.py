@@ -113,8 +113,7 @@ def explored(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize(("size", "lang"), [((80, 24), "en"), ((120, 40), "ko")])
 @pytest.mark.parametrize("keys", ["", "2", "3", "4", "question_mark", "e"])
 def test_screen(size: tuple[int, int], lang: str, keys: str) -> None:
     async def script(screen: Screen) -> None:
@@ -139,8 +138,7 @@ HOLD_SCREENS = {
 """Keys of one screen after the other."""
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize(("size", "lang"), [((80, 24), "en"), ((120, 40), "ko")])
 def test_screens_of_held_gates(size: tuple[int, int], lang: str) -> None:
     async def script(screen: Screen) -> None:
         pane = screen.app.query_one(OptionPane)

@@ -11,27 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from gradients_by_hand import ANSWERS, GRU, LSTM
-from looks import PAGES, VIEWS, drawn, matches_golden, misfits
+from looks import PAGES, check_looks, drawn
 
 from rnncli.commands.gradients.answer import GradientsAnswer
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize("view", VIEWS)
-def test_tables_look_as_they_did(name: Any, view: Any) -> None:
-    assert matches_golden("gradients", f"{name}_{view}.txt", drawn(ANSWERS[name], **VIEWS[view]))
-
-
-@pytest.mark.parametrize(("format", "suffix"), PAGES.items())
-def test_pages_look_as_they_did(format: Any, suffix: Any) -> None:
-    assert matches_golden("gradients", f"gradients.{suffix}", drawn(ANSWERS["gradients"], format))
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
-@pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) -> None:
-    assert misfits(ANSWERS[name], width, lang=lang) == []
+def test_answers_look_as_they_did(name: Any) -> None:
+    check_looks("gradients", name, ANSWERS[name], PAGES if name == "gradients" else ())
 
 
 @pytest.mark.parametrize(("format", "head"), [("html", "<table"), ("markdown", "| t |")])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import PAGES, VIEWS, drawn, matches_golden, misfits
+from looks import PAGES, check_looks, misfits
 from part_labels import gate, state
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
@@ -34,29 +34,15 @@ def first_nan(result: Result) -> str | None:
     return TraceAnswer(result, tracing.list_loops(result)).first_nan()
 
 
-@pytest.mark.parametrize(
-    ("name", "view"),
-    [
-        (name, view)
-        for name in ANSWERS
-        for view in (("80", "120") if name in ("trace_stack", "trace_large") else VIEWS)
-    ],
-)
-def test_traces_look_as_they_did(name: Any, view: Any) -> None:
-    assert matches_golden("trace", f"{name}_{view}.txt", drawn(ANSWERS[name], **VIEWS[view]))
-
-
-@pytest.mark.parametrize(("format", "suffix"), PAGES.items())
-def test_pages_of_traces_look_as_they_did(format: Any, suffix: Any) -> None:
-    assert matches_golden("trace", f"trace.{suffix}", drawn(ANSWERS["trace"], format))
-
-
 @pytest.mark.parametrize("name", ANSWERS)
+def test_traces_look_as_they_did(name: Any) -> None:
+    check_looks("trace", name, ANSWERS[name], PAGES if name == "trace" else ())
+
+
+@pytest.mark.parametrize("name", ANSWERS.keys() - {"trace_large"})
 @pytest.mark.parametrize("width", [60, 80, 100, 132])
-@pytest.mark.parametrize("full", [False, True])
-def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, full: Any) -> None:
-    full = full and name != "trace_large"
-    assert misfits(ANSWERS[name], width, full=full) == []
+def test_no_line_of_a_full_trace_is_wider_than_the_terminal(name: Any, width: Any) -> None:
+    assert misfits(ANSWERS[name], width, full=True) == []
 
 
 def test_every_number_is_shown_in_full() -> None:
