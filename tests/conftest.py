@@ -1,12 +1,11 @@
 """Shared by all tests: random cases are the same in every run, so a failure comes from the change.
 
-HYPOTHESIS_PROFILE=search looks for new cases; each failure it finds becomes a test.
+`pytest --hypothesis-profile=thorough` looks for new and for many more; each failure becomes a test.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -20,16 +19,15 @@ from command import Completed, Run, environment, run_here, run_process
 from hypothesis import HealthCheck, settings
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", PATIENT, derandomize=True, max_examples=40)
+settings.register_profile("thorough", PATIENT, max_examples=400)
+settings.load_profile("same")
 
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to what they start
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-settings.register_profile("same", PATIENT, derandomize=True)
-settings.register_profile("search", PATIENT)
 # A shell makes its background jobs ignore interrupts, and their child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnncli.cli import app
@@ -75,7 +75,6 @@ PAIRS = st.sampled_from(sorted(FITTING)).flatmap(
 PIECES = PAIRS | PAIRS | PAIRS | st.tuples(st.sampled_from(ALONE)) | st.tuples(UNFITTING)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(["run", "shape", "matrix"]),
     st.lists(st.sampled_from(INPUTS), max_size=1),

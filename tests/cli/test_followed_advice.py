@@ -1,13 +1,17 @@
-"""Every message of `followed_advice.txt` gives advice that works when it is followed.
+"""Advice works when it is followed: each message of `followed_advice.txt`, and each command in the sources.
 
-A case there is three lines: a command that is refused, the last line of its message, and the command
-that follows that line.  The message has no English left in Korean.
+A case of the table is three lines: a command that is refused, the last line of its message, and the command
+that follows that line.  The message has no English left in Korean.  It has one case of each place in the
+sources that raises an error whose message no other test has.
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import pytest
 import torch
 from hangul import PROSE, is_english
 
+from rnncli.cli import app, catalog
 from rnncli.cli.app import main
 
 TABLE = Path(__file__).with_name("followed_advice.txt").read_text(encoding="utf-8")
@@ -121,3 +126,30 @@ def test_the_advice_works(
 def test_a_broken_archive_of_weights_is_named(folder: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "sentence", "--model", "broken.npz"]) == 2
     assert "broken.npz: it is not a .npz file." in capfd.readouterr().err
+
+
+def texts() -> Iterator[str]:
+    """Yield every text of the sources, with X for what is filled in."""
+    package = Path(app.__file__).parents[1]
+    yield from (file.read_text(encoding="utf-8") for file in package.rglob("*.toml"))
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_commands_that_messages_name_are_there() -> None:
+    """Every `rnncli COMMAND --flag` in the sources is a command that has these flags."""
+    flags = {
+        name: {flag for one in app.load(name).params for flag in (*one.opts, *one.secondary_opts)}
+        for name in catalog.names()
+    }
+    named = [found for text in texts() for found in re.finditer(r"\brnncli ([a-z]+)\b([^`;|,.\n]*)", text)]
+    assert len(named) > 100
+    for found in named:
+        if found[1] in flags:
+            missing = set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", found[2])) - flags[found[1]] - {"--help"}
+            assert not missing, found[0]
+    assert {found[1] for found in named} >= flags.keys()

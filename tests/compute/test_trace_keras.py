@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from part_labels import gate, state
 
@@ -118,7 +118,6 @@ def zeros_for(cell: Any, batch: int) -> list[Any]:
     return list(keras.tree.flatten(cell.get_initial_state(batch)))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     configs(), FLAGS, FLAGS, st.sampled_from((None, "random", "whole")), FLAGS, FLAGS, st.integers(0, 2**31)
 )
@@ -149,7 +148,6 @@ def test_one_layer(
     oracle.alike(result, oracle.called(layers, inputs, mask, states)[-1], 2e-6)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     configs(),
     st.sampled_from(("concat", "sum", "mul", "ave", None)),

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rnncli
@@ -65,7 +65,6 @@ def test_a_random_initializer_draws_what_keras_draws(name: str, dtype: str) -> N
     shape=st.tuples(st.integers(1, 24), st.integers(1, 48)),
     dtype=st.sampled_from(DTYPES),
 )
-@settings(max_examples=25, deadline=None)
 def test_random_shapes_and_seeds(name: str, seed: int, shape: tuple[int, int], dtype: str) -> None:
     theirs = keras.initializers.get({"class_name": name, "config": {"seed": seed}})(shape, dtype)
     near(make(name, shape, dtype, seed), theirs, name, float(np.abs(theirs).max()))

@@ -7,7 +7,7 @@ import random
 import keras
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnncli.initializers import SeedStream, _bits, _draws, dropout_mask
@@ -56,7 +56,6 @@ def test_blocks_count_past_32_bits() -> None:
 
 @given(SEEDS, SIZES, DTYPES)
 @example(2147483646, 5, "float32")
-@settings(max_examples=150, deadline=None)
 def test_uniform_is_kerass_bit_for_bit(seed: int, size: int, dtype: str) -> None:
     theirs = np.asarray(keras.random.uniform((size,), -0.3, 0.7, dtype, seed))
     ours = _draws.uniform((size,), -0.3, 0.7, dtype, seed)
@@ -66,7 +65,6 @@ def test_uniform_is_kerass_bit_for_bit(seed: int, size: int, dtype: str) -> None
 
 @pytest.mark.parametrize("draw", ["normal", "truncated_normal"])
 @given(SEEDS, SIZES, DTYPES)
-@settings(max_examples=100, deadline=None)
 def test_normals_are_kerass(draw: str, seed: int, size: int, dtype: str) -> None:
     theirs = np.asarray(getattr(keras.random, draw)((size,), 0.0, 1.0, dtype, seed))
     ours = getattr(_draws, draw)((size,), 0.0, 1.0, dtype, seed)
@@ -88,7 +86,6 @@ def test_a_long_truncated_draw_is_kerass(dtype: str) -> None:
     st.sampled_from(["float32", "float64"]),
     st.tuples(st.integers(1, 5), st.integers(1, 40)),
 )
-@settings(max_examples=80, deadline=None)
 def test_dropout_masks_are_kerass(seed: int, rate: float, dtype: str, shape: tuple[int, int]) -> None:
     generator = keras.random.SeedGenerator(seed)
     for k in range(3):

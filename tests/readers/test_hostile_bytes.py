@@ -1,6 +1,6 @@
 """Any bytes into any reader of text: an answer or exit 2, in a short time and little memory.
 
-What broke once stands in the corpus; HYPOTHESIS_PROFILE=search looks for more.
+What broke once stands in the corpus; --hypothesis-profile=thorough looks for more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from limits import processor_time
 
@@ -124,13 +124,11 @@ def test_what_broke_once(file: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SEEDS)
-@settings(max_examples=150)
 @given(st.integers(0, 2**48), st.sampled_from(sorted(WAYS)))
 def test_a_changed_text(suffix: str, number: int, way: str) -> None:
     answered(changed(random.Random(number).choice(SEEDS[suffix]), number), suffix, way)
 
 
-@settings(max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from(sorted(SEEDS)), st.sampled_from(sorted(WAYS)))
 @example(b"\xff\xfe1\0,\x002\0", "csv", "input")
 def test_any_bytes(data: bytes, suffix: str, way: str) -> None:

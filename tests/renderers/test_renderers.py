@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from looks import PAGES, check_looks, columns_of, drawn, misfits
@@ -104,7 +104,6 @@ def test_no_number_is_cut_or_wrapped(width: Any, units: Any, timesteps: Any, bat
     lang=st.sampled_from(["en", "ko"]),
     ascii=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
 def test_every_line_fits_whatever_the_size(
     batch: Any, timesteps: Any, units: Any, width: Any, scale: Any, full: Any, lang: Any, ascii: Any
 ) -> None:
@@ -194,7 +193,6 @@ def test_korean_words_do_not_shift_the_numbers() -> None:
 
 
 @given(arrays(np.float32, st.tuples(st.just(1), st.integers(1, 20)), elements=st.floats(width=32)))
-@settings(deadline=None)
 def test_json_keeps_every_float32_bit_for_bit(values: Any) -> None:
     document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float32)
@@ -205,7 +203,6 @@ def test_json_keeps_every_float32_bit_for_bit(values: Any) -> None:
     arrays(np.uint16, st.integers(1, 30)),
     st.sampled_from([np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]),
 )
-@settings(deadline=None)
 def test_sixteen_bit_floats_come_back_too(bits: Any, dtype: Any) -> None:
     values = bits.view(dtype)[None]
     document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))

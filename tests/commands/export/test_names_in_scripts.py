@@ -15,7 +15,7 @@ import numpy as np
 import oracle
 import pytest
 from command import Run
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from printed_tensors import numbers
 
@@ -82,7 +82,6 @@ def is_plain(text: str) -> bool:
 def test_no_name_is_code_in_python(target: str) -> None:
     expected = shape_of(written(target, uses("first", "second")))
 
-    @settings(max_examples=60)
     @given(st.lists(names, min_size=2, max_size=2, unique=True))
     def check(layers: list[str]) -> None:
         script = written(target, uses(*layers))
@@ -93,7 +92,6 @@ def test_no_name_is_code_in_python(target: str) -> None:
 
 
 @pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
-@settings(max_examples=30)
 @given(st.lists(names, min_size=4, max_size=4, unique=True))
 def test_no_name_is_code_in_c(layers: list[str]) -> None:
     script = written("c", uses(*layers))
@@ -103,7 +101,6 @@ def test_no_name_is_code_in_c(layers: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@settings(max_examples=60)
 @example(["\x7f", "\ud800"])
 @given(st.lists(names, min_size=2, max_size=2, unique_by=visible))
 def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) -> None:

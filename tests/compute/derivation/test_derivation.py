@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from claims import claim
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli import compute, specs
@@ -132,7 +132,6 @@ def test_the_terms_of_every_number_add_up(name: Any, terms: Any) -> None:
 KINDS = ("SimpleRNN", "LSTM", "GRU")
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_random_stacks_add_up(data: Any) -> None:
     """Any layers one on the other, any flags, any mask; one number of each."""

@@ -11,12 +11,11 @@ import random
 import numpy as np
 import oracle
 import scripts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
 @given(st.randoms(use_true_random=False), st.booleans(), st.integers(0, 2**32 - 1))
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_numpy_gives_keras_numbers(source: random.Random, started: bool, number: int) -> None:
     script = scripts.Writer(source).script()
     rest = {**script.rest, "training": False}

@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 import pytest
 import scripts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli import compute
@@ -84,7 +84,6 @@ def test_numbers_that_are_not_finite(kind: str, value: float) -> None:
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_random_scripts_give_the_numbers_of_numpy_or_are_refused(source: random.Random) -> None:
     script = scripts.Writer(source).script()
     case = oracle.case(script.layers, script.inputs, seed=3, all_layers=True, **script.rest)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import random_models
+from hypothesis import settings
 from keras.src.ops.function import make_node_key
 from keras_calls import Recorded, _numbers, alike, compute_numpy, fed_alike, graph_in
 from oracle import keras
@@ -16,7 +17,7 @@ from rnncli.compute.models import ModelRequest
 from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
 
-MODELS, GROUPS = 200, 4
+MODELS, GROUPS = 2 * settings().max_examples, 4
 
 
 def outputs_of(model: Any) -> dict[tuple[str, int], Any]:
