@@ -1,35 +1,16 @@
-"""Code quality checks: lint, format, types, and the direction of imports."""
+"""How the code is laid out: what ruff, mypy and import-linter, which tests/check runs, do not look at."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["mypy"],
-        ["lint-imports", "--no-cache"],
-    ],
-    ids=" ".join,
-)
-def test_tool_finds_nothing(command: list[str]) -> None:
-    done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_top_level_holds_what_the_plan_says() -> None:
@@ -66,21 +47,6 @@ def test_files_found_by_name_do_not_import_each_other(folder: str) -> None:
             other = next((one for one in own if imported == one or imported.startswith(f"{one}.")), None)
             inside = other is None or name == other or name.startswith(f"{other}.")
             assert inside, f"{name} imports {imported}"
-
-
-ANSWER_FILES = {"__init__", "answer", "page"}
-"""Files that the folder of a command may have."""
-
-
-def test_a_file_name_has_one_meaning() -> None:
-    """Files that are not found by name, such as a format's reader and writer, have names of their own."""
-    shared: dict[str, list[Path]] = {}
-    for file in sorted((ROOT / "rnncli").rglob("*.py")):
-        shared.setdefault(file.stem, []).append(file.relative_to(ROOT / "rnncli"))
-    for name in ANSWER_FILES:
-        del shared[name]
-    for files in shared.values():
-        assert len(files) == 1 or all(str(file.parent) in FOUND_BY_NAME for file in files), files
 
 
 def test_tests_mirror_the_package() -> None:
@@ -129,42 +95,6 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
                 private = [place for place, part in enumerate(imported.split(".")) if part.startswith("_")]
                 owner = ".".join(imported.split(".")[: private[0]]) if private else ""
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
-
-
-def test_no_local_name_hides_a_function_of_its_module() -> None:
-    hidden = []
-    for file in sorted((ROOT / "rnncli").rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        own = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-            names = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
-            names |= {
-                node.id
-                for node in ast.walk(function)
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-            hidden += [f"{file.relative_to(ROOT)}: {name} in {function.name}" for name in names & own]
-    assert hidden == []
-
-
-def test_a_type_name_has_one_meaning() -> None:
-    """Each class, alias of a type and type variable has a name of its own; an underscore is no difference."""
-    found: dict[str, list[str]] = {}
-    for file in sorted((ROOT / "rnncli").rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        names = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-        for name in (*names, *aliases(tree)):
-            found.setdefault(name.lstrip("_"), []).append(str(file.relative_to(ROOT)))
-    assert {name: files for name, files in found.items() if len(files) > 1} == {}
-
-
-def aliases(tree: ast.Module) -> Iterator[str]:
-    """Yield the names in CamelCase that a module assigns."""
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name) and re.match(r"_*[A-Z]\w*[a-z]", target.id):
-                yield target.id
 
 
 def test_root_and_functions_stay_small() -> None:

@@ -68,4 +68,5 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text()
     assert "-m venv --clear .venv" in ci
     assert "--editable '.[test]'" in ci
-    assert "pip install -e '.[test]' && .venv/bin/pytest" in README
+    assert ci.endswith("\ntests/check\n")
+    assert "pip install -e '.[test]' && tests/check" in README
