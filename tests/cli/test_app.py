@@ -274,9 +274,9 @@ def test_what_ends_a_program_has_its_exit_code(
     ("words", "completed"),
     [("rnncli r", "run"), ("rnncli run --merge-mode c", "concat"), ("rnncli run --format n", "ndjson")],
 )
-def test_completion(rnncli: Any, words: str, completed: str) -> None:
+def test_completion(rnncli_process: Any, words: str, completed: str) -> None:
     env = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = rnncli(env=env)
+    done = rnncli_process(env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert completed in done.stdout.split()
 
