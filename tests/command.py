@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -37,9 +37,12 @@ HEAVY = {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "matplotlib", "h
 PROGRAM = """
 import contextlib, io, json, sys
 from rnncli.cli.app import main
-with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
-    code = main(json.loads(sys.argv[1]))
-print(json.dumps([code, sorted(sys.modules)]))
+found = []
+for args in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+        code = main(args)
+    found.append([code, sorted(sys.modules)])
+print(json.dumps(found))
 """
 
 Completed = subprocess.CompletedProcess[str]
@@ -131,14 +134,17 @@ def redirected(descriptor: int, file: IO[bytes]) -> Iterator[None]:
         os.close(kept)
 
 
-def loaded_by(*args: str) -> set[str]:
+def loaded_by(*args: str, formats: Iterable[str] = ()) -> set[str]:
+    """Return the modules that a process loads for a command, or for the command in each of the formats."""
+    commands = [[*args, "-f", one] for one in formats] or [args]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(args)], stdin=subprocess.DEVNULL, capture_output=True,
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)], stdin=subprocess.DEVNULL, capture_output=True,
         text=True, timeout=60, check=True,
     )  # fmt: skip
-    code, modules = json.loads(done.stdout)
-    assert code == 0, done.stderr
-    return set(modules)
+    found = json.loads(done.stdout)
+    for command, (code, _) in zip(commands, found, strict=True):
+        assert code == 0, (command, done.stderr)
+    return set(found[-1][1])
 
 
 def print_here(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:

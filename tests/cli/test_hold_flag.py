@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import HEAVY, loaded_by, print_here
+from command import print_here
 
 from rnncli.cli.app import main
 
@@ -116,7 +116,3 @@ def test_what_cannot_be_held_is_refused(
     lines = print_here(capfd, *args, code=2).splitlines()
     assert message in lines[0]
     assert len(lines) == 2
-
-
-def test_holding_loads_no_framework() -> None:
-    assert not HEAVY & loaded_by("run", *HOLD)

@@ -14,10 +14,25 @@ from command import HEAVY, loaded_by
 from rnncli.__main__ import SOON
 
 
-@pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv", "markdown", "html", "svg"])
-@pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace", "samples", "engines", "tour"])
-def test_no_command_loads_a_framework(command: str, format: str) -> None:
-    assert not HEAVY & loaded_by(command, "-f", format)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run",
+        "run --hold forget=1",
+        "shape",
+        "matrix",
+        "trace --layer bilstm --stats --fail-on-nan",
+        "explain last_cell_state[0,0]",
+        "compare -l lstm --expect [[0,0,0]] --atol 9",
+        "compare -l lstm --split 2",
+        "samples",
+        "engines",
+        "tour",
+    ],
+)
+def test_no_command_loads_a_framework(line: str) -> None:
+    formats = ("table", "json", "ndjson", "csv", "markdown", "html", "svg")
+    assert not HEAVY & loaded_by(*line.split(), formats=formats)
 
 
 @pytest.mark.parametrize("target", ["c", "config", "keras", "numpy", "torch"])
@@ -60,8 +75,9 @@ def test_shapes_and_lists_need_no_numpy(args: list[str]) -> None:
     assert "numpy" not in loaded_by(*args)
 
 
-def test_json_needs_no_rich() -> None:
-    assert "rich" not in loaded_by("run", "-f", "json")
+@pytest.mark.parametrize("line", ["run", "trace --stats"])
+def test_json_needs_no_rich(line: str) -> None:
+    assert "rich" not in loaded_by(*line.split(), "-f", "json")
 
 
 @pytest.mark.parametrize("said", [None, "26"])

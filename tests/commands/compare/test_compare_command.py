@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import HEAVY, Run, loaded_by
+from command import Run
 
 import rnncli as package
 from rnncli.errors import DisagreementError, EngineError, InputError, LayerError, UsageError
@@ -265,11 +265,6 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     assert "proves little" not in rnncli("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]").stderr
     dense = rnncli("compare", "[[1, 2]]", "-l", "Dense(2)", "--engines", "numpy,torch", "--seed", "1")
     assert (dense.returncode, dense.stderr) == (0, "rnncli: note: added a batch axis: (1, 2) -> (1, 1, 2)\n")
-
-
-def test_a_stored_result_needs_no_framework() -> None:
-    assert not HEAVY & loaded_by("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]", "--atol", "9")
-    assert not HEAVY & loaded_by("compare", "-l", "lstm", "--split", "2")
 
 
 def test_a_saved_model(rnncli: Run, tmp_path: Path) -> None:

@@ -9,14 +9,8 @@ import sys
 from typing import Any
 
 import pytest
-from command import HEAVY, loaded_by
 
 SEED = ("--seed", "42", "--quiet")
-
-
-@pytest.mark.parametrize("format", ["table", "json", "csv", "markdown"])
-def test_an_explanation_loads_no_framework(format: Any) -> None:
-    assert not HEAVY & loaded_by("explain", "last_cell_state[0,0]", *SEED, "-f", format)
 
 
 def test_the_number_of_the_sketch(rnncli: Any) -> None:

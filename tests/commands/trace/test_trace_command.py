@@ -8,19 +8,9 @@ import json
 from typing import Any
 
 import pytest
-from command import HEAVY, loaded_by
 
 BOTH_WAYS = ("--layer", "bilstm", "--seed", "1", "--quiet")
 ODD = '[[[1, 2], ["NaN", 4], [5, 1]]]'
-
-
-@pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv"])
-def test_a_trace_loads_no_framework(format: Any) -> None:
-    assert not HEAVY & loaded_by("trace", *BOTH_WAYS, "--stats", "--fail-on-nan", "-f", format)
-
-
-def test_a_trace_as_data_needs_no_rich() -> None:
-    assert "rich" not in loaded_by("trace", "--stats", "-f", "json")
 
 
 def test_a_trace_in_json(rnncli: Any) -> None:
