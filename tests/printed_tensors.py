@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import subprocess
+from contextlib import redirect_stdout
 from math import prod
+from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 
@@ -20,3 +25,14 @@ def numbers(text: str) -> dict[str, Array]:
         rows = [list(map(float, next(lines).split())) for _ in range(prod(shape[:-1]))]
         found[name] = np.array(rows).reshape(shape)
     return found
+
+
+def printed(script: Path) -> dict[str, Array]:
+    """Run a script, of Python in this process; return the tensors that it prints."""
+    if script.suffix == ".c":
+        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["gcc", *strict, script, "-o", script.with_suffix(""), "-lm"], check=True)
+        return numbers(subprocess.run([script.with_suffix("")], capture_output=True, text=True).stdout)
+    with redirect_stdout(io.StringIO()) as text:
+        run_path(str(script))
+    return numbers(text.getvalue())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +22,24 @@ OTHERS = {"--no"}
 """The beginning of a flag that switches something off."""
 
 VERBS = {
-    "did",
-    "does",
-    "shows",
-    "supports",
-    "needs",
-    "looks",
-    "computes",
-    "cannot",
-    "can",
-    "has",
-    "reads",
-    "runs",
-    "and",
-    "extra",
-    "again",
-    "knows",
-}
+    "did", "does", "shows", "supports", "needs", "looks", "computes", "cannot", "can", "has", "reads", "runs",
+    "and", "extra", "again", "knows",
+}  # fmt: skip
 """What rnncli does in a sentence about it."""
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@cache
+def texts() -> list[tuple[str, str]]:
     """Every string of the package that is not a docstring, with its file."""
+    found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         name = file.relative_to(PACKAGE).as_posix()
         nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
         docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
         for node in nodes if name != STYLES else ():
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                yield name, node.value
+                found.append((name, node.value))
+    return found
 
 
 def flags_of(command: Any) -> set[str]:

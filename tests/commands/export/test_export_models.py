@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import subprocess
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
-from runpy import run_path
 from shutil import which
 from typing import Any
 
@@ -16,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 from command import Run
-from printed_tensors import numbers
+from printed_tensors import printed
 
 from rnncli.case import Array
 
@@ -51,17 +47,6 @@ def write(rnncli: Run, text: str, model: str, target: str, folder: Path) -> Path
     done = rnncli("export", text, *flags)
     assert done.returncode == 0, done.stderr
     return file
-
-
-def printed(file: Path) -> dict[str, Array]:
-    """Run a script; return what it prints."""
-    if file.suffix == ".c":
-        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["gcc", *strict, file, "-o", file.with_suffix(""), "-lm"], check=True)
-        return numbers(subprocess.run([file.with_suffix("")], capture_output=True, text=True).stdout)
-    with redirect_stdout(io.StringIO()) as text:
-        run_path(str(file))
-    return numbers(text.getvalue())
 
 
 def agree(found: Mapping[str, Any], expected: Mapping[str, Array]) -> None:
