@@ -271,17 +271,6 @@ def test_what_ends_a_program_has_its_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("words", "completed"),
-    [("rnncli r", "run"), ("rnncli run --merge-mode c", "concat"), ("rnncli run --format n", "ndjson")],
-)
-def test_completion(rnncli_process: Any, words: str, completed: str) -> None:
-    env = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = rnncli_process(env=env)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert completed in done.stdout.split()
-
-
-@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"atol": ["1"]}, "--atol needs --check or --expect"),  # of a group inside the request

@@ -52,6 +52,8 @@ def completed(folder: Path, *pieces: str) -> list[str]:
         ("run --layer = g", ["gru"]),
         ("run --activation tanh", ["tanh", "tanh_shrink"]),
         ("run --recurrent-initializer ortho", ["orthogonal"]),
+        ("run --merge-mode c", ["concat"]),
+        ("run --format n", ["ndjson", "npy", "npz"]),
         (
             "run -l bilstm --return-state --select b",
             ["backward_last_hidden_state", "backward_last_cell_state"],
@@ -186,21 +188,3 @@ def test_words_that_bash_splits_are_joined(
     pieces: list[str], current: int, words: list[str], place: int
 ) -> None:
     assert join_words(pieces, current) == (words, place)
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {},
-        *(
-            {"COMP_WORDS": "rnncli\nru", "COMP_CWORD": word}
-            for word in ("abc", "", "1.5", "²", "99", "9" * 5000)
-        ),
-    ],
-)
-def test_an_environment_that_no_shell_makes_completes_to_nothing(variables: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rnncli"], env=environment({"_RNNCLI_COMPLETE": "complete_bash", **variables}),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
