@@ -41,12 +41,12 @@ pytestmark = pytest.mark.skipif(not Path(ZERO).exists(), reason="no /dev/zero he
     ],
     ids=" ".join,
 )
-def test_a_device_is_refused(rnncli_here: Run, tmp_path: Path, words: tuple[str, ...], device: str) -> None:
+def test_a_device_is_refused(rnncli: Run, tmp_path: Path, words: tuple[str, ...], device: str) -> None:
     if device.startswith("link"):
         (tmp_path / device).symlink_to(ZERO)
     if "-l" in words and device == "link.h5":
         pytest.skip("a model is no layer, whatever is in it")
-    done = rnncli_here(*(word.format(device) if "{}" in word else word for word in words), cwd=tmp_path)
+    done = rnncli(*(word.format(device) if "{}" in word else word for word in words), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     if "--stream" in words and device in ("link.npy", "link.h5", "link.csv"):
         assert "--stream reads lines of JSON" in done.stderr
@@ -69,23 +69,23 @@ def test_python_refuses_a_device(tmp_path: Path) -> None:
 
 
 def test_a_pipe_without_an_end_is_refused(
-    rnncli_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source, "MAX_PIPE", 2**22)
     os.mkfifo(tmp_path / "pipe")
     feed(tmp_path / "pipe", b"1" * 2**24)
-    done = rnncli_here("run", "pipe", cwd=tmp_path)
+    done = rnncli("run", "pipe", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "pipe: it is a pipe with more than 4.0 MiB." in done.stderr
 
 
 def test_a_line_without_an_end_is_refused(
-    rnncli_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line_batches, "MAX_LINE", 2**22)
     os.mkfifo(tmp_path / "pipe")
     feed(tmp_path / "pipe", b"[[1, 2]]\n" + b"1" * 2**24)
-    done = rnncli_here("run", "pipe", "--stream", "--seed", "1", cwd=tmp_path)
+    done = rnncli("run", "pipe", "--stream", "--seed", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert "line 2 has more than 4.0 MiB." in done.stderr
 
@@ -123,8 +123,8 @@ def test_a_model_in_a_named_pipe_is_read(rnncli: Run, tmp_path: Path) -> None:
     assert piped.stdout.replace("pipe", "file") == plain.stdout
 
 
-def test_the_null_device_is_empty(rnncli_here: Run) -> None:
-    done = rnncli_here("run", os.devnull)
+def test_the_null_device_is_empty(rnncli: Run) -> None:
+    done = rnncli("run", os.devnull)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{os.devnull}: it is empty." in done.stderr
 

@@ -48,11 +48,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_name_is_escaped_or_refused(
-    rnncli_here: Run, folder: Path, tmp_path: Path, words: str, file: str
+    rnncli: Run, folder: Path, tmp_path: Path, words: str, file: str
 ) -> None:
     shutil.copy(folder / file, tmp_path / file)
     given = [file if word == "FILE" else word for word in words.replace(", ", ",").split()]
-    done = rnncli_here(*given, cwd=tmp_path)
+    done = rnncli(*given, cwd=tmp_path)
     assert done.returncode in (0, 2), done.stderr
     if done.returncode:
         assert done.stdout == ""
@@ -84,16 +84,14 @@ def test_a_name_is_escaped_or_refused(
         ),
     ],
 )
-def test_words_that_are_not_text_are_bad_input(
-    rnncli_here: Run, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    done = rnncli_here(*words, cwd=tmp_path)
+def test_words_that_are_not_text_are_bad_input(rnncli: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = rnncli(*words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "internal error" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["out\udcff.json", "out\udcff.npz", "out\udcff.csv"])
-def test_an_output_of_such_a_name_is_written(rnncli_here: Run, tmp_path: Path, name: str) -> None:
-    done = rnncli_here("run", INLINE, "--seed", "1", "-o", name, cwd=tmp_path)
+def test_an_output_of_such_a_name_is_written(rnncli: Run, tmp_path: Path, name: str) -> None:
+    done = rnncli("run", INLINE, "--seed", "1", "-o", name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [place.name for place in tmp_path.iterdir()] == [name]

@@ -49,10 +49,10 @@ def test_any_names(rows: list[tuple[str, str]]) -> None:
         assert name[:1] not in set("=+-@\t\r") or float(name) < 0
 
 
-def test_names_of_a_file(rnncli_here: Run, tmp_path: Path) -> None:
+def test_names_of_a_file(rnncli: Run, tmp_path: Path) -> None:
     arrays: dict[str, Any] = {"=A1/kernel": np.ones((2, 12)), "=A1/recurrent_kernel": np.ones((3, 12))}
     np.savez(tmp_path / "a.npz", **arrays)
-    done = rnncli_here("weights", "a.npz", "-f", "csv", cwd=tmp_path)
+    done = rnncli("weights", "a.npz", "-f", "csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "'=A1" in done.stdout
     assert "\n=" not in done.stdout

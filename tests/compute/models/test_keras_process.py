@@ -111,10 +111,10 @@ def saved(path: Path) -> Any:
 
 @pytest.mark.parametrize("more", [(), ("--check", "--return-state")])
 def test_a_model_is_run_without_keras_in_the_process_of_the_command(
-    rnncli: Run, tmp_path: Path, more: tuple[str, ...]
+    rnncli_process: Run, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     model = saved(tmp_path / "m.keras")
-    done = rnncli("run", INPUT, "--model", str(tmp_path / "m.keras#second"), *more, "-f", "json")
+    done = rnncli_process("run", INPUT, "--model", str(tmp_path / "m.keras#second"), *more, "-f", "json")
     assert done.returncode == 0, done.stderr
     values = json.loads(done.stdout)["outputs"][0]["values"]
     np.testing.assert_allclose(values, model(np.array(json.loads(INPUT), "float32")), atol=1e-5)
@@ -131,14 +131,14 @@ def test_only_the_child_loads_keras(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "0 False", done.stderr
 
 
-def test_errors_of_the_child_come_back(rnncli: Run, tmp_path: Path) -> None:
+def test_errors_of_the_child_come_back(rnncli_process: Run, tmp_path: Path) -> None:
     x = keras.Input((2, 4), name="x")
     deep = L.SpectralNormalization(L.Dense(4))(x)
     keras.Model(x, L.LSTM(3, name="lstm")(L.Lambda(lambda t: t)(deep))).save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as whole, zipfile.ZipFile(tmp_path / "n.keras", "w") as new:
         for name in whole.namelist():
             new.writestr(name, whole.read(name).replace(b'"Lambda"', b'"TFSMLayer"'))
-    done = rnncli("run", INPUT, "--model", str(tmp_path / "n.keras"))
+    done = rnncli_process("run", INPUT, "--model", str(tmp_path / "n.keras"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "Keras cannot run this model: " in done.stderr
     assert "Traceback" not in done.stderr

@@ -160,18 +160,18 @@ def test_weights_that_fill_the_memory() -> None:
 
 
 @pytest.mark.parametrize("place", ["data.bin", "hard.bin", "link.bin"])
-def test_the_output_does_not_replace_external_data(rnncli_here: Run, tmp_path: Path, place: str) -> None:
+def test_the_output_does_not_replace_external_data(rnncli: Run, tmp_path: Path, place: str) -> None:
     made = onnx_graphs.model([gru()], {"X": FEEDS["x"]}, ARRAYS, ["Y"])
     onnx.save(made, tmp_path / "m.onnx", save_as_external_data=True, location="data.bin", size_threshold=0)
     os.link(tmp_path / "data.bin", tmp_path / "hard.bin")
     (tmp_path / "link.bin").symlink_to("data.bin")
     before = (tmp_path / "data.bin").read_bytes()
     words = ("run", "[[[1, 2, 3, 4]]]", "--model", "m.onnx", "-f", "json")
-    done = rnncli_here(*words, "-o", place, cwd=tmp_path)
+    done = rnncli(*words, "-o", place, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{place}: it is an input of this command and would be overwritten." in done.stderr
     assert (tmp_path / "data.bin").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 4
-    done = rnncli_here(*words, "-o", "new.bin", cwd=tmp_path)
+    done = rnncli(*words, "-o", "new.bin", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "m.onnx: weights were also read from data.bin." in done.stderr
