@@ -33,6 +33,9 @@ def printed(script: Path) -> dict[str, Array]:
         strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
         subprocess.run(["gcc", *strict, script, "-o", script.with_suffix(""), "-lm"], check=True)
         return numbers(subprocess.run([script.with_suffix("")], capture_output=True, text=True).stdout)
-    with redirect_stdout(io.StringIO()) as text:
+    import torch
+
+    # A script of PyTorch turns its gradients off; the tests that follow need them.
+    with redirect_stdout(io.StringIO()) as text, torch.set_grad_enabled(torch.is_grad_enabled()):
         run_path(str(script))
     return numbers(text.getvalue())

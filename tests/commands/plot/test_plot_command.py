@@ -116,9 +116,9 @@ def test_the_terminal_names_everything(rnncli: Any) -> None:
         assert title in done.stdout
 
 
-def test_color_only_where_it_is_wanted(rnncli: Any) -> None:
+def test_color_only_where_it_is_wanted(rnncli_process: Any) -> None:
     def bytes_of(**env: str) -> str:
-        return str(rnncli("plot", "--seed", "1", "--terminal", env=env).stdout)
+        return str(rnncli_process("plot", "--seed", "1", "--terminal", env=env).stdout)
 
     assert "\x1b" not in bytes_of()
     assert "48;2;" in bytes_of(FORCE_COLOR="1", COLORTERM="truecolor")
