@@ -195,12 +195,14 @@ def test_alike_layers_are_one_module_of_pytorch_and_others_are_several() -> None
     assert {"0.weight_ih_l0", "1.weight_ih_l0"} <= set(layouts.convert("torch", [wider]))
 
 
+def notes(name: str, chain: Chain) -> list[str]:
+    return list(map(str, layouts.get(name).notes(chain)))
+
+
 def test_a_node_that_pytorch_exported_gets_a_path_that_a_module_can_have() -> None:
     chain = alone("LSTM", "/encoder/LSTM")
     assert "encoder.LSTM.weight_ih_l0" in layouts.convert("torch", [chain])
-    assert next(layouts.get("torch").notes(chain)).startswith(
-        "encoder.LSTM: load into a module whose encoder"
-    )
+    assert notes("torch", chain)[0].startswith("encoder.LSTM: load into a module whose encoder")
 
 
 def test_two_arrays_of_one_name_are_refused() -> None:
@@ -221,19 +223,17 @@ def test_a_bias_of_minus_zero_stays_one() -> None:
 
 def test_notes_say_what_the_arrays_do_not() -> None:
     relu = alone("SimpleRNN", activation="relu")
-    assert "nonlinearity='relu'" in next(layouts.get("torch").notes(relu))
-    said = " ".join(layouts.get("onnx").notes(relu))
+    assert "nonlinearity='relu'" in notes("torch", relu)[0]
+    said = " ".join(notes("onnx", relu))
     assert "activation=relu" in said
-    assert "linear_before_reset=1" in " ".join(layouts.get("onnx").notes(alone("GRU", "g")))
-    assert "direction=reverse" in " ".join(layouts.get("onnx").notes(alone("GRU", go_backwards=True)))
+    assert "linear_before_reset=1" in " ".join(notes("onnx", alone("GRU", "g")))
+    assert "direction=reverse" in " ".join(notes("onnx", alone("GRU", go_backwards=True)))
     summed = both(numbered("LSTM"), numbered("LSTM"), "sum")
-    assert "apply merge_mode='sum' yourself" in " ".join(layouts.get("torch").notes(summed))
-    assert "bias_hh is zero" in " ".join(layouts.get("torch").notes(summed))
-    assert not any("zero" in note for note in layouts.get("torch").notes(alone("GRU")))
+    assert "apply merge_mode='sum' yourself" in " ".join(notes("torch", summed))
+    assert "bias_hh is zero" in " ".join(notes("torch", summed))
+    assert not any("zero" in note for note in notes("torch", alone("GRU")))
     for name in ("torch", "cudnn", "onnx"):  # a GRU beside the LSTM has two biases of its own
-        assert " sums two biases: a single Keras bias is stored in " in " ".join(
-            layouts.get(name).notes(alone("LSTM"))
-        )
+        assert " sums two biases: a single Keras bias is stored in " in " ".join(notes(name, alone("LSTM")))
 
 
 @st.composite
