@@ -64,7 +64,7 @@ class Commands(LocalizedCommand, TyperGroup):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings, then the flags."""
-        for heading, summaries in catalog.sections().items():
+        for heading, summaries in catalog.SECTIONS.items():
             with formatter.section(localize(heading)):
                 formatter.write_dl([(name, widen(localize(text))) for name, text in summaries.items()])
         write_flags(self.get_params(ctx), ctx, formatter)

@@ -1,34 +1,52 @@
-"""List of commands: the files and folders of `rnncli/commands`, loaded when they are called."""
+"""The list of commands; the command `run` is `rnncli/commands/run`, loaded when it is called."""
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-from rnncli.registry import names_in
 
 if TYPE_CHECKING:
     from typer import _click as click
 
-PACKAGE = "rnncli.commands"
-FOLDER = Path(__file__).parents[1] / "commands"
+SECTIONS = {
+    "Inspect a layer": {
+        "run": "What does the layer return?",
+        "explain": "Where does one number come from?",
+        "gradients": "How far back does the output depend on the input?",
+        "matrix": "All combinations of return_sequences and return_state, side by side.",
+        "plot": "A picture of every gate and state: png, svg, pdf, or in the terminal.",
+        "shape": "Tensors, shapes and parameter counts, without computing.",
+        "trace": "Every gate and state at every time step.",
+    },
+    "Between frameworks": {
+        "compare": "Do engines agree? Does a result match a stored one?",
+        "export": "The layer as source code (Keras, PyTorch, NumPy, C), a Keras config or an ONNX model.",
+        "port": "Find which known differences explain another framework's numbers.",
+        "weights": "The weights of a saved model or of a --layer, gate by gate.",
+    },
+    "Learn": {
+        "explore": "Change a layer, its input and its weights, and watch every tensor and step.",
+        "tour": "The lesson: what recurrent layers return, step by step.",
+        "why": "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.",
+    },
+    "Reference": {
+        "engines": "The engines that are available here, with versions.",
+        "samples": "The built-in inputs.",
+    },
+}
+"""The headings of the help, with their commands and what it says of each."""
 
-FIRST = "run"
-"""The first command in the help, in the first section; the others follow in alphabetical order."""
 
-
-@cache
 def names() -> tuple[str, ...]:
-    """Return the names of all commands."""
-    return tuple(sorted(names_in((str(FOLDER),)), key=FIRST.__ne__))
+    """Return the names of all commands: `run`, then the others in alphabetical order."""
+    found = sorted(name for section in SECTIONS.values() for name in section)
+    return tuple(sorted(found, key="run".__ne__))
 
 
 def load(name: str) -> ModuleType:
     """Load the module of a command."""
-    return import_module(f"{PACKAGE}.{name}")
+    return import_module(f"rnncli.commands.{name}")
 
 
 def command(context: click.Context, name: str) -> click.Command:
@@ -37,20 +55,3 @@ def command(context: click.Context, name: str) -> click.Command:
     group: Any = root.command
     found: click.Command = group.get_command(root, name)
     return found
-
-
-def sections() -> dict[str, dict[str, str]]:
-    """Return the headings with their commands and summaries: that of FIRST, then in alphabetical order.
-
-    Found in the source text: importing every command would take longer than showing the help.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for name in names():
-        file, folder = FOLDER / f"{name}.py", FOLDER / name / "__init__.py"
-        source = (file if file.exists() else folder).read_text(encoding="utf-8")
-        found.setdefault(_constant(source, "SECTION"), {})[name] = _constant(source, "SUMMARY")
-    return dict(sorted(found.items(), key=lambda section: (FIRST not in section[1], section[0])))
-
-
-def _constant(source: str, name: str) -> str:
-    return source.partition(f'\n{name} = "')[2].partition('"\n')[0]

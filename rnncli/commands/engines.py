@@ -16,8 +16,6 @@ from rnncli.renderers.wording import say
 if TYPE_CHECKING:
     from rnncli.compute.engines import EngineInfo
 
-SECTION = "Reference"
-SUMMARY = "The engines that are available here, with versions."
 EXAMPLES = """\
 rnncli engines
 rnncli engines --format json

@@ -18,8 +18,6 @@ from rnncli.readers.sample_files import Sample
 from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, headings, refuse_tensors
 
-SECTION = "Reference"
-SUMMARY = "The built-in inputs."
 EXAMPLES = """\
 rnncli samples
 rnncli samples sensors > sensors.csv

@@ -1,14 +1,14 @@
-"""Look up layers and cells by name.  Each module contains related classes: `ConvLSTM2D` is in conv_lstm.py.
+"""Look up layers and cells by name.
 
-A module lists its layers in `LAYERS` and its cells in `CELLS`.  Modules share only `_layer.py` (the
-interface), `_cell.py` (initial state and one step), `_recurrent.py` (a cell run over time) and the
-helpers that these use.
+Their modules share only `_layer.py` (the interface), `_cell.py` (initial state and one step), `_recurrent.py`
+(a cell run over time) and the helpers that these use.
 """
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from rnncli.case import Spec
@@ -39,8 +39,26 @@ from rnncli.layers._parametric import ParametricActivation as ParametricActivati
 from rnncli.layers._parametric import parse_parametric
 from rnncli.layers._recurrent import BEYOND_KERAS as BEYOND_KERAS
 from rnncli.layers._recurrent import RecurrentLayer as RecurrentLayer
-from rnncli.registry import names_in
 
+LAYERS = {
+    "Bidirectional": "rnncli.layers.bidirectional",
+    "ConvLSTM1D": "rnncli.layers.conv_lstm",
+    "ConvLSTM2D": "rnncli.layers.conv_lstm",
+    "ConvLSTM3D": "rnncli.layers.conv_lstm",
+    "Dense": "rnncli.layers.dense",
+    "Dropout": "rnncli.layers.dropout",
+    "GRU": "rnncli.layers.gru",
+    "LSTM": "rnncli.layers.lstm",
+    "Masking": "rnncli.layers.masking",
+    "RNN": "rnncli.layers.rnn",
+    "SimpleRNN": "rnncli.layers.simple_rnn",
+    "TimeDistributed": "rnncli.layers.time_distributed",
+}
+CELLS = {
+    "GRUCell": "rnncli.layers.gru",
+    "LSTMCell": "rnncli.layers.lstm",
+    "SimpleRNNCell": "rnncli.layers.simple_rnn",
+}
 activations, claims = _activations, _claims
 
 
@@ -54,32 +72,39 @@ def make_cell(spec: Spec) -> Cell:
     return cell_of(spec.class_name)(spec)
 
 
+@cache
 def class_of(name: str) -> type[Layer]:
     """Return the class of a layer, ignoring case and underscores.  Raises LayerError if it does not exist."""
-    found: type[Layer] = _require(name, "LAYERS")
+    found: type[Layer] = _load(name, LAYERS, "there is no layer '{name}'.")
     return found
-
-
-def cell_of(name: str) -> type[Cell]:
-    """Return the class of a cell, ignoring case and underscores.  Raises LayerError if it does not exist."""
-    found: type[Cell] = _require(name, "CELLS")
-    return found
-
-
-def find_name(name: str, *kinds: str) -> str | None:
-    """Return Keras's name of a layer, or None if there is no such layer; case and underscores don't matter.
-
-    kinds: LAYERS (default), CELLS or both.
-    Imports only modules whose name is a prefix of `name`.
-    """
-    found_by_kind = (_find(name, kind) for kind in kinds or ("LAYERS",))
-    return next((found[0] for found in found_by_kind if found), None)
 
 
 @cache
-def names(kind: str = "LAYERS") -> tuple[str, ...]:
-    """Return Keras's names of all layers; with kind CELLS, of all cells."""
-    return tuple(name for stem in _stems() for name in _classes_in(stem, kind))
+def cell_of(name: str) -> type[Cell]:
+    """Return the class of a cell, ignoring case and underscores.  Raises LayerError if it does not exist."""
+    found: type[Cell] = _load(name, CELLS, "there is no cell '{name}'.")
+    return found
+
+
+def _load(name: str, listed: Mapping[str, str], refusal: str) -> Any:
+    found = find_name(name, listed)
+    if found is None:
+        raise LayerError(refusal, did_you_mean(name, tuple(listed)), name=name)
+    return getattr(import_module(listed[found]), found)
+
+
+def find_name(name: str, listed: Mapping[str, str] = LAYERS) -> str | None:
+    """Return Keras's name of a layer, or None if there is no such layer; case and underscores don't matter.
+
+    listed: LAYERS, CELLS or both.  Imports nothing.
+    """
+    folded = fold_name(name)
+    return next((known for known in listed if fold_name(known) == folded), None)
+
+
+def names() -> tuple[str, ...]:
+    """Return Keras's names of all layers."""
+    return tuple(LAYERS)
 
 
 def recurrent() -> tuple[str, ...]:
@@ -110,34 +135,4 @@ def runs_a_cell(spec: Spec) -> bool:
 
     False for specs that are not layers, such as cells and initializers.
     """
-    found = _find(spec.class_name, "LAYERS")
-    return found is not None and issubclass(found[1], RecurrentLayer)
-
-
-def _require(name: str, kind: str) -> Any:
-    found = _find(name, kind)
-    if found is None:
-        what = "there is no layer '{name}'." if kind == "LAYERS" else "there is no cell '{name}'."
-        raise LayerError(what, did_you_mean(name, names(kind)), name=name)
-    return found[1]
-
-
-@cache
-def _find(name: str, kind: str) -> tuple[str, Any] | None:
-    folded = fold_name(name)
-    for stem in sorted(_stems(), key=len, reverse=True):
-        if folded.startswith(fold_name(stem)):
-            for class_name, found in _classes_in(stem, kind).items():
-                if fold_name(class_name) == folded:
-                    return class_name, found
-    return None
-
-
-@cache
-def _stems() -> tuple[str, ...]:
-    return names_in(__path__)
-
-
-def _classes_in(stem: str, kind: str) -> dict[str, Any]:
-    classes = getattr(importlib.import_module(f"{__name__}.{stem}"), kind, ())
-    return {found.__name__: found for found in classes}
+    return bool(find_name(spec.class_name)) and issubclass(class_of(spec.class_name), RecurrentLayer)

@@ -268,6 +268,3 @@ def _defer(name: str, value: Any) -> Any:
         config = {key: _defer(key, own) for key, own in value.config.items() if key not in lost}
         return Spec(value.class_name, config, deferred=True)
     return tuple(_defer(name, item) for item in value) if isinstance(value, (tuple, list)) else value
-
-
-LAYERS = (Bidirectional,)

@@ -113,6 +113,3 @@ class ConvLSTM3D(ConvLSTM):
     """Inputs (batch, timesteps, rows, cols, depth, channels)."""
 
     rank, input_rank = 3, 6
-
-
-LAYERS = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)

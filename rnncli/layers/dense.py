@@ -53,6 +53,3 @@ class Dense(Layer):
         if self.config["use_bias"]:
             product = product + call.weights["bias"]
         return LayerOutput((_activations.get(self.config["activation"])(product),), call.mask)
-
-
-LAYERS = (Dense,)

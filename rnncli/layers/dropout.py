@@ -44,6 +44,3 @@ class Dropout(Layer):
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the inputs and their mask, unchanged; not for training."""
         return LayerOutput((call.inputs,), call.mask)
-
-
-LAYERS = (Dropout,)

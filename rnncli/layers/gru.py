@@ -125,7 +125,3 @@ class GRU(RecurrentLayer):
 
     cell_class = GRUCell
     options: ClassVar[Mapping[str, Option]] = {**GRUCell.options, **LOOP_OPTIONS}
-
-
-LAYERS = (GRU,)
-CELLS = (GRUCell,)

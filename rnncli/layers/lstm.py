@@ -111,7 +111,3 @@ class LSTM(RecurrentLayer):
 
     cell_class = LSTMCell
     options: ClassVar[Mapping[str, Option]] = {**LSTMCell.options, **LOOP_OPTIONS}
-
-
-LAYERS = (LSTM,)
-CELLS = (LSTMCell,)

@@ -36,6 +36,3 @@ class Masking(Layer):
 
         mask = (call.inputs != self.config["mask_value"]).any(axis=-1)
         return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
-
-
-LAYERS = (Masking,)

@@ -131,6 +131,3 @@ class RNN(RecurrentLayer):
         """Create the cell, or the stacked cells; names of a single cell have no prefix."""
         cell = spec.config["cell"]
         return layers.make_cell(cell) if isinstance(cell, Spec) else StackedCells(tuple(cell))
-
-
-LAYERS = (RNN,)

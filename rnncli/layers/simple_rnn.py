@@ -57,7 +57,3 @@ class SimpleRNN(RecurrentLayer):
     cell_class = SimpleRNNCell
     unsaved = frozenset({"seed"})
     options: ClassVar[Mapping[str, Option]] = {**SimpleRNNCell.options, **LOOP_OPTIONS}
-
-
-LAYERS = (SimpleRNN,)
-CELLS = (SimpleRNNCell,)

@@ -49,6 +49,3 @@ class TimeDistributed(Layer):
 
 def _step_shape(shape: Shape) -> Shape:
     return (shape[0], *shape[2:])
-
-
-LAYERS = (TimeDistributed,)

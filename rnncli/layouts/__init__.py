@@ -1,4 +1,4 @@
-"""Layouts: how a framework packs the weights of recurrent layers.  One file per framework, found by its stem.
+"""Layouts: how a framework packs the weights of recurrent layers.  One file per framework.
 
 A layout's file has
     FRAMEWORK                           its name, as its users write it
@@ -17,7 +17,6 @@ and bias, (gates * units,) or for a GRU with reset_after (2, 3 * units).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from importlib import import_module
 from types import ModuleType
 
@@ -30,18 +29,23 @@ from rnncli.layouts._gates import GATES as GATES
 from rnncli.layouts._gates import infer_class as infer_class
 from rnncli.layouts._paths import default_name as default_name
 from rnncli.layouts._paths import make_unique as make_unique
-from rnncli.registry import names_in
+
+LAYOUTS = {
+    "cudnn": "rnncli.layouts.cudnn",
+    "keras": "rnncli.layouts.keras",
+    "onnx": "rnncli.layouts.onnx",
+    "torch": "rnncli.layouts.torch",
+}
 
 
-@cache
 def names() -> tuple[str, ...]:
-    """Return the names of all layouts: the stems of the files in this folder."""
-    return names_in(__path__)
+    """Return the names of all layouts."""
+    return tuple(LAYOUTS)
 
 
 def get(name: str) -> ModuleType:
     """Return the module of a layout, one of `names()`."""
-    return import_module(f"{__name__}.{name}")
+    return import_module(LAYOUTS[name])
 
 
 def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:

@@ -94,11 +94,11 @@ def short_names() -> tuple[str, ...]:
 
 def find_class(name: str) -> str:
     """Return Keras's name of a layer or cell, ignoring case.  Raises LayerError if it does not exist."""
-    found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
+    found = layers.find_name(fold_name(name), layers.LAYERS | layers.CELLS)
     if found:
         return found
     is_cell = "cel" in fold_name(name)  # LSTMCel is a misspelt cell
-    known = layers.names("CELLS") if is_cell else (*layers.names(), *_SHORT)
+    known = tuple(layers.CELLS) if is_cell else (*layers.names(), *_SHORT)
     advice = did_you_mean(name, known)
     if other := ONLY_IN_MODELS.get(fold_name(name)):
         advice = Message("{other} works only in a saved model: rnncli run INPUT --model m.keras", other=other)
@@ -108,7 +108,7 @@ def find_class(name: str) -> str:
 
 def options_of(class_name: str) -> Mapping[str, Option]:
     """Return the options of a layer or cell."""
-    if layers.find_name(class_name, "CELLS"):
+    if layers.find_name(class_name, layers.CELLS):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
 

@@ -76,7 +76,7 @@ def _format_option(value: Any) -> str:
         return f"[{items}]" if any(isinstance(item, Spec) for item in value) else f"({items})"
     if not isinstance(value, Spec):
         return repr(value)
-    if layers.find_name(value.class_name, "LAYERS", "CELLS"):
+    if layers.find_name(value.class_name, layers.LAYERS | layers.CELLS):
         return describe(value)
     initializer, chosen = settings(value)
     if initializer.required_option:

@@ -74,7 +74,7 @@ def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) ->
 def test_help_lists_every_command(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(args) == 0
     shown = capsys.readouterr().out
-    for heading, commands in catalog.sections().items():
+    for heading, commands in catalog.SECTIONS.items():
         assert f"{heading}:" in shown
         assert all(f"\n  {name} " in shown for name in commands)
 

@@ -107,7 +107,7 @@ def fields_of(template: str) -> set[str]:
 def help_texts() -> Iterator[str]:
     """Yield every text that the help shows."""
     yield from ("Usage", "Examples", "note", "Show this message and exit.")
-    for heading, summaries in catalog.sections().items():
+    for heading, summaries in catalog.SECTIONS.items():
         yield from (heading, *summaries.values())
     for command in (typer.main.get_command(app.app), *map(app.load, catalog.names())):
         yield from (" ".join(part.split()) for part in (command.help or "").split("\n\n"))
@@ -166,7 +166,7 @@ def test_the_holes_agree(entry: catalogue.Entry) -> None:
 
 
 def test_the_list_of_commands_is_korean(rnncli: Run) -> None:
-    for heading, summaries in catalog.sections().items():
+    for heading, summaries in catalog.SECTIONS.items():
         assert [text for text in (heading, *summaries.values()) if is_english(translate(text))] == []
     shown = rnncli("--help", env={"LANG": "ko_KR.UTF-8"}).stdout
     assert shown.startswith("사용법: rnncli")

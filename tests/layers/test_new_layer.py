@@ -1,4 +1,4 @@
-"""A layer is one new file; engines and export targets that do not know its step refuse it by name."""
+"""A layer is one new file in a list; engines and targets that do not know its step refuse it by name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,6 @@ class TwinCell(SimpleRNNCell):
 
 class Twin(SimpleRNN):
     cell_class = TwinCell
-
-
-LAYERS = (Twin,)
-CELLS = (TwinCell,)
 """
 TWICE = """\
 from rnncli.layers.masking import Masking
@@ -38,9 +34,6 @@ from rnncli.layers.masking import Masking
 class Twice(Masking):
     def call(self, run, call):
         return super().call(run, call._replace(inputs=call.inputs * 2))
-
-
-LAYERS = (Twice,)
 """
 """A layer that is not recurrent."""
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -54,6 +47,8 @@ def rnncli_with_twin(tmp_path: Path) -> Call:
     program = (
         "import sys\nfrom rnncli import layers\n"
         f"layers.__path__.append({str(tmp_path)!r})\n"
+        "layers.LAYERS |= {'Twin': 'rnncli.layers.twin', 'Twice': 'rnncli.layers.twice'}\n"
+        "layers.CELLS['TwinCell'] = 'rnncli.layers.twin'\n"
         "from rnncli.cli import app\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )

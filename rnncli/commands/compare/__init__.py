@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from rnncli.commands.compare.compare_flags import CompareRequest
 
-SECTION = "Between frameworks"
-SUMMARY = "Do engines agree? Does a result match a stored one?"
 EXAMPLES = """\
 rnncli compare --layer lstm --engines numpy,tensorflow --seed 1
 rnncli compare data.csv --layer lstm --seed 1 --expect expected.npz

@@ -13,8 +13,6 @@ from rnncli.cli.hint_rules import Hint
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import Message, Text, UsageError
 
-SECTION = "Inspect a layer"
-SUMMARY = "Where does one number come from?"
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences

@@ -10,8 +10,6 @@ from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import EngineError, UsageError
 
-SECTION = "Learn"
-SUMMARY = "Change a layer, its input and its weights, and watch every tensor and step."
 EXAMPLES = """\
 rnncli explore
 rnncli explore data.csv --layer gru --return-sequences --seed 42

@@ -8,8 +8,6 @@ from rnncli.cli.flag_groups import OUTPUT, choice, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.export import targets
 
-SECTION = "Between frameworks"
-SUMMARY = "The layer as source code (Keras, PyTorch, NumPy, C), a Keras config or an ONNX model."
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
 rnncli export data.csv --layer bigru --seed 42 --to c --output bigru.c

@@ -8,8 +8,6 @@ from rnncli.cli.flag_groups import RUN, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
-SECTION = "Inspect a layer"
-SUMMARY = "How far back does the output depend on the input?"
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
 rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4

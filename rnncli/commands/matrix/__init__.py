@@ -6,8 +6,6 @@ from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hint_rules import TRACE
 from rnncli.errors import UsageError
 
-SECTION = "Inspect a layer"
-SUMMARY = "All combinations of return_sequences and return_state, side by side."
 EXAMPLES = """\
 rnncli matrix --layer lstm
 rnncli matrix --layer bigru --units 2 --seed 42 --format json

@@ -14,8 +14,6 @@ from rnncli.errors import Message, Text, UsageError
 if TYPE_CHECKING:
     from rnncli.commands.plot.sheet import Sheet
 
-SECTION = "Inspect a layer"
-SUMMARY = "A picture of every gate and state: png, svg, pdf, or in the terminal."
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg
 rnncli plot data.csv --layer bilstm --gate forget --gate cell -o cells.png

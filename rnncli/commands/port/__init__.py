@@ -7,8 +7,6 @@ from rnncli.commands.port.port_flags import REFUSED, PortFlags
 
 __all__ = ["REFUSED", "port"]
 
-SECTION = "Between frameworks"
-SUMMARY = "Find which known differences explain another framework's numbers."
 EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz

@@ -7,8 +7,6 @@ from importlib import import_module
 from rnncli.cli.hint_rules import TRACE, Hint, is_bidirectional, returns_last_output
 from rnncli.commands.run.run_request import RunRequest
 
-SECTION = "Inspect a layer"
-SUMMARY = "What does the layer return?"
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer bigru --units 4 --format json

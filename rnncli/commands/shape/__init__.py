@@ -5,8 +5,6 @@ from __future__ import annotations
 from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
 from rnncli.cli.hint_rules import Hint, has_known_sizes
 
-SECTION = "Inspect a layer"
-SUMMARY = "Tensors, shapes and parameter counts, without computing."
 EXAMPLES = """\
 rnncli shape --layer lstm --return-sequences --return-state
 rnncli shape --input-shape batch,None,8 --layer gru --units 64

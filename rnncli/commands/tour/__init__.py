@@ -9,8 +9,6 @@ from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 
-SECTION = "Learn"
-SUMMARY = "The lesson: what recurrent layers return, step by step."
 EXAMPLES = """\
 rnncli tour
 rnncli tour --step 8

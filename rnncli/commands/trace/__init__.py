@@ -9,8 +9,6 @@ from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, Outp
 from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 
-SECTION = "Inspect a layer"
-SUMMARY = "Every gate and state at every time step."
 EXAMPLES = """\
 rnncli trace --layer lstm --seed 42 --unit 0
 rnncli trace data.csv --layer bigru --step -1 --gate update --format json

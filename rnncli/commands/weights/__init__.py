@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, To
 
-SECTION = "Between frameworks"
-SUMMARY = "The weights of a saved model or of a --layer, gate by gate."
 EXAMPLES = """\
 rnncli weights model.keras
 rnncli weights checkpoint.pt#decoder --format json

@@ -10,8 +10,6 @@ import typer
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 
-SECTION = "Learn"
-SUMMARY = "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it."
 EXAMPLES = """\
 rnncli why 'expected ndim=3, found ndim=2. Full shape received: (1, 60)'
 python train.py 2>&1 | rnncli why

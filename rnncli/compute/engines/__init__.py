@@ -8,16 +8,21 @@ An engine's file has
 
 from __future__ import annotations
 
-import importlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from importlib import import_module
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from rnncli.case import Array, Case
 from rnncli.errors import EngineError, Message, Text, UsageError, did_you_mean
-from rnncli.registry import names_in
 from rnncli.result import LoopTrace
+
+ENGINES = {
+    "numpy": "rnncli.compute.engines.numpy",
+    "onnx": "rnncli.compute.engines.onnx",
+    "tensorflow": "rnncli.compute.engines.tensorflow",
+    "torch": "rnncli.compute.engines.torch",
+}
 
 
 class InexactError(EngineError):
@@ -92,22 +97,21 @@ def repeat(case: Case, call: Callable[[Case], Tensors]) -> Sequence[Tensors]:
     return deque((call(case) for _ in range(case.calls)), None if case.all_calls else 1)
 
 
-@cache
 def names() -> tuple[str, ...]:
-    """Return the names of all engines: the stems of the files in this folder."""
-    return names_in(__path__)
+    """Return the names of all engines."""
+    return tuple(ENGINES)
 
 
 def get(name: str) -> Engine:
     """Return the engine's module.  Raises UsageError if there is no such engine."""
-    if name not in names():
+    if name not in ENGINES:
         raise UsageError("there is no engine '{name}'.", did_you_mean(name, ("auto", *names())), name=name)
-    return cast("Engine", importlib.import_module(f"{__name__}.{name}"))
+    return cast("Engine", import_module(ENGINES[name]))
 
 
 def has(name: Any, ability: Ability) -> bool:
     """Return whether this is the name of an engine with that ability."""
-    return name in names() and getattr(get(name).ABOUT, ability)
+    return name in ENGINES and getattr(get(name).ABOUT, ability)
 
 
 def allows(choice: Any, ability: Ability) -> bool:

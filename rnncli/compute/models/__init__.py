@@ -1,4 +1,4 @@
-"""Saved models and their inputs, as Cases; each kind has its own file, found by its stem.
+"""Saved models and their inputs, as Cases; each kind has its own file.
 
 A kind's file has what ModelRunner lists.
 """
@@ -18,6 +18,13 @@ from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.model import SavedModel
+
+RUNNERS = {
+    "keras": "rnncli.compute.models.keras",
+    "modules": "rnncli.compute.models.modules",
+    "onnx": "rnncli.compute.models.onnx",
+}
+"""The files, by the kind of model."""
 
 Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
@@ -129,4 +136,4 @@ def name_file(function: ModelFunction) -> ModelFunction:
 
 def get_runner(model: SavedModel) -> ModelRunner:
     """Return the module here that runs this kind of model."""
-    return cast("ModelRunner", import_module(f"{__name__}.{model.kind}"))
+    return cast("ModelRunner", import_module(RUNNERS[model.kind]))

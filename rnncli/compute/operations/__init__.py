@@ -6,8 +6,8 @@ of one call.  The families are those of Keras's documentation.
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from rnncli.compute.operations._call import KERAS_2 as KERAS_2
@@ -18,10 +18,22 @@ from rnncli.compute.operations._call import OperationOutput as OperationOutput
 from rnncli.compute.operations._call import UnknownLayerError as UnknownLayerError
 from rnncli.compute.operations._call import dtype_of as dtype_of
 from rnncli.errors import Message
-from rnncli.registry import names_in
 
-OPS = "ops"
-"""The file of Keras 3's operations, which are not layers: `keras.ops.add`."""
+FAMILIES = (
+    "rnncli.compute.operations.core",  # first, as most models need no other, and others need not be loaded
+    "rnncli.compute.operations.activation",
+    "rnncli.compute.operations.attention",
+    "rnncli.compute.operations.convolution",
+    "rnncli.compute.operations.merging",
+    "rnncli.compute.operations.normalization",
+    "rnncli.compute.operations.pooling",
+    "rnncli.compute.operations.regularization",
+    "rnncli.compute.operations.reshaping",
+    "rnncli.compute.operations.tensorflow_ops",
+    "rnncli.compute.operations.wrapper",
+)
+OPS = "rnncli.compute.operations.ops"
+"""Keras 3's operations, which are not layers: `keras.ops.add`."""
 
 
 def compute(call: OperationCall, module: str = "") -> OperationOutput:
@@ -43,17 +55,8 @@ def is_known(class_name: str, module: str) -> bool:
 @cache
 def _find_file(class_name: str, module: str) -> Any:
     """Return the module here that computes the class; None if there is none."""
-    stems = _layer_files() if from_keras(module) else ()
-    if is_operation(module):
-        stems = (OPS,)
-    files = (importlib.import_module(f"{__name__}.{stem}") for stem in stems)
-    return next((file for file in files if class_name in file.NAMES), None)
-
-
-@cache
-def _layer_files() -> tuple[str, ...]:
-    """Return the files of layers; first core, as most models need no other, and others need not be loaded."""
-    return tuple(sorted((name for name in names_in(__path__) if name != OPS), key="core".__ne__))
+    families = (OPS,) if is_operation(module) else FAMILIES if from_keras(module) else ()
+    return next((file for file in map(import_module, families) if class_name in file.NAMES), None)
 
 
 def is_operation(module: str) -> bool:

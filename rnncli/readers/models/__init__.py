@@ -1,4 +1,4 @@
-"""Readers of saved models, one file per kind; `detect_kind` returns the stem of the file.
+"""Readers of saved models, one file per kind, which `detect_kind` returns.
 
 Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have no graph.
 """
@@ -27,6 +27,16 @@ class NoGraphError(InputError):
 
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
+READERS = {
+    "json": "rnncli.readers.models.json",
+    "keras": "rnncli.readers.models.keras",
+    "npz": "rnncli.readers.models.npz",
+    "onnx": "rnncli.readers.models.onnx",
+    "safetensors": "rnncli.readers.models.safetensors",
+    "torch": "rnncli.readers.models.torch",
+}
+"""The files, by the kind of saved model."""
+
 _KINDS = {
     **dict.fromkeys(KERAS_SUFFIXES, "keras"),
     **dict.fromkeys(TORCH_SUFFIXES, "torch"),
@@ -46,7 +56,9 @@ def read(source: Source) -> Graph | Modules:
     try:
         found: Graph | Modules = _get_reader(kind).read(source)
     except NoGraphError:
-        found = _get_reader("_weights_only").read(source)
+        from rnncli.readers.models import _weights_only
+
+        found = _weights_only.read(source)
     return found
 
 
@@ -86,8 +98,10 @@ def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[
 def _read_without_graph(source: Source, reason: InputError) -> Modules:
     from dataclasses import replace
 
+    from rnncli.readers.models import _weights_only
+
     try:
-        found: Modules = _get_reader("_weights_only").read(source)
+        found = _weights_only.read(source)
     except InputError:
         raise reason from None
     return replace(
@@ -161,4 +175,4 @@ def _detect_kind_of_zip(source: Source, suffix: str) -> str:
 
 
 def _get_reader(kind: str) -> Any:
-    return import_module(f"{__name__}.{kind}")
+    return import_module(READERS[kind])

@@ -1,4 +1,4 @@
-"""Output formats: one module per format, found by file name and imported on first use.
+"""Output formats: one module per format, imported on first use.
 
 Each has `TRAITS` and a function `write(answer, view, file)`, which takes the form of the answer
 that it needs (page, document, records, tensors) and writes bytes to `file`, in parts where possible.
@@ -6,17 +6,28 @@ that it needs (page, document, records, tensors) and writes bytes to `file`, in 
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from io import BytesIO
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from rnncli.errors import UsageError
-from rnncli.registry import names_in
 
 if TYPE_CHECKING:
     from rnncli.renderers.page import Answer, View
+
+FORMATS = {
+    "table": "rnncli.renderers.formats.table",
+    "csv": "rnncli.renderers.formats.csv",
+    "html": "rnncli.renderers.formats.html",
+    "json": "rnncli.renderers.formats.json",
+    "markdown": "rnncli.renderers.formats.markdown",
+    "ndjson": "rnncli.renderers.formats.ndjson",
+    "npy": "rnncli.renderers.formats.npy",
+    "npz": "rnncli.renderers.formats.npz",
+    "safetensors": "rnncli.renderers.formats.safetensors",
+    "svg": "rnncli.renderers.formats.svg",
+}
 
 
 class Traits(NamedTuple):
@@ -47,21 +58,20 @@ class Format(Protocol):
     def write(self, answer: Any, view: View, file: IO[bytes]) -> None: ...  # noqa: D102
 
 
-@cache
 def names() -> tuple[str, ...]:
     """Return the names of all formats, table first."""
-    return tuple(sorted(names_in(__path__), key="table".__ne__))
+    return tuple(FORMATS)
 
 
 def for_output(path: str | PurePath) -> str:
     """Return the format for the suffix of `path`.  Raises UsageError if there is none."""
     suffix = PurePath(path).suffix.lstrip(".").casefold()
-    if suffix in names():  # most files have the name of their format; skip loading the others
+    if suffix in FORMATS:  # most files have the name of their format; skip loading the others
         return suffix
-    others = {other: name for name in names() for other in get(name).TRAITS.suffixes}
+    others = {other: name for name in FORMATS for other in get(name).TRAITS.suffixes}
     if suffix in others:
         return others[suffix]
-    known = ", ".join(f".{name}" for name in sorted({*names(), *others} - {"table", "markdown"}))
+    known = ", ".join(f".{name}" for name in sorted({*FORMATS, *others} - {"table", "markdown"}))
     if not suffix:
         raise UsageError(
             "{place}: it has no suffix, so its format is not known.",
@@ -79,12 +89,12 @@ def for_output(path: str | PurePath) -> str:
 
 
 def get(name: str) -> Format:
-    """Return the module of a format, one of `names()`."""
-    return cast("Format", import_module(f"{__name__}.{name}"))
+    """Return the module of a format, one of `FORMATS`."""
+    return cast("Format", import_module(FORMATS[name]))
 
 
 def render(answer: Answer, name: str, view: View) -> str | bytes:
-    """Render `answer` in the format `name`, one of `names()`."""
+    """Render `answer` in the format `name`, one of `FORMATS`."""
     renderer, file = get(name), BytesIO()
     renderer.write(answer, view, file)
     return file.getvalue() if renderer.TRAITS.binary else file.getvalue().decode()

@@ -17,8 +17,6 @@ from command import Run
 from looks import matches_golden
 from printed_tensors import numbers, printed
 
-from rnncli.commands.export import targets
-
 CELLS = "RNN([LSTMCell(2), GRUCell(2)])"
 PAIR = "[[[1, 2], [3, 4]]]"
 GOLDEN = [
@@ -170,10 +168,6 @@ def test_an_input_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:
     done = rnncli("export", str(file), "--to", "numpy", "-o", str(file))
     assert done.returncode == 2
     assert file.read_text(encoding="utf-8") == PAIR
-
-
-def test_every_target_is_found() -> None:
-    assert targets.names() == ("c", "config", "keras", "numpy", "onnx", "torch")
 
 
 @pytest.mark.parametrize(
