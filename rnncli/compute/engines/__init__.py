@@ -111,7 +111,7 @@ def get(name: str) -> Engine:
 
 def has(name: Any, ability: Ability) -> bool:
     """Return whether this is the name of an engine with that ability."""
-    return name in ENGINES and getattr(get(name).ABOUT, ability)
+    return name in names() and getattr(get(name).ABOUT, ability)
 
 
 def allows(choice: Any, ability: Ability) -> bool:
