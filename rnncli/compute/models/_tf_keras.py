@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
+from rnncli.compute import operations
 from rnncli.compute.models import _keras_process
-from rnncli.compute.models._embedded_code import find_unsafe_code
 from rnncli.compute.models._framework_errors import UnrunnableError, convert_errors
 from rnncli.compute.models._keras_sizes import explain_error, limit_memory
 from rnncli.compute.models._layer_calls import (
@@ -25,8 +25,10 @@ from rnncli.compute.models._layer_calls import (
     shown_with_more,
 )
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError, Message, inside
+from rnncli.compute.operations import tensorflow_ops
+from rnncli.errors import EngineError, Message, Text, inside
 from rnncli.model import Graph
+from rnncli.specs import trees
 from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def _call(
 ) -> Any:
     """Return what `record_here` returns in a process of its own."""
     _require_installed(graph)
-    if reason := find_unsafe_code(graph):
+    if reason := _find_unsafe_code(graph):
         raise explain_error(ValueError(reason))
     with inside(graph.file), loadable(path) as file:
         return _keras_process.call(f"{__name__}:record_here", file, inputs, wanted, more)
@@ -146,3 +148,28 @@ def _call_copy(call: LayerCall, returns: Mapping[str, bool]) -> list[Any]:
     layer.build(first.shape)
     layer.set_weights(call.layer.get_weights())
     return list(layer(*call.args, **call.kwargs))
+
+
+def _find_unsafe_code(graph: Graph) -> Text:
+    """Return why loading this model in tf_keras could run code that is not Keras's; "" if it could not."""
+    for node in graph.nodes:
+        if node.inner is not None and (found := _find_unsafe_code(node.inner)):
+            return found
+        whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
+        if any(map(_is_unsafe, trees.mappings(whole))):
+            return Message(
+                "the layer {name} ({class_name}) contains or names its own code, which rnncli does not run.",
+                name=node.name,
+                class_name=node.class_name,
+            )
+    return ""
+
+
+def _is_unsafe(entry: Mapping[str, Any]) -> bool:
+    if "class_name" not in entry:
+        return False
+    name, config = str(entry["class_name"]), entry.get("config")
+    if name in tensorflow_ops.NAMES:
+        return not (isinstance(config, Mapping) and tensorflow_ops.is_known(str(config.get("function"))))
+    module = entry.get("module")
+    return name in ("Lambda", "TensorFlowOpLayer") or not operations.from_keras(module and str(module))

@@ -5,7 +5,7 @@ The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from rnncli.compute.models._graph import (
     choose_nodes,
     find_dependencies,
     is_recurrent,
+    iterate_refs,
     layer_inside,
     masking_layers,
     names_of,
@@ -30,13 +31,13 @@ from rnncli.compute.models._graph import (
     with_modules,
 )
 from rnncli.compute.models._inputs import empty_input
-from rnncli.compute.models._other_outputs import other_outputs
+from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._recurrent_cases import build_layer_case, masks_after
 from rnncli.compute.models._tensor_memory import TensorMemory
 from rnncli.compute.models._training import for_training, note_omissions
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of, wrapper
 from rnncli.errors import InputError, Message, RnncliError, inside, join
-from rnncli.model import Graph, Node
+from rnncli.model import PLACED_MASK, Graph, Node
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.trees import leaves
 
@@ -91,7 +92,7 @@ class _Walk:
             if node.name in needed:
                 self._visit(node, node.name in names, node.name in inputs)
         parts = tuple(self.parts[node.name] for node in results)
-        others = dict(other_outputs(self.graph, self.values)) if everything else {}
+        others = dict(_other_outputs(self.graph, self.values)) if everything else {}
         return ModelRun(parts, others, tuple(note_omissions(self.failed)) if everything else ())
 
     def _visit(self, node: Node, is_result: bool, is_input: bool) -> None:
@@ -252,3 +253,28 @@ def _require_dtype(node: Node) -> None:
 
 def _shapes(inputs: Any) -> str:
     return " and ".join(str(getattr(item, "shape", item)) for item in leaves(inputs))
+
+
+def _other_outputs(graph: Graph, values: Mapping[str, Value]) -> Iterator[tuple[str, Array]]:
+    """Yield the outputs of the layers that are not recurrent, without nodes that only make masks."""
+    hidden = _hidden_nodes(graph)
+    for node in graph.nodes:
+        if node.name in values and node.name not in hidden and not is_recurrent(node):
+            tensors = values[node.name].tensors
+            yield from zip(name_outputs(node.name, len(tensors)), tensors, strict=True)
+
+
+def _hidden_nodes(graph: Graph) -> set[str]:
+    """Return inputs, and operations that are used only for masks and by other hidden nodes."""
+    visible = {ref.node for ref in graph.outputs}
+    hidden: set[str] = set()
+    for node in reversed(graph.nodes):
+        operation = operations.is_operation(node.module) or node.class_name.endswith("OpLambda")
+        if node.class_name == INPUT or (operation and node.name not in visible):
+            hidden.add(node.name)
+            continue
+        if node.class_name == "Identity" and "trainable" not in node.config:
+            hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
+        kwargs = {name: arg for name, arg in node.kwargs.items() if name not in ("mask", PLACED_MASK)}
+        visible.update(ref.node for ref in iterate_refs([node.args, kwargs]))
+    return hidden
