@@ -15,9 +15,7 @@ import pytest
 from rnncli import initializers, layers, layouts
 from rnncli.cli import catalog
 from rnncli.commands.export import targets
-from rnncli.commands.port import differences
 from rnncli.compute import engines, models, operations
-from rnncli.readers import formats as input_formats
 from rnncli.readers import models as readers
 from rnncli.renderers import formats
 
@@ -36,14 +34,12 @@ def test_top_level_holds_what_the_plan_says() -> None:
 LISTS: Mapping[str, Iterable[str]] = {
     "commands": [f"rnncli.commands.{name}" for name in catalog.names()],
     "commands/export/targets": targets.TARGETS.values(),
-    "commands/port/differences": [f"rnncli.commands.port.differences.{name}" for name in differences.names()],
     "compute/engines": engines.ENGINES.values(),
     "compute/models": models.RUNNERS.values(),
     "compute/operations": (*operations.FAMILIES, operations.OPS),
     "initializers": initializers.FAMILIES,
     "layers": layers.LAYERS.values(),
     "layouts": layouts.LAYOUTS.values(),
-    "readers/formats": [f"rnncli.readers.formats.{name}" for name in input_formats.formats()],
     "readers/models": readers.READERS.values(),
     "renderers/formats": formats.FORMATS.values(),
 }
