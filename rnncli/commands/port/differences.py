@@ -1,4 +1,7 @@
-"""The known differences between Keras and other frameworks: `FAMILIES` lists them."""
+"""The known differences between Keras and other frameworks: `TEXTS` names them.
+
+Each of `FAMILIES` yields those that a layer can have.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,42 @@ GATE_ACTIVATIONS = {
     "hard_sigmoid": "hard_sigmoid of Keras 3, relu6(x + 3) / 6",
     "hard_sigmoid_keras2": "hard_sigmoid of Keras 1 and 2, clip(0.2 x + 0.5, 0, 1)",
 }
-BIASES = {
-    "first": Message("only the first of the two biases is used"),
-    "second": Message("only the second of the two biases is used"),
-    "doubled": Message("the one bias is added twice, for the input and for the state"),
-    "recurrent": Message("the one bias is that of the state; Keras's first row is zero"),
-    "none": Message("the bias is not used"),
+TEXTS = {
+    "input_axes=time,batch,features": Message(
+        "batch and time are swapped in the input: its axes are time, batch, features"
+    ),
+    "output_axes=time,batch,units": Message(
+        "batch and time are swapped in the output: its axes are time, batch, units"
+    ),
+    "axes=time,batch": Message("batch and time are swapped in the input and in the output"),
+    "bias=first": Message("only the first of the two biases is used"),
+    "bias=second": Message("only the second of the two biases is used"),
+    "bias=doubled": Message("the one bias is added twice, for the input and for the state"),
+    "bias=recurrent": Message("the one bias is that of the state; Keras's first row is zero"),
+    "bias=none": Message("the bias is not used"),
+    "forget_bias=1": Message("1 is added to the forget gate's bias at run time; Keras has it in the bias"),
+    "update_gate=complement": Message(
+        "the update gate is inverted (1 - z): it multiplies the candidate; Keras's multiplies the "
+        "previous state"
+    ),
+    "transposed=kernel": Message("the kernel is transposed; it is square"),
+    "transposed=recurrent_kernel": Message("the recurrent kernel is transposed; it is square"),
+    "transposed=both": Message("both kernels are transposed; they are square"),
+    "kernels=exchanged": Message("the recurrent kernel stands first in the file, before the kernel"),
+    "states=c,h": Message("the states are in the order c, h; Keras returns h, c"),
+    "initial_states=c,h": Message("the initial states are in the order c, h; Keras takes h, c"),
+    "merge=backward,forward": Message(
+        "the outputs are concatenated the other way: the backward direction first"
+    ),
+    "output=last_row": Message(
+        "the output is the last row of the sequence, where the backward direction has seen one step"
+    ),
+    "reset_after=True": Message("the reset gate applies after the matrix product: reset_after=True"),
+    "reset_after=False": Message("the reset gate applies before the matrix product: reset_after=False"),
+    "input_time=reversed": Message("the input is read from the last time step to the first"),
+    "output_time=reversed": Message("the returned sequence is in the reverse order of time"),
 }
-TRANSPOSES = {
-    "kernel": Message("the kernel is transposed; it is square"),
-    "recurrent_kernel": Message("the recurrent kernel is transposed; it is square"),
-    "both": Message("both kernels are transposed; they are square"),
-}
+"""By name; those of gates and activations have fields."""
 
 
 class Difference(NamedTuple):
@@ -48,26 +75,18 @@ def list_known(run: ForeignRun) -> Iterator[Difference]:
         yield from family(run)
 
 
+def _known(name: str, **changes: Any) -> Difference:
+    return Difference(name, TEXTS[name], changes)
+
+
 def _swap_axes(run: ForeignRun) -> Iterator[Difference]:
     """Yield the time axis before the batch axis; the search drops the swaps whose shapes do not fit."""
     if max(run.inputs.shape[:2]) == 1:
         return
-    yield Difference(
-        "input_axes=time,batch,features",
-        Message("batch and time are swapped in the input: its axes are time, batch, features"),
-        {"swap_inputs": True},
-    )
+    yield _known("input_axes=time,batch,features", swap_inputs=True)
     if run.expects_sequences:
-        yield Difference(
-            "output_axes=time,batch,units",
-            Message("batch and time are swapped in the output: its axes are time, batch, units"),
-            {"swap_outputs": True},
-        )
-        yield Difference(
-            "axes=time,batch",
-            Message("batch and time are swapped in the input and in the output"),
-            {"swap_inputs": True, "swap_outputs": True},
-        )
+        yield _known("output_axes=time,batch,units", swap_outputs=True)
+        yield _known("axes=time,batch", swap_inputs=True, swap_outputs=True)
 
 
 def _change_bias(run: ForeignRun) -> Iterator[Difference]:
@@ -79,13 +98,9 @@ def _change_bias(run: ForeignRun) -> Iterator[Difference]:
     if run.layer.class_name == "GRU" and count == 1:
         forms.append("recurrent")
     for form in forms:
-        yield Difference(f"bias={form}", BIASES[form], {"biases": form})
+        yield _known(f"bias={form}", biases=form)
     if run.layer.class_name == "LSTM":
-        yield Difference(
-            "forget_bias=1",
-            Message("1 is added to the forget gate's bias at run time; Keras has it in the bias"),
-            {"forget_bias": 1.0},
-        )
+        yield _known("forget_bias=1", forget_bias=1.0)
 
 
 def _reorder_gates(run: ForeignRun) -> Iterator[Difference]:
@@ -99,14 +114,7 @@ def _reorder_gates(run: ForeignRun) -> Iterator[Difference]:
             text = Message("gates are packed {theirs}; Keras packs {ours}", theirs=theirs, ours=ours)
             yield Difference(f"gates={','.join(order)}", text, {"gates": order})
     if run.layer.class_name == "GRU":
-        yield Difference(
-            "update_gate=complement",
-            Message(
-                "the update gate is inverted (1 - z): it multiplies the candidate; Keras's multiplies the "
-                "previous state"
-            ),
-            {"update_negated": True},
-        )
+        yield _known("update_gate=complement", update_negated=True)
 
 
 def _transpose_kernels(run: ForeignRun) -> Iterator[Difference]:
@@ -115,13 +123,9 @@ def _transpose_kernels(run: ForeignRun) -> Iterator[Difference]:
     shapes = {"kernel": kernel, "recurrent_kernel": recurrent}
     square = [name for name, (rows, columns) in shapes.items() if rows == columns > 1]
     for name in [*square, *(["both"] if len(square) == 2 else [])]:
-        yield Difference(f"transposed={name}", TRANSPOSES[name], {"transposed": name})
+        yield _known(f"transposed={name}", transposed=name)
     if kernel == recurrent and not run.layer.has_names:
-        yield Difference(
-            "kernels=exchanged",
-            Message("the recurrent kernel stands first in the file, before the kernel"),
-            {"kernels_exchanged": True},
-        )
+        yield _known("kernels=exchanged", kernels_exchanged=True)
 
 
 def _change_activations(run: ForeignRun) -> Iterator[Difference]:
@@ -142,17 +146,9 @@ def _exchange_states(run: ForeignRun) -> Iterator[Difference]:
     if run.layer.class_name != "LSTM":
         return
     if any(key.partition(" ")[0] in ("hidden", "cell", "output") for key in run.expected):
-        yield Difference(
-            "states=c,h",
-            Message("the states are in the order c, h; Keras returns h, c"),
-            {"states_exchanged": True},
-        )
+        yield _known("states=c,h", states_exchanged=True)
     if run.initial_state:
-        yield Difference(
-            "initial_states=c,h",
-            Message("the initial states are in the order c, h; Keras takes h, c"),
-            {"initial_exchanged": True},
-        )
+        yield _known("initial_states=c,h", initial_exchanged=True)
 
 
 def _rearrange_directions(run: ForeignRun) -> Iterator[Difference]:
@@ -160,48 +156,25 @@ def _rearrange_directions(run: ForeignRun) -> Iterator[Difference]:
     if len(run.layer.cells) != 2:
         return
     if run.merge_mode in ("concat", None) and {"sequence", "output"} & set(run.expected):
-        yield Difference(
-            "merge=backward,forward",
-            Message("the outputs are concatenated the other way: the backward direction first"),
-            {"backward_first": True},
-        )
+        yield _known("merge=backward,forward", backward_first=True)
     if "output" in run.expected:
-        yield Difference(
-            "output=last_row",
-            Message(
-                "the output is the last row of the sequence, where the backward direction has seen one step"
-            ),
-            {"last_row": True},
-        )
+        yield _known("output=last_row", last_row=True)
 
 
 def _move_reset(run: ForeignRun) -> Iterator[Difference]:
     """Yield the reset gate of a GRU on the other side of the matrix product."""
     if run.layer.class_name == "GRU":
         after = not is_reset_after(run, Hypothesis())
-        text = (
-            Message("the reset gate applies after the matrix product: reset_after=True")
-            if after
-            else Message("the reset gate applies before the matrix product: reset_after=False")
-        )
-        yield Difference(f"reset_after={after}", text, {"reset_after": after})
+        yield _known(f"reset_after={after}", reset_after=after)
 
 
 def _reverse_time(run: ForeignRun) -> Iterator[Difference]:
     """Yield a reversed input and, if a sequence is expected, a reversed output."""
     if max(run.inputs.shape[:2]) == 1:
         return
-    yield Difference(
-        "input_time=reversed",
-        Message("the input is read from the last time step to the first"),
-        {"flip_inputs": True},
-    )
+    yield _known("input_time=reversed", flip_inputs=True)
     if run.expects_sequences:
-        yield Difference(
-            "output_time=reversed",
-            Message("the returned sequence is in the reverse order of time"),
-            {"flip_outputs": True},
-        )
+        yield _known("output_time=reversed", flip_outputs=True)
 
 
 FAMILIES = (

@@ -19,7 +19,6 @@ from rnncli.readers.source import TORCH_SUFFIXES, split_source
 if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
 
-
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",
     "recurrent_kernel": r"recurrent_kernel|weight_hh|w_hh|wh|w_h|h2h_weight|recurrent|r|u",
@@ -34,7 +33,6 @@ _NAME = re.compile(
 _FORWARD, _BACKWARD = ("forward", "fw", "fwd"), ("backward", "bw", "bwd", "reverse")
 IN_ORDER = ("kernel", "recurrent_kernel", "bias")
 ADVICE = Message("Name the arrays kernel, recurrent_kernel and bias.")
-
 TRANSPOSED = {
     (True, True): Message("the kernels are"),
     (True, False): Message("the kernel is"),
@@ -281,24 +279,20 @@ def _orient_cell(
     upright = _orient_kernel(kernel, width, features)
     if kind == "SimpleRNN" and upright is not kernel:
         wanted = recurrent.T  # a square matrix does not show its orientation; the other one does
-    forms += _describe_transposed(kernel, upright, recurrent, wanted)
+    turned = kernel is not upright, recurrent is not wanted
+    if any(turned):
+        before, after = (kernel, upright) if turned[0] else (recurrent, wanted)
+        forms.append(
+            Message(
+                "{which} transposed, {found} for {wanted}",
+                which=TRANSPOSED[turned],
+                found=format_shape(before.shape),
+                wanted=format_shape(after.shape),
+            )
+        )
     biases = _split_biases(roles, width)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
     return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
-
-
-def _describe_transposed(kernel: Array, upright: Array, recurrent: Array, wanted: Array) -> Iterator[Message]:
-    """Yield which of the two kernels are transposed, if any."""
-    transposed = kernel is not upright, recurrent is not wanted
-    if not any(transposed):
-        return
-    before, after = (kernel, upright) if transposed[0] else (recurrent, wanted)
-    yield Message(
-        "{which} transposed, {found} for {wanted}",
-        which=TRANSPOSED[transposed],
-        found=format_shape(before.shape),
-        wanted=format_shape(after.shape),
-    )
 
 
 def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
