@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from rnncli.errors import InputError, Message, Text, inside, shorten
 from rnncli.readers.packages import import_package
-from rnncli.readers.source import InputFlagError
-from rnncli.specs import nested
+from rnncli.readers.source import InputFlagError, too_large
+from rnncli.specs import memory, nested
 
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
 NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
@@ -20,7 +20,9 @@ BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 """Matches whole strings as well as brackets, so that brackets inside strings are not counted."""
 
 LARGE = 2**22
-"""Texts of at least this many bytes are parsed in pieces."""
+"""A text of fewer bytes fits in any memory."""
+VALUE = 72
+"""Bytes that a value takes at most, with its place in a list and an array, per comma, bracket or quote."""
 
 OTHER_SUFFIX = Message("It must be one JSON value; a file in another format needs another suffix.")
 LINES = Message("Each line must be one JSON value.")
@@ -32,20 +34,10 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
 
     data: UTF-8 without a byte order mark.
     line: line number in the file, if `data` is one line rather than the whole file.
-    Long lists of numbers in a large text become PackedLists.
-    Raises InputError if the text is invalid, is nested too deeply or repeats a key.
+    Raises InputError if the text is invalid, is nested too deeply, repeats a key or does not fit in memory.
     """
-    if len(data) >= LARGE:
-        from rnncli.readers.formats import _json_packed
-
-        short, packed = _json_packed.pack_lists(data)
-        with suppress(InputError, _json_packed.MisplacedListError):  # the whole text locates the error
-            return _json_packed.unpack_lists(_parse(short, line), packed)
-        del packed
-    return _parse(data, line)
-
-
-def _parse(data: bytes, line: int | None) -> Any:
+    if len(data) >= LARGE and VALUE * sum(map(data.count, b',[{"')) > memory.total():
+        raise too_large()
     orjson = import_package("orjson", "JSON")
     try:
         value = orjson.loads(data)
