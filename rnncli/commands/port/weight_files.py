@@ -54,7 +54,7 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
     format_name = (
         formats.format_of(source.file(), formats.RENAMED) if source.path else formats.detect_format(source)
     )
-    if formats.get(format_name).ONLY_INPUTS:
+    if format_name in formats.ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format_name)
     return _name_keras_arrays(value) if isinstance(value, tuple) else formats.convert_weights(value, source)

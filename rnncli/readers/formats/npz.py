@@ -14,8 +14,6 @@ from rnncli.readers.formats._named_arrays import to_inputs
 if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
-SUFFIXES = (".npz",)
-ONLY_INPUTS = False
 ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
 
-SUFFIXES = (".safetensors",)
-ONLY_INPUTS = False
 ADVICE = Message("Write it with safetensors.numpy.save_file.")
 REASONS = (
     "Error while deserializing: header too small",
