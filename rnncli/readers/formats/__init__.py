@@ -43,6 +43,7 @@ SUFFIXES = {
 ONLY_INPUTS = ("csv",)
 """Formats that hold inputs and nothing else."""
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
+GIVEN = Message("Give the format with {--input-format}.")
 RENAMED = Message("Rename the file, or save it in one of these formats.")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
@@ -60,7 +61,7 @@ class ReadOptions(NamedTuple):
     batch_column: str | None = None
 
 
-def format_of(path: Path, advice: Text = Message("Give the format with {--input-format}.")) -> str:
+def format_of(path: Path, advice: Text = GIVEN) -> str:
     """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
 
     advice: what to do if the suffix is unknown, which raises InputError.
@@ -134,9 +135,9 @@ def read_raw(
     with inside(source.name):
         contents = None if name in ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
-            from rnncli.readers.formats import _named_arrays
+            from rnncli.readers import named_arrays
 
-            return _named_arrays.to_model_inputs(contents), ()
+            return named_arrays.to_model_inputs(contents), ()
         document = reader.read(source, options or ReadOptions())
     return document.inputs, document.remarks
 
@@ -150,79 +151,60 @@ def read_weights(
     layers in Keras's layout; or only those named after a #: `m.weights.h5#lstm,gru`.
     """
     from rnncli.layouts import cudnn
-    from rnncli.readers import models
-    from rnncli.readers.formats import _named_arrays
+    from rnncli.readers import models, named_arrays
 
     source, names = split_source(source)
     if input_format is None and source.suffix in TORCH_SUFFIXES:
         saved = models.to_saved_layers(models.read_graph_or_layers(source), names)
         with inside(source.name):
-            return _named_arrays.choose_layers(saved, names)
+            return named_arrays.choose_layers(saved, names)
     with inside(source.name):
         found = load(source, input_format)
         if isinstance(found, tuple):
-            return _named_arrays.choose_layers(tuple(map(models.to_keras_layout, found)), names)
-        arrays = _named_arrays.to_weights(found)
+            return named_arrays.choose_layers(tuple(map(models.to_keras_layout, found)), names)
+        arrays = named_arrays.to_weights(found)
     ordered = detect_format(source, input_format) != "safetensors"
     return models.find_layers(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
 
 
-def convert_weights(value: Any, source: Source) -> dict[str, Array]:
-    """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
-    from rnncli.readers.formats import _named_arrays
-
-    with inside(source.name):
-        return _named_arrays.to_weights(value)
-
-
 def read_tensor(source: Source, input_format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
-    from rnncli.readers.formats import _named_arrays
+    from rnncli.readers import named_arrays
 
     with inside(source.name):
-        return _named_arrays.to_tensor(load(source, input_format))
+        return named_arrays.to_tensor(load(source, input_format))
 
 
 def read_states(source: Source, input_format: str | None = None) -> list[Array] | dict[str, Array]:
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
-    from rnncli.readers.formats import _named_arrays
+    from rnncli.readers import named_arrays
 
     with inside(source.name):
-        return _named_arrays.to_states(load(source, input_format))
+        return named_arrays.to_states(load(source, input_format))
 
 
-def read_config(source: Source) -> Any:
-    """Read a layer's Keras config, or a list of them, from JSON."""
-    with inside(source.name):
-        try:
-            return _get_reader("json").load(source)
-        except InputFlagError as error:
-            error.advice = Message("A layer file contains a Keras config, which is JSON.")
-            raise
-
-
-def load(source: Source, input_format: str | None) -> Any:
+def load(source: Source, input_format: str | None, expected: Message | None = None) -> Any:
     """Return all contents of a file other than the input; inputs alone where the format has nothing else.
 
+    expected: advice for a text of another format; says what the file should contain.
     Raises InputError if the source cannot be read.
     """
-    named = format_of(source.file(), RENAMED) if input_format is None and source.path else input_format
-    reader = _get_reader(detect_format(source, named))
+    reader = _get_reader(detect_format(source, input_format, RENAMED))
     with inside(source.name):
         try:
             return reader.load(source)
         except InputFlagError as error:
-            error.advice = error.otherwise
+            error.advice = expected or error.otherwise
             raise
 
 
-def detect_format(source: Source, input_format: str | None = None) -> str:
+def detect_format(source: Source, input_format: str | None = None, advice: Text = GIVEN) -> str:
     """Return the name of the source's format: `input_format` if it is given, otherwise detected as in `read`.
 
-    Raises InputError if the format is unknown.
+    advice: what to do if the suffix is unknown.  Raises InputError if the format is unknown.
     """
     if input_format is None:
-        return format_of(source.path) if source.path else sniff(source.content())
+        return format_of(source.file(), advice) if source.path else sniff(source.content())
     name = input_format.lower().lstrip(".").replace("-", "_")
     if name not in FORMATS:
         name = SUFFIXES.get(f".{name}", name)

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
-from rnncli.readers import rnncli_output
-from rnncli.readers.formats import _named_arrays
+from rnncli.readers import named_arrays, rnncli_output
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import InputFlagError, too_large
 from rnncli.specs import memory, nested
@@ -186,8 +185,8 @@ def _read_case(value: dict[str, Any]) -> Document:
     readers = {
         "layer": _read_layer,
         "inputs": nested.to_sequences,
-        "initial_state": _named_arrays.to_states,
-        "weights": _named_arrays.to_weights,
+        "initial_state": named_arrays.to_states,
+        "weights": named_arrays.to_weights,
         "seed": _read_seed,
         "training": _read_training,
     }

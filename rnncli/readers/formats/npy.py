@@ -9,7 +9,7 @@ from typing import Any
 from rnncli.case import Array, Document
 from rnncli.errors import Message
 from rnncli.readers.formats import ReadOptions, _npy_headers
-from rnncli.readers.formats._named_arrays import require_numbers
+from rnncli.readers.named_arrays import require_numbers
 from rnncli.readers.source import Source, report_os_errors
 
 MAPPED_FROM = 2**24

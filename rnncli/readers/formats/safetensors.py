@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, recognize, shorten
-from rnncli.readers.formats._named_arrays import to_inputs
+from rnncli.readers.named_arrays import to_inputs
 from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
