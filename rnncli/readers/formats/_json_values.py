@@ -28,7 +28,7 @@ BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 
 LARGE = 2**22
 """A text of fewer bytes fits in any memory."""
-VALUE = 72
+VALUE = 96
 """Bytes that a value takes at most, with its place in a list and an array, per comma, bracket or quote."""
 
 OTHER_SUFFIX = Message("It must be one JSON value; a file in another format needs another suffix.")
