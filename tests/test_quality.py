@@ -25,7 +25,6 @@ def test_top_level_holds_what_the_plan_says() -> None:
 FOUND_BY_NAME = (
     "commands",
     "commands/export/targets",
-    "commands/port/differences",
     "compute/engines",
     "compute/models",
     "layers",

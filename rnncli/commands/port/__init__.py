@@ -1,11 +1,20 @@
-"""`rnncli port`."""
+"""`rnncli port`: its flags, and its steps from reading the files to the answer."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, as in rnncli.cli.flags.
 
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags
-from rnncli.commands.port.port_flags import REFUSED, PortFlags
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-__all__ = ["REFUSED", "port"]
+from rnncli.cli import sources
+from rnncli.cli.flag_groups import RUN, WEIGHTS, first_given, flag
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, ReadingFlags
+from rnncli.cli.tolerances import ATOL, RTOL
+from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
+
+if TYPE_CHECKING:
+    from rnncli.commands.port.hypothesis import ForeignRun
+    from rnncli.commands.port.search import Finding, Tolerances
 
 SECTION = "Between frameworks"
 SUMMARY = "Find which known differences explain another framework's numbers."
@@ -13,6 +22,84 @@ EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 """
+REFUSED = (
+    "stateful", "dropout", "recurrent_dropout",
+    "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
+    "return_sequences", "return_state", "unit_forget_bias",
+)  # fmt: skip
+SUFFIXES = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
+"""Of the files of weights that --output can write."""
+ROUNDING = 1e-4
+"""The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
+
+
+class PortFlags(NamedTuple):
+    """Files of the other framework, and tolerances."""
+
+    weights: Annotated[
+        str | None,
+        flag(WEIGHTS, "--weights", metavar="FILE[#LAYER]", help="The other framework's weights, as saved."),
+    ] = None
+    expect: Annotated[
+        str | None,
+        flag(
+            RUN,
+            "--expect",
+            metavar="FILE",
+            help="What the other framework returned: json, npy, npz or safetensors.",
+        ),
+    ] = None
+    initial_state: Annotated[
+        str | None,
+        flag(
+            RUN,
+            "--initial-state",
+            metavar="FILE",
+            help="The initial states that the other framework was given.",
+        ),
+    ] = None
+    probe: Annotated[
+        str | None,
+        flag(
+            RUN, "--probe", metavar="FILE",
+            help="If several explanations fit, write a small input that tells them apart.",
+        ),
+    ] = None  # fmt: skip
+    atol: Annotated[
+        float, flag(RUN, "--atol", metavar="X", min=0, help="Absolute tolerance (default 1e-6).")
+    ] = ATOL
+    rtol: Annotated[
+        float, flag(RUN, "--rtol", metavar="X", min=0, help="Relative tolerance (default 1e-5).")
+    ] = RTOL
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """See ReadingFlags."""
+        from rnncli.readers.source import split_layers
+
+        return {
+            "--weights": self.weights and split_layers(self.weights)[0],
+            "--expect": self.expect,
+            "--initial-state": self.initial_state,
+        }
+
+    def validate(self) -> None:
+        """Raise UsageError for a missing file, and for a tolerance that is not a finite number."""
+        for name, value in (("--weights", self.weights), ("--expect", self.expect)):
+            if value is None:
+                raise UsageError(
+                    "port needs {name} FILE.",
+                    "For example: rnncli port x.npy --weights weights.npz --expect y.npy",
+                    name=name,
+                )
+        for name, number in (("--atol", self.atol), ("--rtol", self.rtol)):
+            if not math.isfinite(number):
+                raise UsageError(
+                    "{name} {number:g}: a tolerance must be a finite number.",
+                    "For example {name} 1e-4.",
+                    name=name,
+                    number=number,
+                )
 
 
 def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, output: OutputFlags) -> None:
@@ -22,6 +109,102 @@ def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, outp
     applies every known difference to Keras's computation, and shows those that explain all numbers.
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
-    from rnncli.commands.port import port_request
+    from rnncli.cli.output import delivery
+    from rnncli.commands.port import answer, evidence, port_task
+    from rnncli.commands.port.search import Tolerances, search_readings
 
-    port_request.answer(input_flags, layer, port_flags, output)
+    if refused := first_given(layer, REFUSED):
+        raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
+    place, probe, reading = output.output, port_flags.probe or "", (input_flags, layer, port_flags)
+    _require_places(place, port_flags.probe, reading)
+    deliver = delivery(output._replace(output=None), *reading)
+    sources.validate_sources(*reading)
+    runs, remarks = port_task.collect(
+        input_flags, layer, port_flags.weights or "", port_flags.expect or "", port_flags.initial_state
+    )
+    tolerances = Tolerances(port_flags.atol, port_flags.rtol)
+    run, found, hypothesis_count = search_readings(runs, tolerances)
+    if len(runs) > 1 and found and found[0].matches:
+        name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
+        remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
+    weighed = evidence.assess(run, tolerances, hypothesis_count)
+    findings = [finding for finding in found if finding.matches and not weighed.doubts]
+    if place is not None and len(findings) == 1:
+        answer.write_weights(run, findings[0].hypothesis, place)
+    inputs, predictions = evidence.predict_apart(run, findings if probe else [])
+    if inputs is not None:
+        evidence.write_probe(inputs, probe)
+    if probe and findings and not predictions:
+        remarks.append(_explain_no_probe(len(findings), probe))
+    deliver(answer.PortAnswer(run, findings, weighed, predictions, probe, place is not None), remarks)
+    if not findings:
+        raise _explain_failure(run, found, tolerances, hypothesis_count, doubts=weighed.doubts)
+    if len(findings) > 1 and place is not None:
+        raise DisagreementError(
+            "{place} was not written: {count} explanations fit, with different weights.",
+            "Run the other framework on an input that tells them apart, see {--probe}.",
+            place=place,
+            count=len(findings),
+        )
+
+
+def _require_places(output: str | None, probe: str | None, reading: Sequence[ReadingFlags]) -> None:
+    """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
+    from rnncli.cli import files
+
+    for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
+        files.require_place(place, sources.input_sources(*reading))
+        if place is not None and not place.casefold().endswith(suffixes):
+            raise UsageError(
+                "{place}: port cannot write files with this suffix.",
+                "Use one of {suffixes}.",
+                place=place,
+                suffixes=", ".join(suffixes),
+            )
+
+
+def _explain_no_probe(count: int, place: str) -> Message:
+    """Return why --probe wrote nothing.  count: of explanations."""
+    if count == 1:
+        return Message("{place} was not written: only one explanation fits", place=place)
+    return Message(
+        "{place} was not written: no input was found that tells the explanations apart", place=place
+    )
+
+
+def _explain_failure(
+    run: "ForeignRun",
+    found: Sequence["Finding"],
+    tolerances: "Tolerances",
+    hypothesis_count: int,
+    doubts: Sequence[Message],
+) -> DisagreementError:
+    """Return the error that names the nearest hypothesis, and --atol if rounding may be what remains."""
+    from rnncli.commands.port.search import search
+
+    if doubts:
+        return DisagreementError(
+            "inconclusive: this comparison could not have revealed a difference.",
+            "Use random weights and a random input, several units and steps.",
+        )
+    if not found:
+        return DisagreementError(
+            "no known difference gives the shapes of {--expect}.", "Check that the files belong together."
+        )
+    (near,) = found
+    advice = Message("Check that input, weights and expected tensors belong to one layer and one run.")
+    if near.remaining <= ROUNDING:
+        atol = 10.0 ** math.ceil(math.log10(near.remaining))
+        accepted, _ = search(run, tolerances._replace(atol=atol))
+        if accepted and accepted[0].matches:
+            advice = Message(
+                "If this is rounding, which grows over many time steps, add {--atol} {atol:g}.", atol=atol
+            )
+    return DisagreementError(
+        "none of {hypothesis_count:,} combinations explains the numbers. The nearest is "
+        "{names}: largest difference {remaining:.1e}.",
+        advice,
+        hypothesis_count=hypothesis_count,
+        names=join((one.name for one in near.differences), " and ") or Message("no difference"),
+        remaining=near.remaining,
+    )

@@ -1,4 +1,4 @@
-"""port: the differences that explain the numbers, as a short list of steps."""
+"""port: the differences that explain the numbers, as a short list of steps, and the weights as a file."""
 
 from __future__ import annotations
 
@@ -6,61 +6,25 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from rnncli import layouts
 from rnncli.case import Array, Spec, format_shape
+from rnncli.cli import files
+from rnncli.cli.language import localize
 from rnncli.commands.port.evidence import Evidence
-from rnncli.commands.port.foreign_weights import ForeignLayer
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of
-from rnncli.commands.port.probe_input import Probe
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
 from rnncli.commands.port.search import Finding
-from rnncli.layouts import default_name
+from rnncli.errors import Message, count
+from rnncli.layers import within
+from rnncli.layouts import CellWeights, Chain, LayerWeights, default_name
+from rnncli.renderers import formats
 from rnncli.renderers.page import Answer, Page, PagePart, Paragraph, Records, View, line
 from rnncli.renderers.parts import format_difference, head, note, refuse_tensors
-from rnncli.renderers.wording import Bilingual
 from rnncli.specs import describe, to_script
 
-ONE_BIAS = Bilingual("there are two biases; Keras has one, their sum", "편향이 둘; Keras에서는 그 합 하나")
-TWO_ROWS = Bilingual(
-    "there are two biases; Keras keeps them as the two rows of one array",
-    "편향이 둘; Keras에서는 한 배열의 두 행",
-)
-MATCH = Bilingual(
-    "found: {count} explain every number (largest remaining {remaining})",
-    "찾음: {count}로 모든 값이 설명됨 (남은 최대 차이 {remaining})",
-)
-PLAIN = Bilingual(
-    "no difference: every number matches as it is (largest remaining {remaining})",
-    "차이 없음: 모든 값이 그대로 일치 (남은 최대 차이 {remaining})",
-)
-SEVERAL = Bilingual(
-    "{count} explanations fit these numbers equally well", "{count}가지 설명이 이 값에 똑같이 들어맞음"
-)
-NONE = Bilingual(
-    "no known difference, alone or in a pair, explains the numbers",
-    "알려진 차이 하나나 둘로는 값이 일치하지 않음",
-)
-NO_CLAIM = Bilingual(
-    "inconclusive: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
-)
-WRITE = Bilingual(
-    "write them in Keras's layout: add -o {}.npz", "Keras의 레이아웃으로 저장하려면: -o {}.npz 추가"
-)
-LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
-DEFINE = Bilingual(
-    "Keras 3 has no such activation; define it before the layer:",
-    "Keras 3에는 없는 활성화 함수이므로 층보다 먼저 정의:",
-)
-EVIDENCE = Bilingual(
-    "{count:,} numbers agree to {digits} digits of the largest",
-    "값 {count:,}개가 가장 큰 값의 {digits}자리까지 일치",
-)
-TELL = Bilingual(
-    "write an input that tells them apart: add --probe probe.json",
-    "구별하는 입력을 만들려면: --probe probe.json 추가",
-)
-EXPLANATION = Bilingual("explanation {}:", "설명 {}:")
-PREDICTS = Bilingual("on {} it predicts {} {}", "{}에 대한 예측: {} {}")
 RESULTS = {
     "sequence": "hidden_states",
     "output": "hidden_state",
@@ -76,15 +40,14 @@ class PortAnswer(Answer):
     """What explains the numbers.
 
     findings: empty if nothing does, or if the comparison proves nothing; see evidence.
-    probe, place: the input that tells several findings apart and its file; None without --probe.
+    predictions, place: what each finding predicts for the input that tells them apart, and its file.
     has_file: whether --output has the weights.
     """
 
     run: ForeignRun
-    layer: ForeignLayer
     findings: Sequence[Finding]
     evidence: Evidence
-    probe: Probe | None = None
+    predictions: Sequence[Mapping[str, Array]] = ()
     place: str = ""
     has_file: bool = False
 
@@ -94,24 +57,26 @@ class PortAnswer(Answer):
             **head(),
             "found": bool(self.findings),
             "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
-            "doubts": [doubt.in_language(view.lang) for doubt in self.evidence.doubts],
+            "doubts": [localize(doubt, view.lang) for doubt in self.evidence.doubts],
             "explanations": [self._document(place, view.lang) for place in range(len(self.findings))],
         }
 
     def page(self, view: View) -> Page:
         """Return the steps, numbered, then the layer and what can be done next."""
-        lang = view.lang
+        title = localize(self._title(), view.lang)
         if not self.findings:
-            conclusion = NO_CLAIM if self.evidence.doubts else NONE
-            doubts = (Paragraph(doubt.in_language(lang)) for doubt in self.evidence.doubts)
-            return Page(line(conclusion.in_language(lang), "strong"), tuple(doubts))
-        parts = [part for place in range(len(self.findings)) for part in self._explanation(place, lang)]
-        below = note([self._agreement(lang)], view)
-        single = len(self.findings) == 1
-        advice = WRITE.format(default_name(self.run.class_name)) if single else TELL
-        if self.probe is None and not (self.has_file and single):
-            parts.append(Paragraph(advice.in_language(lang), "dim"))
-        return Page(Paragraph(self._title(lang), "strong"), (below,), tuple(parts))
+            doubts = (Paragraph(localize(doubt, view.lang)) for doubt in self.evidence.doubts)
+            return Page(line(title, "strong"), tuple(doubts))
+        parts = [part for place in range(len(self.findings)) for part in self._explain(place, view.lang)]
+        if len(self.findings) > 1:
+            advice = Message("write an input that tells them apart: add --probe probe.json")
+        else:
+            file = f"{default_name(self.run.layer.class_name)}.npz"
+            advice = Message("write them in Keras's layout: add -o {file}", file=file)
+        if not self.predictions and not (self.has_file and len(self.findings) == 1):
+            parts.append(Paragraph(localize(advice, view.lang), "dim"))
+        below = note([localize(self._agreement(), view.lang)], view)
+        return Page(Paragraph(title, "strong"), (below,), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per step."""
@@ -124,56 +89,79 @@ class PortAnswer(Answer):
 
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for place, finding in enumerate(self.findings, 1):
-            names = [*("" for _ in self._list_forms(finding)), *(one.name for one in finding.differences)]
-            for number, (name, step) in enumerate(zip(names, self._steps(finding), strict=True), 1):
-                yield place, number, name, step.in_language(view.lang), finding.remaining
+            for number, (name, step) in enumerate(self._steps(finding), 1):
+                yield place, number, name, localize(step, view.lang), finding.remaining
 
-    def _title(self, lang: str) -> str:
-        if len(self.findings) > 1:
-            return SEVERAL.in_language(lang).format(count=len(self.findings))
-        finding = self.findings[0]
-        count = len(self._steps(finding))
-        words = f"차이 {count}개" if lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
-        text = (MATCH if count else PLAIN).in_language(lang)
-        text = text.format(count=words, remaining=format_difference(finding.remaining))
-        return text if count != 1 or lang == "ko" else text.replace("explain every", "explains every")
+    def _title(self) -> Message:
+        if not self.findings:
+            return (
+                Message("inconclusive: the comparison proves nothing")
+                if self.evidence.doubts
+                else Message("no known difference, alone or in a pair, explains the numbers")
+            )
+        number, remaining = len(self.findings), format_difference(self.findings[0].remaining)
+        if number > 1:
+            return Message("{number} explanations fit these numbers equally well", number=number)
+        steps = len(self._steps(self.findings[0]))
+        if not steps:
+            return Message(
+                "no difference: every number matches as it is (largest remaining {remaining})",
+                remaining=remaining,
+            )
+        return Message(
+            "found: {differences} explains every number (largest remaining {remaining})"
+            if steps == 1
+            else "found: {differences} explain every number (largest remaining {remaining})",
+            differences=count(steps, "difference"),
+            remaining=remaining,
+        )
 
-    def _explanation(self, place: int, lang: str) -> Iterator[PagePart]:
+    def _explain(self, place: int, lang: str) -> Iterator[PagePart]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
         finding = self.findings[place]
         if len(self.findings) > 1:
-            yield line(EXPLANATION.in_language(lang).format(place + 1), "heading")
-        for number, step in enumerate(self._steps(finding), 1):
-            yield Paragraph(step.in_language(lang), mark=f"  {number}. ")
+            yield line(localize(Message("explanation {number}:", number=place + 1), lang), "heading")
+        for number, (_, step) in enumerate(self._steps(finding), 1):
+            yield Paragraph(localize(step, lang), mark=f"  {number}. ")
         written, definition = to_script(build_layer_spec(self.run, finding.hypothesis))
-        yield Paragraph(LAYER.in_language(lang).format(written), "dim")
+        yield Paragraph(localize(Message("in Keras: {layer}", layer=written), lang), "dim")
         if definition:
-            yield Paragraph(DEFINE.in_language(lang), "dim")
+            text = Message("Keras 3 has no such activation; define it before the layer:")
+            yield Paragraph(localize(text, lang), "dim")
             yield from (line(row, "dim") for row in definition.splitlines())
-        if self.probe is not None:
-            for name, array in self.probe.predictions[place].items():
-                numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
-                more = ", ..." if array.size > MOST_PREDICTED else ""
-                shown = f"{format_shape(array.shape)}: {numbers}{more}"
-                yield Paragraph(PREDICTS.in_language(lang).format(self.place, self._public(name), shown))
+        for name, array in self.predictions[place].items() if self.predictions else ():
+            numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
+            text = Message(
+                "on {place} it predicts {name} {shape}: {numbers}",
+                place=self.place,
+                name=self._public(name),
+                shape=format_shape(array.shape),
+                numbers=numbers + (", ..." if array.size > MOST_PREDICTED else ""),
+            )
+            yield Paragraph(localize(text, lang))
 
-    def _agreement(self, lang: str) -> str:
+    def _agreement(self) -> Message:
         """Return how many numbers agree, and to how many digits of the largest one."""
         remaining = max(finding.remaining for finding in self.findings)
         share = max(remaining / self.evidence.highest, 1e-15)
-        return EVIDENCE.in_language(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
+        return Message(
+            "{number:,} numbers agree to {digits} digits of the largest",
+            number=self.evidence.numbers,
+            digits=int(-math.log10(share)),
+        )
 
-    def _steps(self, finding: Finding) -> list[Bilingual]:
-        """Return what the shapes say, then the differences that were found."""
-        return [*self._list_forms(finding), *(one.text for one in finding.differences)]
-
-    def _list_forms(self, finding: Finding) -> list[Bilingual]:
-        forms = list(self.layer.forms)
-        cell, hypothesis = self.layer.cells[0], finding.hypothesis
-        after = self.run.class_name == "GRU" and is_reset_after(self.run, hypothesis)
+    def _steps(self, finding: Finding) -> list[tuple[str, Message]]:
+        """Return what the shapes say, without a name, then the differences that were found."""
+        layer, hypothesis = self.run.layer, finding.hypothesis
+        forms, cell = list(layer.forms), layer.cells[0]
+        after = layer.class_name == "GRU" and is_reset_after(self.run, hypothesis)
         if len(cell.biases) == 2 and not hypothesis.biases and not (after and cell.rows):
-            forms.append(TWO_ROWS if after else ONE_BIAS)
-        return forms
+            forms.append(
+                Message("there are two biases; Keras keeps them as the two rows of one array")
+                if after
+                else Message("there are two biases; Keras has one, their sum")
+            )
+        return [*(("", form) for form in forms), *((one.name, one.text) for one in finding.differences)]
 
     def _document(self, place: int, lang: str) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
@@ -182,22 +170,22 @@ class PortAnswer(Answer):
         script, definition = to_script(spec)
         document = {
             "differences": [difference.name for difference in finding.differences],
-            "steps": [step.in_language(lang) for step in self._steps(finding)],
+            "steps": [localize(step, lang) for _, step in self._steps(finding)],
             "remaining": finding.remaining,
             "expression": describe(spec),
             "keras": script,
         }
         if definition:
             document["definition"] = definition
-        if self.probe is not None:
-            predicted = self.probe.predictions[place].items()
+        if self.predictions:
+            predicted = self.predictions[place].items()
             document["predicts"] = {self._public(name): array.tolist() for name, array in predicted}
         return document
 
     def _public(self, key: str) -> str:
         """Return the name of a result as `rnncli run` shows it."""
         part, _, place = key.partition(" ")
-        direction = ("forward_", "backward_")[int(place)] if place and len(self.run.cells) == 2 else ""
+        direction = ("forward_", "backward_")[int(place)] if place and len(self.run.layer.cells) == 2 else ""
         return direction + RESULTS[part]
 
 
@@ -209,3 +197,34 @@ def build_layer_spec(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
     if spec.class_name == "Bidirectional":
         spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
     return spec
+
+
+class PortedWeights(NamedTuple):
+    """The weights in Keras's layout, in the forms that files of weights need."""
+
+    weights: Mapping[str, Array]
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the arrays under `weights`, which --weights reads."""
+        return {**head(), "weights": dict(self.weights)}
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return the arrays."""
+        return self.weights
+
+
+def write_weights(run: ForeignRun, hypothesis: Hypothesis, place: str) -> None:
+    """Write the weights as float32, which foreign weights nearly always are."""
+    found, layer = weights_of(run, hypothesis).items(), run.layer
+    weights = {name: np.ascontiguousarray(array, np.float32) for name, array in found}
+    if not place.casefold().endswith(".h5"):
+        with files.open_output(place) as file:
+            formats.get(formats.for_output(place)).write(PortedWeights(weights), View(), file)
+        return
+    parts = (
+        [weights] if len(layer.cells) == 1 else [within(weights, path) for path in ("forward", "backward")]
+    )
+    cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
+    saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
+    suffix = ".weights.h5" if place.casefold().endswith(".weights.h5") else ".h5"
+    files.write(place, layouts.get("keras").dump([Chain("", (saved,))], suffix))

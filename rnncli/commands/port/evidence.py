@@ -1,7 +1,8 @@
-"""Whether a match proves anything: how many numbers agree, and what cannot show a difference."""
+"""Whether a match proves anything, and a small input on which several matches would differ."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -9,32 +10,27 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.port.expected_tensors import is_sequence
-from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.commands.port.search import Tolerances
-from rnncli.renderers.wording import Bilingual
+from rnncli.cli import files
+from rnncli.commands.port.hypothesis import (
+    ForeignRun,
+    Hypothesis,
+    compute,
+    expected_in_file_form,
+    inputs_of,
+    is_sequence,
+)
+from rnncli.commands.port.search import Finding, Tolerances
+from rnncli.errors import Message
 
 LEAST = 4
 """The minimum number of distinct numbers for a match to count."""
 LOG_CERTAINTY = -9.0
 """Base-10 logarithm of the highest probability of a chance match at which a match counts."""
 
-FEW = Bilingual(
-    "the expected tensors hold too few different numbers to rule out chance: {}",
-    "기대 텐서의 서로 다른 값이 {}개뿐이라 우연일 수 있음",
-)
-WIDE = Bilingual(
-    "the tolerances are as wide as the numbers are spread, so unrelated numbers would match",
-    "허용 오차가 값의 폭만큼 커서 관계없는 값도 일치함",
-)
-CONSTANT = Bilingual(
-    "all weights of the {} are equal, which hides the order of gates and axes",
-    "{} 가중치가 모두 같아 게이트와 축의 순서가 드러나지 않음",
-)
-STILL = Bilingual(
-    "all numbers of the input are equal, which hides the order of axes, time and features",
-    "입력의 값이 모두 같아 축, 시간, 특성의 순서가 드러나지 않음",
-)
+SIZES = ((1, 2), (1, 3), (2, 3), (3, 5))
+"""Batch and time steps of the inputs to try, the smallest first."""
+VISIBLE_DIFFERENCE = 1e-3
+"""The minimum difference between two predictions that a reader can see."""
 
 
 class Evidence(NamedTuple):
@@ -48,7 +44,7 @@ class Evidence(NamedTuple):
     numbers: int
     different: int
     highest: float
-    doubts: tuple[Bilingual, ...]
+    doubts: tuple[Message, ...]
 
 
 def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Evidence:
@@ -58,9 +54,16 @@ def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Ev
     digits -= math.log10(max(hypothesis_count, 1))
     doubts = list(_find_constants(run))
     if different < LEAST:
-        doubts.append(FEW.format(different))
+        doubts.append(
+            Message(
+                "the expected tensors hold too few different numbers to rule out chance: {different}",
+                different=different,
+            )
+        )
     elif digits < -LOG_CERTAINTY:
-        doubts.append(WIDE)
+        doubts.append(
+            Message("the tolerances are as wide as the numbers are spread, so unrelated numbers would match")
+        )
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
 
 
@@ -92,13 +95,61 @@ def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]
     return len(kept), float(-np.log10(shares).sum())
 
 
-def _find_constants(run: ForeignRun) -> Iterator[Bilingual]:
+def _find_constants(run: ForeignRun) -> Iterator[Message]:
     names: Mapping[str, Sequence[Array]] = {
-        "kernel": [cell.kernel for cell in run.cells],
-        "recurrent kernel": [cell.recurrent for cell in run.cells],
+        "kernel": [cell.kernel for cell in run.layer.cells],
+        "recurrent kernel": [cell.recurrent for cell in run.layer.cells],
     }
     for name, arrays in names.items():
         if all(array.size > 1 and np.ptp(array) == 0 for array in arrays):
-            yield CONSTANT.format(name)
+            yield Message(
+                "all weights of the {name} are equal, which hides the order of gates and axes", name=name
+            )
     if run.inputs.size > 1 and np.ptp(run.inputs) == 0:
-        yield STILL
+        yield Message("all numbers of the input are equal, which hides the order of axes, time and features")
+
+
+def predict_apart(
+    run: ForeignRun, findings: Sequence[Finding]
+) -> tuple[Array | None, list[dict[str, Array]]]:
+    """Return the smallest input that tells all explanations apart, and what each predicts for it, by tensor.
+
+    None and nothing if there are none to tell apart, or if none of the inputs tried does.
+    """
+    features = run.inputs.shape[-1]
+    for batch, steps in SIZES if len(findings) > 1 else ():
+        for scale in (1.0, 3.0):
+            random = np.random.default_rng(0)
+            inputs = np.round(random.normal(0, scale, (batch, steps, features)), 3)
+            probed = run._replace(inputs=inputs, initial_state=(), mask=None)
+            predictions = [_predict(probed, finding.hypothesis) for finding in findings]
+            if _all_differ(predictions):
+                return inputs, predictions
+    return None, []
+
+
+def write_probe(inputs: Array, place: str) -> None:
+    """Write the input that tells the explanations apart."""
+    if place.casefold().endswith(".json"):
+        files.write(place, json.dumps(inputs.tolist()) + "\n")
+        return
+    with files.open_output(place) as file:
+        np.save(file, inputs.astype(np.float32))
+
+
+def _predict(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
+    batch, steps, _ = inputs_of(run, hypothesis).shape
+    return expected_in_file_form(run, hypothesis, compute(run, hypothesis, batch, steps))
+
+
+def _all_differ(predictions: Sequence[Mapping[str, Array]]) -> bool:
+    return all(
+        any(_measure_gap(one[key], other[key]) > VISIBLE_DIFFERENCE for key in one)
+        for place, one in enumerate(predictions)
+        for other in predictions[:place]
+    )
+
+
+def _measure_gap(one: Array, other: Array) -> float:
+    """Return the largest difference; infinity if the shapes differ."""
+    return float(np.abs(one - other).max()) if one.shape == other.shape else np.inf

@@ -1,17 +1,23 @@
-"""Weights of another framework: their roles by name, else by shape, and what shapes alone decide."""
+"""Read weights of another framework: their roles by name, else by shape, and what shapes alone decide."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, Message, count, did_you_mean, format_names
+from rnncli.case import Array, SavedLayer, format_shape
+from rnncli.errors import InputError, Message, count, did_you_mean, format_names, inside
 from rnncli.layouts import GATES, infer_class
-from rnncli.renderers.wording import Bilingual
+from rnncli.readers import formats, models, named_arrays
+from rnncli.readers.formats import Source
+from rnncli.readers.source import TORCH_SUFFIXES, split_source
+
+if TYPE_CHECKING:
+    from rnncli.model import Graph, Modules
 
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",
@@ -25,20 +31,13 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _FORWARD, _BACKWARD = ("forward", "fw", "fwd"), ("backward", "bw", "bwd", "reverse")
+IN_ORDER = ("kernel", "recurrent_kernel", "bias")
 ADVICE = Message("Name the arrays kernel, recurrent_kernel and bias.")
-
-TRANSPOSED = Bilingual(
-    "the {which} transposed, {found} for {wanted}", "{which} 전치: Keras는 {wanted}, 파일은 {found}"
-)
-WHICH = {
-    (True, True): Bilingual("kernels are", "두 커널"),
-    (True, False): Bilingual("kernel is", "커널"),
-    (False, True): Bilingual("recurrent kernel is", "순환 커널"),
+TRANSPOSED = {
+    (True, True): Message("the kernels are"),
+    (True, False): Message("the kernel is"),
+    (False, True): Message("the recurrent kernel is"),
 }
-ONE_KERNEL = Bilingual(
-    "one kernel {found} holds both: first the rows of the input, then those of the state",
-    "커널 하나 {found}에 입력의 행 다음에 상태의 행이 이어져 있음",
-)
 
 
 class ForeignCell(NamedTuple):
@@ -66,12 +65,86 @@ class ForeignLayer(NamedTuple):
     class_name: str
     cells: tuple[ForeignCell, ...]
     has_names: bool
-    forms: tuple[Bilingual, ...]
+    forms: tuple[Message, ...]
 
     @property
     def units(self) -> int:
         """The size of the state."""
         return len(self.cells[0].recurrent)
+
+
+def read_weights(source: Source) -> dict[str, Array]:
+    """Return the arrays by name, in the layout of the file; those of one layer for FILE#layer.
+
+    Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
+    """
+    source, names = split_source(source)
+    name = ",".join(names)
+    with inside(source.name):
+        arrays = {key: np.asarray(array) for key, array in _read_arrays(source).items()}
+        arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
+        chosen = _select_layer(arrays, name) if name else arrays
+        wide = {key: array.astype(np.float64) for key, array in chosen.items()}
+        broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
+        if broken is not None:
+            raise InputError(
+                "{broken} contains NaN or infinity.", "Give the weights of a working layer.", broken=broken
+            )
+    return wide
+
+
+def _read_arrays(source: Source) -> Mapping[str, Any]:
+    """Return all arrays of the file by name."""
+    if source.suffix in TORCH_SUFFIXES:
+        return _name_torch_tensors(models.read_graph_or_layers(source))
+    if source.suffix == ".onnx":
+        raise InputError(
+            "port does not read weights from .onnx files.",
+            "Write them as arrays: rnncli weights {name} --to onnx -o weights.npz",
+            name=shlex.quote(str(source.name)),
+        )
+    format_name = formats.detect_format(source, advice=formats.RENAMED)
+    if format_name in formats.ONLY_INPUTS:
+        raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
+    value = formats.load(source, format_name)
+    return _name_keras_arrays(value) if isinstance(value, tuple) else named_arrays.to_weights(value)
+
+
+def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
+    """Return PyTorch's tensors by its names."""
+    modules = getattr(found, "modules", ())
+    if (
+        refused := next(
+            (one.refusal for one in modules if "suffix" in getattr(one.refusal, "fields", ())), None
+        )
+    ) is not None:
+        raise InputError("{refused}.", "Give the weights of a layer without a projection.", refused=refused)
+    arrays = {
+        f"{module.name}{f'_l{number}' if len(module.tensors) > 1 else ''}.{key}": array
+        for module in modules
+        for number, own in enumerate(module.tensors)
+        for key, array in own.items()
+    }
+    if not arrays:
+        raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
+    return arrays
+
+
+def _name_keras_arrays(layers: tuple[SavedLayer, ...]) -> dict[str, Array]:
+    """Return the arrays of layers that Keras saved, in its order."""
+    arrays: dict[str, Array] = {}
+    for layer in layers:
+        count = len(layer.weights)
+        halves = 2 if count in (4, 6) else 1
+        if count not in (2, 3, 4, 6) or layer.weights[1].ndim != 2:
+            continue
+        for number, array in enumerate(layer.weights):
+            direction, place = divmod(number, count // halves)
+            path = f"{('forward', 'backward')[direction]}/" if halves == 2 else ""
+            arrays[f"{layer.name}/{path}{IN_ORDER[place]}"] = array
+    if not arrays:
+        raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
+    return arrays
 
 
 def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | None = None) -> ForeignLayer:
@@ -100,7 +173,7 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
     return ForeignLayer(kind, tuple(cell for _, cell, _ in made), bool(named), forms)
 
 
-def select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
+def _select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
     """Return the arrays of the layer of that name.  Raises InputError if there is none."""
     chosen = {
         key: array
@@ -187,37 +260,37 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
 
 def _orient_cell(
     roles: Mapping[str, Array], features: int, class_name: str | None
-) -> tuple[str, ForeignCell, tuple[Bilingual, ...]]:
+) -> tuple[str, ForeignCell, tuple[Message, ...]]:
     """Return the class, the weights in Keras's orientation, and the steps that the shapes show."""
-    forms: list[Bilingual] = []
+    forms: list[Message] = []
     kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
     if recurrent is None:
-        forms.append(ONE_KERNEL.format(found=format_shape(kernel.shape)))
+        forms.append(
+            Message(
+                "one kernel {found} holds both: first the rows of the input, then those of the state",
+                found=format_shape(kernel.shape),
+            )
+        )
         kernel, recurrent = _split_kernel(kernel, features)
     kind, wanted = _orient_recurrent(recurrent, class_name)
     width = wanted.shape[1]
     upright = _orient_kernel(kernel, width, features)
     if kind == "SimpleRNN" and upright is not kernel:
         wanted = recurrent.T  # a square matrix does not show its orientation; the other one does
-    forms += _describe_transposed(kernel, upright, recurrent, wanted)
+    turned = kernel is not upright, recurrent is not wanted
+    if any(turned):
+        before, after = (kernel, upright) if turned[0] else (recurrent, wanted)
+        forms.append(
+            Message(
+                "{which} transposed, {found} for {wanted}",
+                which=TRANSPOSED[turned],
+                found=format_shape(before.shape),
+                wanted=format_shape(after.shape),
+            )
+        )
     biases = _split_biases(roles, width)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
     return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
-
-
-def _describe_transposed(
-    kernel: Array, upright: Array, recurrent: Array, wanted: Array
-) -> Iterator[Bilingual]:
-    """Yield which of the two kernels are transposed, if any."""
-    transposed = kernel is not upright, recurrent is not wanted
-    if not any(transposed):
-        return
-    before, after = (kernel, upright) if transposed[0] else (recurrent, wanted)
-    shapes = {"found": format_shape(before.shape), "wanted": format_shape(after.shape)}
-    which = WHICH[transposed]
-    yield Bilingual(
-        TRANSPOSED.en.format(which=which.en, **shapes), TRANSPOSED.ko.format(which=which.ko, **shapes)
-    )
 
 
 def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:

@@ -8,35 +8,35 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.case import Array, Case, Spec
-from rnncli.commands.port.expected_tensors import is_sequence
-from rnncli.commands.port.foreign_weights import ForeignCell
+from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
 from rnncli.layouts import GATES
-from rnncli.renderers.wording import Bilingual
 from rnncli.specs.stack import Stack
+
+
+def is_sequence(key: str) -> bool:
+    """Return whether an expected tensor, `sequence` or `sequence 0`, has an axis of time."""
+    return key.startswith("sequence")
 
 
 class ForeignRun(NamedTuple):
     """What another framework was given, and what it returned.
 
-    class_name: SimpleRNN, LSTM or GRU.
+    layer: what the weights' file holds.
     options: of the layer, as Keras's config of one direction.
     merge_mode: of two directions.
     inputs: (batch, timesteps, features), float64.
     expected: the returned tensors: `sequence` (batch, timesteps, units), `output` (batch, units), and for
         each direction `hidden 0`, `cell 0`, `sequence 0`.
     initial_state: in Keras's order, each (batch, units); empty if there is none.
-    has_names: whether the names of the weights say which is which.
     mask: (batch, timesteps), True for the steps to process, None for all.
     """
 
-    class_name: str
+    layer: ForeignLayer
     options: Mapping[str, Any]
     merge_mode: str | None
-    cells: tuple[ForeignCell, ...]
     inputs: Array
     expected: Mapping[str, Array]
     initial_state: tuple[Array, ...] = ()
-    has_names: bool = True
     mask: Array | None = None
 
     @property
@@ -82,23 +82,11 @@ def without_outputs(hypothesis: Hypothesis) -> Hypothesis:
     return hypothesis._replace(**{name: Hypothesis._field_defaults[name] for name in OF_OUTPUTS})
 
 
-class Difference(NamedTuple):
-    """A known difference from Keras.
-
-    name: for scripts, `gates=reset,update,candidate`.
-    changes: the fields of a Hypothesis that it sets; two that set the same field exclude each other.
-    """
-
-    name: str
-    text: Bilingual
-    changes: Mapping[str, Any]
-
-
 def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
     """Return the weights in Keras's layout, by Keras's paths."""
     found: dict[str, Array] = {}
-    paths = ("",) if len(run.cells) == 1 else ("forward/", "backward/")
-    for path, cell in zip(paths, run.cells, strict=True):
+    paths = ("",) if len(run.layer.cells) == 1 else ("forward/", "backward/")
+    for path, cell in zip(paths, run.layer.cells, strict=True):
         kernel, recurrent = kernels_of(cell, hypothesis)
         found[f"{path}kernel"] = _arrange_gates(run, hypothesis, kernel)
         found[f"{path}recurrent_kernel"] = _arrange_gates(run, hypothesis, recurrent)
@@ -121,7 +109,7 @@ def kernels_of(cell: ForeignCell, hypothesis: Hypothesis) -> tuple[Array, Array]
 
 def _arrange_gates(run: ForeignRun, hypothesis: Hypothesis, array: Array) -> Array:
     """Return an array (..., gates * units) with the gates in Keras's order."""
-    keras = GATES[run.class_name]
+    keras = GATES[run.layer.class_name]
     units = array.shape[-1] // len(keras)
     packed = hypothesis.gates or keras
     columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
@@ -148,12 +136,12 @@ def _select_biases(biases: tuple[Array, ...], form: str) -> tuple[Array, ...]:
 
 def bias_of(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> Array:
     """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
-    gates, units = GATES[run.class_name], len(cell.recurrent)
+    gates, units = GATES[run.layer.class_name], len(cell.recurrent)
     width = len(gates) * units
     used = _select_biases(cell.biases, hypothesis.biases) if run.options.get("use_bias", True) else ()
     biases = [_arrange_gates(run, hypothesis, bias) for bias in used]
     first, second = [*biases, np.zeros(width), np.zeros(width)][:2]
-    if run.class_name == "GRU" and is_reset_after(run, hypothesis):
+    if run.layer.class_name == "GRU" and is_reset_after(run, hypothesis):
         return np.stack([first, second])
     total: Array = first + second
     if hypothesis.forget_bias:
@@ -173,21 +161,20 @@ def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
     names = ("activation", "recurrent_activation", "reset_after")
     changed = {name: value for name in names if (value := getattr(hypothesis, name)) is not None}
     config = {**run.options, **changed, **more}
-    if len(run.cells) == 1:
-        return Spec(run.class_name, config)
-    inner = Spec(run.class_name, {**config, "go_backwards": False})
+    if len(run.layer.cells) == 1:
+        return Spec(run.layer.class_name, config)
+    inner = Spec(run.layer.class_name, {**config, "go_backwards": False})
     outer = {"layer": inner, "merge_mode": None, "backward_layer": None, "dtype": config.get("dtype")}
     return Spec("Bidirectional", outer)
 
 
-def expected_in_keras(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
-    """Return the expected tensors as Keras would return them; None if the hypothesis does not apply."""
+def expected_in_keras(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
+    """Return the expected tensors as Keras would return them; fewer if the hypothesis makes two the same."""
     time_axis = 0 if hypothesis.swap_outputs else 1
-    found = {
+    return {
         _name_in_keras(key, hypothesis): _rearrange(key, array, hypothesis, time_axis)
         for key, array in run.expected.items()
     }
-    return found if len(found) == len(run.expected) else None
 
 
 def expected_in_file_form(
@@ -264,8 +251,8 @@ def compute(run: ForeignRun, hypothesis: Hypothesis, sequences: int, steps: int)
 
 def name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
     """Return the tensors of a layer with every sequence and state under the names of ForeignRun.expected."""
-    count = len(run.cells)
-    parts = ("hidden", "cell") if run.class_name == "LSTM" else ("hidden",)
+    count = len(run.layer.cells)
+    parts = ("hidden", "cell") if run.layer.class_name == "LSTM" else ("hidden",)
     names = [f"{part} {place}" for place in range(count) for part in parts]
     named = dict(zip(names, tensors[count:], strict=True))
     sequences = tensors[:count]

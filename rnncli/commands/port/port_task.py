@@ -1,7 +1,12 @@
-"""From flags and files to a ForeignRun: the layer is the one that -l names, else guessed from the weights."""
+"""From flags and files to a ForeignRun.
+
+The layer is the one that -l names, else guessed from the weights; each expected tensor is matched to a result
+of the layer by its name, else by its shape.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,14 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array, Document, Spec
+from rnncli.case import Array, Document, Spec, format_shape
 from rnncli.cli import request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.commands.port import expected_tensors, foreign_weights, weight_files
-from rnncli.commands.port.expected_tensors import ReturnedSizes, is_sequence
-from rnncli.commands.port.foreign_weights import ForeignLayer
-from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.commands.port.port_flags import PortFlags
+from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights
+from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
@@ -30,59 +32,57 @@ COMPUTED: Mapping[str, Any] = {
     "recurrent_dropout": 0.0, "dtype": "float64",
 }  # fmt: skip
 """Options of the layer that change no number, as the search computes it."""
+PARTS: Mapping[str, str] = {
+    "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",
+    "hidden": r"last_hidden_state|h_n|hn|y_h|final_h|h",
+    "output": r"hidden_state|output|outputs|out|y",
+    "sequence": r"hidden_states|sequence|sequences",
+}
+_RESULT = re.compile(
+    r"(?:.*/)?(?P<direction>forward_|backward_)?(?:"
+    + "|".join(f"(?P<{part}>{names})" for part, names in PARTS.items())
+    + ")",
+    re.IGNORECASE,
+)
+RESULT_ADVICE = Message(
+    "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
+)
 
 
-class Task(NamedTuple):
-    """What to explain.
+def collect(
+    input_flags: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None
+) -> tuple[list[ForeignRun], list[Text]]:
+    """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
-    run: the run, with the expected tensors in their likeliest reading.
-    other_readings: the same run with every other reading that the shapes allow.
-    layer: what the weights' file holds.
+    weights, expect, states: what the flags of these names say.
+    Raises InputError or UsageError if something does not fit together.
     """
-
-    run: ForeignRun
-    other_readings: tuple[ForeignRun, ...]
-    layer: ForeignLayer
-    remarks: tuple[Text, ...]
-
-
-def collect(input_flags: InputFlags, layer: LayerFlags, port: PortFlags) -> Task:
-    """Read everything.  Raises InputError or UsageError if it does not fit together."""
-    sources.validate_sources(input_flags, layer, port)
-    weights, expect, states = port.weights or "", port.expect or "", port.initial_state
     file, _ = split_layers(weights)
-    arrays = weight_files.read_weights(sources.find_source(weights))
+    arrays = read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
     case, remarks = request.case(input_flags, LayerFlags(), RunFlags(seed=0))
+    notes = list(remarks)
     inputs = np.asarray(case.inputs, np.float64)
     class_name = None if described is None else described.inner.class_name
     with inside(file):
-        found = foreign_weights.find_layer(arrays, inputs.shape[-1], class_name)
+        found = find_layer(arrays, inputs.shape[-1], class_name)
         spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
         _require_fit(spec, found, layer.units)
     stored = read_expected(sources.find_source(expect))
     batch, steps, _ = inputs.shape
     with inside(expect):
-        sizes = ReturnedSizes(batch, steps, found.units, len(found.cells))
-        expected, *others = expected_tensors.list_readings(stored, sizes)
+        readings = _list_readings(stored, ReturnedSizes(batch, steps, found.units, len(found.cells)))
     options = {**spec.inner.config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
-    run = ForeignRun(
-        found.class_name, options, merge_mode, found.cells, inputs, expected,
-        _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape),
-        found.has_names, case.mask,
-    )  # fmt: skip
-    notes = (
-        []
-        if described
-        else [Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec))]
-    )
-    if case.mask is not None and not case.mask.all() and any(map(is_sequence, expected)):
+    start = _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape)
+    runs = [ForeignRun(found, options, merge_mode, inputs, one, start, case.mask) for one in readings]
+    if not described:
+        notes.append(Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)))
+    if case.mask is not None and not case.mask.all() and any(map(is_sequence, readings[0])):
         notes.append(
             Message("the rows of masked steps are not compared, because frameworks fill them differently")
         )
-    unlike = tuple(run._replace(expected=other) for other in others)
-    return Task(run, unlike, found, (*remarks, *notes))
+    return runs, notes
 
 
 def _parse_layer(layer: LayerFlags) -> Spec | None:
@@ -162,3 +162,119 @@ def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
 
 def _widen(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
     return tuple(np.asarray(state, np.float64) for state in states or ())
+
+
+class ReturnedSizes(NamedTuple):
+    """Sizes of what a layer returns.
+
+    batch, steps: of the input, in any order: the other framework may have the time first.
+    """
+
+    batch: int
+    steps: int
+    units: int
+    directions: int
+
+    def fit(self, sizes: tuple[int, ...]) -> bool:
+        """Return whether these are the batch and the time steps, in any order."""
+        return sorted(sizes) == sorted((self.batch, self.steps))
+
+
+def _list_readings(tensors: Mapping[str, Array], sizes: ReturnedSizes) -> list[dict[str, Array]]:
+    """Return the tensors as `name_results` does, in every way that the shape of one without a name allows.
+
+    (2, batch, units) is PyTorch's h_n of two directions, and may also be a sequence of two time steps.
+    """
+    (name, only), *others = tensors.items()
+    if others or _RESULT.fullmatch(name):
+        return [name_results(tensors, sizes)]
+    found: list[dict[str, Array]] = []
+    errors: list[InputError] = []
+    for guess in _guess_parts(np.asarray(only), sizes):
+        try:
+            found.append(name_results(tensors, sizes, guess))
+        except InputError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found
+
+
+def name_results(
+    tensors: Mapping[str, Array], sizes: ReturnedSizes, guess: str = "output"
+) -> dict[str, Array]:
+    """Return the tensors under the names of ForeignRun.expected, in float64.
+
+    tensors: by name; a single one may have any name.
+    guess: what a tensor of another name is, `output` or `hidden`.
+    Raises InputError for a name or a shape that the layer does not return.
+    """
+    results: dict[str, Array] = {}
+    for name, array in tensors.items():
+        match = _RESULT.fullmatch(name)
+        if match is None and len(tensors) > 1:
+            raise InputError("{name} is not a result of a recurrent layer.", RESULT_ADVICE, name=name)
+        part = next((part for part in PARTS if match and match[part]), guess)
+        place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
+        for key, result in _split_results(part, place, np.asarray(array, np.float64), sizes):
+            _require_shape(key, result, sizes, name or "it")
+            if key in results:
+                raise InputError(
+                    "two of its tensors are the same result: {name} is one.", RESULT_ADVICE, name=name
+                )
+            results[key] = result
+    return results
+
+
+def _guess_parts(array: Array, sizes: ReturnedSizes) -> tuple[str, ...]:
+    """Return `hidden` for the shape (directions, batch, units) of PyTorch's h_n, else `output`, or both."""
+    if array.ndim != 3 or len(array) != sizes.directions or array.shape[1] not in (sizes.batch, sizes.steps):
+        return ("output",)
+    if not sizes.fit(array.shape[:2]):
+        return ("hidden",)
+    # With one direction and one time step, both are the same numbers.
+    return ("output", "hidden") if sizes.directions == 2 else ("output",)
+
+
+def _split_results(part: str, place: str, array: Array, sizes: ReturnedSizes) -> list[tuple[str, Array]]:
+    """Return the results in one tensor: PyTorch and ONNX have an axis of directions."""
+    directions = sizes.directions
+    if part in ("hidden", "cell"):
+        states = [array]
+        if not place and array.ndim == 3 and len(array) == directions:
+            states = list(array)
+        elif not place and directions == 2 and array.shape[-1] % 2 == 0:
+            states = np.split(array, 2, axis=-1)
+        return [(f"{part} {number}", state) for number, state in enumerate(states, int(place or 0))]
+    if array.ndim == 4 and directions in array.shape[1:3]:
+        first = array.shape[1] == directions and sizes.fit((array.shape[0], array.shape[2]))
+        merged = np.moveaxis(array, 1 if first else 2, 2)
+        array = merged.reshape(*merged.shape[:2], -1)
+    kind = "sequence" if array.ndim == 3 else "output"
+    return [(f"{kind} {place}".strip(), array)]
+
+
+def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:
+    """Raise InputError if no hypothesis gives this shape, or if a number is missing."""
+    batch, steps, units, directions = sizes
+    sequence = is_sequence(key)
+    widths = {units, units * directions} if key in ("sequence", "output") else {units}
+    fits = array.ndim == (3 if sequence else 2) and array.shape[-1] in widths
+    if not fits or not (sizes.fit(array.shape[:2]) if sequence else array.shape[0] in (batch, steps)):
+        axes = (batch, steps) if sequence else (batch,)
+        shapes = [format_shape((*axes, width)) for width in sorted(widths)]
+        raise InputError(
+            "{name} is {shape}, which this layer does not return; it has {units}, and the input "
+            "has a batch of {batch} and {steps}.",
+            "The shape should be {shapes}.",
+            name=name,
+            shape=format_shape(array.shape),
+            units=count(units, "unit"),
+            batch=batch,
+            steps=count(steps, "time step"),
+            shapes=" or ".join(shapes),
+        )
+    if not np.isfinite(array).all():
+        raise InputError(
+            "{name} contains NaN or infinity.", "Give numbers that the layer returned.", name=name
+        )

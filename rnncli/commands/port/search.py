@@ -9,16 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.port import differences
-from rnncli.commands.port.expected_tensors import is_cell_state, is_sequence
+from rnncli.commands.port.differences import Difference, list_known
 from rnncli.commands.port.hypothesis import (
-    Difference,
     ForeignRun,
     Hypothesis,
     compute,
     expected_in_keras,
     initial_state_of,
     inputs_of,
+    is_sequence,
     mask_of,
     spec_of,
     weights_of,
@@ -45,12 +44,13 @@ class Finding(NamedTuple):
     differences: from Keras; none if the numbers match as they are.
     remaining: the largest absolute difference of any number.
     excess: the largest difference in units of what the tolerances allow; at most 1 for a match.
+        Both are infinite until they are measured.
     """
 
     differences: tuple[Difference, ...]
     hypothesis: Hypothesis
-    remaining: float
-    excess: float
+    remaining: float = np.inf
+    excess: float = np.inf
 
     @property
     def matches(self) -> bool:
@@ -58,52 +58,44 @@ class Finding(NamedTuple):
         return self.excess <= 1
 
 
-class SearchResult(NamedTuple):
-    """What was found.
+def search_readings(
+    runs: Sequence[ForeignRun], tolerances: Tolerances
+) -> tuple[ForeignRun, list[Finding], int]:
+    """Search in every reading of the expected tensors; return the one that matches, or the nearest.
 
-    findings: the hypotheses with the fewest differences that explain every number.
-    nearest: where there are none, the one that comes nearest; None if no hypothesis fits the shapes.
-    hypothesis_count: the number of hypotheses that were computed.
+    With it come what `search` found in it, and the number of hypotheses in all readings.
     """
-
-    findings: tuple[Finding, ...]
-    nearest: Finding | None
-    hypothesis_count: int
-
-    @property
-    def distance(self) -> float:
-        """The largest difference that remains; infinity if no hypothesis fits the shapes."""
-        near = self.findings[0] if self.findings else self.nearest
-        return np.inf if near is None else near.remaining
+    found = [(run, *search(run, tolerances)) for run in runs]
+    best = min(found, key=lambda one: _rank(one[1]))
+    return *best[:2], sum(count for *_, count in found)
 
 
-def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
-    """Return the explanations with the fewest differences: none, one or two."""
-    known = tuple(differences.list_known(run))
-    nearest: Finding | None = None
+def _rank(findings: Sequence[Finding]) -> tuple[bool, float]:
+    return (not findings[0].matches, findings[0].remaining) if findings else (True, np.inf)
+
+
+def search(run: ForeignRun, tolerances: Tolerances) -> tuple[list[Finding], int]:
+    """Return the explanations with the fewest differences: none, one or two; and how many were compared.
+
+    If nothing matches, that is the hypothesis that comes nearest; nothing if no hypothesis fits the shapes.
+    """
+    known = tuple(list_known(run))
+    nearest: list[Finding] = []
     hypothesis_count = 0
     for count in (0, 1, 2):
         candidates = [
-            candidate for chosen in _combine(known, count) if (candidate := _candidate(run, chosen))
+            Finding(chosen, hypothesis)
+            for chosen in _combine(known, count)
+            if _fits(run, hypothesis := hypothesis_of(chosen))
         ]
         hypothesis_count += len(candidates)
         left = _screen(run, candidates, tolerances)
         measured = [finding for candidate in left if (finding := _confirm(run, candidate, tolerances))]
         matching = [finding for finding in measured if finding.matches]
         if matching:
-            return SearchResult(tuple(_drop_equivalent(run, matching)), None, hypothesis_count)
-        near = min(measured, key=lambda finding: finding.remaining, default=None)
-        if nearest is None or (near is not None and near.remaining < nearest.remaining):
-            nearest = near
-    return SearchResult((), nearest, hypothesis_count)
-
-
-class Candidate(NamedTuple):
-    """Differences whose shapes fit.  expected: the tensors as Keras would return them."""
-
-    differences: tuple[Difference, ...]
-    hypothesis: Hypothesis
-    expected: Mapping[str, Array]
+            return list(_drop_equivalent(run, matching)), hypothesis_count
+        nearest = sorted([*nearest, *measured], key=lambda finding: finding.remaining)[:1]
+    return nearest, hypothesis_count
 
 
 def _combine(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
@@ -120,22 +112,16 @@ def hypothesis_of(combination: Iterable[Difference]) -> Hypothesis:
     return Hypothesis(**changes)
 
 
-def _candidate(run: ForeignRun, combination: tuple[Difference, ...]) -> Candidate | None:
-    hypothesis = hypothesis_of(combination)
-    expected = expected_in_keras(run, hypothesis)
-    if expected is None or not _fits(run, expected, inputs_of(run, hypothesis).shape):
-        return None
-    return Candidate(combination, hypothesis, expected)
-
-
-def _screen(run: ForeignRun, candidates: Sequence[Candidate], tolerances: Tolerances) -> list[Candidate]:
+def _screen(run: ForeignRun, candidates: Sequence[Finding], tolerances: Tolerances) -> list[Finding]:
     """Return the candidates that a part of the numbers does not rule out; if there are none, the nearest.
 
     The part is the first time step, then the first few, where sequences of one direction are expected;
     otherwise all steps of one sequence of the batch.
     """
     wide = Tolerances(2 * tolerances.atol + ROUNDING, 2 * tolerances.rtol)
-    sequence = len(run.cells) == 1 and not run.options.get("go_backwards") and "sequence" in run.expected
+    sequence = (
+        len(run.layer.cells) == 1 and not run.options.get("go_backwards") and "sequence" in run.expected
+    )
     parts = ((PART_SEQUENCES, 1), (PART_SEQUENCES, PART_STEPS)) if sequence else ((1, max(run.inputs.shape)),)
     left = list(candidates)
     for sequences, steps in parts:
@@ -144,15 +130,14 @@ def _screen(run: ForeignRun, candidates: Sequence[Candidate], tolerances: Tolera
             _compare(run, candidate, tensors, (sequences, steps), wide)
             for candidate, tensors in zip(left, computed, strict=True)
         ]
-        kept = [candidate for candidate, finding in zip(left, findings, strict=True) if finding.matches]
+        kept = [finding for finding in findings if finding.matches]
         if not kept:
-            ranked = sorted(zip(findings, left, strict=True), key=lambda pair: pair[0].remaining)
-            return [candidate for _, candidate in ranked[:1]]
+            return sorted(findings, key=lambda finding: finding.remaining)[:1]
         left = kept
     return left
 
 
-def _confirm(run: ForeignRun, candidate: Candidate, tolerances: Tolerances) -> Finding | None:
+def _confirm(run: ForeignRun, candidate: Finding, tolerances: Tolerances) -> Finding | None:
     """Return how near the numpy engine comes on all numbers; None if Keras would reject the layer."""
     batch, steps, _ = inputs_of(run, candidate.hypothesis).shape
     try:
@@ -162,12 +147,13 @@ def _confirm(run: ForeignRun, candidate: Candidate, tolerances: Tolerances) -> F
     return _compare(run, candidate, computed, (batch, steps), tolerances)
 
 
-def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]) -> bool:
+def _fits(run: ForeignRun, hypothesis: Hypothesis) -> bool:
     """Return whether the shapes of the expected tensors are those that the hypothesis gives."""
-    batch, steps, _ = shape
-    if any(len(state) != batch for state in run.initial_state):
+    batch, steps, _ = inputs_of(run, hypothesis).shape
+    expected = expected_in_keras(run, hypothesis)
+    if len(expected) < len(run.expected) or any(len(state) != batch for state in run.initial_state):
         return False
-    if any(map(is_cell_state, expected)) and run.class_name != "LSTM":
+    if run.layer.class_name != "LSTM" and any(key.startswith("cell") for key in expected):
         return False
     return all(
         array.shape[:2] == (batch, steps) if is_sequence(key) else len(array) == batch
@@ -177,7 +163,7 @@ def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]
 
 def _compare(
     run: ForeignRun,
-    candidate: Candidate,
+    candidate: Finding,
     computed: Mapping[str, Array],
     part: tuple[int, int],
     tolerances: Tolerances,
@@ -187,13 +173,13 @@ def _compare(
     mask = mask_of(run, candidate.hypothesis)
     whole = steps >= inputs_of(run, candidate.hypothesis).shape[1]
     remaining = excess = 0.0
-    for key, array in candidate.expected.items():
+    for key, array in expected_in_keras(run, candidate.hypothesis).items():
         sequence = is_sequence(key)
         if not (sequence or whole):
             continue
         theirs, ours = array[:sequences, :steps] if sequence else array[:sequences], computed[key]
         if ours.shape != theirs.shape:
-            return Finding(candidate.differences, candidate.hypothesis, np.inf, np.inf)
+            return candidate._replace(remaining=np.inf, excess=np.inf)
         gap = np.abs(ours - theirs)
         gap = np.where(np.isfinite(gap), gap, np.inf)
         if sequence and mask is not None:
@@ -201,7 +187,7 @@ def _compare(
         remaining = max(remaining, float(gap.max()))
         allowed = np.maximum(tolerances.atol + tolerances.rtol * np.abs(theirs), np.finfo(np.float64).tiny)
         excess = max(excess, float((gap / allowed).max()))
-    return Finding(candidate.differences, candidate.hypothesis, remaining, excess)
+    return candidate._replace(remaining=remaining, excess=excess)
 
 
 def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -215,7 +201,7 @@ def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Find
 
 
 def _identity(run: ForeignRun, hypothesis: Hypothesis) -> tuple[object, tuple[Array, ...]]:
-    expected = expected_in_keras(run, hypothesis) or {}
+    expected = expected_in_keras(run, hypothesis)
     weights = weights_of(run, hypothesis)
     states = initial_state_of(run, hypothesis) or ()
     arrays = (*weights.values(), *expected.values(), inputs_of(run, hypothesis), *states)

@@ -42,9 +42,9 @@ def compute_all(
     for hypothesis in dict.fromkeys(plain):
         groups.setdefault(_form(run, hypothesis), []).append(hypothesis)
     tensors: dict[Hypothesis, dict[str, Array]] = {}
-    units = sequences * len(run.cells[0].recurrent)
-    most = KEPT // (units * min(steps, max(run.inputs.shape[:2])) * len(run.cells))
-    size = max(1, min(TOGETHER // (units * len(GATES[run.class_name])), most))
+    units = sequences * len(run.layer.cells[0].recurrent)
+    most = KEPT // (units * min(steps, max(run.inputs.shape[:2])) * len(run.layer.cells))
+    size = max(1, min(TOGETHER // (units * len(GATES[run.layer.class_name])), most))
     with np.errstate(all="ignore"):
         for group in groups.values():
             for start in range(0, len(group), size):
@@ -65,7 +65,7 @@ def _compute(
 ) -> Iterator[dict[str, Array]]:
     """Yield the tensors of each hypothesis by name."""
     results = [
-        HypothesisLoop.of(run, group, place, sequences, steps).run() for place in range(len(run.cells))
+        HypothesisLoop.of(run, group, place, sequences, steps).run() for place in range(len(run.layer.cells))
     ]
     for number in range(len(group)):
         rows = [sequence[number] for sequence, _ in results]
@@ -105,7 +105,7 @@ class HypothesisLoop(NamedTuple):
         cls, run: ForeignRun, group: Sequence[Hypothesis], place: int, sequences: int, steps: int
     ) -> HypothesisLoop:
         """Return the loop of a direction over the first sequences and steps."""
-        cell, gates = run.cells[place], GATES[run.class_name]
+        cell, gates = run.layer.cells[place], GATES[run.layer.class_name]
         kernel, recurrent = kernels_of(cell, group[0])
         backwards = -1 if place or run.options.get("go_backwards") else 1
         variants = list(dict.fromkeys(one.flip_inputs for one in group))
@@ -114,10 +114,10 @@ class HypothesisLoop(NamedTuple):
         masks = [mask_of(run, one) for one in plain]
         shown = [mask[:sequences, :steps][:, ::backwards] for mask in masks if mask is not None]
         biases = np.stack([bias_of(run, cell, one) for one in group])
-        units, after = len(recurrent), run.class_name == "GRU" and is_reset_after(run, group[0])
+        units, after = len(recurrent), run.layer.class_name == "GRU" and is_reset_after(run, group[0])
         rows = biases.reshape(len(group), -1, len(gates), 1, units)
         return cls(
-            class_name=run.class_name,
+            class_name=run.layer.class_name,
             functions=_functions(run, group[0]),
             reset_after=after,
             orders=np.array([[(one.gates or gates).index(gate) for gate in gates] for one in group]),
@@ -129,7 +129,7 @@ class HypothesisLoop(NamedTuple):
             input_biases=rows[:, 0],
             recurrent_biases=rows[:, 1] if after else np.zeros(()),
             start=_start(run, group, place, sequences),
-            zeroing=len(run.cells) == 2,
+            zeroing=len(run.layer.cells) == 2,
         )
 
     def run(self) -> tuple[Array, States]:
@@ -192,7 +192,7 @@ def _sign(one: Hypothesis, gate: str) -> int:
 
 def _start(run: ForeignRun, group: Sequence[Hypothesis], place: int, sequences: int) -> States:
     """Return the initial states of one direction, each (hypotheses, batch, units)."""
-    count, units = 2 if run.class_name == "LSTM" else 1, len(run.cells[place].recurrent)
+    count, units = 2 if run.layer.class_name == "LSTM" else 1, len(run.layer.cells[place].recurrent)
     batch = min(sequences, len(inputs_of(run, group[0])))
     if not run.initial_state:
         return tuple(np.zeros((len(group), batch, units)) for _ in range(count))

@@ -7,9 +7,8 @@ from plant import Planted
 
 from rnncli import specs
 from rnncli.commands.port import foreign_weights
-from rnncli.commands.port.expected_tensors import ReturnedSizes, name_results
 from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.commands.port.port_task import COMPUTED
+from rnncli.commands.port.port_task import COMPUTED, ReturnedSizes, name_results
 from rnncli.commands.port.search import Tolerances
 
 TOLERANCES = Tolerances(1e-6, 1e-5)
@@ -23,6 +22,4 @@ def run_of(planted: Planted, class_name: str) -> ForeignRun:
     options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
     merge_mode = "concat" if len(layer.cells) == 2 else None
     states = tuple(planted.states or ())
-    return ForeignRun(
-        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.has_names
-    )
+    return ForeignRun(layer, options, merge_mode, planted.inputs, expected, states)

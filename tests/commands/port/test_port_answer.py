@@ -9,9 +9,8 @@ from looks import SUFFIXES, check_looks, round_digits
 from plant import Kind, plant
 from port_runs import TOLERANCES, run_of
 
-from rnncli.commands.port import evidence, foreign_weights
+from rnncli.commands.port import evidence
 from rnncli.commands.port.answer import PortAnswer
-from rnncli.commands.port.probe_input import make_probe
 from rnncli.commands.port.search import search
 
 
@@ -25,12 +24,11 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
     if constant:
         planted.weights["kernel"][:] = 0.1
     run = run_of(planted, kind.class_name)
-    result = search(run, TOLERANCES)
-    weighed = evidence.assess(run, TOLERANCES, result.hypothesis_count)
-    findings = () if weighed.doubts else result.findings
-    layer = foreign_weights.find_layer(planted.weights, kind.features, kind.class_name)
-    probe = make_probe(run, findings) if alike else None
-    return PortAnswer(run, layer, findings, weighed, probe, "probe.json")
+    found, count = search(run, TOLERANCES)
+    weighed = evidence.assess(run, TOLERANCES, count)
+    findings = [] if weighed.doubts else found
+    predictions = evidence.predict_apart(run, findings)[1] if alike else ()
+    return PortAnswer(run, findings, weighed, predictions, "probe.json")
 
 
 ONE_STEP = Kind("LSTM", steps=1, batch=5)
