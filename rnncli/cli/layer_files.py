@@ -32,7 +32,7 @@ def read_layer(text: str) -> list[Any]:
 
 def read_config(source: Source, name: Text) -> Any:
     """Return the configs in a file.  Raises LayerError, with `name` in front, for an invalid layer."""
-    config = formats.read_config(source)
+    config = formats.load(source, "json", Message("A layer file contains a Keras config, which is JSON."))
     with inside(name):
         specs.from_flags([config], {})
     return config

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, format_shape
 from rnncli.cli import sources
 from rnncli.errors import Either, InputError, Message, Text, UsageError, inside
-from rnncli.readers import formats
-from rnncli.readers.padding import pad
+from rnncli.readers import arrange, formats
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags
@@ -69,7 +68,7 @@ def _pad_sequences(raw: Any, flags: InputFlags) -> Any:
             first=first,
             other=len(raw[first]),
         )
-    return pad(raw, flags.pad, flags.pad_value or 0.0)[0]
+    return arrange.pad(raw, flags.pad, flags.pad_value or 0.0)[0]
 
 
 def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
@@ -77,8 +76,6 @@ def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
 
     Raises UsageError for several inputs, and for a graph that may want an order of its own.
     """
-    from rnncli.readers import arrange
-
     if axes is None:
         return raw
     reason = (

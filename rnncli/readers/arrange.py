@@ -9,9 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from rnncli.case import FILLS, Array, Document, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
-from rnncli.readers._masks import mask_values, parse_mask
-from rnncli.readers.padding import pad
-from rnncli.specs import memory
+from rnncli.specs import memory, nested
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {
@@ -74,12 +72,12 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         inputs, padding, remarks = _prepare(document, options)
     if options.mask is not None:
         with inside(options.mask_where), with_path_prefix("mask"):
-            masks.append(parse_mask(options.mask, inputs))
+            masks.append(_parse_mask(options.mask, inputs))
     elif document.mask is not None and options.mask_value is None and padding is None:
         with inside(options.where), with_path_prefix("mask"):
-            masks.append(parse_mask(document.mask, inputs))
+            masks.append(_parse_mask(document.mask, inputs))
     if options.mask_value is not None:
-        masks.append(mask_values(inputs, options.mask_value))
+        masks.append(_mask_values(inputs, options.mask_value))
     if padding is not None:
         masks.append(padding)
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
@@ -160,6 +158,68 @@ def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tup
             wanted=WANTED,
         )
     return pad(sequences, options.pad, options.pad_value)
+
+
+def pad(sequences: tuple[Array, ...], end: str, value: float) -> tuple[Array, Array]:
+    """Return the sequences in one array (batch, longest, ...), and the mask (batch, longest).
+
+    end: `pre` or `post`, where shorter ones get `value`.  The mask is False there.
+    """
+    import numpy as np
+
+    longest = max(map(len, sequences))
+    array = np.full((len(sequences), longest, *sequences[0].shape[1:]), value, dtype=np.float64)
+    mask = np.zeros((len(sequences), longest), dtype=bool)
+    for row, sequence in enumerate(sequences):
+        there = slice(longest - len(sequence), longest) if end == "pre" else slice(len(sequence))
+        array[row, there] = sequence
+        mask[row, there] = True
+    return array, mask
+
+
+def _parse_mask(raw: Any, inputs: Array) -> Array:
+    """Return the mask as a bool array (batch, timesteps).
+
+    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.  Sequences of sequences
+    may also have a mask of (batch, timesteps, inner timesteps), which stays as it is.
+    """
+    import numpy as np
+
+    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
+    expected = inputs.shape[: 3 if mask.ndim == 3 and inputs.ndim > 3 else 2]
+    if mask.dtype.kind not in "bfiu":
+        raise InputError(
+            "the mask has dtype {dtype}.", "Write true or false for every time step.", dtype=mask.dtype
+        )
+    if mask.shape not in (expected, (1, *expected[1:]), expected[1:2]):
+        raise InputError(
+            "the mask is {shape}, but the input is {inputs}.",
+            "A mask is (batch, timesteps), here {wanted}.",
+            shape=format_shape(mask.shape),
+            inputs=format_shape(inputs.shape),
+            wanted=format_shape(inputs.shape[:2]),
+        )
+    wrong = np.argwhere((mask != 0) & (mask != 1))
+    if len(wrong):
+        place = tuple(map(int, wrong[0]))
+        raise InputError(
+            "{place} is {mask:g}.",
+            "Write true or 1 for a step to process, else false or 0.",
+            place,
+            mask=mask[place],
+        )
+    return np.array(np.broadcast_to(mask.astype(bool), expected))
+
+
+def _mask_values(inputs: Array, value: float) -> Array:
+    """Return the mask of Keras's Masking layer: True for steps where any feature differs from `value`."""
+    import numpy as np
+
+    from rnncli import arrays
+
+    with np.errstate(over="ignore"):
+        masked, axes = inputs.dtype.type(value), tuple(range(2, inputs.ndim))
+    return np.concatenate([np.any(block != masked, axis=axes) for block in arrays.blocks(inputs)])
 
 
 def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:

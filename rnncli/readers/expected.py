@@ -27,7 +27,7 @@ def read_expected(source: Source) -> dict[str, Array]:
     JSON may be rnncli's own output, of a run or of a trace, an object of nested lists, or one nested list.
     Raises InputError if the source cannot be read or holds no tensors.
     """
-    format_name = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
+    format_name = formats.detect_format(source, advice=ADVICE)
     with inside(source.name):
         if format_name not in FORMATS:
             raise InputError(

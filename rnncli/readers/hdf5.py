@@ -19,12 +19,11 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text
-from rnncli.readers import expansion
 from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, read_model_config
 from rnncli.readers.packages import import_package
 from rnncli.specs import child_process
 from rnncli.specs.child_process import WorkOutput
-from rnncli.specs.memory import format_size
+from rnncli.specs.memory import expansion_limit, format_size
 
 LIBRARY = Message("the HDF5 library")
 SECONDS = 8.0
@@ -118,7 +117,7 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
     def work(file: BinaryIO) -> None:
         _answer(data, file, datasets)
 
-    seconds, memory = SECONDS + len(data) / SPEED, SPACE + 2 * expansion.compute_limit(len(data))
+    seconds, memory = SECONDS + len(data) / SPEED, SPACE + 2 * expansion_limit(len(data))
     try:
         with child_process.run_in_child(work, seconds, memory, LIBRARY) as answer:
             return _read_child(answer, len(data), advice)
@@ -148,7 +147,7 @@ def _read_child(answer: WorkOutput, packed: int, advice: Text) -> FileContents:
 def _require_room(sizes: Iterable[int], packed: int, advice: Text = "") -> None:
     """Raise InputError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
-    if size > expansion.compute_limit(packed):
+    if size > expansion_limit(packed):
         what = Message(
             "its datasets declare {declared}, but the file is {size}.",
             declared=format_size(size),

@@ -203,9 +203,12 @@ def read_to_end(file: BinaryIO) -> bytes:
                 raise InputError(what, "Write what comes out of it to a file, and name the file.")
         return whole.getvalue()
     except MemoryError:
-        raise InputError(
-            "it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
-        ) from None
+        raise too_large() from None
+
+
+def too_large() -> InputError:
+    """Return the error for a file that does not fit in memory, as it is or as what it is parsed to."""
+    return InputError("it does not fit in memory.", "Give a smaller file; a .npy input may have any size.")
 
 
 def _explain_missing(path: Path) -> InputError:

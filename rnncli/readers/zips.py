@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rnncli.errors import InputError, Text
-from rnncli.readers import expansion
-from rnncli.specs.memory import format_size
+from rnncli.specs.memory import expansion_limit, format_size
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
@@ -49,7 +48,7 @@ def require_room(
                 name=name,
                 method=_name_method(entry),
             )
-    if size > expansion.compute_limit(packed):
+    if size > expansion_limit(packed):
         raise InputError(
             "it would expand from {size} to {expanded}.",
             advice,

@@ -15,9 +15,17 @@ _SIZE = r"(?ai)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?"
 _UNITS = " KMGT"
 ROOM, PER_BYTE = 2**30, 256
 """What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""
+EXPANDED, EXPANSION = 2**29, 16
+"""Bytes that any compressed file may expand to, so that a small one cannot fill the memory; and the multiple
+of its size that a larger one may: real weights and series compress to half at best."""
 _growth = RLock()
 """Locked while the limit of the process is changed, as another thread would restore the changed limit."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def expansion_limit(packed: int) -> int:
+    """Return how many bytes a file of `packed` bytes may expand to; at most the memory of the machine."""
+    return min(max(EXPANDED, EXPANSION * packed), total())
 
 
 def refuse_beyond(needed: int, what: Text = Message("the layers")) -> None:

@@ -59,14 +59,9 @@ FLAGS = Kind(
 def to_array(value: Any, kind: Kind = INPUTS) -> Array:
     """Convert nested lists of numbers to a float64 array of the same rank.
 
-    value: may also be an array, or a list of arrays, which is how large texts are read.
     Raises InputError, with the index path, if a list is empty, lengths or depths differ, or an entry does not
     match `kind`.
     """
-    if hasattr(value, "dtype"):
-        return _cast(value)
-    if _is_packed(value):
-        value = [item.tolist() for item in value]
     lengths = _outline(value, kind)
     _Check(lengths, kind).walk(value, ())
     return _cast(value)
@@ -76,12 +71,11 @@ def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Arr
     """Same as `to_array`, but the sequences of a batch may have different lengths.
 
     If they do, returns one (timesteps, features) array per sequence.
+    value: may also be an array.
     ranks: numbers of axes for which the lengths may differ; 2 is for sequences of ids.
     """
     if hasattr(value, "dtype"):
         return _cast(value)
-    if _is_packed(value):
-        return tuple(map(_cast, value))
     lengths = _outline(value, INPUTS)
     check = _Check(lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) in ranks else None)
     check.walk(value, ())
@@ -106,10 +100,6 @@ _CONTAINERS = frozenset({list, dict})
 
 def _is_container(node: Any) -> bool:
     return isinstance(node, (list, dict))
-
-
-def _is_packed(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and hasattr(value[0], "dtype")
 
 
 def describe(value: Any) -> Text:

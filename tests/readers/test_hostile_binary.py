@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from limits import processor_time
 
 from rnncli.errors import InputError
-from rnncli.readers import expansion
 from rnncli.readers import hdf5 as _hdf5
 from rnncli.readers.formats import Source, _npy_headers, read, read_states, read_tensor, read_weights
 from rnncli.readers.models import _weights_only as weights_only
 from rnncli.readers.models import keras as keras_models
+from rnncli.specs import memory
 from rnncli.specs.memory import address_space
 
 CORPUS = Path(__file__).parent / "corpus" / "binary"
@@ -147,7 +147,7 @@ def zeros(count: int) -> bytes:
 def test_npz_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     data = zeros(2_000_000)
     assert read(Source("in", data), "npz").inputs.shape == (1, 500_000, 4)  # type: ignore[union-attr]
-    monkeypatch.setattr(expansion, "ALWAYS", 2**20)
+    monkeypatch.setattr(memory, "EXPANDED", 2**20)
     assert "expand from 7.8 KiB to 7.6 MiB" in refused(data, "npz", read)
 
 
@@ -223,7 +223,7 @@ def test_a_truncated_model() -> None:
 
 
 def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "ALWAYS", 2**20)
+    monkeypatch.setattr(memory, "EXPANDED", 2**20)
     for data in (
         keras(b"\0" * 2**23, method=zipfile.ZIP_DEFLATED),
         keras(hdf5(), " " * 2**23, zipfile.ZIP_DEFLATED),

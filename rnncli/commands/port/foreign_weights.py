@@ -12,7 +12,7 @@ import numpy as np
 from rnncli.case import Array, SavedLayer, format_shape
 from rnncli.errors import InputError, Message, count, did_you_mean, format_names, inside
 from rnncli.layouts import GATES, infer_class
-from rnncli.readers import formats, models
+from rnncli.readers import formats, models, named_arrays
 from rnncli.readers.formats import Source
 from rnncli.readers.source import TORCH_SUFFIXES, split_source
 
@@ -103,13 +103,11 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             "Write them as arrays: rnncli weights {name} --to onnx -o weights.npz",
             name=shlex.quote(str(source.name)),
         )
-    format_name = (
-        formats.format_of(source.file(), formats.RENAMED) if source.path else formats.detect_format(source)
-    )
-    if formats.get(format_name).ONLY_INPUTS:
+    format_name = formats.detect_format(source, advice=formats.RENAMED)
+    if format_name in formats.ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     value = formats.load(source, format_name)
-    return _name_keras_arrays(value) if isinstance(value, tuple) else formats.convert_weights(value, source)
+    return _name_keras_arrays(value) if isinstance(value, tuple) else named_arrays.to_weights(value)
 
 
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:

@@ -1,8 +1,6 @@
-"""Readers of formats: bytes -> Document.  Each format has its own file; the format's name is the stem.
+"""Readers of formats: bytes -> Document.
 
-A reader file has
-    SUFFIXES: tuple[str, ...]                              the file suffixes, with the dot
-    ONLY_INPUTS: bool                                      whether a file can contain nothing but inputs
+A module in FORMATS has
     read(source: Source, options: ReadOptions) -> Document
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
@@ -11,7 +9,6 @@ For bad input a reader raises InputError.  The functions here put the source's n
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,9 +19,31 @@ from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import NEVER_INPUTS, TORCH_SUFFIXES, InputFlagError, split_source
 from rnncli.readers.source import Source as Source
-from rnncli.registry import names_in
 
+FORMATS = {
+    "csv": "rnncli.readers.formats.csv",
+    "h5": "rnncli.readers.formats.h5",
+    "json": "rnncli.readers.formats.json",
+    "ndjson": "rnncli.readers.formats.ndjson",
+    "npy": "rnncli.readers.formats.npy",
+    "npz": "rnncli.readers.formats.npz",
+    "safetensors": "rnncli.readers.formats.safetensors",
+}
+"""The module that reads each format."""
+SUFFIXES = {
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), "h5"),
+    ".json": "json",
+    **dict.fromkeys((".ndjson", ".jsonl"), "ndjson"),
+    ".npy": "npy",
+    ".npz": "npz",
+    ".safetensors": "safetensors",
+}
+"""The format of a file with each suffix."""
+ONLY_INPUTS = ("csv",)
+"""Formats that hold inputs and nothing else."""
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
+GIVEN = Message("Give the format with {--input-format}.")
 RENAMED = Message("Rename the file, or save it in one of these formats.")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
@@ -42,23 +61,14 @@ class ReadOptions(NamedTuple):
     batch_column: str | None = None
 
 
-@cache
-def formats() -> tuple[str, ...]:
-    """Return the names of all formats: the stems of this folder."""
-    return names_in(__path__)
-
-
-def format_of(path: Path, advice: Text = Message("Give the format with {--input-format}.")) -> str:
+def format_of(path: Path, advice: Text = GIVEN) -> str:
     """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
 
     advice: what to do if the suffix is unknown, which raises InputError.
     """
     suffix = path.suffix.lower()
-    if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
-        return suffix[1:]
-    by_suffix = _map_suffixes()
-    if suffix in by_suffix:
-        return by_suffix[suffix]
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
     import shlex
 
     with inside(str(path)):
@@ -72,12 +82,12 @@ def format_of(path: Path, advice: Text = Message("Give the format with {--input-
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
         came = Message("unknown suffix {suffix}", suffix=suffix) if suffix else Message("it has no suffix")
-        near = nearest(suffix, by_suffix)
+        near = nearest(suffix, SUFFIXES)
         raise InputError(
             "{came}; known suffixes: {known}.",
             Message("Did you mean {near}? {advice}", near=near, advice=advice) if near else advice,
             came=came,
-            known=", ".join(by_suffix),
+            known=", ".join(SUFFIXES),
         )
 
 
@@ -103,11 +113,11 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
 def read(source: Source, input_format: str | None = None, options: ReadOptions | None = None) -> Document:
     """Read the inputs, and everything else that the source contains.
 
-    input_format: a name from `formats()` or a suffix without the dot; None to use the path's suffix, or to
+    input_format: a name from FORMATS or a suffix without the dot; None to use the path's suffix, or to
         detect the format if there is no path.
     Raises InputError if the source cannot be read.
     """
-    reader = _get_reader(source, input_format)
+    reader = _get_reader(detect_format(source, input_format))
     with inside(source.name):
         document: Document = reader.read(source, options or ReadOptions())
     return document
@@ -120,13 +130,14 @@ def read_raw(
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
-    reader = _get_reader(source, input_format)
+    name = detect_format(source, input_format)
+    reader = _get_reader(name)
     with inside(source.name):
-        contents = None if reader.ONLY_INPUTS else reader.load(source)
+        contents = None if name in ONLY_INPUTS else reader.load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
-            from rnncli.readers.formats import _named_arrays
+            from rnncli.readers import named_arrays
 
-            return _named_arrays.to_model_inputs(contents), ()
+            return named_arrays.to_model_inputs(contents), ()
         document = reader.read(source, options or ReadOptions())
     return document.inputs, document.remarks
 
@@ -140,101 +151,71 @@ def read_weights(
     layers in Keras's layout; or only those named after a #: `m.weights.h5#lstm,gru`.
     """
     from rnncli.layouts import cudnn
-    from rnncli.readers import models
-    from rnncli.readers.formats import _named_arrays
+    from rnncli.readers import models, named_arrays
 
     source, names = split_source(source)
     if input_format is None and source.suffix in TORCH_SUFFIXES:
         saved = models.to_saved_layers(models.read_graph_or_layers(source), names)
         with inside(source.name):
-            return _named_arrays.choose_layers(saved, names)
+            return named_arrays.choose_layers(saved, names)
     with inside(source.name):
         found = load(source, input_format)
         if isinstance(found, tuple):
-            return _named_arrays.choose_layers(tuple(map(models.to_keras_layout, found)), names)
-        arrays = _named_arrays.to_weights(found)
+            return named_arrays.choose_layers(tuple(map(models.to_keras_layout, found)), names)
+        arrays = named_arrays.to_weights(found)
     ordered = detect_format(source, input_format) != "safetensors"
     return models.find_layers(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
 
 
-def convert_weights(value: Any, source: Source) -> dict[str, Array]:
-    """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
-    from rnncli.readers.formats import _named_arrays
-
-    with inside(source.name):
-        return _named_arrays.to_weights(value)
-
-
 def read_tensor(source: Source, input_format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
-    from rnncli.readers.formats import _named_arrays
+    from rnncli.readers import named_arrays
 
     with inside(source.name):
-        return _named_arrays.to_tensor(load(source, input_format))
+        return named_arrays.to_tensor(load(source, input_format))
 
 
 def read_states(source: Source, input_format: str | None = None) -> list[Array] | dict[str, Array]:
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
-    from rnncli.readers.formats import _named_arrays
+    from rnncli.readers import named_arrays
 
     with inside(source.name):
-        return _named_arrays.to_states(load(source, input_format))
+        return named_arrays.to_states(load(source, input_format))
 
 
-def read_config(source: Source) -> Any:
-    """Read a layer's Keras config, or a list of them, from JSON."""
-    with inside(source.name):
-        try:
-            return get("json").load(source)
-        except InputFlagError as error:
-            error.advice = Message("A layer file contains a Keras config, which is JSON.")
-            raise
-
-
-def load(source: Source, input_format: str | None) -> Any:
+def load(source: Source, input_format: str | None, expected: Message | None = None) -> Any:
     """Return all contents of a file other than the input; inputs alone where the format has nothing else.
 
+    expected: advice for a text of another format; says what the file should contain.
     Raises InputError if the source cannot be read.
     """
-    named = format_of(source.file(), RENAMED) if input_format is None and source.path else input_format
-    reader = _get_reader(source, named)
+    reader = _get_reader(detect_format(source, input_format, RENAMED))
     with inside(source.name):
         try:
             return reader.load(source)
         except InputFlagError as error:
-            error.advice = error.otherwise
+            error.advice = expected or error.otherwise
             raise
 
 
-def detect_format(source: Source, input_format: str | None = None) -> str:
+def detect_format(source: Source, input_format: str | None = None, advice: Text = GIVEN) -> str:
     """Return the name of the source's format: `input_format` if it is given, otherwise detected as in `read`.
 
-    Raises InputError if the format is unknown.
+    advice: what to do if the suffix is unknown.  Raises InputError if the format is unknown.
     """
     if input_format is None:
-        return format_of(source.path) if source.path else sniff(source.content())
+        return format_of(source.file(), advice) if source.path else sniff(source.content())
     name = input_format.lower().lstrip(".").replace("-", "_")
-    if name not in formats():
-        name = _map_suffixes().get(f".{name}", name)
-    if name not in formats():
+    if name not in FORMATS:
+        name = SUFFIXES.get(f".{name}", name)
+    if name not in FORMATS:
         raise InputError(
             "there is no input format {input_format!r}.",
-            did_you_mean(input_format, formats()),
+            did_you_mean(input_format, FORMATS),
             input_format=input_format,
         )
     return name
 
 
-def _get_reader(source: Source, input_format: str | None) -> Any:
-    return get(detect_format(source, input_format))
-
-
-def get(name: str) -> Any:
-    """Import and return the module that reads a format."""
-    return import_module(f"{__name__}.{name}")
-
-
-@cache
-def _map_suffixes() -> dict[str, str]:
-    readers = {name: get(name) for name in formats()}
-    return {suffix: name for name, reader in readers.items() for suffix in reader.SUFFIXES}
+def _get_reader(name: str) -> Any:
+    return import_module(FORMATS[name])

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, count, did_you_mean, shorten
-from rnncli.readers import printed_output
+from rnncli.readers import rnncli_output
 from rnncli.readers.encoding import read_blocks
 from rnncli.readers.formats import ReadOptions, _csv_table
 from rnncli.readers.formats._csv_table import (
@@ -25,9 +25,6 @@ from rnncli.readers.formats._csv_table import (
 )
 from rnncli.readers.source import InputFlagError, Source
 
-SUFFIXES = (".csv", ".tsv")
-ONLY_INPUTS = True
-
 
 def read(source: Source, options: ReadOptions) -> Document:
     """Read an array (rows, columns); with a batch column, one sequence per value, in order of appearance.
@@ -38,9 +35,9 @@ def read(source: Source, options: ReadOptions) -> Document:
     try:
         return _read_rows(source, options)
     except InputError:
-        if printed_output.is_printed(next((text for _, text in read_blocks(source)), "")):
+        if rnncli_output.is_printed(next((text for _, text in read_blocks(source)), "")):
             raise InputError(
-                "it looks like rnncli's own output, written for people to read.", printed_output.ADVICE
+                "it looks like rnncli's own output, written for people to read.", rnncli_output.ONLY_JSON
             ) from None
         raise
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
 
-SUFFIXES = (".h5", ".hdf5", ".keras")
-ONLY_INPUTS = False
 ADVICE = Message("Write it with model.save_weights.")
 
 

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Document
 from rnncli.errors import Message
 from rnncli.readers.encoding import read_utf8
-from rnncli.readers.formats._json_document import to_document
-from rnncli.readers.formats._json_text import parse
+from rnncli.readers.formats._json_values import parse, to_document
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
-
-SUFFIXES = (".json",)
-ONLY_INPUTS = False
 
 
 def read(source: Source, options: ReadOptions) -> Document:

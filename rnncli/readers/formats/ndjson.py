@@ -10,16 +10,12 @@ import numpy as np
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, Message, inside
 from rnncli.readers.encoding import UTF8_MARK, read_utf8
-from rnncli.readers.formats._json_document import to_document
-from rnncli.readers.formats._json_text import parse
+from rnncli.readers.formats._json_values import parse, to_document
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
-
-SUFFIXES = (".ndjson", ".jsonl")
-ONLY_INPUTS = False
 
 
 def read(source: Source, options: ReadOptions) -> Document:

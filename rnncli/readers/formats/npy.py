@@ -9,11 +9,9 @@ from typing import Any
 from rnncli.case import Array, Document
 from rnncli.errors import Message
 from rnncli.readers.formats import ReadOptions, _npy_headers
-from rnncli.readers.formats._named_arrays import require_numbers
+from rnncli.readers.named_arrays import require_numbers
 from rnncli.readers.source import Source, report_os_errors
 
-SUFFIXES = (".npy",)
-ONLY_INPUTS = False
 MAPPED_FROM = 2**24
 """Files of at least this many bytes are not read into memory."""
 

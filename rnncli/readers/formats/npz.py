@@ -9,13 +9,11 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message
 from rnncli.readers import zips
 from rnncli.readers.formats import ReadOptions, _npy_headers
-from rnncli.readers.formats._named_arrays import to_inputs
+from rnncli.readers.named_arrays import to_inputs
 
 if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
-SUFFIXES = (".npz",)
-ONLY_INPUTS = False
 ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
 
 

@@ -10,15 +10,13 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, recognize, shorten
-from rnncli.readers.formats._named_arrays import to_inputs
+from rnncli.readers.named_arrays import to_inputs
 from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions
     from rnncli.readers.source import Source
 
-SUFFIXES = (".safetensors",)
-ONLY_INPUTS = False
 ADVICE = Message("Write it with safetensors.numpy.save_file.")
 REASONS = (
     "Error while deserializing: header too small",

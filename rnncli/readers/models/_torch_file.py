@@ -16,11 +16,10 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError, Message, shorten
-from rnncli.readers import expansion
 from rnncli.readers.models import _modules, _stand_ins
 from rnncli.specs import child_process
 from rnncli.specs.isolation import isolated
-from rnncli.specs.memory import format_size
+from rnncli.specs.memory import expansion_limit, format_size
 
 ADVICE = Message(
     "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
@@ -214,7 +213,7 @@ def _require_room(tensors: Iterable[Any], packed: int) -> None:
     limits the other axes too.
     """
     size = sum(prod(max(1, axis) for axis in tensor.shape) * _itemsize(tensor) for tensor in tensors)
-    if size > expansion.compute_limit(packed):
+    if size > expansion_limit(packed):
         raise InputError(
             "its tensors declare {declared}, but the file is {size}.",
             ADVICE,

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from rnncli.errors import InputError, inside
-from rnncli.readers import formats
+from rnncli.readers import formats, named_arrays
 from rnncli.readers.models import _modules
 
 if TYPE_CHECKING:
@@ -28,4 +28,6 @@ def read(source: Source) -> Modules:
                 "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
                 file=file,
             )
-    return _modules.find_modules(source.name, formats.convert_weights(value, source))
+    with inside(source.name):
+        weights = named_arrays.to_weights(value)
+    return _modules.find_modules(source.name, weights)

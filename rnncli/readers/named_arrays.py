@@ -17,10 +17,6 @@ STATE_WORD = "last_"
 DTYPES = ("float16", "float32", "float64", "int64")
 
 
-class PackedLists(np.ndarray[Any, Any]):
-    """Nested lists of numbers from a large JSON text, stored as a float64 array."""
-
-
 def to_inputs(arrays: dict[str, Array]) -> Document:
     """Return the array `inputs`, or the only array other than `mask`, and the mask if there is one.
 
@@ -136,11 +132,8 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
     From rnncli's own output, return the last states.
     Raises InputError if there are no states.
     """
-    flat = isinstance(value, list) and value and type(value[0]) in (int, float)
-    if flat or (isinstance(value, PackedLists) and value.ndim == 1):
+    if isinstance(value, list) and value and type(value[0]) in (int, float):
         raise InputError("{place} is one list of numbers, not a list of states.", STATES, ())
-    if isinstance(value, PackedLists):
-        return [np.asarray(item) for item in value]
     if isinstance(value, np.ndarray):
         return [value]
     if isinstance(value, dict):

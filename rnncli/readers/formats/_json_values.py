@@ -1,4 +1,7 @@
-"""Parse JSON text; a syntax error gives the line and column, and shows the text there."""
+"""Parse JSON, and convert it to a Document: nested lists, a case document, or rnncli's own output.
+
+A syntax error gives the line and column, and shows the text there.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,27 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rnncli.errors import InputError, Message, Text, inside, shorten
+from rnncli.case import Document, format_shape
+from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
+from rnncli.readers import named_arrays, rnncli_output
 from rnncli.readers.packages import import_package
-from rnncli.readers.source import InputFlagError
-from rnncli.specs import nested
+from rnncli.readers.source import InputFlagError, too_large
+from rnncli.specs import memory, nested
 
+KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
+EXAMPLE = Message('The minimum is {{"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}}.')
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
 NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
-KEY = re.compile(rb'"\s*:')
+KEY_END = re.compile(rb'"\s*:')
 """Matches the end of every key; it is rare inside strings."""
 
 BRACKETS = r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]'
 """Matches whole strings as well as brackets, so that brackets inside strings are not counted."""
 
 LARGE = 2**22
-"""Texts of at least this many bytes are parsed in pieces."""
+"""A text of fewer bytes fits in any memory."""
+VALUE = 96
+"""Bytes that a value takes at most, with its place in a list and an array, per comma, bracket or quote."""
 
 OTHER_SUFFIX = Message("It must be one JSON value; a file in another format needs another suffix.")
 LINES = Message("Each line must be one JSON value.")
@@ -32,20 +41,10 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
 
     data: UTF-8 without a byte order mark.
     line: line number in the file, if `data` is one line rather than the whole file.
-    Long lists of numbers in a large text become PackedLists.
-    Raises InputError if the text is invalid, is nested too deeply or repeats a key.
+    Raises InputError if the text is invalid, is nested too deeply, repeats a key or does not fit in memory.
     """
-    if len(data) >= LARGE:
-        from rnncli.readers.formats import _json_packed
-
-        short, packed = _json_packed.pack_lists(data)
-        with suppress(InputError, _json_packed.MisplacedListError):  # the whole text locates the error
-            return _json_packed.unpack_lists(_parse(short, line), packed)
-        del packed
-    return _parse(data, line)
-
-
-def _parse(data: bytes, line: int | None) -> Any:
+    if len(data) >= LARGE and VALUE * sum(map(data.count, b',[{"')) > memory.total():
+        raise too_large()
     orjson = import_package("orjson", "JSON")
     try:
         value = orjson.loads(data)
@@ -62,7 +61,7 @@ def _parse(data: bytes, line: int | None) -> Any:
     # Counting in the text costs little; most lines of a stream need no walk through their values.
     if data.count(b"[") + data.count(b"{") > nested.MOST_NESTED and nested.is_too_deep(value):
         raise _explain_depth(data, line or 1)
-    keys = len(KEY.findall(data))
+    keys = len(KEY_END.findall(data))
     if keys and _count_keys(value) < keys:
         _refuse_duplicates(data, line)
     return value
@@ -156,3 +155,72 @@ def _format_place(text: str, position: int, first_line: int) -> Message:
     line = text.count("\n", 0, position) + first_line
     column = position - text.rfind("\n", 0, position)
     return Message("line {line}, column {column}", line=line, column=column)
+
+
+def to_document(value: Any) -> Document:
+    """Convert a parsed JSON value to a Document.  Raises InputError if the value is invalid."""
+    if isinstance(value, dict):
+        return _take_output(value) if "schema" in value else _read_case(value)
+    return Document(inputs=nested.to_sequences(value))
+
+
+def _take_output(value: dict[str, Any]) -> Document:
+    """Use the first output of a run, which is its main output, as inputs."""
+    rnncli_output.require_schema(value, rnncli_output.ONLY_JSON)
+    tensor, values = next(iter(rnncli_output.read_outputs(value).items()))
+    with with_path_prefix(tensor):
+        array = nested.to_array(values)
+    remark = Message(
+        "took {tensor} {shape} from rnncli's own output", tensor=tensor, shape=format_shape(array.shape)
+    )
+    return Document(inputs=array, remarks=(remark,))
+
+
+def _read_case(value: dict[str, Any]) -> Document:
+    for key in value:
+        if key not in KEYS:
+            raise InputError("there is no key {key!r} in a case document.", did_you_mean(key, KEYS), key=key)
+    if value.get("inputs") is None:
+        raise InputError("the case document has no inputs.", EXAMPLE)
+    readers = {
+        "layer": _read_layer,
+        "inputs": nested.to_sequences,
+        "initial_state": named_arrays.to_states,
+        "weights": named_arrays.to_weights,
+        "seed": _read_seed,
+        "training": _read_training,
+    }
+    found: dict[str, Any] = {"mask": value.get("mask")}
+    for key, read in readers.items():
+        if value.get(key) is not None:
+            with with_path_prefix(key):
+                found[key] = read(value[key])
+    return Document(**found)
+
+
+def _read_layer(value: Any) -> Any:
+    if not isinstance(value, (str, dict, list)):
+        advice = Message('Write an expression, "LSTM(3)", or a Keras config.')
+        raise InputError("{place} is {value}.", advice, (), value=nested.describe(value))
+    if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
+        raise InputError(
+            "{place} is nested more than {max_depth} deep.",
+            "Use fewer levels of lists and objects.",
+            (),
+            max_depth=nested.MAX_DEPTH,
+        )
+    return value
+
+
+def _read_seed(value: Any) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise InputError(
+        "{place} is {value}.", "A seed is a whole number, 0 or greater.", (), value=nested.describe(value)
+    )
+
+
+def _read_training(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InputError("{place} is {value}.", "It must be true or false.", (), value=nested.describe(value))
