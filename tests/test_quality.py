@@ -16,6 +16,7 @@ from rnncli import initializers, layers, layouts
 from rnncli.cli import catalog
 from rnncli.commands.export import targets
 from rnncli.compute import engines, models, operations
+from rnncli.readers import formats as input_formats
 from rnncli.readers import models as readers
 from rnncli.renderers import formats
 
@@ -40,6 +41,7 @@ LISTS: Mapping[str, Iterable[str]] = {
     "initializers": initializers.FAMILIES,
     "layers": layers.LAYERS.values(),
     "layouts": layouts.LAYOUTS.values(),
+    "readers/formats": input_formats.FORMATS.values(),
     "readers/models": readers.READERS.values(),
     "renderers/formats": formats.FORMATS.values(),
 }
