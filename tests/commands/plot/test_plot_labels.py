@@ -10,8 +10,7 @@ from command import Run
 from hangul import HANGUL
 
 from rnncli.cli.app import main
-from rnncli.commands.plot import figure, fonts
-from rnncli.commands.plot.fonts import FontChoice
+from rnncli.commands.plot import figure, labels
 from rnncli.commands.plot.labels import KOREAN
 
 LAYERS = ("--layer", "bilstm", "--layer", "gru", "--return-sequences", "--seed", "1")
@@ -44,7 +43,7 @@ def test_a_file_is_korean_if_a_font_is(
     has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     missing = frozenset() if has else frozenset("게")
-    monkeypatch.setattr(fonts, "find_fonts", lambda wanted: FontChoice(["DejaVu Sans"], wanted and missing))
+    monkeypatch.setattr(labels, "find_fonts", lambda wanted: (["DejaVu Sans"], wanted and missing))
     monkeypatch.setitem(figure.SETTINGS, "svg.fonttype", "none")
     path = tmp_path / "a.svg"
     assert main(["plot", *LAYERS, "-o", str(path), "--lang", "ko"]) == 0
