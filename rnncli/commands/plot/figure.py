@@ -8,9 +8,8 @@ need; the sizes here, in inches, are those of heat maps and bars alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
-from itertools import groupby
 from typing import Any
 
 from rnncli.commands.plot.labels import DEFAULT_FONT, shown_name
@@ -230,7 +229,8 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
     axes.invert_yaxis()
     axes.set_xticks([0], [str(panel.times[0])] if panel.times else [""])
     axes.set_yticks([0], [max(_row_names(panel), key=width_of)])
-    for start, stop in _runs(panel.masked_steps):
+    ends = np.flatnonzero(np.diff((False, *panel.masked_steps, False)))
+    for start, stop in ends.reshape(-1, 2):  # each run of masked columns
         axes.add_patch(_hatch(style, (start - 0.5, -0.5), stop - start, rows))
     return mesh
 
@@ -252,16 +252,6 @@ def _hatch(style: Style, corner: tuple[float, float], width: float, height: floa
 
     veil = to_rgba(style.paper, 0.55)
     return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.ink, linewidth=0, hatch="/////")
-
-
-def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the start and end (exclusive) of each run of masked columns."""
-    start = 0
-    for skip, run in groupby(skipped):
-        stop = start + len(list(run))
-        if skip:
-            yield start, stop
-        start = stop
 
 
 def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
@@ -294,17 +284,12 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, letters: int) -> None:
     import numpy as np
 
     for (row, column), value in np.ndenumerate(panel.values):
-        text = _format_short(value)
+        text = _shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
         if len(text) > letters or (panel.masked_steps and panel.masked_steps[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
         ink = "#ffffff" if is_dark((red, green, blue)) else "#000000"
         axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
-
-
-def _format_short(value: float) -> str:
-    """Format a value in about four characters."""
-    return _shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
 
 
 def _shorten_exponent(value: float, text: str) -> str:

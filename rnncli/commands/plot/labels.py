@@ -86,12 +86,12 @@ def fit_fonts(sheet: Sheet, lang: str) -> Lettering:
     remarks: list[Text] = []
     if lang == "ko":
         korean = translate_labels(sheet)
-        if find_fonts(_beyond_ascii(_labels(korean)))[1]:
+        if find_fonts(_labels(korean))[1]:
             remarks.append(Message("no installed font has Korean letters: the labels are in English"))
         else:
             sheet = korean
     names = (shown_name(name) for row in sheet.rows for panel in row.panels for name in panel.names)
-    fonts, missing = find_fonts(_beyond_ascii((*_labels(sheet), *names)))
+    fonts, missing = find_fonts((*_labels(sheet), *names))
     if missing:
         letters = sorted(missing)
         remarks.append(
@@ -108,9 +108,10 @@ def shown_name(name: str) -> str:
     return textwrap.shorten(name, NARROW, placeholder="…") or name[:NARROW]
 
 
-def find_fonts(characters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-    """Return as few installed fonts as cover these characters, and the characters that none has."""
-    fonts, missing = [DEFAULT_FONT], characters
+def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
+    """Return as few installed fonts as cover these texts, and the characters that none has."""
+    fonts = [DEFAULT_FONT]
+    missing = frozenset(char for text in texts for char in text if not char.isascii())
     if not missing:
         return fonts, missing
     from matplotlib import font_manager
@@ -136,10 +137,6 @@ def _glyphs(path: str) -> Container[int]:
     except (OSError, RuntimeError):  # the font was removed since matplotlib listed it, or is broken
         return ()
     return charmap
-
-
-def _beyond_ascii(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(char for text in texts for char in text if not char.isascii())
 
 
 def _replace_names(sheet: Sheet, missing: frozenset[str]) -> Sheet:

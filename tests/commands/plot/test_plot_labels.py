@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,11 @@ def test_the_locale_chooses_the_language(rnncli: Run) -> None:
 def test_a_file_is_korean_if_a_font_is(
     has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    missing = frozenset() if has else frozenset("게")
-    monkeypatch.setattr(labels, "find_fonts", lambda wanted: (["DejaVu Sans"], wanted and missing))
+
+    def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
+        return ["DejaVu Sans"], frozenset() if has else frozenset("게") & set("".join(texts))
+
+    monkeypatch.setattr(labels, "find_fonts", find_fonts)
     monkeypatch.setitem(figure.SETTINGS, "svg.fonttype", "none")
     path = tmp_path / "a.svg"
     assert main(["plot", *LAYERS, "-o", str(path), "--lang", "ko"]) == 0
