@@ -26,8 +26,8 @@ PADDING = 0.06
 """Space around everything."""
 LEGEND = 0.55
 """Height of the legend, with the words above its bars and the numbers below."""
-BAR, LEAST_BAR = 0.1, 1.3
-"""Height of a legend bar, and its minimum length."""
+BAR, LEAST_BAR, USUAL_BAR = 0.1, 0.8, 1.3
+"""Height of a legend bar, its minimum length, and its length where there is room for it."""
 LARGEST = 7.6
 """Height shared by heat maps that are alone in their rows."""
 VISIBLE = 0.07
@@ -321,8 +321,10 @@ def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
 
     lengths, gap = _bars(sheet)
     inch = DPI / legend.bbox.width
+    spare = (1 / inch - sum(lengths)) / len(lengths) - gap
     start = 0.0
     for length, scale in zip(lengths, (*sheet.scales, None), strict=False):
+        length = max(length, min(length + spare, USUAL_BAR))
         axes = legend.inset_axes((start * inch, 0.34, length * inch, BAR / LEGEND))
         start += length + gap
         if scale is None:

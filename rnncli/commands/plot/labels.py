@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import textwrap
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -105,7 +104,7 @@ def fit_fonts(sheet: Sheet, lang: str) -> Lettering:
 
 def shown_name(name: str) -> str:
     """Return a feature name, cut if long."""
-    return textwrap.shorten(name, NARROW, placeholder="…") or name[:NARROW]
+    return name if len(name) <= NARROW else f"{name[: NARROW - 1].rstrip()}…"
 
 
 def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:

@@ -369,6 +369,11 @@ def test_names_of_features_are_no_formulas_and_may_be_korean() -> None:
     assert figure.render(shown.sheet, "svg", LIGHT, None, shown.fonts)
 
 
+def test_a_long_name_of_one_word_keeps_its_beginning() -> None:
+    axes = heat_maps(drawn(sheet(case("gru", names=("a" * 40, "b")))))[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a" * 23 + "…", "b"]
+
+
 def test_size_is_inches() -> None:
     drawing = drawn(sheet(case("lstm")), (9.5, 4))
     assert tuple(drawing.get_size_inches()) == (9.5, 4)
