@@ -165,29 +165,14 @@ def _draw_file(
 ) -> list[Text]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files, terminal
-    from rnncli.commands.plot import figure, fonts
-    from rnncli.commands.plot.labels import translate_labels
+    from rnncli.commands.plot import figure
+    from rnncli.commands.plot.labels import fit_fonts
     from rnncli.commands.plot.palette import STYLES
 
-    remarks: list[Text] = []
-    if terminal.displayable_language(flags.lang) == "ko":
-        korean = translate_labels(sheet)
-        if fonts.draws_labels(korean):
-            sheet = korean
-        else:
-            remarks.append(Message("no installed font has Korean letters: the labels are in English"))
-    data = figure.render(sheet, format_name, STYLES[flags.colors], size)
+    shown = fit_fonts(sheet, terminal.displayable_language(flags.lang))
+    data = figure.render(shown.sheet, format_name, STYLES[flags.colors], size, shown.fonts)
     files.write(flags.output or "", data)
-    letters = fonts.undrawable(sheet)
-    if letters:
-        shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
-        remarks.append(
-            Message(
-                "no installed font has {shown}: names that contain them are shown as feature 0, 1, ...",
-                shown=shown,
-            )
-        )
-    return remarks
+    return shown.remarks
 
 
 def _draw_in_terminal(sheet: "Sheet", flags: PlotFlags) -> str:
@@ -236,7 +221,7 @@ def _size(flags: PlotFlags) -> tuple[float, float] | None:
         raise UsageError(
             "{--size:size}: this is not a width and height.", "Write 7x4, or 1600x900px.", size=flags.size
         )
-    from rnncli.commands.plot.layout import DPI
+    from rnncli.commands.plot.figure import DPI
 
     sides = [float(text) / (DPI if found[3] else 1) for text in found.groups()[:2]]
     if not all(0 < side <= LARGEST for side in sides):

@@ -1,43 +1,45 @@
 """Draw a Sheet as a figure: png, svg or pdf with matplotlib.
 
 Resets everything that a user's matplotlibrc could change, and writes no date into the file, so
-that the same sheet gives the same bytes.
+that the same sheet gives the same bytes.  matplotlib's constrained layout finds the space that texts
+need; the sizes here, in inches, are those of heat maps and bars alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from io import BytesIO
-from itertools import groupby
 from typing import Any
 
-from rnncli.commands.plot.fonts import choose_fonts, load_matplotlib, replace_names
-from rnncli.commands.plot.layout import (
-    DPI,
-    EDGE,
-    LETTER,
-    Box,
-    Layout,
-    arrange,
-    is_lowest,
-    label_ends,
-    row_distance,
-    shorten_exponent,
-    shown_name,
-    shows_ticks,
-)
+from rnncli.commands.plot.labels import DEFAULT_FONT, shown_name
 from rnncli.commands.plot.palette import Style, is_dark
-from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
+from rnncli.commands.plot.sheet import Panel, Scale, Sheet
+from rnncli.errors import UsageError
 from rnncli.renderers.width import width_of
 
+DPI = 200
+"""Dots per inch of a png."""
+LETTER = 0.066
+"""Width of one letter."""
+PADDING = 0.06
+"""Space around everything."""
+LEGEND = 0.55
+"""Height of the legend, with the words above its bars and the numbers below."""
+BAR, LEAST_BAR, USUAL_BAR = 0.1, 0.8, 1.3
+"""Height of a legend bar, its minimum length, and its length where there is room for it."""
+LARGEST = 7.6
+"""Height shared by heat maps that are alone in their rows."""
+VISIBLE = 0.07
+"""Minimum size of a heat map, if --size gives the size of the picture."""
 MIN_EDGED_CELL = 0.06
-"""Minimum cell size, in inches, for edges between cells."""
+"""Minimum cell size for edges between cells."""
 TICK_HIGH, TICK_WIDE = 0.14, 0.22
-"""Size of a tick label, in inches."""
+"""Size of a tick label."""
 READABLE = 0.17
-"""Minimum cell height for a readable number, in inches; the width must be twice that."""
+"""Minimum cell height for a readable number; the width must be twice that."""
 DIGIT = 0.057
-"""Width of one digit, in inches."""
+"""Width of one digit."""
 MAX_VECTOR_CELLS = 4096
 """Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
 
@@ -65,20 +67,27 @@ SETTINGS = {
     "svg.hashsalt": "rnncli",
     "pdf.fonttype": 42,
     "savefig.facecolor": "auto",
+    "figure.constrained_layout.w_pad": PADDING,
+    "figure.constrained_layout.h_pad": PADDING / 2,
+    "figure.constrained_layout.wspace": 0,
+    "figure.constrained_layout.hspace": 0,
 }
 
 
-def render(sheet: Sheet, format_name: str, style: Style, size: tuple[float, float] | None) -> bytes:
-    """Return the file.  format_name: png, svg, pdf; size: inches, None for one that suits the sheet.
+def render(
+    sheet: Sheet,
+    format_name: str,
+    style: Style,
+    size: tuple[float, float] | None,
+    fonts: Sequence[str] = (DEFAULT_FONT,),
+) -> bytes:
+    """Return the file.  format_name: png, svg, pdf; size: inches, None for one that suits the sheet."""
+    import matplotlib
 
-    Raises EngineError if matplotlib is missing.
-    """
-    matplotlib = load_matplotlib()
-    fonts = choose_fonts(sheet)
-    sheet = replace_names(sheet, fonts.missing)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**SETTINGS, **_colors(style), "font.family": fonts.names})
+        settings: Any = {**SETTINGS, **_colors(style), "font.family": list(fonts)}
+        matplotlib.rcParams.update(settings)
         file = BytesIO()
         figure(sheet, style, size).savefig(file, format=format_name, dpi=DPI, metadata=UNDATED[format_name])
     return file.getvalue()
@@ -88,28 +97,106 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
     """Return the matplotlib Figure; uses the caller's matplotlib settings."""
     from matplotlib.figure import Figure
 
-    layout = arrange(sheet, size)
-    drawing = Figure(figsize=(layout.width, layout.height))
-    corner = EDGE / layout.width, 1 - EDGE / layout.height
-    drawing.text(*corner, "\n".join(layout.heading), va="top", fontsize=9.5, linespacing=1.3)
-    for down, (row, boxes) in enumerate(zip(sheet.rows, layout.panels, strict=True)):
-        for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
-            axes = _add_axes(drawing, layout, box)
-            mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
-            _label_rows(axes, panel, row, box, row_distance(sheet, down, box) if across == 0 else 0)
-            named = sheet.time_axis if is_lowest(sheet, down, across) else ""
-            _label_time(axes, panel, box, named, ticks=shows_ticks(sheet, down))
-            if _readable(panel, box):
-                _write_numbers(axes, panel, mesh, box)
-    _legend([_add_axes(drawing, layout, box) for box in layout.legend], sheet, style)
+    drawing = Figure(dpi=DPI, layout="constrained")
+    widths, heights = _widths(sheet), [*_heights(sheet), LEGEND]
+    grid = drawing.add_gridspec(len(heights), len(widths), width_ratios=widths, height_ratios=heights)
+    maps = []
+    for down, row in enumerate(sheet.rows):
+        below = sheet.rows[down + 1 :]
+        for across, panel in enumerate(row.panels):
+            axes = drawing.add_subplot(grid[down, across])
+            maps.append((axes, panel, _heat_map(axes, panel, sheet.scale(panel), style)))
+            alone = row.label if len(row.panels) == 1 else ""
+            axes.set_title(f"{alone}: {panel.title}" if alone else panel.title, loc="left")
+            axes.tick_params(labelleft=not across, labelbottom=len(widths) > 1 or not below)
+            if not across:
+                axes.set_ylabel(f"{row.label}\n{panel.axis}" if row.label and not alone else panel.axis)
+            if panel.times and all(across >= len(other.panels) for other in below):
+                axes.set_xlabel(sheet.time_axis, labelpad=2)
+    legend = drawing.add_subplot(grid[-1, :])
+    legend.axis("off")
+    _fit(drawing, legend, sheet, size)
+    for axes, panel, mesh in maps:
+        _mark(axes, panel, mesh, style)
+    _fill_legend(legend, sheet, style)
     return drawing
 
 
-def _add_axes(drawing: Any, layout: Layout, box: Box) -> Any:
-    """Add axes at a box, in inches from the upper left corner; matplotlib counts from the lower one."""
-    wide, high = layout.width, layout.height
-    bottom = high - box.top - box.height
-    return drawing.add_axes((box.left / wide, bottom / high, box.width / wide, box.height / high))
+def _widths(sheet: Sheet) -> list[float]:
+    """Return the column widths; a heat map alone in its row is about as wide as a page of text."""
+    count = max(len(row.panels) for row in sheet.rows)
+    columns = [[row.panels[i] for row in sheet.rows if i < len(row.panels)] for i in range(count)]
+    longest = [max(panel.values.shape[1] for panel in column) for column in columns]
+    if count == 1:
+        return [min(max(0.42 * longest[0], 3.4), 6.2)]
+    titles = [max(width_of(panel.title) for panel in column) * LETTER * 1.15 for column in columns]
+    least, most = (1.1, 1.9) if count > 3 else (0.6, 3.0)
+    return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
+
+
+def _heights(sheet: Sheet) -> list[float]:
+    tall = max(len(row.panels) for row in sheet.rows) == 1
+    most = min(max(LARGEST / len(sheet.rows), 0.45), 1.5) if tall else 1.6
+    counts = [max(len(panel.values) for panel in row.panels) for row in sheet.rows]
+    return [min(max(0.21 * units, 0.24), most) for units in counts]
+
+
+def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | None) -> None:
+    """Size the figure so that heat maps get their widths and heights, or share what `size` leaves.
+
+    Raises UsageError if the heat maps would be too small to see.
+    """
+    grid = legend.get_gridspec()
+    widths, heights = grid.get_width_ratios(), grid.get_height_ratios()[:-1]
+    wide, high = sum(widths) + 6.0, sum(heights) + 2.0 * len(heights) + 4.0
+    _resize(drawing, wide, high)
+    beside = round(wide - sum(widths) * drawing.axes[0].bbox.width / DPI / widths[0], 2)
+    lengths, gap = _bars(sheet)
+    below = round(wide - legend.bbox.width / DPI, 2) + sum(lengths) + gap * (len(lengths) - 0.5)
+    width = max(size[0] if size else beside + sum(widths), beside + _least(widths), below)
+    heading = drawing.suptitle(
+        f"{sheet.title}\n{sheet.note}",
+        x=PADDING / width,
+        ha="left",
+        fontsize=9.5,
+        linespacing=1.3,
+        wrap=True,
+    )
+    _resize(drawing, width, high)
+    around = round(high + LEGEND - (sum(heights) + LEGEND) * legend.bbox.height / DPI / LEGEND, 2)
+    height = max(size[1] if size else around + sum(heights), around + _least(heights))
+    if size and (width, height) != size:
+        raise _too_small(size, (width, height))
+    grid.set_height_ratios([*(each * (height - around) / sum(heights) for each in heights), LEGEND])
+    _resize(drawing, width, height)
+    drawing.set_layout_engine("none")
+    heading.set_y(round(heading.get_position()[1], 5))  # the solver is not exact: round its results
+    for axes in drawing.axes:
+        axes.set_position([round(side, 5) for side in axes.get_position().bounds])
+
+
+def _resize(drawing: Any, width: float, height: float) -> None:
+    drawing.set_size_inches(width, height)
+    drawing.get_layout_engine().execute(drawing)
+
+
+def _least(lengths: Sequence[float]) -> float:
+    """Return the total length if the smallest is just visible."""
+    return VISIBLE * sum(lengths) / min(lengths)
+
+
+def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageError:
+    wide, high = (
+        math.ceil(10 * side) / 10 if side != given else side for side, given in zip(least, size, strict=True)
+    )
+    return UsageError(
+        "{--size} {width:g}x{height:g} inches is too small for this picture.",
+        "It needs at least {wide:g}x{high:g}; or show less with {--steps}, or of a trace with {--gate}.",
+        width=size[0],
+        height=size[1],
+        wide=wide,
+        high=high,
+    )
 
 
 def _colors(style: Style) -> dict[str, str]:
@@ -123,13 +210,12 @@ def _colors(style: Style) -> dict[str, str]:
     }
 
 
-def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> Any:
-    """Draw the cells, and hatching over the masked steps."""
+def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
+    """Draw the cells, and hatching over the masked steps; its longest label claims the space of all."""
     import numpy as np
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
     rows, columns = values.shape
-    has_edges = min(box.height / rows, box.width / columns) > MIN_EDGED_CELL
     mesh = axes.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
@@ -137,14 +223,20 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
         cmap=_map(scale, style),
         vmin=scale.low,
         vmax=scale.high,
-        edgecolors=style.paper if has_edges else "none",
-        linewidth=0.5 if has_edges else 0,
+        linewidth=0,
         rasterized=rows * columns > MAX_VECTOR_CELLS,
     )
     axes.invert_yaxis()
-    for start, stop in _runs(panel.masked_steps):
+    axes.set_xticks([0], [str(panel.times[0])] if panel.times else [""])
+    axes.set_yticks([0], [max(_row_names(panel), key=width_of)])
+    ends = np.flatnonzero(np.diff((False, *panel.masked_steps, False)))
+    for start, stop in ends.reshape(-1, 2):  # each run of masked columns
         axes.add_patch(_hatch(style, (start - 0.5, -0.5), stop - start, rows))
     return mesh
+
+
+def _row_names(panel: Panel) -> list[str]:
+    return list(map(shown_name, panel.names)) or list(map(str, range(len(panel.values))))
 
 
 def _map(scale: Scale, style: Style) -> Any:
@@ -162,40 +254,21 @@ def _hatch(style: Style, corner: tuple[float, float], width: float, height: floa
     return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.ink, linewidth=0, hatch="/////")
 
 
-def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the start and end (exclusive) of each run of masked columns."""
-    start = 0
-    for skip, run in groupby(skipped):
-        stop = start + len(list(run))
-        if skip:
-            yield start, stop
-        start = stop
-
-
-def _label_rows(axes: Any, panel: Panel, row: MapRow, box: Box, room: float) -> None:
-    """Draw the title and, on the first heat map of a row, the row labels.
-
-    room: inches for the names beside the row, which get smaller letters if they are longer; 0 for none.
-    """
-    alone = len(row.panels) == 1 and row.label
-    axes.set_title(f"{row.label}: {panel.title}" if alone else panel.title, loc="left")
-    count = len(panel.values)
-    places = _ticks(count, int(box.height / TICK_HIGH))
-    axes.set_yticks(places, [shown_name(panel.names[i]) if panel.names else str(i) for i in places])
-    if not room:
-        axes.tick_params(labelleft=False)
-        return
-    names = [row.label, panel.axis] if row.label and not alone else [panel.axis]
-    fitting = FONT * room / (LETTER * (max(map(width_of, names)) + 1))
-    axes.set_ylabel("\n".join(names), fontsize=min(FONT, fitting))
-
-
-def _label_time(axes: Any, panel: Panel, box: Box, named: str, *, ticks: bool) -> None:
-    columns = _ticks(len(panel.times), int(box.width / TICK_WIDE))
-    axes.set_xticks(columns, [str(panel.times[place]) for place in columns])
-    axes.tick_params(labelbottom=ticks)
-    if named and panel.times:
-        axes.set_xlabel(named, labelpad=2)
+def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
+    """Add ticks, edges of cells and numbers, as far as the size of the heat map leaves room for them."""
+    rows, columns = panel.values.shape
+    width, height = axes.bbox.width / DPI, axes.bbox.height / DPI
+    places, names = _ticks(rows, int(height / TICK_HIGH)), _row_names(panel)
+    axes.set_yticks(places, [names[place] for place in places])
+    places = _ticks(len(panel.times), int(width / TICK_WIDE))
+    axes.set_xticks(places, [str(panel.times[place]) for place in places])
+    room = height + 0.4  # a name may also stand beside the title and the ticks
+    longest = max(map(width_of, axes.get_ylabel().split("\n")))
+    axes.yaxis.label.set_fontsize(min(FONT, FONT * room / (LETTER * (longest + 1))))
+    if min(height / rows, width / columns) > MIN_EDGED_CELL:
+        mesh.set(edgecolor=style.paper, linewidth=0.5)
+    if height / rows >= READABLE and width / columns >= 2 * READABLE:
+        _write_numbers(axes, panel, mesh, int(width / columns / DIGIT))
 
 
 def _ticks(count: int, most: int) -> list[int]:
@@ -206,18 +279,12 @@ def _ticks(count: int, most: int) -> list[int]:
     return list(range(0, count, spacing))
 
 
-def _readable(panel: Panel, box: Box) -> bool:
-    rows, columns = panel.values.shape
-    return bool(box.height / rows >= READABLE and box.width / columns >= 2 * READABLE)
-
-
-def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
-    """Write the number into every unmasked cell, if it fits."""
+def _write_numbers(axes: Any, panel: Panel, mesh: Any, letters: int) -> None:
+    """Write the number into every unmasked cell, if it takes at most this many letters."""
     import numpy as np
 
-    letters = int(box.width / panel.values.shape[1] / DIGIT)
     for (row, column), value in np.ndenumerate(panel.values):
-        text = _format_short(value)
+        text = _shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
         if len(text) > letters or (panel.masked_steps and panel.masked_steps[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
@@ -225,24 +292,47 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
         axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
 
 
-def _format_short(value: float) -> str:
-    """Format a value in about four characters."""
-    return shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
+def _shorten_exponent(value: float, text: str) -> str:
+    """Return `text`, or a short form: 1e30 instead of 1.05e+30."""
+    if "e" not in text:
+        return text
+    digits, _, power = f"{value:.2g}".partition("e")
+    return f"{digits}e{int(power)}"
 
 
-def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
+def _ends(scale: Scale) -> dict[float, str]:
+    """Return the labels below the ends and the middle of a bar."""
+    places = (scale.low, (scale.low + scale.high) / 2, scale.high)
+    return {place: _shorten_exponent(place, f"{place:.3g}") for place in places}
+
+
+def _bars(sheet: Sheet) -> tuple[list[float], float]:
+    """Return the length of each bar, and the gap after it: room for half of each number at their ends."""
+    words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
+    numbers = (text for scale in sheet.scales for text in _ends(scale).values())
+    gap = max(0.35, max(map(len, numbers)) * LETTER + 0.05)
+    return [max(width_of(text) * LETTER, LEAST_BAR) for text in words], gap
+
+
+def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
     """Draw one bar per scale, with the meaning of its ends, and the meaning of hatching."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    for place, scale in zip(axes, sheet.scales, strict=False):
-        colors = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
-        bar = place.figure.colorbar(colors, cax=place, orientation="horizontal")
-        bar.outline.set_linewidth(0.4)
-        marks = label_ends(scale)
-        bar.set_ticks(list(marks), labels=list(marks.values()))
-        place.set_title(scale.label, fontsize=7.5, pad=3, loc="left")
-    if sheet.masked:
-        axes[-1].add_patch(_hatch(style, (0, 0), 1, 1))
-        axes[-1].set(xticks=[], yticks=[])
-        axes[-1].set_title(sheet.masked, fontsize=7.5, pad=3, loc="left")
+    lengths, gap = _bars(sheet)
+    inch = DPI / legend.bbox.width
+    spare = (1 / inch - sum(lengths)) / len(lengths) - gap
+    start = 0.0
+    for length, scale in zip(lengths, (*sheet.scales, None), strict=False):
+        length = max(length, min(length + spare, USUAL_BAR))
+        axes = legend.inset_axes((start * inch, 0.34, length * inch, BAR / LEGEND))
+        start += length + gap
+        if scale is None:
+            axes.add_patch(_hatch(style, (0, 0), 1, 1))
+            axes.set(xticks=[], yticks=[])
+        else:
+            colors = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
+            bar = legend.figure.colorbar(colors, cax=axes, orientation="horizontal")
+            bar.outline.set_linewidth(0.4)
+            bar.set_ticks(list(_ends(scale)), labels=list(_ends(scale).values()))
+        axes.set_title(scale.label if scale else sheet.masked, fontsize=7.5, pad=3, loc="left")

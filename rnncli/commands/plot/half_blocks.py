@@ -90,8 +90,10 @@ class _TerminalDrawing:
         steps, room = panel.values.shape[1], self.map_width(margin)
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
-        values, skipped = _average_steps(panel, together)
+        masked = panel.masked_steps or (False,) * steps
+        skipped = [all(masked[at : at + together]) for at in range(0, steps, together)]
         units_per_row = _units_per_row(panel)
+        values = _means(panel.values.astype("float64"), together)
         values = _means(values.T, units_per_row).T
         for first in range(0, len(values), 2 if self.halves else 1):
             name = panel.names[first * units_per_row] if panel.names else str(first * units_per_row)
@@ -161,15 +163,6 @@ class _TerminalDrawing:
                 "a row: the mean of several units, where there are more than {most_rows}", most_rows=MOST_ROWS
             )
             yield Text(localize(text, lang))
-
-
-def _average_steps(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
-    """Average `together` steps per column, if the line is too short for all of them."""
-    import numpy as np
-
-    values = _means(panel.values.astype(np.float64), together)
-    skipped = panel.masked_steps or (False,) * panel.values.shape[1]
-    return values, [all(skipped[at : at + together]) for at in range(0, len(skipped), together)]
 
 
 def _means(values: Array, together: int) -> Array:

@@ -71,7 +71,7 @@ def mix(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
     """Return the color at `place`, 0 to 1, as red, green, blue from 0 to 255."""
     at = min(max(place, 0.0), 1.0) * (len(ramp) - 1)
     below = min(int(at), len(ramp) - 2)
-    pairs = zip(_parts(ramp[below]), _parts(ramp[below + 1]), strict=True)
+    pairs = zip(*(bytes.fromhex(color[1:]) for color in ramp[below : below + 2]), strict=True)
     red, green, blue = (round(one + (other - one) * (at - below)) for one, other in pairs)
     return red, green, blue
 
@@ -86,7 +86,3 @@ def _linear(part: float) -> float:
     """Return the linear light of one color channel (0 to 255), as a fraction of the maximum."""
     share = part / 255
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
-
-
-def _parts(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ from command import Run
 from hangul import HANGUL
 
 from rnncli.cli.app import main
-from rnncli.commands.plot import figure, fonts
-from rnncli.commands.plot.fonts import FontChoice
+from rnncli.commands.plot import figure, labels
 from rnncli.commands.plot.labels import KOREAN
 
 LAYERS = ("--layer", "bilstm", "--layer", "gru", "--return-sequences", "--seed", "1")
@@ -43,8 +43,11 @@ def test_the_locale_chooses_the_language(rnncli: Run) -> None:
 def test_a_file_is_korean_if_a_font_is(
     has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    missing = frozenset() if has else frozenset("게")
-    monkeypatch.setattr(fonts, "find_fonts", lambda wanted: FontChoice(["DejaVu Sans"], wanted and missing))
+
+    def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
+        return ["DejaVu Sans"], frozenset() if has else frozenset("게") & set("".join(texts))
+
+    monkeypatch.setattr(labels, "find_fonts", find_fonts)
     monkeypatch.setitem(figure.SETTINGS, "svg.fonttype", "none")
     path = tmp_path / "a.svg"
     assert main(["plot", *LAYERS, "-o", str(path), "--lang", "ko"]) == 0

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from sheets import case, sheet
 
-from rnncli.commands.plot import PlotFlags, figure, fonts, half_blocks
+from rnncli.commands.plot import PlotFlags, figure, half_blocks, labels
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale
 from rnncli.errors import UsageError
@@ -53,17 +53,16 @@ def test_style_and_theme_that_differ_are_refused() -> None:
 
 
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fonts, "_glyphs", lambda path: {ord("é")})
-    fonts.find_fonts.cache_clear()
-    named = sheet(case("lstm", names=("온", "é")))
-    assert fonts.undrawable(named) == ["온"]
-    drawn = figure.render(named, "svg", STYLES["light"], None).decode()
+    monkeypatch.setattr(labels, "_glyphs", lambda path: {ord("é")})
+    named = labels.fit_fonts(sheet(case("lstm", names=("온", "é"))), "en")
+    (remark,) = named.remarks
+    assert str(remark) == ("no installed font has 온: names that contain them are shown as feature 0, 1, ...")
+    drawn = figure.render(named.sheet, "svg", STYLES["light"], None).decode()
     assert "feature 0" in drawn
-    fonts.find_fonts.cache_clear()
 
 
 def test_letters_that_a_font_has_are_drawn() -> None:
-    assert fonts.undrawable(sheet(case("lstm", names=("á", "é")))) == []
+    assert labels.fit_fonts(sheet(case("lstm", names=("á", "é"))), "en").remarks == []
 
 
 def test_wide_names_keep_the_columns_of_a_terminal() -> None:

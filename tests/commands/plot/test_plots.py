@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,11 +20,11 @@ from sheets import case, sheet
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.commands.plot import figure, half_blocks
-from rnncli.commands.plot.layout import arrange
+from rnncli.commands.plot.labels import fit_fonts
 from rnncli.commands.plot.palette import STYLES, mix
 from rnncli.commands.plot.sheet import SheetSelection, draw_result
 from rnncli.compute import trace as tracing
-from rnncli.errors import EngineError, UsageError
+from rnncli.errors import UsageError
 from rnncli.renderers.page import View
 
 LIGHT = STYLES["light"]
@@ -189,10 +189,10 @@ def test_a_result_has_no_gates() -> None:
         result(case("lstm"), gates=("forget",))
 
 
-def drawn(found: Any, size: Any = None, style: Any = LIGHT) -> Any:
+def drawn(found: Any, size: Any = None, style: Any = LIGHT, fonts: Any = ("DejaVu Sans",)) -> Any:
     import matplotlib
 
-    settings: Any = {**figure.SETTINGS, **figure._colors(style), "font.family": ["DejaVu Sans"]}
+    settings: Any = {**figure.SETTINGS, **figure._colors(style), "font.family": list(fonts)}
     with matplotlib.rc_context(settings):
         return figure.figure(found, style, size)
 
@@ -203,6 +203,11 @@ def heat_maps(drawing: Any) -> list[Any]:
         for axes in drawing.axes
         if axes.collections and axes.get_title(loc="left") and axes.yaxis_inverted()
     ]
+
+
+def legend_bars(drawing: Any) -> list[Any]:
+    (legend,) = (axes for axes in drawing.axes if axes.child_axes)
+    return list(legend.child_axes)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -222,7 +227,7 @@ def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, st
 
 def test_a_figure_has_a_bar_a_scale() -> None:
     found = sheet(case("lstm", mask=masked()), batch=1)
-    bars = [axes.get_title(loc="left") for axes in drawn(found).axes if not axes.yaxis_inverted()]
+    bars = [axes.get_title(loc="left") for axes in legend_bars(drawn(found))]
     assert bars == ["input", "gates", "candidate and states", "masked, carried"]
 
 
@@ -271,25 +276,20 @@ def test_numbers_stand_in_cells_that_are_large_enough() -> None:
 @pytest.mark.parametrize("size", [None, (12, 14)])
 def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, size: Any) -> None:
     found = sheet(asked)
-    layout = arrange(found, size)
-    boxes = [box for row in layout.panels for box in row] + list(layout.legend)
-    for box in boxes:
-        assert box.left >= 0
-        assert box.top >= 0
-        assert box.left + box.width <= layout.width
-        assert box.top + box.height + 0.15 <= layout.height
-    for place, one in enumerate(boxes):
-        for other in boxes[place + 1 :]:
-            apart = one.left + one.width <= other.left or other.left + other.width <= one.left
-            assert apart or one.top + one.height <= other.top or other.top + other.height <= one.top
     drawing = drawn(found, size)
     drawing.draw_without_rendering()
-    for axes in drawing.axes:
+    every = [*heat_maps(drawing), *legend_bars(drawing)]
+    for axes in every:
         box, whole = axes.get_tightbbox(), drawing.bbox
         assert box.x0 >= -1
         assert box.y0 >= -1
         assert box.x1 <= whole.x1 + 1
         assert box.y1 <= whole.y1 + 1
+    assert drawing._suptitle.get_window_extent().x1 <= drawing.bbox.x1
+    for one, other in combinations(every, 2):
+        for first, second in ((one.bbox, other.get_tightbbox()), (one.get_tightbbox(), other.bbox)):
+            apart = first.x1 <= second.x0 or second.x1 <= first.x0
+            assert apart or first.y1 <= second.y0 or second.y1 <= first.y0
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> No
             middle = text.get_position()[0]
             (left, _), (right, _) = axes.transData.transform([(middle - 0.5, 0), (middle + 0.5, 0)])
             assert left <= text.get_window_extent().x0 < text.get_window_extent().x1 <= right
-    bars = [axes for axes in drawing.axes if not axes.yaxis_inverted()]
+    bars = legend_bars(drawing)
     extents = [label.get_window_extent() for bar in bars for label in bar.get_xticklabels()]
     for one, other in pairwise(extents):
         assert one.x1 < other.x0
@@ -323,29 +323,28 @@ def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> No
 
 def test_numbers_that_do_not_fit_are_left_out() -> None:
     found = sheet(case("gru", shape=(1, 1, 1)))
-    values = np.array([[-1.25e30, 0.5, 0.5]])
-    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2), masked_steps=())
+    values = np.array([[-1.25e30, 0.5, 0.5, 0.5]])
+    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2, 3), masked_steps=())
     scale = replace(found.scales[0], low=-2e30, high=2e30, diverging=True)
     narrow = replace(found, rows=(replace(found.rows[0], panels=(panel,)),), scales=(scale,))
-    left = arrange(narrow).width - arrange(narrow).panels[0][0].width
-    (axes,) = heat_maps(drawn(narrow, (left + 1.1, 3)))
-    assert [text.get_text() for text in axes.texts] == ["0.50", "0.50"]
+    (axes,) = heat_maps(drawn(narrow, (2, 3)))
+    assert [text.get_text() for text in axes.texts] == ["0.50"] * 3
 
 
-@pytest.mark.parametrize("size", [(4, 2), (1, 9), (0.5, 0.5)])
+@pytest.mark.parametrize("size", [(4, 1.5), (1, 9), (0.5, 0.5)])
 def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> None:
     found = sheet(case("lstm"), gates=("cell",))
     with pytest.raises(UsageError) as caught:
-        arrange(found, size)
+        drawn(found, size)
     wide, high = map(float, re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", str(caught.value.advice)))
-    assert arrange(found, (wide, high))
+    assert drawn(found, (wide, high))
     assert (wide >= size[0], high >= size[1]) == (True, True)
     if high > size[1]:
         with pytest.raises(UsageError):
-            arrange(found, (wide, high - 0.11))
+            drawn(found, (wide, high - 0.11))
     if wide > size[0]:
         with pytest.raises(UsageError):
-            arrange(found, (wide - 0.11, high))
+            drawn(found, (wide - 0.11, high))
 
 
 def test_cells_too_small_for_an_edge_have_none() -> None:
@@ -363,9 +362,16 @@ def test_cells_of_an_rnn_come_one_after_the_other() -> None:
 
 def test_names_of_features_are_no_formulas_and_may_be_korean() -> None:
     found = sheet(case("gru", names=("$x^$", "종가")))
-    labels = heat_maps(drawn(found))[0].get_yticklabels()
-    assert [label.get_text() for label in labels] == ["$x^$", "종가"]
-    assert figure.render(found, "svg", LIGHT, None)
+    shown = fit_fonts(found, "en")
+    names = ["$x^$", "feature 1" if shown.remarks else "종가"]
+    axes = heat_maps(drawn(shown.sheet, fonts=shown.fonts))[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert figure.render(shown.sheet, "svg", LIGHT, None, shown.fonts)
+
+
+def test_a_long_name_of_one_word_keeps_its_beginning() -> None:
+    axes = heat_maps(drawn(sheet(case("gru", names=("a" * 40, "b")))))[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a" * 23 + "…", "b"]
 
 
 def test_size_is_inches() -> None:
@@ -396,14 +402,6 @@ def test_a_matplotlibrc_changes_nothing() -> None:
     plain = figure.render(found, "svg", LIGHT, None)
     with matplotlib.rc_context({"axes.grid": True, "font.size": 20, "image.cmap": "jet"}):
         assert figure.render(found, "svg", LIGHT, None) == plain
-
-
-def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(EngineError) as caught:
-        figure.render(sheet(case("gru")), "png", LIGHT, None)
-    assert caught.value.exit_code == 3
-    assert "pip install matplotlib" in str(caught.value.advice)
 
 
 def test_terminal_colors_are_those_of_the_values() -> None:
