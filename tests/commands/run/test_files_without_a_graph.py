@@ -489,7 +489,7 @@ def test_a_refused_layer_alone_needs_another_file(rnncli: Any, tmp_path: Path) -
     refused = rnncli("run", json.dumps(X.tolist()), "--weights", path)
     assert (refused.returncode, refused.stderr.splitlines()[1:]) == (
         2,
-        ["Build the layer without proj_size."],
+        ["To use it, build the layer without proj_size."],
     )
 
 
@@ -499,7 +499,7 @@ def test_a_refusal_with_a_way_out_says_what_to_do(rnncli: Any, tmp_path: Path) -
     refused = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.npz"))
     first, advice = refused.stderr.splitlines()
     assert first.endswith("m.npz: rnn: its square w_ih and w_hh may be transposed.")
-    assert advice.startswith("Call them weight_ih and weight_hh if they are (units, features)")
+    assert advice.startswith("To use it, call them weight_ih and weight_hh if they are (units, features)")
 
 
 @pytest.mark.parametrize("words", [("run", "sentence", "--model"), ("weights",)])
