@@ -88,16 +88,12 @@ class Flag:
         if keyword.startswith("no_"):
             return f"{keyword.removeprefix('no_')}=False"
         value = self.value
-        is_hole = (
-            isinstance(value, str) and value.isupper() and keyword != "layer"
-        )  # FILE, but LSTM is a layer
-        is_plain = (
-            not isinstance(value, str)
-            or is_hole
-            or value[:1] in "'\""
-            or _is_number(value.partition(", ")[0])
-        )
-        return keyword if value is None else f"{keyword}={value if is_plain else repr(value)}"
+        if value is None:
+            return keyword
+        if not isinstance(value, str) or value[:1] in "'\"" or _is_number(value.partition(", ")[0]):
+            return f"{keyword}={value}"
+        stands_for_one = value.isupper() and keyword != "layer"  # FILE, but LSTM is a layer
+        return f"{keyword}={value if stands_for_one else repr(value)}"
 
 
 def _is_number(text: str) -> bool:

@@ -57,12 +57,6 @@ def rnncli() -> Run:
 
 
 @pytest.fixture
-def rnncli_here(rnncli: Run) -> Run:
-    """Run `rnncli ARGS`; the older name."""
-    return rnncli
-
-
-@pytest.fixture
 def rnncli_process() -> Run:
     """Run `rnncli ARGS` in a process of its own."""
     return run_process

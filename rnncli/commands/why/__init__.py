@@ -51,7 +51,7 @@ def _read_message(text: str | None) -> str:
         )
     if text and _is_file(text):
         raise UsageError(
-            "{text} is a file, not a message.", "rnncli why < {text_2}", text=text, text_2=shlex.quote(text)
+            "{text} is a file, not a message.", "rnncli why < {file}", text=text, file=shlex.quote(text)
         )
     if text in (None, "-"):
         text = (sources.stdin().data or b"").decode("utf-8", "replace")

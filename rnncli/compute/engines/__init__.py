@@ -135,9 +135,9 @@ def _info(name: str) -> EngineInfo:
     missing = [package for package, version in versions.items() if not version]
     note = (
         Message(
-            "needs {missing}: pip install {missing_2}",
+            "needs {missing}: pip install {packages}",
             missing=", ".join(missing),
-            missing_2=" ".join(missing),
+            packages=" ".join(missing),
         )
         if missing
         else about.note

@@ -129,10 +129,10 @@ def test_the_sentence_is_the_sample(rnncli: Run) -> None:
     np.testing.assert_array_equal(np.array(printed, np.float32), seen(0).outputs[0][0].values)
 
 
-def test_norms_of_gradients_are_those_of_keras(rnncli_here: Run) -> None:
+def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
     (command,) = lesson.steps()[GRADIENTS].commands
-    layers = json.loads(rnncli_here(*words_of(command), "-f", "json").stdout)["layers"]
+    layers = json.loads(rnncli(*words_of(command), "-f", "json").stdout)["layers"]
     (shown,) = seen(GRADIENTS).outputs
     for layer, tensor in zip(layers, shown, strict=True):
         (curve,) = (curve for curve in layer["curves"] if curve["part"] == "input")
