@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.model import Graph, Node, Ref
-from rnncli.readers.formats import Source
-from rnncli.readers.models import keras as reader
+from rnncli.inputs.formats import Source
+from rnncli.models.graph import Graph, Node, Ref
+from rnncli.models.keras import reader as reader
 
 
 def read(path: Path) -> Graph:

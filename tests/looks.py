@@ -12,8 +12,8 @@ from typing import Any
 from rich.cells import cell_len
 
 from rnncli import __version__
-from rnncli.renderers import formats
-from rnncli.renderers.page import View
+from rnncli.show import formats
+from rnncli.show.page import View
 
 GOLDEN = Path(__file__).parent / "golden"
 

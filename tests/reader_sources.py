@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnncli.errors import RnncliError
-from rnncli.readers.formats import (
+from rnncli.inputs.formats import (
     ReadOptions,
     Source,
     read,

@@ -16,7 +16,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.samples import SamplesAnswer
 from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.compute.engines import EngineInfo
-from rnncli.readers.sample_files import Sample
+from rnncli.inputs.sample_files import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
 from rnncli.specs.stack import Stack
 

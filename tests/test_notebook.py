@@ -10,7 +10,7 @@ import pytest
 from claims import claim
 
 from rnncli.commands.matrix.answer import combinations
-from rnncli.readers import arrange, formats, sample_files
+from rnncli.inputs import arrange, formats, sample_files
 from rnncli.result import Result
 
 SENTENCE = np.array(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rnncli import signals
-from rnncli.readers.packages import import_package
+from rnncli.inputs.packages import import_package
 from rnncli.signals import call_in_thread, defer_signals, exit_cleanly
 
 

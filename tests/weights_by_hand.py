@@ -10,8 +10,8 @@ from rnncli.commands.weights import contents
 from rnncli.commands.weights.answer import WeightsAnswer
 from rnncli.commands.weights.conversion import ConversionAnswer
 from rnncli.commands.weights.weight_source import Description
-from rnncli.layouts import CellWeights, Chain, LayerWeights, convert
-from rnncli.model import Graph, Module, Modules, Node
+from rnncli.frameworks import CellWeights, Chain, LayerWeights, convert
+from rnncli.models.graph import Graph, Module, Modules, Node
 
 
 def waves(*shape: int, start: int = 0) -> np.ndarray:

@@ -28,10 +28,10 @@ from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES, read_config
 from rnncli.cli.sources import SAMPLE, SAMPLE_REMARK
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError
-from rnncli.readers import arrange, case_builder, formats
-from rnncli.readers import sample_files as builtin
-from rnncli.readers.formats import Source
-from rnncli.readers.source import split_layers
+from rnncli.inputs import arrange, case_builder, formats
+from rnncli.inputs import sample_files as builtin
+from rnncli.inputs.formats import Source
+from rnncli.inputs.source import split_layers
 from rnncli.specs.shapes import parse_shape
 from rnncli.specs.stack import Stack
 

@@ -19,7 +19,7 @@ from rnncli.cli.expectation import Expectation, require_same
 from rnncli.cli.tolerances import ATOL, RTOL, require_known
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import UsageError
-from rnncli.readers.expected import ALONE, read_expected
+from rnncli.inputs.expected import ALONE, read_expected
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:

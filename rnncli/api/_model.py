@@ -13,7 +13,7 @@ from rnncli.cli import model_files, model_inputs, models
 from rnncli.cli.flags import InputFlags
 from rnncli.cli.models import ModelCall, ReturnFlags
 from rnncli.errors import Text, UsageError
-from rnncli.readers.formats import read_raw
+from rnncli.inputs.formats import read_raw
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import TolerancePair

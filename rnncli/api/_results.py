@@ -13,12 +13,12 @@ from rnncli.api._options import Options
 from rnncli.api._values import require_integer
 from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import Text, did_you_mean
-from rnncli.renderers.page import Answer, View
+from rnncli.show.page import Answer, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rnncli.renderers.statistics import Stats
+    from rnncli.show.statistics import Stats
     from rnncli.specs.stack import Stack
 
 
@@ -50,18 +50,18 @@ class _Tables:
         return self._answer().document(self.view)
 
     def __str__(self) -> str:
-        from rnncli.renderers import formats
+        from rnncli.show import formats
 
         width = self.view.width or shutil.get_terminal_size((0, 0)).columns or None
         return str(formats.render(self._answer(), "table", self.view._replace(width=width))).rstrip("\n")
 
     def __rich__(self) -> RenderableType:
-        from rnncli.renderers.formats.table import Drawing
+        from rnncli.show.formats.table import Drawing
 
         return Drawing(self._answer(), self.view)
 
     def _repr_html_(self) -> str:
-        from rnncli.renderers.formats.html import fragment
+        from rnncli.show.formats.html import fragment
 
         return fragment(self._answer(), self.view)
 

@@ -12,7 +12,7 @@ from rnncli.api._options import Options
 from rnncli.case import Array, format_shape
 from rnncli.cli.files import expand_user
 from rnncli.errors import InputError, UsageError, did_you_mean, inside
-from rnncli.readers.formats import ReadOptions, Source
+from rnncli.inputs.formats import ReadOptions, Source
 
 
 def file(path: str | PathLike[str], what: str) -> Source:

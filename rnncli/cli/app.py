@@ -28,7 +28,7 @@ from rnncli.errors import (
     did_you_mean,
     nearest,
 )
-from rnncli.readers.source import READ_FILES
+from rnncli.inputs.source import READ_FILES
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -83,7 +83,7 @@ def _suggest_command(word: str, names: Sequence[str]) -> Text:
 
     from rnncli import specs
     from rnncli.errors import LayerError
-    from rnncli.readers import sample_files as samples
+    from rnncli.inputs import sample_files as samples
 
     with suppress(OSError):  # JSON may be too long for a file name
         if word[:1] in ("[", "{", "-") or Path(word).is_file():

@@ -12,11 +12,11 @@ from rnncli.case import Case, Document, Shape, format_shape, known_sizes
 from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, inside
-from rnncli.readers.source import KERAS_SUFFIXES, split_layers
+from rnncli.inputs.source import KERAS_SUFFIXES, split_layers
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
-    from rnncli.readers.case_builder import CaseBuilder, CaseOptions
+    from rnncli.inputs.case_builder import CaseBuilder, CaseOptions
 
 Remarks = tuple[Text, ...]
 
@@ -53,7 +53,7 @@ class CaseRequest(ABC):
 
 def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     """Return the Case, and remarks about its input."""
-    from rnncli.readers import case_builder
+    from rnncli.inputs import case_builder
 
     seed = case_builder.draw_seed() if request.seed is None else request.seed
     notes: Remarks = ()
@@ -108,7 +108,7 @@ def make_builder(
 
     Raises UsageError if an initializer is given but every weight is supplied.
     """
-    from rnncli.readers.case_builder import CaseBuilder
+    from rnncli.inputs.case_builder import CaseBuilder
 
     builder = CaseBuilder(stack, given.fill_from(document))
     if builder.options.weights.value is not None:
@@ -173,7 +173,7 @@ def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> 
     import numpy as np
 
     from rnncli.compute import checks
-    from rnncli.readers import arrange
+    from rnncli.inputs import arrange
 
     sizes = known_sizes(shape)
     if sizes is None:

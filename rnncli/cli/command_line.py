@@ -37,8 +37,8 @@ class CommandLine(NamedTuple):
         """
         from rnncli.cli import request
         from rnncli.cli.sources import SAMPLE
-        from rnncli.readers import sample_files
-        from rnncli.readers.case_builder import RawValue
+        from rnncli.inputs import sample_files
+        from rnncli.inputs.case_builder import RawValue
 
         input_flags, run = self.group(InputFlags), self.group(RunFlags)
         if input_flags.input is None and input_flags.input_shape is None:

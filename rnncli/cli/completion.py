@@ -55,7 +55,7 @@ def layer_words(incomplete: str) -> list[str]:
 
 def model_words(incomplete: str) -> list[str]:
     """Complete the layers of a saved model, `model.keras#lstm,gru`; the shell completes the file itself."""
-    from rnncli.readers.source import split_layers
+    from rnncli.inputs.source import split_layers
 
     file, sign, names = incomplete.rpartition("#")
     if not sign:
@@ -82,7 +82,7 @@ def initializer_words(incomplete: str) -> list[str]:
 
 def sample_words(incomplete: str) -> list[str]:
     """Complete a built-in sample."""
-    from rnncli.readers import sample_files
+    from rnncli.inputs import sample_files
 
     return _begin(sample_files.names(), incomplete)
 
@@ -155,7 +155,7 @@ def add_completers(function: Callable[..., None]) -> None:
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:
     """Return the words that continue what was typed; none that a shell would split or a terminal obey."""
-    from rnncli.renderers.visible import visible
+    from rnncli.show.visible import visible
 
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete) and visible(word) == word]
 

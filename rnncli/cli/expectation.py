@@ -27,7 +27,7 @@ class Expectation(NamedTuple):
         self, advice: Text = Message("Give what the same command writes with -o expected.npz.")
     ) -> None:
         """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
-        from rnncli.readers.expected import ALONE
+        from rnncli.inputs.expected import ALONE
 
         if ALONE in self.tensors:
             raise UsageError(
@@ -43,7 +43,7 @@ class Expectation(NamedTuple):
         """
         from rnncli.cli.tolerances import require_known
         from rnncli.compute import compare
-        from rnncli.readers.expected import match_names
+        from rnncli.inputs.expected import match_names
 
         require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
@@ -66,7 +66,7 @@ def read_expectation(
     """
     if word is None:
         return None
-    from rnncli.readers.expected import read_expected
+    from rnncli.inputs.expected import read_expected
 
     files.require_place(output, (0 if word == "-" else word,))
     if word == "-" and sources.is_stdin(input_flags):
@@ -125,7 +125,7 @@ def describe_mismatch(one: TensorDifference) -> Text:
 
 def _digits(number: float) -> str:
     """Format a number with enough digits for any float32."""
-    from rnncli.renderers.numerals import spell_nonfinite
+    from rnncli.show.numerals import spell_nonfinite
 
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)
 

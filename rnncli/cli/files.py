@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from rnncli.errors import Message, Text, UsageError
-from rnncli.readers.source import was_read
+from rnncli.inputs.source import was_read
 from rnncli.signals import exit_cleanly
 
 

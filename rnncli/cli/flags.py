@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def _formats() -> Sequence[str]:
-    from rnncli.renderers import formats
+    from rnncli.show import formats
 
     return formats.names()
 
 
 def _layouts() -> Sequence[str]:
-    from rnncli import layouts
+    from rnncli import frameworks
 
-    return layouts.names()
+    return frameworks.names()
 
 
 def _engines() -> Sequence[str]:
@@ -296,7 +296,7 @@ class RunFlags(NamedTuple):
     @property
     def files(self) -> Mapping[str, str | None]:
         """See ReadingFlags."""
-        from rnncli.readers.source import split_layers
+        from rnncli.inputs.source import split_layers
 
         return {
             "--weights": self.weights and split_layers(self.weights)[0],

@@ -12,7 +12,7 @@ from typer.core import TyperOption
 
 from rnncli.cli import catalog, terminal
 from rnncli.cli.hint_rules import Values
-from rnncli.renderers.wording import Bilingual
+from rnncli.show.wording import Bilingual
 
 UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
 """Flags whose meaning differs between the commands of the table."""

@@ -8,9 +8,9 @@ from typing import Any
 from rnncli import specs
 from rnncli.cli.sources import find_source
 from rnncli.errors import LayerError, Message, Text, UsageError, inside
-from rnncli.readers import formats
-from rnncli.readers.formats import Source
-from rnncli.readers.source import KERAS_SUFFIXES, NEVER_INPUTS, split_layers
+from rnncli.inputs import formats
+from rnncli.inputs.formats import Source
+from rnncli.inputs.source import KERAS_SUFFIXES, NEVER_INPUTS, split_layers
 
 MODEL_SUFFIXES = (*KERAS_SUFFIXES, *NEVER_INPUTS)
 WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")

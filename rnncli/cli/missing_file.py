@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from rnncli import specs
 from rnncli.errors import InputError, LayerError, Message, UsageError, nearest
-from rnncli.readers import sample_files
-from rnncli.readers.source import NoFileError
+from rnncli.inputs import sample_files
+from rnncli.inputs.source import NoFileError
 from rnncli.specs.shapes import write_with_commas
 
 LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cli import sources
-from rnncli.compute.models import ModelRequest, ModelRun, ModelRunner, get_runner
 from rnncli.errors import Message, Text, UsageError, format_names, join
-from rnncli.model import SavedModel
-from rnncli.readers.formats import Source
-from rnncli.readers.source import split_layers
+from rnncli.inputs.formats import Source
+from rnncli.inputs.source import split_layers
+from rnncli.models import ModelRequest, ModelRun, ModelRunner, get_runner
+from rnncli.models.graph import SavedModel
 
 
 class Model(NamedTuple):
@@ -25,7 +25,7 @@ class Model(NamedTuple):
 
     @property
     def runner(self) -> ModelRunner:
-        """The module of `rnncli.compute.models` that runs it."""
+        """The module of `rnncli.models` that runs it."""
         return get_runner(self.saved)
 
     def request(
@@ -50,10 +50,10 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 
     assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
     """
-    from rnncli.readers import models as readers
+    from rnncli.models import reading
 
     source, names = _split_names(word)
-    model = Model(readers.read(source), source.path or Path(str(source.name)), names)
+    model = Model(reading.read(source), source.path or Path(str(source.name)), names)
     model.runner.choose(model.saved, names)
     if assume is None:
         return model
@@ -70,10 +70,10 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 
 def note_whole_model(file: str) -> Text | None:
     """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
-    from rnncli.compute.models import keras
-    from rnncli.readers import models as readers
+    from rnncli.models import reading
+    from rnncli.models.keras import runner as keras
 
-    graph = readers.read_graph_alone(sources.find_source(file))
+    graph = reading.read_graph_alone(sources.find_source(file))
     layers = () if graph is None else keras.layer_names(graph)
     names = keras.runnable_layers(graph) if graph is not None else []
     if not names:

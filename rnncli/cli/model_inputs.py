@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, format_shape
 from rnncli.cli import sources
 from rnncli.errors import Either, InputError, Message, Text, UsageError, inside
-from rnncli.readers import arrange, formats
+from rnncli.inputs import arrange, formats
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags

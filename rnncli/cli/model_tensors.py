@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Spec
-from rnncli.compute.models import CasePair, ModelRun
 from rnncli.errors import Text
+from rnncli.models import CasePair, ModelRun
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.stack import Stack
 

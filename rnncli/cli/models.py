@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rnncli.cli.case_request import Remarks
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
-    from rnncli.compute.models import CasePair, LayerUse
+    from rnncli.models import CasePair, LayerUse
 
 
 class ReturnFlags(NamedTuple):
@@ -155,8 +155,8 @@ class ModelCall(NamedTuple):
         Raises EngineError if the framework is not installed or cannot run the model.
         """
         from rnncli.compute import compare
-        from rnncli.compute.models.modules import assumptions
-        from rnncli.model import Modules
+        from rnncli.models.graph import Modules
+        from rnncli.models.modules.runner import assumptions
 
         runner, saved = self.model.runner, self.model.saved
         theirs = runner.outputs(saved, self.model.path, self.inputs, cases)
@@ -183,7 +183,7 @@ class ModelLayer(NamedTuple):
         self, result: Result, atol: Tolerance, rtol: Tolerance
     ) -> tuple[Result, list[str]]:
         """See ModelCall.  result: with every output and state of the layer."""
-        from rnncli.compute.models import CasePair
+        from rnncli.models import CasePair
 
         cases = {self.name: CasePair(self.original, ReturnFlags(state=True).of(self.case))}
         return self.call.compare_with_framework(cases, result, atol, rtol, prefix=f"{self.name}/")

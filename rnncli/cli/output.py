@@ -12,8 +12,8 @@ from typing import IO, Any, Protocol, cast
 from rnncli.cli import files, sources, terminal
 from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.errors import Message, Text, UsageError
-from rnncli.renderers import formats
-from rnncli.renderers.page import UNICODE, Answer, ChunkedAnswer, View
+from rnncli.show import formats
+from rnncli.show.page import UNICODE, Answer, ChunkedAnswer, View
 
 BUFFER_SIZE = 2**20
 """Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""

@@ -13,14 +13,14 @@ from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import engines
 from rnncli.compute.keras_differences import note_sequential
 from rnncli.errors import Text, UsageError
-from rnncli.readers import formats
+from rnncli.inputs import formats
 from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer
-    from rnncli.readers.arrange import ArrangeOptions
-    from rnncli.readers.case_builder import CaseOptions
-    from rnncli.readers.formats import Source
+    from rnncli.inputs.arrange import ArrangeOptions
+    from rnncli.inputs.case_builder import CaseOptions
+    from rnncli.inputs.formats import Source
 
 
 def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> tuple[Case, Remarks]:
@@ -90,7 +90,7 @@ def collect_options(
 
     seed: used if neither they nor the input set one.
     """
-    from rnncli.readers.case_builder import CaseOptions, RawValue
+    from rnncli.inputs.case_builder import CaseOptions, RawValue
 
     def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
         if word is None:
@@ -131,7 +131,7 @@ def outline(input_flags: InputFlags, layer: LayerFlags, *, all_layers: bool = Fa
         stack = stack_of(layer, all_layers=all_layers)
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
-        from rnncli.readers.arrange import arrange
+        from rnncli.inputs.arrange import arrange
 
         document, where = sources.read(input_flags)
         stack = stack_of(layer, document, where, all_layers=all_layers)
@@ -168,7 +168,7 @@ def require_steps(run: RunFlags) -> None:
 
 def _arrange_options(flags: InputFlags, stack: Stack) -> ArrangeOptions:
     """Return the options of the flags for arranging an input for these layers."""
-    from rnncli.readers.arrange import ArrangeOptions
+    from rnncli.inputs.arrange import ArrangeOptions
 
     source = None if flags.mask is None else sources.find_source(flags.mask)
     return ArrangeOptions(

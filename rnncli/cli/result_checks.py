@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rnncli.cli.tolerances import format_tolerance, require_known
 from rnncli.errors import DisagreementError, Message, Text, UsageError
-from rnncli.renderers import formats as output_formats
+from rnncli.show import formats as output_formats
 
 if TYPE_CHECKING:
     from rnncli.case import Case
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer
     from rnncli.cli.output import Delivery
     from rnncli.compute.compare import TensorDifference, TolerancePair
-    from rnncli.renderers.page import Answer
     from rnncli.result import NamedTensor, Result
+    from rnncli.show.page import Answer
 
     class CheckedAnswer(Answer, Protocol):
         """An answer whose numbers --check, --expect and --fail-on-nan are about."""

@@ -16,10 +16,10 @@ from rnncli.cli import files
 from rnncli.cli.flag_groups import first_given
 from rnncli.cli.flags import InputFlags, ReadingFlags, RunFlags
 from rnncli.errors import Flag, InputError, Message, Text, UsageError
-from rnncli.readers import formats as readers
-from rnncli.readers import sample_files as builtin
-from rnncli.readers.formats import ReadOptions, Source
-from rnncli.readers.source import open_file, read_bytes, read_to_end, refuse_device, report_os_errors
+from rnncli.inputs import formats as readers
+from rnncli.inputs import sample_files as builtin
+from rnncli.inputs.formats import ReadOptions, Source
+from rnncli.inputs.source import open_file, read_bytes, read_to_end, refuse_device, report_os_errors
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from rnncli.cli.language import localize, narrow, widen
 from rnncli.errors import Message, RnncliError, Text, UsageError
-from rnncli.renderers.visible import visible
-from rnncli.renderers.width import width_of
+from rnncli.show.visible import visible
+from rnncli.show.width import width_of
 
 if TYPE_CHECKING:
-    from rnncli.renderers.page import View
+    from rnncli.show.page import View
 
 ColorDepth = Literal["truecolor", "256", "none"]
 
@@ -207,7 +207,7 @@ def drawing_view(lang: str | None, width: int | None, drawn: str) -> tuple[View,
 
     drawn: the characters of the drawing.
     """
-    from rnncli.renderers.page import View
+    from rnncli.show.page import View
 
     view = View(
         lang=displayable_language(lang),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
-from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, headings, refuse_tensors
-from rnncli.renderers.wording import say
+from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
+from rnncli.show.parts import head, headings, refuse_tensors
+from rnncli.show.wording import say
 
 if TYPE_CHECKING:
     from rnncli.compute.engines import EngineInfo

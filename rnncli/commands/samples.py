@@ -14,9 +14,9 @@ from rnncli.cli.flags import OutputFlags
 from rnncli.cli.hint_rules import Hint
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
-from rnncli.readers.sample_files import Sample
-from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, headings, refuse_tensors
+from rnncli.inputs.sample_files import Sample
+from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
+from rnncli.show.parts import head, headings, refuse_tensors
 
 EXAMPLES = """\
 rnncli samples
@@ -37,7 +37,7 @@ def samples(
     Without a name, list them; with one, print its file unchanged.
     """
     from rnncli.cli.output import delivery, send
-    from rnncli.readers import sample_files as builtin
+    from rnncli.inputs import sample_files as builtin
 
     if name is not None:
         sample = builtin.get(name)

@@ -11,8 +11,8 @@ from typing import Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import LayerError
+from rnncli.frameworks import onnx
 from rnncli.layers import ParametricActivation
-from rnncli.layouts import onnx
 from rnncli.specs.build import build
 
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}

@@ -343,7 +343,7 @@ def test_importing_the_package_loads_no_numpy_and_running_no_renderer() -> None:
 import sys, rnncli
 assert "numpy" not in sys.modules
 result = rnncli.run(seed=1)
-assert not {"rich", "tensorflow", "rnncli.renderers.formats.html"} & set(sys.modules)
+assert not {"rich", "tensorflow", "rnncli.show.formats.html"} & set(sys.modules)
 assert isinstance(result, rnncli.Result)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from figures import Row, Section, Sections, alone, in_turn
 
-from rnncli.readers import formats
+from rnncli.inputs import formats
 
 SHAPE = (10_000, 100)
 

@@ -16,7 +16,7 @@ from rnncli.cli import app
 PACKAGE = Path(app.__file__).parent.parent
 PROJECT = PACKAGE.parent / "pyproject.toml"
 SHELLS = {"--install-completion", "--show-completion", "--help", "--version"}
-STYLES = "renderers/formats/html.py"
+STYLES = "show/formats/html.py"
 """Its names with two dashes are colors."""
 OTHERS = {"--no"}
 """The beginning of a flag that switches something off."""

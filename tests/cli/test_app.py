@@ -213,7 +213,7 @@ def test_a_missing_package_is_no_internal_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    monkeypatch.delitem(sys.modules, "rnncli.renderers.formats.safetensors", raising=False)
+    monkeypatch.delitem(sys.modules, "rnncli.show.formats.safetensors", raising=False)
     assert app.main(["run", "sentence", "-o", str(tmp_path / "out.safetensors")]) == 3
     streams = capsys.readouterr()
     assert streams.out == ""

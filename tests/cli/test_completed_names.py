@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from rnncli.cli import shell_words
 from rnncli.cli.completion import input_words, model_words
-from rnncli.renderers.visible import visible
+from rnncli.show.visible import visible
 
 NAMES = (
     "a$(touch ran)", "b`touch ran`", "c;touch ran", "d'q\"r\\s", "e\\$(touch ran)", "f  two", "g:0=1@2",

@@ -14,7 +14,7 @@ from command import Run
 import rnncli as api
 from rnncli.commands.run import line_batches
 from rnncli.errors import InputError
-from rnncli.readers import source
+from rnncli.inputs import source
 
 ZERO, INLINE = "/dev/zero", "[[[0.5, -1.0], [2.0, 0.25]]]"
 DEVICE = "it is a device, which may have no end.\nCopy what you need of it to a file.\n"

@@ -21,7 +21,7 @@ from rnncli.commands.explore.texts import describe_error
 from rnncli.commands.plot import labels
 from rnncli.errors import InputError, LayerError, Message, RnncliError, UsageError, count, inside, write
 from rnncli.locale import translate
-from rnncli.renderers.width import width_of
+from rnncli.show.width import width_of
 from rnncli.specs.expressions import parse
 
 PACKAGE = Path(__file__).parents[2] / "rnncli"
@@ -33,7 +33,7 @@ HELP = {"flag", "choice", "Option", "Argument", "_initializer"}
 ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
 NO_PROSE = re.compile(
-    "rnncli/(renderers/(wording|formats/(html|svg))|cli/help|"
+    "rnncli/(show/(wording|formats/(html|svg))|cli/help|"
     "commands/(export/(targets|literals)|explore/texts|why/message))"
 )
 """Files whose other texts are no messages, or have their Korean beside them."""

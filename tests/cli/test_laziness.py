@@ -50,7 +50,7 @@ def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
     "args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"], ["export", "--help"]]
 )
 def test_help_loads_neither_numpy_nor_rich(args: list[str]) -> None:
-    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.compute", "rnncli.readers.formats"}) & loaded_by(
+    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.compute", "rnncli.inputs.formats"}) & loaded_by(
         *args
     )
 
@@ -99,5 +99,5 @@ program.main()
 @pytest.mark.parametrize("format", ["table", "json"])
 def test_a_described_layer_needs_no_reader_of_saved_models(format: str) -> None:
     needed = loaded_by("run", "--seed", "1", "-f", format)
-    assert not [name for name in needed if name.startswith(("rnncli.readers.models", "rnncli.layouts"))]
+    assert not [name for name in needed if name.startswith(("rnncli.models.reading", "rnncli.frameworks"))]
     assert "tomllib" not in needed

@@ -318,7 +318,7 @@ def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
 def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
     program = (
         "import sys, time\nfrom rnncli.cli import app\n"
-        "from rnncli.renderers.formats import json\n"
+        "from rnncli.show.formats import json\n"
         "def slow(answer, view, file):\n"
         "    file.write(b'{'); file.flush(); print('writing', flush=True); time.sleep(30)\n"
         "json.write = slow\n"

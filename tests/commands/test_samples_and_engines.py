@@ -8,7 +8,7 @@ import pytest
 from results_by_hand import ANSWERS
 
 from rnncli.errors import UsageError
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 
 VIEW = View()
 

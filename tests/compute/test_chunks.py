@@ -18,9 +18,9 @@ from rnncli import arrays, compute, specs
 from rnncli.case import Case, Document
 from rnncli.compute import call, chunked, chunks
 from rnncli.errors import InputError, UsageError
+from rnncli.inputs.arrange import ArrangeOptions, arrange
+from rnncli.inputs.formats import Source, npy, read
 from rnncli.layers._claims import evaluate
-from rnncli.readers.arrange import ArrangeOptions, arrange
-from rnncli.readers.formats import Source, npy, read
 from rnncli.specs import memory
 
 RANDOM = np.random.default_rng(3)

@@ -15,9 +15,9 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.engines import numpy as engine
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import InputError
-from rnncli.renderers import formats
-from rnncli.renderers.page import View
 from rnncli.result import OUTPUT
+from rnncli.show import formats
+from rnncli.show.page import View
 from rnncli.specs import memory
 
 STEPS = 50

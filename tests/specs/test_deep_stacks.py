@@ -14,7 +14,7 @@ from rnncli.case import Case
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape import outline
 from rnncli.compute import trace as tracing
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 from rnncli.specs.stack import Stack
 
 X = np.ones((1, 2, 1), np.float32)

@@ -12,8 +12,8 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
 from rnncli.commands.shape import outline
-from rnncli.compute import operations
 from rnncli.errors import LayerError, RnncliError, UsageError
+from rnncli.models import operations
 from rnncli.specs.build import ONLY_IN_MODELS
 from rnncli.specs.stack import Stack
 

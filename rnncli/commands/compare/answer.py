@@ -11,7 +11,7 @@ from rnncli.case import Array, format_shape
 from rnncli.cli.language import localize
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
-from rnncli.renderers.page import (
+from rnncli.show.page import (
     Answer,
     Column,
     Line,
@@ -24,8 +24,8 @@ from rnncli.renderers.page import (
     cell,
     line,
 )
-from rnncli.renderers.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
-from rnncli.renderers.wording import Bilingual
+from rnncli.show.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
+from rnncli.show.wording import Bilingual
 
 TEXTS = {
     "tensor": Bilingual("tensor", "텐서"),
@@ -210,6 +210,6 @@ def _record(one: TensorDifference) -> tuple[Any, ...]:
 
 def _encode(number: float) -> float | str:
     """Return the number; NaN and infinities as text, which JSON has no numbers for."""
-    from rnncli.renderers.numerals import spell_nonfinite
+    from rnncli.show.numerals import spell_nonfinite
 
     return number if math.isfinite(number) else spell_nonfinite(number)

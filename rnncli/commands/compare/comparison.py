@@ -15,8 +15,8 @@ from rnncli.commands.compare.caution import find_cautions
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import Message, Text, UsageError, join
-from rnncli.renderers.wording import Bilingual
 from rnncli.result import Result
+from rnncli.show.wording import Bilingual
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation

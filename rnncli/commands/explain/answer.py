@@ -8,10 +8,10 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
-from rnncli.renderers.page import Answer, Page, Records, View
-from rnncli.renderers.parts import head_of, refuse_tensors
-from rnncli.renderers.wording import meaning
 from rnncli.result import Result
+from rnncli.show.page import Answer, Page, Records, View
+from rnncli.show.parts import head_of, refuse_tensors
+from rnncli.show.wording import meaning
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ExplainAnswer(Answer):
         refuse_tensors("explain")
 
     def _rows(self, equation: Equation) -> Iterator[tuple[Any, ...]]:
-        from rnncli.renderers.numerals import format_exactly
+        from rnncli.show.numerals import format_exactly
 
         number = _numbers(self.explanation.dtype)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation, Term
-from rnncli.renderers.page import (
+from rnncli.result import Result
+from rnncli.show.page import (
     Column,
     Line,
     Page,
@@ -18,10 +19,9 @@ from rnncli.renderers.page import (
     marks,
     state_part,
 )
-from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
-from rnncli.renderers.width import width_of
-from rnncli.renderers.wording import meaning, name_factor, say
-from rnncli.result import Result
+from rnncli.show.parts import claim_lines, format_difference, note_of, title
+from rnncli.show.width import width_of
+from rnncli.show.wording import meaning, name_factor, say
 
 
 def page(found: Explanation, result: Result, view: View) -> Page:
@@ -179,7 +179,7 @@ def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
     """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
-    from rnncli.renderers.numerals import choose_style, format_number
+    from rnncli.show.numerals import choose_style, format_number
 
     style = choose_style(np.array(numbers), view.precision)
     texts = [format_number(number, style) for number in numbers]

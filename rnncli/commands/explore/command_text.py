@@ -12,7 +12,7 @@ from rnncli.cli import files
 from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
-from rnncli.renderers import numerals
+from rnncli.show import numerals
 from rnncli.signals import defer_signals
 from rnncli.specs.build import options_of
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rnncli.compute.derivation.explanation import Equation, Explanation, Term
-from rnncli.renderers.visible import visible
-from rnncli.renderers.wording import name_factor, say
+from rnncli.show.visible import visible
+from rnncli.show.wording import name_factor, say
 
 
 def write(explanation: Explanation, lang: str, *, every_term: bool = False) -> list[Text]:

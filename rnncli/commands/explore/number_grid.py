@@ -10,8 +10,8 @@ from rich.text import Text
 
 from rnncli.case import Array
 from rnncli.commands.explore.views import GridCell, NumberGrid
-from rnncli.renderers.numerals import choose_style, format_number
-from rnncli.renderers.visible import visible
+from rnncli.show.numerals import choose_style, format_number
+from rnncli.show.visible import visible
 
 LABEL = 8
 CELL = 10

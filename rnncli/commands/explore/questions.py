@@ -11,7 +11,7 @@ from rnncli.commands.explore.editable_case import Change, EditableCase
 from rnncli.commands.explore.option_rows import OptionRow
 from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import get_text
-from rnncli.renderers.numerals import format_exactly
+from rnncli.show.numerals import format_exactly
 
 
 class Question(NamedTuple):

@@ -14,8 +14,8 @@ from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.commands.explore.views import VIEWS, GridCell, GridView, NumberGrid, subtract
 from rnncli.compute.derivation.explanation import Explanation
-from rnncli.renderers.visible import visible
-from rnncli.renderers.wording import say
+from rnncli.show.visible import visible
+from rnncli.show.wording import say
 
 
 class StepText(NamedTuple):

@@ -9,8 +9,8 @@ from rnncli.case import format_shape
 from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import get_text
 from rnncli.commands.explore.views import VIEWS
-from rnncli.renderers.visible import visible
-from rnncli.renderers.wording import say
+from rnncli.show.visible import visible
+from rnncli.show.wording import say
 
 COMMAND_LINES = 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnncli.cli.language import localize
 from rnncli.errors import RnncliError
-from rnncli.renderers.wording import Bilingual
+from rnncli.show.wording import Bilingual
 
 TEXTS: dict[str, Bilingual] = {
     "results": Bilingual("results", "결과"),

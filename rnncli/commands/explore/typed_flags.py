@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rnncli.case import Case
 from rnncli.cli import model_files, request, sources
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.readers import sample_files
+from rnncli.inputs import sample_files
 from rnncli.specs.stack import Stack
 
 

@@ -11,8 +11,8 @@ from rnncli.commands.explore.computation import Computation, TracePart
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.commands.explore.texts import get_text
-from rnncli.renderers.wording import brief, say
 from rnncli.result import NamedTensor
+from rnncli.show.wording import brief, say
 
 
 class GridCell(NamedTuple):

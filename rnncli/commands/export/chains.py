@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rnncli.case import Case
-from rnncli.compute.models import LayerUse
+from rnncli.models import LayerUse
 from rnncli.specs.stack import Stack
 
 NamedCase = tuple[Case, dict[str, str]]

@@ -9,8 +9,8 @@ from typing import Any
 
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.layers import Call, RecurrentLayer, within
-from rnncli.renderers.visible import visible
 from rnncli.result import TensorInfo
+from rnncli.show.visible import visible
 
 
 @dataclass(frozen=True, eq=False)

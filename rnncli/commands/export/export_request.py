@@ -13,10 +13,10 @@ from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import chains, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
 from rnncli.compute import call, checks
-from rnncli.compute.models import keras
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers import beyond_keras
-from rnncli.model import Graph
+from rnncli.models.graph import Graph
+from rnncli.models.keras import runner as keras
 
 
 class ExportRequest(NamedTuple):

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
 from rnncli.commands.gradients.gradient_words import say
-from rnncli.renderers.page import (
+from rnncli.result import Label
+from rnncli.show.page import (
     Answer,
     Column,
     Line,
@@ -26,8 +27,7 @@ from rnncli.renderers.page import (
     cell,
     line,
 )
-from rnncli.renderers.parts import head_of, note_of, title
-from rnncli.result import Label
+from rnncli.show.parts import head_of, note_of, title
 
 MOST_ROWS = 24
 """If there are more steps, evenly spaced ones are shown, unless View.full is set."""

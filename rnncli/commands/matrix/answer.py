@@ -12,7 +12,8 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.commands.matrix.matrix_words import say
 from rnncli.errors import LayerError
-from rnncli.renderers.page import (
+from rnncli.result import Label, Matrix, Result
+from rnncli.show.page import (
     Answer,
     Grid,
     Line,
@@ -25,7 +26,7 @@ from rnncli.renderers.page import (
     marks,
     state_part,
 )
-from rnncli.renderers.parts import (
+from rnncli.show.parts import (
     axes_of,
     claim_lines,
     head_of,
@@ -37,7 +38,6 @@ from rnncli.renderers.parts import (
     tensor_document,
     title,
 )
-from rnncli.result import Label, Matrix, Result
 
 CHOICES = (False, True)
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.matrix.matrix_words import say
-from rnncli.renderers.page import (
+from rnncli.result import Label, NamedTensor, Result
+from rnncli.show.page import (
     GAP,
     Column,
     Line,
@@ -23,7 +24,6 @@ from rnncli.renderers.page import (
     select_ends,
     state_part,
 )
-from rnncli.result import Label, NamedTensor, Result
 
 SOURCES = ((False, True), (True, True))
 """Combinations that return the state; the other two omit it."""

@@ -16,7 +16,7 @@ from rnncli.commands.plot.labels import DEFAULT_FONT, shown_name
 from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.errors import UsageError
-from rnncli.renderers.width import width_of
+from rnncli.show.width import width_of
 
 DPI = 200
 """Dots per inch of a png."""

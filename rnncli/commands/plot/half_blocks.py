@@ -18,7 +18,7 @@ from rnncli.cli.language import localize
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.errors import Message
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 
 Depth = Literal["truecolor", "256", "none"]
 UPPER = "▀"

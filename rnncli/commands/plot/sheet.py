@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean, format_indices
-from rnncli.renderers.visible import visible
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
+from rnncli.show.visible import visible
 
 LONG = 24
 """With this many time steps or more, every heat map gets a row of its own."""

@@ -73,7 +73,7 @@ class PortFlags(NamedTuple):
     @property
     def files(self) -> Mapping[str, str | None]:
         """See ReadingFlags."""
-        from rnncli.readers.source import split_layers
+        from rnncli.inputs.source import split_layers
 
         return {
             "--weights": self.weights and split_layers(self.weights)[0],

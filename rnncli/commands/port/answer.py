@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli import layouts
+from rnncli import frameworks
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import files
 from rnncli.cli.language import localize
@@ -18,11 +18,11 @@ from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
 from rnncli.commands.port.search import Finding
 from rnncli.errors import Message, count
+from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers import within
-from rnncli.layouts import CellWeights, Chain, LayerWeights, default_name
-from rnncli.renderers import formats
-from rnncli.renderers.page import Answer, Page, PagePart, Paragraph, Records, View, line
-from rnncli.renderers.parts import format_difference, head, note, refuse_tensors
+from rnncli.show import formats
+from rnncli.show.page import Answer, Page, PagePart, Paragraph, Records, View, line
+from rnncli.show.parts import format_difference, head, note, refuse_tensors
 from rnncli.specs import describe, to_script
 
 RESULTS = {
@@ -227,4 +227,4 @@ def write_weights(run: ForeignRun, hypothesis: Hypothesis, place: str) -> None:
     cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
     saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
     suffix = ".weights.h5" if place.casefold().endswith(".weights.h5") else ".h5"
-    files.write(place, layouts.get("keras").dump([Chain("", (saved,))], suffix))
+    files.write(place, frameworks.get("keras").dump([Chain("", (saved,))], suffix))

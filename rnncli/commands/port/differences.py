@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after
 from rnncli.errors import Message
-from rnncli.layouts import GATES
+from rnncli.frameworks import GATES
 
 LETTERS = {"input": "i", "forget": "f", "output": "o", "update": "z", "reset": "r"}
 GATE_ACTIVATIONS = {

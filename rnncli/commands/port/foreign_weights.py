@@ -11,13 +11,14 @@ import numpy as np
 
 from rnncli.case import Array, SavedLayer, format_shape
 from rnncli.errors import InputError, Message, count, did_you_mean, format_names, inside
-from rnncli.layouts import GATES, infer_class
-from rnncli.readers import formats, models, named_arrays
-from rnncli.readers.formats import Source
-from rnncli.readers.source import TORCH_SUFFIXES, split_source
+from rnncli.frameworks import GATES, infer_class
+from rnncli.inputs import formats, named_arrays
+from rnncli.inputs.formats import Source
+from rnncli.inputs.source import TORCH_SUFFIXES, split_source
+from rnncli.models import reading as models
 
 if TYPE_CHECKING:
-    from rnncli.model import Graph, Modules
+    from rnncli.models.graph import Graph, Modules
 
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnncli.case import Array, Case, Spec
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
-from rnncli.layouts import GATES
+from rnncli.frameworks import GATES
 from rnncli.specs.stack import Stack
 
 

@@ -20,10 +20,10 @@ from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
-from rnncli.layouts import GATES, default_name
-from rnncli.readers import case_builder, formats
-from rnncli.readers.expected import read_expected
-from rnncli.readers.source import split_layers
+from rnncli.frameworks import GATES, default_name
+from rnncli.inputs import case_builder, formats
+from rnncli.inputs.expected import read_expected
+from rnncli.inputs.source import split_layers
 from rnncli.specs import describe
 from rnncli.specs.stack import Stack
 

@@ -24,8 +24,8 @@ from rnncli.commands.port.hypothesis import (
     name_tensors,
     without_outputs,
 )
+from rnncli.frameworks import GATES
 from rnncli.layers import activations
-from rnncli.layouts import GATES
 
 TOGETHER, KEPT = 2**21, 2**24
 """The number of preactivations of one time step, and of outputs of all steps, that are computed at once."""

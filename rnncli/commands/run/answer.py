@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
-from rnncli.renderers.page import (
+from rnncli.result import ChunkedTensor, Label, NamedTensor, Result
+from rnncli.show.page import (
     Answer,
     ChunkedAnswer,
     DeferredValue,
@@ -23,7 +24,7 @@ from rnncli.renderers.page import (
     cell,
     line,
 )
-from rnncli.renderers.parts import (
+from rnncli.show.parts import (
     axes_of,
     claim_lines,
     difference_text,
@@ -40,13 +41,12 @@ from rnncli.renderers.parts import (
     tensor_head,
     title,
 )
-from rnncli.renderers.wording import brief
-from rnncli.result import ChunkedTensor, Label, NamedTensor, Result
+from rnncli.show.wording import brief
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
     from rnncli.compute.chunked import ChunkedResult
-    from rnncli.renderers.statistics import Stats
+    from rnncli.show.statistics import Stats
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class RunAnswer(Answer):
         """Return one table, a row per tensor, and another with statistics if requested."""
         parts: tuple[PagePart, ...] = (table_of(self.result, view),)
         if self.stats:
-            from rnncli.renderers import statistics
+            from rnncli.show import statistics
 
             parts += statistics.draw_statistics(self.stats, view)
         return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
@@ -97,7 +97,7 @@ class RunAnswer(Answer):
 
     def first_nan(self) -> str | None:
         """Return the location of the first NaN: `hidden_states[0, 2, 1]`; None if there is none."""
-        from rnncli.renderers import statistics
+        from rnncli.show import statistics
 
         for tensor in self.result.outputs:
             place = statistics.first_nan(tensor.values)
@@ -109,7 +109,7 @@ class RunAnswer(Answer):
         """alone: use the names a tensor has if no other call is shown."""
         own: dict[str, Any] = {}
         if tensor.label in self.stats:
-            from rnncli.renderers import statistics
+            from rnncli.show import statistics
 
             own["stats"] = statistics.document(self.stats[tensor.label], tensor.axes)
         own_call = tensor.label.call
@@ -166,7 +166,7 @@ def records_of(tensors: Sequence[NamedTensor | ChunkedTensor], view: View) -> Re
 def stats_of(result: Result) -> dict[Label, Stats]:
     """Return the statistics of every tensor."""
     from rnncli.compute import trace
-    from rnncli.renderers import statistics
+    from rnncli.show import statistics
 
     once = replace(
         result, outputs=tuple(one._replace(label=one.label.without_call) for one in result.outputs)

@@ -12,7 +12,7 @@ from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
 from rnncli.compute import chunks
-from rnncli.renderers import formats
+from rnncli.show import formats
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation

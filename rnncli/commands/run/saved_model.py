@@ -12,17 +12,17 @@ from rnncli.cli.flag_groups import first_given
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import Flag, UsageError
-from rnncli.renderers import statistics
-from rnncli.renderers.page import Page, Span, View, marks
-from rnncli.renderers.parts import differences_document, head
-from rnncli.renderers.wording import say
 from rnncli.result import SCHEMA
+from rnncli.show import statistics
+from rnncli.show.page import Page, Span, View, marks
+from rnncli.show.parts import differences_document, head
+from rnncli.show.wording import say
 
 if TYPE_CHECKING:
     from rnncli.cli.model_tensors import ModelTensors
     from rnncli.commands.run.run_request import RunRequest
-    from rnncli.renderers.statistics import Stats
     from rnncli.result import Label
+    from rnncli.show.statistics import Stats
 
 
 @dataclass(frozen=True, eq=False)

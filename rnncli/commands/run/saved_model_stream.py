@@ -13,8 +13,8 @@ from rnncli.commands.run.line_batches import InputLine, name_line
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
-from rnncli.readers import formats
-from rnncli.readers.formats import Source
+from rnncli.inputs import formats
+from rnncli.inputs.formats import Source
 
 
 def answer(flags: RunRequest) -> None:

@@ -28,8 +28,8 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.readers import case_builder, formats
-from rnncli.readers.formats import Source, ndjson
+from rnncli.inputs import case_builder, formats
+from rnncli.inputs.formats import Source, ndjson
 
 LINES = ("ndjson", "json")
 """The formats a line can be in."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.shape.outline import add_counts, count_parameters
-from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, cell, line
-from rnncli.renderers.parts import (
+from rnncli.result import LayerShapes, ShapeReport
+from rnncli.show.page import Answer, Line, Page, Records, Span, Table, View, cell, line
+from rnncli.show.parts import (
     claim_lines,
     head,
     headings,
@@ -19,8 +20,7 @@ from rnncli.renderers.parts import (
     refuse_tensors,
     title,
 )
-from rnncli.renderers.wording import meaning, say
-from rnncli.result import LayerShapes, ShapeReport
+from rnncli.show.wording import meaning, say
 from rnncli.specs import describe
 
 

@@ -118,7 +118,7 @@ def _read(output: OutputFlags) -> None:
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
-    from rnncli.renderers import formats
+    from rnncli.show import formats
 
     def load(place: int) -> pager.PagerPage:
         view, step = view_of(_limit_width(output), "table"), lesson.steps()[place]

@@ -10,8 +10,8 @@ from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import Step, say
 from rnncli.commands.tour.observations import observe
-from rnncli.renderers.page import Answer, Line, Page, PagePart, Paragraph, Records, Span, View, line, marks
-from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
+from rnncli.show.page import Answer, Line, Page, PagePart, Paragraph, Records, Span, View, line, marks
+from rnncli.show.parts import axes_of, head, records_header, rows_of, tensor_document
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""

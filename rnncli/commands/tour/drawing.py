@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.tour.lesson import say
-from rnncli.renderers.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line
-from rnncli.renderers.parts import headings, name_cell
-from rnncli.renderers.width import longest
 from rnncli.result import Claim, NamedTensor
+from rnncli.show.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line
+from rnncli.show.parts import headings, name_cell
+from rnncli.show.width import longest
 
 COLORS = 4
 UNNAMED = cell("", "dim")
@@ -110,7 +110,7 @@ def format_rows(rows: Sequence[Array | None], view: View) -> list[str]:
     """Return each row of numbers as one text, all with the same decimals and column width; "" for None."""
     import numpy as np
 
-    from rnncli.renderers.numerals import choose_style, format_number
+    from rnncli.show.numerals import choose_style, format_number
 
     numbers = [row for row in rows if row is not None]
     style = choose_style(np.concatenate(numbers), view.precision) if numbers else ""

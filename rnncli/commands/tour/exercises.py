@@ -20,9 +20,9 @@ from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.errors import DisagreementError, UsageError
-from rnncli.renderers.page import Answer, Line, Page, Records, Span, Table, View, line, marks
-from rnncli.renderers.parts import format_difference, head, refuse_tensors
 from rnncli.result import Label, Result
+from rnncli.show.page import Answer, Line, Page, Records, Span, Table, View, line, marks
+from rnncli.show.parts import format_difference, head, refuse_tensors
 
 Accepts = Callable[[str], bool]
 """Whether a typed answer is right: `(1, 3)`, `1,3` and `[1, 3]` are alike."""
@@ -321,7 +321,7 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exe
             last=len(known),
         )
     if seed is None:
-        from rnncli.readers.case_builder import draw_seed
+        from rnncli.inputs.case_builder import draw_seed
 
         seed = draw_seed()
     found = ExerciseAnswer(known[number - 1], seed, answer)

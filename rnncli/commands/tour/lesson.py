@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.renderers import wording
 from rnncli.result import STATUSES, Result
+from rnncli.show import wording
 
 Texts = Mapping[str, str]
 """The texts of a step or an exercise in one language, by what they are for."""

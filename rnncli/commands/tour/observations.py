@@ -15,9 +15,9 @@ from rnncli.commands.tour import drawing
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
 from rnncli.layers import claims
-from rnncli.renderers.page import PagePart, View, bar, line
-from rnncli.renderers.parts import format_difference
 from rnncli.result import Claim, Label, NamedTensor, Result
+from rnncli.show.page import PagePart, View, bar, line
+from rnncli.show.parts import format_difference
 
 LAYERS = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 """Keras's names."""

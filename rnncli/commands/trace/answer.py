@@ -9,11 +9,11 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute.trace import part_bounds
-from rnncli.renderers import statistics
-from rnncli.renderers.page import Answer, Page, Records, View
-from rnncli.renderers.parts import differences_document, head, head_of
-from rnncli.renderers.statistics import Stats
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
+from rnncli.show import statistics
+from rnncli.show.page import Answer, Page, Records, View
+from rnncli.show.parts import differences_document, head, head_of
+from rnncli.show.statistics import Stats
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
 
 def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a loop.  marked: with a column that says whether the number is held."""
-    from rnncli.renderers.numerals import format_exactly
+    from rnncli.show.numerals import format_exactly
 
     names = {part: part.dotted for part in loop.parts}
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):

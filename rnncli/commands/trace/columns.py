@@ -9,10 +9,10 @@ from functools import cached_property
 from rnncli.case import Array
 from rnncli.commands.trace.rows import TraceRow
 from rnncli.compute.trace import part_bounds
-from rnncli.renderers.measure import BETWEEN, Room
-from rnncli.renderers.page import GAP, Line, Span, View, bar, marks, select_ends, text_of
-from rnncli.renderers.width import longest
 from rnncli.result import Label, LoopTrace
+from rnncli.show.measure import BETWEEN, Room
+from rnncli.show.page import GAP, Line, Span, View, bar, marks, select_ends, text_of
+from rnncli.show.width import longest
 
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
@@ -112,7 +112,7 @@ def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> li
 def _measure(part: Label, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> Quantity:
     import numpy as np
 
-    from rnncli.renderers.numerals import choose_style, format_number
+    from rnncli.show.numerals import choose_style, format_number
 
     values, computed = loop.parts[part], loop.status == 0
     counted = values[computed] if computed.any() else values

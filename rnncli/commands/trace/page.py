@@ -20,9 +20,10 @@ from rnncli.commands.trace.rows import (
     label_rows,
 )
 from rnncli.compute.trace import part_bounds
-from rnncli.renderers import statistics
-from rnncli.renderers.measure import Room
-from rnncli.renderers.page import (
+from rnncli.result import Label, LoopTrace, Result
+from rnncli.show import statistics
+from rnncli.show.measure import Room
+from rnncli.show.page import (
     Column,
     Line,
     Page,
@@ -36,10 +37,9 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import difference_text, format_difference, note_of, title
-from rnncli.renderers.statistics import Stats
-from rnncli.renderers.wording import say
-from rnncli.result import Label, LoopTrace, Result
+from rnncli.show.parts import difference_text, format_difference, note_of, title
+from rnncli.show.statistics import Stats
+from rnncli.show.wording import say
 
 
 def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View) -> Page:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rnncli.renderers.page import GAP, View, marks, select_ends
-from rnncli.renderers.wording import say
 from rnncli.result import OUTPUT, STATUSES, LoopTrace
+from rnncli.show.page import GAP, View, marks, select_ends
+from rnncli.show.wording import say
 
 MOST_ROWS = 24
 """With more steps in all sequences together, some are omitted, unless View.full is set."""

@@ -11,7 +11,7 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.weights.contents import CellSummary, Contents, GateSummary, LayerSummary
 from rnncli.commands.weights.figures import Figures
 from rnncli.commands.weights.weight_words import say
-from rnncli.renderers.page import (
+from rnncli.show.page import (
     Answer,
     Line,
     Page,
@@ -25,7 +25,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import (
+from rnncli.show.parts import (
     head,
     headings,
     input_text,
@@ -33,7 +33,7 @@ from rnncli.renderers.parts import (
     refuse_tensors,
     title,
 )
-from rnncli.renderers.wording import Bilingual
+from rnncli.show.wording import Bilingual
 
 if TYPE_CHECKING:
     from rnncli.commands.weights.weight_source import Description

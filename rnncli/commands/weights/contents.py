@@ -10,12 +10,12 @@ from typing import Any
 
 from rnncli.case import Array, Case
 from rnncli.commands.weights.figures import Figures, summarize
-from rnncli.compute.models.keras import explain_hidden, recurrent_nodes
-from rnncli.compute.models.modules import assumptions
 from rnncli.errors import Message, Text, UsageError, did_you_mean
+from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.variance_scaling import fans
-from rnncli.layouts import GATES, default_name, infer_class
-from rnncli.model import Graph, Modules, Node, Program
+from rnncli.models.graph import Graph, Modules, Node, Program
+from rnncli.models.keras.runner import explain_hidden, recurrent_nodes
+from rnncli.models.modules.runner import assumptions
 from rnncli.specs import to_config
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnncli import layouts
+from rnncli import frameworks
 from rnncli.case import Array, format_shape
 from rnncli.cli import files, sources, terminal
 from rnncli.cli.flags import OutputFlags, ReadingFlags
@@ -18,11 +18,11 @@ from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.commands.weights.weight_words import say
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
+from rnncli.frameworks import CellWeights, Chain, LayerWeights
 from rnncli.layers import within
-from rnncli.layouts import CellWeights, Chain, LayerWeights
-from rnncli.renderers import formats
-from rnncli.renderers.page import Answer, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, headings, note
+from rnncli.show import formats
+from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
+from rnncli.show.parts import head, headings, note
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
 SAVE = Message(
@@ -42,13 +42,13 @@ def answer(
         deliver = delivery(output, *reading)
         found = read()
         chains = chains_of(found.contents)
-        deliver(ConversionAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
+        deliver(ConversionAnswer(to, frameworks.convert(to, chains)), _remarks(to, chains, found))
         return
     files.require_place(output.output, sources.input_sources(*reading))
     found = read()
     chains = chains_of(found.contents)
-    layouts.require(to, (layer for chain in chains for layer in chain.layers))
-    data = layouts.get(to).dump(chains, suffix)
+    frameworks.require(to, (layer for chain in chains for layer in chain.layers))
+    data = frameworks.get(to).dump(chains, suffix)
     terminal.remark(_remarks(to, chains, found), output.quiet)
     send(data, output.output)
 
@@ -61,14 +61,14 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     if output.format is not None or is_stdout(output.output):
         return None
     name = Path(output.output or "").name.casefold()
-    own = layouts.get(to).SUFFIXES
+    own = frameworks.get(to).SUFFIXES
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
     if found is None and not _is_format(name):
         raise UsageError(
             "{output}: {framework}'s layout cannot be saved with this suffix.",
             "Use one of {value}.",
             output=output.output,
-            framework=layouts.get(to).FRAMEWORK,
+            framework=frameworks.get(to).FRAMEWORK,
             value=", ".join((*own, *ARRAYS)),
         )
     if found == ".h5" and name.endswith(".weights.h5"):
@@ -163,7 +163,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[Text, ..
     """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
     seed = found.description.seed if found.description else None
     drawn = () if seed is None else (Message("the weights are those of {--seed:seed}", seed=seed),)
-    notes = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
+    notes = dict.fromkeys(text for chain in chains for text in frameworks.get(to).notes(chain))
     others = list(found.contents.other_shapes)
     left = (
         (Message("not recurrent, so not converted: {others}", others=format_names(others)),) if others else ()
@@ -190,7 +190,7 @@ class ConversionAnswer(Answer):
             (cell(name, "strong"), cell(format_shape(one.shape)), cell(str(one.dtype)), cell(f"{one.size:,}"))
             for name, one in self.arrays.items()
         )
-        titled = say("layout of", view.lang).format(layouts.get(self.layout).FRAMEWORK)
+        titled = say("layout of", view.lang).format(frameworks.get(self.layout).FRAMEWORK)
         total = sum(array.size for array in self.arrays.values())
         text = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
         return Page(line(titled, "strong"), (note([text], view),), (Table(columns, rows),))

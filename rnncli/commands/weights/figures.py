@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.renderers import statistics
-from rnncli.renderers.statistics import Stats
+from rnncli.show import statistics
+from rnncli.show.statistics import Stats
 
 EXACT = 256
 """Up to this many units, compute the eigenvalues; above it, estimate the largest from matrix powers."""

@@ -14,7 +14,7 @@ from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import Flag, Message, UsageError
-from rnncli.readers.source import split_layers
+from rnncli.inputs.source import split_layers
 from rnncli.specs.stack import Stack
 
 DESCRIBING = ("seed", "weights")
@@ -57,7 +57,7 @@ def read(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     """Read the file, or make the weights of the layers."""
     if is_described(input_flags, layer, run):
         return _describe_layers(input_flags, layer, run)
-    from rnncli.readers import models
+    from rnncli.models import reading as models
 
     path, names = split_layers(_file(input_flags, run))
     whole = contents.describe_file(models.read_graph_or_layers(sources.find_source(path)))
@@ -140,8 +140,8 @@ def _case(outline: Outline, input_flags: InputFlags, layer: LayerFlags, run: Run
     import numpy as np
 
     from rnncli.compute import checks
-    from rnncli.readers.arrange import Arrangement
-    from rnncli.readers.case_builder import draw_seed
+    from rnncli.inputs.arrange import Arrangement
+    from rnncli.inputs.case_builder import draw_seed
 
     stack, sizes = outline.stack, _sizes(outline.shape)
     options = request.collect_options(input_flags, run, stack, draw_seed(), where=outline.where)

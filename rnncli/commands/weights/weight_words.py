@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.renderers.wording import add_words
+from rnncli.show.wording import add_words
 
 say = add_words(
     {

@@ -12,7 +12,7 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
-from rnncli.renderers.page import (
+from rnncli.show.page import (
     Answer,
     Column,
     Line,
@@ -30,8 +30,8 @@ from rnncli.renderers.page import (
     marks,
     state_part,
 )
-from rnncli.renderers.parts import head, refuse_tensors
-from rnncli.renderers.wording import add_words
+from rnncli.show.parts import head, refuse_tensors
+from rnncli.show.wording import add_words
 
 say = add_words(
     {

@@ -16,7 +16,7 @@ from rnncli.commands.why.fields import fields_of, fill, holds, values_of
 from rnncli.commands.why.message import SEQUENCE, Fields, Frame, FrameworkMessage, last_frame, normalize
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
-from rnncli.renderers.wording import Bilingual
+from rnncli.show.wording import Bilingual
 
 FOLDER = Path(__file__).parent / "causes"
 FILES = (

@@ -82,7 +82,7 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
     import numpy as np
 
     from rnncli import compute
-    from rnncli.readers import arrange
+    from rnncli.inputs import arrange
     from rnncli.specs import fit
 
     def draw(shape: Shape) -> Array:

@@ -53,7 +53,7 @@ class Factor:
     """A number in a term.  name: `forget`, `feature 0`, `kernel[0, 3]`.
 
     explained: the `key` of the equation that explains it; "" if there is none.
-    words: if the name can be translated, its key in renderers/wording.py and the values: ("feature", 0).
+    words: if the name can be translated, its key in show/wording.py and the values: ("feature", 0).
     is_weight: whether it is an entry of a kernel.
     """
 

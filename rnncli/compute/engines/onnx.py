@@ -1,6 +1,6 @@
 """ONNX Runtime: runs the loop over time as one graph node, which is much faster for many steps.
 
-rnncli.layouts.onnx packs the weights.  The outputs of padded steps are zeros.
+rnncli.frameworks.onnx packs the weights.  The outputs of padded steps are zeros.
 Its functions turn NaN and infinity into ordinary numbers, so neither may occur in its inputs or results.
 """
 
@@ -48,7 +48,7 @@ _SAFE_LIMIT = 1e18
 
 def refusal(case: Case) -> Text | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
-    from rnncli.layouts.onnx import OPERATORS
+    from rnncli.frameworks.onnx import OPERATORS
 
     for spec in walk(case.specs):
         config = spec.config
@@ -144,7 +144,7 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
     if they are needed.
     padded: whether to add the input sequence_lens (batch,), the number of unmasked steps per sequence.
     """
-    from rnncli.layouts.onnx import IR, OPERATORS, OPSET, from_keras
+    from rnncli.frameworks.onnx import IR, OPERATORS, OPSET, from_keras
 
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT

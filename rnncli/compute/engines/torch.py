@@ -1,7 +1,7 @@
 """PyTorch: runs the loop over time in nn.LSTM, nn.GRU or nn.RNN, so that Keras and PyTorch can be compared.
 
-rnncli.layouts.torch packs the weights.  A layer that goes backwards gets every sequence reversed within its
-length, because PyTorch can skip only the steps at the end.
+rnncli.frameworks.torch packs the weights.  A layer that goes backwards gets every sequence reversed within
+its length, because PyTorch can skip only the steps at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DTYPES = ("float32", "float64")
 
 def refusal(case: Case) -> Text | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
-    from rnncli.layouts.torch import explain_unsupported
+    from rnncli.frameworks.torch import explain_unsupported
 
     dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
     if len(dtypes) > 1:
@@ -76,7 +76,7 @@ class _TorchRun(LayerRunner):
 
 def _module(layer: RecurrentLayer, weights: Mapping[str, Array]) -> Any:
     """Return the module with Keras's weights."""
-    from rnncli.layouts.torch import MODULES, from_keras
+    from rnncli.frameworks.torch import MODULES, from_keras
 
     torch, name = _package(), layer.spec.class_name
     features, units = len(weights["kernel"]), layer.cell.units

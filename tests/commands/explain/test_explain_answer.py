@@ -16,8 +16,8 @@ from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.compute.derivation import terms as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.errors import UsageError
-from rnncli.renderers.page import View
-from rnncli.renderers.wording import name_factor
+from rnncli.show.page import View
+from rnncli.show.wording import name_factor
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
 MASK = np.array([[True, True, False, False]])

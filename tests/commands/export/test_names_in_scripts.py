@@ -22,8 +22,8 @@ from printed_tensors import numbers
 from rnncli.commands.export import chains, comments, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
 from rnncli.compute import call
-from rnncli.compute.models import LayerUse
-from rnncli.renderers.visible import visible
+from rnncli.models import LayerUse
+from rnncli.show.visible import visible
 
 PYTHON = ("keras", "numpy", "torch")
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]

@@ -11,7 +11,7 @@ from rnncli.commands.plot import PlotFlags, figure, half_blocks, labels
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale
 from rnncli.errors import UsageError
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 
 
 def luminance(color: tuple[float, ...]) -> float:

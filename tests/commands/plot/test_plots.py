@@ -25,7 +25,7 @@ from rnncli.commands.plot.palette import STYLES, mix
 from rnncli.commands.plot.sheet import SheetSelection, draw_result
 from rnncli.compute import trace as tracing
 from rnncli.errors import UsageError
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 
 LIGHT = STYLES["light"]
 

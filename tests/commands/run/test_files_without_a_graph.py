@@ -73,7 +73,7 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.compute.models import _torch_layers
+    from rnncli.models.modules import _torch_layers
 
     known = _torch_layers.outputs
     monkeypatch.setattr(

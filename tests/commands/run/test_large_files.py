@@ -25,9 +25,9 @@ from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.run.answer import ChunkedRunAnswer
 from rnncli.compute.chunked import ChunkedResult
-from rnncli.renderers import formats
-from rnncli.renderers.page import View
 from rnncli.result import Result
+from rnncli.show import formats
+from rnncli.show.page import View
 
 PEAK = """
 import re, sys

@@ -10,9 +10,9 @@ from results_by_hand import HIDDEN, SEQUENCE, of_size, result, sentence
 from rnncli import __version__
 from rnncli.addresses import parse_label
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.renderers.page import Numbers, Table, View, text_of
-from rnncli.renderers.page_layout import lay_out
 from rnncli.result import NamedTensor
+from rnncli.show.page import Numbers, Table, View, text_of
+from rnncli.show.page_layout import lay_out
 
 VIEW = View()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from results_by_hand import ANSWERS, report
 
 from rnncli.commands.shape.answer import ShapeAnswer
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 
 VIEW = View()
 

@@ -22,7 +22,7 @@ from rnncli.commands.tour.exercises import (
     accept_rows,
     accept_shape,
 )
-from rnncli.renderers.page import View
+from rnncli.show.page import View
 
 NUMBERS = [one.number for one in lesson.exercises()]
 LETTERED = (6, 8)

@@ -18,9 +18,9 @@ from rnncli.addresses import parse_label
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
 from rnncli.commands.tour.observations import OBSERVATIONS, Observation, observe
-from rnncli.renderers.measure import wrap_command
-from rnncli.renderers.page import View
 from rnncli.result import NamedTensor
+from rnncli.show.measure import wrap_command
+from rnncli.show.page import View
 
 STEPS = [one.number for one in lesson.steps()]
 GRADIENTS = 16

@@ -19,9 +19,9 @@ from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import EngineError, UsageError
-from rnncli.renderers import formats, statistics
-from rnncli.renderers.page import View, bar, line, marks
 from rnncli.result import Label, Result
+from rnncli.show import formats, statistics
+from rnncli.show.page import View, bar, line, marks
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 

@@ -21,8 +21,8 @@ from rnncli.commands.why.diagnosis import Fix, diagnose, matches, read_causes
 from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
 from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError
-from rnncli.renderers.page import View
-from rnncli.renderers.wording import Bilingual
+from rnncli.show.page import View
+from rnncli.show.wording import Bilingual
 
 SERIES = (
     "ValueError: Input 0 of layer lstm is incompatible with the layer: expected ndim=3, found ndim=2. "

@@ -21,7 +21,7 @@ from rnncli.case import Case
 from rnncli.compute import call, compare, engine_choice, engines
 from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
-from rnncli.layouts import onnx as layout
+from rnncli.frameworks import onnx as layout
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 5, 3)).astype("float32")

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from rnncli.renderers.visible import visible
+from rnncli.show.visible import visible
 
 
 class Prompt(ModalScreen[str | None]):

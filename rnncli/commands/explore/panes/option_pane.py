@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from rnncli.commands.explore.option_rows import OptionRow
-from rnncli.renderers.visible import visible
+from rnncli.show.visible import visible
 
 NAME_WIDTH = 16
 ABOVE, MORE = "▲", "▼"

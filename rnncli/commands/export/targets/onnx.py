@@ -14,7 +14,7 @@ from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLo
 from rnncli.compute.engines.onnx import attributes_of
 from rnncli.compute.engines.onnx import refusal as engine_refusal
 from rnncli.errors import EngineError, Message, Text
-from rnncli.layouts.onnx import IR, OPERATORS, OPSET, from_keras
+from rnncli.frameworks.onnx import IR, OPERATORS, OPSET, from_keras
 
 SUFFIX = ".onnx"
 BINARY = True

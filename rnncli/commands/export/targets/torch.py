@@ -9,7 +9,7 @@ from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLo
 from rnncli.commands.export.targets._directions import list_outputs, merge_lines
 from rnncli.compute import engines
 from rnncli.errors import Message, Text
-from rnncli.layouts.torch import MODULES, from_keras
+from rnncli.frameworks.torch import MODULES, from_keras
 
 SUFFIX = ".py"
 BINARY = False

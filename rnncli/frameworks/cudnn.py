@@ -1,0 +1,113 @@
+"""cuDNN's layout, as Keras 2 stored CuDNNLSTM and CuDNNGRU: Keras's names, different numbers.
+
+Each gate's kernel is stored in rows where Keras has columns, each recurrent kernel transposed, and the
+bias is the input bias followed by the recurrent bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import Message, Text
+from rnncli.frameworks import Chain, LayerWeights
+from rnncli.frameworks._gates import GATES, adds_bias, infer_class, two_biases
+from rnncli.frameworks._hdf5 import dump_legacy
+from rnncli.frameworks._paths import convert_chain
+
+FRAMEWORK = "cuDNN"
+SUFFIXES = (".h5", ".hdf5")
+CLASSES = ("LSTM", "GRU")
+
+
+def is_cudnn(class_name: str, weights: Mapping[str, Array]) -> bool:
+    """Return whether the bias of an LSTM or a GRU has cuDNN's shape, (2 * gates * units,).
+
+    weights: kernel, recurrent_kernel and bias of one direction.
+    """
+    bias, recurrent = weights.get("bias"), weights.get("recurrent_kernel")
+    if class_name not in CLASSES or bias is None or recurrent is None:
+        return False
+    return bias.ndim == 1 and bias.size == 2 * len(GATES[class_name]) * len(recurrent)
+
+
+def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Return kernel, recurrent_kernel and bias, (2 * gates * units,)."""
+    gates = len(GATES[class_name])
+    return {
+        "kernel": _each(weights["kernel"], gates, lambda gate: gate.reshape(gate.shape[::-1], order="F").T),
+        "recurrent_kernel": _each(weights["recurrent_kernel"], gates, lambda gate: gate.T),
+        "bias": np.concatenate(two_biases(weights["bias"])),
+    }
+
+
+def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the weights of LSTM(...) or GRU(..., reset_after=True).
+
+    The two biases of an LSTM add up; those of a GRU stay two rows.
+    """
+    gates = len(GATES[class_name])
+    bias = arrays["bias"].reshape(2, -1)
+    return {
+        "kernel": _each(arrays["kernel"], gates, lambda gate: gate.T.reshape(gate.shape, order="F")),
+        "recurrent_kernel": _each(arrays["recurrent_kernel"], gates, lambda gate: gate.T),
+        "bias": bias if class_name == "GRU" else bias[0] + bias[1],
+    }
+
+
+def refusal(layer: LayerWeights) -> Text | None:
+    """Return why no CuDNNLSTM or CuDNNGRU has these weights or this computation; None if one has."""
+    for cell in layer.cells:
+        config = cell.config
+        if cell.class_name not in CLASSES:
+            return Message("it has only LSTM and GRU, not {class_name}", class_name=cell.class_name)
+        if "bias" not in cell.weights:
+            return Message("it has no layers with use_bias=False")
+        if cell.class_name == "GRU" and not config.get("reset_after", True):
+            return Message("it has no GRU with reset_after=False")
+        activations = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": "tanh"}
+        for option, only in activations.items():
+            if config.get(option, only) != only:
+                return Message(
+                    "cuDNN has {option}={only}, not {config}", option=option, only=only, config=config[option]
+                )
+    return None
+
+
+def notes(chain: Chain) -> Iterator[Text]:
+    """Yield that a bias became two."""
+    if any(map(adds_bias, chain.layers)):
+        yield Message(
+            "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
+        )
+
+
+def name_arrays(chain: Chain) -> dict[str, Array]:
+    """Return every array by Keras's path."""
+    return convert_chain(chain, from_keras)
+
+
+def dump(chains: Sequence[Chain], suffix: str) -> bytes:
+    """Return an HDF5 file of Keras 2."""
+    return dump_legacy([layer for chain in chains for layer in chain.layers], from_keras)
+
+
+def to_plain_layout(weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Return weights by path in Keras's layout, where some may be in cuDNN's."""
+    plain = dict(weights)
+    for path, recurrent in weights.items():
+        prefix, _, name = path.rpartition("recurrent_kernel")
+        entries = {key: weights.get(prefix + key) for key in ("kernel", "recurrent_kernel", "bias")}
+        arrays = {key: array for key, array in entries.items() if array is not None}
+        if name or not path.endswith("recurrent_kernel") or len(arrays) < 3 or recurrent.ndim != 2:
+            continue
+        class_name = infer_class(*recurrent.shape) or ""
+        if is_cudnn(class_name, arrays):
+            plain.update({prefix + key: array for key, array in to_keras(class_name, arrays).items()})
+    return plain
+
+
+def _each(kernel: Array, gates: int, change: Callable[[Array], Array]) -> Array:
+    return np.hstack([change(gate) for gate in np.hsplit(kernel, gates)])

@@ -1,0 +1,143 @@
+"""ONNX's layout: W, R and B of the operators LSTM, GRU and RNN, with the directions along the first axis.
+
+W (directions, gates * units, features), R (directions, gates * units, units), B (directions, 2 * gates *
+units): the input bias and the recurrent bias.  The gates of an LSTM are i, o, f, c, those of a GRU z, r, h.
+Attributes of a node are not arrays; only linear_before_reset of a GRU is kept beside them, because B means
+something else without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import Message, Text
+from rnncli.frameworks import Chain, LayerWeights
+from rnncli.frameworks._gates import GATES as KERAS
+from rnncli.frameworks._gates import adds_bias, explain_uneven, reorder, two_biases
+
+FRAMEWORK = "ONNX"
+SUFFIXES: tuple[str, ...] = ()
+
+OPSET, IR = 14, 8
+"""Old enough for any ONNX Runtime still in use; the recurrent operators have not changed since."""
+
+OPERATORS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
+GATES: Mapping[str, tuple[str, ...]] = {
+    "SimpleRNN": ("candidate",),
+    "LSTM": ("input", "output", "forget", "candidate"),
+    "GRU": ("update", "reset", "candidate"),
+}
+ATTRIBUTE = "linear_before_reset"
+ACTIVATIONS = frozenset(
+    {
+        "tanh", "sigmoid", "relu", "hard_sigmoid", "hard_sigmoid_keras2", "softsign", "softplus", "elu",
+        "leaky_relu", "linear",
+    }
+)  # fmt: skip
+"""Activations that a node can have, by Keras's names."""
+
+
+def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Return W (gates * units, features), R (gates * units, units) and, if there is a bias, B."""
+    before, after = KERAS[class_name], GATES[class_name]
+    arrays = {
+        "W": reorder(weights["kernel"], before, after).T,
+        "R": reorder(weights["recurrent_kernel"], before, after).T,
+    }
+    if "bias" in weights:
+        arrays["B"] = np.concatenate([reorder(bias, before, after) for bias in two_biases(weights["bias"])])
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return Keras's weights of one direction.
+
+    arrays: may have linear_before_reset, 0 or 1; the two biases of a GRU stay two rows if it is 1.
+    """
+    before, after = GATES[class_name], KERAS[class_name]
+    weights = {
+        "kernel": np.ascontiguousarray(reorder(arrays["W"].T, before, after)),
+        "recurrent_kernel": np.ascontiguousarray(reorder(arrays["R"].T, before, after)),
+    }
+    if "B" in arrays:
+        first, second = (reorder(bias, before, after) for bias in np.split(arrays["B"], 2))
+        two = class_name == "GRU" and is_after_product(arrays)
+        weights["bias"] = np.stack([first, second]) if two else first + second
+    return weights
+
+
+def is_after_product(arrays: Mapping[str, Array]) -> bool:
+    """Return whether linear_before_reset, which is 0 where it is missing, is set: Keras's reset_after."""
+    return ATTRIBUTE in arrays and bool(arrays[ATTRIBUTE].item())
+
+
+def refusal(layer: LayerWeights) -> Text | None:
+    """Return why no node of ONNX is this layer, or None."""
+    for cell in layer.cells:
+        if cell.class_name not in OPERATORS:
+            return Message("it has no operator for {class_name}", class_name=cell.class_name)
+        for option in ("activation", "recurrent_activation"):
+            if cell.config.get(option, "tanh") not in ACTIVATIONS:
+                return Message("it has no activation {config}", config=cell.config[option])
+    if len(layer.cells) > 1:
+        options = [_reset_after(layer, place) for place in (0, 1)]
+        if options[0] != options[1]:
+            return Message("only one of its directions has reset_after")
+    return explain_uneven(layer)
+
+
+def _reset_after(layer: LayerWeights, place: int) -> bool:
+    cell = layer.cells[place]
+    return cell.class_name == "GRU" and bool(cell.config.get("reset_after", True))
+
+
+ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": None}
+
+
+def notes(chain: Chain) -> Iterator[Text]:
+    """Yield the attributes that the nodes need, and that a bias became two."""
+    for layer in chain.layers:
+        config = layer.cells[0].config
+        attributes = [
+            f"{name}={config[name]}"
+            for name, default in ACTIVATION_DEFAULTS.items()
+            if config.get(name, default) != default
+        ]
+        if attributes:
+            yield Message(
+                "{title}: set the attribute activations of the node for {attributes}",
+                title=layer.title,
+                attributes=", ".join(attributes),
+            )
+        if _reset_after(layer, 0):
+            yield Message(
+                "{title}: set the attribute {attribute}=1 of the node", title=layer.title, attribute=ATTRIBUTE
+            )
+        if len(layer.cells) == 1 and config.get("go_backwards"):
+            yield Message("{title}: set the attribute direction=reverse of the node", title=layer.title)
+        if len(layer.cells) > 1 and layer.merge_mode != "concat":
+            merge = f"merge_mode={layer.merge_mode!r}"
+            yield Message(
+                "{title}: the node returns both directions; apply {merge} yourself",
+                title=layer.title,
+                merge=merge,
+            )
+    if any(map(adds_bias, chain.layers)):
+        yield Message(
+            "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"
+        )
+
+
+def name_arrays(chain: Chain) -> dict[str, Array]:
+    """Return W, R and B of every layer, `lstm/W`."""
+    found: dict[str, Array] = {}
+    for layer in chain.layers:
+        cells = [from_keras(cell.class_name, cell.weights) for cell in layer.cells]
+        prefix = f"{layer.name}/" if layer.name else ""
+        found.update({f"{prefix}{name}": np.stack([cell[name] for cell in cells]) for name in cells[0]})
+        if layer.cells[0].class_name == "GRU":
+            found[prefix + ATTRIBUTE] = np.array([_reset_after(layer, 0)], np.int64)
+    return found

@@ -1,0 +1,97 @@
+"""NDJSON: one JSON value per line; the lines are the sequences of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.case import Array, Document, format_shape
+from rnncli.errors import InputError, Message, inside
+from rnncli.inputs.encoding import UTF8_MARK, read_utf8
+from rnncli.inputs.formats._json_values import parse, to_document
+from rnncli.specs import nested
+
+if TYPE_CHECKING:
+    from rnncli.inputs.formats import ReadOptions
+    from rnncli.inputs.source import Source
+
+
+def read(source: Source, options: ReadOptions) -> Document:
+    """Read a single object as JSON does; otherwise join the sequences of all lines into one batch.
+
+    Each line is (timesteps, features) or (batch, timesteps, features).
+    Raises InputError if an object is one of several lines, or if the numbers of features differ.
+    """
+    lines = _split_lines(source)
+    sequences: list[Array] = []
+    for number, value in _parse_lines(lines):
+        if isinstance(value, dict) and len(lines) > 1:
+            what = Message(
+                "line {number} is an object, but there are {count} lines.", number=number, count=len(lines)
+            )
+            raise InputError(what, "With {--stream} each line is its own record.")
+        with inside(Message("line {number}", number=number)):
+            if isinstance(value, dict):
+                return to_document(value)
+            sequences += _to_sequences(value)
+    _require_same_features(sequences)
+    if len({array.shape for array in sequences}) == 1:
+        return Document(inputs=np.stack(sequences))
+    return Document(inputs=tuple(sequences))
+
+
+def record(line: bytes, number: int) -> Document:
+    """Read one line of a stream as its own Document."""
+    value = parse(line, line=number)
+    with inside(Message("line {number}", number=number)):
+        return to_document(value)
+
+
+def load(source: Source) -> Any:
+    """Return the only value, or a list of all values."""
+    values = [value for _, value in _parse_lines(_split_lines(source))]
+    return values[0] if len(values) == 1 else values
+
+
+def _split_lines(source: Source) -> list[tuple[int, bytes]]:
+    """Return the lines that are not blank, each with its line number.  Raises InputError if all are."""
+    lines = enumerate(read_utf8(source).split(b"\n"), start=1)
+    texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
+    found = [(number, text) for number, text in texts if text.strip()]
+    if not found:
+        raise InputError("it is empty.", "Write one sequence per line.")
+    return found
+
+
+def _parse_lines(lines: list[tuple[int, bytes]]) -> Iterator[tuple[int, Any]]:
+    """Yield one value at a time; all of them as Python lists would take eight times the text's memory."""
+    return ((number, parse(text, line=number)) for number, text in lines)
+
+
+def _to_sequences(value: Any) -> list[Array]:
+    found = nested.to_sequences(value)
+    if isinstance(found, tuple):
+        return list(found)
+    if found.ndim in (2, 3):
+        return list(found) if found.ndim == 3 else [found]
+    raise InputError(
+        "it is {ndim}-D, shape {shape}.",
+        "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
+        ndim=found.ndim,
+        shape=format_shape(found.shape),
+    )
+
+
+def _require_same_features(sequences: list[Array]) -> None:
+    first = sequences[0].shape[1]
+    for index, array in enumerate(sequences):
+        if array.shape[1] != first:
+            raise InputError(
+                "sequence [0] has {first} features, [{index}] has {shape}.",
+                "All sequences of a batch must have the same number of features.",
+                first=first,
+                index=index,
+                shape=array.shape[1],
+            )

@@ -1,0 +1,95 @@
+"""Safetensors files: arrays by name, in a format that cannot contain code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.case import Array, Document
+from rnncli.errors import InputError, Message, Text, recognize, shorten
+from rnncli.inputs.named_arrays import to_inputs
+from rnncli.inputs.packages import import_package
+
+if TYPE_CHECKING:
+    from rnncli.inputs.formats import ReadOptions
+    from rnncli.inputs.source import Source
+
+ADVICE = Message("Write it with safetensors.numpy.save_file.")
+REASONS = (
+    "Error while deserializing: header too small",
+    "Error while deserializing: header too large",
+    "Error while deserializing: invalid header length",
+    "Error while deserializing: incomplete metadata, file not fully covered",
+    "Error while deserializing: invalid JSON in header: {fault}",
+    "Error while deserializing: invalid UTF-8 in header: {fault}",
+    "Error while deserializing: invalid shape, data type, or offset for tensor",
+    "Error while deserializing: invalid offset for tensor {name}",
+    "Error while deserializing: overflow computing buffer size from shape and/or element type",
+    "Error while deserializing: {fault}",
+)
+"""What the library says."""
+DTYPES = {
+    "BF16": "<u2",
+    "BOOL": "?",
+    "C64": "<c8",
+    **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+}
+
+
+def read(source: Source, options: ReadOptions) -> Document:
+    """Read the array `inputs`, or the only array; and `mask`, if there is one."""
+    return to_inputs(load(source))
+
+
+def load(source: Source) -> dict[str, Array]:
+    """Return all arrays by name."""
+    return {name: _read_array(name, tensor) for name, tensor in read_tensors(source, ADVICE)}
+
+
+def read_tensors(source: Source, advice: Text) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return all tensors and their names, in alphabetical order; the library returns them in random order.
+
+    advice: how to write such a file.  Raises InputError if it is not one.
+    """
+    library = import_package("safetensors.numpy", Message("safetensors files"))
+    data = source.content(advice)
+    try:
+        return sorted(library.deserialize(data), key=itemgetter(0))
+    except Exception as error:  # of the library's own kind
+        raise _explain_fault(error, advice) from None
+
+
+def _read_array(name: str, tensor: Mapping[str, Any]) -> Array:
+    if tensor["dtype"] not in DTYPES:
+        raise InputError(
+            "{name} has dtype {tensor}, which is not supported.",
+            "Save it as float32.",
+            name=name,
+            tensor=tensor["dtype"],
+        )
+    try:
+        return to_array(tensor)
+    except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
+        raise _explain_fault(error, ADVICE) from None
+
+
+def _explain_fault(error: Exception, advice: Text) -> InputError:
+    reason = shorten(str(error).rstrip("."), 200) or "broken"
+    return InputError(
+        "it is not a valid safetensors file ({reason}).", advice, reason=recognize(reason, REASONS)
+    )
+
+
+def to_array(tensor: Mapping[str, Any]) -> Array:
+    """Return a tensor of one of DTYPES; bfloat16, which NumPy lacks, becomes float32 without loss.
+
+    Raises ValueError for a shape that NumPy does not have.
+    """
+    numbers = np.frombuffer(tensor["data"], DTYPES[tensor["dtype"]])
+    if tensor["dtype"] == "BF16":  # the upper half of a float32
+        numbers = (numbers.astype("<u4") << 16).view("<f4")
+    return numbers.reshape(tensor["shape"])

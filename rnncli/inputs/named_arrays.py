@@ -1,0 +1,192 @@
+"""Convert the result of a reader's `load` to inputs, weights, one tensor, or states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rnncli.case import Array, Document, SavedLayer, format_shape
+from rnncli.errors import InputError, Message, did_you_mean, format_names, with_path_prefix
+from rnncli.inputs import rnncli_output
+from rnncli.specs import nested
+
+STATES = Message("Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].")
+STATE_WORD = "last_"
+DTYPES = ("float16", "float32", "float64", "int64")
+
+
+def to_inputs(arrays: dict[str, Array]) -> Document:
+    """Return the array `inputs`, or the only array other than `mask`, and the mask if there is one.
+
+    Raises InputError if there is no such array.
+    """
+    others = [name for name in arrays if name != "mask"]
+    if "inputs" in others:
+        name = "inputs"
+    elif len(others) == 1:
+        name = others[0]
+    else:
+        listed = format_names([f"{name} {format_shape(arrays[name].shape)}" for name in others])
+        raise InputError(
+            Message("it contains {listed}, but no array named `inputs`.", listed=listed)
+            if listed
+            else Message("it contains no array named `inputs`."),
+            "Name the array to read `inputs`, or save it alone.",
+        )
+    with with_path_prefix(name):
+        return Document(inputs=require_numbers(arrays[name]), mask=arrays.get("mask"))
+
+
+def to_model_inputs(value: Any) -> Any:
+    """Return the inputs of a saved model: an array, or arrays by name; a tuple if lengths differ.
+
+    value: nested lists, or an object of them, which may be under `inputs`; an input may be one number.
+    """
+    path: tuple[str, ...] = ()
+    if isinstance(value, dict) and value.keys() == {"inputs"}:
+        value, path = value["inputs"], ("inputs",)
+    if not isinstance(value, dict):
+        with with_path_prefix(*path):
+            return _to_model_input(value)
+    arrays = {}
+    for name, item in value.items():
+        with with_path_prefix(name):
+            arrays[name] = _to_model_input(item)
+    return arrays
+
+
+def _to_model_input(item: Any) -> Any:
+    """Return one input of a saved model; unlike that of a layer, it may be empty, or of true and false."""
+    if isinstance(item, np.ndarray) and item.dtype.kind != "b":
+        require_real(item)
+    return np.asarray(item) if type(item) in nested.INPUTS.types else nested.to_sequences(item, (2, 3))
+
+
+def to_weights(value: Any) -> dict[str, Array]:
+    """Return the weights by path.
+
+    value: an object of nested lists or objects, or arrays by name.
+    Raises InputError if it is neither.
+    """
+    if not isinstance(value, dict) or not value:
+        raise InputError(
+            "{place} is not an object of named weights.",
+            'Write {{"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}}.',
+            (),
+        )
+    if rnncli_output.is_rnncli_output(value) and "weights" not in value:
+        raise InputError(
+            "{place} is rnncli's own output, without named weights.",
+            "Write them with rnncli weights --to keras -o weights.npz",
+            (),
+        )
+    if isinstance(value.get("weights"), dict):
+        dtypes = value.get("dtypes")
+        with with_path_prefix("weights"):
+            found = dict(_flatten(value["weights"]))
+        return _convert_dtypes(found, dtypes) if isinstance(dtypes, dict) else found
+    return dict(_flatten(value))
+
+
+def _convert_dtypes(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[str, Array]:
+    """Return the arrays in the dtypes that rnncli wrote beside them; JSON has numbers alone."""
+    known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
+    with np.errstate(over="ignore"):
+        return {name: array.astype(known.get(name, array.dtype)) for name, array in arrays.items()}
+
+
+def choose_layers(saved: tuple[SavedLayer, ...], names: tuple[str, ...]) -> tuple[SavedLayer, ...]:
+    """Return the layers with these names, in the model's order; all layers if there are no names.
+
+    Raises InputError if a name is unknown.
+    """
+    known = [layer.name for layer in saved]
+    for name in names:
+        if name not in known:
+            raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
+    return tuple(layer for layer in saved if not names or layer.name in names)
+
+
+def to_tensor(value: Any) -> Any:
+    """Return one raw tensor; from an object, the entry `mask` or the only entry.
+
+    Raises InputError if an object has several entries and no `mask`.
+    """
+    if not isinstance(value, dict):
+        return value
+    name = "mask" if "mask" in value else next(iter(value), "")
+    if not value:
+        raise InputError("{place} contains no mask.", "Write true or false for every time step.", ())
+    if name != "mask" and len(value) > 1:
+        raise InputError(
+            "{place} contains {value}, but no mask.", "Name one of them `mask`.", (), value=", ".join(value)
+        )
+    return value[name]
+
+
+def to_states(value: Any) -> list[Array] | dict[str, Array]:
+    """Return initial states: from a list in its order, from an object by name.
+
+    From rnncli's own output, return the last states.
+    Raises InputError if there are no states.
+    """
+    if isinstance(value, list) and value and type(value[0]) in (int, float):
+        raise InputError("{place} is one list of numbers, not a list of states.", STATES, ())
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, dict):
+        if rnncli_output.is_rnncli_output(value):
+            value = rnncli_output.read_outputs(value)
+        elif "initial_state" in value:
+            with with_path_prefix("initial_state"):
+                return to_states(value["initial_state"])
+        lasting = {name: item for name, item in value.items() if STATE_WORD in name} or value
+        found = {name: _to_array(item, name) for name, item in lasting.items()}
+        return list(found.values()) if found and all(name.startswith("arr_") for name in found) else found
+    if isinstance(value, list) and value:
+        return [_to_array(item, index) for index, item in enumerate(value)]
+    raise InputError("{place} is {value}, not a list of states.", STATES, (), value=nested.describe(value))
+
+
+def require_numbers(array: Array) -> Array:
+    """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
+    require_real(array)
+    if not array.size:
+        raise InputError(
+            "{place} is empty, with shape {shape}.",
+            "No axis may have size 0.",
+            (),
+            shape=format_shape(array.shape),
+        )
+    return array
+
+
+def require_real(array: Array) -> None:
+    """Raise InputError if the array does not hold real numbers."""
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
+        raise InputError(
+            "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
+        )
+
+
+def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:
+    """Yield every array in nested objects by its path."""
+    for name, item in value.items():
+        path = f"{prefix}{name}"
+        if not isinstance(item, dict):
+            yield path, _to_array(item, path)
+        elif path.count("/") > nested.MAX_DEPTH:
+            raise InputError(
+                "{place} is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
+            )
+        else:
+            yield from _flatten(item, f"{path}/")
+
+
+def _to_array(item: Any, step: str | int) -> Array:
+    with with_path_prefix(step):
+        if isinstance(item, np.ndarray):
+            return require_numbers(np.asarray(item))
+        return nested.to_array(item, nested.TENSOR)

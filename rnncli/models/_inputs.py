@@ -1,0 +1,231 @@
+"""Check the inputs given to a model, and convert them to its types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from rnncli.case import Array, Dimension, format_shape
+from rnncli.errors import Either, InputError, Message, Text, did_you_mean, inside
+from rnncli.models.graph import Graph, ModelInput
+
+BATCH = ("batch", "n", "b")
+"""Names of the batch axis begin with the first of these, or are one of the others."""
+NUMBERS = "iufb"
+"""The kinds of NumPy's dtypes that are numbers."""
+
+
+def empty_input(layer: str) -> InputError:
+    """Return the error of a layer that gets no numbers."""
+    return InputError("{layer} gets an empty input.", "Give at least one sequence of one step.", layer=layer)
+
+
+def fit_inputs(
+    graph: Graph,
+    given: Any,
+    optional: Collection[str] = (),
+    tables: Mapping[str, Mapping[str, Array]] | None = None,
+) -> dict[str, Array]:
+    """Return the inputs of the model by name, in the dtype that the model expects.
+
+    given: an array for the only input, or arrays by the inputs' names.
+    optional: inputs that may be missing, besides those for which the file has a value.
+    tables: for each input of token ids, the tables of the Embedding layers that take it, by layer.
+    Adds a batch axis of 1 where exactly that is missing.
+    Raises InputError, which says what an input expects and what was given.
+    """
+    with inside(graph.file):
+        arrays = _name_inputs(graph, given, optional)
+    return {
+        wanted.name: _fit_input(wanted, arrays[wanted.name], (tables or {}).get(wanted.name, {}))
+        for wanted in graph.inputs
+        if wanted.name in arrays
+    }
+
+
+def describe_inputs(graph: Graph) -> str:
+    """Return `ids: (batch, 12), int32` and so on, for every input."""
+    return "; ".join(f"{wanted.name}: {describe(wanted)}" for wanted in graph.inputs)
+
+
+def describe(wanted: ModelInput) -> str:
+    """Return `(batch, 12), int32`."""
+    shape = Message("any shape") if wanted.shape is None else format_shape(wanted.shape)
+    return f"{shape}, {wanted.dtype or 'not numbers'}"
+
+
+def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
+    """Return the given inputs by name.  Raises InputError if one is missing or unknown."""
+    if not graph.inputs:
+        raise InputError(
+            "the model takes no input; all of its numbers are in the file.",
+            "Export the model with the sequence as an input.",
+        )
+    expected = describe_inputs(graph)
+    required = [wanted.name for wanted in graph.inputs if not wanted.optional and wanted.name not in optional]
+    if not isinstance(given, Mapping):
+        if len(required) != 1:
+            raise InputError(
+                "the model has {count} inputs; got one without a name.",
+                "Give them by name, {form}: {expected}.",
+                form=Either('{"inputs": {"NAME": ...}}', '{"NAME": ...}'),
+                count=len(required),
+                expected=expected,
+            )
+        return {required[0]: given}
+    names = [wanted.name for wanted in graph.inputs]
+    for name in given:
+        if name not in names:
+            what = Message(
+                "the model has no input {name!r}. {suggestion}",
+                name=name,
+                suggestion=did_you_mean(name, names),
+            )
+            advice = "Its input is {expected}." if len(names) == 1 else "Its inputs are {expected}."
+            raise InputError(what, advice, expected=expected)
+    missing = [name for name in required if name not in given]
+    if missing:
+        raise InputError(
+            "missing inputs: {missing}." if len(missing) > 1 else "missing input: {missing}.",
+            "The model expects {expected}.",
+            missing=", ".join(missing),
+            expected=expected,
+        )
+    return given
+
+
+def _fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array]) -> Array:
+    import numpy as np
+
+    array = to_numbers(wanted.name, describe(wanted), given)
+    if wanted.shape is not None:
+        array = _fit_shape(wanted, wanted.shape, array)
+    if not _is_numeric(wanted.dtype):
+        kind = wanted.dtype or Message("values that are not numbers")
+        raise InputError(
+            "{name}: the model expects {kind}, which rnncli does not support.",
+            "Save the model with an input of numbers.",
+            name=wanted.name,
+            kind=kind,
+        )
+    for layer, table in tables.items():
+        what = Message(
+            "token ids for the layer {layer}, whole numbers from 0 to {highest}",
+            layer=layer,
+            highest=len(table) - 1,
+        )
+        _require_integers(wanted, array, 0, len(table) - 1, what)
+    if wanted.dtype == "bool":
+        _require_integers(wanted, array, 0, 1, "whole numbers (bool)")
+    elif np.dtype(wanted.dtype).kind in "iu":
+        limits = np.iinfo(wanted.dtype)
+        _require_integers(
+            wanted, array, limits.min, limits.max, Message("whole numbers ({dtype})", dtype=wanted.dtype)
+        )
+    return array.astype(wanted.dtype)
+
+
+def to_numbers(name: str, expected: str, given: Any) -> Array:
+    """Return the value as one array.  Raises InputError if it is not an array of numbers."""
+    import numpy as np
+
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in NUMBERS:
+        raise InputError(
+            "{name}: the model expects {expected}; got something other than an array of numbers.",
+            "Give numbers only, in sequences of the same length.",
+            name=name,
+            expected=expected,
+        )
+    return array
+
+
+def _is_numeric(dtype: str) -> bool:
+    import numpy as np
+
+    try:
+        return bool(dtype) and np.dtype(dtype).kind in NUMBERS
+    except TypeError:
+        return False
+
+
+def _fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
+    """Return the array, with a batch axis of 1 if only that is missing.  Raises InputError if unfit."""
+    has_batch = bool(shape) and _is_batch(shape[0])
+    if has_batch and _fits(array.shape, shape[1:]):
+        array = array[None]
+    if _fits(array.shape, shape):
+        return array
+    axes = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}"
+    if array.ndim == len(shape):
+        axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
+        advice = Message(
+            "Give axis {axis} the size {shape}, not {given}.",
+            axis=axis,
+            shape=shape[axis],
+            given=array.shape[axis],
+        )
+        if axis == 0:
+            advice = Message("Give a batch of {shape}, not of {given}.", shape=shape[0], given=len(array))
+    elif has_batch:
+        advice = Message("Give an array of {axes}; the batch axis alone may be left out.", axes=axes)
+    elif all(isinstance(size, int) for size in shape):
+        advice = Message("Give an array of {axes} with these sizes.", axes=axes)
+    else:
+        advice = Message("Give an array of {axes} with these sizes; a named axis takes any size.", axes=axes)
+    raise InputError(
+        "{name}: the model expects {wanted}; got shape {shape}.",
+        advice,
+        name=wanted.name,
+        wanted=describe(wanted),
+        shape=format_shape(array.shape),
+    )
+
+
+def _fits(shape: Sequence[int], expected: Sequence[Dimension]) -> bool:
+    return len(shape) == len(expected) and all(
+        not isinstance(size, int) or size == given for given, size in zip(shape, expected, strict=True)
+    )
+
+
+def _is_batch(size: Dimension) -> bool:
+    """Return whether a first axis is the batch: it is called so, or has size 1."""
+    name = size.casefold() if isinstance(size, str) else ""
+    return size == 1 or name.startswith(BATCH[0]) or name in BATCH
+
+
+def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, what: Text) -> None:
+    """Raise InputError for a number that is not an integer from `low` to `high`."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        fine = (np.floor(array) == array) & (array >= low) & (array <= high)
+    if not fine.all():
+        index = tuple(map(int, np.argwhere(~fine)[0]))
+        place = f"{wanted.name}{list(index) if index else ''}"
+        raise InputError(
+            "{name}: the model expects {what}; {place} is {array}.",
+            "Correct this number in the input.",
+            name=wanted.name,
+            what=what,
+            place=place,
+            array=str(array[index]).removesuffix(".0"),
+        )
+
+
+def zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
+    """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
+    import numpy as np
+
+    lengths: dict[Dimension, int] = {
+        axis: length
+        for other in others
+        if other.name in inputs
+        for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
+        if isinstance(axis, str)
+    }
+    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in wanted.shape or (None,)]
+    return None if None in shape else np.zeros([length or 0 for length in shape], wanted.dtype)

@@ -1,0 +1,125 @@
+"""One use of a recurrent layer in a graph, as a Case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rnncli.case import Case, Spec, format_shape
+from rnncli.errors import LayerError, Message
+from rnncli.models.graph import Node
+from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
+from rnncli.specs import fit, trees
+from rnncli.specs.stack import Stack
+
+
+def build_layer_case(node: Node, call: OperationCall) -> Case:
+    """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer."""
+    import numpy as np
+
+    dtype = dtype_of(node.config.get("dtype"))
+    if dtype is None:
+        raise call.refuse(Message("does not compute in float32 or float64"))
+    spec = spec_of(node)
+    inputs, states = _split_states(call)
+    if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
+        raise call.refuse(Message("takes an argument that is not a tensor"))
+    if call.kwargs.get("training") and draws(node.config):
+        raise call.refuse(Message("is called with training=True, which draws random numbers"))
+    if call.kwargs.get("constants") is not None:
+        raise call.refuse(Message("is called with constants"))
+    mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
+    if (
+        mask is not None
+        and np.shape(mask) != inputs.shape[: 3 if node.class_name == "TimeDistributed" else 2]
+    ):
+        raise call.refuse(
+            Message(
+                "gets a mask of {shape} with inputs of {inputs}",
+                shape=format_shape(np.shape(mask)),
+                inputs=format_shape(inputs.shape),
+            )
+        )
+    case = Case(
+        Stack((spec,)),
+        inputs=np.ascontiguousarray(inputs, dtype),
+        mask=None if mask is None else np.asarray(mask, bool),
+        initial_state=tuple(np.asarray(state, dtype) for state in states) or None,
+        weights={re.sub("^(layer/)+", "", name): array for name, array in node.weights.items()},
+        seed=None,
+    )
+    return fit.fit_case(case)
+
+
+def spec_of(node: Node) -> Spec:
+    """Return the Spec of the layer.  Raises UnknownLayerError for an unknown cell or option."""
+    from rnncli.specs.build import build
+
+    layer = _without_unroll({"class_name": node.class_name, "config": node.config})
+    try:
+        try:
+            return build(layer)
+        except LayerError:
+            return build(_strip_training(layer))
+    except LayerError as error:
+        raise UnknownLayerError(
+            node.name,
+            Message(
+                "the layer {name} ({class_name}): {error}",
+                name=node.name,
+                class_name=node.class_name,
+                error=error,
+            ),
+            error.advice,
+        ) from None
+
+
+def _without_unroll(layer: Any) -> Any:
+    """Return the layer without the option `unroll` of a ConvLSTM, which is saved but changes no number."""
+    if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping):
+        return layer
+    plain = not str(layer.get("class_name")).startswith("ConvLSTM")
+    kept = {
+        name: _without_unroll(value) for name, value in layer["config"].items() if plain or name != "unroll"
+    }
+    return {**layer, "config": kept}
+
+
+def _strip_training(config: Any) -> Any:
+    """Return the config without initializers and other options that matter only for training."""
+    if isinstance(config, Mapping):
+        return {
+            name: _strip_training(value)
+            for name, value in config.items()
+            if not name.endswith(("_initializer", "_regularizer", "_constraint"))
+        }
+    return [_strip_training(item) for item in config] if isinstance(config, (list, tuple)) else config
+
+
+def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
+    """Return the sequence and the initial states; Keras 2 also takes both in one list."""
+    first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
+    given = call.args[0] if call.args else call.kwargs.get("initial_state")
+    states = first[1:] + list(trees.leaves(given))
+    if any(state is None for state in states):
+        states = [state for state in states if state is not None]
+        if states:
+            raise call.refuse(Message("gets only part of its initial state"))
+    return first[0], states
+
+
+def draws(config: Any) -> bool:
+    """Return whether any part of the layer applies dropout or noise in training."""
+    rates = ("dropout", "recurrent_dropout", "rate", "stddev")
+    return any(part.get(rate) for part in trees.mappings(_strip_training(config)) for rate in rates)
+
+
+def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
+    """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
+    spec, previous = case.specs[0], call.previous
+    previous = previous[0] if isinstance(previous, (list, tuple)) else previous
+    sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
+    both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
+    carrying = (2 if both else 1) if sequence else 0
+    return tuple(previous if index < carrying else None for index in range(count))

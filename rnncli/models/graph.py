@@ -1,0 +1,214 @@
+"""A saved model as values: its nodes, how they feed each other, and their weights; no framework.
+
+Readers fill a Graph, `rnncli.models` evaluates it.  Its configs are translated so that today's
+Keras 3 computes what the model's own Keras did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Protocol
+
+from rnncli.case import Array, Shape
+from rnncli.errors import Message, Text, join
+
+
+class SavedModel(Protocol):
+    """What the models of all readers have in common.
+
+    kind: the file in `rnncli.models` that runs it.
+    file: its name in errors.
+    origin: the framework and version that saved it, `Keras 2.4.0`.
+    notes: what was read differently from what the framework would read, and what was assumed.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def file(self) -> str:
+        """See above."""
+
+    @property
+    def origin(self) -> str:
+        """See above."""
+
+    @property
+    def notes(self) -> tuple[Text, ...]:
+        """See above."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """One input of a model.
+
+    shape: with the batch axis in front; an axis that takes any size is None, or has a name such as `batch`.
+        None if any number of axes is accepted.
+    dtype: Keras's name of it, `float32`, `int32`, `string`; "" for an ONNX type that is not numbers.
+    optional: whether the file has a value for it.
+    """
+
+    name: str
+    shape: Shape | None
+    dtype: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The `tensor`-th output of a node."""
+
+    node: str
+    tensor: int = 0
+
+
+PLACED_MASK = "placed_mask"
+"""In a node's `kwargs`, a mask that is passed by position: Keras 3 does not pass that on to what follows."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One use of a layer.  The inputs of a model are nodes too, of the class InputLayer.
+
+    name: unique: `lstm`, its second use `lstm@1`, in a nested model `inside/deep`.
+    layer: the layer's own name, without @1.
+    class_name, module: Keras's own; `keras.src.ops.numpy` and the like are operations, not layers.
+    config: what today's Keras would need.
+    weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
+    args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
+    inner: the model inside a TimeDistributed, None in every other node.
+    parameters: as its framework counts them, which has two biases where `weights` has their sum; None where
+        `weights` has all of them.
+    """
+
+    name: str
+    layer: str
+    class_name: str
+    module: str
+    config: dict[str, Any]
+    weights: Mapping[str, Array]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    inner: Graph | None = None
+    parameters: int | None = None
+
+    @property
+    def core_class(self) -> str:
+        """The class of the layer, or of the layer inside a wrapper such as Bidirectional."""
+        return str(self._core["class_name"])
+
+    @property
+    def core_config(self) -> Mapping[str, Any]:
+        """The config of the layer, or of the layer inside a wrapper such as Bidirectional."""
+        return self._core.get("config") or {}
+
+    @property
+    def _core(self) -> Mapping[str, Any]:
+        layer = self.config.get("layer")
+        plain = {"class_name": self.class_name, "config": self.config}
+        return layer if isinstance(layer, Mapping) and "class_name" in layer else plain
+
+    def with_core_options(self, **options: Any) -> Node:
+        """Return the node with these options in its `core_config`."""
+        core, config = self._core, {**self.core_config, **options}
+        if core is self.config.get("layer"):
+            config = {**self.config, "layer": {**core, "config": config}}
+        return replace(self, config=config)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model.
+
+    file: what errors call it.
+    origin: the framework and version that saved it, `Keras 2.4.0`.
+    nodes: each after those that it depends on; nested models are flattened.
+    notes: what was read differently from today's Keras.
+    generation: 2 if masks follow Keras 2's rules: Add, Concatenate and the like keep a step only if every
+        mask keeps it (an input without a mask keeps every step), and a recurrent layer with initial
+        states still gets its input's mask.
+    """
+
+    kind: ClassVar[str] = "keras"
+
+    file: str
+    origin: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[ModelInput, ...]
+    outputs: tuple[Ref, ...]
+    notes: tuple[Text, ...]
+    generation: int = 3
+
+
+@dataclass(frozen=True)
+class Program(Graph):
+    """An ONNX model.
+
+    nodes: of all graphs in it, an If's branches behind the If.  Those that are recurrent have the class, the
+        config and the weights of the Keras layer that computes the same; the weights are missing where the
+        graph computes them.
+    refusals: why a recurrent node cannot be computed, by its name.
+    content: the model as ONNX serializes it, every node named as in `nodes`, external data included.
+    """
+
+    kind: ClassVar[str] = "onnx"
+
+    refusals: Mapping[str, Text] = field(default_factory=dict)
+    content: bytes = field(default=b"", repr=False)
+
+
+SAVE = Message("Save all weights of the layer: torch.save(model.state_dict(), 'model.pt')")
+"""Advice on a layer that cannot be computed."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A recurrent layer, or a stack of them, of a file without a graph.
+
+    name: its path, `decoder.rnn`; a bare one is called after its class.
+    nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
+        weights are in Keras's layout.
+    refusal: why it cannot be computed, "" where it can.
+    way_out: what to do about that, a clause; "" where there is no way.
+    tensors: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    refusal: Text = ""
+    way_out: Text = ""
+    tensors: tuple[Mapping[str, Array], ...] = ()
+
+    @property
+    def reason(self) -> Text:
+        """Why it cannot be computed, and what to do; "" where it can."""
+        return join((self.refusal, self.way_out), "; ") if self.way_out else self.refusal
+
+    def explain_refusal(self, others: Text) -> tuple[Text, Text]:
+        """Return why it cannot be computed, and what to do.  others: advice to choose others; "" for none."""
+        if others:
+            return Message("{name}: {reason}.", name=self.name, reason=self.reason), others
+        why = Message("{name}: {reason}.", name=self.name, reason=self.refusal)
+        if self.way_out:
+            return why, Message("To use it, {way_out}.", way_out=self.way_out)
+        return why, SAVE
+
+
+@dataclass(frozen=True)
+class Modules:
+    """All that is in a file without a graph.
+
+    origin: the framework whose names the weights have, `PyTorch`.
+    other_shapes: the shapes of the tensors that belong to no recurrent layer.
+    notes: what was read differently from what the names say.
+    assumptions: those of the user about what the file does not say, `{"activation": "relu"}`.
+    """
+
+    kind: ClassVar[str] = "modules"
+
+    file: str
+    origin: str
+    modules: tuple[Module, ...]
+    other_shapes: Mapping[str, tuple[int, ...]]
+    notes: tuple[Text, ...] = ()
+    assumptions: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,211 @@
+"""Translate the configs of every version of Keras to configs of today's Keras with the same meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rnncli.errors import InputError
+from rnncli.models.keras._keras_classes import (
+    CONVOLVED,
+    OPERATIONS,
+    Origin,
+    is_operation,
+    module_of,
+    name_of,
+    translate_class,
+    with_names,
+)
+
+_GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
+
+_COMMON = ("name", "trainable", "dtype")
+_RETURNS = ("return_sequences", "return_state", "zero_output_for_mask")
+_LOOP = (*_COMMON, *_RETURNS, "go_backwards", "stateful", "unroll")
+_UNITS = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
+_LSTM, _GRU = ("recurrent_activation", "unit_forget_bias"), ("recurrent_activation", "reset_after")
+_CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_UNITS[1:], *_LSTM)
+
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "SimpleRNN": (*_LOOP, *_UNITS),
+    "LSTM": (*_LOOP, *_UNITS, *_LSTM),
+    "GRU": (*_LOOP, *_UNITS, *_GRU),
+    "SimpleRNNCell": (*_COMMON, *_UNITS),
+    "LSTMCell": (*_COMMON, *_UNITS, *_LSTM),
+    "GRUCell": (*_COMMON, *_UNITS, *_GRU),
+    "RNN": (*_LOOP, "cell"),
+    "StackedRNNCells": (*_COMMON, "cells"),
+    "Bidirectional": (*_COMMON, "layer", "backward_layer", "merge_mode"),
+    "TimeDistributed": (*_COMMON, "layer"),
+    **dict.fromkeys(CONVOLVED, (*_LOOP, *_CONV)),
+    "Dense": (*_COMMON, "units", "activation", "use_bias", "lora_rank", "quantization_config"),
+    "Embedding": (*_COMMON, "input_dim", "output_dim", "mask_zero", "lora_rank", "quantization_config"),
+    "BatchNormalization": (*_COMMON, "axis", "momentum", "epsilon", "center", "scale"),
+    "InputLayer": ("name", "batch_shape", "dtype", "sparse", "ragged", "optional"),
+}
+"""The arguments to keep; others are retired, or matter only for initializing and training weights."""
+
+_NOISE = re.compile(r"(initializer|regularizer|constraint)$")
+_RETIRED = frozenset(
+    {"batch_input_shape", "input_shape", "input_dtype", "batch_size", "input_length", "weights", "fused"}
+)
+_ACTIVATIONS = ("activation", "recurrent_activation")
+
+
+class Translator:
+    """Translates the configs of one file, and records what the notes mention.
+
+    hard: the layers with the hard_sigmoid of Keras 2.
+    no_reset: the GRUs whose config has no reset_after; reset: those whose bias implies it.
+    cudnn: the layers of cuDNN's classes.
+    backwards: the layers of several cells whose states begin with the last cell.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.hard: list[str] = []
+        self.no_reset: list[str] = []
+        self.reset: list[str] = []
+        self.cudnn: list[str] = []
+        self.backwards: list[str] = []
+
+    def layer(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return the config of a layer; the layers inside it become entries."""
+        class_name = translate_class(entry, self.origin)
+        config = entry.get("config")
+        if not isinstance(config, Mapping):
+            return {}
+        operation = class_name in OPERATIONS or is_operation({"module": module_of(entry, self.origin)})
+        if class_name.startswith("Custom>") or operation:
+            return dict(config)
+        config = {**config, **self._inside(config, path), "dtype": _dtype(config.get("dtype"))}
+        if "dtype" not in entry["config"] or config["dtype"] is None:
+            del config["dtype"]
+        self._check_time_major(config, path)
+        for key in _ACTIVATIONS:
+            if key in config:
+                config[key] = self._activation(config[key], path)
+        self._complete(str(entry.get("class_name")), class_name, config, path)
+        return _trim(class_name, config)
+
+    def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return the layers and cells inside a layer."""
+        inner: dict[str, Any] = {}
+        for key in ("layer", "backward_layer", "cell"):
+            if _is_entry(config.get(key)):
+                inner[key] = self.entry(config[key], path)
+        if isinstance(config.get("cells"), (list, tuple)):
+            inner["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
+        if isinstance(config.get("layers"), (list, tuple)):
+            entries = with_names([item for item in config["layers"] if _is_entry(item)])
+            inner["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in entries]
+        return inner
+
+    def entry(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return the entry of a layer inside another: class, module and config, and its calls in a model."""
+        if isinstance(entry["config"], list):  # a Sequential before 2.2.3
+            entry = {**entry, "config": {"layers": entry["config"]}}
+        fields = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+        class_name, saved_class = translate_class(entry, self.origin), str(entry["class_name"])
+        if class_name != saved_class:
+            fields["saved_class"] = saved_class
+        config = self.layer(entry, path)
+        if class_name == "Sequential":
+            config["build_input_shape"] = input_shape(entry)
+        return {**fields, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
+
+    def _activation(self, value: Any, path: str) -> Any:
+        if isinstance(value, Mapping) and value.get("class_name") == "function":
+            inner = self._activation(value.get("config"), path)
+            return inner if self.origin.old and isinstance(inner, str) else {**value, "config": inner}
+        if _is_entry(value) and isinstance(value["config"], Mapping):
+            return self.entry(value, path)
+        if value == "softmax_v2":
+            return "softmax"
+        if value == "hard_sigmoid" and self.origin.old:
+            if path not in self.hard:
+                self.hard.append(path)
+            return "hard_sigmoid_keras2"
+        return value
+
+    def _check_time_major(self, config: dict[str, Any], path: str) -> None:
+        if config.pop("time_major", False):
+            raise InputError(
+                "{place}: time_major=True is not supported: its input is (timesteps, batch, features).",
+                "Save the model with time_major=False.",
+                place=path,
+            )
+
+    def _complete(self, saved_class: str, class_name: str, config: dict[str, Any], path: str) -> None:
+        """Add what the class or the version implied."""
+        if saved_class.startswith("CuDNN"):
+            if path not in self.cudnn:
+                self.cudnn.append(path)
+            config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
+            config.update({"reset_after": True} if class_name == "GRU" else {})
+        elif self.origin.old and class_name in _GATED and "recurrent_activation" not in config:
+            raise InputError(
+                "{place}: its config has no recurrent_activation, whose default changed within Keras 2.",
+                "Load it in the Keras that saved it, and save it again.",
+                place=path,
+            )
+        if class_name in ("GRU", "GRUCell") and self.origin.old and "reset_after" not in config:
+            config["reset_after"] = False
+            self.no_reset.append(path)
+        if class_name in ("LeakyReLU", "LeakyRelu") and "alpha" in config:
+            config["negative_slope"] = config.pop("alpha")
+        for key, value in config.items():  # numbers that Keras 2 wrote as arrays
+            if isinstance(value, Mapping) and value.get("type") == "ndarray" and "value" in value:
+                config[key] = value["value"]
+        axis = config.get("axis")
+        if class_name == "BatchNormalization" and isinstance(axis, (list, tuple)) and len(axis) == 1:
+            config["axis"] = axis[0]
+        earlier = self.origin.own_package and (2,) <= self.origin.version < (2, 3)
+        if class_name == "StackedRNNCells" and config.get("reverse_state_order", earlier):
+            self.backwards.append(path)
+        if class_name.startswith("SpatialDropout"):
+            config.pop("trainable", None)
+            config.pop("noise_shape", None)
+        if class_name == "InputLayer":
+            config.setdefault("batch_shape", config.get("batch_input_shape"))
+
+
+def input_shape(entry: Mapping[str, Any]) -> Any:
+    """Return the shape of a layer's input, with the batch axis; None if its config does not say."""
+    config, built = entry.get("config"), entry.get("build_config")
+    if not isinstance(config, Mapping):
+        return input_shape(config[0]) if isinstance(config, list) and config else None
+    for key in ("batch_input_shape", "batch_shape", "build_input_shape"):
+        if config.get(key) is not None:
+            return config[key]
+    if isinstance(built, Mapping) and built.get("input_shape") is not None:
+        return built["input_shape"]
+    layers = config.get("layers")
+    return input_shape(layers[0]) if isinstance(layers, list) and layers else None
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, Mapping) and "class_name" in value and "config" in value
+
+
+def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    names = _ARGUMENTS.get(class_name)
+    if names is not None:
+        found = {key: config[key] for key in names if key in config}
+        return {key: value for key, value in found.items() if value is not None or key in _NONE_COUNTS}
+    return {key: value for key, value in config.items() if not _NOISE.search(key) and key not in _RETIRED}
+
+
+_NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "batch_shape"})
+"""Arguments for which None differs from the default."""
+
+
+def _dtype(value: Any) -> Any:
+    """Return the dtype in a policy's config or a name; None if there is none (`infer` in TF 1)."""
+    if isinstance(value, Mapping):
+        inner = value.get("config")
+        value = inner.get("name") if isinstance(inner, Mapping) else None
+        if value is None and isinstance(inner, Mapping) and "mode" in inner:  # quantized
+            value = f"{inner['mode']}_from_{inner.get('source_name')}"
+    return None if value in (None, "infer", "_infer") else value

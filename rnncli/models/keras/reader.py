@@ -1,0 +1,215 @@
+"""Whole Keras models, of Keras 2.0 to today's, as graphs; TensorFlow is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import InputError, Message, Text, format_names, inside, shorten
+from rnncli.models.graph import Graph, ModelInput, Node, Ref
+from rnncli.models.keras import _keras_file, _keras_layers
+from rnncli.models.keras._keras_classes import MODELS, Origin, is_operation, origin_of, translate_class
+from rnncli.models.keras._keras_config import Translator
+from rnncli.models.keras._keras_graph import Flattener
+from rnncli.models.keras._keras_weights import CONVOLUTIONS
+from rnncli.models.reading import NoGraphError
+from rnncli.specs.trees import leaves
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.inputs.source import Source
+
+    Weights = Mapping[str, Mapping[str, Array]]
+
+BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
+
+
+def read(source: Source) -> Graph:
+    """Read the model in a file, whatever its suffix.
+
+    Raises InputError if it holds no Keras model, only weights, or a model whose graph is not in
+    the file.
+    """
+    found = _keras_file.read_stored(source)
+
+    def weights(model: Mapping[str, Any]) -> Weights:
+        return _keras_layers.weights_by_path(model, found)
+
+    with inside(source.name):
+        if found.config is None:
+            raise NoGraphError("no graph.", _keras_file.ADVICE)
+        try:
+            graph = _build_graph(found.config, weights, origin_of(found.version), source.name)
+        except BROKEN as error:
+            reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
+            raise InputError(
+                "its config does not describe a Keras model ({reason}).", _keras_file.ADVICE, reason=reason
+            ) from None
+    if found.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
+        note = Message("Theano stored the kernels of convolutions reversed; they are reversed back.")
+        graph = replace(graph, notes=(*graph.notes, note))
+    return graph
+
+
+def read_graph_alone(source: Source) -> Graph:
+    """Return the graph without weights.  Raises InputError, also if there is none."""
+    config, version = _keras_file.read_config(source)
+    try:
+        return _build_graph(config, lambda _: {}, origin_of(version), source.name)
+    except BROKEN:
+        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE) from None
+
+
+def graph_of(config: Mapping[str, Any], weights: Weights, origin: str) -> Graph:
+    """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
+
+    weights: by the layer's path, `inside/deep`, under the names of today's Keras.  origin: `Keras 2.4.0`.
+    """
+    return _build_graph(config, lambda _: weights, origin_of(origin), "")
+
+
+def _build_graph(
+    config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: Text
+) -> Graph:
+    _check(config, origin)
+    translator = Translator(origin)
+    model = translator.entry(config, "")
+    known = translate_class(config, origin) in MODELS
+    if known and "layers" not in model["config"]:
+        raise InputError("the config of this model has no layers.", _keras_file.ADVICE)
+    if not known:
+        raise InputError(
+            "the file does not hold the graph of this model, which is in its class {config}.",
+            "Build it as a Sequential or functional model, and save that.",
+            config=config["class_name"],
+        )
+    found = weights(model["config"])
+    flattener = Flattener(found, origin.old)
+    outputs = flattener.add_model(model)
+    for node in flattener.nodes:
+        _require_state_order(node, translator)
+    nodes = tuple(
+        _count_cudnn(_add_inner_graph(_infer_reset_after(node, translator)), translator)
+        for node in flattener.nodes
+    )
+    inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
+    notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
+    return Graph(str(file), origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
+
+
+def _check(config: Any, origin: Origin) -> None:
+    """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
+    if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
+        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE)
+    if origin.version and origin.version < (2,):
+        raise InputError(
+            "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later.",
+            "Load it in Keras 2.3 and save it again.",
+            text=origin.text,
+        )
+
+
+def _require_state_order(node: Node, translator: Translator) -> None:
+    """Raise InputError if the states of a layer are in an order that Keras 3 does not have."""
+    has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
+    if node.layer in translator.backwards and has_states:
+        raise InputError(
+            "{name}: {text} orders the states of several cells from the last cell to the first, "
+            "and Keras 3 does not.",
+            "Save the model with one layer for each cell.",
+            name=node.name,
+            text=translator.origin.text,
+        )
+
+
+def _infer_reset_after(node: Node, translator: Translator) -> Node:
+    """Return the node; the bias of a GRU tells reset_after if its config does not."""
+    if node.class_name != "GRU":
+        return node
+    bias = node.weights.get("bias")
+    if node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
+        translator.no_reset.remove(node.layer)
+        translator.reset.append(node.layer)
+    return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
+
+
+def _count_cudnn(node: Node, translator: Translator) -> Node:
+    """Return the node; cuDNN's LSTM has two biases, whose sum is in the weights."""
+    if node.layer not in translator.cudnn or node.core_class != "LSTM":
+        return node
+    biases = [array.size for name, array in node.weights.items() if name.rpartition("/")[2] == "bias"]
+    return replace(node, parameters=sum(array.size for array in node.weights.values()) + sum(biases))
+
+
+def _add_inner_graph(node: Node) -> Node:
+    """Return a TimeDistributed with the graph of the model inside it, whose config is translated already."""
+    config = node.config.get("layer")
+    if node.class_name != "TimeDistributed" or not isinstance(config, Mapping):
+        return node
+    if config.get("class_name") not in ("Sequential", "Functional", "Model"):
+        return node
+    weights: dict[str, dict[str, Array]] = {}
+    for path, array in node.weights.items():
+        parts = path.removeprefix("layer/").split("/")
+        for count in range(1, len(parts)):
+            weights.setdefault("/".join(parts[:count]), {})["/".join(parts[count:])] = array
+    return replace(node, inner=graph_of(config, weights, "Keras 3.15.1"))
+
+
+def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
+    """Return the input as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
+    users = [
+        node.class_name
+        for node in nodes
+        if any(
+            isinstance(leaf, Ref) and leaf == Ref(wanted.name) for leaf in leaves([node.args, node.kwargs])
+        )
+        and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
+    ]
+    ids = wanted.dtype.startswith("float") and users and set(users) == {"Embedding"}
+    return replace(wanted, dtype="int32") if ids else wanted
+
+
+def _note_differences(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[Text]:
+    """Yield what today's Keras would compute otherwise, or not read."""
+    text = translator.origin.text if translator.origin.version else "Keras 2"
+    if not translator.origin.version:
+        yield Message("the file does not say which version of Keras saved it; Keras 2 is assumed.")
+    if class_name not in (*MODELS, "Model", "Network", "Container"):
+        yield Message(
+            "the class of the model is {class_name}; if it has its own call method, that is not "
+            "in the file, and rnncli does not run it.",
+            class_name=class_name,
+        )
+    if translator.hard:
+        yield Message(
+            "hard_sigmoid in {hard} is clip(0.2 x + 0.5, 0, 1), as in {text}; Keras 3 computes "
+            "clip(x / 6 + 0.5, 0, 1).",
+            hard=format_names(translator.hard),
+            text=text,
+        )
+    if translator.no_reset:
+        yield Message(
+            "{no_reset}: reset_after=False, as in {text}, which did not save it; the default of "
+            "Keras 3 is True.",
+            no_reset=format_names(translator.no_reset),
+            text=text,
+        )
+    if translator.cudnn:
+        yield Message(
+            "{cudnn}: the weights are converted from cuDNN's layout.", cudnn=format_names(translator.cudnn)
+        )
+    masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
+    both = [
+        node.name
+        for node in nodes
+        if node.class_name == "Bidirectional" and node.core_config.get("return_sequences")
+    ]
+    if translator.origin.own_package and translator.origin.version and masked and both:
+        yield Message(
+            "{both}: outputs at masked steps are zeros, as in today's Keras; {text} repeated the "
+            "previous output.",
+            both=format_names(both),
+            text=text,
+        )

@@ -1,0 +1,195 @@
+"""Keras's files by the names and shapes of their weights: without a graph, or where it cannot be followed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rnncli.errors import Message, Text
+from rnncli.frameworks import infer_class
+from rnncli.models.graph import Module, Modules, Node
+from rnncli.models.keras import _keras_file
+from rnncli.models.keras._keras_classes import Origin, origin_of
+from rnncli.models.modules import _keras_arrays
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.inputs.hdf5 import FileContents
+    from rnncli.inputs.source import Source
+
+    Cells = Mapping[str, Sequence[tuple[str, Array]]]
+
+HARD_BEFORE = (2, 3)
+"""The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
+HARD_BEFORE_TF = (2, 2, 4)
+"""The same for tf.keras."""
+GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
+"""The gates of Keras 1 in today's order; "" where they stand side by side already."""
+ROLES = ("kernel", "recurrent_kernel", "bias")
+FORWARD, BACKWARD = "forward", "backward"
+
+
+_KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
+"""`lstm_1_W_i`: the input gate's part of the kernel."""
+
+
+class SavedWeights(NamedTuple):
+    """The weights of one layer in a file.
+
+    cells: arrays with their names in the file, by the path of the cell that has them.
+    is_keras_1: whether they have the names of Keras 1.
+    """
+
+    name: str
+    cells: Cells
+    is_keras_1: bool = False
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Return all arrays, in order."""
+        return tuple(array for own in self.cells.values() for _, array in own)
+
+
+def read(source: Source) -> Modules:
+    """Read the recurrent layers in the file, and the shapes of its other weights.  Raises InputError."""
+    stored = _keras_file.read_stored(source)
+    origin = origin_of(stored.version)
+    found: list[Module] = []
+    others: dict[str, tuple[int, ...]] = {}
+    first = False
+    for saved in _iterate_layers(stored):
+        first = first or saved.is_keras_1
+        module = _recognize_layer(saved)
+        if module is None or module.refusal:
+            shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
+            others |= shapes
+        elif _is_hard(origin, saved, module.nodes[0]):
+            hard = {"recurrent_activation": "hard_sigmoid_keras2"}
+            module = replace(module, nodes=tuple(node.with_core_options(**hard) for node in module.nodes))
+        if module is not None:
+            size = sum(array.size for array in saved.arrays)
+            found.append(
+                replace(module, nodes=tuple(replace(node, parameters=size) for node in module.nodes))
+            )
+    text = origin.text if origin.version else "Keras 1" if first else "Keras"
+    return Modules(str(source.name), text, tuple(found), others)
+
+
+def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
+    """Yield every layer that has weights, in the order of the file."""
+    if stored.layers is None:
+        layers = [layer for layer in stored.root.layers() if layer[2]]
+        uses = Counter(name for _, name, _ in layers)  # layers inside two others may have the same name
+        for path, name, groups in layers:
+            unnamed = {part: [("", array) for array in arrays] for part, arrays in groups.items()}
+            yield SavedWeights(name if uses[name] == 1 else path, unnamed)
+        return
+    for name, arrays in stored.layers.items():
+        first = _rename_cells(arrays)
+        if first:
+            yield SavedWeights(name, first, True)
+            continue
+        cells: dict[str, list[tuple[str, Array]]] = {}
+        for path, array in arrays:
+            owner, _, role = path.rpartition("/")
+            cells.setdefault(owner, []).append((role.partition(":")[0], array))
+        yield SavedWeights(name, cells)
+
+
+def _rename_cells(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
+    """Return the cells with today's names, gates side by side; empty for other names."""
+    parts: dict[str, dict[str, dict[str, Array]]] = {}
+    for path, array in arrays:
+        found = _KERAS_1.fullmatch(path.rpartition("/")[2].partition(":")[0])
+        if found is None:
+            return {}
+        parts.setdefault(found["owner"], {}).setdefault(found["role"], {})[found["gate"] or ""] = array
+    cells: dict[str, list[tuple[str, Array]]] = {}
+    for owner, roles in parts.items():
+        for role, name in zip("WUb", ROLES, strict=True):
+            gates = roles.get(role, {})
+            order = next((order for order in GATES if sorted(order) == sorted(gates)), None)
+            if order is not None:
+                whole = np.concatenate([gates[gate] for gate in order], axis=-1)
+                cells.setdefault(owner, []).append((name, whole))
+    return cells
+
+
+def _recognize_layer(saved: SavedWeights) -> Module | None:
+    """Return the layer; None if its weights are not those of a recurrent layer."""
+    cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
+    known = {path: cell for path, cell in cells.items() if cell is not None}
+    if not known:
+        seen = any(_looks_recurrent(path, own) for path, own in saved.cells.items())
+        return (
+            Module(saved.name, (), Message("its weights do not fit LSTM, GRU or SimpleRNN")) if seen else None
+        )
+    paths = list(known)
+    if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
+        return _keras_arrays.layer_of_cells(saved.name, known[paths[0]])
+    if len(known) == len(cells) == 2 and _is_pair(paths):
+        return _keras_arrays.layer_of_cells(saved.name, *known.values())
+    return Module(saved.name, (), *_explain_unclear(paths))
+
+
+def _recognize_cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
+    """Return the class and weights of one cell.  Keras 3 names weights by number, in the order of ROLES."""
+    if len(own) not in (2, 3):
+        return None
+    names = [name for name, _ in own]
+    roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
+    return _keras_arrays.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+
+
+def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
+    """Return whether these weights may be those of a cell, by their group, their names or their shapes."""
+    if {"cell", "cells"} & set(path.split("/")) or any(name == "recurrent_kernel" for name, _ in own):
+        return True
+    matrices = [array.shape for name, array in own if not name and array.ndim == 2]
+    return any(
+        kernel[1] == recurrent[1] and infer_class(*recurrent) is not None
+        for kernel, recurrent in permutations(matrices, 2)
+    )
+
+
+def _is_pair(paths: Sequence[str]) -> bool:
+    """Return whether these are the two directions of a Bidirectional, in order."""
+    return all(
+        any(part.startswith(word) for part in path.split("/"))
+        for path, word in zip(paths, (FORWARD, BACKWARD), strict=True)
+    )
+
+
+def _is_distributed(path: str) -> bool:
+    return path.split("/")[0] == "layer" or path.startswith("time_distributed")
+
+
+def _explain_unclear(paths: Sequence[str]) -> tuple[Text, Text]:
+    """Return why its weights do not say what it computes, and what to do about that; "" if nothing."""
+    if any(map(_is_distributed, paths)):
+        return Message("it is in a TimeDistributed, whose inputs have one more axis"), ""
+    why = Message(
+        "it has {count} sets of recurrent weights, and the file does not say how they are connected",
+        count=len(paths),
+    )
+    return why, Message(
+        "describe it, as in -l 'RNN([LSTMCell(3), LSTMCell(3)])', and give this file to {--weights}"
+    )
+
+
+def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
+    """Return whether the gates used hard_sigmoid by default; cuDNN's never did."""
+    before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
+    if not saved.is_keras_1 and (not origin.version or origin.version >= before):
+        return False
+    weights = saved.arrays
+    bias = next((array for name, array in node.weights.items() if name.endswith("bias")), None)
+    converted = bias is not None and len(weights) in (3, 6) and weights[2].shape != bias.shape
+    two_biases = bias is not None and bias.ndim == 2  # CuDNNGRU's; GRU had no reset_after by default
+    return node.core_class in ("LSTM", "GRU") and not converted and not two_biases

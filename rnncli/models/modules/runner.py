@@ -1,0 +1,230 @@
+"""The recurrent layers of a file without a graph, and an input, as Cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rnncli.case import Array, Case, format_shape
+from rnncli.errors import (
+    InputError,
+    LayerError,
+    Message,
+    UsageError,
+    count,
+    did_you_mean,
+    format_names,
+    inside,
+    join,
+)
+from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, name_file
+from rnncli.models._advice import model_option
+from rnncli.models._inputs import empty_input, to_numbers
+from rnncli.models._recurrent_cases import spec_of
+from rnncli.models.graph import Module, Modules, Node
+from rnncli.models.modules._assumptions import assume as assume
+from rnncli.models.modules._assumptions import assumptions as assumptions
+from rnncli.specs import fit
+from rnncli.specs.stack import Stack
+
+HAS_GRAPH, MASKS = False, False
+CHANGES = Message("Change the values with {--assume}, the order of the axes with {--input-axes}.")
+
+
+def layer_names(model: Modules) -> tuple[str, ...]:
+    """Return every recognized layer: `decoder.rnn`, or `decoder.rnn_l0` and so on for a stack."""
+    return tuple(name for module in model.modules for name in _names(module))
+
+
+@name_file
+def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
+    """Return these layers; the name of a module selects all of its layers.  Raises UsageError, InputError."""
+    return tuple(
+        name for module, own in _choose_modules(model, names) for name in _names(module) if name in own
+    )
+
+
+def describe_inputs(model: Modules) -> str:
+    """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
+    model_inputs = dict.fromkeys(
+        f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
+        for module in model.modules
+        if module.nodes
+    )
+    return f"input: {' or '.join(model_inputs)}"
+
+
+def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
+    """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
+
+    given: an array, or one under any name.
+    """
+    if isinstance(given, Mapping) and len(given) != 1:
+        with inside(model.file):
+            what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
+            raise InputError(what, "Give one array, (batch, timesteps, features).")
+    name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
+    array = to_numbers(name, describe_inputs(model), array)
+    with inside(model.file):
+        array = _add_batch_axis(array)
+    dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
+    return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
+
+
+def run(model: Modules, path: Path, request: ModelRequest) -> ModelRun:
+    """Return what each layer gets: a module's first layer the input, the others the previous output.
+
+    request: its layers are modules or layers of them; `everything` adds a note, as the file does not say what
+    its other tensors are for.
+    Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
+    InputError if the input does not fit.
+    """
+    array = next(iter(request.inputs.values()))
+    with inside(model.file, UsageError):
+        chosen = list(_choose_modules(model, request.layers))
+        for module, _ in chosen:
+            _require(model, module, array)
+    parts = [
+        part
+        for module, wanted in chosen
+        for part in _parts(module, array, request.compute)
+        if part.layer in wanted
+    ]
+    used = replace(model, modules=tuple(module for module, _ in chosen))
+    notes = [join((assumptions(used), CHANGES), " ")]
+    if request.everything and model.other_shapes:
+        notes.append(
+            Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
+        )
+    return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
+
+
+def stateful_layers(model: Modules) -> tuple[str, ...]:
+    """Return (): a file without a graph does not say, and no framework's default is stateful."""
+    return ()
+
+
+def framework(model: Modules) -> str:
+    """Return PyTorch, or Keras for a file with Keras's names; both if it has both."""
+    kinds = {bool(module.tensors) for module in model.modules if module.nodes}
+    return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
+
+
+def outputs(
+    model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
+) -> dict[str, Array]:
+    """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
+
+    Raises EngineError if the framework is not installed.
+    """
+    from rnncli import compute
+    from rnncli.models.modules import _torch_layers
+
+    modules = tuple(module for module in model.modules if module.tensors)
+    theirs = {node.name for module in modules for node in module.nodes}
+    own = {layer: both for layer, both in cases.items() if layer in theirs}
+    found = _torch_layers.outputs(replace(model, modules=modules), inputs, own) if own else {}
+    for layer, (_, shown) in cases.items():
+        if layer not in theirs:
+            found |= {
+                f"{layer}/{tensor.name}": tensor.values for tensor in compute.run(shown, "tensorflow").outputs
+            }
+    return found
+
+
+def _add_batch_axis(array: Array) -> Array:
+    """Add a batch axis of 1 if only that is missing."""
+    array = array[None] if array.ndim == 2 else array
+    if array.ndim != 3:
+        raise InputError(
+            "its layers take (batch, timesteps, features), but the input is {shape}.",
+            "Give three axes; the batch axis alone may be left out.",
+            shape=format_shape(array.shape),
+        )
+    return array
+
+
+def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
+    """Yield the requested modules, each with the names of its requested layers."""
+    if not modules.modules:
+        there = [f"{name} {format_shape(shape)}" for name, shape in modules.other_shapes.items()]
+        raise InputError(
+            "no recurrent layer was recognized in it.",
+            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, "
+            "weight_hh_l0) or Keras (kernel, recurrent_kernel); it has {there}.",
+            there=format_names(there) or "no tensors",
+        )
+    known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
+    for name in names:
+        if name not in known:
+            raise UsageError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
+    for module in modules.modules:
+        own = set(_names(module))
+        whole = not names or module.name in names
+        wanted = own if whole else own.intersection(names)
+        if wanted or whole:
+            yield module, wanted
+
+
+def _names(module: Module) -> list[str]:
+    return [node.name for node in module.nodes]
+
+
+def _require(modules: Modules, module: Module, array: Array) -> None:
+    """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
+    others = [one.name for one in modules.modules if not one.refusal]
+    if module.refusal:
+        choice = (
+            Message("Choose others: {option}", option=model_option(modules.file, others)) if others else ""
+        )
+        raise LayerError(*module.explain_refusal(choice))
+    width = _features(module.nodes[0])
+    if 0 in array.shape:
+        raise empty_input(module.name)
+    if array.shape[2] == width:
+        return
+    known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
+    fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
+    wanted = count(width, "feature")
+    advice = Message("Give inputs of {wanted}.", wanted=wanted)
+    if fitting:
+        advice = Message(
+            "Choose a layer that takes it: {option} ({known}).",
+            option=model_option(modules.file, [fitting[0].name]),
+            known=format_names(known),
+        )
+    elif len(known) > 1:
+        advice = Message(
+            "Give inputs that fit a layer, and name it after a # ({known}).", known=format_names(known)
+        )
+    raise InputError(
+        "{name} takes {wanted}, but the input {shape} has {features}.",
+        advice,
+        name=module.name,
+        wanted=wanted,
+        shape=format_shape(array.shape),
+        features=array.shape[2],
+    )
+
+
+def _features(node: Node) -> int:
+    return next(len(array) for name, array in node.weights.items() if name.rpartition("/")[2] == "kernel")
+
+
+def _dtype(node: Node) -> str:
+    return str(node.core_config["dtype"])
+
+
+def _parts(module: Module, array: Array, compute: Compute) -> Iterator[LayerUse]:
+    import numpy as np
+
+    for place, node in enumerate(module.nodes):
+        spec = spec_of(node)
+        inputs = np.ascontiguousarray(array, spec.config["dtype"])
+        case = fit.fit_case(Case(Stack((spec,)), inputs, weights=node.weights, seed=None))
+        result = compute(case) if place + 1 < len(module.nodes) else None
+        yield LayerUse(node.name, case, result, before=module.nodes[place - 1].name if place else "")
+        if result:
+            array = result.outputs[0].values

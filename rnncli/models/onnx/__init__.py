@@ -1,0 +1,1 @@
+"""ONNX models: reading, computing their recurrent nodes, and running in ONNX Runtime."""

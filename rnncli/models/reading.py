@@ -1,0 +1,178 @@
+"""Readers of saved models, one file per kind, which `detect_kind` returns.
+
+Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have no graph.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Array
+from rnncli.errors import InputError, Message, Text, inside
+from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES
+from rnncli.models.modules._saved_layers import find_layers as find_layers
+from rnncli.models.modules._saved_layers import to_keras_layout as to_keras_layout
+from rnncli.models.modules._saved_layers import to_saved_layers as to_saved_layers
+
+if TYPE_CHECKING:
+    from rnncli.inputs.source import Source
+    from rnncli.models.graph import Graph, Modules
+
+
+class NoGraphError(InputError):
+    """A file of Keras that holds weights and no model; `read` recognizes its layers."""
+
+
+KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
+"""Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
+READERS = {
+    "json": "rnncli.models.modules.json",
+    "keras": "rnncli.models.keras.reader",
+    "npz": "rnncli.models.modules.npz",
+    "onnx": "rnncli.models.onnx.reader",
+    "safetensors": "rnncli.models.modules.safetensors",
+    "torch": "rnncli.models.modules.torch",
+}
+"""The files, by the kind of saved model."""
+
+_KINDS = {
+    **dict.fromkeys(KERAS_SUFFIXES, "keras"),
+    **dict.fromkeys(TORCH_SUFFIXES, "torch"),
+    ".safetensors": "safetensors",
+    ".npz": "npz",
+    ".onnx": "onnx",
+    ".json": "json",
+}
+
+
+def read(source: Source) -> Graph | Modules:
+    """Read the model in a file, to run it: its graph, or its layers if the file holds only weights.
+
+    Raises InputError, also for a graph that cannot be followed; EngineError.
+    """
+    kind = detect_kind(source)
+    try:
+        found: Graph | Modules = _get_reader(kind).read(source)
+    except NoGraphError:
+        from rnncli.models.modules import _weights_only
+
+        found = _weights_only.read(source)
+    return found
+
+
+def read_graph_or_layers(source: Source) -> Graph | Modules:
+    """Read the graph; if it cannot be followed, the layers, recognized by names and shapes.
+
+    A note says why a graph could not be followed.  Raises InputError, EngineError.
+    """
+    kind = detect_kind(source)
+    try:
+        return read(source)
+    except InputError as error:
+        if kind != "keras":
+            raise
+        return _read_without_graph(source, error)
+
+
+def read_graph_alone(source: Source) -> Graph | None:
+    """Return the graph in a file of Keras, without weights; None if there is none that can be followed."""
+    try:
+        found: Graph | None = _get_reader("keras").read_graph_alone(source)
+    except InputError:
+        return None
+    return found
+
+
+def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays of a file of Keras, in the model's order.
+
+    The graph is not followed.  advice: what to do if the file cannot be read.  Raises InputError.
+    """
+    from rnncli.models.keras import _keras_file
+
+    return _keras_file.read_arrays_by_layer(source, advice)
+
+
+def _read_without_graph(source: Source, reason: InputError) -> Modules:
+    from dataclasses import replace
+
+    from rnncli.models.modules import _weights_only
+
+    try:
+        found = _weights_only.read(source)
+    except InputError:
+        raise reason from None
+    return replace(
+        found,
+        notes=(Message("the graph was not followed: {sentence}", sentence=reason.sentence), *found.notes),
+    )
+
+
+def detect_kind(source: Source) -> str:
+    """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
+    path = source.path
+    if path is not None and (path / "saved_model.pb").is_file():
+        return "keras"  # which refuses TensorFlow's folders
+    if path is not None and "!" in str(path) and not path.exists():
+        return "keras"  # a file inside a zip file
+    start, suffix = _read_start(source), source.suffix
+    if start.startswith(b"\x89HDF"):
+        return "keras"
+    if start.startswith(b"PK"):
+        return _detect_kind_of_zip(source, suffix)
+    if _is_onnx(start, suffix):
+        return "onnx"
+    if start[8:9] == b"{" and start[:1] not in b"{[":
+        return "safetensors"
+    if path is None and start.lstrip()[:1] in (b"{", b"["):
+        return "json"
+    if suffix in _KINDS:
+        return _KINDS[suffix]
+    if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
+        return "torch"  # pickled, as the older form is; it is read as weights alone
+    with inside(source.name):
+        raise InputError(
+            "it is not a model file that rnncli can read.",
+            "These can be read: {kinds}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
+            kinds=", ".join(_KINDS),
+        )
+
+
+def _read_start(source: Source) -> bytes:
+    if source.data is not None:
+        return source.data[:16]
+    from rnncli.inputs.source import report_os_errors
+
+    with report_os_errors(source.name), source.open() as file:
+        return file.read(16)
+
+
+def _is_onnx(start: bytes, suffix: str) -> bool:
+    """Return whether the bytes begin as ONNX does: the version of the format, then another field."""
+    if start[:1] != b"\x08" or not 0 < int.from_bytes(start[1:2], "big") < 32:
+        return False
+    return suffix == ".onnx" or (suffix not in _KINDS and start[2:3] in (b"\x12", b"\x1a", b"\x3a", b"B"))
+
+
+def _detect_kind_of_zip(source: Source, suffix: str) -> str:
+    import io
+    import zipfile
+
+    data = source.path if source.data is None else io.BytesIO(source.data)
+    names: list[str] = []
+    # zipfile raises many types of exception for broken files; the reader reports it
+    with suppress(Exception), zipfile.ZipFile(data) as archive:  # type: ignore[arg-type]
+        names = archive.namelist()
+    if not names:
+        return _KINDS.get(suffix, "keras")
+    if any(name.endswith(("data.pkl", "archive_format")) or "/code/" in f"/{name}" for name in names):
+        return "torch"
+    if suffix in TORCH_SUFFIXES and not any(name.endswith(KERAS_ENDS) for name in names):
+        return "torch"  # which reports that it is not PyTorch's
+    return "npz" if all(name.endswith(".npy") for name in names) else "keras"
+
+
+def _get_reader(kind: str) -> Any:
+    return import_module(READERS[kind])

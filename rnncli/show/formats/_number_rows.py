@@ -1,0 +1,146 @@
+"""Select the values of a tensor to show and format them: labeled rows, with gaps for omitted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.show.numerals import choose_style, format_number, is_float
+from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
+from rnncli.show.wording import say
+
+MOST_ROWS = 20
+"""Tensors with more rows show only the edges, unless View.full is set."""
+MOST_INDICES = (7, 5, 3)
+"""Maximum number of indices of each other axis, a gap included; the first that keeps to MOST_ROWS."""
+MOST_UNITS = 12
+"""Maximum number of entries of the last axis if no width is given."""
+
+
+class Row(NamedTuple):
+    """labels: per axis, what changed from the previous row.  texts: the numbers, empty in a gap."""
+
+    labels: dict[str, str]
+    texts: tuple[str, ...]
+
+
+class Block(NamedTuple):
+    """A tensor as text.
+
+    units: the indices of the last axis, possibly with a GAP.  style: the format of its numbers.
+    summary: statistics of all values if some are omitted, in pieces.
+    """
+
+    rows: tuple[Row, ...]
+    units: tuple[int, ...]
+    style: str
+    summary: tuple[str, ...]
+
+    @property
+    def widest(self) -> int:
+        """Length of the longest number."""
+        return max((len(text) for row in self.rows for text in row.texts), default=1)
+
+
+def block(numbers: Numbers, view: View) -> Block:
+    """Return the rows of `numbers` that `view` selects, each with the whole last axis."""
+    values = np.atleast_1d(numbers.values)
+    kept = _choose_indices(values.shape[:-1], view.full)
+    style = choose_style(values, view.precision)
+    rows = tuple(_rows(values, numbers, kept, style, view))
+    gaps = any(GAP in indices for indices in kept)
+    return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
+
+
+def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Block:
+    """Return `whole` with at most `most` entries of the last axis, from both ends."""
+    units = len(whole.units)
+    if most is None or units <= most:
+        return whole
+    head, tail = -(-most // 2), most // 2
+    ellipsis = marks(view).ellipsis
+    rows = tuple(
+        row._replace(texts=(*row.texts[:head], ellipsis, *row.texts[units - tail :])) if row.texts else row
+        for row in whole.rows
+    )
+    kept = (*range(head), GAP, *range(units - tail, units))
+    return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view))
+
+
+def summary(values: Array, view: View) -> tuple[str, ...]:
+    """Return `min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, non-finite count, and a histogram."""
+    if not is_float(values) or not values.size:
+        return ()
+    from rnncli.show import statistics
+
+    figures, style = statistics.summarize(values), choose_style(values, view.precision)
+    pieces: list[str] = []
+    if figures.min is not None and figures.max is not None:
+        parts = {
+            "min": figures.min.value, "mean": figures.mean, "max": figures.max.value, "std": figures.std,
+        }  # fmt: skip
+        pieces = [f"{say(key, view.lang)} {format_number(part, style)}" for key, part in parts.items()]
+        pieces[-1] = f"{pieces[-1]}  {histogram(figures.histogram, view)}".rstrip()
+    rising = np.count_nonzero(values == np.inf) if figures.infinite else 0
+    odd = {"NaN": figures.nan, "inf": rising, "-inf": figures.infinite - rising}
+    return (*pieces, *(f"{count} {text}" for text, count in odd.items() if count))
+
+
+def _choose_indices(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
+    """Return the shown indices of every axis but the last; omits batches before time steps."""
+    if full or np.prod(outer, dtype=float) <= MOST_ROWS:
+        return [tuple(range(size)) for size in outer]
+    kept: list[tuple[int, ...]] = []
+    for most in MOST_INDICES:
+        kept = [*(select_ends(size, most) for size in outer[:-1]), select_ends(outer[-1], MOST_INDICES[0])]
+        if sum(1 for _ in _places(kept)) <= MOST_ROWS:
+            break
+    return kept
+
+
+def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+    """Yield every combination of the indices; a GAP is not combined with further axes."""
+    if not kept:
+        yield ()
+        return
+    for index in kept[0]:
+        for rest in ((),) if index == GAP else _places(kept[1:]):
+            yield (index, *rest)
+
+
+def _rows(
+    values: Array, numbers: Numbers, kept: Sequence[tuple[int, ...]], style: str, view: View
+) -> Iterator[Row]:
+    before: tuple[int, ...] = ()
+    for place in _places(kept):
+        changed = next((i for i, (a, b) in enumerate(zip(before, place, strict=False)) if a != b), 0)
+        labels = {
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view.lang)
+            for axis, index in list(zip(numbers.axes, place, strict=False))[changed:]
+            if axis != "batch" or values.shape[0] > 1
+        }
+        texts = () if GAP in place else tuple(format_number(value, style) for value in values[place])
+        yield Row(labels, texts)
+        before = place
+
+
+def _label(axis: str, index: int, time: Sequence[int], lang: str) -> str:
+    match axis:
+        case "timesteps":
+            return f"t={time[index] if time else index}"
+        case "batch":
+            return f"{say('batch', lang)} {index}"
+        case "rows":
+            return f"{say('row', lang)} {index}"
+        case "cols":
+            return f"{say('column', lang)} {index}"
+    return f"{axis} {index}"
+
+
+def label_axes(shown: Block) -> tuple[str, ...]:
+    """Return the axes that have a label in any row, outermost first."""
+    longest = max(shown.rows, key=lambda row: len(row.labels), default=Row({}, ()))
+    return tuple(longest.labels)

@@ -1,0 +1,63 @@
+"""csv: long form, one number per row, with digits that round-trip."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from io import StringIO
+from itertools import islice
+from typing import IO, Any
+
+from rnncli.show.formats import Traits
+from rnncli.show.page import Answer, ChunkedAnswer, View
+from rnncli.show.visible import visible
+
+TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+SIGNS = "=+-@\t\r"
+"""A spreadsheet computes a cell that begins with one of these."""
+NUMBER = r"(?:\d[\d.]*(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?)"
+NEGATIVE = re.compile(f"-{NUMBER}")
+SUSPECT = re.compile(rf'[,\n"](?:[=+@\t\r]|-(?!{NUMBER}[,\n])|-(?<="-))')
+"""Matches where a cell of a whole text may be a formula; numbers are not quoted."""
+ROWS_PER_WRITE = 2**14
+"""Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
+
+
+def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
+    """Write a header and the records; rounded only if a precision is given."""
+    header, found = answer.records(view)
+    rows = iter(found)
+    if view.precision is not None and header[-1] == "value":
+        decimals = view.precision
+        rows = ((*row[:-1], _round(row[-1], decimals)) for row in rows)
+    some: list[tuple[Any, ...]] = [header]
+    while some:
+        text = _write_rows(some)
+        if SUSPECT.search(f"\n{text}"):
+            text = _write_rows(tuple(map(_quote_formula, row)) for row in some)
+        file.write(_format(text).encode())
+        some = list(islice(rows, ROWS_PER_WRITE))
+
+
+def _write_rows(rows: Iterable[tuple[Any, ...]]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _quote_formula(cell: Any) -> Any:
+    """Return a cell with an apostrophe in front if it is text that a spreadsheet would compute."""
+    is_formula = isinstance(cell, str) and cell[:1] in SIGNS and not NEGATIVE.fullmatch(cell)
+    return f"'{cell}" if cell and is_formula else cell
+
+
+def _format(text: str) -> str:
+    """Escape control characters, which feature names may contain; numbers never do."""
+    return text if text.isascii() and not CONTROLS.search(text) else visible(text, keep="\n")
+
+
+def _round(text: str, decimals: int) -> str:
+    number = float(text)
+    return f"{number:z.{decimals}f}" if abs(number) < float("inf") else text

@@ -1,0 +1,165 @@
+"""html: a self-contained page, light or dark by the reader's setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import IO
+
+from rnncli.show.formats import Traits
+from rnncli.show.measure import fits_page
+from rnncli.show.page import Answer, Grid, Line, Numbers, Table, TableCell, View, marks
+from rnncli.show.page_layout import PageLayout, lay_out
+
+TRAITS = Traits(has_theme=True, suffixes=("htm",))
+LIGHT = """\
+--ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
+        --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""
+DARK = """\
+--ink: #e6edf3; --paper: #0d1117; --dim: #8b949e; --rule: #30363d;
+          --hidden: #4fd1d9; --cell: #d2a8ff; --alarm: #ff7b72;"""
+THEMES = {
+    "": f"""\
+:root {{ color-scheme: light dark; {LIGHT} }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ {DARK} }}
+}}
+""",
+    "light": f":root {{ color-scheme: light; {LIGHT} }}\n",
+    "dark": f":root {{ color-scheme: dark; {DARK} }}\n",
+}
+"""CSS by View.theme; the default follows the reader's setting."""
+NOTEBOOK = """\
+:root { --ink: var(--jp-content-font-color1, currentColor); --paper: transparent;
+        --dim: var(--jp-content-font-color2, color-mix(in srgb, currentColor 65%, transparent));
+        --rule: var(--jp-border-color2, color-mix(in srgb, currentColor 20%, transparent));
+        --hidden: color-mix(in srgb, currentColor 30%, #1698a3);
+        --cell: color-mix(in srgb, currentColor 30%, #9a5bf5);
+        --alarm: color-mix(in srgb, currentColor 20%, #ee4b40); }
+"""
+"""CSS of a fragment: the colors of the page around it, whose theme only that page knows."""
+STYLE = """\
+body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--paper);
+       font: 15px/1.5 system-ui, sans-serif; }
+h1, h2 { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+h1 { font-size: 1.25rem; margin: 0; } h2 { font-size: 1rem; margin: 2rem 0 0; } p { margin: 0.25rem 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; margin: 1rem 0; } th { text-align: left; font-weight: normal; }
+td, th { padding: 0.15rem 1.5rem 0.15rem 0; vertical-align: top; }
+.said > tbody > tr > td { border-top: 1px solid var(--rule); padding-top: 0.5rem; padding-bottom: 0.5rem; }
+.numbers { margin: 0; } .numbers td { text-align: right; } .numbers td, .numbers th { padding: 0 1rem 0 0; }
+.numbers, .strong, .hidden, .cell, .shape { font-family: ui-monospace, monospace; }
+.numbers { font-variant-numeric: tabular-nums; } td.right, th.right { text-align: right; }
+.strong { font-weight: 600; } .dim, .heading, th { color: var(--dim); }
+.hidden { color: var(--hidden); } .cell { color: var(--cell); } .alarm { color: var(--alarm); }
+.same0 { color: var(--hidden); } .same1 { color: var(--cell); } .same2 { color: #b7791f; }
+.same3 { color: #2f9e44; } .number { font-family: ui-monospace, monospace; white-space: pre; }
+ [class^=rise], [class^=pole] { font-family: ui-monospace, monospace; }
+"""
+HEAT = {
+    "rise": ("#7c83b0", "#5a86b5", "#4f9bab", "#4aa58a", "#7bab5a", "#a9a83f", "#cf9f36", "#e8912d"),
+    "pole": ("#1f7fe0", "#5589c9", "#6d8fb4", "#8389ab", "#a88a8f", "#bf7a78", "#d2695f", "#e05548"),
+}
+"""Colors from low to high, readable on dark and on light; in `pole`, blue is below zero."""
+
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
+    """Write the whole document, without scripts, links or images."""
+    page = lay_out(answer.page(view), view, fits_page)
+    body = "\n".join(_body(page, view))
+    title = escape("".join(span.text for span in page.title) or "rnncli")
+    text = (
+        f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>\n{THEMES[view.theme]}{STYLE}{_heat(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+    file.write(text.encode())
+
+
+def fragment(answer: Answer, view: View) -> str:
+    """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
+    body = "\n".join(_body(lay_out(answer.page(view), view, fits_page), view))
+    style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + STYLE, flags=re.MULTILINE)
+    return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
+
+
+def _heat(body: str) -> str:
+    """Return the CSS of the colors used in `body`."""
+    colors = {f"{kind}{level}": color for kind, scale in HEAT.items() for level, color in enumerate(scale)}
+    rules = (f".{name} {{ color: {color}; }}\n" for name, color in colors.items() if f'"{name}"' in body)
+    return "".join(rules)
+
+
+def _body(page: PageLayout, view: View) -> Iterator[str]:
+    if page.title:
+        yield f"<h1>{_line(page.title)}</h1>"
+    yield from (f"<p>{_line(note)}</p>" for note in page.notes)
+    for part in page.parts:
+        match part:
+            case Table():
+                yield from ([f"<h2>{_line(part.title)}</h2>"] if part.title else [])
+                yield f'<div class="scroll">{_table(part, view)}</div>'
+            case Grid():
+                yield f'<div class="scroll">{_grid(part, view)}</div>'
+            case _:
+                yield from [f"<p>{_line(part)}</p>"] if part else []
+
+
+def _table(table: Table, view: View) -> str:
+    heads = "".join(f"<th{_right(column.right)}>{escape(column.heading)}</th>" for column in table.columns)
+    rows = "\n".join(f"<tr>{_cells(row, table, view)}</tr>" for row in table.rows)
+    return f'<table class="said"><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>'
+
+
+def _cells(row: Sequence[TableCell], table: Table, view: View) -> str:
+    return "".join(
+        f"<td{_right(column.right)}>{_cell(cell, view)}</td>"
+        for column, cell in zip(table.columns, row, strict=True)
+    )
+
+
+def _right(right: bool) -> str:
+    return ' class="right"' if right else ""
+
+
+def _grid(grid: Grid, view: View) -> str:
+    heads = "".join(f"<th>{escape(across)}</th>" for across in grid.across)
+    rows = "\n".join(
+        f"<tr><th>{escape(down)}</th>{''.join(f'<td>{_table(table, view)}</td>' for table in tables)}</tr>"
+        for down, tables in zip(grid.down, grid.cells, strict=True)
+    )
+    return f"<table><thead><tr><th></th>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
+
+
+def _cell(cell: TableCell, view: View) -> str:
+    return "".join(
+        _numbers(part, view) if isinstance(part, Numbers) else f"<div>{_line(part)}</div>" for part in cell
+    )
+
+
+def _numbers(numbers: Numbers, view: View) -> str:
+    from rnncli.show.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
+
+    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    axes = label_axes(shown)
+    rows = "\n".join(
+        "<tr>"
+        + "".join(f"<th>{escape(row.labels.get(axis, ''))}</th>" for axis in axes)
+        + "".join(f"<td{_alarm(text)}>{escape(text)}</td>" for text in row.texts)
+        + "</tr>"
+        for row in shown.rows
+    )
+    summary = f'<div class="dim">{escape(marks(view).dot.join(shown.summary))}</div>' if shown.summary else ""
+    return f'<table class="numbers"><tbody>\n{rows}\n</tbody></table>{summary}'
+
+
+def _alarm(text: str) -> str:
+    return ' class="alarm"' if text.endswith(("NaN", "inf")) else ""
+
+
+def _line(line: Line) -> str:
+    return "".join(
+        f'<span class="{escape(span.style)}">{escape(span.text)}</span>' if span.style else escape(span.text)
+        for span in line
+    )

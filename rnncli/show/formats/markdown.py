@@ -1,0 +1,111 @@
+"""markdown: headings and tables for GitHub and notebooks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
+
+from rnncli.show.formats import Traits
+from rnncli.show.measure import fits_page
+from rnncli.show.page import (
+    GAP,
+    Answer,
+    Grid,
+    Line,
+    Numbers,
+    Table,
+    TableCell,
+    View,
+    has_numbers,
+    marks,
+)
+from rnncli.show.page_layout import PageLayout, lay_out
+
+TRAITS = Traits(separator=b"\n", suffixes=("md",))
+
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
+    """Write the page; numbers become a table below the name of their tensor."""
+    text = "\n\n".join(_page(lay_out(answer.page(view), view, fits_page), view)) + "\n"
+    file.write(text.encode())
+
+
+def _page(page: PageLayout, view: View) -> Iterator[str]:
+    if page.title:
+        yield f"## {_escape(''.join(span.text for span in page.title))}"
+    yield from (_text(note) for note in page.notes)
+    for part in page.parts:
+        match part:
+            case Table():
+                yield from _table(part, view)
+            case Grid():
+                for down, tables in zip(part.down, part.cells, strict=True):
+                    for across, table in zip(part.across, tables, strict=True):
+                        yield f"### {_escape(f'{down}, {across}')}"
+                        yield from _table(table, view)
+            case _:
+                yield from [_text(part)] if part else []
+
+
+def _table(table: Table, view: View) -> Iterator[str]:
+    if table.title:
+        yield f"### {_text(table.title)}"
+    if not any(has_numbers(cell) for row in table.rows for cell in row):
+        yield _grid(
+            [_escape(column.heading) for column in table.columns],
+            [[_cell(cell) for cell in row] for row in table.rows],
+            [column.right for column in table.columns],
+        )
+        return
+    for row in table.rows:
+        yield from _tensor(row, view)
+
+
+def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
+    """Yield a line with the texts before the numbers, the numbers, and the texts after them."""
+    texts = [cell for cell in row if not has_numbers(cell)]
+    firsts = [part for cell in texts for part in cell[:1]]
+    others = [part for cell in texts for part in cell[1:]]
+    yield " ".join(_text(part) for part in (*firsts, *others) if not isinstance(part, Numbers))
+    for part in (part for cell in row if has_numbers(cell) for part in cell):
+        yield from _numbers(part, view) if isinstance(part, Numbers) else [_text(part)]
+
+
+def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
+    from rnncli.show.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
+
+    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    axes = label_axes(shown)
+    heads = [
+        *("" for _ in axes),
+        *(marks(view).ellipsis if unit == GAP else str(unit) for unit in shown.units),
+    ]
+    rows = [[*(row.labels.get(axis, "") for axis in axes), *row.texts] for row in shown.rows]
+    yield _grid(heads, rows, [*(False for _ in axes), *(True for _ in shown.units)])
+    if shown.summary:
+        yield marks(view).dot.join(shown.summary)
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> str:
+    lines = [_row(heads), _row(["--:" if end else ":--" for end in right])]
+    lines += [_row([*row, *("" for _ in range(len(heads) - len(row)))]) for row in rows]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: TableCell) -> str:
+    return "<br>".join(_text(part) for part in cell if not isinstance(part, Numbers))
+
+
+def _text(line: Line) -> str:
+    return "".join(
+        f"**{_escape(span.text)}**" if "strong" in span.style.split() else _escape(span.text) for span in line
+    )
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)

@@ -1,0 +1,92 @@
+"""svg: the table as a picture of a terminal, for a README; the same answer gives the same bytes.
+
+Rich counts a Hangul syllable as one column although it takes two, and relies on the viewer to keep
+the blanks that align numbers, so every piece of text is given its own position here.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape, unescape
+from io import StringIO
+from typing import IO
+
+from rich.cells import cell_len
+from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
+
+from rnncli.show.formats import Traits
+from rnncli.show.formats._styles import console
+from rnncli.show.formats._terminal import draw_page
+from rnncli.show.page import Answer, View
+
+TRAITS = Traits(has_theme=True)
+WIDTH = 80
+FRAME = """\
+<svg xmlns="http://www.w3.org/2000/svg" class="rich-terminal" viewBox="0 0 {width} {height}">
+<style>
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-title {{ font: 18px system-ui, sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+COLUMN = 12.2
+"""Width of a column in Rich's drawing."""
+TEXT = re.compile(r'<text class="([^"]*)" x="([^"]*)" y="([^"]*)" textLength="[^"]*"([^>]*)>([^<]*)</text>')
+LIGHT = TerminalTheme(
+    (255, 255, 255),
+    (16, 18, 22),
+    [
+        (31, 35, 40), (198, 40, 31), (37, 125, 54), (146, 96, 24),
+        (9, 105, 218), (138, 63, 252), (10, 108, 116), (101, 109, 118),
+    ],
+)  # fmt: skip
+"""Colors of the light html page."""
+RIM = {"light": 'stroke="rgba(31,35,40,0.35)"', "dark": 'stroke="rgba(255,255,255,0.35)"'}
+
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
+    """Draw a terminal as wide as the table, limited to the view's width."""
+    widest = view._replace(color=True, width=view.width or WIDTH)
+    page = draw_page(answer.page(widest), widest)
+    measured = StringIO()
+    console(measured, widest._replace(color=False)).print(page)
+    longest = max(cell_len(line.rstrip()) for line in measured.getvalue().splitlines())
+    recorder = console(StringIO(), widest, record=True)
+    recorder.width = longest
+    recorder.print(page)
+    theme = LIGHT if view.theme == "light" else SVG_EXPORT_THEME
+    drawing = recorder.export_svg(title="rnncli", code_format=FRAME, unique_id="rnncli", theme=theme)
+    drawing = drawing.replace(RIM["dark"], RIM[view.theme or "dark"])
+    file.write(TEXT.sub(_place, drawing).encode())
+
+
+def _place(found: re.Match[str]) -> str:
+    """Split a text at two or more blanks; each piece gets its own position and length."""
+    name, left, down, rest, inner = found.groups()
+    text = unescape(inner).replace("\xa0", " ").rstrip("\n")
+    return "".join(
+        f'<text class="{name}" x="{float(left) + COLUMN * cell_len(text[: piece.start()]):g}" y="{down}" '
+        f'textLength="{COLUMN * cell_len(piece[0]):g}"{rest}>{_keep(piece[0])}</text>'
+        for piece in re.finditer(r"\S+(?: \S+)*", text)
+    )
+
+
+def _keep(text: str) -> str:
+    return escape(text).replace(" ", "&#160;")

@@ -1,0 +1,34 @@
+"""table: text for the terminal, in the available width."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import IO
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from rnncli.show.formats import Traits
+from rnncli.show.formats._styles import console
+from rnncli.show.formats._terminal import draw_page
+from rnncli.show.page import Answer, View
+
+TRAITS = Traits(separator=b"\n", suffixes=("txt",))
+
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
+    """Write the page as text, with escape codes only if color is enabled and without trailing spaces."""
+    page = StringIO()
+    console(page, view).print(draw_page(answer.page(view), view))
+    text = "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
+    file.write(text.encode(view.encoding, "backslashreplace"))
+
+
+class Drawing:
+    """An answer for a Rich console, in that console's width."""
+
+    def __init__(self, answer: Answer, view: View) -> None:
+        self.answer, self.view = answer, view
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = self.view._replace(width=self.view.width or options.max_width, ascii=options.ascii_only)
+        yield draw_page(self.answer.page(view), view)

@@ -1,0 +1,265 @@
+"""Every layout there and back, bit for bit; and what each one cannot hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rnncli import frameworks
+from rnncli.case import Array
+from rnncli.errors import LayerError
+from rnncli.frameworks import CellWeights, Chain, LayerWeights
+from rnncli.models import reading as models
+
+DTYPES = ("float32", "float64")
+CLASSES = ("SimpleRNN", "LSTM", "GRU")
+
+
+@st.composite
+def cells(
+    draw: Any, class_name: str, reset_after: bool, biased: bool, features: int, units: int, dtype: str
+) -> Any:
+    width = len(frameworks.GATES[class_name]) * units
+    shapes: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
+    if biased:
+        shapes["bias"] = (2, width) if class_name == "GRU" and reset_after else (width,)
+    weights = {name: draw(arrays(dtype, shape)) for name, shape in shapes.items()}
+    config = {
+        "units": units,
+        "use_bias": biased,
+        **({"reset_after": reset_after} if class_name == "GRU" else {}),
+    }
+    return CellWeights(class_name, config, weights)
+
+
+def random_cells(
+    classes: tuple[str, ...] = CLASSES, *, biased: bool | None = None, after: bool | None = None
+) -> Any:
+    either = st.booleans()
+    return st.tuples(
+        st.sampled_from(classes),
+        either if after is None else st.just(after),
+        either if biased is None else st.just(biased),
+        st.integers(1, 4),
+        st.integers(1, 4),
+        st.sampled_from(DTYPES),
+    ).flatmap(lambda chosen: cells(*chosen))
+
+
+def same_bits(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> None:
+    assert list(ours) == list(theirs)
+    for name, array in ours.items():
+        other = theirs[name]
+        assert (array.dtype, array.shape) == (other.dtype, other.shape), name
+        quiet = np.isnan(array) & np.isnan(other)  # the sum with -0.0 keeps a NaN, perhaps with other bits
+        assert np.where(quiet, 0, array).tobytes() == np.where(quiet, 0, other).tobytes(), name
+
+
+@given(random_cells())
+def test_keras_there_and_back(cell: CellWeights) -> None:
+    layout = frameworks.get("keras")
+    same_bits(
+        layout.to_keras(cell.class_name, layout.from_keras(cell.class_name, cell.weights)), cell.weights
+    )
+
+
+@given(random_cells(after=True))
+def test_torch_there_and_back(cell: CellWeights) -> None:
+    layout = frameworks.get("torch")
+    same_bits(
+        layout.to_keras(cell.class_name, layout.from_keras(cell.class_name, cell.weights)), cell.weights
+    )
+
+
+@given(random_cells(("LSTM", "GRU"), biased=True, after=True))
+def test_cudnn_there_and_back(cell: CellWeights) -> None:
+    layout = frameworks.get("cudnn")
+    there = layout.from_keras(cell.class_name, cell.weights)
+    assert layout.is_cudnn(cell.class_name, there)
+    assert not layout.is_cudnn(cell.class_name, cell.weights)
+    same_bits(layout.to_keras(cell.class_name, there), cell.weights)
+    same_bits(layout.to_plain_layout({f"a/{name}": array for name, array in there.items()}),
+              {f"a/{name}": array for name, array in cell.weights.items()})  # fmt: skip
+
+
+@given(random_cells())
+def test_onnx_there_and_back(cell: CellWeights) -> None:
+    layout = frameworks.get("onnx")
+    there = layout.name_arrays(Chain("", (LayerWeights("", (cell,)),)))
+    one = {name: array if name == layout.ATTRIBUTE else array[0] for name, array in there.items()}
+    same_bits(layout.to_keras(cell.class_name, one), cell.weights)
+
+
+@pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
+def test_cudnn_is_what_an_independent_conversion_gives(class_name: str) -> None:
+    """cuDNN's gate is (units, features) in rows, read as (features, units) in rows."""
+    gates, features, units = len(frameworks.GATES[class_name]), 3, 2
+    cell = numbered(class_name, features, units)
+    found = frameworks.get("cudnn").from_keras(class_name, cell.weights)
+    kernel, recurrent = np.empty_like(cell.weights["kernel"]), np.empty_like(cell.weights["recurrent_kernel"])
+    for gate in range(gates):
+        start = gate * units
+        for feature in range(features):
+            for unit in range(units):
+                row, column = divmod(unit * features + feature, units)
+                kernel[row, start + column] = cell.weights["kernel"][feature, start + unit]
+        for one in range(units):
+            for other in range(units):
+                recurrent[one, start + other] = cell.weights["recurrent_kernel"][other, start + one]
+    np.testing.assert_array_equal(found["kernel"], kernel)
+    np.testing.assert_array_equal(found["recurrent_kernel"], recurrent)
+    assert found["bias"].shape == (2 * gates * units,)
+
+
+def numbered(class_name: str, features: int = 3, units: int = 2, **config: Any) -> CellWeights:
+    """A cell in which every number differs."""
+    width = len(frameworks.GATES[class_name]) * units
+    after = class_name == "GRU" and config.get("reset_after", True)
+    shapes: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
+    if config.get("use_bias", True):
+        shapes["bias"] = (2, width) if after else (width,)
+    weights = {
+        name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 100 * place
+        for place, (name, shape) in enumerate(shapes.items())
+    }
+    return CellWeights(class_name, {"units": units, **config}, weights)
+
+
+def alone(class_name: str, name: str = "", **options: Any) -> Chain:
+    return Chain(name, (LayerWeights(name, (numbered(class_name, **options),)),))
+
+
+def both(first: CellWeights, second: CellWeights, merge_mode: str | None = "concat") -> Chain:
+    return Chain("", (LayerWeights("", (first, second), merge_mode),))
+
+
+REFUSED = [
+    ("torch", alone("GRU", reset_after=False), "reset_after=False"),
+    ("torch", alone("LSTM", activation="relu"), "relu"),
+    ("torch", alone("SimpleRNN", activation="elu"), "elu"),
+    ("torch", alone("LSTM", recurrent_activation="hard_sigmoid"), "hard_sigmoid"),
+    ("torch", alone("GRU", recurrent_activation="hard_sigmoid_keras2"), "hard_sigmoid_keras2"),
+    ("torch", alone("LSTM", cell_activation="relu"), "not relu"),
+    ("torch", alone("GRU", go_backwards=True), "go_backwards"),
+    ("torch", both(numbered("LSTM"), numbered("LSTM", units=3)), "2 and 3 units"),
+    ("torch", both(numbered("LSTM"), numbered("LSTM", use_bias=False)), "use_bias"),
+    ("torch", both(numbered("LSTM"), numbered("GRU")), "LSTM and GRU"),
+    ("torch", both(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
+    ("onnx", both(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
+    ("cudnn", alone("SimpleRNN"), "not SimpleRNN"),
+    ("cudnn", alone("LSTM", use_bias=False), "use_bias=False"),
+    ("cudnn", alone("GRU", reset_after=False), "reset_after=False"),
+    ("cudnn", alone("LSTM", activation="relu"), "relu"),
+    ("cudnn", alone("LSTM", recurrent_activation="tanh"), "tanh"),
+    ("cudnn", alone("LSTM", cell_activation="relu"), "not relu"),
+    ("onnx", alone("LSTM", activation="gelu"), "gelu"),
+    ("onnx", both(numbered("GRU"), numbered("GRU", units=3)), "2 and 3 units"),
+    ("onnx", both(numbered("GRU"), numbered("GRU", reset_after=False)), "reset_after"),
+]
+
+
+@pytest.mark.parametrize(("name", "chain", "word"), REFUSED)
+def test_what_a_layout_cannot_hold_is_refused_by_name(name: str, chain: Chain, word: str) -> None:
+    with pytest.raises(LayerError, match=word):
+        frameworks.convert(name, [chain])
+    assert frameworks.convert("keras", [chain])
+
+
+@pytest.mark.parametrize("name", ["torch", "cudnn", "onnx"])
+@pytest.mark.parametrize("class_name", ["RNN", "ConvLSTM2D"])
+def test_other_classes_are_refused(name: str, class_name: str) -> None:
+    cell = numbered("LSTM")._replace(class_name=class_name)
+    with pytest.raises(LayerError, match=class_name):
+        frameworks.convert(name, [Chain("a", (LayerWeights("a", (cell,)),))])
+
+
+def test_alike_layers_are_one_module_of_pytorch_and_others_are_several() -> None:
+    first, second = numbered("LSTM", 3, 2), numbered("LSTM", 2, 2)
+    stack = Chain("", (LayerWeights("0", (first,)), LayerWeights("1", (second,))))
+    assert {"weight_ih_l0", "bias_hh_l1"} <= set(frameworks.convert("torch", [stack]))
+    assert next(frameworks.get("torch").notes(stack)) == (
+        "load into torch.nn.LSTM(3, 2, num_layers=2, batch_first=True)"
+    )
+    other = Chain("", (stack.layers[0], LayerWeights("1", (numbered("GRU", 2, 2),))))
+    assert next(frameworks.get("torch").notes(other)) == (
+        "0: load into a module whose 0 is torch.nn.LSTM(3, 2, batch_first=True)"
+    )
+    assert {"0.weight_ih_l0", "1.bias_hh_l0"} <= set(frameworks.convert("torch", [other]))
+    wider = Chain("", (stack.layers[0], LayerWeights("1", (numbered("LSTM", 2, 3),))))
+    assert {"0.weight_ih_l0", "1.weight_ih_l0"} <= set(frameworks.convert("torch", [wider]))
+
+
+def notes(name: str, chain: Chain) -> list[str]:
+    return list(map(str, frameworks.get(name).notes(chain)))
+
+
+def test_a_node_that_pytorch_exported_gets_a_path_that_a_module_can_have() -> None:
+    chain = alone("LSTM", "/encoder/LSTM")
+    assert "encoder.LSTM.weight_ih_l0" in frameworks.convert("torch", [chain])
+    assert notes("torch", chain)[0].startswith("encoder.LSTM: load into a module whose encoder")
+
+
+def test_two_arrays_of_one_name_are_refused() -> None:
+    chains = [alone("LSTM", "a/b"), alone("LSTM", "a.b")]
+    with pytest.raises(LayerError, match=r"a\.b\.weight_ih_l0"):
+        frameworks.convert("torch", chains)
+    assert len(frameworks.convert("keras", chains)) == 6
+
+
+def test_a_bias_of_minus_zero_stays_one() -> None:
+    cell = numbered("LSTM")
+    cell.weights["bias"][:] = -0.0
+    for name in ("torch", "cudnn"):
+        layout = frameworks.get(name)
+        back = layout.to_keras("LSTM", layout.from_keras("LSTM", cell.weights))
+        assert np.signbit(back["bias"]).all()
+
+
+def test_notes_say_what_the_arrays_do_not() -> None:
+    relu = alone("SimpleRNN", activation="relu")
+    assert "nonlinearity='relu'" in notes("torch", relu)[0]
+    said = " ".join(notes("onnx", relu))
+    assert "activation=relu" in said
+    assert "linear_before_reset=1" in " ".join(notes("onnx", alone("GRU", "g")))
+    assert "direction=reverse" in " ".join(notes("onnx", alone("GRU", go_backwards=True)))
+    summed = both(numbered("LSTM"), numbered("LSTM"), "sum")
+    assert "apply merge_mode='sum' yourself" in " ".join(notes("torch", summed))
+    assert "bias_hh is zero" in " ".join(notes("torch", summed))
+    assert not any("zero" in note for note in notes("torch", alone("GRU")))
+    for name in ("torch", "cudnn", "onnx"):  # a GRU beside the LSTM has two biases of its own
+        assert " sums two biases: a single Keras bias is stored in " in " ".join(notes(name, alone("LSTM")))
+
+
+@st.composite
+def chains(draw: Any) -> Chain:
+    """One to three layers, in one direction or in both; half of them are alike, as in one module."""
+    alike, count, ways = draw(st.booleans()), draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    kinds = random_kinds(draw, count, alike=alike)
+    layers, width, dtype = [], draw(st.integers(1, 4)), draw(st.sampled_from(DTYPES))
+    for number, (class_name, biased, units) in enumerate(kinds):
+        made = tuple(draw(cells(class_name, True, biased, width, units, dtype)) for _ in range(ways))
+        layers.append(LayerWeights(f"m_l{number}" if count > 1 else "m", made))
+        width = ways * units
+    return Chain("m", tuple(layers))
+
+
+def random_kinds(draw: Any, count: int, *, alike: bool) -> list[tuple[str, bool, int]]:
+    kind = st.tuples(st.sampled_from(CLASSES), st.booleans(), st.integers(1, 3))
+    return [draw(kind)] * count if alike else [draw(kind) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["keras", "torch", "onnx"])
+@given(chain=chains())
+def test_what_is_named_is_recognized_again(name: str, chain: Chain) -> None:
+    arrays = frameworks.convert(name, [chain])
+    found = models.find_layers("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
+    assert len(found) == len(chain.layers)
+    for layer, saved in zip(chain.layers, found, strict=True):
+        wanted = [array for cell in layer.cells for array in cell.weights.values()]
+        same_bits(dict(enumerate(saved.weights)), dict(enumerate(wanted)))  # type: ignore[arg-type]

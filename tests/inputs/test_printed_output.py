@@ -1,0 +1,71 @@
+"""What rnncli printed for people, given back to it: the message says what to print instead."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from pathlib import Path
+
+import pytest
+
+from rnncli.cli.app import main
+from rnncli.errors import InputError
+from rnncli.inputs.formats import Source, read
+
+ADVICE = "Only what `rnncli run --format json` printed can be read back."
+RUN = "run sentence --seed 1 --quiet"
+PRINTED = [
+    RUN,
+    f"{RUN} --lang ko",
+    f"{RUN} --return-sequences --full -l bilstm",
+    f"{RUN} --stats",
+    f"{RUN} -f csv",
+    f"{RUN} -f markdown",
+    f"{RUN} -f markdown --lang ko",
+    f"{RUN} -f html",
+    f"{RUN} -f svg",
+    "trace sentence --seed 1 --quiet",
+    "trace sentence --seed 1 --quiet -f csv",
+    "matrix sentence --seed 1 --quiet",
+    "matrix sentence --seed 1 --quiet -f csv",
+    "explain hidden_state[0,0] sentence --seed 1 --quiet",
+    "explain hidden_state[0,0] sentence --seed 1 --quiet --lang ko",
+    "shape",
+    "shape -f csv",
+]
+
+
+@pytest.mark.parametrize("line", PRINTED)
+def test_a_page_is_recognized(line: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(shlex.split(line)) == 0
+    printed = capfdbinary.readouterr().out
+    with pytest.raises(InputError) as caught:
+        read(Source("standard input", data=printed))
+    assert (
+        caught.value.what == "standard input: it looks like rnncli's own output, written for people to read."
+    )
+    assert caught.value.advice == ADVICE
+
+
+def test_a_file_of_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "out.csv"
+    assert main([*RUN.split(), "-o", str(path)]) == 0
+    assert main(["run", str(path)]) == 2
+    assert f"{path}: it looks like rnncli's own output" in capfd.readouterr().err
+    assert main([*RUN.split(), "-f", "json", "-o", str(tmp_path / "out.json")]) == 0
+    assert main(["run", str(tmp_path / "out.json")]) == 0
+
+
+def test_colors_hide_nothing() -> None:
+    page = b"\x1b[1mLSTM(3)\x1b[0m\n\x1b[2minput (1, 4, 5) float32\x1b[0m\n\n 1 2\n"
+    with pytest.raises(InputError, match="rnncli's own output, written"):
+        read(Source("standard input", data=page))
+
+
+@pytest.mark.parametrize(
+    "text", ["name,value\na,b\nc,d\n", "LSTM,GRU\n1,x\n", "input (1) float32\n1,2,x\n", "<a>\n1,2\n"]
+)
+def test_other_texts_keep_their_message(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(Source("standard input", data=io.BytesIO(text.encode()).getvalue()), "csv")
+    assert "rnncli" not in caught.value.what

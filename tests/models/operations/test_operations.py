@@ -1,0 +1,292 @@
+"""Every layer that is computed without Keras, over its options, held to the Keras layer: numbers and mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import keras, made
+
+from rnncli.errors import InputError
+from rnncli.models import operations
+from rnncli.models.operations import OperationCall, UnknownLayerError
+
+pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+
+RNG = np.random.default_rng(12)
+NEAR = 1e-5
+
+SEQUENCE, ROWS, IMAGE = (3, 7, 4), (3, 6), (2, 6, 5, 4)
+
+ONE_INPUT: dict[str, tuple[tuple[int, ...], ...]] = {
+    **dict.fromkeys(
+        [
+            "Dense(5)",
+            "Dense(2, use_bias=False, activation='tanh')",
+            "Dense(3, activation='softmax')",
+            "Dense(3, activation=keras.layers.LeakyReLU(negative_slope=0.1))",
+            "Dropout(0.5)",
+            "AlphaDropout(0.5)",
+            "GaussianNoise(0.5)",
+            "GaussianDropout(0.5)",
+            "ActivityRegularization(l2=0.1)",
+            "Identity()",
+            "Activation('relu')",
+            "Activation('softmax')",
+            "Activation('gelu')",
+            "ReLU()",
+            "ReLU(max_value=6)",
+            "ReLU(max_value=0.5, negative_slope=0.2)",
+            "ReLU(threshold=0.3)",
+            "ReLU(max_value=0.8, negative_slope=0.2, threshold=0.3)",
+            "LeakyReLU()",
+            "LeakyReLU(negative_slope=0.07)",
+            "PReLU()",
+            "ELU()",
+            "ELU(alpha=0.3)",
+            "Softmax()",
+            "Softmax(axis=1)",
+            "BatchNormalization()",
+            "BatchNormalization(epsilon=0.1, scale=False)",
+            "BatchNormalization(center=False)",
+            "BatchNormalization(axis=1)",
+            "LayerNormalization()",
+            "LayerNormalization(epsilon=0.1, center=False)",
+            "LayerNormalization(scale=False)",
+            "LayerNormalization(axis=1)",
+            "UnitNormalization()",
+            "UnitNormalization(axis=1)",
+            "RMSNormalization()",
+            "Normalization(mean=0.5, variance=2.0)",
+            "Normalization()",
+            "Normalization(axis=None)",
+            "Normalization(invert=True)",
+            "Rescaling(0.5)",
+            "Rescaling(0.5, offset=-1.0)",
+            "Flatten()",
+            "Flatten(data_format='channels_first')",
+        ],
+        (SEQUENCE, ROWS),
+    ),
+    **dict.fromkeys(
+        [
+            "SpatialDropout1D(0.5)",
+            "Masking()",
+            "Masking(0.5)",
+            "PReLU(shared_axes=[1])",
+            "LayerNormalization(axis=[1, 2])",
+            "BatchNormalization(axis=-2)",
+            "Reshape((4, 7))",
+            "Reshape((-1,))",
+            "Reshape((2, -1, 2))",
+            "Permute((2, 1))",
+            "ZeroPadding1D()",
+            "ZeroPadding1D((2, 0))",
+            "ZeroPadding1D((1, 2), data_format='channels_first')",
+            "Cropping1D()",
+            "Cropping1D((2, 0))",
+            "Cropping1D((0, 3))",
+            "UpSampling1D()",
+            "UpSampling1D(3)",
+            "GlobalAveragePooling1D()",
+            "GlobalAveragePooling1D(keepdims=True)",
+            "GlobalAveragePooling1D(data_format='channels_first')",
+            "GlobalMaxPooling1D()",
+            "GlobalMaxPooling1D(keepdims=True, data_format='channels_first')",
+            "MaxPooling1D()",
+            "MaxPooling1D(3, strides=1, padding='same')",
+            "MaxPooling1D(2, strides=3)",
+            "MaxPooling1D(3, padding='same')",
+            "AveragePooling1D(2)",
+            "AveragePooling1D(3, padding='same')",
+            "AveragePooling1D(3, strides=2, padding='same')",
+            "AveragePooling1D(2, strides=1)",
+            "Conv1D(5, 3)",
+            "Conv1D(5, 3, padding='same', activation='relu')",
+            "Conv1D(5, 2, padding='causal', dilation_rate=2)",
+            "Conv1D(5, 3, strides=2, use_bias=False)",
+            "Conv1D(5, 3, strides=2, padding='same')",
+            "Conv1D(4, 2, groups=2)",
+            "Conv1D(5, 3, dilation_rate=2, padding='same')",
+            "Conv1D(2, 1)",
+            "DepthwiseConv1D(3, depth_multiplier=2)",
+            "DepthwiseConv1D(3, padding='same', strides=2)",
+            "SeparableConv1D(5, 3, padding='same')",
+            "SeparableConv1D(5, 2, depth_multiplier=2, activation='tanh')",
+            "TimeDistributed(Dense(3))",
+            "TimeDistributed(Dropout(0.3))",
+            "TimeDistributed(BatchNormalization())",
+            "TimeDistributed(Activation('softmax'))",
+            "TimeDistributed(RepeatVector(2))",
+        ],
+        (SEQUENCE,),
+    ),
+    "RepeatVector(3)": (ROWS,),
+    **dict.fromkeys(
+        [
+            "Conv2D(3, 2)",
+            "Conv2D(3, (3, 2), strides=2, padding='same')",
+            "Conv2D(4, 2, dilation_rate=2, groups=2)",
+            "DepthwiseConv2D(2)",
+            "SeparableConv2D(3, 2)",
+            "MaxPooling2D()",
+            "MaxPooling2D((1, 2), padding='same')",
+            "AveragePooling2D((3, 2), strides=1, padding='same')",
+            "GlobalAveragePooling2D()",
+            "GlobalMaxPooling2D(keepdims=True)",
+            "SpatialDropout2D(0.5)",
+            "ZeroPadding2D()",
+            "ZeroPadding2D((1, 2))",
+            "ZeroPadding2D(((1, 0), (2, 3)), data_format='channels_first')",
+            "Cropping2D(1)",
+            "Cropping2D(((1, 0), (2, 1)))",
+            "UpSampling2D()",
+            "UpSampling2D((1, 3))",
+            "BatchNormalization()",
+            "LayerNormalization(axis=[-2, -1])",
+            "Permute((2, 3, 1))",
+            "Flatten()",
+            "TimeDistributed(Flatten())",
+            "TimeDistributed(Conv1D(3, 2))",
+            "TimeDistributed(GlobalMaxPooling1D())",
+        ],
+        (IMAGE,),
+    ),
+}  # fmt: skip
+
+SEVERAL = [
+    "Add()", "Subtract()", "Multiply()", "Average()", "Maximum()", "Minimum()", "Concatenate()",
+    "Concatenate(axis=1)", "Concatenate(axis=-2)", "Dot(axes=1)", "Dot(axes=2)", "Dot(axes=(2, 2))",
+    "Dot(axes=-1, normalize=True)", "Attention()", "Attention(use_scale=True)",
+    "Attention(score_mode='concat')", "AdditiveAttention()",
+]  # fmt: skip
+
+
+def weights_of(layer: Any) -> dict[str, np.ndarray]:
+    """Random numbers in every variable, and the same by name."""
+    found = {}
+    for variable in layer.variables:
+        if "seed" in variable.path:
+            continue
+        if variable.dtype.startswith("float"):
+            values = np.abs(RNG.standard_normal(variable.shape)) + 0.1
+            signs = 1 if "variance" in variable.name else RNG.choice([-1, 1], variable.shape)
+            variable.assign(values * signs)
+        found[variable.name] = variable.numpy()
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
+    return found
+
+
+def with_mask(array: np.ndarray, mask: np.ndarray | None) -> Any:
+    tensor = keras.ops.convert_to_tensor(array)
+    if mask is not None:
+        tensor._keras_mask = keras.ops.convert_to_tensor(mask)
+    return tensor
+
+
+def some_masks(shape: tuple[int, ...]) -> Iterator[np.ndarray | None]:
+    yield None
+    if len(shape) == 3:
+        yield np.arange(shape[1]) < RNG.integers(1, shape[1], (shape[0], 1))
+        yield RNG.random(shape[:2]) < 0.5
+
+
+def config_of(layer: Any) -> dict[str, Any]:
+    return dict(keras.saving.serialize_keras_object(layer)["config"])
+
+
+def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> None:
+    """One call of both, numbers and mask."""
+    several = isinstance(inputs, list)
+    tensors = [with_mask(*pair) for pair in zip(inputs, masks, strict=True)] if several else None
+    given = tensors if several else with_mask(inputs, masks)
+    layer(given)  # builds it
+    weights = weights_of(layer)
+    theirs = layer([with_mask(*pair) for pair in zip(inputs, masks, strict=True)] if several else given)
+    call = OperationCall(
+        config=config_of(layer),
+        weights=weights,
+        inputs=inputs,
+        mask=masks if takes_mask else None,
+        previous=masks,
+        class_name=type(layer).__name__,
+        layer=layer.name,
+    )
+    mine, mask = operations.compute(call, "keras.layers")
+    expected, their_mask = keras.ops.convert_to_numpy(theirs), getattr(theirs, "_keras_mask", None)
+    assert (mine.shape, mine.dtype) == (expected.shape, expected.dtype), what
+    np.testing.assert_allclose(mine, expected, rtol=NEAR, atol=NEAR, err_msg=what)
+    assert (mask is None) == (their_mask is None), f"{what}: {mask} {their_mask}"
+    if mask is not None:
+        np.testing.assert_array_equal(mask, their_mask, err_msg=what)
+
+
+def test_layers_of_one_input() -> None:
+    for expression, shapes in ONE_INPUT.items():
+        for shape in shapes:
+            for mask in some_masks(shape):
+                (layer,) = made(expression)
+                if mask is not None and ("Softmax" in expression or "AveragePooling1D(data_" in expression):
+                    continue  # Keras cannot, with a mask of (batch, timesteps)
+                inputs = RNG.standard_normal(shape).astype("float32")
+                if "Masking" in expression:
+                    inputs[0, :3] = layer.mask_value
+                held(layer, inputs, mask, f"{expression} on {shape}, mask {mask is not None}", True)
+
+
+def test_softmax_takes_a_mask_of_its_own_shape() -> None:
+    inputs = RNG.standard_normal((3, 5)).astype("float32")
+    held(made("Softmax()")[0], inputs, RNG.random((3, 5)) < 0.6, "Softmax", True)
+
+
+@pytest.mark.parametrize("mask_zero", [True, False])
+def test_embedding(mask_zero: bool) -> None:
+    for dtype in ("int32", "int64", "float32"):
+        ids = RNG.integers(0, 9, (3, 5)).astype(dtype)
+        held(made(f"Embedding(9, 4, mask_zero={mask_zero})")[0], ids, None, f"Embedding of {dtype}", True)
+
+
+def test_embedding_names_an_id_that_it_does_not_have() -> None:
+    call = OperationCall(
+        {}, {"embeddings": np.zeros((4, 2), "float32")}, np.array([[1, 4]]), class_name="Embedding", layer="e"
+    )
+    with pytest.raises(InputError, match=r"0 to 3; the id at \[0, 1\] is 4"):
+        operations.compute(call)
+
+
+def test_layers_of_several_inputs() -> None:
+    masks: list[Any] = list(some_masks(SEQUENCE))
+    for expression in SEVERAL:
+        attends = "Attention" in expression
+        for first in masks:
+            for second in masks:
+                (layer,) = made(expression)
+                count = 2 if attends or expression.startswith(("Dot", "Subtract")) else 3
+                given = [RNG.standard_normal(SEQUENCE).astype("float32") for _ in range(count)]
+                own = [first, second, masks[1]][:count]
+                held(layer, given, own, f"{expression}, masks {[mask is not None for mask in own]}", attends)
+
+
+def test_joins_of_different_ranks() -> None:
+    mask = RNG.random(SEQUENCE[:2]) < 0.5
+    for expression in ("Add()", "Multiply()", "Maximum()", "Average()"):
+        for own in (None, mask):
+            given = [
+                RNG.standard_normal(SEQUENCE).astype("float32"),
+                RNG.standard_normal((3, 4)).astype("float32"),
+            ]
+            held(made(expression)[0], given, [own, None], expression, False)
+
+
+def test_what_is_not_known_is_named() -> None:
+    x = np.zeros((1, 2, 3), "float32")
+    for class_name, module in [("Lambda", "keras.layers"), ("Dense", "mine.layers"), ("Custom>Dense", "")]:
+        with pytest.raises(UnknownLayerError, match="odd") as raised:
+            operations.compute(OperationCall({}, {}, x, class_name=class_name, layer="odd"), module)
+        assert raised.value.layer == "odd"
+    call = OperationCall({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
+    with pytest.raises(UnknownLayerError, match="my_own"):
+        operations.compute(call)

@@ -1,0 +1,361 @@
+"""PyTorch files that attack or are broken: a small file takes little time and memory, and runs nothing."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import random
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from limits import processor_time
+
+from rnncli.errors import InputError
+from rnncli.inputs.formats import Source
+from rnncli.models.graph import Modules
+from rnncli.models.modules import _torch_file
+from rnncli.models.reading import detect_kind, read
+
+torch = pytest.importorskip("torch")
+
+ONES = np.ones(48, "<f4").tobytes()
+PARTS = {"0": ONES, "1": ONES[: 36 * 4]}
+SECONDS = 10.0
+
+
+# -- pickles by hand ----------------------------------------------------------------------------------
+
+
+def text(value: str) -> bytes:
+    data = value.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def number(value: int) -> bytes:
+    return b"\x8a\x09" + value.to_bytes(9, "little", signed=True)
+
+
+def group(*items: bytes) -> bytes:
+    return b"(" + b"".join(items) + b"t"
+
+
+def name(module: str, attribute: str) -> bytes:
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def call(function: bytes, *arguments: bytes) -> bytes:
+    return function + group(*arguments) + b"R"
+
+
+def table(**items: bytes) -> bytes:
+    return b"}(" + b"".join(text(key) + value for key, value in items.items()) + b"u"
+
+
+def storage(key: str, count: int, kind: str = "FloatStorage", device: str = "cpu") -> bytes:
+    return group(text("storage"), name("torch", kind), text(key), text(device), number(count)) + b"Q"
+
+
+def tensor(
+    shape: tuple[int, ...] = (12, 4),
+    strides: tuple[int, ...] = (4, 1),
+    *,
+    key: str = "0",
+    count: int = 48,
+    start: int = 0,
+    kind: str = "FloatStorage",
+) -> bytes:
+    return call(
+        name("torch._utils", "_rebuild_tensor_v2"), storage(key, count, kind), number(start),
+        group(*map(number, shape)), group(*map(number, strides)), b"\x89",
+        call(name("collections", "OrderedDict")),
+    )  # fmt: skip
+
+
+RECURRENT = tensor((12, 3), (3, 1), key="1", count=36)
+
+
+def zipped(value: bytes, parts: dict[str, bytes] = PARTS, method: int = zipfile.ZIP_STORED) -> bytes:
+    """A file in PyTorch's present format, whose pickle is `value`."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + value + b".")
+        for key, data in parts.items():
+            archive.writestr(f"archive/data/{key}", data)
+        archive.writestr("archive/version", "3\n")
+    return file.getvalue()
+
+
+def layer(kernel: bytes, recurrent: bytes = RECURRENT, **more: bytes) -> bytes:
+    return table(weight_ih_l0=kernel, weight_hh_l0=recurrent, **more)
+
+
+def attempt(data: bytes) -> Modules | str:
+    """What the reader returns, or what it says; in a short time, and without other processes left."""
+    try:
+        with processor_time(SECONDS):
+            found = read(Source("in.pt", data, Path("in.pt")))
+    except InputError as error:
+        said = str(error)
+        assert (said[:7], len(said) < 2000) == ("in.pt: ", True)
+        return said
+    assert isinstance(found, Modules)
+    return found
+
+
+def refused(data: bytes) -> str:
+    said = attempt(data)
+    assert isinstance(said, str), said
+    return said
+
+
+def test_a_file_by_hand_is_read() -> None:
+    found = attempt(zipped(layer(tensor())))
+    assert isinstance(found, Modules)
+    assert found.modules[0].nodes[0].weights["kernel"].shape == (4, 12)
+
+
+# -- more memory and time than the file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernel", "recurrent"),
+    [
+        (tensor((40_000, 4), (0, 0)), tensor((40_000, 10_000), (0, 0), key="1", count=36)),
+        (tensor((120_000, 4), (0, 0)), tensor((120_000, 30_000), (0, 0), key="1", count=36)),
+        (tensor((0, 2**62), (0, 0)), tensor((0, 2**62), (0, 0), key="1", count=36)),
+    ],
+)
+def test_tensors_of_more_numbers_than_the_file(kernel: bytes, recurrent: bytes) -> None:
+    """With a stride of 0 one stored number is repeated."""
+    assert "its tensors declare" in refused(zipped(layer(kernel, recurrent)))
+
+
+def test_half_precision_takes_twice_as_much() -> None:
+    options: dict[str, Any] = {"kind": "BFloat16Storage"}
+    kernel = tensor((60_000, 4), (0, 0), count=96, **options)
+    recurrent = tensor((60_000, 15_000), (0, 0), key="1", count=72, **options)
+    assert "its tensors declare 3.4 GiB" in refused(zipped(layer(kernel, recurrent)))
+
+
+def test_a_repeated_number_is_read() -> None:
+    found = attempt(zipped(layer(tensor((12, 4), (0, 0)))))
+    assert isinstance(found, Modules)
+    assert (found.modules[0].nodes[0].weights["kernel"] == 1).all()
+
+
+def test_a_set_of_other_sizes() -> None:
+    more = group(
+        storage("0", 48), number(0), group(*map(number, (120_000, 30_000))), group(number(0), number(0))
+    )
+    assert "its tensors declare" in refused(zipped(layer(tensor() + more + b"b")))
+
+
+def shared_lists(count: int) -> bytes:
+    """A key whose hash takes 2 ** count steps."""
+    pairs = b"".join(
+        b"h" + bytes([step, ord("h"), step]) + b"\x86q" + bytes([step + 1]) for step in range(count)
+    )
+    return b")q\x00" + pairs + b"}h" + bytes([count]) + b"Ns"
+
+
+def shared_tables(depth: int) -> bytes:
+    """Tables in tables, which a walk visits 8 ** depth times."""
+    made = table(weight_ih_l0=tensor()) + b"q\x000"
+    for step in range(1, depth):
+        inner = b"".join(text(key) + b"h" + bytes([step - 1]) for key in "abcdefgh")
+        made += b"}q" + bytes([step]) + b"(" + inner + b"u" + (b"0" if step < depth - 1 else b"")
+    return made
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        call(name("__builtin__", "bytearray"), number(2**33)),
+        b"](" + call(name("builtins", "bytearray"), number(2**28)) * 40 + b"e",
+        shared_lists(50),
+        shared_tables(13),
+        b"](" + b"".join(name(f"a{place}", "B") for place in range(20_000)) + b"e",
+    ],
+    ids=["bytearray", "bytearrays", "hash", "tables", "names"],
+)
+def test_pickles_that_build_too_much(value: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_torch_file, "SECONDS", 1.0)
+    refused(zipped(value))
+
+
+def test_a_compressed_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_torch_file, "SECONDS", 1.0)
+    refused(zipped(b"](" + b"}" * 2 * 10**7 + b"e", method=zipfile.ZIP_DEFLATED))
+
+
+def test_compressed_numbers() -> None:
+    data = zipped(layer(tensor((2**26, 4), count=2**28)), {"0": b"\0" * 2**30}, zipfile.ZIP_DEFLATED)
+    assert "it would expand" in refused(data)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["bias_" * 8000 + "x", "a" * 200_000 + ".weight_ih_l0", "parametrizations.weight_" * 2000 + ".original0"],
+)
+def test_long_names(key: str) -> None:
+    assert "characters" in refused(zipped(table(**{key: tensor()})))
+
+
+def test_many_names() -> None:
+    names = [f"r{place}.weight_hh_l0_raw" for place in range(6000)]
+    with processor_time(SECONDS):
+        attempt(zipped(table(**dict.fromkeys(names, RECURRENT))))
+
+
+def test_a_table_inside_itself() -> None:
+    data = zipped(
+        b"}q\x00("
+        + text("a")
+        + b"h\x00"
+        + text("weight_ih_l0")
+        + tensor()
+        + text("weight_hh_l0")
+        + RECURRENT
+        + b"u"
+    )
+    found = attempt(data)
+    assert isinstance(found, Modules)
+    assert [module.name for module in found.modules] == ["lstm"]
+
+
+# -- tensors that NumPy does not have -----------------------------------------------------------------
+
+
+def saved(**tensors: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(tensors, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        torch.ones(12, 4).to(torch.float8_e4m3fn),
+        torch.ones(12, 4).to(torch.complex64),
+        torch.ones(12, 4, dtype=torch.int32),
+        torch.ones(12, 4).to_sparse(),
+    ],
+    ids=["float8", "complex", "integers", "sparse"],
+)
+def test_weights_that_are_not_plain_floats(kernel: Any) -> None:
+    found = attempt(saved(weight_ih_l0=kernel, weight_hh_l0=torch.ones(12, 3)))
+    assert isinstance(found, Modules)
+    assert not found.modules
+    assert found.other_shapes["weight_ih_l0"] == (12, 4)
+
+
+def test_a_weight_of_seventy_axes() -> None:
+    found = attempt(zipped(layer(tensor((1,) * 70, (1,) * 70))))
+    assert isinstance(found, Modules)
+    assert len(found.other_shapes["weight_ih_l0"]) == 70
+
+
+def test_a_view_with_opposite_signs() -> None:
+    view = torch.complex(torch.zeros(12, 4), torch.ones(12, 4)).conj().imag
+    found = attempt(saved(weight_ih_l0=view, weight_hh_l0=torch.ones(12, 3)))
+    assert isinstance(found, Modules)
+    assert (found.modules[0].nodes[0].weights["kernel"] == -1).all()
+
+
+# -- code, and other files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        name("os", "system"),
+        name("posix", "system"),
+        name("builtins", "eval"),
+        name("torch", "load"),
+        name("torch.hub", "load"),
+    ],
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_no_function_is_called(function: bytes, beside: bool, tmp_path: Path) -> None:
+    mark = tmp_path / "run"
+    command = f"touch {mark}" if b"system" in function else f"open({str(mark)!r}, 'w')"
+    value = call(function, text(command))
+    refused(zipped(layer(tensor(), args=value) if beside else value))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "../data.pkl", "../../../../etc/passwd"])
+def test_no_other_file_is_read(key: str) -> None:
+    assert "PyTorch cannot read it" in refused(zipped(layer(tensor(key=key))))
+
+
+# -- the earlier format -------------------------------------------------------------------------------
+
+
+def earlier(*, whole: bool = True) -> bytes:
+    """A state dict in PyTorch's format before 1.6; whether it lists the storages whose numbers follow."""
+    file = io.BytesIO()
+    made = {"weight_ih_l0": torch.ones(12, 4), "weight_hh_l0": torch.ones(12, 3)}
+    torch.save(made, file, _use_new_zipfile_serialization=False)
+    keys = sorted(str(one.untyped_storage()._cdata) for one in made.values())
+    listed = pickle.dumps(keys, 2)
+    assert listed in file.getvalue()
+    return file.getvalue().replace(listed, listed if whole else pickle.dumps([], 2))
+
+
+def test_numbers_that_the_earlier_format_leaves_out() -> None:
+    """PyTorch would return memory that nothing was written to."""
+    assert isinstance(attempt(earlier()), Modules)
+    assert "it has extra data after its tensors" in refused(earlier(whole=False))
+
+
+# -- programs -----------------------------------------------------------------------------------------
+
+
+def test_a_program_of_torch_export_is_refused_by_name() -> None:
+    file = io.BytesIO()
+    program = torch.export.export(torch.nn.Linear(4, 3), (torch.ones(1, 4),))
+    torch.export.save(program, file)
+    source = Source("in.pt2", file.getvalue())
+    assert detect_kind(source) == "torch"
+    with pytest.raises(InputError, match=r"it is a torch\.export program, which rnncli does not run"):
+        read(source)
+
+
+# -- any bytes ----------------------------------------------------------------------------------------
+
+
+def flip(data: bytes, drawn: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(drawn.choice((1, 1, 2, 8))):
+        place = drawn.randrange(len(changed))
+        changed[place] = drawn.choice((0, 255, drawn.randrange(256)))
+    return bytes(changed)
+
+
+def swap(data: bytes, drawn: random.Random) -> bytes:
+    """Exchange, repeat or leave out parts of a pickle."""
+    first, second = sorted(drawn.randrange(len(data)) for _ in range(2))
+    length = drawn.choice((1, 2, 5, 9))
+    part = data[second : second + length]
+    return data[:first] + drawn.choice((part, part * 2, b"")) + data[first + drawn.choice((0, 1, length)) :]
+
+
+WHOLE: dict[str, Callable[[Callable[[bytes], bytes]], bytes]] = {
+    "pickle": lambda change: zipped(change(layer(tensor(), args=table(a=number(1), b=b"](K\x01K\x02e")))),
+    "numbers": lambda change: zipped(layer(tensor()), {**PARTS, "0": change(ONES)}),
+    "zip": lambda change: change(zipped(layer(tensor()))),
+    "earlier": lambda change: change(earlier()),
+}
+
+
+@given(st.sampled_from(sorted(WHOLE)), st.integers(0, 2**32), st.sampled_from((flip, swap)))
+def test_any_bytes(part: str, seed: int, change: Callable[[bytes, random.Random], bytes]) -> None:
+    attempt(WHOLE[part](lambda data: change(data, random.Random(seed))))

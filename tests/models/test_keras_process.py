@@ -1,0 +1,156 @@
+"""Keras reads the model of a file in a process of its own, which is limited and knows no secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import child_work
+import numpy as np
+import pytest
+from command import Run
+from oracle import keras
+
+from rnncli import signals
+from rnncli.errors import EngineError, InputError
+from rnncli.specs import child_process
+
+L = keras.layers
+INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
+pytestmark = [pytest.mark.own_process, pytest.mark.skipif(not hasattr(os, "fork"), reason="no limits")]
+
+
+def told(monkeypatch: pytest.MonkeyPatch, *, new: bool) -> dict[str, Any]:
+    """Return what a child sees and may do; this process has a secret, and a descriptor that is inherited."""
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    ends = os.pipe()
+    os.set_inheritable(ends[0], True)
+    run: Any = (
+        child_process.run_in_new_process("child_work:tell", b"", 30)
+        if new
+        else child_process.run_in_child(partial(child_work.tell, b""), 30, 2**28)
+    )
+    with run as answer:
+        found: dict[str, Any] = json.loads(answer.take_text(2**20))
+    for end in ends:
+        os.close(end)
+    return found
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_child_has_only_what_it_needs(monkeypatch: pytest.MonkeyPatch, new: bool) -> None:
+    found = told(monkeypatch, new=new)
+    assert set(found["variables"]) <= {*child_process.VARIABLES, "HOME", "TMPDIR", "LC_CTYPE"}
+    assert all(soft == hard for soft, hard in found["limits"].values())
+    assert len(found["open"]) == 4  # 0 to 2, and the file to write to
+
+
+@pytest.mark.parametrize(
+    ("work", "seconds", "said"),
+    [("crash", 30, "could not read it"), ("sleep", 0.5, "too long"), ("fill", 30, "could not read it")],
+)
+def test_a_new_process_that_fails_is_noticed(work: str, seconds: float, said: str) -> None:
+    with (
+        pytest.raises(child_process.IncompleteOutputError, match=said),
+        child_process.run_in_new_process(f"child_work:{work}", b"", seconds) as answer,
+    ):
+        answer.take(1)
+
+
+@pytest.mark.parametrize("name", signals.ENDING)
+def test_a_signal_ends_the_new_process_too(tmp_path: Path, name: str) -> None:
+    program = (
+        "import sys; from rnncli.specs import child_process\n"
+        "with child_process.run_in_new_process('child_work:greet', b'', 30) as answer:\n"
+        "    print(answer.take_text(64).decode(), flush=True)\n"
+        "    answer.take(1)"
+    )
+    paths = os.pathsep.join(path for path in sys.path if path)
+    own = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": paths}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=own) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.send_signal(getattr(signal, name))
+        assert process.wait(20) == 128 + getattr(signal, name)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_where_processes_have_no_limits_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+    with (
+        pytest.raises(EngineError, match="cannot limit the process"),
+        child_process.run_in_child(print, 1, 1),
+    ):
+        pass
+    with (
+        pytest.raises(EngineError, match="cannot limit the process"),
+        child_process.run_in_new_process("a:b", b"", 1),
+    ):
+        pass
+
+
+def saved(path: Path) -> Any:
+    x = keras.Input((2, 4), name="x")
+    sequence, *states = L.LSTM(3, name="first", return_sequences=True, return_state=True)(
+        L.SpectralNormalization(L.Dense(4))(x)
+    )
+    model = keras.Model(x, L.LSTM(3, name="second")(sequence, initial_state=states))
+    model.save(path)
+    return model
+
+
+@pytest.mark.parametrize("more", [(), ("--check", "--return-state")])
+def test_a_model_is_run_without_keras_in_the_process_of_the_command(
+    rnncli_process: Run, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    model = saved(tmp_path / "m.keras")
+    done = rnncli_process("run", INPUT, "--model", str(tmp_path / "m.keras#second"), *more, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)["outputs"][0]["values"]
+    np.testing.assert_allclose(values, model(np.array(json.loads(INPUT), "float32")), atol=1e-5)
+
+
+def test_only_the_child_loads_keras(tmp_path: Path) -> None:
+    saved(tmp_path / "m.keras")
+    program = (
+        "import sys; from rnncli.cli.app import main; "
+        f"code = main(['run', {INPUT!r}, '--model', {str(tmp_path / 'm.keras')!r}, '--quiet']); "
+        "print(code, 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False", done.stderr
+
+
+def test_errors_of_the_child_come_back(rnncli_process: Run, tmp_path: Path) -> None:
+    x = keras.Input((2, 4), name="x")
+    deep = L.SpectralNormalization(L.Dense(4))(x)
+    keras.Model(x, L.LSTM(3, name="lstm")(L.Lambda(lambda t: t)(deep))).save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as whole, zipfile.ZipFile(tmp_path / "n.keras", "w") as new:
+        for name in whole.namelist():
+            new.writestr(name, whole.read(name).replace(b'"Lambda"', b'"TFSMLayer"'))
+    done = rnncli_process("run", INPUT, "--model", str(tmp_path / "n.keras"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Keras cannot run this model: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_comes_back_is_bounded() -> None:
+    from rnncli.models.keras import _keras_process
+
+    head = {"found": {"": 0}, "arrays": [["<f4", [2**20, 2**20]]]}
+    file = io.BytesIO()
+    child_process.write_text(file, json.dumps(head).encode())
+    file.seek(0)
+    with pytest.raises(child_process.IncompleteOutputError, match="too much"):
+        _keras_process._receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)
+    assert _keras_process.ERRORS["InputError"] is InputError

@@ -1,0 +1,607 @@
+"""Saved models: whose rules about masks hold, what is refused by name, and what inputs have to be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from keras_calls import Recorded, alike, compute_numpy, fed_alike, graph_in
+from oracle import keras
+
+from rnncli import compute
+from rnncli.errors import EngineError, InputError, LayerError, UsageError
+from rnncli.models import ModelRequest, ModelRun
+from rnncli.models.graph import Graph, ModelInput, Node, Ref
+from rnncli.models.keras import _keras_backend as keras_backend
+from rnncli.models.keras import _keras_changes
+from rnncli.models.keras import runner as models
+from rnncli.models.operations import UnknownLayerError
+
+L = keras.layers
+IDS = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")
+OTHER = np.array([[1, 0, 0, 0], [3, 4, 5, 0]], "int32")
+
+
+def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tuple[Any, Graph, Path]:
+    keras.utils.set_random_seed(3)
+    model = keras.Model(inputs, outputs)
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(5).standard_normal(weight.shape) * 0.5)
+    path = folder / f"model{suffix}"
+    model.save(path)
+    return model, graph_in(path), path
+
+
+def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], **more: Any) -> ModelRun:
+    """Every recurrent layer gets what it gets from Keras, and returns the same."""
+    found = models.run_graph(
+        graph, ModelRequest(models.fit_inputs(graph, given), more.pop("compute", compute_numpy), **more)
+    )
+    recorded = Recorded(model)
+    functional = getattr(model, "_functional", None) or model
+    arrays = [given[tensor.name] for tensor in model.inputs]
+    model(keras.tree.pack_sequence_as(functional._inputs_struct, arrays))
+    for part in found.parts:
+        fed_alike(part, recorded.calls[part.layer.split("@")[0]], part.layer)
+    return found
+
+
+def two_embeddings(join: Any) -> tuple[list[Any], Any]:
+    a, b = keras.Input((4,), dtype="int32", name="a"), keras.Input((4,), dtype="int32", name="b")
+    one = L.Embedding(9, 3, mask_zero=True, name="one")(a)
+    two = L.Embedding(9, 3, mask_zero=join.name != "half", name="two")(b)
+    return [a, b], L.GRU(2, name="gru")(join([one, two]))
+
+
+def unrecorded(graph: Graph, origin: str) -> Graph:
+    """The same as that Keras would have saved it: without masks among the arguments."""
+    nodes = [
+        replace(node, kwargs={k: v for k, v in node.kwargs.items() if k != "mask"}) for node in graph.nodes
+    ]
+    return replace(graph, nodes=tuple(nodes), origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("join", "old"),
+    [
+        (L.Add(), "and"),
+        (L.Average(), "and"),
+        (L.Maximum(), "and"),
+        (L.Concatenate(), "and"),
+        (L.Add(name="half"), "first"),
+        (L.Concatenate(name="half"), "first"),
+    ],
+)
+def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path: Path) -> None:
+    model, graph, _ = saved(tmp_path, *two_embeddings(join))
+    given = {"a": IDS, "b": OTHER}
+    first, second = IDS != 0, OTHER != 0
+    today = models.run_graph(graph, ModelRequest(given, compute_numpy)).parts[0].case.mask
+    expected = None if join.name == "half" and isinstance(join, L.Add) else first | second
+    if join.name == "half" and isinstance(join, L.Concatenate):
+        expected = np.ones((2, 4), bool)
+    assert (today is None) == (expected is None)
+    if today is not None and expected is not None:
+        np.testing.assert_array_equal(today, expected)
+    held_to_keras(model, graph, given)
+    found = models.run_graph(unrecorded(graph, "Keras 2.4.0"), ModelRequest(given, compute_numpy))
+    np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
+    (note,) = found.notes
+    assert str(note).startswith(
+        "gru: masks follow Keras 2, which saved the model; today's Keras combines them"
+    )
+    earliest = models.run_graph(unrecorded(graph, "Keras 3.1.1"), ModelRequest(given, compute_numpy))
+    assert earliest.parts[0].case.mask is None
+    assert len(earliest.notes) == (join.name != "half")  # else the numbers are the same
+    assert all("Keras 3.0 to 3.3" in note for note in map(str, earliest.notes))
+
+
+@pytest.mark.parametrize(
+    ("origin", "rules"),
+    [
+        ("Keras 2.2.4-tf", "Keras 2"), ("Keras 2.15.0", "Keras 2"), ("Keras", "Keras 2"),
+        ("Keras 3.3.3", "Keras 3.0 to 3.3"), ("Keras 3.4.0", "today's Keras"),
+        ("Keras 3.15.1", "today's Keras"),
+    ],
+)  # fmt: skip
+def test_the_version_says_whose_rules_hold(origin: str, rules: str) -> None:
+    from rnncli.models.keras._graph import rules_of
+
+    assert rules_of(origin) == rules
+
+
+def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path) -> None:
+    a = keras.Input((4,), dtype="int32", name="a")
+    x = L.Embedding(9, 3, mask_zero=True)(a)
+    state = L.GRU(2, name="encoder")(x)
+    out = L.GRU(2, name="decoder")(x, initial_state=state)
+    model, graph, _ = saved(tmp_path, a, out)
+    found = held_to_keras(model, graph, {"a": IDS})
+    assert found.parts[1].case.mask is None
+    assert not found.notes
+    old = models.run_graph(replace(graph, origin="Keras 2.11.0"), ModelRequest({"a": IDS}, compute_numpy))
+    np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
+    assert "decoder" in str(old.notes[0])
+
+
+def lambda_model(folder: Path, before: bool) -> tuple[Any, Graph, Path]:
+    x = keras.Input((4, 3), name="x")
+    odd = L.Lambda(lambda t: t * 2, name="odd", output_shape=(4, 3))
+    y = L.LSTM(2, name="lstm")(odd(x) if before else x)
+    return saved(folder, x, [y, L.Dense(2, name="head")(odd(x))])
+
+
+def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
+    x = {"x": np.ones((2, 4, 3), "float32")}
+    _, graph, path = lambda_model(tmp_path, before=True)
+    with pytest.raises(
+        UnknownLayerError, match=r"model\.keras: lstm \(LSTM\) depends on.*odd \(Lambda\)"
+    ) as raised:
+        models.run(graph, path, ModelRequest(x, compute_numpy))
+    assert raised.value.exit_code == 2
+    assert str(raised.value.advice).startswith("Rebuild the model without it")
+    _, graph, _ = lambda_model(tmp_path, before=False)
+    assert not models.run_graph(graph, ModelRequest(x, compute_numpy)).notes
+    found = models.run_graph(graph, ModelRequest(x, compute_numpy, everything=True))
+    assert str(found.notes[0]).startswith("skipped odd, head: the layer odd (Lambda) is not supported")
+    assert not found.other_outputs
+    assert [part.layer for part in found.parts] == ["lstm"]
+
+
+def test_a_refusal_names_the_layers_that_do_not_need_it(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    odd = L.Lambda(lambda t: t * 2, name="odd", output_shape=(4, 3))(x)
+    outputs = [L.LSTM(2, name="one")(odd), L.LSTM(2, name="two")(x)]
+    _, graph, _ = saved(tmp_path, x, outputs)
+    given = {"x": np.ones((2, 4, 3), "float32")}
+    with pytest.raises(UnknownLayerError, match=r"do not depend on it: --model model\.keras#two$"):
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
+    assert len(models.run_graph(graph, ModelRequest(given, compute_numpy, layers=["two"])).parts) == 1
+
+
+def test_training_for_good_is_refused(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    given = {"x": np.ones((2, 4, 3), "float32")}
+    for drawing in (L.Dropout(0.5), L.TimeDistributed(L.Dropout(0.5)), L.BatchNormalization()):
+        _, graph, _ = saved(tmp_path, x, L.LSTM(2)(drawing(x, training=True)))
+        with pytest.raises(UnknownLayerError, match="training=True"):
+            models.run_graph(graph, ModelRequest(given, compute_numpy))
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2, dropout=0.5, name="lstm")(x, training=True))
+    with pytest.raises(UnknownLayerError, match=r"lstm.*training=True"):
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(x, training=True))
+    held_to_keras(model, graph, given)
+
+
+def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
+    """Keras could run these, with other numbers every time or, of the batch's statistics, than predict."""
+    x = keras.Input((4, 3), name="x")
+    given = {"x": np.ones((2, 4, 3), "float32")}
+    every = (
+        L.Dropout(0.5),
+        L.TimeDistributed(L.GaussianNoise(1)),
+        L.BatchNormalization(),
+        L.MultiHeadAttention(2, 3, dropout=0.5),
+    )
+    for drawing in every:
+        both = (x, x) if isinstance(drawing, L.MultiHeadAttention) else (x,)
+        made = drawing(*both, training=True)
+        _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="after")(made), L.LSTM(2, name="free")(x)])
+        with pytest.raises(
+            UnknownLayerError, match=rf"after \(LSTM\) depends.*{drawing.name}.*training="
+        ) as raised:
+            models.run(graph, path, ModelRequest(given, compute_numpy))
+        assert str(raised.value.advice).endswith("model.keras#free")
+    still = L.MultiHeadAttention(2, 3, name="heads")(x, x, training=True)
+    noise = L.Dense(2, name="head")(L.GaussianNoise(1.0, name="noise")(x, training=True))
+    _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="lstm")(still), noise])
+    found = models.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
+    assert set(found.other_outputs) == {"heads/output"}
+    assert str(found.notes[0]).startswith(
+        "skipped noise, head: the layer noise (GaussianNoise) is called with training"
+    )
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+@pytest.mark.parametrize("inside", [None, False])
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_model_called_as_in_training_calls_its_layers_so(
+    family: str, inside: bool | None, spread: bool, tmp_path: Path
+) -> None:
+    """In Keras 3 also those that say otherwise, as most do: it saves the default of an argument."""
+    k = pytest.importorskip(family)
+    y = k.Input((4, 3))
+    quiet = {} if inside is None else {"training": inside}
+    inner = k.Model(y, k.layers.Dropout(0.5)(y, **quiet), name="inner")
+    x = k.Input((2, 4, 3) if spread else (4, 3), name="x")
+    made = (k.layers.TimeDistributed(inner) if spread else inner)(x, training=True)
+    k.Model(x, k.layers.LSTM(2)(k.layers.Reshape((-1, 3))(made))).save(tmp_path / "model.keras")
+    graph = graph_in(tmp_path / "model.keras")
+    given = {"x": np.ones((2, 2, 4, 3) if spread else (2, 4, 3), "float32")}
+    if family == "tf_keras" and inside is False:
+        assert models.run_graph(graph, ModelRequest(given, compute_numpy)).parts
+        return
+    with pytest.raises(UnknownLayerError, match="training=True, which draws random numbers"):
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
+
+
+def test_a_model_called_as_outside_of_training(tmp_path: Path) -> None:
+    y, x = keras.Input((4, 3)), keras.Input((4, 3), name="x")
+    inner = keras.Model(y, L.BatchNormalization()(y, training=True), name="inner")
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(inner(x, training=False)))
+    held_to_keras(model, graph, {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")})
+
+
+def test_masks_that_are_passed_by_position(tmp_path: Path) -> None:
+    """The layer uses such a mask, and Keras 3 does not pass it on to what follows."""
+    x, m = keras.Input((4, 3), name="x"), keras.Input((4,), dtype="bool", name="m")
+    masked = L.Masking()(x)
+    tall = L.Reshape((3, 1))
+    sequences = [
+        L.LSTM(3, return_sequences=True)(x, None, m),
+        L.Bidirectional(L.GRU(2, return_sequences=True))(masked, None, m),
+        L.Attention()([x, masked], [m, m]),
+        L.AdditiveAttention()([x, x], [None, m]),
+        L.TimeDistributed(L.Dense(3))(x, None, m),
+        L.BatchNormalization()(masked, None, m),
+        tall(L.GlobalAveragePooling1D()(x, m)),
+        L.Softmax()(x, keras.ops.repeat(keras.ops.expand_dims(m, -1), 3, axis=2)),
+    ]
+    inner = keras.Sequential([keras.Input((4, 3)), L.LSTM(3, return_sequences=True)], name="inner")
+    sequences.append(inner(x * 2, None, m))
+    model, graph, _ = saved(tmp_path, [x, m], [L.GRU(2)(one) for one in sequences])
+    random = np.random.default_rng(1)
+    given = {"x": random.standard_normal((3, 4, 3)).astype("float32"), "m": random.random((3, 4)) < 0.6}
+    given["x"][0, 1] = 0
+    held_to_keras(model, graph, given)
+
+
+def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
+    x = keras.Input((3, 5, 2), name="x")
+    y = L.ConvLSTM1D(2, 3, return_sequences=True, name="conv")(x)
+    model, graph, _ = saved(tmp_path, x, L.GRU(2, name="gru")(L.TimeDistributed(L.Flatten())(y)))
+    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype("float32")}
+    found = models.run_graph(graph, ModelRequest(given, lambda case: compute.run(case, "auto")))
+    alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
+
+
+def test_whole_numbers_are_taken_as_keras_takes_them(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), dtype="int32", name="x")
+    masked = L.Masking(0.5)(x)
+    y = L.Average()([L.Rescaling(0.5)(masked), L.Dense(3)(x)])
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(y))
+    held_to_keras(model, graph, {"x": np.arange(24, dtype="int32").reshape(2, 4, 3) % 3})
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.Activation("tanh")(x)))
+    with pytest.raises(UnknownLayerError, match="gets integers"):
+        models.run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "int32")}, compute_numpy))
+
+
+def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    attended = L.MultiHeadAttention(2, 3, name="heads")(x, x)
+    inner = keras.Sequential(
+        [keras.Input((4, 3)), L.GRU(2, return_sequences=True, name="deep")], name="inside"
+    )
+    y = inner(L.GroupNormalization(1)(attended))
+    out = L.Bidirectional(L.LSTM(2, name="cell"), name="bi")(inner(L.Masking()(x)) + y)
+    model, graph, path = saved(tmp_path, x, out)
+    given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
+    with pytest.raises(UnknownLayerError, match="heads"):
+        models.run_graph(graph, ModelRequest(given, compute_numpy))
+    found = models.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
+    assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
+    assert "heads/output" in found.other_outputs
+    assert found.parts[-1].result
+    alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
+    only = models.run(graph, path, ModelRequest(given, compute_numpy, layers=("inside/deep@1",)))
+    assert [part.layer for part in only.parts] == ["inside/deep@1"]
+
+
+def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    _, graph, path = saved(tmp_path, x, L.LSTM(2, name="lstm")(L.GroupNormalization(1)(x)))
+    nodes = [
+        replace(node, config={**node.config, "recurrent_activation": "hard_sigmoid"})
+        if node.name == "lstm" else node
+        for node in graph.nodes
+    ]  # fmt: skip
+    wrong = replace(graph, nodes=tuple(nodes))
+    with pytest.raises(EngineError, match="lstm/hidden_state differs from Keras by up to 0"):
+        keras_backend.run(wrong, path, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
+
+
+def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    one = L.LSTM(2, return_sequences=True, name="one")(x)
+    two, three = L.GRU(2, name="two")(one), L.GRU(2, name="three")(one)
+    model, graph, _ = saved(tmp_path, x, [two, three])
+    given, computed = {"x": np.ones((2, 4, 3), "float32")}, []
+
+    def compute(case: Any) -> Any:
+        computed.append(case.specs[0].class_name)
+        return compute_numpy(case)
+
+    found = models.run_graph(graph, ModelRequest(given, compute, layers=("two",)))
+    assert ([part.layer for part in found.parts], computed) == (["two"], ["LSTM"])
+    found = held_to_keras(model, graph, given, compute=compute)
+    assert ([part.layer for part in found.parts], computed) == (["one", "two", "three"], ["LSTM"] * 2)
+    with pytest.raises(UsageError, match=r"there is no layer twoo\.\nDid you mean two"):
+        models.run_graph(graph, ModelRequest(given, compute, layers=("twoo",)))
+
+
+def test_layers_inside_time_distributed(tmp_path: Path) -> None:
+    x = keras.Input((3, 4, 5), name="x")
+    y = L.TimeDistributed(L.Bidirectional(L.GRU(2)), name="words")(x)
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="sentences")(y))
+    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
+    found = models.run_graph(graph, ModelRequest(given, compute_numpy))
+    assert [part.layer for part in found.parts] == ["words", "sentences"]
+    alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
+    words = compute.run(found.parts[0].case)
+    alike(words.outputs[0].values, found.parts[1].case.inputs, "words")
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
+    k = pytest.importorskip(family)
+    layers, ids = k.layers, k.Input((3, 4), dtype="int32", name="ids")
+    words = layers.Embedding(9, 3, mask_zero=True)(ids)
+    inside = k.Input((4, 3))
+    each = k.Model(inside, layers.GRU(2)(layers.Dense(3)(inside)), name="each")
+    means = layers.TimeDistributed(layers.GlobalAveragePooling1D(), name="means")(words)
+    if family == "keras":  # which hands on the mask of words, so that nothing behind can take it
+        x = layers.Reshape((3, 3))(means)
+    else:
+        both = layers.TimeDistributed(layers.Bidirectional(layers.LSTM(2)), name="words")(words)
+        x = layers.concatenate([both, means, layers.TimeDistributed(each, name="models")(words)])
+    y = layers.LSTM(2, name="sentences")(x)
+    model, path = k.Model(ids, y), tmp_path / "model.h5"
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(5).standard_normal(weight.shape) * 0.5)
+    model.save(path)
+    graph = graph_in(path)
+    given = {"ids": np.array([[[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0]]] * 2, "int32")}
+    if family == "tf_keras":
+        given["ids"][1, 1:] = 0
+    found = models.run_graph(graph, ModelRequest(given, compute_numpy, layers=["sentences"]))
+    alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
+    if family == "tf_keras":
+        part = models.run_graph(graph, ModelRequest(given, compute_numpy)).parts[0]
+        words = np.asarray(k.Model(ids, both)(given["ids"]))
+        assert part.result is not None
+        assert part.case.mask is not None
+        assert (part.layer, part.case.mask.shape) == ("words", (2, 3, 4))
+        alike(part.result.outputs[0].values, words, "words")
+        alike(compute.run(part.case, "tensorflow").outputs[0].values, words, "words")
+        np.testing.assert_array_equal(found.parts[0].case.mask, [[True] * 3, [True, False, False]])
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_a_model_inside_time_distributed_is_computed_and_noted(family: str, tmp_path: Path) -> None:
+    k = pytest.importorskip(family)
+    layers, x = k.layers, k.Input((3, 4, 5), name="x")
+    inside = k.Input((4, 5))
+    both = layers.Bidirectional(layers.GRU(2, recurrent_activation="hard_sigmoid"), name="words")
+    deep = k.Sequential([k.Input((4, 5)), layers.Conv1D(3, 2), layers.BatchNormalization()], name="deep")
+    inner = k.Model(inside, layers.Dense(3)(both(deep(layers.Masking()(inside)))), name="each")
+    y = layers.LSTM(2, name="sentences")(layers.TimeDistributed(inner, name="every")(x))
+    model, path = k.Model(x, y), tmp_path / "model.h5"
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(5).random(weight.shape) - 0.3 + ("variance" in weight.name))
+    model.save(path)
+    graph = graph_in(path)
+    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
+    found = models.run_graph(graph, ModelRequest(given, compute_numpy))
+    assert found.notes[0] == "every (TimeDistributed) contains recurrent layers that are not shown."
+    old = [note for note in map(str, found.notes[1:]) if note.startswith("with the hard_sigmoid of Keras 3")]
+    assert (len(found.notes), len(old)) == ((1, 0) if family == "keras" else (2, 1))
+    alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
+
+
+def test_a_shared_stateful_layer_is_refused(tmp_path: Path) -> None:
+    x = keras.Input(batch_shape=(2, 4, 3), name="x")
+    layer = L.LSTM(3, return_sequences=True, stateful=True, name="memory")
+    _, graph, _ = saved(tmp_path, x, layer(layer(x)))
+    with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once"):
+        models.run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
+
+
+def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) -> None:
+    """Keras runs it, but the states that the second use starts from are not in its arguments."""
+    x, y = keras.Input(batch_shape=(1, 4, 3), name="x"), keras.Input(batch_shape=(1, 4, 3), name="y")
+    layer = L.LSTM(3, stateful=True, name="memory")
+    _, graph, path = saved(tmp_path, [x, y], [layer(x), layer(y), L.GRU(2, name="free")(x)])
+    given = dict.fromkeys("xy", np.ones((1, 4, 3), "float32"))
+    with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once") as raised:
+        models.run(graph, path, ModelRequest(given, compute_numpy))
+    assert str(raised.value.advice).endswith("#free")
+    assert len(models.run(graph, path, ModelRequest(given, compute_numpy, layers=["free"])).parts) == 1
+
+
+def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None:
+    x, m = keras.Input((5, 4), name="x"), keras.Input((4,), dtype="bool", name="m")
+    _, graph, path = saved(tmp_path, [x, m], L.GRU(2, name="gru")(x, mask=m))
+    given = {"x": np.ones((1, 5, 4), "float32"), "m": np.ones((1, 4), bool)}
+    with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
+        models.run(graph, path, ModelRequest(given, compute_numpy))
+    assert "Exception encountered" not in raised.value.what
+    assert raised.value.advice == "Correct the model so that Keras runs it, or give different inputs."
+
+
+def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> None:
+    given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3))}
+    for dtype in ("float64", "mixed_float16"):
+        x = keras.Input((4, 3), name="x")
+        y = L.LSTM(2, dtype=dtype, name="lstm")(L.Dense(3, dtype=dtype)(x))
+        model, graph, _ = saved(tmp_path, x, y)
+        given["x"] = given["x"].astype("float32")
+        if dtype == "float64":
+            held_to_keras(model, graph, given)
+        else:
+            with pytest.raises(UnknownLayerError, match="does not compute in float32"):
+                models.run_graph(graph, ModelRequest(given, compute_numpy))
+
+
+def embedding_graph() -> Graph:
+    weights = {"embeddings": np.zeros((9, 3), "float32")}
+    nodes = (
+        Node("ids", "ids", "InputLayer", "keras.layers", {}, {}, (), {}),
+        Node("table", "table", "Embedding", "keras.layers", {}, weights, (Ref("ids"),), {}),
+    )
+    ports = (
+        ModelInput("ids", ("batch", 4), "float32"),
+        ModelInput("x", (2, None, 3), "float32"),
+        ModelInput("flag", ("batch", 1), "bool"),
+    )
+    return Graph("m.keras", "Keras 3.15.1", nodes, ports, (Ref("table"),), ())
+
+
+FINE = {"ids": IDS, "x": np.zeros((2, 5, 3)), "flag": np.ones((2, 1))}
+
+
+def test_inputs_that_fit() -> None:
+    fitted = models.fit_inputs(embedding_graph(), {**FINE, "ids": IDS[0].tolist()})
+    assert {name: (array.shape, str(array.dtype)) for name, array in fitted.items()} == {
+        "ids": ((1, 4), "float32"), "x": ((2, 5, 3), "float32"), "flag": ((2, 1), "bool"),
+    }  # fmt: skip
+    one = replace(embedding_graph(), inputs=(ModelInput("ids", ("batch", 4), "int64"),))
+    assert models.fit_inputs(one, IDS.astype(float))["ids"].dtype == "int64"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"ids": IDS}, r"missing inputs: x, flag"),
+        ({**FINE, "idz": IDS}, r"no input 'idz'. Did you mean ids"),
+        (IDS, r"the model has 3 inputs.*\n.*ids: \(batch, 4\), float32"),
+        (
+            {**FINE, "ids": IDS[..., None]},
+            r"ids: the model expects \(batch, 4\), float32; got shape \(2, 4, 1\)",
+        ),
+        (
+            {**FINE, "ids": IDS[:, :3]},
+            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive axis 1 the size 4, not 3",
+        ),
+        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive a batch of 2, not of 3"),
+        ({**FINE, "ids": IDS + 0.5}, r"token ids for the layer table.*0 to 8; ids\[0, 0\] is 1\.5"),
+        ({**FINE, "ids": IDS * 5}, r"ids\[0, 1\] is 10"),
+        ({**FINE, "ids": -IDS}, r"ids\[0, 0\] is -1"),
+        ({**FINE, "ids": [[1, 2], [3]]}, r"ids: .* other than an array of numbers"),
+        ({**FINE, "ids": [["a", "b", "c", "d"]]}, r"ids: .* other than an array of numbers"),
+        ({**FINE, "flag": np.full((2, 1), 2)}, r"flag: the model expects whole numbers \(bool\)"),
+    ],
+)
+def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        models.fit_inputs(embedding_graph(), given)
+
+
+def test_named_axes_are_spoken_of_where_there_is_one() -> None:
+    for shape, more in (((2, 5, 3), r"\."), ((2, "time", 3), "; a named axis takes any size")):
+        graph = replace(embedding_graph(), inputs=(ModelInput("x", shape, "float32"),))
+        with pytest.raises(InputError, match=rf"\(5, 3\)\.\nGive an array of 3 axes with these sizes{more}"):
+            models.fit_inputs(graph, np.zeros((5, 3)))
+
+
+def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
+    x = keras.Input((None, 3), name="x")
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.ZeroPadding1D()(L.Conv1D(3, 4, name="conv")(x))))
+    with pytest.raises(InputError, match=r"the layer conv \(Conv1D\) cannot take \(2, 3, 3\)"):
+        models.run_graph(graph, ModelRequest({"x": np.ones((2, 3, 3), "float32")}, compute_numpy))
+    with pytest.raises(InputError, match="no recurrent layer"):
+        models.run_graph(embedding_graph(), ModelRequest(FINE, compute_numpy))
+
+
+def test_functions_between_layers_of_keras_2() -> None:
+    def node(name: str, class_name: str, args: tuple[Any, ...], config: Any = None, **kwargs: Any) -> Node:
+        return Node(name, name, class_name, "keras.layers", config or {"trainable": True}, {}, args, kwargs)
+
+    units = {"units": 2, "trainable": True}
+    weights = {
+        "kernel": np.ones((3, 2), "float32"),
+        "recurrent_kernel": np.ones((2, 2), "float32"),
+        "bias": np.zeros(2, "float32"),
+    }
+    nodes = (
+        node("x", "InputLayer", ()),
+        node("away", "TFOpLambda", (Ref("x"),), {"function": "math.not_equal"}, y=0.0),
+        node("any", "TFOpLambda", (Ref("away"),), {"function": "math.reduce_any"}, axis=-1),
+        node("last", "SlicingOpLambda", (Ref("x"),), {"function": "__operators__.getitem"},
+             slice_spec=(slice(None), slice(1, None))),
+        replace(node("rnn", "SimpleRNN", (Ref("x"),), units, mask=Ref("any")), weights=weights),
+    )  # fmt: skip
+    graph = Graph(
+        "m.h5", "Keras 2.11.0", nodes, (ModelInput("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ()
+    )
+    x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
+    found = models.run_graph(graph, ModelRequest({"x": x}, compute_numpy, everything=True))
+    np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
+    assert not found.other_outputs
+    request = ModelRequest({"x": x}, compute_numpy, everything=True)
+    shown = models.run_graph(replace(graph, outputs=(Ref("last"),)), request)
+    np.testing.assert_array_equal(shown.other_outputs["last/output"], x[:, 1:])
+    strange = replace(nodes[2], config={"function": "math.bessel_i0"})
+    with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.bessel_i0"):
+        models.run_graph(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), request)
+
+
+def test_no_framework_is_loaded(tmp_path: Path) -> None:
+    a = keras.Input((4,), dtype="int32", name="a")
+    x = L.Bidirectional(L.LSTM(2, return_sequences=True))(L.Embedding(9, 3, mask_zero=True)(a))
+    out = L.Dense(2, activation="softmax")(L.GRU(3)(L.Conv1D(3, 2)(L.LayerNormalization()(x))))
+    _, _, path = saved(tmp_path, a, out)
+    script = f"""
+import sys
+from pathlib import Path
+from rnncli import compute
+from rnncli.models import ModelRequest
+from rnncli.models.keras import runner as keras
+from rnncli.inputs.formats import Source
+from rnncli.models.keras import reader
+path = Path({str(path)!r})
+graph = reader.read(Source("model", path=path))
+given = keras.fit_inputs(graph, [[1, 2, 0, 0]])
+request = ModelRequest(given, lambda case: compute.run(case, "numpy"), everything=True)
+found = keras.run_graph(graph, request)
+print(*[part.layer for part in found.parts], *found.other_outputs)
+print([name for name in ("tensorflow", "keras", "torch", "onnxruntime") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("bidirectional")
+    assert second == "[]"
+
+
+def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, graph, path = saved(tmp_path, *two_embeddings(L.Add()))
+    request = ModelRequest({"a": IDS, "b": OTHER}, compute_numpy)
+    with pytest.raises(LayerError, match=r"combines masks differently from Keras 2\.4\.0"):
+        keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, request)
+    monkeypatch.setattr("rnncli.models.keras._tf_keras.is_installed", lambda: False)
+    older = replace(graph, origin="Keras 2.4.0", generation=2)
+    with pytest.raises(EngineError, match=r"pip install tf_keras"):
+        keras_backend.run(older, path, request)
+
+
+def test_a_note_where_today_s_keras_would_fail() -> None:
+    def walk(graph: Graph, rules: str) -> ModelRun:
+        raise InputError("its masks do not fit.")
+
+    graph, found = Graph("m.h5", "Keras 2.4.0", (), (), (), (), 2), ModelRun(())
+    assert list(_keras_changes.mask_differences(graph, found, compute_numpy, walk)) == [
+        "masks follow Keras 2, which saved the model; today's Keras would fail on it."
+    ]
+
+
+def test_one_feature_is_one_feature(rnncli: Any, tmp_path: Any) -> None:
+    np.savez(tmp_path / "w.npz", kernel=np.ones((1, 12)), recurrent_kernel=np.ones((3, 12)))
+    done = rnncli("run", "[[1, 2], [3, 4]]", "--model", "w.npz", cwd=tmp_path)
+    assert " takes 1 feature, but the input (1, 2, 2) has 2." in done.stderr
+    assert done.stderr.endswith("\nGive inputs of 1 feature.\n")

@@ -1,0 +1,383 @@
+"""Recurrent nodes of ONNX against ONNX Runtime and against the standard's own cases."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_graphs
+import pytest
+from onnx import TensorProto, helper
+
+from rnncli import compute
+from rnncli.case import Case
+from rnncli.compute import trace as tracing
+from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
+from rnncli.inputs.formats import Source
+from rnncli.models import CasePair, ModelRequest, ModelRun, get_runner
+from rnncli.models.reading import read
+from rnncli.result import Result
+from rnncli.specs.onnx_nodes import nodes_in
+
+PATH = Path("model.onnx")
+
+
+def saved_of(made: Any) -> Any:
+    return read(Source("model.onnx", made.SerializeToString()))
+
+
+def run(made: Any, feeds: Any, **options: Any) -> ModelRun:
+    saved = saved_of(made)
+    runner = get_runner(saved)
+    request = ModelRequest(runner.fit_inputs(saved, feeds), compute_numpy, **options)
+    return runner.run(saved, PATH, request)
+
+
+def compute_numpy(case: Case) -> Result:
+    return compute.run(case, "numpy")
+
+
+def tensors(found: ModelRun) -> dict[str, Any]:
+    """Everything that the shown nodes return, as traced."""
+    return {
+        f"{part.layer}/{tensor.name}": tensor.values
+        for part in found.parts
+        for tensor in tracing.trace(part.case).outputs
+    }
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
+    """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
+    made, feeds = onnx_graphs.random_single(seed)
+    saved = saved_of(made)
+    runner = get_runner(saved)
+    (part,) = runner.run(saved, PATH, ModelRequest(feeds, compute_numpy)).parts
+    for sequences in (True, False):
+        case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
+        theirs = runner.outputs(saved, PATH, feeds, {"rnn": CasePair(part.case, case)})
+        for tensor in tracing.trace(case).outputs:
+            np.testing.assert_allclose(
+                tensor.values, theirs[f"rnn/{tensor.name}"], rtol=2e-5, atol=1e-5, err_msg=tensor.name
+            )
+
+
+def standard_cases() -> Iterator[Any]:
+    """The cases of the ONNX standard for its recurrent operators; each module makes its own on import."""
+    from onnx.backend.test.case import node
+
+    for operator in ("rnn", "gru", "lstm"):
+        before = len(node._NodeTestCases)
+        importlib.import_module(f"onnx.backend.test.case.node.{operator}")
+        for case in node._NodeTestCases[before:]:
+            yield pytest.param(case, id=case.name)
+
+
+@pytest.mark.parametrize("case", list(standard_cases()))
+def test_case_of_the_standard(case: Any) -> None:
+    (arrays, expected), *_ = case.data_sets
+    made = case.model
+    made.ir_version, made.opset_import[0].version = 8, 14
+    node = made.graph.node[0]
+    feeds = {value.name: array for value, array in zip(made.graph.input, arrays, strict=True)}
+    if "P" in feeds:
+        with pytest.raises(LayerError, match="it uses peepholes"):
+            run(made, feeds)
+        return
+    found = {name.partition("/")[2]: array for name, array in tensors(run(made, feeds)).items()}
+    named = dict(zip([name for name in node.output if name], expected, strict=True))
+    first = any(attribute.name == "layout" and attribute.i for attribute in node.attribute)
+    if "Y_h" in named:
+        last = named["Y_h"].swapaxes(0, 1) if first else named["Y_h"]
+        halves = [array for name, array in found.items() if name.endswith("last_hidden_state")]
+        mine = found["hidden_state"] if "hidden_state" in found else np.concatenate(halves, -1)
+        np.testing.assert_allclose(mine, np.concatenate(last, -1), rtol=1e-5, atol=1e-6)
+    if "Y" in named:
+        sequence = named["Y"] if first else named["Y"].transpose(2, 0, 1, 3)
+        np.testing.assert_allclose(
+            found["hidden_states"], sequence.reshape(*sequence.shape[:2], -1), rtol=1e-5, atol=1e-6
+        )
+
+
+def two_ways(condition: bool) -> tuple[Any, dict[str, Any]]:
+    """A model with an If: a GRU in one branch, in the other an If in the If with an LSTM."""
+    random = np.random.default_rng(5)
+    gru, lstm = (onnx_graphs.weights(random, name, 3, 2) for name in ("GRU", "LSTM"))
+    x = random.normal(size=(4, 2, 3)).astype(np.float32)
+
+    def branch(name: str, node: Any, output: str) -> Any:
+        return helper.make_graph(
+            [node], name, [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)]
+        )
+
+    def recurrent(operator: str, prefix: str) -> Any:
+        inputs = ["X", *(f"{prefix}{name}" for name in "WRB")]
+        return helper.make_node(operator, inputs, ["", "Y_h"], name=prefix, hidden_size=2)
+
+    inner = helper.make_node(
+        "If", ["condition"], ["inner"], name="inner",
+        then_branch=branch("a", helper.make_node("Identity", ["X"], ["Y_h"]), "Y_h"),
+        else_branch=branch("b", recurrent("LSTM", "lstm"), "Y_h"),
+    )  # fmt: skip
+    outer = helper.make_node(
+        "If", ["condition"], ["last"], name="outer",
+        then_branch=branch("c", recurrent("GRU", "gru"), "Y_h"),
+        else_branch=branch("d", inner, "inner"),
+    )  # fmt: skip
+    constants = {f"gru{name}": array for name, array in gru.items()}
+    constants |= {f"lstm{name}": array for name, array in lstm.items()}
+    feeds = {"X": x, "condition": np.array(condition)}
+    return onnx_graphs.model([outer], feeds, constants, ["last"]), feeds
+
+
+@pytest.mark.parametrize(("condition", "taken"), [(True, "gru"), (False, "lstm")])
+def test_branch_that_the_input_takes_is_followed(condition: bool, taken: str) -> None:
+    import onnxruntime
+
+    made, feeds = two_ways(condition)
+    found = run(made, feeds)
+    assert [part.layer for part in found.parts] == [taken]
+    (expected,) = onnxruntime.InferenceSession(made.SerializeToString()).run(None, feeds)
+    np.testing.assert_allclose(tensors(found)[f"{taken}/hidden_state"], expected[0], atol=1e-6)
+    assert found.notes[0] == f"outer (If): the input takes the {'then' if condition else 'else'} branch."
+
+
+def test_node_of_a_branch_that_is_not_taken_is_an_error() -> None:
+    made, feeds = two_ways(True)
+    with pytest.raises(InputError, match="the branch that this input takes does not have lstm"):
+        run(made, feeds, layers=["lstm"])
+
+
+def in_a_loop() -> tuple[Any, dict[str, Any]]:
+    """A model with a GRU in a Loop, and one before it."""
+    random = np.random.default_rng(6)
+    arrays = onnx_graphs.weights(random, "GRU", 3, 3)
+    inside = onnx_graphs.node("GRU", {**arrays, "X": 1}, name="inside", outputs=["", "Y_h"])
+    inside.input[0] = "Y1"
+    info = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), inside], "body",
+        [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, [])],
+        [info("on", TensorProto.BOOL, []), info("Y_h", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    before = onnx_graphs.node("GRU", {**arrays, "X": 1}, name="before", outputs=["Y0"])
+    squeeze = helper.make_node("Squeeze", ["Y0", "one"], ["Y1"])
+    loop = helper.make_node("Loop", ["count", ""], ["all"], name="repeat", body=body)
+    feeds = {"X": random.normal(size=(4, 2, 3)).astype(np.float32)}
+    constants = {**arrays, "one": np.array([1]), "count": np.array(2)}
+    return onnx_graphs.model([before, squeeze, loop], feeds, constants, ["all"]), feeds
+
+
+def test_node_in_a_loop_is_refused_by_name_and_the_others_run() -> None:
+    made, feeds = in_a_loop()
+    with pytest.raises(LayerError, match=r"inside: .*it is inside the Loop repeat") as refused:
+        run(made, feeds)
+    assert refused.value.advice == "To run the others: --model model.onnx#before"
+    assert [part.layer for part in run(made, feeds, layers=["before"]).parts] == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"input_forget": 1}, "it uses input_forget"),
+        ({"activations": ["Sigmoid", "Tanh", "Affine"]}, "Affine lacks alpha or beta"),
+        ({"activations": ["Sigmoid", "Tanh", "Swish"]}, "Swish is not one of ONNX's"),
+        ({"activations": ["Sigmoid"]}, "names 1 activations, not 3"),
+    ],
+)
+def test_what_is_not_computed_is_refused_by_name(attributes: dict[str, Any], reason: str) -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 3, 2)
+    made, feeds = onnx_graphs.single("LSTM", {**arrays, "X": np.ones((2, 1, 3), np.float32)}, **attributes)
+    with pytest.raises(LayerError, match=rf"rnn: rnncli does not compute it: .*{reason}"):
+        run(made, feeds)
+
+
+def test_states_that_are_left_out_are_zeros_with_a_note() -> None:
+    random = np.random.default_rng(1)
+    arrays = onnx_graphs.weights(random, "LSTM", 3, 2)
+    arrays |= {name: np.zeros((1, 4, 2), np.float32) for name in "hc"}
+    arrays["X"] = random.normal(size=(5, 4, 3)).astype(np.float32)
+    made, feeds = onnx_graphs.single("LSTM", arrays)
+    for value in made.graph.input:
+        value.type.tensor_type.shape.dim[1].dim_param = "batch"
+        if value.name != "X":
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+            value.type.tensor_type.shape.dim[2].dim_value = 2
+    without = run(made, {"X": feeds["X"]})
+    assert without.notes == (
+        "initial states that were not given are zeros: h, c.",
+        "rnn: shown batch first; in the file, X and Y have time first.",
+    )
+    for name, array in tensors(run(made, feeds)).items():
+        np.testing.assert_array_equal(tensors(without)[name], array)
+    with pytest.raises(InputError, match=r"missing input: X\.") as missing:
+        run(made, {"h": feeds["h"]})
+    assert "h: (1, batch, 2), float32; c: (1, batch, 2), float32; X: (X0, " in str(missing.value.advice)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": 1}, "has no input 'x'. Did you mean X?"),
+        ({"X": np.ones((2, 3))}, r"X: the model expects \(X0, X1, X2\), float32; got shape \(2, 3\)"),
+        ({"X": [["a"]]}, "something other than an array of numbers"),
+        ({"X": np.ones((2, 1, 4))}, "ONNX Runtime cannot take these inputs"),
+    ],
+)
+def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
+    made, _ = onnx_graphs.single("GRU", {**arrays, "X": np.ones((2, 1, 3), np.float32)})
+    with pytest.raises(InputError, match=message):
+        run(made, given)
+
+
+@pytest.mark.parametrize("given", [{}, {"X": np.ones((2, 1, 3))}, np.ones((2, 1, 3))])
+def test_a_model_without_inputs_is_refused(given: Any) -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
+    arrays["X"] = np.ones((2, 1, 3), np.float32)
+    made = onnx_graphs.model([onnx_graphs.node("GRU", arrays)], {}, arrays, ["Y"])
+    with pytest.raises(InputError, match="the model takes no input; all of its numbers are in the file"):
+        run(made, given)
+
+
+def test_numbers_that_onnx_runtime_computes_otherwise_are_an_error() -> None:
+    """Its Relu makes 0 of NaN."""
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 3, 2)
+    made, feeds = onnx_graphs.single(
+        "RNN", {**arrays, "X": np.full((2, 1, 3), np.nan, np.float32)}, activations=["Relu"]
+    )
+    with pytest.raises(EngineError, match="rnn: rnncli's result differs from ONNX Runtime's"):
+        run(made, feeds)
+
+
+def test_long_sequence_is_held_to_what_rounding_allows() -> None:
+    """A state that grows for a thousand steps: the two round apart, and agree relative to its size."""
+    random = np.random.default_rng(3)
+    arrays = onnx_graphs.weights(random, "RNN", 3, 8)
+    arrays["R"] = (1.02 * np.linalg.qr(random.normal(size=(8, 8)))[0][None]).astype(np.float32)
+    arrays["X"] = random.normal(size=(500, 2, 3)).astype(np.float32)
+    made, feeds = onnx_graphs.single(
+        "RNN", arrays, activations=["Affine"], activation_alpha=[1.0], activation_beta=[0.0]
+    )
+    found = tensors(run(made, feeds))
+    assert np.abs(found["rnn/hidden_states"]).max() > 1000
+
+
+def test_other_nodes_are_shown_with_everything() -> None:
+    made, feeds = in_a_loop()
+    found = run(made, feeds, layers=["before"], everything=True)
+    assert found.other_outputs["Y1/output"].shape == (4, 2, 3)
+    assert found.order[:2] == ("before", "Y1")
+
+
+def test_names_that_are_not_there() -> None:
+    made, feeds = in_a_loop()
+    with pytest.raises(UsageError, match="there is no node befor"):
+        run(made, feeds, layers=["befor"])
+    with pytest.raises(UsageError, match=r"the node Y1 \(Squeeze\) is not recurrent"):
+        run(made, feeds, layers=["Y1"])
+
+
+def test_model_without_recurrent_nodes() -> None:
+    made = onnx_graphs.model(
+        [helper.make_node("Relu", ["X"], ["Y"])], {"X": np.ones(2, np.float32)}, {}, ["Y"]
+    )
+    with pytest.raises(RnncliError, match="no LSTM, GRU or RNN node"):
+        run(made, {"X": [1, 2]})
+
+
+@pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("lengths", [None, [5, 2]])
+def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int] | None) -> None:
+    """In the order of the input, which a layer of Keras alone does not return."""
+    random = np.random.default_rng(2)
+    arrays = onnx_graphs.weights(random, operator, 3, 2)
+    arrays["X"] = random.normal(size=(5, 2, 3)).astype(np.float32)
+    if lengths:
+        arrays["lens"] = np.array(lengths, np.int32)
+    made, feeds = onnx_graphs.single(operator, arrays, direction="reverse")
+    (part,) = run(made, feeds).parts
+    mine = compute.run(part.case, "numpy").outputs
+    for engine in ("tensorflow", "onnx"):
+        for tensor, other in zip(mine, compute.run(part.case, engine).outputs, strict=True):
+            np.testing.assert_allclose(tensor.values, other.values, atol=1e-6, err_msg=engine)
+
+
+def test_node_of_a_branch_that_is_not_taken_is_not_refused() -> None:
+    """The LSTM in the other branch has input_forget."""
+    made, feeds = two_ways(True)
+    lstm = next(node for node in nodes_in(made.graph) if node.op_type == "LSTM")
+    lstm.attribute.append(helper.make_attribute("input_forget", 1))
+    assert [part.layer for part in run(made, feeds).parts] == ["gru"]
+    feeds["condition"] = np.array(False)
+    with pytest.raises(LayerError, match="it uses input_forget"):
+        run(made, feeds)
+
+
+def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    made, feeds = onnx_graphs.random_single(11)
+    built, build = [], onnxruntime.InferenceSession
+
+    def counted(*words: Any, **options: Any) -> Any:
+        built.append(words)
+        return build(*words, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    first = tensors(run(made, feeds))
+    other = tensors(run(made, {name: array * 1 for name, array in feeds.items()}))
+    assert len(built) == 1
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, other[name])
+
+
+def test_a_quantized_node_is_named() -> None:
+    node = helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], name="rnn", domain="com.microsoft")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy")
+    made = helper.make_model(helper.make_graph([node], "g", [x], [y]))
+    with pytest.raises(InputError) as caught:
+        run(made, {"x": np.ones((2, 3), "float32")})
+    assert "rnn (com.microsoft DynamicQuantizeLSTM) is recurrent" in str(caught.value.advice)
+
+
+@pytest.mark.parametrize(("operator", "values"), [("ConstantOfShape", [[2**29]]), ("Range", [0, 2**28, 1])])
+def test_a_constant_much_larger_than_the_file_is_rejected(operator: str, values: list[Any]) -> None:
+    random = np.random.default_rng(3)
+    constants = onnx_graphs.weights(random, "RNN", 3, 2)
+    sizes = {f"size{place}": np.array(value, "i8") for place, value in enumerate(values)}
+    feeds = {"x": random.normal(size=(4, 1, 3)).astype("f4")}
+    nodes = [
+        helper.make_node(operator, list(sizes), ["huge"]),
+        helper.make_node("Cast", ["huge"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["floats"], ["most"], keepdims=0),
+        helper.make_node("Mul", ["x", "most"], ["X"]),
+        onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
+    ]
+    made = onnx_graphs.model(nodes, feeds, {**constants, **sizes}, ["Y"])
+    with pytest.raises(InputError, match=r"the model needs a tensor of 2\.0 GiB"):
+        run(made, feeds)
+    small = {name: np.minimum(size, 8) for name, size in sizes.items()}
+    run(onnx_graphs.model(nodes, feeds, {**constants, **small}, ["Y"]), feeds)
+
+
+def test_a_tensor_much_larger_than_the_inputs_is_rejected() -> None:
+    """Its size depends on the input, so that nothing but the allocation can tell."""
+    random = np.random.default_rng(3)
+    feeds = {"x": random.normal(size=(4, 1, 3)).astype("f4")}
+    constants = {**onnx_graphs.weights(random, "RNN", 3, 2), "more": np.array([0, 0, 0, 0, 2**27, 0], "i8")}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Sub", ["shape", "shape"], ["nothing"]),
+        helper.make_node("Concat", ["nothing", "nothing"], ["zeros"], axis=0),
+        helper.make_node("Add", ["zeros", "more"], ["padding"]),
+        helper.make_node("Pad", ["x", "padding"], ["huge"]),
+        helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=1),
+        helper.make_node("Mul", ["x", "most"], ["X"]),
+        onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
+    ]
+    with pytest.raises(InputError, match=r"the model needs a tensor of 6\.0 GiB"):
+        run(onnx_graphs.model(nodes, feeds, constants, ["Y"]), feeds)

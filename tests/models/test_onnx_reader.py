@@ -1,0 +1,303 @@
+"""ONNX files: what is in them, data in other files, and files that are broken or hostile."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphs
+import pytest
+from limits import processor_time
+from onnx import TensorProto, helper, numpy_helper
+
+from rnncli.errors import InputError
+from rnncli.inputs.formats import Source
+from rnncli.models.graph import Program
+from rnncli.models.onnx import _onnx_file
+from rnncli.models.reading import detect_kind, read
+
+
+def read_bytes(content: bytes) -> Program:
+    found = read(Source("model.onnx", content))
+    assert isinstance(found, Program)
+    return found
+
+
+def random_lstm(**attributes: Any) -> Any:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 3, 2)
+    return onnx_graphs.single("LSTM", {**arrays, "X": np.ones((4, 1, 3), np.float32)}, **attributes)[0]
+
+
+def test_origin_and_nodes() -> None:
+    made = random_lstm()
+    made.producer_name, made.producer_version = "maker", "1.2"
+    found = read_bytes(made.SerializeToString())
+    assert (found.kind, found.origin) == ("onnx", "maker 1.2, ONNX opset 14")
+    (node,) = found.nodes
+    assert (node.name, node.class_name, node.config["units"]) == ("rnn", "LSTM", 2)
+    assert {name: array.shape for name, array in node.weights.items()} == {
+        "kernel": (3, 8),
+        "recurrent_kernel": (2, 8),
+        "bias": (8,),
+    }
+
+
+def test_gates_are_in_the_order_of_keras() -> None:
+    """ONNX packs input, output, forget, candidate; Keras input, forget, candidate, output."""
+    kernel = np.repeat(np.arange(4.0), 2).astype(np.float32).reshape(1, 8, 1)
+    arrays = {"W": kernel, "R": np.zeros((1, 8, 2), np.float32), "X": np.ones((2, 1, 1), np.float32)}
+    (node,) = read_bytes(onnx_graphs.single("LSTM", arrays)[0].SerializeToString()).nodes
+    assert node.weights["kernel"].tolist() == [[0, 0, 2, 2, 3, 3, 1, 1]]
+
+
+def test_node_without_a_name_is_called_after_its_output_and_names_are_unique() -> None:
+    arrays = {"X": 1, **onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 3)}
+    nodes = [
+        onnx_graphs.node("GRU", arrays, name="", outputs=["first"]),
+        onnx_graphs.node("GRU", arrays, name="same", outputs=["second"]),
+        onnx_graphs.node("GRU", arrays, name="same", outputs=["third"]),
+    ]
+    constants = {name: arrays[name] for name in "WRB"}
+    made = onnx_graphs.model(nodes, {"X": np.ones((2, 1, 3), np.float32)}, constants, ["third"])
+    found = read_bytes(made.SerializeToString())
+    assert [node.name for node in found.nodes] == ["first", "same", "same_1"]
+
+
+def test_weights_that_other_nodes_make_of_constants_are_read() -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
+    own = onnx_graphs.node("GRU", {**arrays, "X": 1})
+    own.input[1], own.input[2] = "turned", "joined"
+    halves = np.split(arrays["R"], 3, axis=1)
+    constants = {"K": arrays["W"].swapaxes(1, 2), "B": arrays["B"]}
+    constants |= {f"R{place}": half for place, half in enumerate(halves)}
+    nodes = [
+        helper.make_node("Transpose", ["K"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("Concat", ["R0", "R1", "R2"], ["joined"], axis=1),
+        own,
+    ]
+    made = onnx_graphs.model(nodes, {"X": np.ones((2, 1, 3), np.float32)}, constants, ["Y"])
+    node = read_bytes(made.SerializeToString()).nodes[-1]
+    np.testing.assert_array_equal(node.weights["kernel"], arrays["W"][0].T)
+    np.testing.assert_array_equal(node.weights["recurrent_kernel"], arrays["R"][0].T)
+
+
+def test_nodes_in_functions_are_written_out() -> None:
+    own = helper.make_node("RNN", ["X", "W", "R"], ["Y"], name="inner", hidden_size=2)
+    opset = helper.make_opsetid("", 14)
+    function = helper.make_function("local", "Step", ["X", "W", "R"], ["Y"], [own], [opset])
+    call = helper.make_node("Step", ["X", "W", "R"], ["Y"], name="call", domain="local")
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 3, 2)
+    constants = {name: arrays[name] for name in "WR"}
+    made = onnx_graphs.model([call], {"X": np.ones((2, 1, 3), np.float32)}, constants, ["Y"])
+    made.opset_import.append(helper.make_opsetid("local", 1))
+    made.functions.append(function)
+    (node,) = (node for node in read_bytes(made.SerializeToString()).nodes if node.class_name == "SimpleRNN")
+    assert node.weights["kernel"].shape == (3, 2)
+
+
+def test_recurrent_operator_of_onnx_runtime_is_named_in_a_note() -> None:
+    made = random_lstm()
+    made.graph.node.append(
+        helper.make_node("DynamicQuantizeLSTM", ["X"], ["Z"], name="quantized", domain="com.microsoft")
+    )
+    note = "quantized (com.microsoft DynamicQuantizeLSTM) is recurrent and not shown."
+    assert read_bytes(made.SerializeToString()).notes == (note,)
+
+
+def with_external(folder: Path, location: str, **said: int) -> Source:
+    """A model whose W lies in another file."""
+    made = random_lstm()
+    tensor = next(one for one in made.graph.initializer if one.name == "W")
+    content = tensor.raw_data
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, **said}.items():
+        tensor.external_data.add(key=key, value=str(value))
+    (folder / "data.bin").write_bytes(b"1234" + content)
+    (folder / "model.onnx").write_bytes(made.SerializeToString())
+    return Source("model.onnx", path=folder / "model.onnx")
+
+
+def test_data_in_another_file_is_read(tmp_path: Path) -> None:
+    found = read(with_external(tmp_path, "data.bin", offset=4, length=96))
+    whole = read_bytes(random_lstm().SerializeToString())
+    assert isinstance(found, Program)
+    np.testing.assert_array_equal(found.nodes[0].weights["kernel"], whole.nodes[0].weights["kernel"])
+    assert not onnx.load_from_string(found.content).graph.initializer[0].external_data
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("../data.bin", "W is in a file outside of the model's folder."),
+        ("sub/../data.bin", "W is in a file outside of the model's folder."),
+        ("/etc/hostname", "W is in a file outside of the model's folder."),
+        ("", "W is in a file outside of the model's folder."),
+        ("link.bin", "W is in link.bin, which is a link or in a linked folder."),
+        ("near.bin", "W is in near.bin, which is a link or in a linked folder."),
+        ("linked/data.bin", "W is in linked/data.bin, which is a link or in a linked folder."),
+        ("sub/.ssh/id_rsa", "W is in sub/.ssh/id_rsa, which is a hidden file or in a hidden folder."),
+        (".data.bin", "W is in .data.bin, which is a hidden file or in a hidden folder."),
+        ("sub", "W is not in sub, which is missing or too short."),
+        ("pipe", "W is not in pipe, which is missing or too short."),
+        ("x" * 300, f"W is not in {'x' * 300}, which is missing or too short."),
+        ("loop", "W is not in loop, which is missing or too short."),
+        ("nul\0", "W is not in nul\0, which is missing or too short."),
+        ("*/_ORT_MEM_ADDR_/*", "W is not in */_ORT_MEM_ADDR_/*, which is missing or too short."),
+    ],
+)
+def test_data_that_is_no_plain_file_below_the_model_is_refused(
+    tmp_path: Path, location: str, said: str
+) -> None:
+    folder = tmp_path / "model"
+    (folder / "sub" / ".ssh").mkdir(parents=True)
+    for place in (tmp_path / "data.bin", folder / "sub" / ".ssh" / "id_rsa", folder / ".data.bin"):
+        place.write_bytes(bytes(200))
+    (folder / "link.bin").symlink_to(tmp_path / "data.bin")
+    (folder / "near.bin").symlink_to("data.bin")
+    (folder / "linked").symlink_to("sub")
+    (folder / "loop").symlink_to("loop")
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(InputError) as caught:
+        read(with_external(folder, location, offset=4))
+    assert caught.value.sentence in (said, said.replace("not in loop", "in loop"))
+
+
+def test_data_in_a_folder_below_is_read(tmp_path: Path) -> None:
+    source = with_external(tmp_path, "./sub/data.bin", offset=4)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "data.bin").rename(tmp_path / "sub" / "data.bin")
+    found = read(source)
+    assert found.notes == ("weights were also read from ./sub/data.bin.",)
+
+
+@pytest.mark.parametrize("said", [{"offset": 8, "length": 96}, {"offset": 8}, {"offset": 2**40}])
+def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, said: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
+        read(with_external(tmp_path, "data.bin", **said))
+
+
+@pytest.mark.parametrize("length", [0, 95, 97, 100, 2**40, -1, 10**30])
+def test_a_length_that_the_shape_does_not_need_is_refused(tmp_path: Path, length: int) -> None:
+    with pytest.raises(
+        InputError, match=rf"W has {length} bytes in data\.bin, but its shape and type need 96"
+    ):
+        read(with_external(tmp_path, "data.bin", length=length))
+
+
+def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path) -> None:
+    source = with_external(tmp_path, "data.bin")
+    made = onnx.load(tmp_path / "model.onnx", load_external_data=False)
+    made.graph.initializer[0].dims[:] = [2**40, 2**40]
+    (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
+        read(source)
+
+
+def test_nothing_but_the_numbers_is_read(tmp_path: Path) -> None:
+    """The file goes on for a tebibyte of holes."""
+    source = with_external(tmp_path, "data.bin", offset=4, length=96)
+    with (tmp_path / "data.bin").open("r+b") as file:
+        file.truncate(2**40)
+    found = read(source)
+    assert isinstance(found, Program)
+    assert len(found.content) < 2000
+
+
+@pytest.mark.parametrize("place", ["sparse initializer", "sparse attribute", "function", "default"])
+def test_no_tensor_keeps_a_reference_to_a_file(tmp_path: Path, place: str) -> None:
+    """ONNX Runtime would read the file, wherever it is."""
+    tensor = TensorProto(name="W", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/hostname")
+    sparse = onnx.SparseTensorProto(values=tensor, dims=[4])
+    made = random_lstm()
+    function = helper.make_function("local", "F", [], ["y"], [], [helper.make_opsetid("", 14)])
+    if place == "sparse initializer":
+        made.graph.sparse_initializer.append(sparse)
+    elif place == "sparse attribute":
+        made.graph.node[0].attribute.add(
+            name="a", sparse_tensor=sparse, type=onnx.AttributeProto.SPARSE_TENSOR
+        )
+    elif place == "function":
+        function.node.append(helper.make_node("Constant", [], ["y"], value=tensor))
+    else:
+        function.attribute_proto.add(name="a", t=tensor, type=onnx.AttributeProto.TENSOR)
+    made.functions.append(function)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(InputError, match="outside of the model's folder"):
+        read(Source("model.onnx", path=path))
+
+
+def test_data_that_is_too_large_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_onnx_file, "MAX_BYTES", 95)
+    with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nExport only"):
+        read(with_external(tmp_path, "data.bin", offset=4, length=96))
+
+
+def test_model_is_recognized_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "model.dat"
+    onnx.save(random_lstm(), path)
+    assert detect_kind(Source("model.dat", path=path)) == "onnx"
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of a message."""
+    size, length = len(content), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+HEAD, OPSET = b"\x08\x08", field(8, b"\x10\x0e")
+
+
+def nested(depth: int) -> bytes:
+    content = b"\x0a\x00"
+    for _ in range(depth):
+        content = field(1, field(5, field(6, content)))
+    return content
+
+
+def sized() -> bytes:
+    """A tensor of 2 to the 60 numbers with one number in it."""
+    huge = b"\x08" + b"\x80" * 5 + b"\x01"
+    tensor = huge + huge + b"\x10\x01" + field(8, b"W") + field(9, b"abcd")
+    node = helper.make_node("GRU", ["X", "W", "W"], ["Y"], hidden_size=3).SerializeToString()
+    return field(1, node) + field(5, tensor)
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [b"\x0a\x00" * 1_000_000, b"\x2a\x00" * 4_000_000, nested(3000), nested(20), sized(), b"", b"\xff"],
+)
+def test_hostile_graph_is_refused_quickly(graph: bytes) -> None:
+    with processor_time(10), pytest.raises(InputError):
+        read_bytes(HEAD + field(7, graph) + OPSET)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_damaged_file_is_read_or_refused(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    content = bytearray(random_lstm(direction="reverse", clip=0.5).SerializeToString())
+    if seed % 3 == 0:
+        del content[int(random.integers(1, len(content))) :]
+    for _ in range(int(random.integers(1, 5))):
+        content[int(random.integers(len(content)))] = int(random.integers(256))
+    with suppress(InputError):
+        assert read_bytes(bytes(content)).content
+
+
+def test_constants_that_double_are_left_alone() -> None:
+    """Forty doublings of a tensor would be a tebibyte."""
+    doublings = [helper.make_node("Concat", [f"a{k}"] * 2, [f"a{k + 1}"], axis=2) for k in range(40)]
+    own = helper.make_node("GRU", ["X", "a40", "a40"], ["Y"], name="gru", hidden_size=3)
+    made = onnx_graphs.model([*doublings, own], {"X": np.ones((2, 1, 3), np.float32)}, {}, ["Y"])
+    made.graph.initializer.append(numpy_helper.from_array(np.ones((1, 9, 1), np.float32), "a0"))
+    node = read_bytes(made.SerializeToString()).nodes[-1]
+    assert node.config["units"] == 3
+    assert not node.weights

@@ -1,0 +1,376 @@
+"""Models as published packages have them: what is unknown is refused by name, with advice that works."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_graphs
+import pytest
+from command import Run
+from onnx import TensorProto, helper, numpy_helper
+from oracle import keras
+
+from rnncli.errors import LayerError
+from rnncli.inputs.formats import Source
+from rnncli.models import ModelRequest
+from rnncli.models.onnx import reader as reader
+from rnncli.models.onnx import runner as program
+
+L = keras.layers
+NUMBERS = json.dumps(np.random.default_rng(1).normal(size=(2, 5, 4)).round(3).tolist())
+
+
+def arrays() -> dict[str, Any]:
+    random = np.random.default_rng(3)
+    found = onnx_graphs.weights(random, "LSTM", 4, 3)
+    return {**found, "X": random.normal(size=(5, 2, 4)).astype(np.float32)}
+
+
+def voice_detector() -> tuple[Any, dict[str, Any]]:
+    """As silero-vad: a network for each rate inside an If, whose states are slices of the inputs h and c."""
+    held = {**arrays(), "h": np.ones((2, 2, 3), np.float32), "c": np.ones((2, 2, 3), np.float32)}
+    branches = {}
+    for branch, start in (("then_branch", 0), ("else_branch", 1)):
+        cut = [
+            helper.make_node("Slice", [name, f"s{start}", f"s{start + 1}"], [f"{name}{start}"])
+            for name in "hc"
+        ]
+        own = onnx_graphs.node("LSTM", held, name=f"{branch}/LSTM", outputs=["out"])
+        own.input[5:7] = [f"h{start}", f"c{start}"]
+        result = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+        branches[branch] = helper.make_graph([*cut, own], branch, [], [result])
+    rate = helper.make_node("Equal", ["sr", "high"], ["is_high"], name="equal")
+    nodes = [rate, helper.make_node("If", ["is_high"], ["Y"], name="if", **branches)]
+    constants = {name: held[name] for name in "WRB"}
+    constants |= {f"s{number}": np.array([number], np.int64) for number in range(3)}
+    feeds = {name: held[name] for name in ("X", "h", "c")} | {"sr": np.array(16000, np.int32)}
+    made = onnx_graphs.model(nodes, feeds, {**constants, "high": np.array(16000, np.int32)}, ["Y"])
+    for value in made.graph.input:
+        if value.name in "hc":
+            for axis, size in zip(value.type.tensor_type.shape.dim, (2, None, 3), strict=True):
+                axis.dim_param = "" if size else "X1"
+                if size:
+                    axis.dim_value = size
+    return made, feeds
+
+
+def run(made: Any, feeds: Any, **options: Any) -> Any:
+    from rnncli import compute
+
+    model = reader.read(Source("m.onnx", data=made.SerializeToString()))
+    inputs = program.fit_inputs(model, feeds)
+    request = ModelRequest(inputs, lambda case: compute.run(case, "numpy"), **options)
+    return program.run(model, Path("m.onnx"), request)
+
+
+def test_states_inside_an_if_may_be_left_out() -> None:
+    made, feeds = voice_detector()
+    without = run(made, {name: feeds[name] for name in ("X", "sr")})
+    assert without.notes[0] == "initial states that were not given are zeros: h, c."
+    zeros = run(made, {**feeds, "h": feeds["h"] * 0, "c": feeds["c"] * 0})
+    ones = run(made, feeds)
+    for name, same in (("zeros", True), ("ones", False)):
+        other = {"zeros": zeros, "ones": ones}[name]
+        pairs = zip(without.parts[0].case.initial_state, other.parts[0].case.initial_state, strict=True)
+        assert all(np.array_equal(one, two) for one, two in pairs) is same
+
+
+def custom() -> tuple[Any, dict[str, Any]]:
+    held = arrays()
+    nodes = [
+        onnx_graphs.node("LSTM", held, name="free"),
+        helper.make_node("Weird", ["X"], ["w"], name="weird", domain="my.ops"),
+        helper.make_node("LSTM", ["w", "W", "R"], ["Y2"], name="bound", hidden_size=3),
+    ]
+    made = onnx_graphs.model(nodes, {"X": held["X"]}, {name: held[name] for name in "WRB"}, ["Y", "Y2"])
+    made.opset_import.append(helper.make_opsetid("my.ops", 1))
+    return made, {"X": held["X"]}
+
+
+def test_an_operator_of_ones_own_is_refused_by_name() -> None:
+    made, feeds = custom()
+    with pytest.raises(LayerError, match=r"weird: the operator my\.ops\.Weird is not one of ONNX's"):
+        run(made, feeds)
+    found = run(made, feeds, layers=["free"], everything=True)
+    assert [part.layer for part in found.parts] == ["free"]
+    left_out = "skipped weird, bound: ONNX Runtime does not know the operator my.ops.Weird."
+    turned = "free: shown batch first; in the file, X and Y have time first."
+    assert found.notes == (turned, left_out)
+
+
+def test_half_precision_is_refused_by_name() -> None:
+    held = {name: array.astype(np.float16) for name, array in arrays().items()}
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT16, shape)
+        for name, shape in (("X", (5, 2, 4)), ("Y", None))
+    ]
+    constants = [numpy_helper.from_array(held[name], name) for name in "WRB"]
+    graph = helper.make_graph([onnx_graphs.node("LSTM", held)], "g", values[:1], values[1:], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    with pytest.raises(LayerError, match=r"rnn \(LSTM\) computes in float16"):
+        run(made, {"X": held["X"]})
+
+
+@keras.saving.register_keras_serializable("strange")
+class Pooled(keras.layers.Layer):  # type: ignore[misc]
+    """A layer of the user's own."""
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.mean(x, axis=1, keepdims=True)
+
+
+def test_the_layers_that_are_advised_can_be_run(rnncli: Run, tmp_path: Path) -> None:
+    x = keras.Input((5, 4))
+    free = L.LSTM(3, name="a.b c")(x)
+    first, second = Pooled(name="first")(x), Pooled(name="second")(x)
+    outputs = [free, L.GRU(2, name="one")(first), L.GRU(2, name="two")(second)]
+    file = tmp_path / "m.keras"
+    keras.Model(x, outputs).save(file)
+    done = rnncli("run", NUMBERS, "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    advised = shlex.split(done.stderr.partition(" it: ")[2])
+    assert advised == ["--model", f"{file}#a.b c"]
+    assert rnncli("run", NUMBERS, *advised).returncode == 0
+
+
+def test_a_layer_in_a_model_in_time_distributed_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    inside = keras.Input((4, 1))
+    deep = L.LSTM(3, return_sequences=True, name="deep")(inside)
+    inner = keras.Model(inside, Pooled(name="pool")(deep))
+    x = keras.Input((5, 4))
+    after = L.Reshape((5, 3))(L.TimeDistributed(inner, name="each")(L.Reshape((5, 4, 1))(x)))
+    file = tmp_path / "m.keras"
+    keras.Model(x, [L.GRU(2, name="after")(after), L.GRU(2, name="free")(x)]).save(file)
+    for chosen in ("", "#after"):
+        done = rnncli("run", NUMBERS, "--model", f"{file}{chosen}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "after (GRU) depends on" in done.stderr
+        assert "pool (strange>Pooled)" in done.stderr
+        assert shlex.split(done.stderr.partition(" it: ")[2]) == ["--model", f"{file}#free"]
+    assert rnncli("run", NUMBERS, "--model", f"{file}#free").returncode == 0
+
+
+def test_advice_leads_to_numbers_past_every_layer_that_is_refused(rnncli: Run, tmp_path: Path) -> None:
+    """One for an option, which only a run finds, in a file that Keras cannot load either."""
+    x = keras.Input((5, 4))
+    frames = L.Reshape((5, 4, 1))(x)
+    both = L.Bidirectional(L.ConvLSTM1D(2, 2), name="both")(frames)
+    odd = L.Lambda(lambda t: t * 2, name="odd")(frames)
+    ends = [L.Reshape((6, 2))(both), L.Reshape((5, 4))(odd), x]
+    file = tmp_path / "m.keras"
+    outputs = [L.GRU(2, name=name)(end) for name, end in zip(("one", "two", "free"), ends, strict=True)]
+    keras.Model(x, outputs).save(file)
+    done = rnncli("run", NUMBERS, "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "both (Bidirectional)" in done.stderr
+    assert "cannot be run in both directions" in done.stderr
+    assert "unroll" not in done.stderr
+    advised = shlex.split(done.stderr.partition(" compute: ")[2])
+    assert advised == ["--model", f"{file}#free"]
+    assert rnncli("run", NUMBERS, *advised).returncode == 0
+
+
+def test_layers_that_are_refused_for_options_are_not_advised_in_turn(rnncli: Run, tmp_path: Path) -> None:
+    x = keras.Input((5, 4))
+    first, second = L.Dropout(0.5)(x, training=True), L.GaussianNoise(0.5)(x, training=True)
+    ends = {"one": first, "two": second, "free": x}
+    file = tmp_path / "m.keras"
+    keras.Model(x, [L.GRU(2, name=name)(end) for name, end in ends.items()]).save(file)
+    words, followed = ["--model", str(file)], []
+    while (done := rnncli("run", NUMBERS, *words)).returncode == 2:
+        words = shlex.split(done.stderr.splitlines()[-1].partition(": ")[2])
+        assert words not in followed
+        followed.append(words)
+    assert (done.returncode, words) == (0, ["--model", f"{file}#free"])
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (2, 0)])
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+def test_an_input_without_numbers_is_refused(
+    rnncli: Run, tmp_path: Path, sizes: tuple[int, int], suffix: str
+) -> None:
+    x = keras.Input((None, 4), name="x")
+    model = keras.Model(
+        x, [L.GRU(2, name="gru")(x), L.GRU(2, name="last")(L.LSTM(4, return_sequences=True)(x))]
+    )
+    file = tmp_path / f"m.{suffix}"
+    (model.save if suffix == "keras" else model.save_weights)(file)
+    np.savez(tmp_path / "x.npz", x=np.zeros((*sizes, 4), "float32"))
+    done = rnncli("run", str(tmp_path / "x.npz"), "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert " gets an empty input.\nGive at least one sequence of one step." in done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["<U1", "complex64"])
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_an_array_that_is_not_of_numbers_is_refused(
+    rnncli: Run, tmp_path: Path, dtype: str, suffix: str
+) -> None:
+    file, given = tmp_path / "m.keras", tmp_path / f"x.{suffix}"
+    keras.Sequential([keras.Input((5, 4), name="x"), L.LSTM(3)]).save(file)
+    array = np.ones((1, 5, 4)).astype(dtype)
+    np.save(given, array) if suffix == "npy" else np.savez(given, x=array)
+    done = rnncli("run", str(given), "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"has dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
+
+
+def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="mixed_float16")]).save(file)
+    done = rnncli("run", NUMBERS, "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "lstm (LSTM) computes in mixed_float16, which is not supported" in done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_advice_on_half_precision_works(rnncli: Run, tmp_path: Path, dtype: str, suffix: str) -> None:
+    file = tmp_path / f"a model{suffix}"
+    both = L.Bidirectional(L.LSTM(3, return_sequences=True, dtype=dtype), name="both", dtype=dtype)
+    keras.Sequential([keras.Input((5, 4)), both, L.GRU(2, name="gru", dtype=dtype)]).save(file)
+    for name, given in (("both", NUMBERS), ("gru", json.dumps(np.ones((1, 5, 6)).tolist()))):
+        message = rnncli("run", NUMBERS, "--model", f"{file}#{name}").stderr
+        advice = message.splitlines()[-1].partition("rnncli run INPUT ")[2]
+        done = rnncli("run", given, *shlex.split(advice), "--check")
+        assert done.returncode == 0, done.stderr
+        assert "weights supplied" in done.stdout
+        assert "--model" not in done.stderr  # which would not run it
+
+
+@pytest.mark.filterwarnings("ignore:Layer \\w+ does not have a `quantize` method:UserWarning")
+def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m.keras"
+    layers = [keras.Input((5,), dtype="int32"), L.Embedding(9, 4, name="e"), L.LSTM(3, name="lstm")]
+    model = keras.Sequential([*layers, L.Dense(2, name="dense")])
+    model.quantize("int8")
+    model.save(file)
+    ids = [[1, 2, 3, 4, 5]]
+    done = rnncli("run", json.dumps(ids), "--model", str(file), "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    found = {one["name"]: one["values"] for one in json.loads(done.stdout)["outputs"]}
+    np.testing.assert_allclose(found["dense/output"], model(np.array(ids)), atol=1e-5)
+    assert set(found) == {"e/output", "lstm/hidden_state", "dense/output"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('["a", 0, 0]', '["a", 0, "x"]', "a: the model's config has no output x of it."),
+        ('["a", 0, 0]', '["a", 0, 7]', "the layer b (GRU) takes an output that no layer has."),
+        ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
+    ],
+)
+def test_a_damaged_config_is_refused(
+    before: str, after: str, message: str, rnncli: Run, tmp_path: Path
+) -> None:
+    inputs = keras.Input((5, 4))
+    seen = L.Conv1D(2, 1, name="c")(inputs)
+    model = keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen)))
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    config = parts["config.json"].decode()
+    assert before in config
+    parts["config.json"] = config.replace(before, after).encode()
+    with zipfile.ZipFile(tmp_path / "broken.keras", "w") as broken:
+        for name, data in parts.items():
+            broken.writestr(name, data)
+    found = rnncli("run", NUMBERS, "--model", str(tmp_path / "broken.keras"))
+    assert (found.returncode, found.stdout) == (2, "")
+    assert message in found.stderr
+
+
+def test_a_layer_that_keras_leaves_out_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    """Nothing that the model returns depends on it, as no Keras would save it."""
+    inputs = keras.Input((5, 4))
+    seen = L.Conv1DTranspose(2, 1)(inputs)
+    keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen))).save(
+        tmp_path / "whole.keras"
+    )
+    with zipfile.ZipFile(tmp_path / "whole.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"output_layers": ["b"', b'"output_layers": ["a"'))
+    done = rnncli("run", NUMBERS, "--model", "m.keras", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    what = "rnncli: m.keras: Keras did not call b when it ran the model."
+    assert done.stderr.splitlines() == [what, "To run the others: --model m.keras#a"]
+    assert rnncli("run", NUMBERS, "--model", "m.keras#a", cwd=tmp_path).returncode == 0
+    alone = rnncli("run", NUMBERS, "--model", "m.keras#b", cwd=tmp_path)
+    assert alone.stderr.splitlines() == [what, "Save the model again with model.save('model.keras')."]
+
+
+def test_a_layer_that_fills_the_memory_is_rejected(tmp_path: Path, rnncli: Run) -> None:
+    given = keras.Input((3,))
+    pooled = L.GlobalAveragePooling1D()(L.RepeatVector(2**28)(given))
+    path = tmp_path / "m.keras"
+    keras.Model(given, L.LSTM(2)(L.Reshape((1, 3))(pooled))).save(path)
+    done = rnncli("run", "--model", str(path), "[[1, 2, 3]]")
+    assert done.returncode == 2
+    assert "(RepeatVector) needs too much memory for (1, 3): Unable to allocate 3.00 GiB" in done.stderr
+
+
+def test_a_layer_in_half_precision_is_refused_with_its_file(rnncli: Any, tmp_path: Path) -> None:
+    """Also one whose whole policy is float16, which is no mixed one."""
+    file = tmp_path / "half.keras"
+    keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="float16")]).save(file)
+    done = rnncli("run", json.dumps(np.ones((1, 5, 4)).tolist()), "--model", str(file))
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [
+            f"rnncli: {file}: lstm (LSTM) computes in float16, which is not supported.",
+            "To run its weights in float32, give the input of this layer: "
+            f"rnncli run INPUT --weights '{file}#lstm' --layer 'LSTM(3)'",
+        ],
+    )
+
+
+def test_a_layer_below_in_half_precision_is_said_so(rnncli: Any, tmp_path: Path) -> None:
+    """Keras could run it, but not the Lambda in the same file."""
+    x, file = keras.Input((5, 4)), tmp_path / "m.keras"
+    half = L.LSTM(3, return_sequences=True, name="half", dtype="mixed_float16")(x)
+    keras.Model(x, [L.GRU(2, name="after")(half), L.Lambda(lambda t: t)(x)]).save(file)
+    done = rnncli("run", NUMBERS, "--model", f"{file}#after")
+    assert done.returncode == 2
+    assert "the layer half (LSTM) does not compute in float32 or float64. Keras cannot run" in done.stderr
+
+
+def test_a_layer_that_cannot_be_computed_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    inputs = keras.Input((5, 4))
+    first = L.LSTM(3, name="a")(inputs)
+    keras.Model(inputs, [first, L.GRU(2, name="b")(inputs)]).save(tmp_path / "whole.keras")
+    with zipfile.ZipFile(tmp_path / "whole.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content.replace(b'"activation": "tanh"', b'"activation": "foo"', 1))
+    done = rnncli("run", NUMBERS, "--model", "m.keras", cwd=tmp_path)
+    assert "there is no activation 'foo'. Keras cannot run this model" in done.stderr
+    assert done.stderr.endswith("To run the layers that NumPy can compute: --model m.keras#b\n")
+    assert rnncli("run", NUMBERS, "--model", "m.keras#b", cwd=tmp_path).returncode == 0
+
+
+def test_weights_that_do_not_fit_are_shown_with_their_shapes(rnncli: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", weight_ih_l0=np.ones((12, 4)), weight_hh_l0=np.ones((12, 5)))
+    done = rnncli("run", NUMBERS, "--model", "w.npz", cwd=tmp_path)
+    assert "Its weights must fit together, and be named as in PyTorch" in done.stderr
+    assert "it has weight_ih_l0 (12, 4), weight_hh_l0 (12, 5)." in done.stderr
+
+
+def test_a_token_that_is_too_large_is_said_as_it_was_given(rnncli: Run, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((3,)), L.Embedding(10, 4, name="e"), L.LSTM(2)]).save(tmp_path / "m.keras")
+    done = rnncli("run", "[[1, 2, 50]]", "--model", "m.keras", cwd=tmp_path)
+    assert "[0, 2] is 50.\n" in done.stderr
+
+
+def test_a_layer_inside_two_time_distributed_is_run(rnncli: Run, tmp_path: Path) -> None:
+    inner = L.TimeDistributed(L.TimeDistributed(L.LSTM(2)), name="td")
+    model = keras.Sequential([keras.Input((3, 2, 5, 4)), inner, L.Reshape((3, 4)), L.LSTM(3, name="a")])
+    model.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(2, 3, 2, 5, 4)).astype(np.float32))
+    done = rnncli("run", "x.npy", "--model", "m.keras", "--check", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

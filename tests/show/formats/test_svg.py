@@ -1,0 +1,92 @@
+"""Tables as pictures: every piece of text in its own columns, on dark paper or on light."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from looks import drawn
+from results_by_hand import ANSWERS
+from rich.cells import cell_len
+
+from rnncli.show.formats.svg import COLUMN, WIDTH
+
+NAMESPACE = "{http://www.w3.org/2000/svg}"
+
+
+def texts(drawing: str) -> list[tuple[float, float, float, str]]:
+    """(y, x, length, text) of every piece, line by line."""
+    pieces = [
+        (float(one.get("y", "")), float(one.get("x", "")), float(one.get("textLength", "")), one.text or "")
+        for one in ElementTree.fromstring(drawing).iter(f"{NAMESPACE}text")
+        if one.get("textLength")
+    ]
+    return sorted(pieces)
+
+
+def visible_text(drawing: str) -> str:
+    """Return all text, without blanks."""
+    return "".join("".join(text for *_, text in texts(drawing)).replace("\xa0", " ").split())
+
+
+@pytest.mark.parametrize("width", [None, 30, 60])
+@pytest.mark.parametrize("name", ["run", "matrix", "shape"])
+def test_the_picture_has_the_text_of_the_table(name: str, width: int | None) -> None:
+    """Of a table in several forms, the same form."""
+    table = drawn(ANSWERS[name], width=width or WIDTH)
+    assert visible_text(drawn(ANSWERS[name], "svg", width=width)) == "".join(table.split())
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("name", ["run", "matrix", "shape"])
+def test_no_text_overlaps_the_next_or_begins_with_a_blank(name: str, lang: str) -> None:
+    found = texts(drawn(ANSWERS[name], "svg", lang=lang))
+    assert found
+    for _, _, length, text in found:
+        assert text == text.strip() != ""
+        assert length == pytest.approx(COLUMN * cell_len(text), abs=0.01)
+    for (y, x, length, _), (below, right, _, _) in pairwise(found):
+        assert below > y or right >= x + length - 0.01
+
+
+def test_the_picture_holds_the_words_of_the_table() -> None:
+    view: dict[str, Any] = {"lang": "ko", "width": 80}
+    held = " ".join(text for *_, text in texts(drawn(ANSWERS["run"], "svg", **view)))
+    table = drawn(ANSWERS["run"], "table", **view)
+    assert sorted(held.replace("\xa0", " ").split()) == sorted(table.split())
+
+
+@pytest.mark.parametrize("format", ["svg", "html"])
+def test_paper_is_light_or_dark_as_asked(format: str) -> None:
+    light, dark, free = (drawn(ANSWERS["run"], format, theme=theme) for theme in ("light", "dark", ""))
+    assert light != dark
+    assert luminance(paper(light)) > 0.9 > 0.1 > luminance(paper(dark))
+    assert "prefers-color-scheme" not in light + dark
+    assert ("prefers-color-scheme" in free) if format == "html" else (free == dark)
+
+
+def test_every_color_can_be_read_on_light_paper() -> None:
+    drawing = drawn(ANSWERS["run"], "svg", theme="light")
+    inks = re.findall(r"\.rnncli-r\d+ \{ fill: (#\w{6})", drawing)
+    assert inks
+    for ink in inks:
+        assert (luminance("#ffffff") + 0.05) / (luminance(ink) + 0.05) >= 4.5
+
+
+def paper(text: str) -> str:
+    found = re.search(r'<rect fill="(#\w{6})"|--paper: (#\w{6})', unescape(text))
+    assert found
+    return found[1] or found[2]
+
+
+def luminance(color: str) -> float:
+    """Of WCAG, 0 to 1."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,102 @@
+"""Control characters in the names of a file: no terminal obeys them, and every format stays well formed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from rnncli.show.visible import escape_json, visible
+
+NAMES = ["esc\x1b[31mred", "bell\x07", "turned\u202eround", "csi\x9b2J", "gone\x7f", "한글"]
+SHOWN = [r"esc\x1b[31mred", r"bell\x07", r"turned\u202eround", r"csi\x9b2J", r"gone\x7f", "한글"]
+HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """A CSV file whose header is hostile."""
+    path = tmp_path / "named.csv"
+    header = ",".join(f'"{name}"' for name in NAMES)
+    path.write_text(f"{header}\n1,2,3,4,5,6\n6,5,4,3,2,1\n", encoding="utf-8")
+    return str(path)
+
+
+def rnncli(*args: str, **env: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rnncli", *args], capture_output=True, timeout=120, stdin=subprocess.DEVNULL,
+        env={**os.environ, "LANG": "C.UTF-8", **env},
+    )  # fmt: skip
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def explained(table: str, format: str) -> str:
+    code, out, err = rnncli("explain", "hidden_state[0,1]", table, "--seed", "1", "-f", format)
+    assert (code, HOSTILE.search(out), HOSTILE.search(err)) == (0, None, None)
+    return out
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "html", "svg", "markdown"])
+def test_every_format_writes_them_out(table: str, format: str) -> None:
+    out = explained(table, format)
+    if format == "svg":
+        ElementTree.fromstring(out)
+    if format in ("html", "svg"):
+        out = unescape(re.sub(r"<[^>]*>", "", out)).replace("\xa0", " ")
+    assert [name for name in SHOWN if name not in out.replace("\\\\", "\\").replace("\\[", "[")] == []
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson"])
+def test_json_escapes_them_and_keeps_the_strings(table: str, format: str) -> None:
+    found = json.loads(explained(table, format))
+    held = json.dumps(found, ensure_ascii=False)
+    assert all(json.dumps(name, ensure_ascii=False)[1:-1] in held for name in NAMES)
+
+
+def test_a_plot_in_the_terminal_writes_them_out(table: str) -> None:
+    code, out, err = rnncli("plot", table, "--terminal", "--seed", "1")
+    assert (code, HOSTILE.search(out), HOSTILE.search(err)) == (0, None, None)
+    assert r"esc\x1b" in out
+
+
+def test_a_plot_as_svg_is_well_formed(table: str, tmp_path: Path) -> None:
+    code, _, err = rnncli("plot", table, "-o", str(tmp_path / "o.svg"), "--seed", "1")
+    assert (code, HOSTILE.search(err)) == (0, None)
+    ElementTree.parse(tmp_path / "o.svg")
+
+
+def test_a_message_writes_them_out(tmp_path: Path) -> None:
+    bad = tmp_path / "bad\u202e.json"
+    bad.write_text('{"inp\x9b\u202euts": [[[1.0]]]}', encoding="utf-8")
+    for args in (("run", str(bad)), ("run", "-l", "LSTM\u202e(3)"), ("run", "--select", "a\x1b[2J\x07")):
+        code, out, err = rnncli(*args)
+        assert (code, out, HOSTILE.search(err)) == (2, "", None)
+
+
+def test_the_name_of_a_layer_is_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "layer.json"
+    path.write_text(json.dumps({"class_name": "LSTM", "config": {"units": 2, "name": "a\x1b[31m\u202eb"}}))
+    for command, output_format in (("shape", "table"), ("run", "json"), ("trace", "svg")):
+        code, out, err = rnncli(command, "-l", f"@{path}", "-f", output_format)
+        assert (code, HOSTILE.search(out), HOSTILE.search(err)) == (0, None, None)
+
+
+def test_what_is_printable_stays() -> None:
+    assert visible("한글\u3000é\xa0𝄞") == "한글\u3000é\xa0𝄞"
+    assert visible("a\nb", keep="\n") == "a\nb"
+    assert visible("a\nb\ud800") == r"a\nb\ud800"
+
+
+def test_escaped_json_reads_back_the_same() -> None:
+    text = "\x7f\x9b\u202e\U000e0001\u2028é한"
+    escaped = escape_json(json.dumps([text], ensure_ascii=False).encode())
+    assert json.loads(escaped) == [text]
+    assert not HOSTILE.search(escaped.decode())

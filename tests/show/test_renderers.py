@@ -1,0 +1,487 @@
+"""How it is drawn: golden tables, widths that hold, formats that read back the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import IO, Any, cast
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from looks import PAGES, check_looks, columns_of, drawn, misfits
+from results_by_hand import ANSWERS, STATE, of_size, result, sentence
+from safetensors.numpy import load as load_safetensors
+
+from rnncli.addresses import parse_label
+from rnncli.commands.run.answer import RunAnswer
+from rnncli.errors import UsageError
+from rnncli.result import NamedTensor
+from rnncli.show import formats, numerals, page
+from rnncli.show.page import (
+    Column,
+    Grid,
+    Page,
+    Paragraph,
+    Span,
+    Table,
+    Variants,
+    View,
+    cell,
+    line,
+    text_of,
+)
+from rnncli.show.page_layout import lay_out
+
+SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
+"""The command whose answer has another name."""
+
+HIDDEN = parse_label("hidden_state")
+
+
+def written(answer: Any, format: Any, **view: Any) -> list[bytes]:
+    """What the format writes, call by call."""
+
+    class File(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            pieces.append(bytes(data))
+            return len(data)
+
+    pieces: list[bytes] = []
+    formats.get(format).write(answer, View(**view), cast("IO[bytes]", File()))
+    return pieces
+
+
+def one(values: Any, **view: Any) -> Any:
+    """The table of one tensor of (batch, units)."""
+    return drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, np.atleast_2d(values)))), **view)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_tables_look_as_they_did(name: Any) -> None:
+    kept = PAGES if name in ("run", "shape", "matrix") else ()
+    check_looks(SHOWN_BY.get(name, name), name, ANSWERS[name], kept)
+
+
+NUMBER = re.compile(r"-?\d+\.\d{4}(e[+-]\d\d)?|NaN|-?inf")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("units", [1, 3, 8, 64, 300])
+@pytest.mark.parametrize("timesteps", [4, 1000])
+@pytest.mark.parametrize("batch", [1, 2, 32])
+@pytest.mark.parametrize("prefix", ["", "0/"])
+def test_no_number_is_cut_or_wrapped(width: Any, units: Any, timesteps: Any, batch: Any, prefix: Any) -> None:
+    text = drawn(RunAnswer(of_size(batch, timesteps, units, prefix, odd=True)), width=width)
+    assert max(map(columns_of, text.splitlines())) <= width
+    rows = [line for line in text.splitlines() if re.search(r"t=\d", line)]
+    assert rows
+    for row in rows:
+        after = re.split(r"t=\d+\s+", row)[1].split()
+        assert after
+        assert all(NUMBER.fullmatch(word) or word == "…" for word in after), row
+
+
+@given(
+    batch=st.integers(1, 40),
+    timesteps=st.integers(1, 40),
+    units=st.integers(1, 40),
+    width=st.integers(44, 200),
+    scale=st.sampled_from([1e-30, 1e-4, 1.0, 3e4, 1e30]),
+    full=st.booleans(),
+    lang=st.sampled_from(["en", "ko"]),
+    ascii=st.booleans(),
+)
+def test_every_line_fits_whatever_the_size(
+    batch: Any, timesteps: Any, units: Any, width: Any, scale: Any, full: Any, lang: Any, ascii: Any
+) -> None:
+    answer = RunAnswer(of_size(batch, timesteps, units, "0/", scale, odd=True))
+    view = {"full": full, "lang": lang, "ascii": ascii}
+    assert misfits(answer, width, **view) == []
+    assert not (ascii and lang == "en") or drawn(answer, width=width, **view).isascii()
+
+
+def test_full_shows_every_number() -> None:
+    answer = RunAnswer(of_size(3, 30, 20))
+    shown = re.findall(r"-?\d+\.\d{4}\b", drawn(answer, width=80, full=True))
+    wanted = [f"{value:z.4f}" for tensor in answer.result.outputs for value in tensor.values.ravel().tolist()]
+    assert shown == wanted
+
+
+def test_a_table_in_a_pipe_is_never_cut_to_80_columns() -> None:
+    assert max(len(line) for line in drawn(RunAnswer(of_size(1, 4, 12))).splitlines()) > 120
+    assert "…" not in drawn(RunAnswer(of_size(1, 4, 12)))
+
+
+def test_units_stand_under_each_other() -> None:
+    lines = drawn(ANSWERS["run"], width=80).splitlines()
+    points = [
+        [match.start() for match in re.finditer(r"\.", line)] for line in lines if re.search(r"\d\.\d", line)
+    ]
+    assert len(points) == 6
+    assert all(row == points[0] for row in points)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.5, -0.25], ["0.5000", "-0.2500"]),
+        ([1e5, 1.0], ["1.0000e+05", "1.0000e+00"]),
+        ([99999.0, 1.0], ["99999.0000", "1.0000"]),
+        ([1e-4, -2e-4], ["1.0000e-04", "-2.0000e-04"]),
+        ([0.0, 0.0], ["0.0000", "0.0000"]),
+        ([-1e-9, 0.5], ["0.0000", "0.5000"]),
+        ([np.nan, np.inf, -np.inf, 0.5], ["NaN", "inf", "-inf", "0.5000"]),
+        ([np.nan, np.nan], ["NaN", "NaN"]),
+    ],
+)
+def test_numbers_for_the_eye(values: Any, shown: Any) -> None:
+    line = next(
+        line for line in one(np.array(values, np.float32)).splitlines() if line.startswith("hidden_state")
+    )
+    assert line.split(")")[1].split() == shown
+
+
+def test_precision_says_how_many_decimals() -> None:
+    assert "0.21  -0.05  -0.01" in drawn(ANSWERS["run"], precision=2)
+    assert "0.213100  -0.050600" in drawn(ANSWERS["run"], precision=6)
+
+
+def test_what_is_left_out_is_summed_up() -> None:
+    values = np.linspace(-1, 1, 900, dtype=np.float32).reshape(30, 30)
+    values[3, 3], values[4, 4], values[5, 5] = np.nan, np.inf, -np.inf
+    text = one(values, width=120)
+    finite = values[np.isfinite(values)].astype(float)
+    assert f"min -1.0000 · mean {finite.mean():.4f} · max 1.0000 · std {finite.std():.4f}" in text
+    assert "1 NaN · 1 inf · 1 -inf" in text
+    assert "█" in text
+    assert "min" not in one(values[:3, :3], width=120)
+
+
+def test_a_histogram_counts() -> None:
+    values = np.array([[0.0] * 90 + [1.0] * 10] * 30, np.float32)
+    assert "█▁▁▁▁▁▁▂" in one(values, width=120)
+
+
+def test_equal_tensors_share_a_color() -> None:
+    text = drawn(ANSWERS["run"], color=True, width=80)
+    assert "\x1b[1;36mhidden_states" in text
+    colors = dict(re.findall(r"\x1b\[1;(\d+)m(\w+)", text)[::-1])
+    assert len(colors) == 2
+    assert "\x1b" not in drawn(ANSWERS["run"], color=False, width=80)
+
+
+def test_korean_words_do_not_shift_the_numbers() -> None:
+    lines = drawn(ANSWERS["run"], lang="ko", width=80).splitlines()
+    starts = {columns_of(line.split("t=")[0]) for line in lines if "t=" in line}
+    assert len(starts) == 1
+
+
+# What programs read
+
+
+@given(arrays(np.float32, st.tuples(st.just(1), st.integers(1, 20)), elements=st.floats(width=32)))
+def test_json_keeps_every_float32_bit_for_bit(values: Any) -> None:
+    document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
+    back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float32)
+    assert _same(back, values)
+
+
+@given(
+    arrays(np.uint16, st.integers(1, 30)),
+    st.sampled_from([np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]),
+)
+def test_sixteen_bit_floats_come_back_too(bits: Any, dtype: Any) -> None:
+    values = bits.view(dtype)[None]
+    document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
+    back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float64).astype(dtype)
+    assert _same(back.astype(np.float32), values.astype(np.float32))
+
+
+def test_a_negative_zero_of_sixteen_bits_keeps_its_sign() -> None:
+    values = np.array([[0.0, -0.0]], np.float16)
+    assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
+
+
+def _same(back: Any, values: Any) -> Any:
+    return np.array_equal(np.isnan(back), np.isnan(values)) and np.array_equal(
+        back[~np.isnan(back)].view(np.uint32), values[~np.isnan(values)].view(np.uint32)
+    )
+
+
+def test_json_writes_the_shortest_that_reads_back_and_words_for_the_rest() -> None:
+    values = np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32)
+    text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
+    assert '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]' in text
+
+
+def test_sixteen_bit_floats_are_written_short() -> None:
+    values = np.array([[0.1, 3.0, 65504]])
+    half = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(np.float16)))), "json")
+    assert "[[0.1,3.0,65500.0]]" in half
+    brain = drawn(
+        RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(ml_dtypes.bfloat16)))),
+        "json",
+    )
+    assert "[[0.1,3.0,65500.0]]" in brain
+
+
+def test_json_of_float64_and_big_endian_numbers() -> None:
+    values = np.array([[0.1, 1 / 3]])
+    for array in (values, values.astype(">f8")):
+        text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, array))), "json")
+        assert "[[0.1,0.3333333333333333]]" in text
+
+
+def test_json_rounds_only_when_asked() -> None:
+    assert '"values": [[0.2348,-0.1036,-0.085]]' in drawn(ANSWERS["run"], "json")
+    assert '"values": [[0.23,-0.1,-0.09]]' in drawn(ANSWERS["run"], "json", precision=2)
+    huge = np.array([[3e38, np.nan]], np.float32)
+    assert '[[3e+38,"NaN"]]' in drawn(
+        RunAnswer(result(NamedTensor(HIDDEN, STATE, huge))), "json", precision=4
+    )
+
+
+def test_a_difference_that_is_not_finite_is_a_word() -> None:
+    document = json.loads(drawn(RunAnswer(sentence(differences={"hidden_states": float("nan")})), "json"))
+    assert document["differences"] == {"hidden_states": "NaN"}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_ndjson_is_the_same_object_on_one_line(name: Any) -> None:
+    line = drawn(ANSWERS[name], "ndjson")
+    assert line.count("\n") == 1
+    assert json.loads(line) == json.loads(drawn(ANSWERS[name], "json"))
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson"])
+@pytest.mark.parametrize("name", ["run", "both_ways", "matrix", "odd"])
+@pytest.mark.parametrize("precision", [None, 2])
+def test_a_large_array_is_written_part_by_part_as_in_one_go(
+    monkeypatch: pytest.MonkeyPatch, format: Any, name: Any, precision: Any
+) -> None:
+    odd = RunAnswer(of_size(2, 3, 4, odd=True))
+    answer = {**ANSWERS, "odd": odd}[name]
+    whole = drawn(answer, format, precision=precision)
+    monkeypatch.setattr(page, "TEXT_BLOCK", 2)
+    pieces = written(answer, format, precision=precision)
+    assert len(pieces) > 8
+    assert b"".join(pieces).decode() == whole
+
+
+def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = drawn(ANSWERS["run"], "csv")
+    monkeypatch.setattr(formats.get("csv"), "ROWS_PER_WRITE", 2)
+    pieces = written(ANSWERS["run"], "csv")
+    assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
+    assert b"".join(pieces).decode() == whole
+
+
+def test_csv_and_json_round_the_same_number() -> None:
+    values = np.random.default_rng(0).uniform(-1, 1, (40, 60)).astype(np.float16)
+    answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
+    rows = csv.DictReader(io.StringIO(drawn(answer, "csv", precision=3)))
+    written = np.array(json.loads(drawn(answer, "json", precision=3))["outputs"][0]["values"])
+    assert [float(row["value"]) for row in rows] == written.ravel().tolist()
+
+
+def test_csv_reads_back() -> None:
+    values = np.array([[0.1, np.nan, -np.inf]], np.float32)
+    text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["value"] for row in rows] == ["0.1", "NaN", "-Infinity"]
+    assert rows[1] == {"name": "hidden_state", "batch": "0", "timestep": "", "unit": "1", "value": "NaN"}
+    rounded = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv", precision=3)
+    assert "hidden_state,0,,0,0.100\n" in rounded
+
+
+def test_npz_npy_and_safetensors_read_back() -> None:
+    answer = ANSWERS["run"]
+    wanted = answer.tensors()
+    stored = np.load(io.BytesIO(drawn(answer, "npz")), allow_pickle=False)
+    safe = load_safetensors(drawn(answer, "safetensors"))
+    for name, values in wanted.items():
+        assert stored[name].dtype == values.dtype
+        assert np.array_equal(stored[name], values)
+        assert np.array_equal(safe[name], values)
+    single = RunAnswer(result(answer.result.outputs[0]))
+    assert np.array_equal(np.load(io.BytesIO(drawn(single, "npy"))), wanted["hidden_states"])
+    assert drawn(answer, "npz") == drawn(answer, "npz")
+
+
+def test_npy_of_several_tensors_advises() -> None:
+    with pytest.raises(UsageError, match="stores one tensor, but there are 3") as caught:
+        drawn(ANSWERS["run"], "npy")
+    assert "--select" in str(caught.value.advice)
+
+
+def test_bfloat16_is_stored_as_float32() -> None:
+    values = np.array([[0.1, 3.0]], ml_dtypes.bfloat16)
+    answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
+    stored = np.load(io.BytesIO(drawn(answer, "npz")))["hidden_state"]
+    assert stored.dtype == np.float32
+    assert np.array_equal(stored, values.astype(np.float32))
+
+
+@pytest.mark.parametrize("format", ["html", "svg"])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_pages_need_no_network(name: Any, format: Any) -> None:
+    text = drawn(ANSWERS[name], format)
+    assert not re.search(r"(href|src)=|url\((?!#)|@import|<script", text)
+    assert text == drawn(ANSWERS[name], format)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_pictures_are_xml(name: Any) -> None:
+    root = ElementTree.fromstring(drawn(ANSWERS[name], "svg"))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_html_is_escaped() -> None:
+    text = drawn(
+        RunAnswer(result(NamedTensor(parse_label("<b>"), STATE, np.zeros((1, 1), np.float32)))), "html"
+    )
+    assert "&lt;b&gt;" in text
+    assert "<b>" not in text
+
+
+# Which formats there are
+
+
+def test_a_format_is_one_new_file(tmp_path: Path) -> None:
+    (tmp_path / "listing.py").write_text(
+        "from rnncli.show.formats import Traits\n"
+        "TRAITS = Traits(separator=b', ')\n"
+        "def write(answer, view, file):\n"
+        "    file.write(' '.join(answer.tensors()).encode())\n"
+    )
+    program = (
+        "import sys\nfrom rnncli.show import formats\n"
+        f"formats.__path__.append({str(tmp_path)!r})\n"
+        "formats.FORMATS['listing'] = 'rnncli.show.formats.listing'\n"
+        "from rnncli.cli import app\n"
+        "sys.exit(app.main(sys.argv[1:]))"
+    )
+    args = [sys.executable, "-c", program, "run", "--seed", "1", "--return-state", "--quiet"]
+    path = tmp_path / "out.listing"
+    for more in (["-f", "listing"], ["-o", str(path)], ["--stream", "-f", "listing"]):
+        done = subprocess.run([*args, *more], input="[[1]]\n[[2]]\n" if "--stream" in more else "[[1]]",
+                              capture_output=True, text=True)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        found = done.stdout or path.read_text()
+        names = "hidden_state last_hidden_state last_cell_state"
+        assert found == (f"{names}, {names}" if "--stream" in more else names)
+
+
+def test_the_first_form_that_fits_is_shown() -> None:
+    wide, narrow = line("wide " * 9), line("narrow")
+    table = Table((Column("wide " * 9),), ((cell("1"),),))
+    page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
+    assert lay_out(page, View()).parts == (table, wide)
+    page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
+    assert lay_out(page, View(), lambda _: False).parts == (narrow, wide)
+
+
+def test_a_form_of_lines_must_fit_whole_and_a_paragraph_always_fits() -> None:
+    command = Paragraph("run --units 3", breaks="flags")
+    nested = Variants(((line("a long line"),), (line("short"), command)))
+    page = Page((), (), (Variants(((line("the longest line"),), (nested,))),))
+    lines = {16: ["the longest line"], 15: ["a long line"], 10: ["short", "run \\", "  --units 3"]}
+    for width, texts in lines.items():
+        found = lay_out(page, View(width=width)).parts
+        assert [text_of(part) for part in found if not isinstance(part, Grid | Table)] == texts
+
+
+def test_the_first_line_of_a_long_title_is_the_title() -> None:
+    title, note = (
+        Paragraph("hidden: vanishes at once", "alarm", lead="hidden"),
+        Paragraph("b c", mark="  1. "),
+    )
+    found = lay_out(Page(title, (note,)), View(width=17))
+    assert found.title == (Span("hidden", "strong"), Span(": vanishes", "alarm"))
+    assert found.notes == (line("  at once", "alarm"), (Span("  1. ", "dim"), Span("b c")))
+    assert lay_out(Page(title), View()).title[1].text == ": vanishes at once"
+    long = Paragraph("a few words and more words", mark="  1. ")
+    assert [text_of(row) for row in lay_out(Page((), (long,)), View(width=22)).notes] == [
+        "  1. a few words and",
+        "     more words",
+    ]
+
+
+def test_remarks_are_broken_at_the_dots() -> None:
+    found = lay_out(Page(Paragraph("one 1 · two 2 · three 3", "dim", breaks="dots")), View(width=14))
+    assert (found.title, *found.notes) == (line("one 1 · two 2", "dim"), line("  three 3", "dim"))
+
+
+@pytest.mark.parametrize(
+    ("path", "format"),
+    [("a.json", "json"), ("b/c.MD", "markdown"), ("x.txt", "table"), ("x.jsonl", "ndjson"), ("x.npz", "npz")],
+)
+def test_a_suffix_says_the_format(path: Any, format: Any) -> None:
+    assert formats.for_output(path) == format
+
+
+@pytest.mark.parametrize("path", ["a.xyz", "a", "json", ".json"])
+def test_an_unknown_suffix_is_an_error_that_lists_the_known(path: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        formats.for_output(path)
+    assert ".npz" in str(caught.value.advice)
+
+
+# What is loaded
+
+
+HEAVY = ("rich", "orjson", "numpy", "tensorflow")
+
+RUN = "from results_by_hand import ANSWERS; answer = ANSWERS['run']"
+SHAPE = """
+from rnncli import specs
+from rnncli.commands.shape.answer import ShapeAnswer
+from rnncli.result import Label, LayerShapes, ShapeReport, TensorInfo
+outputs = (TensorInfo(Label("hidden"), ("batch", "units"), (None, 3)),)
+stack = specs.from_flags(["lstm"], {})
+layer = LayerShapes("", stack[0], {"kernel": (5, 12)}, 60, outputs)
+answer = ShapeAnswer(ShapeReport(stack, (None, 4, 5), "float32", (layer,), outputs, {}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "format", "wanted"),
+    [
+        (RUN, "json", {"orjson", "numpy"}),
+        (RUN, "table", {"rich", "numpy"}),
+        (SHAPE, "json", {"orjson"}),
+        (SHAPE, "table", {"rich"}),
+        (SHAPE, "markdown", set()),
+        (SHAPE, "html", set()),
+    ],
+)
+def test_a_format_loads_only_what_it_draws_with(answer: Any, format: Any, wanted: Any) -> None:
+    code = (
+        "import sys; from rnncli.show import formats; from rnncli.show.page import View\n"
+        f"{answer}\n"
+        f"formats.render(answer, {format!r}, View())\n"
+        f"print(*(name for name in {HEAVY} if name in sys.modules))"
+    )
+    folder = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == wanted
+
+
+def test_numerals_of_integers_stay_integers() -> None:
+    assert numerals.format_exactly(np.array([1, 2])) == ["1", "2"]
+    assert numerals.format_number(np.int64(3), numerals.choose_style(np.array([3]), None)) == "3"
