@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from rnncli.errors import INTERRUPTED
-from rnncli.signals import interrupt_handler
+from rnncli.process.signals import interrupt_handler
 
 SOON = "20"
 """Put the idle threads of NumPy's matrix products to sleep after 2**20 ticks, about 0.4 ms.

@@ -9,7 +9,7 @@ import signal
 import time
 from typing import BinaryIO
 
-from rnncli.specs import child_process
+from rnncli.process import child_process
 
 
 def tell(_: bytes, file: BinaryIO) -> None:

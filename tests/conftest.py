@@ -35,7 +35,7 @@ def _keras_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.M
     """Load Keras once for all tests; those marked with own_process load it in a new process as users do."""
     if "own_process" in request.keywords:
         return
-    from rnncli.specs import child_process
+    from rnncli.process import child_process
 
     @contextmanager
     def run_here(

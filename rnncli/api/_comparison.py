@@ -118,7 +118,7 @@ def require_checks(
 
 def _parse_memory(memory: int | str | None) -> int | None:
     """Return the bytes for one chunk; None for the default."""
-    from rnncli.specs.memory import parse
+    from rnncli.process.memory import parse
 
     if isinstance(memory, str):
         return parse(memory)

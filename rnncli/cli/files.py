@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.source import was_read
-from rnncli.signals import exit_cleanly
+from rnncli.process.signals import exit_cleanly
 
 
 def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import typer
 
 from rnncli.cli import terminal
-from rnncli.signals import exit_cleanly
+from rnncli.process.signals import exit_cleanly
 
 NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
 INTERRUPT, END, ESCAPE = "\x03", "\x04", "\x1b"

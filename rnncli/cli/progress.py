@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rnncli.process.signals import exit_cleanly
 from rnncli.result import Result
-from rnncli.signals import exit_cleanly
 
 if TYPE_CHECKING:
     Watch = Callable[[Iterator[Result]], Iterator[Result]]

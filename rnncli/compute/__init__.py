@@ -24,7 +24,7 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     """Return the chunks of the batch, which are computed one after another.  budget: see `run`."""
     from rnncli.compute import chunks
-    from rnncli.specs import memory
+    from rnncli.process import memory
 
     return chunks.plan(case, memory.default_budget() if budget is None else budget)
 

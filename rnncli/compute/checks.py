@@ -6,7 +6,7 @@ from math import prod
 
 from rnncli.case import Case, Shape, format_shape, sizes
 from rnncli.errors import InputError, LayerError, Message
-from rnncli.specs import memory
+from rnncli.process import memory
 from rnncli.specs.stack import Stack
 
 _REVERSED_MASK_OPTIONS = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")

@@ -8,8 +8,8 @@ from itertools import chain
 from math import ceil, prod
 
 from rnncli.case import Case, sizes
+from rnncli.process import memory
 from rnncli.result import Claim, Label, Result
-from rnncli.specs import memory
 
 COMFORTABLE = 64 * 2**20
 """Chunks of more than this many bytes are not faster."""

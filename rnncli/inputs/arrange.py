@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from rnncli.case import FILLS, Array, Document, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
-from rnncli.specs import memory, nested
+from rnncli.inputs import nested
+from rnncli.process import memory
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {

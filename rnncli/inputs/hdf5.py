@@ -21,9 +21,9 @@ from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text
 from rnncli.inputs.hdf5_walk import PARTS, SEEDS, WeightWalk, read_model_config
 from rnncli.inputs.packages import import_package
-from rnncli.specs import child_process
-from rnncli.specs.child_process import WorkOutput
-from rnncli.specs.memory import expansion_limit, format_size
+from rnncli.process import child_process
+from rnncli.process.child_process import WorkOutput
+from rnncli.process.memory import expansion_limit, format_size
 
 LIBRARY = Message("the HDF5 library")
 SECONDS = 8.0

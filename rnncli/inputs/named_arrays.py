@@ -9,8 +9,7 @@ import numpy as np
 
 from rnncli.case import Array, Document, SavedLayer, format_shape
 from rnncli.errors import InputError, Message, did_you_mean, format_names, with_path_prefix
-from rnncli.inputs import rnncli_output
-from rnncli.specs import nested
+from rnncli.inputs import nested, rnncli_output
 
 STATES = Message("Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].")
 STATE_WORD = "last_"

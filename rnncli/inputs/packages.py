@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from rnncli.errors import EngineError, Text
-from rnncli.signals import defer_signals
+from rnncli.process.signals import defer_signals
 
 
 def import_package(package: str, what: Text, install: str = "") -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text, with_path_prefix
+from rnncli.inputs import nested
 from rnncli.result import SCHEMA, STATUSES
-from rnncli.specs import nested
 
 AGAIN = Message("Write it again: rnncli trace -f json")
 ONLY_JSON = Message("Only what `rnncli run --format json` printed can be read back.")

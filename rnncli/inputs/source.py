@@ -188,7 +188,7 @@ def read_bytes(path: Path) -> bytes:
 
 def read_to_end(file: BinaryIO) -> bytes:
     """Return all bytes of an open file.  Raises InputError if they are too many for memory or for a pipe."""
-    from rnncli.specs import memory
+    from rnncli.process import memory
 
     size, whole = os.fstat(file.fileno()).st_size, io.BytesIO()
     try:

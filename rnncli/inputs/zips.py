@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rnncli.errors import InputError, Text
-from rnncli.specs.memory import expansion_limit, format_size
+from rnncli.process.memory import expansion_limit, format_size
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""

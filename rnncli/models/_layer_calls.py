@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case
-from rnncli.specs.trees import leaves, map_leaves
+from rnncli.models.trees import leaves, map_leaves
 
 if TYPE_CHECKING:
     from rnncli.models import CasePair

@@ -8,9 +8,10 @@ from typing import Any
 
 from rnncli.case import Case, Spec, format_shape
 from rnncli.errors import LayerError, Message
+from rnncli.models import trees
 from rnncli.models.graph import Node
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
-from rnncli.specs import fit, trees
+from rnncli.specs import fit
 from rnncli.specs.stack import Stack
 
 

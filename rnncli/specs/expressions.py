@@ -248,15 +248,20 @@ def _limit_text(text: str) -> None:
             length=len(text),
             longest=LONGEST,
         )
+    if is_deeper(text, DEEPEST):
+        raise LayerError(
+            "the expression is nested more than {deepest} brackets.", "Use fewer brackets.", deepest=DEEPEST
+        )
+
+
+def is_deeper(text: str, most: int) -> bool:
+    """Return whether more than `most` brackets are open at one place of a text, strings left out."""
     depth = 0
     for char in re.sub(_STRING_OR_COMMENT, "", text):
         depth += (char in "([{") - (char in ")]}")
-        if depth > DEEPEST:
-            raise LayerError(
-                "the expression is nested more than {deepest} brackets.",
-                "Use fewer brackets.",
-                deepest=DEEPEST,
-            )
+        if depth > most:
+            return True
+    return False
 
 
 def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:

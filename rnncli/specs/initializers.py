@@ -9,7 +9,7 @@ from rnncli import addresses
 from rnncli.case import Spec
 from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
-from rnncli.specs import expressions, nested
+from rnncli.specs import expressions
 from rnncli.specs.call_arguments import Signature, point_at, split_config
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
 from rnncli.specs.values import format_value
@@ -25,6 +25,7 @@ _JSON = (
     "Unterminated string starting at: line {line} column {column} (char {place})",
 )
 """What the parser of JSON says."""
+_DEEPEST = 64
 _CONFIG = Message('Write {{"class_name": "Zeros", "config": {{}}}}.')
 _WORDS = {"none": None, "true": True, "false": False}
 
@@ -177,17 +178,14 @@ def _json(text: str) -> Mapping[str, Any]:
     """Return the object in a text that begins with {."""
     import json
 
+    if expressions.is_deeper(text, _DEEPEST):
+        raise LayerError("the initializer's JSON is nested too deeply.", _CONFIG)
     try:
         value: Mapping[str, Any] = json.loads(text)
-        deep = nested.is_too_deep(value)
-    except RecursionError:
-        deep = True
     except ValueError as error:
         raise LayerError(
             "the initializer's JSON cannot be read: {error}.",
             "Check its quotes and commas.",
             error=recognize(str(error), _JSON),
         ) from None
-    if deep:
-        raise LayerError("the initializer's JSON is nested too deeply.", _CONFIG)
     return value

@@ -21,7 +21,7 @@ from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read
 from rnncli.layers._claims import evaluate
-from rnncli.specs import memory
+from rnncli.process import memory
 
 RANDOM = np.random.default_rng(3)
 EXPRESSIONS = (

@@ -15,10 +15,10 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.engines import numpy as engine
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import InputError
+from rnncli.process import memory
 from rnncli.result import OUTPUT
 from rnncli.show import formats
 from rnncli.show.page import View
-from rnncli.specs import memory
 
 STEPS = 50
 

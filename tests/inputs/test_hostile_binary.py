@@ -25,8 +25,8 @@ from rnncli.inputs import hdf5 as _hdf5
 from rnncli.inputs.formats import Source, _npy_headers, read, read_states, read_tensor, read_weights
 from rnncli.models.keras import reader as keras_models
 from rnncli.models.modules import _weights_only as weights_only
-from rnncli.specs import memory
-from rnncli.specs.memory import address_space
+from rnncli.process import memory
+from rnncli.process.memory import address_space
 
 CORPUS = Path(__file__).parent / "corpus" / "binary"
 """What broke a reader once; the suffix says which."""

@@ -19,7 +19,7 @@ import pytest
 from rnncli.errors import InputError
 from rnncli.inputs import hdf5
 from rnncli.inputs.formats import Source, h5, read_weights
-from rnncli.specs import child_process
+from rnncli.process import child_process
 
 KERNEL, RECURRENT, BIAS = np.ones((5, 12), "f4"), np.ones((3, 12), "f4"), np.ones(12, "f4")
 Make = Callable[[h5py.Group, Path], None]

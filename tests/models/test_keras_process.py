@@ -19,9 +19,8 @@ import pytest
 from command import Run
 from oracle import keras
 
-from rnncli import signals
 from rnncli.errors import EngineError, InputError
-from rnncli.specs import child_process
+from rnncli.process import child_process, signals
 
 L = keras.layers
 INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
@@ -68,7 +67,7 @@ def test_a_new_process_that_fails_is_noticed(work: str, seconds: float, said: st
 @pytest.mark.parametrize("name", signals.ENDING)
 def test_a_signal_ends_the_new_process_too(tmp_path: Path, name: str) -> None:
     program = (
-        "import sys; from rnncli.specs import child_process\n"
+        "import sys; from rnncli.process import child_process\n"
         "with child_process.run_in_new_process('child_work:greet', b'', 30) as answer:\n"
         "    print(answer.take_text(64).decode(), flush=True)\n"
         "    answer.take(1)"

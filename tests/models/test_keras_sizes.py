@@ -14,8 +14,8 @@ from command import print_here
 from limits import processor_time
 from oracle import keras
 
-from rnncli.specs import memory
-from rnncli.specs.memory import limit_growth
+from rnncli.process import memory
+from rnncli.process.memory import limit_growth
 
 L = keras.layers
 SECONDS = 10.0

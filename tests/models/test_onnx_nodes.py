@@ -18,9 +18,9 @@ from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 from rnncli.inputs.formats import Source
 from rnncli.models import CasePair, ModelRequest, ModelRun, get_runner
+from rnncli.models.onnx._onnx_nodes import nodes_in
 from rnncli.models.reading import read
 from rnncli.result import Result
-from rnncli.specs.onnx_nodes import nodes_in
 
 PATH = Path("model.onnx")
 

@@ -32,8 +32,8 @@ def explore(
     Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
     returns the same tensors.
     """
-    from rnncli import signals
     from rnncli.cli import request, terminal
+    from rnncli.process import signals
 
     _require_terminal()
     _require_textual()

@@ -12,8 +12,8 @@ from rnncli.cli import files
 from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
+from rnncli.process.signals import defer_signals
 from rnncli.show import numerals
-from rnncli.signals import defer_signals
 from rnncli.specs.build import options_of
 
 with defer_signals():  # orjson crashes the process if its loading is interrupted

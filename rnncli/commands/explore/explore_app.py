@@ -17,7 +17,6 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
 
-from rnncli import signals
 from rnncli.cli.language import localize
 from rnncli.commands.explore import command_text, option_rows, questions
 from rnncli.commands.explore.computation import Computation
@@ -33,6 +32,7 @@ from rnncli.commands.explore.runner import Runner
 from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import describe_error, get_text
 from rnncli.errors import RnncliError, Text
+from rnncli.process import signals
 
 PATIENCE = 2.0
 """Seconds for leaving after a signal."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from rnncli import signals
 from rnncli.cli import case_request
 from rnncli.cli.language import localize
 from rnncli.commands.explore import computation as computing
@@ -15,6 +14,7 @@ from rnncli.commands.explore.editable_case import Change, EditableCase
 from rnncli.commands.explore.history import History
 from rnncli.commands.explore.texts import describe_error
 from rnncli.errors import Message, RnncliError, Text, join
+from rnncli.process import signals
 
 PATIENCE = 0.3
 """Seconds of work before `announce` says that it goes on; at once, the message would only flicker."""

@@ -10,9 +10,9 @@ from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.encoding import UTF8_MARK
+from rnncli.process.memory import format_size
 from rnncli.result import Result
 from rnncli.specs import fit
-from rnncli.specs.memory import format_size
 
 MAX_LINE = 2**30
 """Maximum bytes of a line; a device or a binary file may have no line ends."""

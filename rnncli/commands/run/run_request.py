@@ -61,7 +61,7 @@ class RunRequest(NamedTuple):
     @property
     def budget(self) -> int | None:
         """Bytes for one chunk of the batch, from --memory; None for the default."""
-        from rnncli.specs import memory
+        from rnncli.process import memory
 
         return None if self.memory is None else memory.parse(self.memory)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines._layer_runner import reason_for_keras
 from rnncli.errors import EngineError, Message, Text
-from rnncli.signals import defer_signals
-from rnncli.specs.isolation import isolated
+from rnncli.process.isolation import isolated
+from rnncli.process.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.layers import RecurrentLayer

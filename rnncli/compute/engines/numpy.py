@@ -9,8 +9,8 @@ from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller
 from rnncli.compute.engines._layer_runner import LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
+from rnncli.process import memory
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
-from rnncli.specs import memory
 
 if TYPE_CHECKING:
     from rnncli.compute.engines._gate_holds import GateHolds

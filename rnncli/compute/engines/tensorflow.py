@@ -14,7 +14,7 @@ from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import BEYOND_KERAS, beyond_keras
-from rnncli.specs.isolation import isolated
+from rnncli.process.isolation import isolated
 
 ABOUT = About(
     ("tensorflow", "keras"),

@@ -15,7 +15,7 @@ from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._layer_runner import LayerRunner
 from rnncli.errors import Message, Text
 from rnncli.layers import Call, RecurrentLayer, runs_a_cell
-from rnncli.specs.isolation import isolated
+from rnncli.process.isolation import isolated
 
 ABOUT = About(("torch",), Message("PyTorch's own modules, in float32 or float64"))
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
-from rnncli.inputs import named_arrays, rnncli_output
+from rnncli.inputs import named_arrays, nested, rnncli_output
 from rnncli.inputs.packages import import_package
 from rnncli.inputs.source import InputFlagError, too_large
-from rnncli.specs import memory, nested
+from rnncli.process import memory
 
 KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
 EXAMPLE = Message('The minimum is {{"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}}.')

@@ -9,9 +9,9 @@ import numpy as np
 
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, Message, inside
+from rnncli.inputs import nested
 from rnncli.inputs.encoding import UTF8_MARK, read_utf8
 from rnncli.inputs.formats._json_values import parse, to_document
-from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.inputs.formats import ReadOptions

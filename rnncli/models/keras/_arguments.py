@@ -10,7 +10,7 @@ from rnncli.models import operations
 from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref
 from rnncli.models.keras._graph import iterate_refs
 from rnncli.models.operations import KERAS_2, TODAY, OperationCall, UnknownLayerError, dtype_of
-from rnncli.specs.trees import map_leaves
+from rnncli.models.trees import map_leaves
 
 
 class Value(NamedTuple):

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import layers
 from rnncli.errors import InputError, Message, Text, UsageError, did_you_mean
-from rnncli.models import operations
+from rnncli.models import operations, trees
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.operations import KERAS_2, KERAS_3_0, TODAY, UnknownLayerError
-from rnncli.specs import trees
 
 if TYPE_CHECKING:
     from rnncli.models import LayerUse

@@ -43,8 +43,8 @@ from rnncli.models.keras._keras_sizes import explain_error, limit_memory, requir
 from rnncli.models.keras._loadable import loadable
 from rnncli.models.keras._training import changed_nodes, note_omissions
 from rnncli.models.operations import TODAY, OperationCall, UnknownLayerError, dtype_of, is_operation, merging
+from rnncli.process.isolation import isolated
 from rnncli.result import Result
-from rnncli.specs.isolation import isolated
 from rnncli.specs.text import describe
 
 SAVE_AGAIN = Message("Save the model again with model.save('model.keras').")

@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.errors import InputError, Message
 from rnncli.models.graph import Ref
 from rnncli.models.keras._keras_classes import MODELS, OPERATIONS
-from rnncli.specs.trees import leaves, map_leaves
+from rnncli.models.trees import leaves, map_leaves
 
 ADVICE = Message("Save the model again with model.save('model.keras').")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.models.keras._graph import rules_of
 from rnncli.models.operations import TODAY
-from rnncli.specs.trees import map_leaves
+from rnncli.models.trees import map_leaves
 
 if TYPE_CHECKING:
     from rnncli.models import Compute, LayerUse, ModelRun

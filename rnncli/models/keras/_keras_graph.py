@@ -19,7 +19,7 @@ from rnncli.models.keras._keras_calls import (
     resolve_call,
 )
 from rnncli.models.keras._keras_classes import MODELS, PLAIN, RECURRENT, is_operation, name_of
-from rnncli.specs.trees import leaves
+from rnncli.models.trees import leaves
 
 _MOST = 50_000
 

@@ -15,10 +15,10 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError
 from rnncli.models._framework_errors import UnrunnableError
-from rnncli.specs import child_process
-from rnncli.specs.child_process import WorkOutput
-from rnncli.specs.memory import PER_BYTE, ROOM
-from rnncli.specs.trees import map_leaves
+from rnncli.models.trees import map_leaves
+from rnncli.process import child_process
+from rnncli.process.child_process import WorkOutput
+from rnncli.process.memory import PER_BYTE, ROOM
 
 SECONDS, SPEED = 120.0, 2**12
 """Time limit of loading TensorFlow and the model, plus one second per SPEED bytes of file and inputs."""

@@ -16,8 +16,8 @@ from rnncli.errors import InputError, Message, RnncliError, Text
 from rnncli.models._framework_errors import UnrunnableError, first_sentence
 from rnncli.models._layer_calls import graph_of
 from rnncli.models.keras._keras_process import count_bytes
-from rnncli.specs import child_process
-from rnncli.specs.memory import PER_BYTE, ROOM, format_size, limit_growth
+from rnncli.process import child_process
+from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
 
 NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.models.graph import Graph
-from rnncli.specs.memory import limit_growth
+from rnncli.process.memory import limit_growth
 
 
 class TensorMemory:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
 from rnncli.errors import EngineError, Message, Text, inside
-from rnncli.models import operations
+from rnncli.models import operations, trees
 from rnncli.models._framework_errors import UnrunnableError, convert_errors
 from rnncli.models._layer_calls import (
     LayerCall,
@@ -28,8 +28,7 @@ from rnncli.models.keras import _keras_process
 from rnncli.models.keras._keras_sizes import explain_error, limit_memory
 from rnncli.models.keras._loadable import loadable
 from rnncli.models.operations import tensorflow_ops
-from rnncli.specs import trees
-from rnncli.specs.isolation import isolated
+from rnncli.process.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.models import CasePair

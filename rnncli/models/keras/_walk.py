@@ -38,8 +38,8 @@ from rnncli.models.keras._graph import (
 from rnncli.models.keras._tensor_memory import TensorMemory
 from rnncli.models.keras._training import for_training, note_omissions
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of, wrapper
+from rnncli.models.trees import leaves
 from rnncli.result import NamedTensor, Result
-from rnncli.specs.trees import leaves
 
 
 def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:

@@ -14,7 +14,7 @@ from rnncli.models.keras._keras_config import Translator
 from rnncli.models.keras._keras_graph import Flattener
 from rnncli.models.keras._keras_weights import CONVOLUTIONS
 from rnncli.models.reading import NoGraphError
-from rnncli.specs.trees import leaves
+from rnncli.models.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array

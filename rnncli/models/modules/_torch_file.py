@@ -17,9 +17,9 @@ import numpy as np
 
 from rnncli.errors import InputError, Message, shorten
 from rnncli.models.modules import _modules, _stand_ins
-from rnncli.specs import child_process
-from rnncli.specs.isolation import isolated
-from rnncli.specs.memory import expansion_limit, format_size
+from rnncli.process import child_process
+from rnncli.process.isolation import isolated
+from rnncli.process.memory import expansion_limit, format_size
 
 ADVICE = Message(
     "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"

@@ -9,8 +9,8 @@ from rnncli.case import Array
 from rnncli.errors import EngineError, UsageError
 from rnncli.models.graph import Modules, Node
 from rnncli.models.modules._assumptions import ORDERS, OWN, order_of_gates
+from rnncli.process.isolation import isolated
 from rnncli.result import Label
-from rnncli.specs.isolation import isolated
 
 if TYPE_CHECKING:
     from rnncli.models import CasePair

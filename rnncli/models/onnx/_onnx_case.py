@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from rnncli.case import Array, Case
 from rnncli.errors import LayerError
 from rnncli.models._inputs import empty_input
-from rnncli.specs import fit, recurrence
-from rnncli.specs.onnx_nodes import recurrence_of
+from rnncli.models.onnx import _recurrence
+from rnncli.models.onnx._onnx_nodes import recurrence_of
+from rnncli.specs import fit
 from rnncli.specs.stack import Stack
 
 
@@ -37,8 +38,8 @@ def build_node_case(given: NodeCall) -> Case:
     masked = lengths is not None and bool((lengths < steps).any())
     loop = recurrence_of(given.node, recurrent.shape[-1])
     try:
-        spec = recurrence.layer_of(loop, masked=masked)
-        weights = recurrence.weights_of(loop, kernel, recurrent, bias)
+        spec = _recurrence.layer_of(loop, masked=masked)
+        weights = _recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         raise LayerError(
             "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence

@@ -8,8 +8,8 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, Message
-from rnncli.specs.child_process import advise_more, allow
-from rnncli.specs.onnx_nodes import inner_graphs
+from rnncli.models.onnx._onnx_nodes import inner_graphs
+from rnncli.process.child_process import advise_more, allow
 
 EVALUATED = (
     "Cast", "Concat", "DequantizeLinear", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, NamedTuple
 from rnncli.errors import InputError, Message, Text, shorten
 from rnncli.inputs.packages import import_package
 from rnncli.inputs.source import Source, open_file
-from rnncli.specs import child_process
-from rnncli.specs.child_process import IncompleteOutputError
-from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
+from rnncli.models.onnx._onnx_nodes import inner_graphs, is_recurrent, nodes_in
+from rnncli.process import child_process
+from rnncli.process.child_process import IncompleteOutputError
 
 ADVICE = Message("Write it again with onnx.save(model, 'model.onnx').")
 BESIDE = Message("Keep external data beside the model, and save it again.")

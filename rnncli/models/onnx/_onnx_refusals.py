@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rnncli.errors import LayerError
-from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
+from rnncli.models.onnx._onnx_nodes import inputs_of, is_recurrent
 
 ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.training")
 """Domains of ONNX itself; those of ONNX Runtime begin with MICROSOFT."""

@@ -12,9 +12,9 @@ from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, Message, first_nonblank_line
 from rnncli.models._framework_errors import shorten_sentence
 from rnncli.models.onnx import _onnx_graph
-from rnncli.signals import call_in_thread, defer_signals, start_in_thread
-from rnncli.specs import child_process
-from rnncli.specs.memory import format_size, limit_growth, total
+from rnncli.process import child_process
+from rnncli.process.memory import format_size, limit_growth, total
+from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""

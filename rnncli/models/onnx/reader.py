@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Dimension
 from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, join, shorten
 from rnncli.models.graph import ModelInput, Node, Program
-from rnncli.models.onnx import _onnx_file
+from rnncli.models.onnx import _onnx_file, _onnx_nodes, _recurrence
 from rnncli.models.onnx._onnx_constants import Constants
-from rnncli.specs import onnx_nodes, recurrence, to_config
-from rnncli.specs.memory import limit_growth
+from rnncli.process.memory import limit_growth
+from rnncli.specs import to_config
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
@@ -65,7 +65,7 @@ def _note_files(files: Sequence[str]) -> Iterator[Text]:
 
 
 def _note_others(model: Any) -> Iterator[Text]:
-    for node in onnx_nodes.nodes_in(model.graph):
+    for node in _onnx_nodes.nodes_in(model.graph):
         if node.op_type in OTHERS:
             yield Message(
                 "{name} ({domain} {op_type}) is recurrent and not shown.",
@@ -81,7 +81,7 @@ def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, Text]]:
     nodes: list[Node] = []
     refused: dict[str, Text] = {}
     for node, loop in _iterate_nodes(model.graph, ""):
-        if not onnx_nodes.is_recurrent(node):
+        if not _onnx_nodes.is_recurrent(node):
             nodes.append(_read_plain(node, constants))
             continue
         recurrent, reason = _read_recurrent(node, constants)
@@ -98,7 +98,7 @@ def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
     for node in graph.node:
         yield node, loop
         inside = loop or (f"the {node.op_type} {node.name}" if node.op_type in LOOPS else "")
-        for inner in onnx_nodes.inner_graphs(node):
+        for inner in _onnx_nodes.inner_graphs(node):
             yield from _iterate_nodes(inner, inside)
 
 
@@ -114,15 +114,17 @@ def _make_node(node: Any, class_name: str, module: str, config: Any, weights: Ma
 
 def _read_recurrent(node: Any, constants: Constants) -> tuple[Node, Text]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
-    kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
-    loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
+    kernel, recurrent, bias = (constants.array(name) for name in _onnx_nodes.inputs_of(node)[1:4])
+    loop = _onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
     try:
-        spec = recurrence.layer_of(loop)
+        spec = _recurrence.layer_of(loop)
         if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
-            weights = recurrence.weights_of(loop, kernel, recurrent, bias)
+            weights = _recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        return _make_node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.sentence
+        return _make_node(
+            node, _recurrence.CLASSES[node.op_type], "keras.layers", {}, weights
+        ), error.sentence
     written = to_config(spec)
     reason: Text = ""
     if loop.unsupported:

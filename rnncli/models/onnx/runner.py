@@ -28,7 +28,7 @@ from rnncli.models._inputs import describe_inputs as describe_inputs  # one of t
 from rnncli.models._layer_calls import name_outputs
 from rnncli.models.onnx import _onnx_agreement, _onnx_graph, _onnx_refusals, _onnx_runtime
 from rnncli.models.onnx._onnx_case import NodeCall, build_node_case, list_returns
-from rnncli.specs.onnx_nodes import inputs_of, is_recurrent, nodes_in
+from rnncli.models.onnx._onnx_nodes import inputs_of, is_recurrent, nodes_in
 
 if TYPE_CHECKING:
     from rnncli.models.graph import Program

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import Message
+from rnncli.process.signals import defer_signals
 from rnncli.show import page
 from rnncli.show.page import DeferredValue
 from rnncli.show.visible import escape_json, visible
-from rnncli.signals import defer_signals
 
 with defer_signals():  # orjson crashes the process if its loading is interrupted
     import orjson

@@ -22,8 +22,8 @@ from rnncli.case import Case
 from rnncli.commands.run.line_batches import InputLine, Stream
 from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
+from rnncli.process import memory
 from rnncli.result import Result
-from rnncli.specs import memory
 
 RNNCLI = str(Path(sys.executable).with_name("rnncli"))
 RECORDS = [[[1, 2], [3, 4]], [[0.5, -1], [2, 0.25]], [[1, 2]], [[[1, 2]], [[3, 4]]]]

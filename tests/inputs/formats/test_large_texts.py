@@ -12,7 +12,7 @@ import pytest
 
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source, read
-from rnncli.specs import memory
+from rnncli.process import memory
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, BinaryIO, NoReturn
 
-from rnncli import signals
 from rnncli.case import Array
 from rnncli.errors import EngineError, Message, Text
-from rnncli.specs.isolation import ignore_warnings
-from rnncli.specs.memory import address_space, allocated_bytes
+from rnncli.process import signals
+from rnncli.process.isolation import ignore_warnings
+from rnncli.process.memory import address_space, allocated_bytes
 
 Work = Callable[[BinaryIO], None]
 
@@ -40,7 +40,7 @@ VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "
 START = """
 import sys
 sys.path[:] = sys.argv[3:]
-from rnncli.specs import child_process
+from rnncli.process import child_process
 child_process.answer_request(sys.argv[1], float(sys.argv[2]))
 """
 """The program of a new process: `answer_request`, with the modules of this process."""

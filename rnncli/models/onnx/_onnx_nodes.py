@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rnncli.specs.recurrence import CLASSES, Recurrence
+from rnncli.models.onnx._recurrence import CLASSES, Recurrence
 
 
 def inner_graphs(node: Any) -> list[Any]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rnncli import signals
 from rnncli.inputs.packages import import_package
-from rnncli.signals import call_in_thread, defer_signals, exit_cleanly
+from rnncli.process import signals
+from rnncli.process.signals import call_in_thread, defer_signals, exit_cleanly
 
 
 @pytest.fixture(autouse=True)

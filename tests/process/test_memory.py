@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from rnncli.specs.memory import PER_BYTE, ROOM, limit_growth
+from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
 
 
 def test_an_allocation_beyond_the_limit_fails_and_the_next_one_does_not() -> None:

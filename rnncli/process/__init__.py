@@ -1,0 +1,1 @@
+"""The process that this is, and those that it starts: signals, memory, frameworks, children."""
