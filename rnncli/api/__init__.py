@@ -274,7 +274,7 @@ def _require_indices(name: str, indices: Any) -> None:
 
 
 def _require_steps(options: Options) -> None:
-    if not engines.allows(options.get("engine"), "records_steps"):
+    if options.get("engine") not in (None, "auto", engines.STEPWISE):
         raise UsageError(
             "engine={value!r}: this engine does not record steps.",
             "Leave it out.",

@@ -67,8 +67,7 @@ def build_case(request: CaseRequest) -> tuple[Case, Remarks]:
     builder = make_builder(request.options, stack, request.collect_options(stack, seed, name), document)
     arranged = builder.arrange(document)
     case = builder.case(arranged)
-    is_reference = engines.has(request.engine, "is_reference")
-    keras_notes = () if is_reference else keras_differences.note_keras_errors(case)
+    keras_notes = () if request.engine == engines.REFERENCE else keras_differences.note_keras_errors(case)
     return case, (
         *notes, *arranged.remarks, *keras_notes, *keras_differences.note_sequential(stack),
         *(() if request.one_call else note_missing(case)),

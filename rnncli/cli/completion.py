@@ -105,7 +105,7 @@ def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete one number that explain takes: a tensor or a gate with the index of its first entry."""
-    from rnncli.compute.loop_parts import list_loop_parts
+    from rnncli.compute.trace import list_loop_parts
 
     stack = _stack(ctx)
     if stack is None:
@@ -212,7 +212,7 @@ def _stack(ctx: typer.Context) -> "Stack | None":
 
 def _gates(ctx: typer.Context) -> dict[Any, Any]:
     """Return the gates of the layers by their addresses; none if the command line describes no layers."""
-    from rnncli.compute.loop_parts import list_loop_parts
+    from rnncli.compute.trace import list_loop_parts
 
     stack = _stack(ctx)
     return {name: part for name, part in list_loop_parts(stack).items() if part.label.kind} if stack else {}

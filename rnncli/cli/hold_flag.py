@@ -27,7 +27,7 @@ def hold_gates(case: Case, texts: Sequence[str] | None, engine: str, *, check: b
         return case
     from rnncli.compute import engines, holds
 
-    if not engines.allows(engine, "holds_gates"):
+    if engine not in ("auto", engines.STEPWISE):
         raise UsageError(
             "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
         )

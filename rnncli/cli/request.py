@@ -158,7 +158,7 @@ def options_of(flags: LayerFlags) -> dict[str, Any]:
 
 def require_steps(run: RunFlags) -> None:
     """Raise UsageError for an engine that does not record steps."""
-    if not engines.allows(run.engine, "records_steps"):
+    if run.engine not in ("auto", engines.STEPWISE):
         raise UsageError(
             "{--engine:engine}: this engine does not record steps.",
             "Leave {--engine} out; rnncli trace --check compares a trace with tensorflow.",

@@ -9,7 +9,6 @@ from itertools import chain
 
 from rnncli.case import Array, Case, Shape, format_shape
 from rnncli.compute import checks, engines
-from rnncli.compute.engine_choice import choose
 from rnncli.errors import EngineError, Message, Text, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
@@ -25,10 +24,23 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     cannot compute it, EngineError if the engine fails.
     """
     checks.require_mask(case)
-    if engine != "auto":
-        return _PreparedCase(case, engine)
-    chosen = choose(case)
-    return _EngineWithFallback(case, chosen, "numpy") if chosen == "onnx" else _PreparedCase(case, chosen)
+    chosen = engines.choose(case) if engine == "auto" else engine
+    if engine != "auto" or chosen != "onnx":
+        return _PreparedCase(case, chosen)
+    other = cache(lambda: _PreparedCase(case, "numpy"))
+    try:
+        first = _PreparedCase(case, chosen)
+    except EngineError:  # its package is installed but broken
+        return other()
+
+    def call(one: Case) -> Result:
+        try:
+            computed = first.compute(one)
+        except (UsageError, EngineError):
+            return other()(one)
+        return first.build_result(one, computed)
+
+    return call
 
 
 class _PreparedCase:
@@ -101,24 +113,6 @@ def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[Tenso
     return {info.label: (info, rows) for info, rows in found}
 
 
-class _EngineWithFallback:
-    """Layers built in one engine, with another engine for the cases that it cannot compute."""
-
-    def __init__(self, case: Case, first: str, other: str) -> None:
-        self.other = cache(lambda: _PreparedCase(case, other))
-        try:
-            self.primary = _PreparedCase(case, first)
-        except EngineError:  # its package is installed but broken
-            self.primary = self.other()
-
-    def __call__(self, one: Case) -> Result:
-        try:
-            computed = self.primary.compute(one)
-        except (UsageError, EngineError):
-            return self.other()(one)
-        return self.primary.build_result(one, computed)
-
-
 def calls_of(case: Case) -> Sequence[int | None]:
     """Return the call numbers for the labels: 1, 2, ... if all calls are requested, otherwise only None."""
     return range(1, case.calls + 1) if case.all_calls else (None,)
@@ -167,7 +161,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
 def require_able(case: Case, engine: str) -> None:
     """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
-    if case.hold and not engines.has(engine, "holds_gates"):
+    if case.hold and engine != engines.STEPWISE:
         raise UsageError(
             "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
         )
@@ -179,23 +173,14 @@ def require_able(case: Case, engine: str) -> None:
         )
         raise UsageError(what, "Leave {--hold} out.")
     if refusal:
+        advice: Text = ""  # that of the reference is part of its refusal
+        if engine != engines.REFERENCE:
+            why = engines.get(engines.REFERENCE).refusal(case)
+            advice = Message("Leave {--engine} out, or use {reference}.", reference=engines.REFERENCE)
+            advice = Message("Leave {--engine} out. {why}.", why=why) if why else advice
         raise UsageError(
-            "the engine {engine} cannot compute this: {refusal}.",
-            _other_engine(case, engine),
-            engine=engine,
-            refusal=refusal,
+            "the engine {engine} cannot compute this: {refusal}.", advice, engine=engine, refusal=refusal
         )
-
-
-def _other_engine(case: Case, engine: str) -> Text:
-    """Return advice if `engine` refuses the case; that of the reference is part of its refusal."""
-    reference = engines.find("is_reference")
-    if engine == reference:
-        return ""
-    why = engines.get(reference).refusal(case)
-    if why:
-        return Message("Leave {--engine} out. {why}.", why=why)
-    return Message("Leave {--engine} out, or use {reference}.", reference=reference)
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
@@ -207,7 +192,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
     seeds = stack.take_seeds(SeedStream(case.seed or 0).draw)
     if case.weights is not None:
         return case.weights, seeds
-    drawn = {} if engines.has(engine, "is_reference") else stack.draw_weights(case.inputs.shape, seeds)
+    drawn = {} if engine == engines.REFERENCE else stack.draw_weights(case.inputs.shape, seeds)
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
 

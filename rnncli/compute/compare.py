@@ -174,10 +174,9 @@ def compare_with_keras(
     differ by more than the tolerances; without any if Keras computed `result` itself.
     budget: see compute.run.
     """
-    reference = engines.find("is_reference")
-    if result.engines == (reference,):
+    if result.engines == (engines.REFERENCE,):
         return result, []
-    other = compute.run(case, reference, budget)
+    other = compute.run(case, engines.REFERENCE, budget)
     compared = dataclasses.replace(result, differences=differences(result, other))
     return compared, find_disagreements(result, other, atol, rtol)
 

@@ -10,7 +10,7 @@ from itertools import combinations
 from rnncli import addresses, compute
 from rnncli.case import Array, Case, Hold
 from rnncli.compute import compare
-from rnncli.compute.loop_parts import LoopPart, list_loop_parts
+from rnncli.compute.trace import LoopPart, list_loop_parts
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
 from rnncli.result import Label, Result
 

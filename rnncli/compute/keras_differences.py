@@ -78,7 +78,7 @@ def _of_a_list(spec: Spec) -> Text:
 
 def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
     """Return the notes of --check about numbers that TensorFlow treats otherwise: denormals, and infinity."""
-    reference = engines.find("is_reference")
+    reference = engines.REFERENCE
     if result.engines == (reference,):
         return (
             Message("{--check} has no effect: {reference} already computed this result", reference=reference),

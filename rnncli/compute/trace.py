@@ -1,4 +1,4 @@
-"""Compute traces, narrow them to what is requested, and compare them with the returned tensors."""
+"""The loops over time: names of their parts, traces of every step, and what a trace says of the outputs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,35 @@ from rnncli.errors import EngineError, Flag, Message, UsageError, did_you_mean
 from rnncli.layers import Layer, activations
 from rnncli.result import OUTPUT, Label, LoopTrace, Result, TensorInfo
 from rnncli.specs.stack import Stack
+
+
+class LoopPart(NamedTuple):
+    """A gate or a part of the state of one loop over time.  label: in its trace."""
+
+    layer: int
+    direction: str
+    label: Label
+    units: int
+
+
+def list_loop_parts(stack: Stack) -> dict[Label, LoopPart]:
+    """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
+    found: dict[Label, LoopPart] = {}
+    for index, layer in enumerate(stack.layers):
+        for direction, loop in layer.loops.items():
+            made: Any = getattr(loop, "cell", None)
+            if made is None:
+                continue
+            for place, cell in made.by_index.items():
+                for name in (*cell.gates, *cell.State._fields):
+                    label = Label(name, cell=place, kind="activation" if name in cell.gates else "")
+                    part = LoopPart(index, direction, label, cell.units)
+                    typed = label.short._replace(direction=direction)
+                    if len(stack) > 1:
+                        found[typed._replace(layer=index)] = part
+                    if index == len(stack) - 1:
+                        found[typed] = part
+    return found
 
 
 class TraceSelection(NamedTuple):
@@ -200,7 +229,7 @@ def trace(case: Case) -> Result:
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
     checks.require_room(case, len(case.inputs))
-    engine = engines.find("records_steps")
+    engine = engines.STEPWISE
     refusal = engines.get(engine).refusal(case)
     if refusal:
         raise UsageError(

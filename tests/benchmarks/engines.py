@@ -20,7 +20,7 @@ from figures import Row, Section, Sections, alone, in_turn
 from rnncli import specs
 from rnncli.case import Case
 from rnncli.compute import call as calling
-from rnncli.compute import engine_choice
+from rnncli.compute import engines
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 
@@ -57,7 +57,7 @@ def sections(rounds: int) -> Sections:
             case = _case(kind, size)
             seconds = in_turn(dict(_contestants(kind, size, case)), rounds)
             rows = tuple(_row(name, size, one) for name, one in seconds.items())
-            yield Section(f"{kind} {tuple(size)}", "seconds", f"rnncli {engine_choice.choose(case)}", rows)
+            yield Section(f"{kind} {tuple(size)}", "seconds", f"rnncli {engines.choose(case)}", rows)
 
 
 def _row(name: str, size: Size, seconds: float) -> Row:

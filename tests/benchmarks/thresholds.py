@@ -2,7 +2,7 @@
 
 Divides the seconds that loading its packages takes by the seconds that it saves per step.  Use an idle
 machine: other work slows NumPy's products of wide layers most.  Copy the steps into FEWEST_STEPS in
-rnncli/compute/engine_choice.py, whose sizes are the numbers in a state, batch * units.
+rnncli/compute/engines/__init__.py, whose sizes are the numbers in a state, batch * units.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from figures import in_turn, machine
 from rnncli import specs
 from rnncli.case import Case
 from rnncli.compute import call as calling
-from rnncli.compute.engine_choice import FEWEST_STEPS
+from rnncli.compute.engines import FEWEST_STEPS
 
 SIZES = ((1, 3), (1, 50), (2, 64), (1, 1000), (8, 250), (32, 300), (64, 1000))
 """Batch and units; the number of features equals the units."""

@@ -10,7 +10,7 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.compute import call, engines
+from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -77,7 +77,7 @@ class TestEngines:
 
             return called
 
-        monkeypatch.setattr(call, "choose", lambda case: "onnx")
+        monkeypatch.setattr(engines, "choose", lambda case: "onnx")
         assert compute.run(oracle.case(["LSTM(2)"], X)).engines == ("onnx",)
         monkeypatch.setattr(onnx, "build_layers", build_wrong)
         with pytest.raises(EngineError, match=r"onnx returned hidden_state as \(2, 1\)"):

@@ -9,7 +9,7 @@ import oracle
 import pytest
 from convolutions import CONVOLUTIONS, FRAMES
 
-from rnncli.compute import engine_choice
+from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError
 
 keras = oracle.keras
@@ -81,4 +81,4 @@ class TestKerasAlone:
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
     def test_half_precision_is_left_to_keras(self, dtype: str) -> None:
-        assert engine_choice.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
+        assert engines.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"

@@ -147,11 +147,11 @@ def _sheet(case: "Case", engine: str, flags: PlotFlags, selection: Any) -> "Shee
     from rnncli.layers import is_stepped
 
     through_time = any(map(is_stepped, case.specs))
-    traceable = through_time and engines.get(engines.find("records_steps")).refusal(case) is None
+    traceable = through_time and engines.get(engines.STEPWISE).refusal(case) is None
     what = flags.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.draw_result(case, compute.run(case, engine), selection)
-    if not engines.allows(engine, "records_steps"):
+    if engine not in ("auto", engines.STEPWISE):
         raise UsageError(
             "{--engine:engine}: this engine does not record steps.",
             "Leave {--engine} out, or use {--what result}.",

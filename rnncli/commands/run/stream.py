@@ -168,7 +168,7 @@ class LineCases:
         notes += case_request.note_dropout(collect_flags(layer), run.calls, training=run.training)
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
-        self._checked_masks: set[bool] = {False, True} if engines.has(run.engine, "is_reference") else set()
+        self._checked_masks: set[bool] = {False, True} if run.engine == engines.REFERENCE else set()
 
     def __call__(self, line: InputLine) -> Case:
         """Return the Case of a line.  Raises InputError if other lines may be valid."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
-from rnncli.compute.loop_parts import LoopPart, list_loop_parts
+from rnncli.compute.trace import LoopPart, list_loop_parts
 from rnncli.layers import Current, Entry, Product, Sum, within
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result, TensorInfo
 from rnncli.specs.stack import Stack

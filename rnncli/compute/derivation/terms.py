@@ -22,7 +22,7 @@ from rnncli.compute.derivation.explanation import (
 )
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
-from rnncli.compute.loop_parts import list_loop_parts
+from rnncli.compute.trace import list_loop_parts
 from rnncli.layers import DotProduct, LayerInput, Product, activations
 from rnncli.result import OUTPUT, Result, TensorInfo
 from rnncli.specs.stack import Stack

@@ -1,7 +1,8 @@
-"""The engines, which compute a Case; each has its own file.
+"""The engines, which compute a Case, each in its own file; and the one that `auto` chooses.
 
 An engine's file has
-    ABOUT                          an About
+    PACKAGES                       the packages it needs
+    NOTE                           one line for the user
     refusal(case)                  why the engine cannot give Keras's numbers for the case, or None
     build_layers(case, weights, seeds)   builds the layers once and returns a function that calls them
 """
@@ -11,9 +12,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from importlib.util import find_spec
+from math import inf
+from types import ModuleType
+from typing import NamedTuple
 
-from rnncli.case import Array, Case
+from rnncli.case import Array, Case, Spec, walk
 from rnncli.errors import EngineError, Message, Text, UsageError, did_you_mean
 from rnncli.result import LoopTrace
 
@@ -23,6 +27,22 @@ ENGINES = {
     "tensorflow": "rnncli.compute.engines.tensorflow",
     "torch": "rnncli.compute.engines.torch",
 }
+REFERENCE = "tensorflow"
+"""Its numbers, and the weights that it draws, are Keras's own; the others are checked against it."""
+STEPWISE = "numpy"
+"""The only engine that records every gate of every step, and that can hold a gate at a value."""
+
+FEWEST_STEPS: Mapping[str, tuple[tuple[float, int], ...]] = {
+    "SimpleRNN": ((150, 70_000), (1_000, 35_000)),
+    "LSTM": ((50, 18_000), (1_000, 12_000), (10_000, 2_300), (30_000, 1_000), (inf, 250)),
+    "GRU": ((50, 15_000), (500, 12_500), (2_000, 6_000), (10_000, 3_000), (30_000, 1_500), (inf, 300)),
+}
+"""By layer, pairs (numbers, steps), ascending: if a state has at most `numbers` numbers (batch * units), ONNX
+Runtime is faster than NumPy for `steps` time steps or more, including the time to import its packages.
+
+With more numbers than in the last pair, it is never faster.
+Measure the sizes again with `python tests/benchmarks/thresholds.py`.
+"""
 
 
 class InexactError(EngineError):
@@ -58,40 +78,6 @@ class EngineInfo(NamedTuple):
     note: Text
 
 
-class About(NamedTuple):
-    """Description of an engine.
-
-    packages: the packages it needs.
-    note: one line for the user.
-    is_reference: its numbers, and the weights that it draws, are Keras's own; others are checked against it.
-    records_steps: it records every gate of every step, for a trace.
-    holds_gates: it can hold a gate at a value.
-    """
-
-    packages: tuple[str, ...]
-    note: Text
-    is_reference: bool = False
-    records_steps: bool = False
-    holds_gates: bool = False
-
-
-Ability = Literal["is_reference", "records_steps", "holds_gates"]
-"""What only some engines are or do, by the field of About that says so."""
-
-
-class Engine(Protocol):
-    """The module of an engine."""
-
-    @property
-    def ABOUT(self) -> About: ...  # noqa: N802 - a constant of the module
-
-    def refusal(self, case: Case) -> str | None: ...
-
-    def build_layers(
-        self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
-    ) -> LayerCaller: ...
-
-
 def repeat(case: Case, call: Callable[[Case], Tensors]) -> Sequence[Tensors]:
     """Call the layers as often as the case asks for; return the tensors of all calls, or of the last one."""
     return deque((call(case) for _ in range(case.calls)), None if case.all_calls else 1)
@@ -102,26 +88,11 @@ def names() -> tuple[str, ...]:
     return tuple(ENGINES)
 
 
-def get(name: str) -> Engine:
+def get(name: str) -> ModuleType:
     """Return the engine's module.  Raises UsageError if there is no such engine."""
     if name not in ENGINES:
         raise UsageError("there is no engine '{name}'.", did_you_mean(name, ("auto", *names())), name=name)
-    return cast("Engine", import_module(ENGINES[name]))
-
-
-def has(name: Any, ability: Ability) -> bool:
-    """Return whether this is the name of an engine with that ability."""
-    return name in names() and getattr(get(name).ABOUT, ability)
-
-
-def allows(choice: Any, ability: Ability) -> bool:
-    """Return whether an engine with that ability may be used: `choice` is one, or leaves the choice open."""
-    return choice in (None, "auto") or has(choice, ability)
-
-
-def find(ability: Ability) -> str:
-    """Return the name of the engine with that ability, of several the first in alphabetical order."""
-    return next(name for name in names() if has(name, ability))
+    return import_module(ENGINES[name])
 
 
 def available() -> list[EngineInfo]:
@@ -130,26 +101,56 @@ def available() -> list[EngineInfo]:
 
 
 def _info(name: str) -> EngineInfo:
-    about = get(name).ABOUT
-    versions = {package: _version(package) for package in about.packages}
-    missing = [package for package, version in versions.items() if not version]
-    note = (
-        Message(
+    from importlib import metadata
+
+    engine, found, missing = get(name), [], []
+    for package in engine.PACKAGES:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            missing.append(package)
+    note = engine.NOTE
+    if missing:
+        note = Message(
             "needs {missing}: pip install {packages}",
             missing=", ".join(missing),
             packages=" ".join(missing),
         )
-        if missing
-        else about.note
-    )
-    text = ", ".join(f"{package} {version}" for package, version in versions.items() if version)
-    return EngineInfo(name, not missing, text, note)
+    return EngineInfo(name, not missing, ", ".join(found), note)
 
 
-def _version(package: str) -> str:
-    from importlib import metadata
+def choose(case: Case) -> str:
+    """Return the fastest engine that gives Keras's numbers for this case; tensorflow if no other does."""
+    if case.hold:
+        return STEPWISE
+    if get("numpy").refusal(case):
+        return "tensorflow"
+    if not has_many_steps(case):  # the usual case, which should not load another engine
+        return "numpy"
+    onnx = get("onnx")
+    installed = all(map(find_spec, onnx.PACKAGES))
+    return "onnx" if installed and not onnx.refusal(case) else "numpy"
 
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+
+def has_many_steps(case: Case) -> bool:
+    """Return whether the loops have enough steps for ONNX Runtime to be faster than NumPy.
+
+    Always False for stateful layers: after a NaN, another engine could not continue from their states.
+    """
+    batch, timesteps = case.inputs.shape[:2]
+    share = 0.0
+    for spec in (loop for outer in case.specs for loop in _loops(outer)):
+        if spec.config["stateful"]:
+            return False
+        numbers = batch * spec.config["units"]
+        least = next((steps for most, steps in FEWEST_STEPS[spec.class_name] if numbers <= most), None)
+        if least is None:
+            return False
+        share += timesteps * case.calls / least
+    return share > 1
+
+
+def _loops(layer: Spec) -> list[Spec]:
+    """Return every layer that loops over time; a layer in Bidirectional counts twice."""
+    loops = [spec for spec in walk((layer,)) if spec.class_name in FEWEST_STEPS]
+    return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, EngineOutput, LayerCaller
+from rnncli.case import Array, Case, Hold, walk
+from rnncli.compute.engines import EngineOutput, LayerCaller
 from rnncli.compute.engines._layer_runner import LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.process import memory
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 
 if TYPE_CHECKING:
-    from rnncli.compute.engines._gate_holds import GateHolds
     from rnncli.layers import Call, RecurrentLayer
 
-ABOUT = About(
-    ("numpy",), Message("fast, and records every gate of every step"), records_steps=True, holds_gates=True
-)
+PACKAGES = ("numpy",)
+NOTE = Message("fast, and records every gate of every step")
 TOGETHER = 1024
 """Number of steps of a trace that are stacked at once."""
 
@@ -67,15 +66,13 @@ class _NumpyRun(LayerRunner):
         self.traces.append(loop.trace(recorder.parts(), state, in_stack=len(self.stack) > 1))
         return outputs, after
 
-    def _holds(self, layer: RecurrentLayer, call: Call) -> GateHolds | None:
+    def _holds(self, layer: RecurrentLayer, call: Call) -> _GateHolds | None:
         """Return the gates of this loop that are held at a value; None if there are none."""
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
         if not holds:
             return None
-        from rnncli.compute.engines._gate_holds import GateHolds
-
-        return GateHolds(holds, layer.cell, call.inputs)
+        return _GateHolds(holds, layer.cell, call.inputs)
 
     def _dropout(self, layer: RecurrentLayer, call: Call) -> Any:
         if not self.training:
@@ -87,7 +84,7 @@ class _NumpyRun(LayerRunner):
 class _TimeLoop:
     """Runs one layer over the time steps of one call."""
 
-    def __init__(self, layer: RecurrentLayer, call: Call, dropout: Any, holds: GateHolds | None) -> None:
+    def __init__(self, layer: RecurrentLayer, call: Call, dropout: Any, holds: _GateHolds | None) -> None:
         self.layer, self.call, self.dropout, self.gate_holds = layer, call, dropout, holds
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroes_masked: bool = layer.config["zero_output_for_mask"]
@@ -164,6 +161,46 @@ class _TimeLoop:
             in_stack=in_stack,
             is_half=bool(place.direction),
         )
+
+
+class _GateHolds:
+    """The gates of one loop over time that are held at a value, step by step, as its cell takes them.
+
+    cell: of the loop; its gates may have different numbers of units.  inputs: (batch, timesteps, features).
+    """
+
+    def __init__(self, holds: Sequence[Hold], cell: Any, inputs: Array) -> None:
+        self.holds, self.dtype = tuple(holds), inputs.dtype
+        self.units = {index: one.units for index, one in cell.by_index.items()}
+        self._arrays = lru_cache(64)(self._make)
+
+    def at(self, timestep: int) -> Any:
+        """Return the gates held in this step of the layer's input, as its cell takes them; None for none."""
+        now = tuple(hold for hold in self.holds if timestep in hold.steps)
+        return self._arrays(now) if now else None
+
+    def masks(self, order: Sequence[int]) -> dict[Label, Array]:
+        """Return which entries are held, by gate: (steps, units) in the order of processing."""
+        import numpy as np
+
+        found: dict[Label, Array] = {}
+        for hold in self.holds:
+            shape = len(order), self.units[hold.cell]
+            label = Label(hold.gate, cell=hold.cell, kind="activation")
+            entries = found.setdefault(label, np.zeros(shape, bool))
+            entries[np.ix_(np.isin(order, hold.steps), np.isin(range(shape[1]), hold.units))] = True
+        return found
+
+    def _make(self, now: tuple[Hold, ...]) -> Any:
+        import numpy as np
+
+        found: dict[int | None, dict[str, tuple[Array, Array]]] = {}
+        for hold in now:
+            units, own = self.units[hold.cell], found.setdefault(hold.cell, {})
+            which, values = own.setdefault(hold.gate, (np.zeros(units, bool), np.zeros(units, self.dtype)))
+            place = list(hold.units)
+            which[place], values[place] = True, hold.value
+        return found.get(None, found)
 
 
 class _Recorder:

@@ -11,13 +11,18 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, InexactError, LayerCaller
-from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._layer_runner import LayerRunner
+from rnncli.compute.engines import InexactError, LayerCaller
+from rnncli.compute.engines._layer_runner import (
+    LayerRunner,
+    import_packages,
+    mask_outputs,
+    refusal_of_library,
+)
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import Call, RecurrentLayer, activations, beyond_keras, runs_a_cell
 
-ABOUT = About(("onnx", "onnxruntime"), Message("for large float32 inputs; ONNX Runtime computes them"))
+PACKAGES = ("onnx", "onnxruntime")
+NOTE = Message("for large float32 inputs; ONNX Runtime computes them")
 
 
 class Function(NamedTuple):
@@ -73,7 +78,7 @@ def refusal(case: Case) -> Text | None:
             )
         if beyond := beyond_keras(spec):
             return beyond
-    return padding.refusal(case)
+    return refusal_of_library(case)
 
 
 def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
@@ -87,7 +92,7 @@ def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, i
 
 @cache
 def _packages() -> list[Any]:
-    return padding.import_packages("onnx", "onnx", "onnxruntime")
+    return import_packages("onnx", *PACKAGES)
 
 
 class _OnnxRun(LayerRunner):
@@ -108,12 +113,10 @@ class _OnnxRun(LayerRunner):
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
         found = self._session(layer, call).run(None, feeds)
         _require_safe(*found)
-        states = found[-len(state) :]
-        after = layer.cell.pack(tuple(part[0] for part in states))
+        after = layer.cell.pack(tuple(part[0] for part in found[-len(state) :]))
+        outputs = found[0][:, 0].transpose(1, 0, 2) if layer.sequences else found[0]
         last = layer.cell.output(after)
-        if layer.sequences:
-            return padding.mask_sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
-        return padding.mask_last(layer, call.inputs.shape[1], lengths, last), after
+        return mask_outputs(layer, outputs, lengths, last, call.inputs.shape[1]), after
 
     def _session(self, layer: RecurrentLayer, call: Call) -> Any:
         key = call.place.path, call.mask is not None

@@ -11,16 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import About, EngineOutput, LayerCaller, repeat
+from rnncli.compute.engines import EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import BEYOND_KERAS, beyond_keras
 from rnncli.process.isolation import isolated
 
-ABOUT = About(
-    ("tensorflow", "keras"),
-    Message("real Keras layers, the reference that the others are checked against"),
-    is_reference=True,
-)
+PACKAGES = ("tensorflow", "keras")
+NOTE = Message("real Keras layers, the reference that the others are checked against")
 
 
 def refusal(case: Case) -> Text | None:

@@ -10,15 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, LayerCaller
-from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._layer_runner import LayerRunner
+from rnncli.compute.engines import LayerCaller
+from rnncli.compute.engines._layer_runner import (
+    LayerRunner,
+    import_packages,
+    mask_outputs,
+    refusal_of_library,
+)
 from rnncli.errors import Message, Text
 from rnncli.layers import Call, RecurrentLayer, runs_a_cell
 from rnncli.process.isolation import isolated
 
-ABOUT = About(("torch",), Message("PyTorch's own modules, in float32 or float64"))
-
+PACKAGES = ("torch",)
+NOTE = Message("PyTorch's own modules, in float32 or float64")
 DTYPES = ("float32", "float64")
 
 
@@ -37,7 +41,7 @@ def refusal(case: Case) -> Text | None:
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and runs_a_cell(spec):
             return reason
-    return padding.refusal(case)
+    return refusal_of_library(case)
 
 
 def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
@@ -50,7 +54,7 @@ def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, i
 
 
 def _package() -> Any:
-    return padding.import_packages("torch", "torch")[0]
+    return import_packages("torch", *PACKAGES)[0]
 
 
 class _TorchRun(LayerRunner):
@@ -68,10 +72,8 @@ class _TorchRun(LayerRunner):
         inputs = _along_time(call.inputs, order)
         outputs, parts = _call(self.modules[call.place.path], inputs, lengths, tuple(state))
         after = layer.cell.pack(parts)
-        final = layer.cell.output(after)
-        if layer.sequences:
-            return padding.mask_sequence(layer, _along_time(outputs, order), lengths, final), after
-        return padding.mask_last(layer, call.inputs.shape[1], lengths, final), after
+        outputs = _along_time(outputs, order) if layer.sequences else outputs
+        return mask_outputs(layer, outputs, lengths, layer.cell.output(after), inputs.shape[1]), after
 
 
 def _module(layer: RecurrentLayer, weights: Mapping[str, Array]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from command import loaded_by
 
 from rnncli.cli.app import main
-from rnncli.compute import engine_choice
+from rnncli.compute import engines
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
@@ -136,7 +136,7 @@ def test_a_result_where_there_is_no_trace(rnncli: Any) -> None:
 def test_a_trace_also_where_another_engine_is_faster(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine_choice, "choose", lambda case: "onnx")
+    monkeypatch.setattr(engines, "choose", lambda case: "onnx")
     assert main(["plot", "--layer", "gru", "--seed", "1", "--terminal"]) == 0
     assert "update gate" in capsys.readouterr().out
 

@@ -18,7 +18,7 @@ from engine_products import FLAGS, KINDS, MERGES, holds
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.compute import call, compare, engine_choice, engines
+from rnncli.compute import call, compare, engines
 from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
 from rnncli.frameworks import onnx as layout
@@ -185,8 +185,8 @@ class TestRefusals:
     @pytest.mark.parametrize("name", REFUSED)
     def test_hold_for_auto(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """However large the work is."""
-        monkeypatch.setattr(engine_choice, "has_many_steps", lambda case: True)
-        assert engine_choice.choose(REFUSED[name][0]) != "onnx"
+        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
+        assert engines.choose(REFUSED[name][0]) != "onnx"
 
     def test_spare_dropout_outside_training(self) -> None:
         holds("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
@@ -212,7 +212,7 @@ class TestNumbersThatItWouldLose:
         given = {"weights": weights, "initial_state": states}
         with pytest.raises(EngineError, match="NaN, infinity"):
             oracle.asked([expression], inputs, "onnx", **given)
-        monkeypatch.setattr(engine_choice, "has_many_steps", lambda case: True)
+        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
         result = oracle.asked([expression], inputs, "auto", **given)
         assert result.engines == ("numpy",)
         oracle.alike(result, oracle.called(layers, inputs, None, states)[-1])
@@ -231,14 +231,14 @@ class TestNumbersThatItWouldLose:
         inputs = np.repeat(abs(X), 12, axis=1)
         with pytest.raises(EngineError, match="NaN, infinity"):
             oracle.asked([expression], inputs, "onnx", weights=weights)
-        monkeypatch.setattr(engine_choice, "has_many_steps", lambda case: True)
+        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
         assert oracle.asked([expression], inputs, "auto", weights=weights).engines == ("numpy",)
 
 
 class TestAuto:
     @pytest.mark.parametrize("kind", KINDS)
     def test_takes_it_for_many_steps_and_leaves_few_to_numpy(self, kind: str) -> None:
-        assert [engine_choice.choose(_steps(kind, count)) for count in (4, 1000, 80_000)] == [
+        assert [engines.choose(_steps(kind, count)) for count in (4, 1000, 80_000)] == [
             "numpy", "numpy", "onnx",
         ]  # fmt: skip
 
@@ -246,7 +246,7 @@ class TestAuto:
         def wide(batch: int, units: int) -> Case:
             return oracle.case([f"LSTM({units})"], np.zeros((batch, 400, 512), "float32"))
 
-        assert [engine_choice.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
+        assert [engines.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
             "numpy", "onnx",
         ]  # fmt: skip
 
@@ -254,7 +254,7 @@ class TestAuto:
     def test_leaves_wide_products_to_numpy_where_that_is_sooner(self, expression: str, batch: int) -> None:
         """However many the steps are."""
         case = oracle.case([expression], np.zeros((batch, 20_000, 1), "float32"))
-        assert engine_choice.choose(case) == "numpy"
+        assert engines.choose(case) == "numpy"
 
     def test_counts_calls_directions_and_layers(self) -> None:
         below = _steps("LSTM", 10_000)
@@ -263,20 +263,20 @@ class TestAuto:
             _steps("Bidirectional(LSTM(3))", 10_000),
             below._replace(stack=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).stack),
         ]
-        assert not engine_choice.has_many_steps(below)
-        assert all(map(engine_choice.has_many_steps, above))
+        assert not engines.has_many_steps(below)
+        assert all(map(engines.has_many_steps, above))
 
     def test_says_which_engine_ran(self) -> None:
         assert compute.run(_steps("GRU", 20_000)).engines == ("onnx",)
 
     def test_leaves_what_keeps_its_state_to_numpy(self) -> None:
-        assert engine_choice.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
+        assert engines.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
 
     def test_leaves_all_to_numpy_where_the_packages_are_missing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(engine_choice, "find_spec", lambda name: None)
-        assert engine_choice.choose(_steps("GRU", 100_000)) == "numpy"
+        monkeypatch.setattr(engines, "find_spec", lambda name: None)
+        assert engines.choose(_steps("GRU", 100_000)) == "numpy"
 
     def test_large_work_is_within_the_tolerance(self) -> None:
         inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")

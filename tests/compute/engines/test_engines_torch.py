@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli import compute
-from rnncli.compute import engine_choice, engines
+from rnncli.compute import engines
 from rnncli.errors import UsageError
 
 pytest.importorskip("torch")
@@ -131,9 +131,9 @@ def test_dropout_outside_of_training_is_none() -> None:
 
 def test_auto_never_chooses_it() -> None:
     long = np.zeros((64, 5000, 8), "float32")
-    assert engine_choice.choose(oracle.case(["LSTM(64)"], long)) in ("onnx", "numpy")
+    assert engines.choose(oracle.case(["LSTM(64)"], long)) in ("onnx", "numpy")
     half = oracle.case(["LSTM(3, dtype='float64')"], INPUTS.astype("float64"))
-    assert engine_choice.choose(half) == "numpy"
+    assert engines.choose(half) == "numpy"
 
 
 def test_the_command_names_the_engine_and_can_be_checked(rnncli: Any) -> None:
