@@ -191,7 +191,7 @@ def _model_layers(file: str) -> list[str]:
 
     try:
         model = model_files.open_model(file)
-        return list(model.runner.choose(model.saved, ()))
+        return list(model.saved.choose(()))
     except RnncliError:
         return []
 

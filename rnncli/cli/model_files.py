@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
@@ -12,21 +11,14 @@ from rnncli.cli import sources
 from rnncli.errors import Message, Text, UsageError, format_names, join
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import split_layers
-from rnncli.models import ModelRequest, ModelRun, ModelRunner, get_runner
-from rnncli.models.graph import SavedModel
+from rnncli.models import ModelRequest, ModelRun, SavedModel
 
 
 class Model(NamedTuple):
     """A saved model after reading.  names: the layers after the #; empty for all."""
 
     saved: SavedModel
-    path: Path
     names: tuple[str, ...]
-
-    @property
-    def runner(self) -> ModelRunner:
-        """The module of `rnncli.models` that runs it."""
-        return get_runner(self.saved)
 
     def request(
         self, inputs: Mapping[str, Array], engine: str = "auto", *, everything: bool = False
@@ -38,7 +30,7 @@ class Model(NamedTuple):
 
     def run(self, request: ModelRequest) -> ModelRun:
         """Return the Case of each requested recurrent layer."""
-        return self.runner.run(self.saved, self.path, request)
+        return self.saved.run(request)
 
     def notes_on(self, run: ModelRun) -> tuple[Text, ...]:
         """Return the notes on the file and on a run of it, each with the name of the file."""
@@ -50,14 +42,14 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 
     assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
     """
-    from rnncli.models import reading
+    from rnncli import models
 
     source, names = _split_names(word)
-    model = Model(reading.read(source), source.path or Path(str(source.name)), names)
-    model.runner.choose(model.saved, names)
+    model = Model(models.open(source), names)
+    model.saved.choose(names)
     if assume is None:
         return model
-    if model.runner.HAS_GRAPH:
+    if model.saved.has_graph:
         raise UsageError(
             "{--assume} is for files without a graph, and {file} has a graph.",
             "Leave {--assume} out.",
@@ -65,7 +57,7 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
         )
     options = _parse_assumptions(assume) if isinstance(assume, str) else assume
     written = {name: str(value) for name, value in options.items()}
-    return model._replace(saved=model.runner.assume(model.saved, written))
+    return model._replace(saved=model.saved.assume(written))
 
 
 def note_whole_model(file: str) -> Text | None:
@@ -74,7 +66,7 @@ def note_whole_model(file: str) -> Text | None:
     from rnncli.models.keras import runner as keras
 
     graph = reading.read_graph_alone(sources.find_source(file))
-    layers = () if graph is None else keras.layer_names(graph)
+    layers = () if graph is None else keras.Model(graph).layer_names()
     names = keras.runnable_layers(graph) if graph is not None else []
     if not names:
         return None

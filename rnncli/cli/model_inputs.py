@@ -27,7 +27,7 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
             "{--model:file} needs an input. The model expects {inputs}.",
             "{give}",
             file=model.saved.file,
-            inputs=model.runner.describe_inputs(model.saved),
+            inputs=model.saved.describe_inputs(),
             give=GIVE,
         )
     require_paddable(model, flags)
@@ -80,7 +80,7 @@ def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
         return raw
     reason = (
         Message("{file} has the order of its own graph", file=model.saved.file)
-        if model.saved.kind == "onnx"
+        if model.saved.own_axes
         else ""
     )
     if isinstance(raw, Mapping):
@@ -90,7 +90,7 @@ def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
             "{--input-axes}: {reason}.",
             "Leave it out, and give {inputs}.",
             reason=reason,
-            inputs=model.runner.describe_inputs(model.saved),
+            inputs=model.saved.describe_inputs(),
         )
     return arrange.reorder_axes(raw, tuple(axes.split(",")))
 
@@ -101,7 +101,7 @@ def require_paddable(model: Model, flags: InputFlags) -> None:
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
-    if flags.pad is not None and not model.runner.MASKS:
+    if flags.pad is not None and not model.saved.makes_masks:
         raise UsageError(
             "{--pad}: {file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",
@@ -113,7 +113,7 @@ def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[Text, .
     """Return the inputs by name, and a remark for each one that got a batch axis."""
     import numpy as np
 
-    inputs = model.runner.fit_inputs(model.saved, raw)
+    inputs = model.saved.fit_inputs(raw)
     remarks: tuple[Text, ...] = ()
     for name, array in inputs.items():
         given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)

@@ -95,7 +95,7 @@ class ModelCall(NamedTuple):
 
         Without a layer in the text, the model has the only one, and the prefix is "".
         """
-        name = addresses.layer_in_model(text, self.model.runner.layer_names(self.model.saved))
+        name = addresses.layer_in_model(text, self.model.saved.layer_names())
         if not name:
             return *self.choose_layer(), ""
         return *self._replace(model=self.model._replace(names=(name,))).choose_layer(), f"{name}/"
@@ -135,7 +135,7 @@ class ModelCall(NamedTuple):
 
     def _choose_names(self) -> tuple[str, ...]:
         """Return the names of the chosen layers."""
-        names = self.model.runner.choose(self.model.saved, self.model.names)
+        names = self.model.saved.choose(self.model.names)
         if len(self.model.names) == 1 and self.model.names[0] in names:
             return self.model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
         return names
@@ -155,18 +155,16 @@ class ModelCall(NamedTuple):
         Raises EngineError if the framework is not installed or cannot run the model.
         """
         from rnncli.compute import compare
-        from rnncli.models.graph import Modules
-        from rnncli.models.modules.runner import assumptions
 
-        runner, saved = self.model.runner, self.model.saved
-        theirs = runner.outputs(saved, self.model.path, self.inputs, cases)
+        saved = self.model.saved
+        theirs = saved.outputs(self.inputs, cases)
         outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
         other = replace(result, outputs=outputs)
         compared = replace(
             result,
             differences=compare.differences(result, other),
-            reference=runner.framework(saved),
-            assumed=assumptions(saved) if isinstance(saved, Modules) else "",
+            reference=saved.framework,
+            assumed=saved.assumed,
         )
         return compared, compare.find_disagreements(result, other, atol, rtol)
 

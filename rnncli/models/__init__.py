@@ -1,30 +1,32 @@
-"""Saved models and their inputs, as Cases; each kind has its own file.
+"""Saved models: open one, ask what it has, and run its recurrent layers as Cases.
 
-A kind's file has what ModelRunner lists.
+Every kind of model is a SavedModel; its class is called Model, in the file that MODELS names.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from rnncli.case import Array, Case
 from rnncli.errors import RnncliError, Text, inside
 from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.models.graph import SavedModel
+    from rnncli.inputs.source import Source
+    from rnncli.models.graph import Graph, Modules
 
-RUNNERS = {
+MODELS = {
     "keras": "rnncli.models.keras.runner",
     "modules": "rnncli.models.modules.runner",
     "onnx": "rnncli.models.onnx.runner",
 }
-"""The files, by the kind of model."""
+"""The files, by the kind of their contents."""
 
 Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
@@ -33,7 +35,7 @@ ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 class ModelRequest(NamedTuple):
     """What is asked of a model.
 
-    inputs: as the kind's `fit_inputs` returns them.  compute: computes a Case.
+    inputs: as `fit_inputs` of the model returns them.  compute: computes a Case.
     layers: the names of the recurrent layers to show; empty for all.
     everything: include the outputs of all other layers.
     """
@@ -80,51 +82,100 @@ class CasePair(NamedTuple):
     display: Case
 
 
-class ModelRunner(Protocol):
-    """The module of a kind of model.
+class SavedModel(ABC):
+    """An opened model: what its file holds, and how it is run.
 
-    HAS_GRAPH: whether a file says how its layers are connected.
-    MASKS: whether the models make masks, of padding for example.
+    contents: as its reader found it: a Graph, a Program or Modules.
+    path: the file, which its own framework may have to load.
+    has_graph: whether a file of this kind says how its layers are connected.
+    makes_masks: whether such a model may mask steps, of padding for example.
+    own_axes: whether its graph decides what the axes of its inputs are.
     """
 
-    @property
-    def HAS_GRAPH(self) -> bool: ...  # noqa: D102, N802 - a constant of the module
+    has_graph: ClassVar[bool] = True
+    makes_masks: ClassVar[bool] = False
+    own_axes: ClassVar[bool] = False
+
+    contents: Graph | Modules
+
+    def __init__(self, contents: Any, path: Path = Path()) -> None:
+        self.contents, self.path = contents, path
 
     @property
-    def MASKS(self) -> bool: ...  # noqa: D102, N802 - a constant of the module
+    def file(self) -> str:
+        """The name of the file in errors."""
+        return self.contents.file
 
-    def layer_names(self, model: Any) -> tuple[str, ...]:
+    @property
+    def origin(self) -> str:
+        """The framework and version that saved it, `Keras 2.4.0`."""
+        return self.contents.origin
+
+    @property
+    def notes(self) -> tuple[Text, ...]:
+        """What was read differently from what the framework would read, and what was assumed."""
+        return self.contents.notes
+
+    @property
+    @abstractmethod
+    def framework(self) -> str:
+        """What --check runs the model in, `Keras`."""
+
+    @abstractmethod
+    def layer_names(self) -> tuple[str, ...]:
         """Return the recurrent layers that --model FILE#NAME can choose, in order."""
 
-    def choose(self, model: Any, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the same, of these names alone; all without names.  Raises UsageError for another name."""
+    @abstractmethod
+    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the layers with these names; without names, all.  Raises UsageError for another name."""
 
-    def describe_inputs(self, model: Any) -> str:
+    @abstractmethod
+    def describe_inputs(self) -> str:
         """Return what the model expects, `ids: (batch, 12), int32`."""
 
-    def fit_inputs(self, model: Any, given: Any) -> dict[str, Array]:
-        """Return every input by its name, in the type that the model expects."""
+    @abstractmethod
+    def fit_inputs(self, given: Any) -> dict[str, Array]:
+        """Return every input by its name, in the type that the model expects.
 
-    def run(self, model: Any, path: Path, request: ModelRequest) -> ModelRun:
-        """Return what each requested layer gets in the model.  path: the file that it was read from."""
+        given: an array for the only input, or arrays by the inputs' names.
+        """
 
-    def framework(self, model: Any) -> str:
-        """Return what --check runs the model in, `Keras`."""
+    @abstractmethod
+    def run(self, request: ModelRequest) -> ModelRun:
+        """Return what each requested layer gets in the model."""
 
-    def outputs(
-        self, model: Any, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
-    ) -> dict[str, Array]:
-        """Return what that framework returns, by `gru/hidden_state`."""
+    @abstractmethod
+    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+        """Return what the model's own framework returns, by `gru/hidden_state`."""
 
-    def stateful_layers(self, model: Any) -> tuple[str, ...]:
-        """Return the layers that keep their state from one call to the next."""
+    @property
+    def assumed(self) -> Text:
+        """What a file without a graph does not say and is assumed; "" for others."""
+        return ""
 
-    def assume(self, model: Any, options: Mapping[str, str]) -> Any:
+    def assume(self, options: Mapping[str, str]) -> SavedModel:
         """Return the model with other assumptions than the defaults; only for a kind without a graph."""
+        raise NotImplementedError
+
+    def stateful_layers(self) -> tuple[str, ...]:
+        """Return the layers that keep their state from one call to the next."""
+        return ()
+
+
+def open(source: Source) -> SavedModel:  # noqa: A001 - called as models.open
+    """Open a saved model to run it: its graph, or its layers if the file holds only weights.
+
+    Raises InputError, also for a graph that cannot be followed; EngineError.
+    """
+    from rnncli.models import reading
+
+    contents = reading.read(source)
+    kind: type[SavedModel] = import_module(MODELS[contents.kind]).Model
+    return kind(contents, source.path or Path(str(source.name)))
 
 
 def name_file(function: ModelFunction) -> ModelFunction:
-    """Return a function of a model that puts the name of the model's file in front of errors."""
+    """Return a method of a model that puts the name of the model's file in front of errors."""
 
     @wraps(function)
     def call(model: SavedModel, *args: Any, **options: Any) -> Any:
@@ -132,8 +183,3 @@ def name_file(function: ModelFunction) -> ModelFunction:
             return function(model, *args, **options)
 
     return cast("ModelFunction", call)
-
-
-def get_runner(model: SavedModel) -> ModelRunner:
-    """Return the module here that runs this kind of model."""
-    return cast("ModelRunner", import_module(RUNNERS[model.kind]))

@@ -1,41 +1,17 @@
 """A saved model as values: its nodes, how they feed each other, and their weights; no framework.
 
-Readers fill a Graph, `rnncli.models` evaluates it.  Its configs are translated so that today's
-Keras 3 computes what the model's own Keras did.
+Readers fill a Graph, a Program or Modules, the `contents` of a SavedModel.  Configs are translated so that
+today's Keras 3 computes what the model's own Keras did.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from rnncli.case import Array, Shape
 from rnncli.errors import Message, Text, join
-
-
-class SavedModel(Protocol):
-    """What the models of all readers have in common.
-
-    kind: the file in `rnncli.models` that runs it.
-    file: its name in errors.
-    origin: the framework and version that saved it, `Keras 2.4.0`.
-    notes: what was read differently from what the framework would read, and what was assumed.
-    """
-
-    kind: ClassVar[str]
-
-    @property
-    def file(self) -> str:
-        """See above."""
-
-    @property
-    def origin(self) -> str:
-        """See above."""
-
-    @property
-    def notes(self) -> tuple[Text, ...]:
-        """See above."""
 
 
 @dataclass(frozen=True, slots=True)

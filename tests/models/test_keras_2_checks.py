@@ -64,7 +64,7 @@ def test_what_tf_keras_says_is_whole(tmp_path: Path) -> None:
     old.write(path, "2.1.3", {"class_name": "Sequential", "config": [first]}, weights)
     graph = reader.read(Source(path.name, path=path))
     with pytest.raises(EngineError) as caught:
-        keras.outputs(graph, path, keras.fit_inputs(graph, X), {})
+        keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
     assert caught.value.what == (
         "--check: m.h5: tf_keras cannot run this model: Unknown regularizer: 'MyL3'."
     )
@@ -78,8 +78,8 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
 
     path = earliest(tmp_path)
     graph = reader.read(Source(path.name, path=path))
-    given = keras.fit_inputs(graph, X)
-    found = keras.run(graph, path, ModelRequest(given, compute_numpy))
+    given = keras.Model(graph).fit_inputs(X)
+    found = keras.Model(graph, path).run(ModelRequest(given, compute_numpy))
     gates = {"recurrent_activation": "hard_sigmoid"}
     layers = [
         today.layers.LSTM(3, return_sequences=True, **gates),
@@ -96,7 +96,7 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
         f"with the hard_sigmoid of Keras 3, the outputs would differ by up to {amounts[0]:.2g} (lstm_1), "
         f"{amounts[1]:.2g} (gru_1).",
     )
-    (alone,) = keras.run(graph, path, ModelRequest(given, compute_numpy, layers=["lstm_1"])).notes
+    (alone,) = keras.Model(graph, path).run(ModelRequest(given, compute_numpy, layers=["lstm_1"])).notes
     assert str(alone).endswith(f"by up to {amounts[0]:.2g} (lstm_1).")
 
 
@@ -144,13 +144,13 @@ def test_masks_states_and_models_in_models(rnncli: Any, tmp_path: Path, suffix: 
 def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
     path = earliest(tmp_path)
     graph = reader.read(Source("m.h5", path=path))
-    inputs = keras.fit_inputs(graph, X)
-    run = keras.run(graph, path, ModelRequest(inputs, compute_numpy))
+    inputs = keras.Model(graph).fit_inputs(X)
+    run = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy))
     cases = {part.layer: CasePair(part.case, part.case) for part in run.parts}
-    theirs = keras.outputs(graph, path, inputs, cases)
+    theirs = keras.Model(graph, path).outputs(inputs, cases)
     ours = compute_numpy(run.parts[0].case).outputs[0].values
     np.testing.assert_allclose(ours, theirs["lstm_1/hidden_states"], atol=1e-6)
-    other = keras.outputs(graph, path, {name: array + 1 for name, array in inputs.items()}, cases)
+    other = keras.Model(graph, path).outputs({name: array + 1 for name, array in inputs.items()}, cases)
     assert np.abs(ours - other["lstm_1/hidden_states"]).max() > 1e-3
 
 
@@ -161,7 +161,7 @@ def test_without_tf_keras_the_line_to_install_is_said(
     path = earliest(tmp_path)
     graph = reader.read(Source("m.h5", path=path))
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
-        keras.outputs(graph, path, keras.fit_inputs(graph, X), {})
+        keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
 
 
 def test_what_tf_keras_cannot_run_is_said(rnncli: Any, tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -
 
     path = nested(tmp_path, tf_keras, ".h5")
     graph = reader.read(Source("m.h5", path=path))
-    inputs = keras.fit_inputs(graph, np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
-    mine = keras.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
+    inputs = keras.Model(graph).fit_inputs(np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
+    mine = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy, everything=True))
     theirs = _keras_backend.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
     assert [part.layer for part in theirs.parts] == [part.layer for part in mine.parts]
     for one, other in zip(mine.parts, theirs.parts, strict=True):
@@ -199,7 +199,9 @@ def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Pa
     model.save(tmp_path / "m.h5")
     given = np.random.default_rng(1).standard_normal((2, 4, 3)).astype("float32")
     graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
-    found = keras.run(graph, tmp_path / "m.h5", ModelRequest(keras.fit_inputs(graph, given), compute_numpy))
+    found = keras.Model(graph, tmp_path / "m.h5").run(
+        ModelRequest(keras.Model(graph).fit_inputs(given), compute_numpy)
+    )
     shown = compute_numpy(found.parts[0].case).outputs[0].values
     np.testing.assert_allclose(shown, model(given).numpy(), atol=1e-6)
 
@@ -225,5 +227,5 @@ def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
     trap.unlink(missing_ok=True)
     graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
     with pytest.raises(EngineError, match="contains or names its own code, which rnncli does not run"):
-        keras.outputs(graph, tmp_path / "m.h5", keras.fit_inputs(graph, np.ones((1, 4, 3))), {})
+        keras.Model(graph, tmp_path / "m.h5").outputs(keras.Model(graph).fit_inputs(np.ones((1, 4, 3))), {})
     assert not trap.exists()

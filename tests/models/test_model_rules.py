@@ -40,7 +40,7 @@ def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tu
 def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], **more: Any) -> ModelRun:
     """Every recurrent layer gets what it gets from Keras, and returns the same."""
     found = models.run_graph(
-        graph, ModelRequest(models.fit_inputs(graph, given), more.pop("compute", compute_numpy), **more)
+        graph, ModelRequest(models.Model(graph).fit_inputs(given), more.pop("compute", compute_numpy), **more)
     )
     recorded = Recorded(model)
     functional = getattr(model, "_functional", None) or model
@@ -142,7 +142,7 @@ def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
     with pytest.raises(
         UnknownLayerError, match=r"model\.keras: lstm \(LSTM\) depends on.*odd \(Lambda\)"
     ) as raised:
-        models.run(graph, path, ModelRequest(x, compute_numpy))
+        models.Model(graph, path).run(ModelRequest(x, compute_numpy))
     assert raised.value.exit_code == 2
     assert str(raised.value.advice).startswith("Rebuild the model without it")
     _, graph, _ = lambda_model(tmp_path, before=False)
@@ -195,12 +195,12 @@ def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
         with pytest.raises(
             UnknownLayerError, match=rf"after \(LSTM\) depends.*{drawing.name}.*training="
         ) as raised:
-            models.run(graph, path, ModelRequest(given, compute_numpy))
+            models.Model(graph, path).run(ModelRequest(given, compute_numpy))
         assert str(raised.value.advice).endswith("model.keras#free")
     still = L.MultiHeadAttention(2, 3, name="heads")(x, x, training=True)
     noise = L.Dense(2, name="head")(L.GaussianNoise(1.0, name="noise")(x, training=True))
     _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="lstm")(still), noise])
-    found = models.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
+    found = models.Model(graph, path).run(ModelRequest(given, compute_numpy, everything=True))
     assert set(found.other_outputs) == {"heads/output"}
     assert str(found.notes[0]).startswith(
         "skipped noise, head: the layer noise (GaussianNoise) is called with training"
@@ -293,12 +293,12 @@ def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
     given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
     with pytest.raises(UnknownLayerError, match="heads"):
         models.run_graph(graph, ModelRequest(given, compute_numpy))
-    found = models.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
+    found = models.Model(graph, path).run(ModelRequest(given, compute_numpy, everything=True))
     assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
     assert "heads/output" in found.other_outputs
     assert found.parts[-1].result
     alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
-    only = models.run(graph, path, ModelRequest(given, compute_numpy, layers=("inside/deep@1",)))
+    only = models.Model(graph, path).run(ModelRequest(given, compute_numpy, layers=("inside/deep@1",)))
     assert [part.layer for part in only.parts] == ["inside/deep@1"]
 
 
@@ -418,9 +418,9 @@ def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) 
     _, graph, path = saved(tmp_path, [x, y], [layer(x), layer(y), L.GRU(2, name="free")(x)])
     given = dict.fromkeys("xy", np.ones((1, 4, 3), "float32"))
     with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once") as raised:
-        models.run(graph, path, ModelRequest(given, compute_numpy))
+        models.Model(graph, path).run(ModelRequest(given, compute_numpy))
     assert str(raised.value.advice).endswith("#free")
-    assert len(models.run(graph, path, ModelRequest(given, compute_numpy, layers=["free"])).parts) == 1
+    assert len(models.Model(graph, path).run(ModelRequest(given, compute_numpy, layers=["free"])).parts) == 1
 
 
 def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None:
@@ -428,7 +428,7 @@ def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None
     _, graph, path = saved(tmp_path, [x, m], L.GRU(2, name="gru")(x, mask=m))
     given = {"x": np.ones((1, 5, 4), "float32"), "m": np.ones((1, 4), bool)}
     with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
-        models.run(graph, path, ModelRequest(given, compute_numpy))
+        models.Model(graph, path).run(ModelRequest(given, compute_numpy))
     assert "Exception encountered" not in raised.value.what
     assert raised.value.advice == "Correct the model so that Keras runs it, or give different inputs."
 
@@ -465,12 +465,12 @@ FINE = {"ids": IDS, "x": np.zeros((2, 5, 3)), "flag": np.ones((2, 1))}
 
 
 def test_inputs_that_fit() -> None:
-    fitted = models.fit_inputs(embedding_graph(), {**FINE, "ids": IDS[0].tolist()})
+    fitted = models.Model(embedding_graph()).fit_inputs({**FINE, "ids": IDS[0].tolist()})
     assert {name: (array.shape, str(array.dtype)) for name, array in fitted.items()} == {
         "ids": ((1, 4), "float32"), "x": ((2, 5, 3), "float32"), "flag": ((2, 1), "bool"),
     }  # fmt: skip
     one = replace(embedding_graph(), inputs=(ModelInput("ids", ("batch", 4), "int64"),))
-    assert models.fit_inputs(one, IDS.astype(float))["ids"].dtype == "int64"
+    assert models.Model(one).fit_inputs(IDS.astype(float))["ids"].dtype == "int64"
 
 
 @pytest.mark.parametrize(
@@ -498,14 +498,14 @@ def test_inputs_that_fit() -> None:
 )
 def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        models.fit_inputs(embedding_graph(), given)
+        models.Model(embedding_graph()).fit_inputs(given)
 
 
 def test_named_axes_are_spoken_of_where_there_is_one() -> None:
     for shape, more in (((2, 5, 3), r"\."), ((2, "time", 3), "; a named axis takes any size")):
         graph = replace(embedding_graph(), inputs=(ModelInput("x", shape, "float32"),))
         with pytest.raises(InputError, match=rf"\(5, 3\)\.\nGive an array of 3 axes with these sizes{more}"):
-            models.fit_inputs(graph, np.zeros((5, 3)))
+            models.Model(graph).fit_inputs(np.zeros((5, 3)))
 
 
 def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
@@ -565,7 +565,7 @@ from rnncli.inputs.formats import Source
 from rnncli.models.keras import reader
 path = Path({str(path)!r})
 graph = reader.read(Source("model", path=path))
-given = keras.fit_inputs(graph, [[1, 2, 0, 0]])
+given = keras.Model(graph).fit_inputs([[1, 2, 0, 0]])
 request = ModelRequest(given, lambda case: compute.run(case, "numpy"), everything=True)
 found = keras.run_graph(graph, request)
 print(*[part.layer for part in found.parts], *found.other_outputs)

@@ -17,8 +17,9 @@ from rnncli.case import Case
 from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 from rnncli.inputs.formats import Source
-from rnncli.models import CasePair, ModelRequest, ModelRun, get_runner
+from rnncli.models import CasePair, ModelRequest, ModelRun
 from rnncli.models.onnx._onnx_nodes import nodes_in
+from rnncli.models.onnx.runner import Model
 from rnncli.models.reading import read
 from rnncli.result import Result
 
@@ -31,9 +32,8 @@ def saved_of(made: Any) -> Any:
 
 def run(made: Any, feeds: Any, **options: Any) -> ModelRun:
     saved = saved_of(made)
-    runner = get_runner(saved)
-    request = ModelRequest(runner.fit_inputs(saved, feeds), compute_numpy, **options)
-    return runner.run(saved, PATH, request)
+    request = ModelRequest(Model(saved).fit_inputs(feeds), compute_numpy, **options)
+    return Model(saved, PATH).run(request)
 
 
 def compute_numpy(case: Case) -> Result:
@@ -54,11 +54,10 @@ def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
     """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
     made, feeds = onnx_graphs.random_single(seed)
     saved = saved_of(made)
-    runner = get_runner(saved)
-    (part,) = runner.run(saved, PATH, ModelRequest(feeds, compute_numpy)).parts
+    (part,) = Model(saved, PATH).run(ModelRequest(feeds, compute_numpy)).parts
     for sequences in (True, False):
         case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
-        theirs = runner.outputs(saved, PATH, feeds, {"rnn": CasePair(part.case, case)})
+        theirs = Model(saved, PATH).outputs(feeds, {"rnn": CasePair(part.case, case)})
         for tensor in tracing.trace(case).outputs:
             np.testing.assert_allclose(
                 tensor.values, theirs[f"rnn/{tensor.name}"], rtol=2e-5, atol=1e-5, err_msg=tensor.name

@@ -43,9 +43,11 @@ def refused(before: list[Any], given: Any, constants: dict[str, Any], kind: int 
     graph = helper.make_graph([*before, node], "g", values[:1], values[1:], named)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     model = reader.read(Source("m.onnx", data=made.SerializeToString()))
-    inputs = program.fit_inputs(model, given)
+    inputs = program.Model(model).fit_inputs(given)
     with pytest.raises(InputError) as caught:
-        program.run(model, Path("m.onnx"), ModelRequest(inputs, lambda case: compute.run(case, "numpy")))
+        program.Model(model, Path("m.onnx")).run(
+            ModelRequest(inputs, lambda case: compute.run(case, "numpy"))
+        )
     return caught.value
 
 

@@ -63,9 +63,9 @@ def run(made: Any, feeds: Any, **options: Any) -> Any:
     from rnncli import compute
 
     model = reader.read(Source("m.onnx", data=made.SerializeToString()))
-    inputs = program.fit_inputs(model, feeds)
+    inputs = program.Model(model).fit_inputs(feeds)
     request = ModelRequest(inputs, lambda case: compute.run(case, "numpy"), **options)
-    return program.run(model, Path("m.onnx"), request)
+    return program.Model(model, Path("m.onnx")).run(request)
 
 
 def test_states_inside_an_if_may_be_left_out() -> None:

@@ -18,6 +18,7 @@ from rnncli.models import ModelRequest
 from rnncli.models import reading as models
 from rnncli.models.graph import Modules
 from rnncli.models.modules import runner as runner
+from rnncli.models.modules._assumptions import assume
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -44,8 +45,10 @@ def stored(tensors: Any, path: Path) -> Path:
 
 
 def outputs(found: Modules, inputs: np.ndarray, layers: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    given = runner.fit_inputs(found, inputs)
-    run = runner.run(found, Path(), ModelRequest(given, lambda case: compute.run(case, "numpy"), layers))
+    given = runner.Model(found).fit_inputs(inputs)
+    run = runner.Model(found, Path()).run(
+        ModelRequest(given, lambda case: compute.run(case, "numpy"), layers)
+    )
     results = {part.layer: part.result or compute.run(part.case, "numpy") for part in run.parts}
     return {name: result.outputs[0].values for name, result in results.items()}
 
@@ -158,11 +161,11 @@ def test_other_activations_can_be_assumed(both: bool, tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("float32")
     with torch.no_grad():
         wanted = module(torch.from_numpy(inputs))[0].numpy()
-    relu = runner.assume(found, {"activation": "relu"})
+    relu = assume(found, {"activation": "relu"})
     np.testing.assert_allclose(outputs(relu, inputs)["rnn_l1"], wanted, rtol=0, atol=1e-5)
     assert "activation=relu" in str(runner.assumptions(relu))
     with pytest.raises(UsageError, match="no layer in it takes recurrent_activation"):
-        runner.assume(found, {"recurrent_activation": "relu"})
+        assume(found, {"recurrent_activation": "relu"})
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def choose_model_layer(run: RunFlags) -> tuple[RunFlags, tuple[str, ...]]:
     if run.model is None:
         return run, ()
     model = model_files.open_model(run.model, run.assume)
-    names = tuple(model.runner.choose(model.saved, model.names if len(model.names) > 1 else ()))
+    names = tuple(model.saved.choose(model.names if len(model.names) > 1 else ()))
     if len(names) > 1 and len(model.names) != 1:
-        run = run._replace(model=f"{model.path}#{names[0]}")
+        run = run._replace(model=f"{model.saved.path}#{names[0]}")
     return run, names

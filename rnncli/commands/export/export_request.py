@@ -64,7 +64,7 @@ def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], 
 
 def _require_whole(model: Model) -> None:
     """Raise LayerError if layers that have or may have recurrent weights would be left out unasked."""
-    graph = model.saved
+    graph = model.saved.contents
     if model.names or not isinstance(graph, Graph):
         return
     others = keras.runnable_layers(graph)  # none: the run says why

@@ -63,7 +63,7 @@ class ModelLines:
 
 def require_stateless(model: Model) -> None:
     """Raise UsageError for layers that continue from the state after the previous line."""
-    stateful = model.runner.stateful_layers(model.saved)
+    stateful = model.saved.stateful_layers()
     if stateful:
         raise UsageError(
             "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a model "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array, Case, format_shape
@@ -12,6 +11,7 @@ from rnncli.errors import (
     InputError,
     LayerError,
     Message,
+    Text,
     UsageError,
     count,
     did_you_mean,
@@ -19,119 +19,125 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, name_file
+from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models._advice import model_option
 from rnncli.models._inputs import empty_input, to_numbers
 from rnncli.models._recurrent_cases import spec_of
 from rnncli.models.graph import Module, Modules, Node
-from rnncli.models.modules._assumptions import assume as assume
+from rnncli.models.modules._assumptions import assume
 from rnncli.models.modules._assumptions import assumptions as assumptions
 from rnncli.specs import fit
 from rnncli.specs.stack import Stack
 
-HAS_GRAPH, MASKS = False, False
 CHANGES = Message("Change the values with {--assume}, the order of the axes with {--input-axes}.")
 
 
-def layer_names(model: Modules) -> tuple[str, ...]:
-    """Return every recognized layer: `decoder.rnn`, or `decoder.rnn_l0` and so on for a stack."""
-    return tuple(name for module in model.modules for name in _names(module))
+class Model(SavedModel):
+    """The recurrent layers of a file without a graph."""
 
+    has_graph = False
+    contents: Modules
 
-@name_file
-def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
-    """Return these layers; the name of a module selects all of its layers.  Raises UsageError, InputError."""
-    return tuple(
-        name for module, own in _choose_modules(model, names) for name in _names(module) if name in own
-    )
+    def layer_names(self) -> tuple[str, ...]:
+        """Return every recognized layer: `decoder.rnn`, or `decoder.rnn_l0` and so on for a stack."""
+        return tuple(name for module in self.contents.modules for name in _names(module))
 
-
-def describe_inputs(model: Modules) -> str:
-    """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
-    model_inputs = dict.fromkeys(
-        f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
-        for module in model.modules
-        if module.nodes
-    )
-    return f"input: {' or '.join(model_inputs)}"
-
-
-def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
-    """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
-
-    given: an array, or one under any name.
-    """
-    if isinstance(given, Mapping) and len(given) != 1:
-        with inside(model.file):
-            what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
-            raise InputError(what, "Give one array, (batch, timesteps, features).")
-    name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-    array = to_numbers(name, describe_inputs(model), array)
-    with inside(model.file):
-        array = _add_batch_axis(array)
-    dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
-    return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
-
-
-def run(model: Modules, path: Path, request: ModelRequest) -> ModelRun:
-    """Return what each layer gets: a module's first layer the input, the others the previous output.
-
-    request: its layers are modules or layers of them; `everything` adds a note, as the file does not say what
-    its other tensors are for.
-    Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
-    InputError if the input does not fit.
-    """
-    array = next(iter(request.inputs.values()))
-    with inside(model.file, UsageError):
-        chosen = list(_choose_modules(model, request.layers))
-        for module, _ in chosen:
-            _require(model, module, array)
-    parts = [
-        part
-        for module, wanted in chosen
-        for part in _parts(module, array, request.compute)
-        if part.layer in wanted
-    ]
-    used = replace(model, modules=tuple(module for module, _ in chosen))
-    notes = [join((assumptions(used), CHANGES), " ")]
-    if request.everything and model.other_shapes:
-        notes.append(
-            Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
+    @name_file
+    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return these layers; a module's name selects all of its layers.  Raises UsageError, InputError."""
+        return tuple(
+            name
+            for module, own in _choose_modules(self.contents, names)
+            for name in _names(module)
+            if name in own
         )
-    return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 
+    def describe_inputs(self) -> str:
+        """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
+        model_inputs = dict.fromkeys(
+            f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
+            for module in self.contents.modules
+            if module.nodes
+        )
+        return f"input: {' or '.join(model_inputs)}"
 
-def stateful_layers(model: Modules) -> tuple[str, ...]:
-    """Return (): a file without a graph does not say, and no framework's default is stateful."""
-    return ()
+    def fit_inputs(self, given: Any) -> dict[str, Array]:
+        """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
 
+        given: an array, or one under any name.
+        """
+        if isinstance(given, Mapping) and len(given) != 1:
+            with inside(self.file):
+                what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
+                raise InputError(what, "Give one array, (batch, timesteps, features).")
+        name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
+        array = to_numbers(name, self.describe_inputs(), array)
+        with inside(self.file):
+            array = _add_batch_axis(array)
+        dtypes = {_dtype(node) for module in self.contents.modules for node in module.nodes}
+        return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 
-def framework(model: Modules) -> str:
-    """Return PyTorch, or Keras for a file with Keras's names; both if it has both."""
-    kinds = {bool(module.tensors) for module in model.modules if module.nodes}
-    return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
+    def run(self, request: ModelRequest) -> ModelRun:
+        """Return what each layer gets: a module's first layer the input, the others the previous output.
 
+        request: its layers are modules or layers of them; `everything` adds a note, as the file does not say
+            what its other tensors are for.
+        Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
+        InputError if the input does not fit.
+        """
+        array = next(iter(request.inputs.values()))
+        with inside(self.file, UsageError):
+            chosen = list(_choose_modules(self.contents, request.layers))
+            for module, _ in chosen:
+                _require(self.contents, module, array)
+        parts = [
+            part
+            for module, wanted in chosen
+            for part in _parts(module, array, request.compute)
+            if part.layer in wanted
+        ]
+        used = replace(self.contents, modules=tuple(module for module, _ in chosen))
+        notes = [join((assumptions(used), CHANGES), " ")]
+        if request.everything and self.contents.other_shapes:
+            notes.append(
+                Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
+            )
+        return ModelRun(tuple(parts), notes=tuple(notes), order=self.layer_names())
 
-def outputs(
-    model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
-) -> dict[str, Array]:
-    """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
+    @property
+    def framework(self) -> str:
+        """PyTorch, or Keras for a file with Keras's names; both if it has both."""
+        kinds = {bool(module.tensors) for module in self.contents.modules if module.nodes}
+        return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
 
-    Raises EngineError if the framework is not installed.
-    """
-    from rnncli import compute
-    from rnncli.models.modules import _torch_layers
+    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+        """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
 
-    modules = tuple(module for module in model.modules if module.tensors)
-    theirs = {node.name for module in modules for node in module.nodes}
-    own = {layer: both for layer, both in cases.items() if layer in theirs}
-    found = _torch_layers.outputs(replace(model, modules=modules), inputs, own) if own else {}
-    for layer, (_, shown) in cases.items():
-        if layer not in theirs:
-            found |= {
-                f"{layer}/{tensor.name}": tensor.values for tensor in compute.run(shown, "tensorflow").outputs
-            }
-    return found
+        Raises EngineError if the framework is not installed.
+        """
+        from rnncli import compute
+        from rnncli.models.modules import _torch_layers
+
+        modules = tuple(module for module in self.contents.modules if module.tensors)
+        theirs = {node.name for module in modules for node in module.nodes}
+        own = {layer: both for layer, both in cases.items() if layer in theirs}
+        found = _torch_layers.outputs(replace(self.contents, modules=modules), inputs, own) if own else {}
+        for layer, (_, shown) in cases.items():
+            if layer not in theirs:
+                found |= {
+                    f"{layer}/{tensor.name}": tensor.values
+                    for tensor in compute.run(shown, "tensorflow").outputs
+                }
+        return found
+
+    @property
+    def assumed(self) -> Text:
+        """What the file does not say and is assumed."""
+        return assumptions(self.contents)
+
+    def assume(self, options: Mapping[str, str]) -> Model:
+        """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
+        return Model(assume(self.contents, options), self.path)
 
 
 def _add_batch_axis(array: Array) -> Array:

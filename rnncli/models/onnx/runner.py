@@ -7,7 +7,6 @@ has to agree with ONNX Runtime.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array
@@ -22,9 +21,8 @@ from rnncli.errors import (
     format_names,
     join,
 )
-from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, _inputs, name_file
+from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, _inputs, name_file
 from rnncli.models._advice import model_option
-from rnncli.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.models._layer_calls import name_outputs
 from rnncli.models.onnx import _onnx_agreement, _onnx_graph, _onnx_refusals, _onnx_runtime
 from rnncli.models.onnx._onnx_case import NodeCall, build_node_case, list_returns
@@ -33,115 +31,132 @@ from rnncli.models.onnx._onnx_nodes import inputs_of, is_recurrent, nodes_in
 if TYPE_CHECKING:
     from rnncli.models.graph import Program
 
-HAS_GRAPH, MASKS = True, False
 
+class Model(SavedModel):
+    """The graph of an ONNX file."""
 
-def layer_names(model: Program) -> tuple[str, ...]:
-    """Return the recurrent nodes, also those in the branches of an If."""
-    return tuple(node.name for node in model.nodes if node.module == "keras.layers")
+    own_axes = True
+    contents: Program
 
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the recurrent nodes, also those in the branches of an If."""
+        return tuple(node.name for node in self.contents.nodes if node.module == "keras.layers")
 
-@name_file
-def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the nodes with these names; all without names.
+    @name_file
+    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the nodes with these names; all without names.
 
-    Raises UsageError for another name, InputError if the model has no recurrent node.
-    """
-    known = layer_names(model)
-    if not known:
-        what = Message("the model has no LSTM, GRU or RNN node.")
-        others = join(model.notes, " ")
-        raise InputError(what, others or Message("rnncli supports only these recurrent operators."))
-    for name in names:
-        if name not in known:
-            other = next((node for node in model.nodes if node.name == name), None)
-            what = (
-                Message(
-                    "the node {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name
+        Raises UsageError for another name, InputError if the model has no recurrent node.
+        """
+        known = self.layer_names()
+        if not known:
+            what = Message("the model has no LSTM, GRU or RNN node.")
+            others = join(self.notes, " ")
+            raise InputError(what, others or Message("rnncli supports only these recurrent operators."))
+        for name in names:
+            if name not in known:
+                other = next((node for node in self.contents.nodes if node.name == name), None)
+                what = (
+                    Message(
+                        "the node {name} ({class_name}) is not recurrent",
+                        name=name,
+                        class_name=other.class_name,
+                    )
+                    if other
+                    else Message("there is no node {name}", name=name)
                 )
-                if other
-                else Message("there is no node {name}", name=name)
-            )
-            raise UsageError("{what}.", did_you_mean(name, known), what=what)
-    return tuple(name for name in known if not names or name in names)
+                raise UsageError("{what}.", did_you_mean(name, known), what=what)
+        return tuple(name for name in known if not names or name in names)
 
+    def describe_inputs(self) -> str:
+        """Return `ids: (batch, 12), int32` and so on, for every input."""
+        return _inputs.describe_inputs(self.contents)
 
-def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
-    """Return every given input in the dtype that the model expects; initial states are optional."""
-    graph = _onnx_runtime.parse(model.content).graph
-    return _inputs.fit_inputs(model, given, optional=_onnx_graph.states_of(graph))
+    def fit_inputs(self, given: Any) -> dict[str, Array]:
+        """Return every given input in the dtype that the model expects; initial states are optional."""
+        graph = _onnx_runtime.parse(self.contents.content).graph
+        return _inputs.fit_inputs(self.contents, given, optional=_onnx_graph.states_of(graph))
 
+    @name_file
+    def run(self, request: ModelRequest) -> ModelRun:
+        """Return what each requested recurrent node of the model gets for the inputs.
 
-@name_file
-def run(model: Program, path: Path, request: ModelRequest) -> ModelRun:
-    """Return what each requested recurrent node of the model gets for the inputs.
-
-    Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if the
-    model cannot take the inputs, EngineError if ONNX Runtime is missing, fails, or returns other numbers.
-    """
-    wanted = choose(model, request.layers)
-    prepared = _prepare(model, request.inputs, wanted)
-    present = _onnx_graph.recurrent_in(prepared.model.graph)
-    names = [name for name in wanted if name in present]
-    if not names or (request.layers and len(names) < len(wanted)):
-        _refuse_branch(model, [name for name in wanted if name not in present], names)
-    _require_computable(model, names)
-    _onnx_refusals.require_known(prepared.model, prepared.find_needed(names))
-    parts = []
-    for name, given in prepared.node_calls(names).items():
-        case = build_node_case(given)
-        result = _onnx_agreement.compute_alike(given, case, request.compute)
-        parts.append(LayerUse(name, case, result))
-    others = prepared.other_outputs() if request.everything else {}
-    turned = [name for name in names if name not in prepared.batch_first]
-    notes = (
-        *prepared.notes,
-        *(
-            [
-                Message(
-                    "{turned}: shown batch first; in the file, X and Y have time first.",
-                    turned=format_names(turned),
-                )
-            ]
-            if turned
-            else []
-        ),
-        *(prepared.list_omissions() if request.everything else ()),
-    )
-    order = tuple(node.name for node in model.nodes)
-    masks = tuple(
-        dict.fromkeys(
-            inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None
+        Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if
+        the model cannot take the inputs, EngineError if ONNX Runtime is missing, fails or differs.
+        """
+        wanted = self.choose(request.layers)
+        prepared = _prepare(self.contents, request.inputs, wanted)
+        present = _onnx_graph.recurrent_in(prepared.model.graph)
+        names = [name for name in wanted if name in present]
+        if not names or (request.layers and len(names) < len(wanted)):
+            _refuse_branch(self.contents, [name for name in wanted if name not in present], names)
+        self._require_computable(names)
+        _onnx_refusals.require_known(prepared.model, prepared.find_needed(names))
+        parts = []
+        for name, given in prepared.node_calls(names).items():
+            case = build_node_case(given)
+            result = _onnx_agreement.compute_alike(given, case, request.compute)
+            parts.append(LayerUse(name, case, result))
+        others = prepared.other_outputs() if request.everything else {}
+        turned = [name for name in names if name not in prepared.batch_first]
+        notes = (
+            *prepared.notes,
+            *(
+                [
+                    Message(
+                        "{turned}: shown batch first; in the file, X and Y have time first.",
+                        turned=format_names(turned),
+                    )
+                ]
+                if turned
+                else []
+            ),
+            *(prepared.list_omissions() if request.everything else ()),
         )
-    )
-    return ModelRun(tuple(parts), others, notes, masks, order)
+        order = tuple(node.name for node in self.contents.nodes)
+        masks = tuple(
+            dict.fromkeys(
+                inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None
+            )
+        )
+        return ModelRun(tuple(parts), others, notes, masks, order)
 
+    @property
+    def framework(self) -> str:
+        """What --check runs the model in."""
+        return "ONNX Runtime"
 
-def stateful_layers(model: Program) -> tuple[str, ...]:
-    """Return (): an ONNX node keeps no state; the model takes and returns it."""
-    return ()
+    @name_file
+    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+        """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
+        prepared = _prepare(self.contents, inputs, list(cases))
+        found = {
+            f"{name}/{tensor}": array
+            for name, given in prepared.node_calls(list(cases)).items()
+            for tensor, array in list_returns(given).items()
+        }
+        try:
+            return prepared.other_outputs() | found
+        except EngineError:  # of a node that none of these depends on
+            return found
 
-
-def framework(model: Program) -> str:
-    """Return the name of what --check runs the model in."""
-    return "ONNX Runtime"
-
-
-@name_file
-def outputs(
-    model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
-) -> dict[str, Array]:
-    """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
-    prepared = _prepare(model, inputs, list(cases))
-    found = {
-        f"{name}/{tensor}": array
-        for name, given in prepared.node_calls(list(cases)).items()
-        for tensor, array in list_returns(given).items()
-    }
-    try:
-        return prepared.other_outputs() | found
-    except EngineError:  # of a node that none of these depends on
-        return found
+    def _require_computable(self, wanted: Sequence[str]) -> None:
+        """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
+        refused = next((name for name in wanted if name in self.contents.refusals), None)
+        if refused is None:
+            return
+        free = [name for name in self.layer_names() if name not in self.contents.refusals]
+        advice = (
+            Message("To run the others: {option}", option=model_option(self.file, free))
+            if free
+            else Message("Export the model again without it.")
+        )
+        raise LayerError(
+            "{refused}: rnncli does not compute it: {refusals}.",
+            advice,
+            refused=refused,
+            refusals=self.contents.refusals[refused],
+        )
 
 
 class PreparedModel(NamedTuple):
@@ -254,25 +269,6 @@ def _with_states(
         feeds[name] = zeros
     note = Message("initial states that were not given are zeros: {missing}.", missing=", ".join(missing))
     return feeds, [note] if missing else []
-
-
-def _require_computable(model: Program, wanted: Sequence[str]) -> None:
-    """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
-    refused = next((name for name in wanted if name in model.refusals), None)
-    if refused is None:
-        return
-    free = [name for name in layer_names(model) if name not in model.refusals]
-    advice = (
-        Message("To run the others: {option}", option=model_option(model.file, free))
-        if free
-        else Message("Export the model again without it.")
-    )
-    raise LayerError(
-        "{refused}: rnncli does not compute it: {refusals}.",
-        advice,
-        refused=refused,
-        refusals=model.refusals[refused],
-    )
 
 
 def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
