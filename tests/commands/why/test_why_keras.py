@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,43 +13,32 @@ from keras import layers
 from mistakes import PROVOKED, message_of, ones
 
 from rnncli.commands.why.diagnosis import Diagnosis, diagnose, matches
-from rnncli.commands.why.trial import Outcome, attempt
+from rnncli.commands.why.trial import attempt
 
 pytestmark = [  # the mistakes are meant
     pytest.mark.filterwarnings("ignore:Do not pass an .input_shape.:UserWarning"),
     pytest.mark.filterwarnings("ignore:Argument .input_length. is deprecated:UserWarning"),
 ]
 
-for path in sorted(Path(__file__).parent.glob("mistakes_in_*.py")):
-    importlib.import_module(path.stem)
-
-NAMES = [provoke.__name__ for _, provoke in PROVOKED]
+CODES = [code for _, code in PROVOKED]
 
 
 @cache
-def provoked(name: str) -> str:
-    return message_of(PROVOKED[NAMES.index(name)][1])
+def provoked(code: str) -> str:
+    return message_of(code)
 
 
-def outcomes_of(found: Diagnosis) -> list[Outcome | None]:
-    return [attempt(fix) for fix in found.fixes]
-
-
-@pytest.mark.parametrize(("cause", "name"), [(cause, provoke.__name__) for cause, provoke in PROVOKED])
-def test_message_has_one_cause(cause: str, name: str) -> None:
-    assert [found.diagnosis.cause for found in matches(provoked(name))] == [cause], provoked(name)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_fix_is_refused(name: str) -> None:
-    found = diagnose(provoked(name))
+@pytest.mark.parametrize(("cause", "code"), PROVOKED, ids=CODES)
+def test_message_has_one_cause_and_fixes_that_run(cause: str, code: str) -> None:
+    assert [found.diagnosis.cause for found in matches(provoked(code))] == [cause], provoked(code)
+    found = diagnose(provoked(code))
     assert found.fixes
-    assert None not in outcomes_of(found), provoked(name)
+    check_shapes(found)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_keras_returns_the_shapes_that_a_fix_shows(name: str) -> None:
-    for outcome in outcomes_of(diagnose(provoked(name))):
+def check_shapes(found: Diagnosis) -> None:
+    """No fix is refused, and Keras returns the shapes that each fix shows."""
+    for outcome in map(attempt, found.fixes):
         assert outcome is not None
         if outcome.stack is not None:
             asked = outcome.fix.layers, outcome.sizes, outcome.fix.mask, len(outcome.states)
@@ -77,33 +64,27 @@ def keras_shapes(
     return [tuple(tensor.shape) for tensor in tensors]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_keras_takes_the_fixes_of_a_layer_in_the_user_s_code(name: str) -> None:
-    code = "x = Bidirectional(LSTM(8, return_sequences=True, return_state=True, unroll=True))(x)"
-    for outcome in outcomes_of(diagnose(f"{code}\n{provoked(name)}")):
-        assert outcome is not None
-        if outcome.stack is not None:
-            asked = outcome.fix.layers, outcome.sizes, outcome.fix.mask, len(outcome.states)
-            assert keras_shapes(*asked) == [info.shape for info in outcome.stack.outputs(outcome.sizes)]
+@pytest.mark.parametrize("code", CODES)
+def test_keras_takes_the_fixes_of_a_layer_in_the_user_s_code(code: str) -> None:
+    line = "x = Bidirectional(LSTM(8, return_sequences=True, return_state=True, unroll=True))(x)"
+    check_shapes(diagnose(f"{line}\n{provoked(code)}"))
 
 
-RESHAPED = ("two_axes", "one_axis", "four_axes", "missing_batch", "swapped_axes")
+RESHAPED = {
+    "LSTM(3)(ones(1, 60))": ones(1, 60),
+    "GRU(3)(ones(60))": ones(60),
+    "SimpleRNN(3)(ones(1, 4, 5, 6))": ones(1, 4, 5, 6),
+    "model(LSTM(3)).predict(ones(4, 5), verbose=0)": ones(4, 5),
+    "x = keras.Input((4, 5)); keras.Model(x, LSTM(3)(x))(ones(1, 5, 4))": ones(1, 5, 4),
+}
 
 
-@pytest.mark.parametrize("name", RESHAPED)
-def test_reshaping_gives_the_shape_that_it_says(name: str) -> None:
-    found = diagnose(provoked(name))
-    x = {
-        "two_axes": ones(1, 60),
-        "one_axis": ones(60),
-        "four_axes": ones(1, 4, 5, 6),
-        "missing_batch": ones(4, 5),
-        "swapped_axes": ones(1, 5, 4),
-    }[name]
-    reshaping = [fix for fix in found.fixes if fix.snippet.startswith("x")]
+@pytest.mark.parametrize("code", RESHAPED)
+def test_reshaping_gives_the_shape_that_it_says(code: str) -> None:
+    reshaping = [fix for fix in diagnose(provoked(code)).fixes if fix.snippet.startswith("x")]
     assert reshaping
     for fix in reshaping:
-        assert eval(fix.snippet, {"x": x}).shape == fix.shape
+        assert eval(fix.snippet, {"x": RESHAPED[code]}).shape == fix.shape
 
 
 def test_forty_causes_and_more_are_provoked() -> None:

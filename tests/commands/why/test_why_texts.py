@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from test_why_answer import AS_TEXT, OTHERS
-from test_why_keras import NAMES, provoked
+from test_why_keras import CODES, provoked
 from test_why_torch import PROVOKED as TORCH
 
 from rnncli.commands.why import diagnosis
@@ -86,7 +86,7 @@ def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) 
         return said
 
     monkeypatch.setattr(diagnosis, "_said", record)
-    texts = [*OTHERS.values(), *AS_TEXT, *EXAMPLES, *map(provoked, NAMES), *map(message_of_torch, TORCH)]
+    texts = [*OTHERS.values(), *AS_TEXT, *EXAMPLES, *map(provoked, CODES), *map(message_of_torch, TORCH)]
     causes = {found.diagnosis.cause for text in texts for found in matches(text)}
     assert causes == {cause.name for cause in read_causes()}
     parts = [
