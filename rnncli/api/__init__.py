@@ -178,7 +178,7 @@ def explain(
     depth: number of time steps to explain; 1 does not follow the states back.  hold: same as for `run`.
     """
     from rnncli.commands.explain.answer import ExplainAnswer
-    from rnncli.compute.derivation import terms as explaining
+    from rnncli.compute import derivation as explaining
 
     _require_steps(options)
     if not isinstance(tensor, str):

@@ -71,7 +71,7 @@ def explain(
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain.answer import ExplainAnswer
-    from rnncli.compute.derivation import terms as explaining
+    from rnncli.compute import derivation as explaining
 
     if tensor is None or not tensor.strip():
         raise UsageError("no tensor was named.", _example(layer))
@@ -99,14 +99,14 @@ def _example(layer: LayerFlags, input_flags: InputFlags | None = None) -> Text:
     """Return a command that explains a number of these layers.  input: names a file, which may hold them."""
     from rnncli.case import Document
     from rnncli.cli import request, sources
-    from rnncli.compute.derivation import terms
+    from rnncli.compute import derivation
 
     document, name = (Document(), "") if input_flags is None else sources.read(input_flags)
     stack = request.stack_of(layer, document, name)
     if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
         layer = LayerFlags()
         stack = request.stack_of(layer, Document())
-    words = [f"'{terms.example(stack)}'", *([shlex.quote(str(name))] if name else [])]
+    words = [f"'{derivation.example(stack)}'", *([shlex.quote(str(name))] if name else [])]
     words += [f"-l {shlex.quote(text)}" for text in layer.layer or ()]
     words += ["--bidirectional"] if layer.bidirectional else []
     return Message("For example: rnncli explain {words}", words=" ".join(words))

@@ -10,8 +10,8 @@ from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
+from rnncli.compute.derivation import explain_number
 from rnncli.compute.derivation.explanation import Explanation, Target
-from rnncli.compute.derivation.terms import explain_number
 from rnncli.result import Label, LoopTrace, Result
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli import addresses
 from rnncli.case import sizes
@@ -48,24 +48,26 @@ class NumberLocation(NamedTuple):
     unit: int
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(NamedTuple):
     """A number in a term.  name: `forget`, `feature 0`, `kernel[0, 3]`.
 
-    explained: the `key` of the equation that explains it; "" if there is none.
     words: if the name can be translated, its key in show/wording.py and the values: ("feature", 0).
     is_weight: whether it is an entry of a kernel.
+    node: the number of the trace that it is; None if it has no equation.
+    further: whether that number is of the step before, or of the layer below.
+    explained: the `key` of the equation that explains it; "" if there is none.
     """
 
     name: str
     value: float
-    explained: str = ""
     words: tuple[str | int, ...] = ()
     is_weight: bool = False
+    node: Any = None
+    further: bool = False
+    explained: str = ""
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """Factors and their product in float64."""
 
     value: float
@@ -80,8 +82,7 @@ class OtherTerms:
     value: float
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """Why a number was not computed at its step.
 
     kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed yet),
@@ -92,8 +93,7 @@ class Note:
     timestep: int | None = None
 
 
-@dataclass(frozen=True)
-class Equation:
+class Equation(NamedTuple):
     """value = function(total), and total = terms + others + remainder.
 
     key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`.  symbols: one text per textbook term.
@@ -139,11 +139,7 @@ def parse_target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Tar
     layer: see addresses.find_tensor.
     """
     info, parts = addresses.find_tensor(text, infos, layer=layer)
-    return Target(info.label, _index(layer + text, parts, info, layer))
-
-
-def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tuple[int, ...]:
-    shape = sizes(info.shape)
+    text, shape = layer + text, sizes(info.shape)
     example = Message(
         "Give one index per axis, such as '{layer}{address}'.",
         layer=layer,
@@ -158,12 +154,11 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tup
     except ValueError:
         raise UsageError("{text}: an index must be a whole number.", example, text=text) from None
     if len(parts) != len(shape):
-        given = count(len(parts), "index", "indices") if parts else Message("no indices")
         raise UsageError(
             "{text}: {given} for {count} axes ({axes}).",
             example,
             text=text,
-            given=given,
+            given=count(len(parts), "index", "indices") if parts else Message("no indices"),
             count=len(shape),
             axes=", ".join(info.axes),
         )
@@ -177,4 +172,4 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo, layer: str) -> tup
                 axis=axis,
                 range=format_range(size),
             )
-    return tuple(one % size for one, size in zip(index, shape, strict=True))
+    return Target(info.label, tuple(one % size for one, size in zip(index, shape, strict=True)))

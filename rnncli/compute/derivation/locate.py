@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
-from rnncli.compute.trace import LoopPart, list_loop_parts
+from rnncli.compute.trace import list_loop_parts
 from rnncli.layers import Current, Entry, Product, Sum, within
-from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result, TensorInfo
-from rnncli.specs.stack import Stack
+from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 
 
 class OutputEntry(NamedTuple):
@@ -40,44 +39,28 @@ class Inner(NamedTuple):
         """`forget`, `cell_0/cell`, `candidate/recurrent`; `returned`, as `output` is a gate of an LSTM."""
         return Label("returned", kind="") if self.part == OUTPUT else self.part.short
 
-    @property
-    def name(self) -> str:
-        """The label's text, with a dot before the kind: `candidate.recurrent`."""
-        return self.label.dotted
-
 
 TraceNode = OutputEntry | Inner
-
-
-def list_tensors(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
-    """Return the tensors a user may name: the last layer's, then every layer's with its number."""
-    both = (*stack.outputs(input_shape), *stack.outputs(input_shape, all_layers=True))
-    return tuple(dict.fromkeys(both))
 
 
 class CaseTrace:
     """A case and its trace, with every layer's outputs and states."""
 
     def __init__(self, case: Case, result: Result) -> None:
-        self.case, self.weights = case, result.weights
-        self.stack = result.stack
+        self.case, self.weights, self.stack = case, result.weights, result.stack
         self.shapes: list[Any] = [shape for _, shape in self.stack.input_shapes(result.input_shape)]
         self.tensors = {tensor.label: tensor.values for tensor in result.outputs}
         self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}
 
     def node(self, target: Target) -> TraceNode:
-        """Return the number that `target` names."""
+        """Return the number that `target` names; a gate without a time is of the last processed step."""
+        label, indices = target
         last = len(self.stack.layers) - 1
-        own = {info.label for info in self.stack.layers[last].outputs(self.shapes[last])}
-        if target.label in own:
-            return OutputEntry(last, target.label, target.indices)
-        part = list_loop_parts(self.stack).get(target.label)
-        if part is not None:
-            return self._inner(part, target.indices)
-        return OutputEntry(int(target.label.layer or 0), target.label.without_layer, target.indices)
-
-    def _inner(self, part: LoopPart, indices: tuple[int, ...]) -> Inner:
-        """Return a number of a gate: at the input's time, or without a time at the last processed step."""
+        if label in {info.label for info in self.stack.layers[last].outputs(self.shapes[last])}:
+            return OutputEntry(last, label, indices)
+        part = list_loop_parts(self.stack).get(label)
+        if part is None:
+            return OutputEntry(int(label.layer or 0), label.without_layer, indices)
         times = self.loops[part.layer, part.direction].times.tolist()
         position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
         return Inner(part.layer, part.direction, position, part.label, indices[0], indices[-1])
@@ -85,7 +68,7 @@ class CaseTrace:
     def follow_copies(self, node: TraceNode) -> TraceNode:
         """Return the node where this number was computed, following nodes that only pass it on."""
         if isinstance(node, OutputEntry):
-            match self._layer_equation(node).terms:
+            match self.equation(node)[0].terms:
                 case (Product((Entry() as entry,)),):
                     node = self.at(node, entry)
         if isinstance(node, Inner) and node.part == OUTPUT and self.status(node) == "computed":
@@ -111,11 +94,6 @@ class CaseTrace:
     def status(self, node: Inner) -> str:
         """Return whether the node's step was computed, held or zeroed."""
         return STATUSES[self.loop(node).status[node.batch, node.position]]
-
-    def is_held(self, node: Inner) -> bool:
-        """Return whether --hold sets this gate at the node's step and unit."""
-        entries = self.loop(node).hold_masks.get(node.part)
-        return entries is not None and bool(entries[node.position, node.unit])
 
     def state_before(self, node: Inner) -> float:
         """Return the number of the node's state before its step."""
@@ -144,10 +122,8 @@ class CaseTrace:
     def place(self, node: TraceNode) -> NumberLocation:
         """Return where the node is, in the terms of a trace."""
         if isinstance(node, Inner):
-            direction = self.loop(node).direction
-            return NumberLocation(
-                node.layer, direction, self.timestep(node), node.position, node.batch, node.unit
-            )
+            time = self.timestep(node), node.position
+            return NumberLocation(node.layer, self.loop(node).direction, *time, node.batch, node.unit)
         timestep = node.indices[1] if len(node.indices) == 3 else None
         return NumberLocation(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
@@ -167,30 +143,23 @@ class CaseTrace:
             found = within(found, part)
         return found
 
-    def dropout(self, node: Inner, row: str) -> tuple[Array, ...]:
-        """Return the dropout masks of the node's cell for the `inputs`, or for the state."""
-        masks = self.loop(node).dropout
-        masks = masks if node.part.cell is None else masks[str(node.part.cell)]
-        found: tuple[Array, ...] = masks.inputs if row == "inputs" else masks.recurrent
-        return found
+    def input_label(self, layer: int) -> Label:
+        """Return the label of the tensor that the layer below passes on to this one."""
+        return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0].label
 
     def inputs(self, layer: int) -> Array:
         """Return the layer's input."""
         if not layer:
             return self.case.inputs
-        found: Array = self.tensors[self.stack.label(layer - 1, self.layer_input(layer).label)]
+        found: Array = self.tensors[self.stack.label(layer - 1, self.input_label(layer))]
         return found
-
-    def layer_input(self, layer: int) -> TensorInfo:
-        """Return the tensor that the layer below passes on."""
-        return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: TraceNode) -> tuple[Sum, TraceNode]:
         """Return the node's equation and the node it computes; SimpleRNN's hidden state is its candidate."""
         if isinstance(node, OutputEntry):
-            return self._layer_equation(node), node
-        known: dict[str, Sum] = self.maker(node).equations()
-        found = known[node.part._replace(cell=None).short.dotted]
+            layer = self.stack.layers[node.layer]
+            return layer.equation(node.label, node.indices, self.shapes[node.layer]), node
+        found: Sum = self.maker(node).equations()[node.part._replace(cell=None).short.dotted]
         match found.terms:
             case (Product((Current(function="", complement=False) as same,)),) if not found.function:
                 return self.equation(self.beside(node, same.name, same.kind))
@@ -200,6 +169,3 @@ class CaseTrace:
         """Return the number of a gate or state in the same cell.  kind: of a gate, if not its activation."""
         kind = kind or ("activation" if name in self.maker(node).gates else "")
         return node._replace(part=Label(name, cell=node.part.cell, kind=kind))
-
-    def _layer_equation(self, node: OutputEntry) -> Sum:
-        return self.stack.layers[node.layer].equation(node.label, node.indices, self.shapes[node.layer])

@@ -13,7 +13,7 @@ from looks import PAGES, check_looks, drawn
 from rnncli import specs
 from rnncli.case import Case
 from rnncli.commands.explain.answer import ExplainAnswer
-from rnncli.compute.derivation import terms as explaining
+from rnncli.compute import derivation as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.errors import UsageError
 from rnncli.show.page import View
@@ -41,7 +41,7 @@ def of(layers: Any, text: str, depth: int, terms: int | None, **more: Any) -> Ex
 def _settled(explanation: Explanation) -> Explanation:
     """The same with one remainder everywhere: what float32 rounds in the last place differs by processor."""
     equations = tuple(
-        replace(equation, remainder=1.5e-08 if equation.terms else 0.0, rounding=0.0)
+        equation._replace(remainder=1.5e-08 if equation.terms else 0.0, rounding=0.0)
         for equation in explanation.equations
     )
     return replace(explanation, equations=equations)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from rnncli import compute, specs
 from rnncli.case import Case
+from rnncli.compute import derivation as explaining
 from rnncli.compute import trace as tracing
-from rnncli.compute.derivation import terms as explaining
+from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
-from rnncli.compute.derivation.locate import list_tensors
 from rnncli.errors import UsageError
 from rnncli.layers import _activations
 
