@@ -21,26 +21,24 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
 
     dtype = dtype_of(node.config.get("dtype"))
     if dtype is None:
-        raise call.refuse(Message("does not compute in float32 or float64"))
+        raise call.refuse("does not compute in float32 or float64")
     spec = spec_of(node)
     inputs, states = _split_states(call)
     if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
-        raise call.refuse(Message("takes an argument that is not a tensor"))
+        raise call.refuse("takes an argument that is not a tensor")
     if call.kwargs.get("training") and draws(node.config):
-        raise call.refuse(Message("is called with training=True, which draws random numbers"))
+        raise call.refuse("is called with training=True, which draws random numbers")
     if call.kwargs.get("constants") is not None:
-        raise call.refuse(Message("is called with constants"))
+        raise call.refuse("is called with constants")
     mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
     if (
         mask is not None
         and np.shape(mask) != inputs.shape[: 3 if node.class_name == "TimeDistributed" else 2]
     ):
         raise call.refuse(
-            Message(
-                "gets a mask of {shape} with inputs of {inputs}",
-                shape=format_shape(np.shape(mask)),
-                inputs=format_shape(inputs.shape),
-            )
+            "gets a mask of {shape} with inputs of {inputs}",
+            shape=format_shape(np.shape(mask)),
+            inputs=format_shape(inputs.shape),
         )
     case = Case(
         Stack((spec,)),
@@ -106,7 +104,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     if any(state is None for state in states):
         states = [state for state in states if state is not None]
         if states:
-            raise call.refuse(Message("gets only part of its initial state"))
+            raise call.refuse("gets only part of its initial state")
     return first[0], states
 
 

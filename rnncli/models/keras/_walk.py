@@ -123,9 +123,7 @@ class _Walk:
             with self.memory.limit():
                 output, mask = operations.compute(call, node.module)
         except KeyError as error:
-            raise call.refuse(
-                Message("has no {error} in its config or among its weights", error=error)
-            ) from None
+            raise call.refuse("has no {error} in its config or among its weights", error=error) from None
         except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(
                 "the layer {name} ({class_name}) cannot take {inputs}: {error}.",
@@ -150,7 +148,7 @@ class _Walk:
     def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
         """Run a model inside TimeDistributed; every step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
-            raise call.refuse(Message("holds a model of several inputs or outputs"))
+            raise call.refuse("holds a model of several inputs or outputs")
         model_input, ref = inner.inputs[0], inner.outputs[0]
         given = wrapper.entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
@@ -171,7 +169,7 @@ class _Walk:
         """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = wrapper.entries(call.mask)
         if mask is not None and mask.ndim < 2:
-            raise call.refuse(Message("gets a mask of {shape}", shape=format_shape(call.mask.shape)))
+            raise call.refuse("gets a mask of {shape}", shape=format_shape(call.mask.shape))
         return mask
 
     def value_of(self, name: str) -> Value:
@@ -200,7 +198,7 @@ class _Walk:
         """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
         inner = replace(node, **layer_inside(node))
         if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
-            raise call.refuse(Message("holds a {class_name}", class_name=inner.class_name))
+            raise call.refuse("holds a {class_name}", class_name=inner.class_name)
         whole = self._case(node, call) if is_result else None
         mask = self._entry_mask(call)
         entry = call._replace(

@@ -6,45 +6,128 @@ of one call.  The families are those of Keras's documentation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
-from rnncli.errors import Message
-from rnncli.models.operations._call import KERAS_2 as KERAS_2
-from rnncli.models.operations._call import KERAS_3_0 as KERAS_3_0
-from rnncli.models.operations._call import TODAY as TODAY
-from rnncli.models.operations._call import OperationCall as OperationCall
-from rnncli.models.operations._call import OperationOutput as OperationOutput
-from rnncli.models.operations._call import UnknownLayerError as UnknownLayerError
-from rnncli.models.operations._call import dtype_of as dtype_of
+from rnncli.case import Array
+from rnncli.errors import LayerError, Message, Text
 
 FAMILIES = (
     "rnncli.models.operations.core",  # first, as most models need no other, and others need not be loaded
     "rnncli.models.operations.activation",
     "rnncli.models.operations.attention",
-    "rnncli.models.operations.convolution",
     "rnncli.models.operations.merging",
     "rnncli.models.operations.normalization",
-    "rnncli.models.operations.pooling",
-    "rnncli.models.operations.regularization",
     "rnncli.models.operations.reshaping",
     "rnncli.models.operations.tensorflow_ops",
+    "rnncli.models.operations.windows",
     "rnncli.models.operations.wrapper",
 )
 OPS = "rnncli.models.operations.ops"
 """Keras 3's operations, which are not layers: `keras.ops.add`."""
+
+FLOATS = ("float32", "float64")
+
+KERAS_2 = "Keras 2"
+"""In merging layers, a step is kept if all masks keep it."""
+KERAS_3_0 = "Keras 3.0 to 3.3"
+"""Merging layers drop masks: github.com/keras-team/keras/pull/19685."""
+TODAY = "today's Keras"
+"""In merging layers, a step is kept if any mask keeps it; there is no mask unless all arrays have one."""
+
+
+class UnknownLayerError(LayerError):
+    """A layer, or an option of it, that is not computed here; its framework may know it.
+
+    layer: the node's name in the graph.
+    """
+
+    def __init__(self, layer: str, what: Text, advice: Text = "") -> None:
+        super().__init__(what, advice)
+        self.layer = layer
+
+
+def refuse(layer: str, class_name: str, what: Message) -> UnknownLayerError:
+    """Return the error for a layer that is not computed.  what: completes a sentence."""
+    return UnknownLayerError(
+        layer,
+        Message("the layer {layer} ({class_name}) {what}.", layer=layer, class_name=class_name, what=what),
+    )
+
+
+class OperationCall(NamedTuple):
+    """One call of a layer.
+
+    config, weights: as in Node; class_name, layer: for messages.
+    inputs: the first argument: an array, or a list of arrays for merging layers.
+    mask: argument of the layer's own `call`: an array, a list of them, or None.
+    previous: argument of its `compute_mask`.
+    args, kwargs: the other arguments, without the mask.
+    rules: the version of Keras whose rules about masks apply: KERAS_2, KERAS_3_0 or TODAY.
+    """
+
+    config: Mapping[str, Any]
+    weights: Mapping[str, Array]
+    inputs: Any
+    mask: Any = None
+    previous: Any = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
+    rules: str = TODAY
+    class_name: str = ""
+    layer: str = ""
+
+    def floats(self) -> Any:
+        """Return the only input.  Raises UnknownLayerError if it is not of floats."""
+        if getattr(self.inputs, "dtype", None) is None or self.inputs.dtype.kind != "f":
+            raise self.refuse("gets integers, and supports only floats")
+        return self.inputs
+
+    def refuse(self, what: str, **fields: Any) -> UnknownLayerError:
+        """Return the error for an unsupported option.  what: completes a sentence, `uses {number} groups`."""
+        return refuse(self.layer, self.class_name, Message(what, **fields))
+
+
+OperationOutput = tuple[Any, Any]
+"""The output, an array or a tuple of arrays, and its mask: an array or None."""
 
 
 def compute(call: OperationCall, module: str = "") -> OperationOutput:
     """Return the output and the mask.  Raises UnknownLayerError if the layer or its config is not known."""
     file = _find_file(call.class_name, module)
     if file is None:
-        raise call.refuse(Message("is not supported"))
+        raise call.refuse("is not supported")
     if not is_operation(module) and any(arg is not None for arg in call.args):
-        raise call.refuse(Message("is called with more arguments than are supported"))
+        raise call.refuse("is called with more arguments than are supported")
     output: OperationOutput = file.compute(call)
     return (output[0], None) if module.startswith("keras.src.activations") else output
+
+
+def activate(call: OperationCall, x: Array, activation: Any) -> Array:
+    """Apply the option `activation` of a config: a name, or the config of a function or of a layer.
+
+    Raises UnknownLayerError if it is not one of Keras's.
+    """
+    from rnncli.layers import activations
+
+    if isinstance(activation, Mapping) and activation.get("class_name") != "function":
+        inner = call._replace(
+            config=activation.get("config") or {},
+            class_name=str(activation.get("class_name")),
+            weights={},
+            inputs=x,
+            mask=None,
+        )
+        if inner.class_name == "PReLU":
+            raise call.refuse("has an activation with weights of its own")
+        output: Array = compute(inner, str(activation.get("module") or ""))[0]
+        return output
+    try:
+        return activations.get(activation)(x)
+    except LayerError as error:
+        raise call.refuse("has an activation that is not Keras's ({error})", error=error) from None
 
 
 def is_known(class_name: str, module: str) -> bool:
@@ -73,3 +156,41 @@ def keras_may_know(class_name: str, module: str | None) -> bool:
     """Return whether Keras could compute a layer that is not known here: not a custom one, nor a function."""
     own = class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
     return from_keras(module) and not own and ">" not in class_name
+
+
+def axis_of(config: Mapping[str, Any]) -> int:
+    """Return the only axis in a config, which Keras 2 writes as a list of one number."""
+    axis = config.get("axis", -1)
+    return int(axis[0]) if isinstance(axis, (list, tuple)) and len(axis) == 1 else int(axis)
+
+
+def axes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return all axes in a config."""
+    axis = config.get("axis", -1)
+    return tuple(map(int, axis)) if isinstance(axis, (list, tuple)) else (int(axis),)
+
+
+def sizes_of(value: Any, rank: int) -> tuple[int, ...]:
+    """Return one number for each spatial axis: `3` or `[3, 2]`."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(int, value)) * (rank if len(value) == 1 else 1)
+    return (int(value),) * rank
+
+
+def channels_first(config: Mapping[str, Any]) -> bool:
+    """Return whether the channels are before the spatial axes."""
+    return bool(config.get("data_format") == "channels_first")
+
+
+def dtype_of(dtype: Any) -> str | None:
+    """Return the dtype of a layer's config; None if it is not one that is computed here.
+
+    dtype: a name, or the config of a policy; None for the default.
+    """
+    if isinstance(dtype, Mapping):
+        if dtype.get("class_name") not in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+            return None
+        dtype = (dtype.get("config") or {}).get("name")
+    if dtype is None:
+        return "float32"
+    return dtype if dtype in FLOATS else None

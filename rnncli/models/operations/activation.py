@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import Message
 from rnncli.layers import activations
-from rnncli.models.operations._activation_config import activate
-from rnncli.models.operations._call import KERAS_2, OperationCall, OperationOutput, axes_of
+from rnncli.models.operations import KERAS_2, OperationCall, OperationOutput, activate, axes_of
 
 
 def compute(call: OperationCall) -> OperationOutput:
@@ -51,7 +49,7 @@ def _elu(call: OperationCall, x: Array) -> Array:
     """x if positive, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
     alpha = call.config.get("alpha", 1.0)
     if call.config.get("is_gated"):
-        raise call.refuse(Message("is gated"))
+        raise call.refuse("is gated")
     return np.where(x > 0, x, x.dtype.type(alpha) * np.expm1(np.minimum(x, 0)))
 
 
@@ -70,7 +68,7 @@ def _softmax(call: OperationCall, x: Array) -> Array:
         powers = np.exp(x - x.max(axis=axes, keepdims=True))
         return np.asarray(powers / powers.sum(axis=axes, keepdims=True), x.dtype)
     if call.rules == KERAS_2:
-        raise call.refuse(Message("gets a mask, which Keras 2 treats in its own way"))
+        raise call.refuse("gets a mask, which Keras 2 treats in its own way")
     mask = np.asarray(call.mask, bool)
     low = np.where(mask, x, x.dtype.type(-1e9))
     powers = np.exp(low - low.max(axis=axes, keepdims=True))

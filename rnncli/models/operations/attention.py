@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import Message
 from rnncli.layers import activations
-from rnncli.models.operations._call import OperationCall, OperationOutput
+from rnncli.models.operations import OperationCall, OperationOutput
 
 NAMES = ("Attention", "AdditiveAttention")
 
@@ -20,7 +19,7 @@ def compute(call: OperationCall) -> OperationOutput:
     With return_attention_scores the scores are a second output, (batch, query steps, value steps).
     """
     if call.kwargs.get("training") and call.config.get("dropout"):
-        raise call.refuse(Message("is called with training=True, which draws random numbers"))
+        raise call.refuse("is called with training=True, which draws random numbers")
     query, value = call.inputs[0], call.inputs[1]
     key = call.inputs[2] if len(call.inputs) > 2 else value
     masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)

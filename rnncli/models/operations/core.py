@@ -1,12 +1,11 @@
-"""Keras's core layers: Dense, Embedding and Masking."""
+"""Keras's core layers: Dense, Embedding, Masking, and layers that change nothing outside of training."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rnncli.errors import InputError
-from rnncli.models.operations._activation_config import activate
-from rnncli.models.operations._call import OperationCall, OperationOutput
+from rnncli.models.operations import OperationCall, OperationOutput, activate
 
 
 def compute(call: OperationCall) -> OperationOutput:
@@ -52,6 +51,24 @@ def _masking(call: OperationCall) -> OperationOutput:
     return np.where(mask[..., None], x, x.dtype.type(0)), mask
 
 
-_LAYERS = {"Dense": _dense, "Embedding": _embedding, "Masking": _masking}
+def _pass_on(call: OperationCall) -> OperationOutput:
+    """Return the inputs and their mask."""
+    if call.kwargs.get("training"):
+        raise call.refuse("is called with training=True, which draws random numbers")
+    return call.inputs, call.previous
+
+
+_LAYERS = {
+    "Dense": _dense,
+    "Embedding": _embedding,
+    "Masking": _masking,
+    **dict.fromkeys(
+        (
+            "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
+            "GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity",
+        ),
+        _pass_on,
+    ),
+}  # fmt: skip
 
 NAMES = tuple(_LAYERS)

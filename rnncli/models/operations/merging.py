@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.models.operations._call import KERAS_2, KERAS_3_0, TODAY, OperationCall, OperationOutput, axis_of
+from rnncli.models.operations import KERAS_2, KERAS_3_0, TODAY, OperationCall, OperationOutput, axis_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import Message
-from rnncli.models.operations._call import OperationCall, OperationOutput, axes_of, axis_of
+from rnncli.models.operations import OperationCall, OperationOutput, axes_of, axis_of
 
 EPSILON = 1e-7
 """keras.backend.epsilon()."""
@@ -29,7 +28,7 @@ def _batch(call: OperationCall, x: Array) -> Array:
     The statistics are the moving ones, as outside of training.
     """
     if call.kwargs.get("training"):
-        raise call.refuse(Message("is called with training=True, which takes the statistics of the batch"))
+        raise call.refuse("is called with training=True, which takes the statistics of the batch")
     axis, weights = axis_of(call.config), call.weights
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]
@@ -80,7 +79,7 @@ def _standardize(call: OperationCall, x: Array) -> Array:
         np.asarray(call.weights[name] if learned else config[name], x.dtype) for name in ("mean", "variance")
     )
     if not learned and mean.ndim and mean.size != np.prod(shape):
-        raise call.refuse(Message("has a mean of another shape than its axes"))
+        raise call.refuse("has a mean of another shape than its axes")
     mean, variance = (part.reshape(shape) if part.ndim or learned else part for part in (mean, variance))
     deviation = np.maximum(np.sqrt(variance), x.dtype.type(EPSILON))
     return np.asarray(mean + x * deviation if config.get("invert") else (x - mean) / deviation, x.dtype)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.errors import Message
 from rnncli.layers import activations
-from rnncli.models.operations._call import OperationCall, OperationOutput
+from rnncli.models.operations import OperationCall, OperationOutput
 
 if TYPE_CHECKING:
     Formula = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
@@ -23,13 +22,13 @@ def compute(call: OperationCall) -> OperationOutput:
     options = {name: value for name, value in {**call.config, **call.kwargs}.items() if name != "name"}
     args = (call.inputs, *call.args)
     if any(isinstance(arg, Mapping) and "class_name" in arg for arg in args):
-        raise call.refuse(Message("is called with an argument that is neither a number nor a tensor"))
+        raise call.refuse("is called with an argument that is neither a number nor a tensor")
     with np.errstate(all="ignore"):
         try:
             found = _FORMULAS[call.class_name](args, options)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise call.refuse(
-                Message("is called with arguments that are not supported ({error})", error=error)
+                "is called with arguments that are not supported ({error})", error=error
             ) from None
     return _cast_as_keras(found, args), None
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import Message
-from rnncli.models.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
+from rnncli.models.operations import OperationCall, OperationOutput, channels_first, sizes_of
 
 
 def compute(call: OperationCall) -> OperationOutput:
@@ -50,7 +49,7 @@ def _cropping(call: OperationCall, x: Array) -> Array:
 
 def _up_sampling(call: OperationCall, x: Array) -> Array:
     if call.config.get("interpolation", "nearest") != "nearest":
-        raise call.refuse(Message("interpolates by {config}", config=call.config["interpolation"]))
+        raise call.refuse("interpolates by {config}", config=call.config["interpolation"])
     rank = x.ndim - 2
     first = 2 if channels_first(call.config) else 1
     for axis, size in enumerate(sizes_of(call.config.get("size", 2), rank)):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.errors import Message
-from rnncli.models.operations._call import OperationCall, OperationOutput
+from rnncli.models.operations import OperationCall, OperationOutput
 
 NAMES = ("TFOpLambda", "SlicingOpLambda")
 
@@ -45,7 +44,7 @@ def compute(call: OperationCall) -> OperationOutput:
     function = str(call.config.get("function"))
     name = _OPERATIONS.get(function)
     if name is None:
-        raise call.refuse(Message("is TensorFlow's {function}, which is not supported", function=function))
+        raise call.refuse("is TensorFlow's {function}, which is not supported", function=function)
     given: dict[str, Any] = {key: value for key, value in call.kwargs.items() if key != "name"}
     second = [given.pop(key) for key in _SECOND if key in given]
     options = {_NAMES.get(key, key): value for key, value in given.items()}

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import Message
-from rnncli.models.operations._call import KERAS_2, OperationCall, OperationOutput, dtype_of
+from rnncli.models.operations import KERAS_2, OperationCall, OperationOutput, dtype_of
 
 NAMES = ("TimeDistributed",)
 
@@ -23,19 +22,15 @@ def compute(call: OperationCall) -> OperationOutput:
 
     inner = call.config["layer"]
     if call.rules == KERAS_2 and inner.get("class_name") in _MASK_MAKERS:
-        raise call.refuse(
-            Message("holds {value}, whose masks Keras 2 combined", value=inner.get("class_name"))
-        )
+        raise call.refuse("holds {value}, whose masks Keras 2 combined", value=inner.get("class_name"))
     if dtype_of(_config(inner).get("dtype")) is None:
-        raise call.refuse(Message("holds a layer of another dtype"))
+        raise call.refuse("holds a layer of another dtype")
     mask = entries(call.mask)
     if mask is not None and mask.ndim < 2 and inner.get("class_name") in _MASK_USERS:
         raise call.refuse(
-            Message(
-                "gives a mask of {shape} to {value}",
-                shape=format_shape(call.mask.shape),
-                value=inner.get("class_name"),
-            )
+            "gives a mask of {shape} to {value}",
+            shape=format_shape(call.mask.shape),
+            value=inner.get("class_name"),
         )
     one = OperationCall(
         config=_config(inner),
