@@ -37,7 +37,9 @@ NO_PROSE = re.compile(
     "commands/(export/(targets|literals)|explore/texts|why/message))"
 )
 """Files whose other texts are no messages, or have their Korean beside them."""
-RAISED = re.compile("(?!Value|Type|Key|Index|OS|Memory|Attribute|Import|Runtime).*Error|Message|Either|fault|refuse")
+RAISED = re.compile(
+    "(?!Value|Type|Key|Index|OS|Memory|Attribute|Import|Runtime).*Error|Message|Either|fault|refuse"
+)
 """Calls whose texts are templates, or what is said instead of one."""
 CALLED = re.compile(RAISED.pattern.replace("|Either", ""))
 NOUNS = ("{_0} and", "entry", "entries", "list", "unit", "time step", "sequence")
