@@ -240,7 +240,9 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
 
 def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
-        return case_builder.RawValue(formats.read_weights(file(given, "weights")), str(given))
+        from rnncli.models.weights import read_weights
+
+        return case_builder.RawValue(read_weights(file(given, "weights")), str(given))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
     elif given is not None:

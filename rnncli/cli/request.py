@@ -92,6 +92,11 @@ def collect_options(
     """
     from rnncli.inputs.case_builder import CaseOptions, RawValue
 
+    def read_weights(source: Source) -> Any:
+        from rnncli.models import weights
+
+        return weights.read_weights(source)
+
     def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
         if word is None:
             return RawValue()
@@ -101,7 +106,7 @@ def collect_options(
     return CaseOptions(
         arranging=_arrange_options(input_flags, stack)._replace(where=where),
         default_seed=seed,
-        weights=read(run.weights, formats.read_weights),
+        weights=read(run.weights, read_weights),
         initial_state=read(run.initial_state, formats.read_states),
         seed=run.seed,
         training=run.training,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document, SavedLayer, format_shape
-from rnncli.errors import InputError, Message, did_you_mean, format_names, with_path_prefix
+from rnncli.case import Array, Document, format_shape
+from rnncli.errors import InputError, Message, format_names, with_path_prefix
 from rnncli.inputs import nested, rnncli_output
 
 STATES = Message("Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].")
@@ -94,18 +94,6 @@ def _convert_dtypes(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[st
     known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
     with np.errstate(over="ignore"):
         return {name: array.astype(known.get(name, array.dtype)) for name, array in arrays.items()}
-
-
-def choose_layers(saved: tuple[SavedLayer, ...], names: tuple[str, ...]) -> tuple[SavedLayer, ...]:
-    """Return the layers with these names, in the model's order; all layers if there are no names.
-
-    Raises InputError if a name is unknown.
-    """
-    known = [layer.name for layer in saved]
-    for name in names:
-        if name not in known:
-            raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
-    return tuple(layer for layer in saved if not names or layer.name in names)
 
 
 def to_tensor(value: Any) -> Any:

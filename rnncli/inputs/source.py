@@ -1,17 +1,20 @@
-"""Where bytes come from: a file, standard input or the command line."""
+"""Where bytes come from: a file, standard input or the command line; and how they are read as text."""
 
 from __future__ import annotations
 
 import io
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
-from rnncli.errors import InputError, Message, Text, inside, nearest
+from rnncli.errors import EngineError, InputError, Message, Text, inside, nearest
+from rnncli.process.signals import defer_signals
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -22,6 +25,8 @@ BLOCK = 2**20
 """Bytes of a pipe that are read at a time."""
 MAX_PIPE = 2**31
 """Maximum bytes of a pipe, which may have no end."""
+UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 READ_FILES: ContextVar[set[tuple[int, int]] | None] = ContextVar("read_files", default=None)
 """The files that the running command has read, by device and inode, so that none is written over."""
@@ -219,3 +224,73 @@ def _explain_missing(path: Path) -> InputError:
     except OSError:
         return InputError(what, "There is no folder {parent} either.", parent=path.parent)
     return NoFileError(what, nearest(path.name, names))
+
+
+def read_utf8(source: Source, *advice: Text) -> bytes:
+    """Return the bytes of a UTF-8 text without the byte order mark.
+
+    advice: of the error for an empty source, other than that for an input.
+    Raises InputError if they are UTF-16 or UTF-32.
+    """
+    data = source.content(*advice)
+    _refuse_utf16(data)
+    return data.removeprefix(UTF8_MARK)
+
+
+def read_blocks(source: Source) -> Iterator[tuple[int, str]]:
+    """Yield the text in blocks of whole lines, each with the number of its first line.
+
+    A large file is never fully in memory.
+    Raises InputError if the text is not UTF-8; the message names the line of the first bad byte.
+    """
+    first, file = 1, cast("IO[bytes]", None)
+    if source.data is None and source.file().stat().st_size > BLOCK:
+        with suppress(OSError):  # content() reports the error
+            file = io.BufferedReader(cast("io.RawIOBase", source.open()))
+    with file or io.BytesIO(source.content()) as file:
+        while data := file.read(BLOCK):
+            data += file.readline()
+            if first == 1:
+                _refuse_utf16(data)
+                data = data.removeprefix(UTF8_MARK)
+            yield first, _decode(data, first)
+            first += data.count(b"\n")
+
+
+def _refuse_utf16(data: bytes) -> None:
+    if data[:2] in UTF16_MARKS or b"\0" in data[:4]:
+        raise InputError("it is UTF-16 or UTF-32.", "Save it as UTF-8.")
+
+
+def _decode(data: bytes, first: int) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + first
+        raise InputFlagError(
+            Message("line {line} is not UTF-8 text: byte 0x{data:02x}.", line=line, data=data[error.start]),
+            Message("Save it as UTF-8; an input in another format needs {--input-format}."),
+            Message("Save it as UTF-8."),
+        ) from None
+
+
+def import_package(package: str, what: Text, install: str = "") -> Any:
+    """Return the module `package`, which is needed to read `what`.
+
+    install: what pip installs, other than the package itself.  Raises EngineError if it is not installed.
+    A signal waits until the module is loaded: orjson crashes the process if its loading is interrupted.
+    """
+    if (loaded := sys.modules.get(package)) is not None:
+        return loaded
+    try:
+        with defer_signals():
+            return import_module(package)
+    except ImportError:
+        name = package.partition(".")[0]
+        raise EngineError(
+            "{name} is not installed; it is needed to read {what}.",
+            "pip install {install}",
+            name=name,
+            what=what,
+            install=install or name,
+        ) from None

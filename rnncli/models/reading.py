@@ -9,12 +9,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array
-from rnncli.errors import InputError, Message, Text, inside
+from rnncli.errors import InputError, Message, inside
 from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES
-from rnncli.models.modules._saved_layers import find_layers as find_layers
-from rnncli.models.modules._saved_layers import to_keras_layout as to_keras_layout
-from rnncli.models.modules._saved_layers import to_saved_layers as to_saved_layers
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
@@ -83,16 +79,6 @@ def read_graph_alone(source: Source) -> Graph | None:
     except InputError:
         return None
     return found
-
-
-def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[Array, ...]]]:
-    """Return each layer's name and arrays of a file of Keras, in the model's order.
-
-    The graph is not followed.  advice: what to do if the file cannot be read.  Raises InputError.
-    """
-    from rnncli.models.keras import _keras_file
-
-    return _keras_file.read_arrays_by_layer(source, advice)
 
 
 def _read_without_graph(source: Source, reason: InputError) -> Modules:

@@ -15,7 +15,7 @@ from rnncli import frameworks
 from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
-from rnncli.models import reading as models
+from rnncli.models.weights import find_layers
 
 DTYPES = ("float32", "float64")
 CLASSES = ("SimpleRNN", "LSTM", "GRU")
@@ -258,7 +258,7 @@ def random_kinds(draw: Any, count: int, *, alike: bool) -> list[tuple[str, bool,
 @given(chain=chains())
 def test_what_is_named_is_recognized_again(name: str, chain: Chain) -> None:
     arrays = frameworks.convert(name, [chain])
-    found = models.find_layers("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
+    found = find_layers("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
     assert len(found) == len(chain.layers)
     for layer, saved in zip(chain.layers, found, strict=True):
         wanted = [array for cell in layer.cells for array in cell.weights.values()]

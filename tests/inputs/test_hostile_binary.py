@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 from limits import processor_time
 
 from rnncli.errors import InputError
-from rnncli.inputs import hdf5 as _hdf5
-from rnncli.inputs.formats import Source, _npy_headers, read, read_states, read_tensor, read_weights
+from rnncli.inputs.formats import Source, read, read_states, read_tensor
+from rnncli.inputs.formats import npy as npy_format
+from rnncli.models.keras import hdf5 as _hdf5
 from rnncli.models.keras import reader as keras_models
 from rnncli.models.modules import _weights_only as weights_only
+from rnncli.models.weights import read_weights
 from rnncli.process import memory
 from rnncli.process.memory import address_space
 
@@ -323,4 +325,4 @@ def _npy_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
     size = file.tell()
     file.seek(0)
-    return _npy_headers.read(file, size, "").shape
+    return npy_format.read_array(file, size, "").shape

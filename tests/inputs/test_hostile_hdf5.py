@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from rnncli.errors import InputError
-from rnncli.inputs import hdf5
-from rnncli.inputs.formats import Source, h5, read_weights
+from rnncli.inputs.formats import Source
+from rnncli.models.keras import hdf5
+from rnncli.models.weights import read_keras_layers, read_weights
 from rnncli.process import child_process
 
 KERNEL, RECURRENT, BIAS = np.ones((5, 12), "f4"), np.ones((3, 12), "f4"), np.ones(12, "f4")
@@ -193,7 +194,7 @@ class TestTheChild:
     def test_crash_loop_and_explosion(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
     ) -> None:
-        monkeypatch.setattr(hdf5, "read_model_config", broken)
+        monkeypatch.setattr(hdf5, "_describe_contents", broken)
         monkeypatch.setattr(hdf5, "SECONDS", 0.5)
         path = written(tmp_path / "w.h5", lambda group, _: group.__setitem__("0", KERNEL))
         assert said in complaint(path)
@@ -231,7 +232,7 @@ class TestTheChild:
     def test_the_numbers_arrive(self, tmp_path: Path) -> None:
         kernel = np.arange(3_000_000, dtype=">f8").reshape(1000, 3000)
         path = written(tmp_path / "w.h5", lambda group, _: group.__setitem__("0", kernel))
-        (layer,) = h5.load(Source("w", path=path))
+        (layer,) = read_keras_layers(Source("w", path=path))
         np.testing.assert_array_equal(layer.weights[0], kernel)
         np.testing.assert_array_equal(layer.weights[2], BIAS)
         assert_no_child()
@@ -293,5 +294,5 @@ def test_one_large_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(hdf5, "SPACE", 2**24)
     kernel = np.zeros(10_000_000, "f4")
     path = written(tmp_path / "w.h5", lambda group, _: group.create_dataset("0", data=kernel) and None)
-    (layer,) = h5.load(Source("w", path=path))
+    (layer,) = read_keras_layers(Source("w", path=path))
     assert layer.weights[0].shape == kernel.shape

@@ -16,9 +16,9 @@ from rnncli.errors import EngineError, InputError, inside, with_path_prefix
 from rnncli.inputs.formats import (
     FORMATS,
     Source,
+    detect_format,
     format_of,
     read,
-    sniff,
 )
 from rnncli.inputs.source import split_layers, split_source
 
@@ -66,7 +66,7 @@ class TestRegistry:
         [
             (b" \n[1", "json"),
             (b"\xef\xbb\xbf{", "json"),
-            (b"", "json"),
+            (b"\xef\xbb\xbf", "json"),
             (b"5", "json"),
             (b"null", "json"),
             (b"1,2\n", "csv"),
@@ -79,7 +79,7 @@ class TestRegistry:
         ],
     )
     def test_sniffing(self, data: Any, format: Any) -> None:
-        assert sniff(data) == format
+        assert detect_format(Source("standard input", data)) == format
 
     def test_standard_input_is_sniffed(self) -> None:
         assert read(Source("standard input", b"a,b\n1,2\n")).feature_names == ("a", "b")

@@ -17,11 +17,11 @@ from rnncli.errors import InputError
 from rnncli.inputs.formats import (
     Source,
     read,
-    read_weights,
 )
 from rnncli.models.keras import reader as keras_models
+from rnncli.models.keras._keras_file import read_arrays_by_layer
 from rnncli.models.modules import _weights_only as weights_only
-from rnncli.models.reading import read_arrays_by_layer
+from rnncli.models.weights import read_weights
 
 
 def _models(keras: Any) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class TestKerasModel:
 
     def test_a_model_is_read_without_tensorflow(self, models: Any) -> None:
         program = (
-            "import sys; from pathlib import Path; from rnncli.inputs.formats import *; "
+            "import sys; from pathlib import Path; from rnncli.models.weights import *; "
             f"read_weights(Source('m', path=Path({str(models / 'stack.weights.h5')!r}))); "
             "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
         )

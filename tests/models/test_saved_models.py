@@ -11,7 +11,8 @@ from rnncli import compute, specs
 from rnncli.case import Case, SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs import case_builder
-from rnncli.inputs.formats import Source, read_weights
+from rnncli.inputs.formats import Source
+from rnncli.models.weights import read_weights
 from rnncli.specs import fit
 
 MODELS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.inputs.packages import import_package
+from rnncli.inputs.source import import_package
 from rnncli.process import signals
 from rnncli.process.signals import call_in_thread, defer_signals, exit_cleanly
 

@@ -16,6 +16,7 @@ from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import TORCH_SUFFIXES, split_source
 from rnncli.models import reading as models
+from rnncli.models.weights import read_keras_layers
 
 if TYPE_CHECKING:
     from rnncli.models.graph import Graph, Modules
@@ -107,8 +108,9 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
     format_name = formats.detect_format(source, advice=formats.RENAMED)
     if format_name in formats.ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
-    value = formats.load(source, format_name)
-    return _name_keras_arrays(value) if isinstance(value, tuple) else named_arrays.to_weights(value)
+    if format_name == "h5":
+        return _name_keras_arrays(read_keras_layers(source))
+    return named_arrays.to_weights(formats.load(source, format_name))
 
 
 def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:

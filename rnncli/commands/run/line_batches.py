@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
-from rnncli.inputs.encoding import UTF8_MARK
+from rnncli.inputs.source import UTF8_MARK
 from rnncli.process.memory import format_size
 from rnncli.result import Result
 from rnncli.specs import fit

@@ -9,15 +9,14 @@ For bad input a reader raises InputError.  The functions here put the source's n
 
 from __future__ import annotations
 
+import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from rnncli.case import Array, Document, SavedLayer
+from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, nearest
-from rnncli.inputs.encoding import UTF8_MARK
-from rnncli.inputs.packages import import_package
-from rnncli.inputs.source import NEVER_INPUTS, TORCH_SUFFIXES, InputFlagError, split_source
+from rnncli.inputs.source import NEVER_INPUTS, UTF8_MARK, InputFlagError, import_package
 from rnncli.inputs.source import Source as Source
 
 FORMATS = {
@@ -61,63 +60,12 @@ class ReadOptions(NamedTuple):
     batch_column: str | None = None
 
 
-def format_of(path: Path, advice: Text = GIVEN) -> str:
-    """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
-
-    advice: what to do if the suffix is unknown, which raises InputError.
-    """
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
-        return SUFFIXES[suffix]
-    import shlex
-
-    with inside(str(path)):
-        if suffix in NEVER_INPUTS:
-            word = shlex.quote(str(path))
-            raise InputError(
-                "it is a saved model.",
-                "Run the model as it was saved: rnncli run INPUT --model {word}",
-                word=word,
-            )
-        if suffix in SPREADSHEETS:
-            raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
-        came = Message("unknown suffix {suffix}", suffix=suffix) if suffix else Message("it has no suffix")
-        near = nearest(suffix, SUFFIXES)
-        raise InputError(
-            "{came}; known suffixes: {known}.",
-            Message("Did you mean {near}? {advice}", near=near, advice=advice) if near else advice,
-            came=came,
-            known=", ".join(SUFFIXES),
-        )
-
-
-def sniff(data: bytes) -> Literal["json", "csv"]:
-    """Detect the format of standard input: CSV if the first character cannot start JSON.
-
-    Digits, minus signs, quotes and words can start either format; then the text is JSON only if all of it
-    is one JSON value.
-    """
-    text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
-    if not text or text[:1] in b"[{":
-        return "json"
-    if text[:1] not in b'"-0123456789tfn':
-        return "csv"
-    orjson = import_package("orjson", "JSON")
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return "csv"
-    return "json"
-
-
 def read(source: Source, input_format: str | None = None, options: ReadOptions | None = None) -> Document:
     """Read the inputs, and everything else that the source contains.
 
-    input_format: a name from FORMATS or a suffix without the dot; None to use the path's suffix, or to
-        detect the format if there is no path.
-    Raises InputError if the source cannot be read.
+    input_format: see `detect_format`.  Raises InputError if the source cannot be read.
     """
-    reader = _get_reader(detect_format(source, input_format))
+    reader = import_module(FORMATS[detect_format(source, input_format)])
     with inside(source.name):
         document: Document = reader.read(source, options or ReadOptions())
     return document
@@ -131,41 +79,14 @@ def read_raw(
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
     name = detect_format(source, input_format)
-    reader = _get_reader(name)
     with inside(source.name):
-        contents = None if name in ONLY_INPUTS else reader.load(source)
+        contents = None if name in ONLY_INPUTS else import_module(FORMATS[name]).load(source)
         if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
             from rnncli.inputs import named_arrays
 
             return named_arrays.to_model_inputs(contents), ()
-        document = reader.read(source, options or ReadOptions())
+    document = read(source, name, options)
     return document.inputs, document.remarks
-
-
-def read_weights(
-    source: Source, input_format: str | None = None
-) -> dict[str, Array] | tuple[SavedLayer, ...]:
-    """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
-
-    From a file that Keras saved, and from arrays with the names of layers, of PyTorch or of ONNX, return the
-    layers in Keras's layout; or only those named after a #: `m.weights.h5#lstm,gru`.
-    """
-    from rnncli.frameworks import cudnn
-    from rnncli.inputs import named_arrays
-    from rnncli.models import reading as models
-
-    source, names = split_source(source)
-    if input_format is None and source.suffix in TORCH_SUFFIXES:
-        saved = models.to_saved_layers(models.read_graph_or_layers(source), names)
-        with inside(source.name):
-            return named_arrays.choose_layers(saved, names)
-    with inside(source.name):
-        found = load(source, input_format)
-        if isinstance(found, tuple):
-            return named_arrays.choose_layers(tuple(map(models.to_keras_layout, found)), names)
-        arrays = named_arrays.to_weights(found)
-    ordered = detect_format(source, input_format) != "safetensors"
-    return models.find_layers(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
 
 
 def read_tensor(source: Source, input_format: str | None = None) -> Any:
@@ -184,13 +105,13 @@ def read_states(source: Source, input_format: str | None = None) -> list[Array] 
         return named_arrays.to_states(load(source, input_format))
 
 
-def load(source: Source, input_format: str | None, expected: Message | None = None) -> Any:
+def load(source: Source, input_format: str | None = None, expected: Message | None = None) -> Any:
     """Return all contents of a file other than the input; inputs alone where the format has nothing else.
 
     expected: advice for a text of another format; says what the file should contain.
     Raises InputError if the source cannot be read.
     """
-    reader = _get_reader(detect_format(source, input_format, RENAMED))
+    reader = import_module(FORMATS[detect_format(source, input_format, RENAMED)])
     with inside(source.name):
         try:
             return reader.load(source)
@@ -200,15 +121,16 @@ def load(source: Source, input_format: str | None, expected: Message | None = No
 
 
 def detect_format(source: Source, input_format: str | None = None, advice: Text = GIVEN) -> str:
-    """Return the name of the source's format: `input_format` if it is given, otherwise detected as in `read`.
+    """Return the name of the source's format.
 
+    input_format: a name from FORMATS or a suffix without the dot; None to use the path's suffix, or to
+        detect the format if there is no path.
     advice: what to do if the suffix is unknown.  Raises InputError if the format is unknown.
     """
     if input_format is None:
-        return format_of(source.file(), advice) if source.path else sniff(source.content())
+        return format_of(source.file(), advice) if source.path else _sniff(source.content())
     name = input_format.lower().lstrip(".").replace("-", "_")
-    if name not in FORMATS:
-        name = SUFFIXES.get(f".{name}", name)
+    name = name if name in FORMATS else SUFFIXES.get(f".{name}", name)
     if name not in FORMATS:
         raise InputError(
             "there is no input format {input_format!r}.",
@@ -218,5 +140,46 @@ def detect_format(source: Source, input_format: str | None = None, advice: Text 
     return name
 
 
-def _get_reader(name: str) -> Any:
-    return import_module(FORMATS[name])
+def format_of(path: Path, advice: Text = GIVEN) -> str:
+    """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
+
+    advice: what to do if the suffix is unknown, which raises InputError.
+    """
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    with inside(str(path)):
+        if suffix in NEVER_INPUTS:
+            raise InputError(
+                "it is a saved model.",
+                "Run the model as it was saved: rnncli run INPUT --model {word}",
+                word=shlex.quote(str(path)),
+            )
+        if suffix in SPREADSHEETS:
+            raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
+        near = nearest(suffix, SUFFIXES)
+        raise InputError(
+            "{came}; known suffixes: {known}.",
+            Message("Did you mean {near}? {advice}", near=near, advice=advice) if near else advice,
+            came=Message("unknown suffix {suffix}", suffix=suffix) if suffix else Message("it has no suffix"),
+            known=", ".join(SUFFIXES),
+        )
+
+
+def _sniff(data: bytes) -> str:
+    """Detect the format of standard input: CSV if the first character cannot start JSON.
+
+    Digits, minus signs, quotes and words can start either format; then the text is JSON only if all of it
+    is one JSON value.
+    """
+    text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
+    if not text or text[:1] in b"[{":
+        return "json"
+    if text[:1] not in b'"-0123456789tfn':
+        return "csv"
+    orjson = import_package("orjson", "JSON")
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return "csv"
+    return "json"

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, Message, Text, count, did_you_mean, shorten
+from rnncli.errors import InputError, Message, UsageError, count, did_you_mean, shorten
 from rnncli.inputs import rnncli_output
-from rnncli.inputs.encoding import read_blocks
-from rnncli.inputs.formats import ReadOptions, _csv_table
-from rnncli.inputs.formats._csv_table import (
-    DECIMAL_COMMA,
-    DELIMITERS,
-    MISSING,
-    POINTS,
-    ROWS,
-    THOUSANDS,
-    CsvTable,
-    is_number,
-)
-from rnncli.inputs.source import InputFlagError, Source
+from rnncli.inputs.formats import ReadOptions
+from rnncli.inputs.source import InputFlagError, Source, read_blocks
+
+DELIMITERS = ",;\t|"
+NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
+MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
+SAMPLE_LINES = 20
+SAMPLE_SIGNS = 4096
+"""Maximum number of characters given to csv.Sniffer, which takes quadratic time."""
+SAMPLE_QUOTES = 32
+"""Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
+
+ROWS = Message("Write rows of equal length with numbers only, separated by commas.")
+"""Advice for a file other than the input."""
+
+THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
+POINTS = re.compile(r"\s*[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?\s*", re.ASCII)
+"""Thousands with points and a decimal comma: 1.234,5."""
+DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -32,8 +40,12 @@ def read(source: Source, options: ReadOptions) -> Document:
     A large file is converted a block of lines at a time, so its text is never fully in memory.
     Raises InputError if the text has no rows, a row of another width, or a cell that is not a number.
     """
+    table = _Table(options)
     try:
-        return _read_rows(source, options)
+        for first, text in read_blocks(source):
+            lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            table.take([(number, line) for number, line in enumerate(lines, start=first) if line.strip()])
+        return table.document()
     except InputError:
         if rnncli_output.is_printed(next((text for _, text in read_blocks(source)), "")):
             raise InputError(
@@ -47,244 +59,340 @@ def load(source: Source) -> Array | tuple[Array, ...] | None:
     return read(source, ReadOptions()).inputs
 
 
-def _read_rows(source: Source, options: ReadOptions) -> Document:
-    rows = _CsvRows(options)
-    table: CsvTable | None = None
-    for first, text in read_blocks(source):
-        every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
-        if numbered:
-            table = rows.take(_add_rows(table, numbered, options))
-    if table is None:
-        raise InputError("it has no rows.", "Give one row per time step.")
-    if not rows.width:
-        raise InputError(
-            "it has the header {header} and no rows.",
-            "Give one row of numbers per time step.",
-            header=", ".join(table.header),
-        )
-    return rows.document(table)
+class _Table:
+    """The rows read so far as numbers, what the text has shown about its form, and a block of lines.
 
-
-def _add_rows(before: CsvTable | None, numbered: list[tuple[int, str]], options: ReadOptions) -> CsvTable:
-    """Return the table `before` with these rows; if it is None, a new table that starts with them."""
-    numbers, lines = zip(*numbered, strict=True)
-    if before is not None:
-        table = replace(before, lines=lines, numbers=numbers)
-        _csv_table.check_lines(table)
-        return table
-    table = _csv_table.start_table(lines, numbers, options.delimiter, options.decimal)
-    _csv_table.check_lines(replace(table, lines=lines, numbers=numbers))
-    skipped = 1 if table.header else 0
-    return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first_line=numbers[0])
-
-
-class _CsvRows:
-    """The rows read so far: their numbers, and the sequence that each row belongs to."""
+    decimal: `.`, `,`, or None if it is not known yet.
+    width: number of cells in every earlier row; 0 before the first row.
+    first_line: line number of the file's first row, 0 before it is read.
+    lines, numbers: of the block, the text of each row and its line number in the file.
+    """
 
     def __init__(self, options: ReadOptions) -> None:
-        self._batch_column = options.batch_column
-        self._by: int | None = None
-        self._buffer = bytearray()  # grows in place; joining arrays would copy them
+        self.options = options
+        self.delimiter = ""
+        self.decimal: str | None = None
+        self.header: tuple[str, ...] = ()
+        self.width = self.first_line = 0
+        self.lines: tuple[str, ...] = ()
+        self.numbers: tuple[int, ...] = ()
+        self._batch_column: int | None = None
+        self._columns: list[int] | None = None  # all but the batch column
         self._sequences: dict[str, int] = {}
         self._members: list[Array] = []
-        self.width = 0
-        self._commas = False
+        self._features = 0
+        self._found_commas = False
+        self._buffer = bytearray()  # grows in place; joining arrays would copy them
 
-    def take(self, table: CsvTable) -> CsvTable:
-        """Convert a table's rows; return the table without rows, with the width and decimal sign found."""
-        if not table.lines:
-            return table
-        columns = None
-        if self._batch_column is not None:
-            columns = self._group(table, self._batch_column)
-        numbers, decimal = _read_numbers(table, columns)
-        self._commas = self._commas or (decimal == "," and table.decimal is None)
-        self.width = numbers.shape[1]
-        self._buffer += np.ascontiguousarray(numbers).data.cast("B")
-        width = table.width or numbers.shape[1] + (self._by is not None)
-        return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
+    def take(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Convert a block of rows, each with its line number."""
+        if not rows:
+            return
+        self.numbers, self.lines = zip(*rows, strict=True)
+        is_first = not self.first_line
+        if is_first:
+            self._detect_form()
+            self.first_line = self.numbers[0]
+        self._require_short(self.delimiter)
+        for number, line in rows:
+            if '"' in line and not _is_closed(line, self.delimiter):
+                raise InputError(
+                    "line {number} has a quote that is not closed.",
+                    "Each row must be one line.",
+                    number=number,
+                )
+        if is_first and self.header:
+            self.numbers, self.lines = self.numbers[1:], self.lines[1:]
+        if not self.lines:
+            return
+        if self.options.batch_column is not None:
+            self._group(self.options.batch_column)
+        array = self._read_numbers()
+        self._features = array.shape[1]
+        self.width = self.width or self._features + (self._batch_column is not None)
+        self._buffer += np.ascontiguousarray(array).data.cast("B")
 
-    def _group(self, table: CsvTable, batch_column: str) -> list[int]:
-        """Record the sequence of every row; return the indices of the other columns."""
-        if self._by is None:
-            self._by = _find_batch_column(table, batch_column)
-        _check_widths(table)
-        keys = [cells[self._by].strip() for _, cells in table.cells()]
-        width = len(next(iter(table.cells()))[1])
+    def document(self) -> Document:
+        """Return the Document with all rows read."""
+        if not self.first_line:
+            raise InputError("it has no rows.", "Give one row per time step.")
+        if not self._features:
+            raise InputError(
+                "it has the header {header} and no rows.",
+                "Give one row of numbers per time step.",
+                header=", ".join(self.header),
+            )
+        array = np.frombuffer(self._buffer, np.float64).reshape(-1, self._features)
+        names = tuple(name for index, name in enumerate(self.header) if index != self._batch_column)
+        commas = Message("took the comma as the decimal sign, as in 2,5")
+        return Document(
+            inputs=array if self._batch_column is None else self._split(array),
+            feature_names=names,
+            remarks=(commas,) if self._found_commas else (),
+        )
+
+    def _split(self, array: Array) -> Array | tuple[Array, ...]:
+        """Split into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ."""
+        members = np.concatenate(self._members)
+        order, lengths = np.argsort(members, kind="stable"), np.bincount(members)
+        if (lengths == lengths[0]).all():
+            return array[order].reshape(len(lengths), -1, self._features)
+        return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
+
+    def _detect_form(self) -> None:
+        """Find the delimiter, the decimal sign and the header from the first block.
+
+        Raises UsageError if the options are invalid, or make both signs the comma.
+        """
+        self.decimal = _parse_decimal(self.options.decimal)
+        given = None if self.options.delimiter is None else _parse_delimiter(self.options.delimiter)
+        self._require_short(given or DELIMITERS)
+        self.delimiter = given or _sniff_delimiter(self.lines[:SAMPLE_LINES], self.decimal)
+        if self.delimiter == self.decimal == ",":
+            raise UsageError("{--decimal} , and {--delimiter} , are both given.", "Leave one of them out.")
+        if self.delimiter == ",":
+            self.decimal = "."
+        first = [cell.strip() for cell in next(csv.reader(self.lines[:1], delimiter=self.delimiter))]
+        self.header = tuple(first) if is_header(first, self.decimal) else ()
+
+    def _require_short(self, delimiters: str) -> None:
+        """Raise InputError if a cell is too long for csv to read.  delimiters: that may end a cell."""
+        between = f"[{re.escape(delimiters)}]"
+        for number, line in zip(self.numbers, self.lines, strict=True):
+            if len(line) > csv.field_size_limit() and len(max(re.split(between, line), key=len)) > 1000:
+                raise InputFlagError(
+                    Message("line {number} has a cell of more than 1000 characters.", number=number),
+                    Message("Give rows of numbers; to use another delimiter, add {--delimiter}."),
+                    ROWS,
+                )
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Return the line number and the cells of each row."""
+        return zip(self.numbers, csv.reader(self.lines, delimiter=self.delimiter), strict=True)
+
+    def _cells(self) -> Iterator[tuple[int, int, str]]:
+        """Yield every cell that must be a number: its line number, the index of its column, and its text."""
+        for number, cells in self._rows():
+            for index in range(len(cells)) if self._columns is None else self._columns:
+                yield number, index, cells[index]
+
+    def _group(self, batch_column: str) -> None:
+        """Record the sequence of every row."""
+        if self._batch_column is None:
+            self._batch_column = self._find_column(batch_column)
+        self._require_widths()
+        width, by = len(next(self._rows())[1]), self._batch_column
         if width == 1:
             raise InputError(
                 "it has no column beside the batch column.",
                 "Add a column of numbers, or leave {--batch-column} out.",
             )
+        self._columns = [index for index in range(width) if index != by]
         known = self._sequences
-        members = (known.setdefault(key, len(known)) for key in keys)
-        self._members.append(np.fromiter(members, np.int64, len(keys)))
-        return [index for index in range(width) if index != self._by]
+        members = (known.setdefault(cells[by].strip(), len(known)) for _, cells in self._rows())
+        self._members.append(np.fromiter(members, np.int64, len(self.lines)))
 
-    def document(self, table: CsvTable) -> Document:
-        """Return the Document with all rows read."""
-        array = np.frombuffer(self._buffer, np.float64).reshape(-1, self.width)
-        names = tuple(name for index, name in enumerate(table.header) if index != self._by)
-        remarks = (Message("took the comma as the decimal sign, as in 2,5"),) if self._commas else ()
-        inputs = array if self._by is None else self._split(array)
-        return Document(inputs=inputs, feature_names=names, remarks=remarks)
-
-    def _split(self, array: Array) -> Array | tuple[Array, ...]:
-        """Split into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ."""
-        members = np.concatenate(self._members)
-        order = np.argsort(members, kind="stable")
-        lengths = np.bincount(members)
-        if (lengths == lengths[0]).all():
-            return array[order].reshape(len(lengths), -1, self.width)
-        return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
-
-
-def _read_numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
-    """Return the array (rows, columns) and the decimal sign, or None if no cell shows which it is.
-
-    NumPy parses the rows; the slow search for a bad cell starts only if there may be one.
-    """
-    array = _convert(table, columns)
-    if array is None and table.decimal is None and _has_commas(table, columns):
-        table = replace(table, decimal=",")
-        array = _convert(table, columns)
-    width = table.width or len(table.header)
-    points = any("." in line for line in table.lines)
-    if array is not None and width and columns is None and array.shape[1] != width:
-        array = None
-    if array is None or (points and table.decimal == ",") or np.isinf(array).any():
-        _check_cells(table, columns)
-    if array is None:
-        raise InputError("a cell in it is not a number.", "Give rows of numbers.")
-    return array, "." if points and table.decimal is None else table.decimal
-
-
-def _convert(table: CsvTable, columns: list[int] | None) -> Array | None:
-    """Return the array (rows, columns); None if NumPy finds something other than numbers."""
-    lines = [line.replace(",", ".") for line in table.lines] if table.decimal == "," else table.lines
-    with suppress(ValueError):
-        return np.loadtxt(
-            lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns
+    def _find_column(self, name: str) -> int:
+        """Return the index of the batch column: a name in the header, or without one a number from 0."""
+        if self.header.count(name) > 1:
+            raise InputError(
+                "there are {number} columns {batch_column!r}.",
+                "Give each column a name of its own.",
+                number=self.header.count(name),
+                batch_column=name,
+            )
+        if name in self.header:
+            return self.header.index(name)
+        if self.header:
+            raise InputError(
+                "there is no column {batch_column!r}.", did_you_mean(name, self.header), batch_column=name
+            )
+        width = len(next(self._rows())[1])
+        if name.isascii() and name.isdecimal() and int(name) < width:
+            return int(name)
+        raise InputError(
+            "there is no header, so no column {batch_column!r}.",
+            "Give its number, counted from 0: 0 to {width}.",
+            batch_column=name,
+            width=width - 1,
         )
-    return None
 
+    def _read_numbers(self) -> Array:
+        """Return the array (rows, columns) of the block.
 
-def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
-    """Return whether the cells have decimal commas and no decimal points."""
-    _check_widths(table)
-    found = False
-    for _, _, cell in _iterate_cells(table, columns):
-        if "." in cell and is_number(cell):
+        NumPy parses the rows; the slow search for a bad cell starts only if there may be one.
+        """
+        assumed = self.decimal
+        array = self._convert()
+        if array is None and assumed is None and self._has_commas():
+            self.decimal = ","
+            array = self._convert()
+        width = self.width or len(self.header)
+        if array is not None and width and self._columns is None and array.shape[1] != width:
+            array = None
+        points = any("." in line for line in self.lines)
+        if array is None or (points and self.decimal == ",") or np.isinf(array).any():
+            self._require_numbers()
+        if array is None:
+            raise InputError("a cell in it is not a number.", "Give rows of numbers.")
+        self._found_commas = self._found_commas or (self.decimal == "," and assumed is None)
+        if points and self.decimal is None:
+            self.decimal = "."
+        return array
+
+    def _convert(self) -> Array | None:
+        """Return the array (rows, columns); None if NumPy finds something other than numbers."""
+        lines = [line.replace(",", ".") for line in self.lines] if self.decimal == "," else self.lines
+        with suppress(ValueError):
+            return np.loadtxt(
+                lines, delimiter=self.delimiter, comments=None, quotechar='"', ndmin=2, usecols=self._columns
+            )
+        return None
+
+    def _has_commas(self) -> bool:
+        """Return whether the cells have decimal commas and no decimal points."""
+        self._require_widths()
+        cells = [cell for _, _, cell in self._cells() if "." in cell or "," in cell]
+        if any("." in cell and is_number(cell) for cell in cells):
             return False
-        found = found or DECIMAL_COMMA.fullmatch(cell) is not None
+        return any(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+
+    def _require_widths(self) -> None:
+        """Raise InputError if a row is not as wide as the header, or as the previous rows."""
+        width = self.width or len(self.header)
+        after_lines = "line {line} has {columns}, the previous lines have {width}."
+        after_header = "line {line} has {columns}, the header has {width}."
+        before = after_lines if self.width or not self.header else after_header
+        for number, cells in self._rows():
+            width = width or len(cells)
+            if len(cells) != width:
+                raise InputFlagError(
+                    Message(before, line=number, columns=count(len(cells), "column"), width=width),
+                    Message("Write NaN for a missing number; to use another delimiter, add {--delimiter}."),
+                    ROWS,
+                )
+            before = after_lines
+
+    def _require_numbers(self) -> None:
+        """Raise InputError for the first row of another width, else for the first cell that is no number."""
+        self._require_widths()
+        for line, index, cell in self._cells():
+            name = self.header[index] if index < len(self.header) else ""
+            place = "line {line}, column {column} ({name})" if name else "line {line}, column {column}"
+            fields: dict[str, Any] = {
+                "cell": Message(place, line=line, column=index + 1, name=name),
+                "text": shorten(cell.strip()),
+            }
+            if self.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
+                raise InputFlagError(
+                    Message("{cell}: {text!r} has a point, but the decimal sign is the comma.", **fields),
+                    Message(
+                        "Write all numbers with the same sign; {--decimal} . or {--decimal} , says which one "
+                        "it is."
+                    ),
+                    ROWS,
+                )
+            if not is_number(cell.replace(",", ".") if self.decimal == "," else cell):
+                raise self._explain_cell(line, cell, Message("{cell}: {text!r} is not a number.", **fields))
+            # The word inf is allowed.
+            if any(map(str.isdigit, cell)) and abs(float(cell.replace(",", ".").strip())) == np.inf:
+                raise InputError("{cell}: {text} is too large a number.", "Write inf for infinity.", **fields)
+
+    def _explain_cell(self, line: int, cell: str, what: Message) -> InputError:
+        """Return the error for a cell that is not a number."""
+        flag = False
+        if not cell.isascii() and any(map(str.isdigit, cell)):
+            advice = Message("Write its digits as 0 to 9.")
+        elif THOUSANDS.fullmatch(cell):
+            advice = Message("Write digits without commas; if the comma is the decimal sign, write a point.")
+        elif DECIMAL_COMMA.fullmatch(cell):
+            advice = Message("Write a decimal point, not a comma.")
+        elif cell.strip().casefold() in MISSING:
+            advice = Message("Write NaN for a missing number.")
+        elif flag := any(character in cell for character in DELIMITERS + " "):
+            advice = Message(
+                "Rows were split at {delimiter!r}; to use another delimiter, add {--delimiter}.",
+                delimiter=self.delimiter,
+            )
+        else:
+            flag = True
+            advice = Message(
+                "Only the batch column may contain text: name it with {--batch-column}, or remove it."
+            )
+        if not self.header and line == self.first_line:
+            advice = Message(
+                "{advice} A first row that contains a number is read as data, not as a header.", advice=advice
+            )
+        return InputFlagError(what, advice, ROWS) if flag else InputError(what, advice)
+
+
+def is_header(cells: Sequence[str], decimal: str | None) -> bool:
+    """Return whether the first row is a header: none of its cells is a number, also not in other digits.
+
+    A row of nothing but missing numbers is data.
+    """
+    if len(cells) > 1 and all(cell.casefold() in MISSING for cell in cells):
+        return False
+    return not any(is_number(cell, decimal) or _means_number(cell) for cell in cells)
+
+
+def _means_number(cell: str) -> bool:
+    """Return whether the cell is a number in other digits, with another minus sign or with underscores."""
+    with suppress(ValueError):
+        float(cell.strip().replace("\N{MINUS SIGN}", "-"))
+        return True
+    return False
+
+
+def is_number(cell: str, decimal: str | None = ".") -> bool:
+    """Return whether NumPy can parse the cell; unlike Python, it rejects non-ASCII digits and underscores.
+
+    decimal: the accepted decimal sign; None for either.
+    """
+    if decimal != "." and DECIMAL_COMMA.fullmatch(cell):
+        return True
+    with suppress(ValueError):
+        float(cell.strip())
+        return cell.strip().isascii() and "_" not in cell and not (decimal == "," and "." in cell)
+    return False
+
+
+def _is_closed(line: str, delimiter: str) -> bool:
+    """Return whether every quoted cell ends on the same line."""
+    return line.count('"') % 2 == 0 and len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
+
+
+def _parse_delimiter(delimiter: str) -> str:
+    found = NAMED.get(delimiter.casefold(), delimiter)
+    if len(found) != 1 or found in '"\r\n':
+        raise UsageError(
+            "the delimiter {delimiter!r} is not one character.",
+            "Give one, or a name: {named}.",
+            delimiter=delimiter,
+            named=", ".join(NAMED),
+        )
     return found
 
 
-def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
-    """Raise InputError for the first row of another width, or else the first cell that is not a number."""
-    _check_widths(table)
-    for line, index, cell in _iterate_cells(table, columns):
-        place = table.cell(line, index)
-        number = cell.replace(",", ".") if table.decimal == "," else cell
-        text = shorten(cell.strip())
-        if table.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
-            raise InputFlagError(
-                Message(
-                    "{cell}: {text!r} has a point, but the decimal sign is the comma.", cell=place, text=text
-                ),
-                Message(
-                    "Write all numbers with the same sign; {--decimal} . or {--decimal} , says which one "
-                    "it is."
-                ),
-                ROWS,
-            )
-        if not is_number(number):
-            what = Message("{cell}: {text!r} is not a number.", cell=place, text=text)
-            advice, otherwise = _advise_cell(table, cell)
-            if not table.header and line == table.first_line:
-                advice = Message(
-                    "{advice} A first row that contains a number is read as data, not as a header.",
-                    advice=advice,
-                )
-            raise InputFlagError(what, advice, otherwise) if otherwise else InputError(what, advice)
-        if any(map(str.isdigit, cell)) and abs(float(number.strip())) == np.inf:  # the word inf is allowed
-            raise InputError(
-                "{cell}: {text} is too large a number.", "Write inf for infinity.", cell=place, text=text
-            )
+def _parse_decimal(decimal: str | None) -> str | None:
+    found = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
+    if found not in (None, ".", ","):
+        raise UsageError("{--decimal:decimal!r} is not a decimal sign.", "Use . or ,", decimal=decimal)
+    return found
 
 
-def _iterate_cells(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[int, int, str]]:
-    """Yield every cell that must be a number: its line number, the index of its column, and its text."""
-    for number, cells in table.cells():
-        for index in range(len(cells)) if columns is None else columns:
-            yield number, index, cells[index]
-
-
-def _check_widths(table: CsvTable) -> None:
-    """Raise InputError if a row is not as wide as the header, or as the previous rows."""
-    width = table.width or len(table.header)
-    after_lines = "line {line} has {columns}, the previous lines have {width}."
-    after_header = "line {line} has {columns}, the header has {width}."
-    before = after_lines if table.width or not table.header else after_header
-    for number, cells in table.cells():
-        width = width or len(cells)
-        if len(cells) != width:
-            raise InputFlagError(
-                Message(before, line=number, columns=count(len(cells), "column"), width=width),
-                Message("Write NaN for a missing number; to use another delimiter, add {--delimiter}."),
-                ROWS,
-            )
-        before = after_lines
-
-
-def _advise_cell(table: CsvTable, cell: str) -> tuple[Text, Message | None]:
-    """Return advice on a cell that is not a number; if it names a flag, also that of `InputFlagError`."""
-    if not cell.isascii() and any(map(str.isdigit, cell)):
-        return Message("Write its digits as 0 to 9."), None
-    if THOUSANDS.fullmatch(cell):
-        return Message("Write digits without commas; if the comma is the decimal sign, write a point."), None
-    if DECIMAL_COMMA.fullmatch(cell):
-        return Message("Write a decimal point, not a comma."), None
-    if cell.strip().casefold() in MISSING:
-        return Message("Write NaN for a missing number."), None
-    if any(character in cell for character in DELIMITERS + " "):
-        return Message(
-            "Rows were split at {delimiter!r}; to use another delimiter, add {--delimiter}.",
-            delimiter=table.delimiter,
-        ), ROWS
-    return Message(
-        "Only the batch column may contain text: name it with {--batch-column}, or remove it."
-    ), ROWS
-
-
-def _find_batch_column(table: CsvTable, batch_column: str) -> int:
-    """Return the index of the batch column.
-
-    batch_column: a name in the header; without a header, a number counted from 0.
-    Raises InputError if there is no such column.
-    """
-    if table.header.count(batch_column) > 1:
-        raise InputError(
-            "there are {number} columns {batch_column!r}.",
-            "Give each column a name of its own.",
-            number=table.header.count(batch_column),
-            batch_column=batch_column,
-        )
-    if batch_column in table.header:
-        return table.header.index(batch_column)
-    if table.header:
-        raise InputError(
-            "there is no column {batch_column!r}.",
-            did_you_mean(batch_column, table.header),
-            batch_column=batch_column,
-        )
-    width = len(next(iter(table.cells()))[1])
-    if batch_column.isascii() and batch_column.isdecimal() and int(batch_column) < width:
-        return int(batch_column)
-    raise InputError(
-        "there is no header, so no column {batch_column!r}.",
-        "Give its number, counted from 0: 0 to {width}.",
-        batch_column=batch_column,
-        width=width - 1,
-    )
+def _sniff_delimiter(lines: Sequence[str], decimal: str | None) -> str:
+    """Detect the delimiter; a delimiter other than the comma wins if it splits every line the same way."""
+    for character in DELIMITERS[1:]:
+        counts = {line.count(character) for line in lines}
+        cells = lines[-1][:SAMPLE_SIGNS].split(character)
+        if len(counts) == 1 and 0 not in counts and any(is_number(cell, decimal) for cell in cells):
+            return character
+    choices = DELIMITERS if decimal != "," else DELIMITERS[1:]
+    sample = "\n".join(lines)[:SAMPLE_SIGNS]
+    if all(line.count('"') + line.count("'") <= SAMPLE_QUOTES for line in sample.split("\n")):
+        with suppress(csv.Error):
+            sniffed = csv.Sniffer().sniff(sample, delimiters=choices).delimiter
+            if len(sniffed) == 1 and sniffed in choices:
+                return sniffed
+    return max(choices, key=lambda character: min(line.count(character) for line in lines))

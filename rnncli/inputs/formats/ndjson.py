@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, Message, inside
 from rnncli.inputs import nested
-from rnncli.inputs.encoding import UTF8_MARK, read_utf8
-from rnncli.inputs.formats._json_values import parse, to_document
-
-if TYPE_CHECKING:
-    from rnncli.inputs.formats import ReadOptions
-    from rnncli.inputs.source import Source
+from rnncli.inputs.formats import ReadOptions
+from rnncli.inputs.formats.json import parse, to_document
+from rnncli.inputs.source import UTF8_MARK, Source, read_utf8
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -26,7 +22,8 @@ def read(source: Source, options: ReadOptions) -> Document:
     """
     lines = _split_lines(source)
     sequences: list[Array] = []
-    for number, value in _parse_lines(lines):
+    for number, text in lines:  # all values as Python lists would take eight times the text's memory
+        value = parse(text, line=number)
         if isinstance(value, dict) and len(lines) > 1:
             what = Message(
                 "line {number} is an object, but there are {count} lines.", number=number, count=len(lines)
@@ -36,7 +33,16 @@ def read(source: Source, options: ReadOptions) -> Document:
             if isinstance(value, dict):
                 return to_document(value)
             sequences += _to_sequences(value)
-    _require_same_features(sequences)
+    features = sequences[0].shape[1]
+    for index, array in enumerate(sequences):
+        if array.shape[1] != features:
+            raise InputError(
+                "sequence [0] has {first} features, [{index}] has {shape}.",
+                "All sequences of a batch must have the same number of features.",
+                first=features,
+                index=index,
+                shape=array.shape[1],
+            )
     if len({array.shape for array in sequences}) == 1:
         return Document(inputs=np.stack(sequences))
     return Document(inputs=tuple(sequences))
@@ -51,7 +57,7 @@ def record(line: bytes, number: int) -> Document:
 
 def load(source: Source) -> Any:
     """Return the only value, or a list of all values."""
-    values = [value for _, value in _parse_lines(_split_lines(source))]
+    values = [parse(text, line=number) for number, text in _split_lines(source)]
     return values[0] if len(values) == 1 else values
 
 
@@ -63,11 +69,6 @@ def _split_lines(source: Source) -> list[tuple[int, bytes]]:
     if not found:
         raise InputError("it is empty.", "Write one sequence per line.")
     return found
-
-
-def _parse_lines(lines: list[tuple[int, bytes]]) -> Iterator[tuple[int, Any]]:
-    """Yield one value at a time; all of them as Python lists would take eight times the text's memory."""
-    return ((number, parse(text, line=number)) for number, text in lines)
 
 
 def _to_sequences(value: Any) -> list[Array]:
@@ -82,16 +83,3 @@ def _to_sequences(value: Any) -> list[Array]:
         ndim=found.ndim,
         shape=format_shape(found.shape),
     )
-
-
-def _require_same_features(sequences: list[Array]) -> None:
-    first = sequences[0].shape[1]
-    for index, array in enumerate(sequences):
-        if array.shape[1] != first:
-            raise InputError(
-                "sequence [0] has {first} features, [{index}] has {shape}.",
-                "All sequences of a batch must have the same number of features.",
-                first=first,
-                index=index,
-                shape=array.shape[1],
-            )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-from typing import TYPE_CHECKING
-
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message
 from rnncli.inputs import zips
-from rnncli.inputs.formats import ReadOptions, _npy_headers
+from rnncli.inputs.formats import ReadOptions
+from rnncli.inputs.formats.npy import read_array
 from rnncli.inputs.named_arrays import to_inputs
-
-if TYPE_CHECKING:
-    from rnncli.inputs.source import Source
+from rnncli.inputs.source import Source
 
 ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
 
@@ -27,19 +23,17 @@ def load(source: Source) -> dict[str, Array]:
     data = source.content(Message("Write one with numpy.savez."))
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
+    arrays: dict[str, Array] = {}
     with zips.open_archive(data, Message("it is damaged or truncated"), ADVICE) as archive:
         zips.require_room(archive, len(data), ADVICE)
-        return {_name(entry): _read_array(archive, entry) for entry in archive.infolist()}
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    return entry.filename.removesuffix(".npy")
-
-
-def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
-    name = _name(entry)[:100]
-    with archive.open(entry) as file:
-        array = _npy_headers.read(file, entry.file_size, ADVICE, Message("{name} in it", name=name))
-        if file.read(1):  # zipfile compares the checksum only at the end
-            raise InputError("{name} in it has more bytes than its header declares.", ADVICE, name=name)
-        return array
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            shown = name[:100]
+            with archive.open(entry) as file:
+                subject = Message("{name} in it", name=shown)
+                arrays[name] = read_array(file, entry.file_size, ADVICE, subject)
+                if file.read(1):  # zipfile compares the checksum only at the end
+                    raise InputError(
+                        "{name} in it has more bytes than its header declares.", ADVICE, name=shown
+                    )
+    return arrays

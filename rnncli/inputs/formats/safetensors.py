@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, recognize, shorten
+from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.named_arrays import to_inputs
-from rnncli.inputs.packages import import_package
-
-if TYPE_CHECKING:
-    from rnncli.inputs.formats import ReadOptions
-    from rnncli.inputs.source import Source
+from rnncli.inputs.source import Source, import_package
 
 ADVICE = Message("Write it with safetensors.numpy.save_file.")
 REASONS = (
@@ -47,7 +44,20 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 def load(source: Source) -> dict[str, Array]:
     """Return all arrays by name."""
-    return {name: _read_array(name, tensor) for name, tensor in read_tensors(source, ADVICE)}
+    arrays: dict[str, Array] = {}
+    for name, tensor in read_tensors(source, ADVICE):
+        if tensor["dtype"] not in DTYPES:
+            raise InputError(
+                "{name} has dtype {tensor}, which is not supported.",
+                "Save it as float32.",
+                name=name,
+                tensor=tensor["dtype"],
+            )
+        try:
+            arrays[name] = to_array(tensor)
+        except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
+            raise _explain_fault(error, ADVICE) from None
+    return arrays
 
 
 def read_tensors(source: Source, advice: Text) -> list[tuple[str, Mapping[str, Any]]]:
@@ -61,20 +71,6 @@ def read_tensors(source: Source, advice: Text) -> list[tuple[str, Mapping[str, A
         return sorted(library.deserialize(data), key=itemgetter(0))
     except Exception as error:  # of the library's own kind
         raise _explain_fault(error, advice) from None
-
-
-def _read_array(name: str, tensor: Mapping[str, Any]) -> Array:
-    if tensor["dtype"] not in DTYPES:
-        raise InputError(
-            "{name} has dtype {tensor}, which is not supported.",
-            "Save it as float32.",
-            name=name,
-            tensor=tensor["dtype"],
-        )
-    try:
-        return to_array(tensor)
-    except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
-        raise _explain_fault(error, ADVICE) from None
 
 
 def _explain_fault(error: Exception, advice: Text) -> InputError:

@@ -14,7 +14,7 @@ from rnncli.models.keras._keras_classes import MODELS, RECURRENT, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.inputs.hdf5 import FileContents, Group
+    from rnncli.models.keras.hdf5 import FileContents, Group
 
     Found = list[tuple[str, Array]]
     LayerEntry = Mapping[str, Any]

@@ -10,7 +10,6 @@ import numpy as np
 
 from rnncli.errors import InputError, Message
 from rnncli.frameworks import cudnn, default_name, make_unique
-from rnncli.inputs.hdf5_walk import SEEDS
 from rnncli.models.keras._keras_classes import (
     CELLS,
     CONVOLVED,
@@ -20,10 +19,11 @@ from rnncli.models.keras._keras_classes import (
     is_operation,
     name_of,
 )
+from rnncli.models.keras.hdf5 import SEEDS
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.inputs.hdf5 import Group
+    from rnncli.models.keras.hdf5 import Group
 
     LayerEntry = Mapping[str, Any]
 

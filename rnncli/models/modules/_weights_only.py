@@ -20,8 +20,8 @@ from rnncli.models.modules import _keras_arrays
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.inputs.hdf5 import FileContents
     from rnncli.inputs.source import Source
+    from rnncli.models.keras.hdf5 import FileContents
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 

@@ -10,7 +10,7 @@ import pytest
 from oracle import keras
 
 from rnncli.cli.app import main
-from rnncli.inputs import hdf5
+from rnncli.models.keras import hdf5
 
 L = keras.layers
 INPUT = "[[[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]]]"

@@ -19,9 +19,9 @@ from rnncli.inputs.formats import (
     read,
     read_states,
     read_tensor,
-    read_weights,
 )
 from rnncli.models import reading as models
+from rnncli.models.weights import read_weights
 
 
 class TestArrays:

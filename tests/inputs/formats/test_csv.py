@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as hnp
 from limits import processor_time
 from reader_sources import complaint, inputs, source
 
-from rnncli import arrays
 from rnncli.errors import InputError, UsageError
+from rnncli.inputs import source as source_file
 from rnncli.inputs.formats import (
     ReadOptions,
     Source,
@@ -105,7 +105,7 @@ class TestCsv:
             read(source(sign * (200_000 // len(sign))), "csv")
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(arrays, "BLOCK", 40)
+        monkeypatch.setattr(source_file, "BLOCK", 40)
         rows = [[index, index / 8] for index in range(50)]
         file = tmp_path / "rows.csv"
         file.write_text("\ufeffa;b\r\n" + "".join(f"{a};{b}\r\n".replace(".", ",") for a, b in rows))

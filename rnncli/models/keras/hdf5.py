@@ -1,0 +1,336 @@
+"""Read the weights and the config from a Keras HDF5 file, in a child process.
+
+On some broken files the HDF5 library crashes, loops forever or allocates without limit, and a file can
+refer to other files, which the library then reads.  So the library runs in a child process that cannot
+open files, and links and datasets that point outside the file are rejected.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count, takewhile
+from math import prod
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import InputError, Message, Text
+from rnncli.inputs.source import import_package
+from rnncli.process import child_process
+from rnncli.process.memory import expansion_limit, format_size
+
+LIBRARY = Message("the HDF5 library")
+SECONDS = 8.0
+"""Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
+SPEED = 2**24
+SPACE = 2**28
+"""Bytes that the library may allocate, besides the largest dataset and its copies."""
+TEXT = 2**28
+"""Maximum length of the config and the names together, in bytes."""
+DEPTH = 64
+"""Maximum nesting of groups; Keras writes one or two levels per nested model."""
+PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
+"""Names of the groups inside one layer's group."""
+SEEDS = frozenset({"seed_generator", "generator"})
+"""Names of the groups of random number generators, which are not weights."""
+
+Datasets: TypeAlias = Literal["all", "numbers", "none"]
+Stored: TypeAlias = tuple[str, str, Any]
+"""The path of the layer or part of one that has a dataset, `layers/lstm/cell`, its number, and it.
+
+In older files the layer's name, and the path below the layer's group.
+"""
+
+
+@dataclass
+class Group:
+    """One group of a file of Keras 3: what one layer, or a part of it, stores.
+
+    name: the layer's own name, if the file has it (Keras 3.6 and later).
+    arrays: each with its number in the group.
+    groups: by name, in the order in which they were written.
+    """
+
+    name: str | None = None
+    arrays: list[tuple[str, Array]] = field(default_factory=list)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    def at(self, path: str) -> Group:
+        """Return the group at `path`, which is created if it is missing."""
+        group = self
+        for name in filter(None, path.split("/")):
+            group = group.groups.setdefault(name, Group())
+        return group
+
+    def layers(self, path: str = "") -> Iterator[tuple[str, str, dict[str, list[Array]]]]:
+        """Yield the path and the name of each layer, and its arrays by the path of their group: ``, `cell`.
+
+        path: of this group, "" for the root.  Its weights and PARTS are one layer; any other group in it is a
+        layer inside it, an attribute of a class of its own, or a list of layers.
+        """
+        inside = {key: group for key, group in self.groups.items() if not (path and group.is_part(key))}
+        own = Group(self.name, self.arrays, {k: v for k, v in self.groups.items() if k not in inside})
+        yield path, self.name or path.rpartition("/")[2] or "model", dict(own.cells())
+        for key, group in inside.items():
+            if key not in SEEDS:
+                yield from group.layers(f"{path}/{key}".lstrip("/"))
+
+    def is_part(self, key: str) -> bool:
+        """Return whether this group, `key` in another one, is a part of that layer.
+
+        Layers may be in an attribute `cell` or in a list `cells`; they have cells of their own.
+        """
+        layers = {"cell": [self], "cells": self.groups.values()}.get(key, ())
+        return key in PARTS | SEEDS and not any("cell" in layer.groups for layer in layers)
+
+    def cells(self, path: str = "") -> Iterator[tuple[str, list[Array]]]:
+        """Yield the path and the arrays of this group, then of its parts, the backward layer last."""
+        if self.arrays:
+            yield path, [array for _, array in self.arrays]
+        for name in sorted(self.groups, key="backward_layer".__eq__):
+            if name not in SEEDS:
+                yield from self.groups[name].cells(f"{path}/{name}".lstrip("/"))
+
+
+class FileContents(NamedTuple):
+    """What is in the file.
+
+    config: of the model, as JSON text (parsed by `rnncli.models.reading`); None if there is none.
+    version, backend: of Keras; "" if the file does not say.
+    root: the groups; without any in an older file.
+    layers: in an older file, the arrays of each layer by path, such as `lstm/lstm_cell/kernel:0`, in the
+        order of Keras; a layer may be a nested model.  None in a file of Keras 3.
+    """
+
+    config: Any
+    version: str
+    backend: str
+    root: Group
+    layers: Mapping[str, list[tuple[str, Array]]] | None
+
+
+def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileContents:
+    """Return what is in the file.  Raises InputError.
+
+    datasets: those to read.  "all" refuses a dataset that does not hold numbers, such as a vocabulary;
+        "numbers" skips it.
+    """
+    import_package("h5py", "Keras's files")
+    import_package("orjson", "JSON")
+    codecs.lookup("ascii")  # load the codec now: the child cannot import modules
+
+    def work(file: BinaryIO) -> None:
+        _answer(data, file, datasets)
+
+    seconds, memory = SECONDS + len(data) / SPEED, SPACE + 2 * expansion_limit(len(data))
+    try:
+        with child_process.run_in_child(work, seconds, memory, LIBRARY) as answer:
+            return _read_child(answer, len(data), advice)
+    except child_process.IncompleteOutputError as error:
+        raise InputError(
+            "it is not a Keras file, or it is damaged: {error}.", advice, error=error.args[0]
+        ) from None
+
+
+def _read_child(answer: child_process.WorkOutput, packed: int, advice: Text) -> FileContents:
+    """Parse the child's output: the header as JSON, then the numbers."""
+    head = import_package("orjson", "JSON").loads(answer.take_text(TEXT))
+    if head["refused"] is not None:
+        raise InputError(child_process.unpack_message(head["refused"]), advice)
+    sizes = (np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"])
+    _require_room(sizes, packed, advice)
+    root = Group()
+    layers: dict[str, list[tuple[str, Array]]] | None = {} if head["names"] is None else None
+    for path, name in (head["names"] or {}).items():
+        root.at(path).name = name
+    for group, name, dtype, shape in head["arrays"]:
+        arrays = root.at(group).arrays if layers is None else layers.setdefault(group, [])
+        arrays.append((name, answer.take_array(shape, dtype)))
+    return FileContents(head["config"], head["version"], head["backend"], root, layers)
+
+
+def _require_room(sizes: Iterable[int], packed: int, advice: Text = "") -> None:
+    """Raise InputError if the file declares more bytes than it may expand to."""
+    size = sum(sizes)
+    if size > expansion_limit(packed):
+        raise InputError(
+            "its datasets declare {declared}, but the file is {size}.",
+            advice,
+            declared=format_size(size),
+            size=format_size(packed),
+        )
+
+
+def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
+    """Write, in the child, the header or why the file is refused, then the numbers of each array."""
+    h5py = import_package("h5py", "Keras's files")
+    child_process.limit_memory(SPACE)
+    with ExitStack() as stack:
+        weights: list[Stored] = []
+        try:
+            file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
+            head, weights = _describe_contents(_Walk(h5py, file), wanted)
+            _require_room((dataset.nbytes for *_, dataset in weights), len(data))
+        except InputError as error:
+            weights, head = [], {"refused": child_process.pack_message(error.detail)}
+        except Exception:  # h5py raises many types of exception for broken files
+            broken = Message("it is not a Keras file, or it is damaged.")
+            weights, head = [], {"refused": child_process.pack_message(broken)}
+        child_process.write_text(out, import_package("orjson", "JSON").dumps(head))
+        child_process.limit_memory(SPACE + 2 * max((dataset.nbytes for *_, dataset in weights), default=0))
+        for *_, dataset in weights:
+            child_process.write_array(out, np.ascontiguousarray(dataset[()]))
+
+
+def _describe_contents(walk: _Walk, wanted: Datasets) -> tuple[dict[str, Any], list[Stored]]:
+    """Return what `_read_child` needs to know, and the datasets to send."""
+    config = walk.file.attrs.get("model_config")
+    if config is not None and not isinstance(config, (str, bytes)):
+        raise InputError("its model_config is not text.")
+    weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
+    head = {
+        "refused": None,
+        "config": None if config is None else _decode(config),
+        "version": walk.attribute("keras_version"),
+        "backend": walk.attribute("backend"),
+        "names": walk.names if walk.older_root is None else None,
+        "arrays": [(group, name, *walk.dtype_and_shape(group, name, one)) for group, name, one in weights],
+    }
+    return head, weights
+
+
+class _Walk:
+    """A walk through the groups of a file.
+
+    older_root: the group that lists the layers in files of Keras 1 and 2; None in a file of Keras 3.
+    names: what the file calls the layer of each group, None where it does not say; filled by `weights`.
+    """
+
+    def __init__(self, h5py: Any, file: Any) -> None:
+        self.h5py, self.file = h5py, file
+        root = self._at(file, "model_weights" if self._has(file, "model_weights") else "")
+        self.older_root = root if {"layer_names", "layer_names0"} & set(root.attrs) else None
+        self.names: dict[str, str | None] = {}
+        self._parents: dict[int, int] = {self._address(file): -1}
+
+    def weights(self, *, skip_others: bool) -> list[Stored]:
+        """Return the weights in the model's order, without those of the optimizer.
+
+        skip_others: leave out datasets that do not hold numbers.
+        """
+        weights = self._walk(self.file, "", 0) if self.older_root is None else self._walk_older()
+        return [
+            (group, name, dataset)
+            for group, name, dataset in weights
+            if not skip_others or not isinstance(dataset, self.h5py.Dataset) or dataset.dtype.kind in "fiu"
+        ]
+
+    def attribute(self, name: str) -> str:
+        """Return a text that the file, or the group of an older file, has under this name; else ""."""
+        values = [group.attrs.get(name) for group in (self.file, self.older_root) if group is not None]
+        return next((_decode(value) for value in values if isinstance(value, (str, bytes))), "")
+
+    def dtype_and_shape(self, group: str, name: str, dataset: Any) -> tuple[str, list[int]]:
+        """Return the dtype and shape of a dataset.
+
+        Raises InputError if it does not hold real numbers, or stores them in another file.
+        """
+        if not isinstance(dataset, self.h5py.Dataset):
+            raise InputError("{group}/{name} is not a dataset.", group=group, name=name)
+        properties = dataset.id.get_create_plist()
+        if properties.get_layout() == self.h5py.h5d.VIRTUAL or properties.get_external_count():
+            raise InputError("the numbers of {name} are in another file.", name=dataset.name)
+        dtype = dataset.dtype
+        if dtype.kind not in "fiu" or self.h5py.check_dtype(enum=dtype):
+            raise InputError(
+                "{name} has dtype {dtype}, not real numbers.", name=dataset.name, dtype=str(dtype)[:40]
+            )
+        if dataset.shape is None:
+            raise InputError("{name} is empty.", name=dataset.name)
+        return dtype.str, list(dataset.shape)
+
+    def _walk(self, group: Any, path: str, depth: int) -> Iterator[Stored]:
+        """Yield the weights of Keras 3: `layers/lstm/cell/vars/0`."""
+        for name, child in self._children(group, depth).items():
+            if name == "optimizer":
+                continue
+            below = f"{path}/{name}".replace("\\", "/").strip("/")  # Keras 2.12 on Windows
+            owner, _, last = below.rpartition("/")
+            if last != "vars":
+                yield from self._walk(child, below, depth + 1)
+                continue
+            layer = child.attrs.get("name")
+            self.names[owner] = _decode(layer) if isinstance(layer, (str, bytes)) else None
+            for number in sorted(filter(str.isdigit, child), key=int):
+                yield owner, number, self._at(child, number)
+
+    def _walk_older(self) -> Iterator[Stored]:
+        """Yield the weights of Keras 1 and 2: `lstm/lstm/lstm_cell/kernel:0`; attributes give the order."""
+        for layer in _list_names(self.older_root, "layer_names"):
+            group = self._at(self.older_root, layer)
+            for path in _list_names(group, "weight_names"):
+                if not SEEDS & set(path.split("/")):
+                    yield layer, path, self._at(group, path)
+
+    def _children(self, group: Any, depth: int) -> dict[str, Any]:
+        """Return the groups in a group by name.
+
+        h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
+        Raises InputError if they are too deep, or linked from several places: the walk might never end.
+        """
+        if depth > DEPTH:
+            raise InputError("its groups are nested more than {depth} levels deep.", depth=DEPTH)
+        items = {name: self._at(group, name) for name in group}
+        groups = {name: item for name, item in items.items() if isinstance(item, self.h5py.Group)}
+        places = {name: self._address(item) for name, item in groups.items()}
+        parent = self._address(group)
+        parents = {self._parents.setdefault(child, parent) for child in places.values()}
+        if len(set(places.values())) < len(places) or parents - {parent}:
+            raise InputError("a group in it appears in several places.")
+        return {name: groups[name] for name in sorted(groups, key=places.__getitem__)}
+
+    def _address(self, group: Any) -> int:
+        return int(self.h5py.h5o.get_info(group.id).addr)
+
+    def _has(self, group: Any, name: str) -> bool:
+        """Return whether the group has a link with this name; the target of the link is not checked."""
+        return isinstance(group, self.h5py.Group) and group.get(name, getlink=True) is not None
+
+    def _at(self, group: Any, path: str) -> Any:
+        """Return the object at `path` below `group`.
+
+        Raises InputError if it does not exist, or if a link on the path points elsewhere.
+        """
+        for name in filter(None, path.split("/")):
+            if not self._has(group, name):
+                raise InputError("it lists {place}, but does not contain it.", place=path)
+            if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
+                raise InputError(
+                    "{name}/{child} is a link to another place or file.",
+                    name=group.name.rstrip("/"),
+                    child=name,
+                )
+            group = group[name]
+        return group
+
+
+def _list_names(group: Any, attribute: str) -> list[str]:
+    """Return a list of names; Keras splits a long one into `layer_names0`, `layer_names1`, ..."""
+    pieces = takewhile(group.attrs.__contains__, (f"{attribute}{number}" for number in count()))
+    keys = [attribute] if attribute in group.attrs else list(pieces)
+    names: list[str] = []
+    for key in keys or [attribute]:
+        texts = group.attrs.get(key)
+        if not isinstance(texts, np.ndarray) or not all(isinstance(one, (str, bytes)) for one in texts.flat):
+            raise InputError("its {attribute} is not a list of names.", attribute=key)
+        names += map(_decode, texts.flat)
+    return names
+
+
+def _decode(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else str(text)

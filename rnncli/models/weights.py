@@ -1,0 +1,134 @@
+"""Weights for a --layer: by path, or as the layers of a saved model in Keras's layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from rnncli.case import Array, SavedLayer, format_shape
+from rnncli.errors import InputError, Message, Text, did_you_mean, format_names, inside
+from rnncli.frameworks import cudnn, infer_class
+from rnncli.inputs import formats, named_arrays
+from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
+from rnncli.models import reading
+from rnncli.models.graph import Graph, Modules, Node
+from rnncli.models.keras import _keras_file
+from rnncli.models.modules import _keras_arrays, _modules
+
+_PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
+"""The path of a weight of a --layer, which has no name."""
+
+
+def read_weights(
+    source: Source, input_format: str | None = None
+) -> dict[str, Array] | tuple[SavedLayer, ...]:
+    """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
+
+    From a file that Keras saved, and from arrays with the names of layers, of PyTorch or of ONNX, return the
+    layers in Keras's layout; or only those named after a #: `m.weights.h5#lstm,gru`.
+    """
+    source, names = split_source(source)
+    if input_format is None and source.suffix in TORCH_SUFFIXES:
+        found = reading.read_graph_or_layers(source)
+        with inside(source.name):
+            if isinstance(found, Graph):
+                raise InputError("it holds a whole model.", "Run it with {--model:file}.", file=found.file)
+            return _choose(tuple(_iterate_layers(found, names)), names)
+    format_name = formats.detect_format(source, input_format, formats.RENAMED)
+    if format_name == "h5":
+        layers = tuple(map(_to_keras_layout, read_keras_layers(source)))
+        with inside(source.name):
+            return _choose(layers, names)
+    with inside(source.name):
+        arrays = named_arrays.to_weights(formats.load(source, format_name))
+    layers = find_layers(source.name, arrays, names, ordered=format_name != "safetensors")
+    return layers or cudnn.to_plain_layout(arrays)
+
+
+def read_keras_layers(source: Source) -> tuple[SavedLayer, ...]:
+    """Return every layer with weights of a file that Keras saved, in the model's order.
+
+    Raises InputError if there is none.
+    """
+    layers = _keras_file.read_arrays_by_layer(source, Message("Write it with model.save_weights."))
+    if not layers:
+        with inside(source.name):
+            raise InputError("it contains no layer with weights.", "Build the model, and save it again.")
+    return tuple(SavedLayer(name, _format_shapes(arrays), arrays) for name, arrays in layers)
+
+
+def _choose(layers: tuple[SavedLayer, ...], names: Sequence[str]) -> tuple[SavedLayer, ...]:
+    """Return the layers with these names, in the model's order; all of them without names."""
+    known = [layer.name for layer in layers]
+    for name in names:
+        if name not in known:
+            raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
+    return tuple(layer for layer in layers if not names or layer.name in names)
+
+
+def find_layers(
+    file: Text, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
+) -> tuple[SavedLayer, ...]:
+    """Return the layers among named arrays; none where all of them have the paths of a --layer's weights.
+
+    names: of the layers to return, in this order; none for all.  ordered: whether the arrays are in the
+        order of the layers.
+    Raises InputError if a name is unknown, and if the order of all layers is.
+    """
+    found = _modules.find_modules(file, arrays)
+    used = [name for name in arrays if name not in found.other_shapes]
+    if not names and all(_PATH.fullmatch(name) for name in used):
+        return ()
+    with inside(file):
+        known = {layer.name: layer for layer in _iterate_layers(found, names)}
+        for name in names:
+            if name not in known:
+                raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
+        if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
+            raise InputError(
+                "its layers have no order: {known}.",
+                "Name the layers to use after a #, first to last: {file}#{example}",
+                known=format_names(sorted(known)),
+                file=file,
+                example=",".join(sorted(known)[:2]),
+            )
+    return tuple(known[name] for name in names or known)
+
+
+def _to_keras_layout(saved: SavedLayer) -> SavedLayer:
+    """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
+    module = _keras_arrays.recognize_layer(saved.name, saved.weights)
+    return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
+
+
+def _iterate_layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
+    for module in found.modules:
+        if module.refusal and names and module.name not in names:
+            continue
+        if module.refusal:
+            others = [node.name for one in found.modules if not one.refusal for node in one.nodes]
+            choice = (
+                Message(
+                    "Name the others after a #: {file}#{others}", file=found.file, others=",".join(others)
+                )
+                if others
+                else ""
+            )
+            raise InputError(*module.explain_refusal(choice))
+        for node in module.nodes:
+            yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))
+
+
+def _format_title(node: Node) -> str:
+    """Return `Bidirectional(LSTM(3))`."""
+    core = f"{node.core_class}({node.core_config['units']})"
+    return core if node.core_class == node.class_name else f"{node.class_name}({core})"
+
+
+def _format_shapes(arrays: tuple[Array, ...]) -> str:
+    """Return a title such as `GRU(2)` for a plain recurrent layer, otherwise the shapes of the weights."""
+    if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
+        units, wide = arrays[1].shape
+        if name := infer_class(units, wide):
+            return f"{name}({units})"
+    return " ".join(format_shape(array.shape) for array in arrays)
