@@ -218,7 +218,8 @@ def _iterate_outputs(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
         yield layer.arrange(outputs[0]) if layer.sequences else outputs[0]
     else:
         first, second = outputs
-        yield from layer.merge(first, second[:, ::-1] if layer.sequences else second)
+        second = second[:, ::-1] if layer.sequences else second
+        yield from layer.merge(layer.config["merge_mode"], first, second)
     for loop in loops:
         yield from (loop.parts[state][:, -1] for state in loop.states)
 

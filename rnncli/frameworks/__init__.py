@@ -1,14 +1,19 @@
-"""Layouts: how a framework packs the weights of recurrent layers.  One file per framework.
+"""Frameworks: how each one names, packs and saves the weights of recurrent layers.  One file per framework.
 
-A layout's file has
+A framework's file has
     FRAMEWORK                           its name, as its users write it
-    SUFFIXES                            the files that only this layout has, beside arrays by name
+    GATES                               the order in which it packs the gates of each class
+    SUFFIXES                            the files that only this framework has, beside arrays by name
     from_keras(class_name, weights)     the arrays of one direction of one layer, from Keras's
     to_keras(class_name, arrays)        Keras's weights, bit for bit those that from_keras was given
-    refusal(layer)                      why the layout cannot hold the layer, or None
+    refusal(layer)                      why the framework has no such layer, or None
     notes(chain)                        settings that the arrays do not contain
     name_arrays(chain)                  all arrays of a chain of layers, by their names in a file
-    dump(chains)                        the content of a file of one of SUFFIXES; only if there are any
+    dump(chains, suffix)                the content of a file of one of SUFFIXES; only if there are any
+and, if its names are recognized in a file without a graph,
+    PACKAGE                             what a node of a model calls the framework
+    NAME                                the pattern of its arrays' names
+    find_chains(arrays)                 the layers among named arrays, in Keras's layout
 
 Keras's layout is the common one: kernel (features, gates * units), recurrent_kernel (units, gates * units),
 and bias, (gates * units,) or for a GRU with reset_after (2, 3 * units).
@@ -16,19 +21,16 @@ and bias, (gates * units,) or for a GRU with reset_after (2, 3 * units).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import LayerError
-from rnncli.frameworks._chain import CellWeights as CellWeights
-from rnncli.frameworks._chain import Chain as Chain
-from rnncli.frameworks._chain import LayerWeights as LayerWeights
-from rnncli.frameworks._gates import GATES as GATES
-from rnncli.frameworks._gates import infer_class as infer_class
-from rnncli.frameworks._paths import default_name as default_name
-from rnncli.frameworks._paths import make_unique as make_unique
+from rnncli.errors import LayerError, Message, Text
 
 LAYOUTS = {
     "cudnn": "rnncli.frameworks.cudnn",
@@ -36,6 +38,80 @@ LAYOUTS = {
     "onnx": "rnncli.frameworks.onnx",
     "torch": "rnncli.frameworks.torch",
 }
+GATES: Mapping[str, tuple[str, ...]] = {
+    "SimpleRNN": ("candidate",),
+    "LSTM": ("input", "forget", "candidate", "output"),
+    "GRU": ("update", "reset", "candidate"),
+}
+"""The gates of each class in the order in which Keras packs them."""
+BARE = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
+"""Names of layers whose arrays have no path."""
+
+
+class CellWeights(NamedTuple):
+    """One direction of a layer.
+
+    class_name: SimpleRNN, LSTM or GRU; any other class has only Keras's layout.
+    config: Keras's config; an option that is missing has Keras's default.
+    weights: by Keras's names, `kernel`.
+    """
+
+    class_name: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, Array]
+
+    @property
+    def units(self) -> int:
+        """The size of the state."""
+        return len(self.weights["recurrent_kernel"])
+
+    @property
+    def features(self) -> int:
+        """The size of the input."""
+        return len(self.weights["kernel"])
+
+
+class LayerWeights(NamedTuple):
+    """A recurrent layer.
+
+    name: its path, `inside/deep`; "" for a layer on its own.
+    cells: one, or the forward and the backward one of a Bidirectional.
+    merge_mode: of a Bidirectional.
+    """
+
+    name: str
+    cells: tuple[CellWeights, ...]
+    merge_mode: str | None = "concat"
+
+    @property
+    def title(self) -> str:
+        """What messages call the layer."""
+        return self.name or self.cells[0].class_name
+
+
+class Chain(NamedTuple):
+    """Layers each of which gets the output of the one before it; most chains have one layer.
+
+    name: what PyTorch calls the module that holds them all; "" for a module on its own.
+    """
+
+    name: str
+    layers: tuple[LayerWeights, ...]
+
+
+class FoundChain(NamedTuple):
+    """A chain that was recognized among named arrays.
+
+    names: of its arrays.
+    refusal: why it cannot be computed, "" where it can.  way_out: what to do about that, a clause, or "".
+    tensors: of every layer the arrays as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for others.
+    """
+
+    chain: Chain
+    names: Sequence[str]
+    refusal: Text = ""
+    way_out: Text = ""
+    tensors: tuple[Mapping[str, Array], ...] = ()
 
 
 def names() -> tuple[str, ...]:
@@ -82,3 +158,92 @@ def require(name: str, layers: Iterable[LayerWeights]) -> None:
                 framework=layout.FRAMEWORK,
                 reason=reason,
             )
+
+
+def infer_class(units: int, width: int) -> str | None:
+    """Return the class whose gates of this many units are `width` wide; None if there is none."""
+    if units <= 0:
+        return None
+    return next((name for name, gates in GATES.items() if len(gates) * units == width), None)
+
+
+def letters(class_name: str, gates: Iterable[str]) -> str:
+    """Return gates as the literature of a class writes them: `ifgo`, `zrn`; g and n are the candidates."""
+    candidate = {"LSTM": "g", "GRU": "n"}.get(class_name, "")
+    return "".join({"update": "z", "candidate": candidate}.get(gate, gate[0]) for gate in gates)
+
+
+def cell_of(class_name: str, weights: Mapping[str, Array], **options: Any) -> CellWeights:
+    """Return a cell with the config that its weights show.  options: those that they do not show."""
+    bias, recurrent = weights.get("bias"), weights["recurrent_kernel"]
+    config: dict[str, Any] = {
+        "units": len(recurrent),
+        "use_bias": bias is not None,
+        "return_sequences": True,
+        "dtype": "float64" if recurrent.dtype == np.float64 else "float32",
+    }
+    if class_name == "GRU":
+        config["reset_after"] = bias is None or bias.ndim == 2
+    return CellWeights(class_name, {**config, **options}, weights)
+
+
+def reorder(array: Array, before: Sequence[str], after: Sequence[str]) -> Array:
+    """Return the array with its gates, packed along the last axis, in another order."""
+    if tuple(before) == tuple(after):
+        return array
+    parts = dict(zip(before, np.split(array, len(before), axis=-1), strict=True))
+    return np.concatenate([parts[gate] for gate in after], axis=-1)
+
+
+def two_biases(bias: Array) -> tuple[Array, Array]:
+    """Return the input bias and the recurrent bias, (gates * units,) each.
+
+    A single bias becomes the input bias.  The recurrent bias is then -0.0, which changes no number that it
+    is added to: 0.0 would change -0.0.
+    """
+    if bias.ndim == 2:
+        return bias[0], bias[1]
+    return bias, np.full_like(bias, -0.0)
+
+
+def adds_bias(chain: Chain) -> bool:
+    """Return whether a layer has a single bias where other frameworks have two that add up."""
+    biases = (cell.weights.get("bias") for layer in chain.layers for cell in layer.cells)
+    return any(bias is not None and bias.ndim == 1 for bias in biases)
+
+
+def explain_uneven(layer: LayerWeights) -> Text | None:
+    """Return why a layout in which both directions are alike cannot hold the layer."""
+    first, last = layer.cells[0], layer.cells[-1]
+    if first.class_name != last.class_name:
+        return Message(
+            "its directions are {class_name} and {other}",
+            class_name=first.class_name,
+            other=last.class_name,
+        )
+    if len(layer.cells) > 1 and first.config.get("go_backwards"):
+        return Message("its first direction runs backwards (go_backwards)")
+    if first.units != last.units:
+        return Message("its directions have {units} and {other} units", units=first.units, other=last.units)
+    if ("bias" in first.weights) != ("bias" in last.weights):
+        return Message("only one of its directions has a bias (use_bias)")
+    if first.weights["kernel"].dtype != last.weights["kernel"].dtype:
+        return Message("its directions have different dtypes")
+    return None
+
+
+def make_unique(names: Iterable[str]) -> list[str]:
+    """Number repeated names as Keras does: the second `lstm` becomes `lstm_1`."""
+    counts: dict[str, int] = {}
+    unique: list[str] = []
+    for name in names:
+        counts[name] = counts.get(name, -1) + 1
+        unique.append(f"{name}_{counts[name]}" if counts[name] else name)
+    return unique
+
+
+def default_name(class_name: str) -> str:
+    """Return a class as Keras names layers and groups: `LayerNormalization` -> `layer_normalization`."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

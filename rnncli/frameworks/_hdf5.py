@@ -1,25 +1,38 @@
-"""Weights as HDF5 files that Keras loads."""
+"""Weights by Keras's paths, and as HDF5 files that Keras loads."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError
-from rnncli.frameworks._paths import Convert, default_name, directions, make_unique
+from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name, make_unique
 
-if TYPE_CHECKING:
-    from rnncli.frameworks import LayerWeights
+Convert = Callable[[str, Mapping[str, Array]], dict[str, Array]]
+"""Converts the weights of one direction, of a class."""
 
 
-def dump_legacy(layers: Sequence[LayerWeights], convert: Convert) -> bytes:
-    """Return a .h5 file as Keras 2 wrote it and Keras 3 reads it: a group per layer, and their order.
+def directions(layer: LayerWeights) -> Iterator[tuple[str, CellWeights]]:
+    """Yield each cell with the prefix of its weights: `forward/` and `backward/`, or "" for a single one."""
+    prefixes = ("",) if len(layer.cells) == 1 else ("forward/", "backward/")
+    return zip(prefixes, layer.cells, strict=True)
 
-    convert: of one direction.
-    """
-    content = io.BytesIO()
+
+def name_paths(chain: Chain, convert: Convert) -> dict[str, Array]:
+    """Return every array by its path, `bi/forward/kernel`."""
+    return {
+        f"{layer.name}/{prefix}{name}".lstrip("/"): array
+        for layer in chain.layers
+        for prefix, cell in directions(layer)
+        for name, array in convert(cell.class_name, cell.weights).items()
+    }
+
+
+def dump_legacy(chains: Sequence[Chain], convert: Convert) -> bytes:
+    """Return a .h5 file as Keras 2 wrote it and Keras 3 reads it: a group per layer, and their order."""
+    content, layers = io.BytesIO(), [layer for chain in chains for layer in chain.layers]
     with _library().File(content, "w") as file:
         file.attrs["layer_names"] = [_name(layer).encode() for layer in layers]
         for layer in layers:
@@ -32,42 +45,33 @@ def dump_legacy(layers: Sequence[LayerWeights], convert: Convert) -> bytes:
     return content.getvalue()
 
 
-def dump_weights(layers: Sequence[LayerWeights]) -> bytes:
-    """Return a .weights.h5 file of Keras 3, whose groups are called after the classes of the layers."""
-    content, groups = io.BytesIO(), _groups(layers)
-    with _library().File(content, "w") as file:
-        for layer, group in zip(layers, groups, strict=True):
-            for path, arrays in _cells(layer):
-                variables = file.create_group(f"layers/{group}/{path}/vars")
-                for number, array in enumerate(arrays):
-                    variables[str(number)] = array
-            file.require_group(f"layers/{group}/vars").attrs["name"] = _name(layer)
-    return content.getvalue()
-
-
-def _cells(layer: LayerWeights) -> Iterator[tuple[str, Sequence[Array]]]:
-    """Yield the group of each cell below the layer's, and its weights in Keras's order.
+def dump_weights(chains: Sequence[Chain]) -> bytes:
+    """Return a .weights.h5 file of Keras 3, whose groups are called after the classes of the layers.
 
     Raises LayerError for a layer of several parts.
     """
-    for prefix, cell in directions(layer):
-        if any("/" in name for name in cell.weights):
-            raise LayerError(
-                "{title}: .weights.h5 names the parts inside {class_name} by their classes, which are not "
-                "known here.",
-                "Write a .h5 file.",
-                title=layer.title,
-                class_name=cell.class_name,
-            )
-        yield f"{prefix.rstrip('/')}_layer/cell" if prefix else "cell", list(cell.weights.values())
-
-
-def _groups(layers: Sequence[LayerWeights]) -> list[str]:
-    """Return Keras's names of the groups: `lstm`, `lstm_1`, `bidirectional`."""
-    return make_unique(
+    content, layers = io.BytesIO(), [layer for chain in chains for layer in chain.layers]
+    groups = make_unique(
         default_name("Bidirectional" if len(layer.cells) > 1 else layer.cells[0].class_name)
         for layer in layers
     )
+    with _library().File(content, "w") as file:
+        for layer, group in zip(layers, groups, strict=True):
+            for prefix, cell in directions(layer):
+                if any("/" in name for name in cell.weights):
+                    raise LayerError(
+                        "{title}: .weights.h5 names the parts inside {class_name} by their classes, which "
+                        "are not known here.",
+                        "Write a .h5 file.",
+                        title=layer.title,
+                        class_name=cell.class_name,
+                    )
+                path = f"{prefix.rstrip('/')}_layer/cell" if prefix else "cell"
+                variables = file.create_group(f"layers/{group}/{path}/vars")
+                for number, array in enumerate(cell.weights.values()):
+                    variables[str(number)] = array
+            file.require_group(f"layers/{group}/vars").attrs["name"] = _name(layer)
+    return content.getvalue()
 
 
 def _name(layer: LayerWeights) -> str:

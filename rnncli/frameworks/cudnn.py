@@ -12,10 +12,9 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import Message, Text
-from rnncli.frameworks import Chain, LayerWeights
-from rnncli.frameworks._gates import GATES, adds_bias, infer_class, two_biases
-from rnncli.frameworks._hdf5 import dump_legacy
-from rnncli.frameworks._paths import convert_chain
+from rnncli.frameworks import GATES as GATES
+from rnncli.frameworks import Chain, LayerWeights, adds_bias, infer_class, two_biases
+from rnncli.frameworks._hdf5 import dump_legacy, name_paths
 
 FRAMEWORK = "cuDNN"
 SUFFIXES = (".h5", ".hdf5")
@@ -78,7 +77,7 @@ def refusal(layer: LayerWeights) -> Text | None:
 
 def notes(chain: Chain) -> Iterator[Text]:
     """Yield that a bias became two."""
-    if any(map(adds_bias, chain.layers)):
+    if adds_bias(chain):
         yield Message(
             "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
         )
@@ -86,12 +85,12 @@ def notes(chain: Chain) -> Iterator[Text]:
 
 def name_arrays(chain: Chain) -> dict[str, Array]:
     """Return every array by Keras's path."""
-    return convert_chain(chain, from_keras)
+    return name_paths(chain, from_keras)
 
 
 def dump(chains: Sequence[Chain], suffix: str) -> bytes:
     """Return an HDF5 file of Keras 2."""
-    return dump_legacy([layer for chain in chains for layer in chain.layers], from_keras)
+    return dump_legacy(chains, from_keras)
 
 
 def to_plain_layout(weights: Mapping[str, Array]) -> dict[str, Array]:

@@ -8,17 +8,30 @@ something else without it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import Message, Text
-from rnncli.frameworks import Chain, LayerWeights
-from rnncli.frameworks._gates import GATES as KERAS
-from rnncli.frameworks._gates import adds_bias, explain_uneven, reorder, two_biases
+from rnncli.frameworks import (
+    BARE,
+    Chain,
+    FoundChain,
+    LayerWeights,
+    adds_bias,
+    cell_of,
+    explain_uneven,
+    infer_class,
+    reorder,
+    two_biases,
+)
+from rnncli.frameworks import GATES as KERAS
 
 FRAMEWORK = "ONNX"
+PACKAGE = "onnx"
 SUFFIXES: tuple[str, ...] = ()
 
 OPSET, IR = 14, 8
@@ -31,6 +44,7 @@ GATES: Mapping[str, tuple[str, ...]] = {
     "GRU": ("update", "reset", "candidate"),
 }
 ATTRIBUTE = "linear_before_reset"
+NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>[WRB]|{ATTRIBUTE})")
 ACTIVATIONS = frozenset(
     {
         "tanh", "sigmoid", "relu", "hard_sigmoid", "hard_sigmoid_keras2", "softsign", "softplus", "elu",
@@ -125,7 +139,7 @@ def notes(chain: Chain) -> Iterator[Text]:
                 title=layer.title,
                 merge=merge,
             )
-    if any(map(adds_bias, chain.layers)):
+    if adds_bias(chain):
         yield Message(
             "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"
         )
@@ -141,3 +155,49 @@ def name_arrays(chain: Chain) -> dict[str, Array]:
         if layer.cells[0].class_name == "GRU":
             found[prefix + ATTRIBUTE] = np.array([_reset_after(layer, 0)], np.int64)
     return found
+
+
+def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
+    """Yield each layer whose arrays have ONNX's names of the inputs of a node, `lstm/W`."""
+    layers: dict[str, dict[str, Any]] = {}
+    for name, array in arrays.items():
+        if match := NAME.fullmatch(name):
+            layers.setdefault(match["path"] or "", {})[match["role"]] = array
+    for path, roles in layers.items():
+        class_name = _recognize_class(roles)
+        if class_name is None:
+            continue
+        options = {"reset_after": is_after_product(roles)} if class_name == "GRU" else {}
+        each = (
+            {role: array if role == ATTRIBUTE else array[place] for role, array in roles.items()}
+            for place in range(len(roles["R"]))
+        )
+        cells = tuple(cell_of(class_name, to_keras(class_name, own), **options) for own in each)
+        name = path or BARE[class_name]
+        names = [f"{path}/{role}".lstrip("/") for role in roles]
+        yield FoundChain(Chain(name, (LayerWeights(name, cells),)), names)
+
+
+def _recognize_class(roles: Mapping[str, Any]) -> str | None:
+    """Return the class; None if the arrays are not those of a recurrent operator."""
+    kernel, recurrent, bias = (roles.get(role) for role in "WRB")
+    if kernel is None or recurrent is None or kernel.ndim != 3 or recurrent.ndim != 3:
+        return None
+    directions, width, units = recurrent.shape
+    if kernel.shape[:2] != (directions, width) or directions not in (1, 2):
+        return None
+    if bias is not None and bias.shape != (directions, 2 * width):
+        return None
+    attribute = roles.get(ATTRIBUTE)
+    if attribute is not None and not (isinstance(attribute, np.ndarray) and attribute.size == 1):
+        return None
+    return infer_class(units, width)
+
+
+def note_assumptions() -> Text:
+    """Return what is assumed because the arrays do not record it."""
+    return Message(
+        "ONNX arrays do not record the direction; assumed: forward (both, if W has two "
+        "directions), and {attribute}=0 unless the file stores it.",
+        attribute=ATTRIBUTE,
+    )

@@ -7,6 +7,7 @@ The gates of an LSTM are i, f, g, o, those of a GRU r, z, n.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,13 +15,33 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, Message, Text
-from rnncli.frameworks import Chain, LayerWeights, convert
-from rnncli.frameworks._gates import GATES as KERAS
-from rnncli.frameworks._gates import adds_bias, explain_uneven, one_bias, reorder, two_biases
+from rnncli.frameworks import (
+    BARE,
+    CellWeights,
+    Chain,
+    FoundChain,
+    LayerWeights,
+    adds_bias,
+    cell_of,
+    convert,
+    explain_uneven,
+    infer_class,
+    reorder,
+    two_biases,
+)
+from rnncli.frameworks import GATES as KERAS
+
+Roles = Mapping[str, Any]
+"""The tensors of one direction of one layer, by `weight_ih`."""
 
 FRAMEWORK = "PyTorch"
+PACKAGE = "torch.nn"
 SUFFIXES = (".pt", ".pth")
 
+NAME = re.compile(
+    r"(?:(?P<path>.*)\.)?(?P<role>weight|bias|w|b)_(?P<which>ih|hh|hr)(?:_l(?P<layer>\d{1,6}))?(?P<back>_reverse)?",
+    re.IGNORECASE | re.DOTALL,
+)
 MODULES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 GATES: Mapping[str, tuple[str, ...]] = {**KERAS, "GRU": ("reset", "update", "candidate")}
 
@@ -48,15 +69,15 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         "kernel": reorder(arrays["weight_ih"].T, before, after),
         "recurrent_kernel": reorder(arrays["weight_hh"].T, before, after),
     }
-    first, second = (
+    biases = [
         None if arrays.get(name) is None else reorder(arrays[name], before, after)
         for name in ("bias_ih", "bias_hh")
-    )
-    bias = one_bias(first, second)
-    if class_name == "GRU" and bias is not None:
-        bias = np.stack([np.zeros_like(bias) if one is None else one for one in (first, second)])
-    if bias is not None:
-        weights["bias"] = bias
+    ]
+    given = [bias for bias in biases if bias is not None]
+    if given and class_name == "GRU":
+        weights["bias"] = np.stack([np.zeros_like(given[0]) if bias is None else bias for bias in biases])
+    elif given:
+        weights["bias"] = given[0] + given[1] if len(given) == 2 else given[0]
     return {name: np.ascontiguousarray(array) for name, array in weights.items()}
 
 
@@ -117,7 +138,7 @@ def notes(chain: Chain) -> Iterator[Text]:
                 title=layer.title,
                 merge=merge,
             )
-    if any(map(adds_bias, chain.layers)):
+    if adds_bias(chain):
         yield Message(
             "PyTorch sums two biases: a single Keras bias is stored in bias_ih, and bias_hh is zero"
         )
@@ -198,3 +219,142 @@ def _call(layers: Sequence[LayerWeights]) -> str:
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return f"torch.nn.{MODULES[cell.class_name]}({', '.join([str(cell.features), str(cell.units), *given])})"
+
+
+def find_chains(tensors: Mapping[str, Any]) -> Iterator[FoundChain]:
+    """Yield each module whose tensors have PyTorch's names, `rnn.weight_ih_l0`, `rnn.bias_hh_l0_reverse`."""
+    by_path: dict[str, list[re.Match[str]]] = {}
+    for name in tensors:
+        if match := NAME.fullmatch(name):
+            by_path.setdefault(match["path"] or "", []).append(match)
+    for path, matches in by_path.items():
+        layers: dict[int | None, dict[bool, dict[str, Any]]] = {}
+        for match in matches:
+            role = "weight" if match["role"].lower() in ("weight", "w") else "bias"
+            cells = layers.setdefault(None if match["layer"] is None else int(match["layer"]), {})
+            own = cells.setdefault(bool(match["back"]), {})
+            own[f"{role}_{match['which'].lower()}"] = tensors[match.string]
+        found = _read_module(path, layers)
+        if found is None:
+            continue
+        if not found.refusal and any(match["role"].lower() == "w" for match in matches):
+            found = _refuse_ambiguous_axes(found)
+        yield found._replace(names=[match.string for match in matches])
+
+
+def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> FoundChain | None:
+    """Return one module; None if its tensors are not those of a recurrent layer.
+
+    layers: by number, None for a cell, which has none; each with its directions by whether they go backward.
+    """
+    layers = {number: layers[number] for number in sorted(layers, key=lambda one: -1 if one is None else one)}
+    cells = {
+        number: {back: _read_cell(roles) for back, roles in both.items()} for number, both in layers.items()
+    }
+    known = {number: {back: cell for back, cell in both.items() if cell} for number, both in cells.items()}
+    whole = [number for number, both in known.items() if False in both and len(both) == len(cells[number])]
+    if not whole:
+        return None
+    name = path or BARE[next(cell for both in known.values() for cell in both.values()).class_name]
+    titles = [name if len(layers) == 1 else f"{name}_l{number}" for number in whole]
+    found = tuple(
+        LayerWeights(title, tuple(known[number][back] for back in sorted(known[number])))
+        for title, number in zip(titles, whole, strict=True)
+    )
+    projects = any("weight_hr" in roles for both in layers.values() for roles in both.values())
+    way_out = Message("build the layer without proj_size") if projects else ""
+    stored = tuple(_collect_tensors(layers[number]) for number in whole)
+    return FoundChain(Chain(name, found), (), _explain_refusal(layers, cells), way_out, stored)
+
+
+def _read_cell(roles: Roles) -> CellWeights | None:
+    """Return one direction of one layer in Keras's layout; None if these tensors are not a cell's.
+
+    The units of a layer whose state is projected to fewer (proj_size) are those of the projection.
+    """
+    kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
+    if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
+        return None
+    kernel, recurrent = _make_upright(kernel, recurrent, roles.get("weight_hr"))
+    wide, units = recurrent.shape
+    state = units
+    if "weight_hr" in roles:  # the state is narrower than the gates
+        units = roles["weight_hr"].shape[-1]
+    class_name = infer_class(units, wide)
+    if class_name is None or not state or len(kernel) != wide:
+        return None
+    biases = {name: roles[name] for name in ("bias_ih", "bias_hh") if roles.get(name) is not None}
+    if any(bias.shape != (wide,) for bias in biases.values()):
+        return None
+    weights = to_keras(class_name, {"weight_ih": kernel, "weight_hh": recurrent, **biases})
+    return cell_of(class_name, weights, units=units)
+
+
+def _make_upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
+    """Return the kernels as (gates, features) and (gates, units); some files store `w_ih` transposed."""
+    wide, units = recurrent.shape
+    lying = units > wide and projection is None
+    square = units == wide and kernel.shape[0] != wide and kernel.shape[1] == wide
+    return (kernel.T, recurrent.T) if lying or square else (kernel, recurrent)
+
+
+def _collect_tensors(cells: Mapping[bool, Roles]) -> dict[str, Array]:
+    """Return the tensors of both directions as PyTorch has them."""
+    found: dict[str, Array] = {}
+    for back, roles in cells.items():
+        upright = dict(roles)
+        kernels = _make_upright(roles["weight_ih"], roles["weight_hh"], roles.get("weight_hr"))
+        upright["weight_ih"], upright["weight_hh"] = kernels
+        found |= {f"{role}{'_reverse' if back else ''}": array for role, array in upright.items()}
+    return found
+
+
+def _refuse_ambiguous_axes(found: FoundChain) -> FoundChain:
+    """Return the module; refuse it if the shapes of weights called `w_ih` do not tell their axes."""
+    for stored in found.tensors:
+        shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}
+        if len(shapes) == 1 and all(len(set(shape)) == 1 for shape in shapes):
+            way_out = Message(
+                "call them weight_ih and weight_hh if they are (units, features) as in PyTorch, kernel and "
+                "recurrent_kernel if they are as in Keras"
+            )
+            why = Message("its square w_ih and w_hh may be transposed")
+            return found._replace(refusal=why, way_out=way_out)
+    return found
+
+
+def _explain_refusal(
+    layers: Mapping[int | None, Mapping[bool, Roles]],
+    cells: Mapping[int | None, Mapping[bool, CellWeights | None]],
+) -> Text:
+    """Return why the module cannot be computed, with the tensor at fault; "" if it can."""
+    for number, both in cells.items():
+        suffix = "" if number is None else f"_l{number}"
+        if any("weight_hr" in roles for roles in layers[number].values()):
+            return Message("it projects its state (weight_hr{suffix}), which is not supported", suffix=suffix)
+        if None in both.values() or False not in both:
+            return Message(
+                "the weights of layer {layer} are incomplete or do not fit together",
+                layer=suffix.lstrip("_") or "0",
+            )
+    if len(layers) > 1 and list(layers) != list(range(len(layers))):
+        return Message(
+            "its layers are {layers}: some are missing", layers=", ".join(f"_l{number}" for number in layers)
+        )
+    known = [[cell for cell in both.values() if cell] for both in cells.values()]
+    if len({cell.class_name for both in known for cell in both}) > 1:
+        return Message("its layers are of different classes")
+    if len(set(map(len, known))) > 1:
+        return Message("only some of its layers have two directions")
+    width = None
+    for place, directions in enumerate(known):
+        wanted = {cell.features for cell in directions}
+        if len(wanted) > 1 or (width is not None and wanted != {width}):
+            return Message(
+                "layer {number} takes {wanted} features, but gets {width}",
+                number=place,
+                wanted=", ".join(map(str, sorted(wanted))),
+                width=width,
+            )
+        width = sum(len(cell.weights["recurrent_kernel"]) for cell in directions)
+    return ""

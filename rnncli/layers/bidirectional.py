@@ -221,7 +221,7 @@ class Bidirectional(Layer):
         )
         first, second = forward.tensors[0], backward.tensors[0]
         second = second[:, ::-1] if self.sequences else second
-        merged = self.merge(first, second)
+        merged = self.merge(self.config["merge_mode"], first, second)
         return LayerOutput((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
     def _split_states(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
@@ -231,14 +231,15 @@ class Bidirectional(Layer):
         count = len(self.forward.states(call.inputs.shape))
         return call.initial_state[:count], call.initial_state[count:]
 
-    def merge(self, forward: Array, backward: Array) -> tuple[Array, ...]:
+    @staticmethod
+    def merge(mode: str | None, forward: Array, backward: Array) -> tuple[Array, ...]:
         """Return the merged output, or both outputs with merge_mode none.
 
         Sequences must be in the same time order.
         """
         import numpy as np
 
-        match self.config["merge_mode"]:
+        match mode:
             case "concat":
                 return (np.concatenate([forward, backward], axis=-1),)
             case "sum":

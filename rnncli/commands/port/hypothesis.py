@@ -10,6 +10,7 @@ import numpy as np
 from rnncli.case import Array, Case, Spec
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
 from rnncli.frameworks import GATES
+from rnncli.layers.bidirectional import Bidirectional
 from rnncli.specs.stack import Stack
 
 
@@ -259,19 +260,8 @@ def name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array
     named |= {f"sequence {place}": array for place, array in enumerate(sequences)}
     if count == 1:
         return named | {"sequence": sequences[0], "output": named["hidden 0"]}
-    named["sequence"] = merge(sequences, run.merge_mode)
-    named["output"] = merge([named["hidden 0"], named["hidden 1"]], run.merge_mode)
+    mode = run.merge_mode or "concat"
+    (named["sequence"],) = Bidirectional.merge(mode, *sequences)
+    (named["output"],) = Bidirectional.merge(mode, named["hidden 0"], named["hidden 1"])
     named["last row"] = named["sequence"][:, -1]
     return named
-
-
-def merge(halves: tuple[Array, ...] | list[Array], mode: str | None) -> Array:
-    """Return both directions as Bidirectional merges them; concatenated where it does not merge."""
-    forward, backward = halves
-    if mode == "sum":
-        return np.asarray(forward + backward)
-    if mode == "mul":
-        return np.asarray(forward * backward)
-    if mode == "ave":
-        return np.asarray((forward + backward) / 2)
-    return np.concatenate([forward, backward], axis=-1)

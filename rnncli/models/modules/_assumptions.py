@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from rnncli.case import Array
+import numpy as np
+
+from rnncli.case import MERGE_MODES
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
+from rnncli.frameworks import GATES, letters, reorder
 from rnncli.models._recurrent_cases import spec_of
 from rnncli.models.graph import Modules, Node
+from rnncli.models.modules._modules import FRAMEWORKS
 from rnncli.models.operations import UnknownLayerError
 
-ORDERS = {
-    "torch.nn": {"LSTM": "ifgo", "GRU": "rzn"},
-    "keras.layers": {"LSTM": "ifgo", "GRU": "zrn"},
-    "onnx": {"LSTM": "iofg", "GRU": "zrn"},
-}
-"""The order of the gates that the reader assumed."""
-OWN = {"LSTM": "ifgo", "GRU": "zrn"}
-"""The order in a Node, which is Keras's: g and n are the candidates, which Keras calls c and h."""
+OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after")
+ORDERS = {name: letters(name, GATES[name]) for name in ("LSTM", "GRU")}
+"""The order of the gates in a Node, Keras's: g and n are the candidates, which Keras calls c and h."""
 OTHER_LETTERS = str.maketrans("cuh", "gzn")
-MERGES = ("concat", "sum", "ave", "mul")
+MERGES = MERGE_MODES[:-1]
 SWITCHES = {"true": True, "false": False}
+_ADVICE = {
+    "recurrent_activation": Message("Only LSTM and GRU take it."),
+    "gates": Message("Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU."),
+    "merge_mode": Message(
+        "Only Bidirectional layers saved by Keras take it: {merges}.", merges=", ".join(MERGES)
+    ),
+    "reset_after": Message(
+        "Only a GRU without a bias takes it, true or false; for others, the shape of the "
+        "bias or ONNX's linear_before_reset decides."
+    ),
+}
 
 
 def assume(model: Modules, options: Mapping[str, str]) -> Modules:
@@ -33,115 +43,98 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
-    changes: dict[str, Callable[[Node, str], Node | None]] = {
-        "activation": lambda node, value: node.with_core_options(activation=value),
-        "recurrent_activation": _with_recurrent_activation,
-        "gates": _with_gates,
-        "merge_mode": _with_merge_mode,
-        "reset_after": _with_reset_after,
-    }
     for name in options:
-        if name not in changes:
-            raise UsageError("{name} cannot be assumed.", did_you_mean(name, changes), name=name)
+        if name not in OPTIONS:
+            raise UsageError("{name} cannot be assumed.", did_you_mean(name, OPTIONS), name=name)
     nodes = {node.name: node for node in _nodes(model)}
     with inside(model.file, UsageError):
         for name, value in options.items():
-            changed = {key: changes[name](node, value) for key, node in nodes.items()}
+            changed = {key: _change(node, name, value) for key, node in nodes.items()}
             if all(node is None for node in changed.values()):
                 advice = _ADVICE.get(name, Message("Leave it out."))
-                if name == "gates" and not any(node.core_class in OWN for node in nodes.values()):
+                if name == "gates" and not any(node.core_class in ORDERS for node in nodes.values()):
                     advice = _ADVICE["recurrent_activation"]
                 raise UsageError("no layer in it takes {name}={value}.", advice, name=name, value=value)
             nodes |= {key: node for key, node in changed.items() if node is not None}
         for node in nodes.values():
-            _require_known(node, options)
+            try:
+                spec_of(node)
+            except UnknownLayerError as error:
+                text = ", ".join(f"{name}={value}" for name, value in options.items())
+                raise UsageError(
+                    "cannot assume {text}: {sentence}", error.advice, text=text, sentence=error.sentence
+                ) from None
     modules = tuple(
         replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
     )
     return replace(model, modules=modules, assumptions={**model.assumptions, **options})
 
 
-_ADVICE = {
-    "recurrent_activation": Message("Only LSTM and GRU take it."),
-    "gates": Message("Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU."),
-    "merge_mode": Message(
-        "Only Bidirectional layers saved by Keras take it: {merges}.", merges=", ".join(MERGES)
-    ),
-    "reset_after": (
-        Message(
-            "Only a GRU without a bias takes it, true or false; for others, the shape of the "
-            "bias or ONNX's linear_before_reset decides."
-        )
-    ),
-}
-
-
 def _nodes(model: Modules) -> Iterator[Node]:
     return (node for module in model.modules for node in module.nodes)
 
 
-def _require_known(node: Node, options: Mapping[str, str]) -> None:
-    """Raise UsageError for an activation that does not exist."""
-    try:
-        spec_of(node)
-    except UnknownLayerError as error:
-        text = ", ".join(f"{name}={value}" for name, value in options.items())
-        raise UsageError(
-            "cannot assume {text}: {sentence}", error.advice, text=text, sentence=error.sentence
-        ) from None
+def _change(node: Node, name: str, value: str) -> Node | None:
+    """Return the node with one assumption; None if it does not have this option or value."""
+    match name:
+        case "activation":
+            return node.with_core_options(activation=value)
+        case "recurrent_activation" if node.core_class in ORDERS:
+            return node.with_core_options(recurrent_activation=value)
+        case "merge_mode" if _merges(node) and value in MERGES:
+            return replace(node, config={**node.config, "merge_mode": value})
+        case "reset_after" if node.core_class == "GRU" and value.lower() in SWITCHES:
+            biased = any(path.rpartition("/")[2] == "bias" for path in node.weights)
+            return None if biased else node.with_core_options(reset_after=SWITCHES[value.lower()])
+        case "gates":
+            return _with_gates(node, value)
+    return None
 
 
-def _with_recurrent_activation(node: Node, value: str) -> Node | None:
-    return node.with_core_options(recurrent_activation=value) if node.core_class in OWN else None
-
-
-def _with_merge_mode(node: Node, value: str) -> Node | None:
-    if node.class_name != "Bidirectional" or node.module == "torch.nn" or value not in MERGES:
-        return None
-    return replace(node, config={**node.config, "merge_mode": value})
-
-
-def _with_reset_after(node: Node, value: str) -> Node | None:
-    biased = any(name.rpartition("/")[2] == "bias" for name in node.weights)
-    if node.core_class != "GRU" or biased or value.lower() not in SWITCHES:
-        return None
-    return node.with_core_options(reset_after=SWITCHES[value.lower()])
+def _merges(node: Node) -> bool:
+    """Return whether it has two directions that may be merged; PyTorch always concatenates them."""
+    return node.class_name == "Bidirectional" and node.module != "torch.nn"
 
 
 def _with_gates(node: Node, value: str) -> Node | None:
     """Return the node with its weights in Keras's order.  value: the order of the gates in the file."""
-    own = OWN.get(node.core_class, "")
-    if any(sorted(one) not in map(sorted, OWN.values()) for one in gate_orders(value)):
+    given = _parse_orders(value)
+    if any(sorted(order) not in map(sorted, ORDERS.values()) for order in given):
         raise UsageError("gates={value} is not an order of gates.", _ADVICE["gates"], value=value)
-    order = next((one for one in gate_orders(value) if sorted(one) == sorted(own)), None)
+    own = ORDERS.get(node.core_class, "")
+    order = next((one for one in given if sorted(one) == sorted(own)), None)
     if order is None:
         return None
-    before = ORDERS[node.module][node.core_class]
-    places = [own.index(before[order.index(gate)]) for gate in own]
-    weights = {name: _reorder(array, places) for name, array in node.weights.items()}
+    assumed = default_order(node)
+    true = [order[assumed.index(gate)] for gate in own]
+    weights = {name: np.ascontiguousarray(reorder(array, true, own)) for name, array in node.weights.items()}
     return replace(node, weights=weights)
 
 
-def gate_orders(value: str) -> list[str]:
+def _parse_orders(value: str) -> list[str]:
     """Return the orders for LSTM and GRU: `ifco/zrh` -> `ifgo` and `zrn`."""
     return [one.strip().lower().translate(OTHER_LETTERS) for one in value.split("/")]
 
 
-def _reorder(array: Array, places: Iterable[int]) -> Array:
-    """Reorder the gates along the last axis."""
-    import numpy as np
+def default_order(node: Node) -> str:
+    """Return the order in which the layer's framework packs its gates, `rzn`; "" without gates."""
+    gates = FRAMEWORKS[node.module].GATES
+    return letters(node.core_class, gates[node.core_class]) if node.core_class in ORDERS else ""
 
-    order = list(places)
-    parts = np.split(array, len(order), axis=-1)
-    return np.ascontiguousarray(np.concatenate([parts[place] for place in order], axis=-1))
+
+def order_of_gates(model: Modules, node: Node) -> str:
+    """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
+    own = ORDERS.get(node.core_class, "")
+    chosen = _parse_orders(model.assumptions.get("gates", "")) if own else []
+    return next((one for one in chosen if sorted(one) == sorted(own)), default_order(node))
 
 
 def assumptions(model: Modules) -> Text:
     """Return one sentence with everything that the file does not say; "" if it has no layers."""
     nodes = list(_nodes(model))
-    gated = [node for node in nodes if node.core_class in OWN]
+    gated = [node for node in nodes if node.core_class in ORDERS]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
-    own = [node for node in both if node.module != "torch.nn"]  # PyTorch always concatenates
+    own = [node for node in both if _merges(node)]
     unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
     words: list[Text] = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
@@ -170,15 +163,6 @@ def _gate_activation(model: Modules, node: Node) -> Text:
         return name
     origin = "Keras 2" if "recurrent_activation" in model.assumptions else model.origin
     return Message("{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})", name=name, origin=origin)
-
-
-def order_of_gates(model: Modules, node: Node) -> str:
-    """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
-    own = OWN.get(node.core_class, "")
-    if not own:
-        return ""
-    chosen = gate_orders(model.assumptions.get("gates", ""))
-    return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][node.core_class])
 
 
 def _by_layer(name: str, values: Mapping[str, Text]) -> Iterator[Text]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,21 +12,28 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import Message, Text, format_names
-from rnncli.models.graph import Module, Modules
-from rnncli.models.modules import _keras_arrays, _onnx_arrays, _torch_arrays, _weight_drop, _weight_norm
-from rnncli.models.modules._names import Names
+from rnncli.frameworks import FoundChain, LayerWeights, keras, onnx, torch
+from rnncli.models.graph import Module, Modules, Node
+
+FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx)}
+"""Those whose names are recognized, by the module of a node."""
+RAW = "_raw"
+"""The end of the name of a weight without dropout, where WeightDrop keeps one with dropout."""
 
 _LIKE_A_WEIGHT = re.compile(r"(parametrizations\.)?(weight|bias)_(ih|hh|hr)(?![a-z])", re.IGNORECASE)
 """`bias_ih_l0_orig` beside `weight_ih_l0`: a weight that is made of several tensors."""
-
-FRAMEWORKS = {"torch.nn": "PyTorch", "keras.layers": "Keras", "onnx": "ONNX"}
-"""The framework that saved a layer, by the module of its node."""
+_OLD_NORM = re.compile(r"(?P<base>.*(?:weight|bias)_.+)_(?P<part>[gv])")
+_NEW_NORM = re.compile(
+    r"(?P<path>.*\.|)parametrizations\.(?P<leaf>(?:weight|bias)_.+)\.original(?P<number>[01])"
+)
 
 
 def is_recurrent(name: str) -> bool:
     """Return whether a tensor with this name may belong to a recurrent layer."""
-    name = _weight_norm.find_base_name(name.removesuffix(_weight_drop.RAW))
-    return any(kind.NAME.fullmatch(name) for kind in (_torch_arrays, _keras_arrays, _onnx_arrays))
+    name = name.removesuffix(RAW)
+    if part := _split_normalized(name):
+        name = part[0]
+    return any(framework.NAME.fullmatch(name) for framework in FRAMEWORKS.values())
 
 
 def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Modules:
@@ -34,43 +42,59 @@ def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Mo
     tensors: by name; arrays, or other objects with a shape.
     origin: the framework that writes such files, where the names do not say it.
     """
-    tensors, notes = _weight_drop.restore_dropped(tensors)
-    tensors, more = _weight_norm.restore_normalized(tensors)
-    numbers = {name: _convert_numbers(tensor) for name, tensor in tensors.items() if is_recurrent(name)}
+    tensors, notes = _restore_dropped(tensors)
+    tensors, more = _restore_normalized(tensors)
+    numbers = {name: _convert_numbers(name, tensor) for name, tensor in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
-    named = [
-        *_torch_arrays.find_modules(known),
-        *_keras_arrays.find_modules(known),
-        *_onnx_arrays.find_modules(known, tensors),
-    ]
-    named = [
-        (names, _count_parameters(module, [known[name] for name in names if name in known]))
-        for names, module in named
-    ]
+    named: list[tuple[Sequence[str], Module]] = []
+    for framework in FRAMEWORKS.values():
+        for found in framework.find_chains(known):
+            arrays = [known[name] for name in found.names]
+            named.append((found.names, _count_parameters(to_module(found, framework.PACKAGE), arrays)))
     used = {name for names, _ in named for name in names}
     others = {name: tuple(map(int, tensor.shape)) for name, tensor in tensors.items() if name not in used}
-    sorted_others = Names(others)
+    sorted_others = _Names(others)
     layers = tuple(_refuse_unknown_weights(module, names, sorted_others) for names, module in named)
     if is_numbered(layers):
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
-    packages = {module.nodes[0].module: module for module in layers if module.nodes}
-    known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
-    origin = next(known_titles, "Keras" if layers else origin)
-    by_onnx = [module for module in layers if module.nodes and module.nodes[0].module == "onnx"]
-    return Modules(
-        str(file), origin, layers, others, (*notes, *more, *_onnx_arrays.note_assumptions(by_onnx))
-    )
+    packages = {module.nodes[0].module for module in layers if module.nodes}
+    titles = (framework.FRAMEWORK for package, framework in FRAMEWORKS.items() if package in packages)
+    origin = next(titles, "Keras" if layers else origin)
+    assumed = (onnx.note_assumptions(),) if onnx.PACKAGE in packages else ()
+    return Modules(str(file), origin, layers, others, (*notes, *more, *assumed))
+
+
+def to_module(found: FoundChain, package: str) -> Module:
+    """Return what was recognized as a module of the framework with this package."""
+    nodes = tuple(_to_node(layer, package) for layer in found.chain.layers)
+    return Module(found.chain.name, nodes, found.refusal, found.way_out, found.tensors)
+
+
+def _to_node(layer: LayerWeights, package: str) -> Node:
+    """Return a layer with one direction, or with two."""
+    name, first = layer.name, layer.cells[0]
+    if len(layer.cells) == 1:
+        return Node(name, name, first.class_name, package, dict(first.config), first.weights, (), {})
+    weights = {
+        f"{direction}/{key}": array
+        for direction, cell in zip(("forward", "backward"), layer.cells, strict=True)
+        for key, array in cell.weights.items()
+    }
+    inner = {"class_name": first.class_name, "config": dict(first.config)}
+    config = {"layer": inner, "merge_mode": layer.merge_mode, "dtype": first.config["dtype"]}
+    return Node(name, name, "Bidirectional", package, config, weights, (), {})
 
 
 def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
     """Return the module, its nodes with the number of parameters that the file has."""
-    stored = [tuple(tensors.values()) for tensors in module.tensors] or [tuple(arrays)]
+    floats = [array for array in arrays if array.dtype.kind == "f"]  # the others are attributes of ONNX
+    stored = [tuple(tensors.values()) for tensors in module.tensors] or [tuple(floats)]
     sizes = [sum(array.size for array in own) for own in stored]
     nodes = zip(module.nodes, sizes, strict=bool(module.nodes))
     return replace(module, nodes=tuple(replace(node, parameters=size) for node, size in nodes))
 
 
-def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names) -> Module:
+def _refuse_unknown_weights(module: Module, names: Sequence[str], others: _Names) -> Module:
     """Return the module; refuse it if it has more weights than a plain layer.
 
     A layer that normalizes its gates has the weights of an LSTM and others, and returns different numbers.
@@ -80,10 +104,9 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Names)
     extra = others.below(path[0]) if path else [name for name in others if _LIKE_A_WEIGHT.match(name)]
     if module.refusal or not extra:
         return module
-    framework = FRAMEWORKS[module.nodes[0].module]
     more = Message(
         "it has more weights than such a layer of {framework}: {extra}",
-        framework=framework,
+        framework=FRAMEWORKS[module.nodes[0].module].FRAMEWORK,
         extra=format_names(extra),
     )
     return replace(module, refusal=more)
@@ -94,10 +117,101 @@ def is_numbered(modules: Sequence[Module]) -> bool:
     return all(re.fullmatch("[0-9]{1,6}", module.name) for module in modules)
 
 
-def _convert_numbers(value: Any) -> Array | None:
-    """Return floats as they are, half precision as float32 without loss; None for others."""
+def _convert_numbers(name: str, value: Any) -> Array | None:
+    """Return floats, half precision as float32 without loss, and ONNX's attribute; None for others."""
     if not isinstance(value, np.ndarray):
         return None
     if value.dtype == np.float16 or value.dtype.name == "bfloat16":
         return value.astype(np.float32)
-    return value if value.dtype in (np.float32, np.float64) else None
+    known = value.dtype in (np.float32, np.float64) or name.rpartition("/")[2] == onnx.ATTRIBUTE
+    return value if known else None
+
+
+class _Names:
+    """Names in order, to find those that start with a prefix without looking at all of them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def below(self, prefix: str) -> list[str]:
+        """Return the names that start with `prefix`."""
+        start = end = bisect_left(self._names, prefix)
+        while end < len(self._names) and self._names[end].startswith(prefix):
+            end += 1
+        return self._names[start:end]
+
+
+def _restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
+    """Return the tensors with complete weights in place of those with dropout, and a note on them.
+
+    WeightDrop of fastai and AWD-LSTM keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls
+    `lstm.module`; outside of training the layer computes with it, whatever `lstm.module.weight_hh_l0` in the
+    file is.
+    """
+    found = dict(tensors)
+    names, used = _Names(tensors), []
+    for name in tensors:
+        path, _, leaf = name.removesuffix(RAW).rpartition(".")
+        inside = f"{path}.module." if path else "module."
+        if name.endswith(RAW) and names.below(f"{inside}weight_"):
+            found[f"{inside}{leaf}"] = found.pop(name)
+            used.append(name)
+    note = Message("weights with dropout were replaced by the complete ones: {used}.", used=", ".join(used))
+    return found, (note,) if used else ()
+
+
+def _restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
+    """Return the tensors with whole weights instead of their two parts, and a note on them.
+
+    PyTorch's weight_norm saves a weight as a length `g` and a direction `v`.
+    """
+    pairs: dict[str, dict[bool, str]] = {}
+    for name in tensors:
+        if part := _split_normalized(name):
+            weight_name, is_length = part
+            pairs.setdefault(weight_name, {})[is_length] = name
+    whole, used = dict(tensors), []
+    for name, parts in pairs.items():
+        weight = None if len(parts) < 2 else _multiply(tensors[parts[True]], tensors[parts[False]])
+        if weight is not None and name not in tensors:
+            for one in parts.values():
+                del whole[one]
+            whole[name] = weight
+            used.append(name)
+    note = Message(
+        "weights with weight normalization were computed from their length and direction: {used}.",
+        used=", ".join(used),
+    )
+    return whole, (note,) if used else ()
+
+
+def _split_normalized(name: str) -> tuple[str, bool] | None:
+    """Return the name of the weight and whether this part is its length; None for any other name.
+
+    The end is looked at first: matching a long name with another end would take long.
+    """
+    if name.endswith(("_g", "_v")) and (found := _OLD_NORM.fullmatch(name)):
+        return found["base"], found["part"] == "g"
+    if name.endswith((".original0", ".original1")) and (found := _NEW_NORM.fullmatch(name)):
+        return f"{found['path']}{found['leaf']}", found["number"] == "0"
+    return None
+
+
+def _multiply(length: Any, direction: Any) -> Any:
+    """Return w = g v / ||v|| (Salimans and Kingma, 2016); None if these are not the two parts of a weight."""
+    if not isinstance(length, np.ndarray) or not isinstance(direction, np.ndarray):
+        return None
+    axes = tuple(range(direction.ndim))
+    if length.ndim:
+        fits = length.ndim == direction.ndim and all(
+            one in (1, whole) for one, whole in zip(length.shape, direction.shape, strict=True)
+        )
+        if not fits:
+            return None
+        axes = tuple(axis for axis in axes if length.shape[axis] == 1)
+    precise = direction.astype(np.float64)
+    weight = precise * (length / np.sqrt((precise**2).sum(axis=axes, keepdims=True)))
+    return weight.astype(direction.dtype)

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, UsageError
+from rnncli.frameworks.torch import GATES, MODULES
 from rnncli.models.graph import Modules, Node
-from rnncli.models.modules._assumptions import ORDERS, OWN, order_of_gates
+from rnncli.models.modules._assumptions import default_order, order_of_gates
 from rnncli.process.isolation import isolated
 from rnncli.result import Label
 
 if TYPE_CHECKING:
     from rnncli.models import CasePair
-
-CLASSES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 
 
 def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
@@ -72,15 +71,15 @@ def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
         raise UsageError(
             "{--check}: torch.nn.{classes} does not have the options assumed for {name}.",
             "Leave {--check} out.",
-            classes=CLASSES[class_name],
+            classes=MODULES[class_name],
             name=node.name,
         )
     wide, features = stored["weight_ih"].shape
     options = {"nonlinearity": activation} if plain else {}
     with torch.device("meta"):  # no random numbers are drawn
-        return getattr(torch.nn, CLASSES[class_name])(
+        return getattr(torch.nn, MODULES[class_name])(
             features,
-            wide // max(1, len(OWN.get(class_name, ""))),
+            wide // len(GATES[class_name]),
             bias=any(name.startswith("bias_") for name in stored),
             batch_first=True,
             bidirectional=node.class_name == "Bidirectional",
@@ -94,7 +93,7 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
     import numpy as np
 
     order = order_of_gates(model, node)
-    gates = ORDERS["torch.nn"].get(node.core_class, "")
+    gates = default_order(node)
     parameters: dict[str, Array] = {}
     for name, array in stored.items():
         parts = np.split(array, len(gates) or 1)

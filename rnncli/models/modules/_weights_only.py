@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnncli.errors import Message, Text
-from rnncli.frameworks import infer_class
+from rnncli.frameworks import CellWeights, infer_class, keras
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.keras import _keras_file
 from rnncli.models.keras._keras_classes import Origin, origin_of
-from rnncli.models.modules import _keras_arrays
+from rnncli.models.modules import _modules
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -132,19 +132,19 @@ def _recognize_layer(saved: SavedWeights) -> Module | None:
         )
     paths = list(known)
     if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
-        return _keras_arrays.layer_of_cells(saved.name, known[paths[0]])
+        return _modules.to_module(keras.join_cells(saved.name, [known[paths[0]]]), keras.PACKAGE)
     if len(known) == len(cells) == 2 and _is_pair(paths):
-        return _keras_arrays.layer_of_cells(saved.name, *known.values())
+        return _modules.to_module(keras.join_cells(saved.name, list(known.values())), keras.PACKAGE)
     return Module(saved.name, (), *_explain_unclear(paths))
 
 
-def _recognize_cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
-    """Return the class and weights of one cell.  Keras 3 names weights by number, in the order of ROLES."""
+def _recognize_cell(own: Sequence[tuple[str, Array]]) -> CellWeights | None:
+    """Return one cell.  Keras 3 names weights by number, in the order of ROLES."""
     if len(own) not in (2, 3):
         return None
     names = [name for name, _ in own]
     roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
-    return _keras_arrays.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+    return keras.read_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
 
 
 def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
