@@ -1,15 +1,18 @@
-"""Weights by Keras's paths, and as HDF5 files that Keras loads."""
+"""Weights by Keras's names, `bi/forward/kernel`, and as HDF5 files that Keras loads."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name, make_unique
 
+ROLES = ("kernel", "recurrent_kernel", "bias")
+NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>{'|'.join(ROLES)})(?::\d+)?")
 Convert = Callable[[str, Mapping[str, Array]], dict[str, Array]]
 """Converts the weights of one direction, of a class."""
 
@@ -28,6 +31,15 @@ def name_paths(chain: Chain, convert: Convert) -> dict[str, Array]:
         for prefix, cell in directions(layer)
         for name, array in convert(cell.class_name, cell.weights).items()
     }
+
+
+def group_by_path(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the names of the weights of every cell, by its path and their roles."""
+    groups: dict[str, dict[str, str]] = {}
+    for name in names:
+        if match := NAME.fullmatch(name):
+            groups.setdefault(match["path"] or "", {})[match["role"]] = name
+    return groups
 
 
 def dump_legacy(chains: Sequence[Chain], convert: Convert) -> bytes:

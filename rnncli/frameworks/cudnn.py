@@ -7,6 +7,7 @@ bias is the input bias followed by the recurrent bias.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from rnncli.case import Array
 from rnncli.errors import Message, Text
 from rnncli.frameworks import GATES as GATES
 from rnncli.frameworks import Chain, LayerWeights, adds_bias, infer_class, two_biases
-from rnncli.frameworks._hdf5 import dump_legacy, name_paths
+from rnncli.frameworks._hdf5 import ROLES, dump_legacy, group_by_path, name_paths
 
 FRAMEWORK = "cuDNN"
 SUFFIXES = (".h5", ".hdf5")
@@ -93,19 +94,29 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
     return dump_legacy(chains, from_keras)
 
 
-def to_plain_layout(weights: Mapping[str, Array]) -> dict[str, Array]:
-    """Return weights by path in Keras's layout, where some may be in cuDNN's."""
+def to_plain_layout(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return weights by Keras's names in Keras's layout, where some may be in cuDNN's."""
     plain = dict(weights)
-    for path, recurrent in weights.items():
-        prefix, _, name = path.rpartition("recurrent_kernel")
-        entries = {key: weights.get(prefix + key) for key in ("kernel", "recurrent_kernel", "bias")}
-        arrays = {key: array for key, array in entries.items() if array is not None}
-        if name or not path.endswith("recurrent_kernel") or len(arrays) < 3 or recurrent.ndim != 2:
+    for names in group_by_path(weights).values():
+        arrays = {role: weights[name] for role, name in names.items()}
+        kernel, recurrent = arrays.get("kernel"), arrays.get("recurrent_kernel")
+        if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
             continue
         class_name = infer_class(*recurrent.shape) or ""
-        if is_cudnn(class_name, arrays):
-            plain.update({prefix + key: array for key, array in to_keras(class_name, arrays).items()})
+        if is_cudnn(class_name, arrays) and kernel.shape[1] == recurrent.shape[1]:
+            plain |= {names[role]: array for role, array in to_keras(class_name, arrays).items()}
     return plain
+
+
+def to_plain_layer(weights: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return the weights of a layer, of one direction or two, in Keras's layout and order."""
+    size = len(ROLES)
+    if len(weights) not in (size, 2 * size):
+        return weights
+    parts = [
+        dict(zip(ROLES, weights[start : start + size], strict=True)) for start in range(0, len(weights), size)
+    ]
+    return tuple(array for part in parts for array in to_plain_layout(part).values())
 
 
 def _each(kernel: Array, gates: int, change: Callable[[Array], Array]) -> Array:

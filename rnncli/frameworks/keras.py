@@ -11,15 +11,14 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import Message, Text
-from rnncli.frameworks import BARE, CellWeights, Chain, FoundChain, LayerWeights, cell_of, cudnn, infer_class
+from rnncli.frameworks import BARE, CellWeights, Chain, FoundChain, LayerWeights, cell_of, infer_class
 from rnncli.frameworks import GATES as GATES
-from rnncli.frameworks._hdf5 import dump_legacy, dump_weights, name_paths
+from rnncli.frameworks._hdf5 import NAME as NAME
+from rnncli.frameworks._hdf5 import ROLES, dump_legacy, dump_weights, group_by_path, name_paths
 
 FRAMEWORK = "Keras"
 PACKAGE = "keras.layers"
 SUFFIXES = (".weights.h5", ".h5", ".hdf5")
-ROLES = ("kernel", "recurrent_kernel", "bias")
-NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>{'|'.join(ROLES)})(?::\d+)?")
 _DIRECTION = re.compile(r"(?s)(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")
 
 
@@ -55,10 +54,7 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
 
 def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
     """Yield the layers whose arrays have the names of Keras's variables, `bi/forward/kernel`."""
-    by_path: dict[str, dict[str, str]] = {}
-    for name in arrays:
-        if match := NAME.fullmatch(name):
-            by_path.setdefault(match["path"] or "", {})[match["role"]] = name
+    by_path = group_by_path(arrays)
     layers: dict[str, dict[bool, CellWeights]] = {}
     names: dict[str, list[str]] = {}
     for path, roles in by_path.items():
@@ -90,7 +86,7 @@ def _split_direction(path: str, paths: Collection[str]) -> tuple[str, bool]:
 
 
 def read_cell(arrays: Mapping[str, Any]) -> CellWeights | None:
-    """Return the cell that arrays by role are; None if they do not fit.  They may be in cuDNN's layout."""
+    """Return the cell that arrays by role are; None if they do not fit."""
     kernel, recurrent, bias = (arrays.get(role) for role in ROLES)
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
@@ -99,8 +95,6 @@ def read_cell(arrays: Mapping[str, Any]) -> CellWeights | None:
     if class_name is None or kernel.shape[1] != wide:
         return None
     own = {"kernel": kernel, "recurrent_kernel": recurrent, **({} if bias is None else {"bias": bias})}
-    if cudnn.is_cudnn(class_name, own):
-        return cell_of(class_name, cudnn.to_keras(class_name, own))
     fits = bias is None or bias.shape == (wide,) or (class_name == "GRU" and bias.shape == (2, wide))
     return cell_of(class_name, own) if fits else None
 
@@ -111,18 +105,3 @@ def join_cells(name: str, cells: Sequence[CellWeights]) -> FoundChain:
         why = Message("its two directions are of different classes, or take different inputs")
         return FoundChain(Chain(name, ()), (), why)
     return FoundChain(Chain(name, (LayerWeights(name, tuple(cells)),)), ())
-
-
-def to_plain_layer(weights: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Return the weights of a layer in their order, converted if they are in cuDNN's layout.
-
-    A recurrent layer has three, or two without bias, and twice as many inside Bidirectional.
-    """
-    for size in (3, 2):
-        if len(weights) in (size, 2 * size):
-            parts = [weights[start : start + size] for start in range(0, len(weights), size)]
-            cells = [read_cell(dict(zip(ROLES, part, strict=False))) for part in parts]
-            known = [cell for cell in cells if cell is not None]
-            if len(known) == len(cells) and not join_cells("", known).refusal:
-                return tuple(array for cell in known for array in cell.weights.values())
-    return weights

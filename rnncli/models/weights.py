@@ -13,7 +13,7 @@ from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
 from rnncli.models.graph import Graph, Modules, Node
 from rnncli.models.keras import _keras_file
-from rnncli.models.modules import _keras_arrays, _modules
+from rnncli.models.modules import _modules
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a --layer, which has no name."""
@@ -36,9 +36,11 @@ def read_weights(
             return _choose(tuple(_iterate_layers(found, names)), names)
     format_name = formats.detect_format(source, input_format, formats.RENAMED)
     if format_name == "h5":
-        layers = tuple(map(_to_keras_layout, read_keras_layers(source)))
+        plain = (
+            layer._replace(weights=cudnn.to_plain_layer(layer.weights)) for layer in read_keras_layers(source)
+        )
         with inside(source.name):
-            return _choose(layers, names)
+            return _choose(tuple(plain), names)
     with inside(source.name):
         arrays = named_arrays.to_weights(formats.load(source, format_name))
     layers = find_layers(source.name, arrays, names, ordered=format_name != "safetensors")
@@ -93,12 +95,6 @@ def find_layers(
                 example=",".join(sorted(known)[:2]),
             )
     return tuple(known[name] for name in names or known)
-
-
-def _to_keras_layout(saved: SavedLayer) -> SavedLayer:
-    """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
-    module = _keras_arrays.recognize_layer(saved.name, saved.weights)
-    return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
 
 
 def _iterate_layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import Message, Text, format_names
-from rnncli.frameworks import FoundChain, LayerWeights, keras, onnx, torch
+from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, onnx, torch
 from rnncli.models.graph import Module, Modules, Node
 
 FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx)}
@@ -47,8 +47,9 @@ def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Mo
     numbers = {name: _convert_numbers(name, tensor) for name, tensor in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     named: list[tuple[Sequence[str], Module]] = []
+    plain = cudnn.to_plain_layout(known)
     for framework in FRAMEWORKS.values():
-        for found in framework.find_chains(known):
+        for found in framework.find_chains(plain):
             arrays = [known[name] for name in found.names]
             named.append((found.names, _count_parameters(to_module(found, framework.PACKAGE), arrays)))
     used = {name for names, _ in named for name in names}

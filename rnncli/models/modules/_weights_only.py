@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnncli.errors import Message, Text
-from rnncli.frameworks import CellWeights, infer_class, keras
+from rnncli.frameworks import CellWeights, cudnn, infer_class, keras
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.keras import _keras_file
 from rnncli.models.keras._keras_classes import Origin, origin_of
@@ -144,7 +144,8 @@ def _recognize_cell(own: Sequence[tuple[str, Array]]) -> CellWeights | None:
         return None
     names = [name for name, _ in own]
     roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
-    return keras.read_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+    arrays = {role: array for role, (_, array) in zip(roles, own, strict=False)}
+    return keras.read_cell(cudnn.to_plain_layout(arrays))
 
 
 def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
