@@ -48,13 +48,11 @@ class _PreparedCase:
 
     def __init__(self, case: Case, engine: str) -> None:
         require_able(case, engine)
-        self.engine = engine
-        self.call: engines.LayerCaller = engines.get(engine).build_layers(
-            case, *weights_and_seeds(case, engine)
-        )
+        build = engines.get(engine).build_layers
+        self.engine, self.dtype = engine, str(case.inputs.dtype)
+        self.call: engines.LayerCaller = build(case, *weights_and_seeds(case, engine))
         self.claims = claims_of(case)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
-        self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
         return self.build_result(one, self.compute(one))
@@ -104,18 +102,17 @@ class _PreparedCase:
 
 def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[TensorInfo, Sequence[int]]]:
     """Return what the layers return for inputs of this shape, and the input times of its rows."""
-    stack, all_layers = case.stack, case.all_layers
-    infos = stack.outputs(input_shape, all_layers=all_layers)
-    times = stack.times(input_shape, all_layers=all_layers)
-    found = (
-        (info.with_place(call=call), times.get(info.label, ())) for call in calls_of(case) for info in infos
-    )
-    return {info.label: (info, rows) for info, rows in found}
+    times = case.stack.times(input_shape, all_layers=case.all_layers)
+    return {
+        info.label: (info, times.get(info.label.without_call, ())) for info in _returned(case, input_shape)
+    }
 
 
-def calls_of(case: Case) -> Sequence[int | None]:
-    """Return the call numbers for the labels: 1, 2, ... if all calls are requested, otherwise only None."""
-    return range(1, case.calls + 1) if case.all_calls else (None,)
+def _returned(case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
+    """Yield the tensors of the result; with all calls, those of each, numbered from 1."""
+    infos = case.stack.outputs(input_shape, all_layers=case.all_layers)
+    for call in range(1, case.calls + 1) if case.all_calls else (None,):
+        yield from (info.with_place(call=call) for info in infos)
 
 
 def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
@@ -126,15 +123,13 @@ def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
     own = case.stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
-    infos = case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)
-    return {
-        info.label._replace(call=call): (
-            *(claim.with_place(call=call) for claim in own.get(info.label, ())),
-            *([Claim(info.label._replace(call=call - 1))] if call > 1 else []),
-        )
-        for call in range(1, case.calls + 1)
-        for info in infos
-    }
+    found = {}
+    for label in (info.label for info in _returned(case, case.inputs.shape)):
+        call = label.call or 1
+        same = (claim.with_place(call=call) for claim in own.get(label.without_call, ()))
+        before = [Claim(label._replace(call=call - 1))] if call > 1 else []
+        found[label] = (*same, *before)
+    return found
 
 
 def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:

@@ -73,19 +73,15 @@ def measure(
     import numpy as np
 
     first, second = np.asarray(tensor.values), np.asarray(other)
-    difference = TensorDifference(
-        tensor.name,
-        sides,
-        (first.shape, second.shape),
-        tolerance_of(atol, tensor.name),
-        tolerance_of(rtol, tensor.name),
-    )
+    limits = tolerance_of(atol, tensor.name), tolerance_of(rtol, tensor.name)
+    difference = TensorDifference(tensor.name, sides, (first.shape, second.shape), *limits)
     if first.shape != second.shape or not first.size:
         return difference
-    dtype = _choose_narrower(first.dtype, second.dtype)
+    floats = [one.dtype for one in (first, second) if one.dtype.kind not in "iub"]
+    dtype = min(floats, key=lambda one: one.itemsize, default=first.dtype)
     first, second = first.astype(np.float64), second.astype(np.float64)
     gap = _absolute_difference(first, second)
-    largest = _unravel(int(gap.argmax()), gap.shape)
+    largest = _unravel(gap.argmax(), gap)
     if gap[largest] == 0:
         return difference
     size = abs(second)
@@ -95,13 +91,21 @@ def measure(
     with np.errstate(invalid="ignore", over="ignore"):
         relative = gaps / sizes
         beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
+    step = mismatch = None
+    if beyond.any():
+        place = _unravel(beyond.argmax(), beyond)
+        mismatch = Mismatch(place, float(first[place]), float(second[place]), int(beyond.sum()))
+        if "timesteps" in tensor.axes:
+            axis = tensor.axes.index("timesteps")
+            row = int(beyond.any(axis=tuple(one for one in range(beyond.ndim) if one != axis)).argmax())
+            step = int(tensor.time[row]) if len(tensor.time) else row
     return difference._replace(
         absolute=float(gap[largest]),
         relative=float(relative.max(initial=0.0)) or float("inf"),  # all differ from 0
         place=largest,
         ulps=count_ulps(first[largest], second[largest], dtype),
-        step=_first_step(tensor, beyond),
-        mismatch=_mismatch(first, second, beyond),
+        step=step,
+        mismatch=mismatch,
     )
 
 
@@ -129,11 +133,6 @@ def count_ulps(first: float, second: float, dtype: Any) -> int | None:
     return abs(one - two)
 
 
-def _choose_narrower(first: Any, second: Any) -> Any:
-    floats = [dtype for dtype in (first, second) if dtype.kind not in "iub"]
-    return min(floats, key=lambda dtype: dtype.itemsize, default=first)
-
-
 def _absolute_difference(first: Array, second: Array) -> Array:
     """Return the absolute differences of float64 arrays; infinity where only one of two numbers is NaN."""
     import numpy as np
@@ -144,25 +143,10 @@ def _absolute_difference(first: Array, second: Array) -> Array:
     return np.where(np.isnan(gap), np.inf, gap)
 
 
-def _unravel(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _unravel(place: Any, array: Array) -> tuple[int, ...]:
     import numpy as np
 
-    return tuple(int(index) for index in np.unravel_index(place, shape))
-
-
-def _first_step(tensor: NamedTensor, beyond: Array) -> int | None:
-    if "timesteps" not in tensor.axes or not beyond.any():
-        return None
-    axis = tensor.axes.index("timesteps")
-    row = int(beyond.any(axis=tuple(one for one in range(beyond.ndim) if one != axis)).argmax())
-    return int(tensor.time[row]) if len(tensor.time) else row
-
-
-def _mismatch(first: Array, second: Array, beyond: Array) -> Mismatch | None:
-    if not beyond.any():
-        return None
-    index = _unravel(int(beyond.argmax()), beyond.shape)
-    return Mismatch(index, float(first[index]), float(second[index]), int(beyond.sum()))
+    return tuple(int(index) for index in np.unravel_index(place, array.shape))
 
 
 def compare_with_keras(
@@ -201,14 +185,12 @@ def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tol
     """Return the names of the tensors that differ by more than atol + rtol * |other|; two NaN are equal."""
     import numpy as np
 
-    return [
-        name
-        for name, pairs in _pair_blocks(result, other)
-        if not all(
-            np.allclose(*both, tolerance_of(rtol, name), tolerance_of(atol, name), equal_nan=True)
-            for both in pairs
-        )
-    ]
+    found = []
+    for name, pairs in _pair_blocks(result, other):
+        limits = tolerance_of(rtol, name), tolerance_of(atol, name)
+        if not all(np.allclose(*both, *limits, equal_nan=True) for both in pairs):
+            found.append(name)
+    return found
 
 
 def _pair_blocks(result: Result, other: Result) -> Iterator[tuple[str, Iterator[tuple[Array, Array]]]]:

@@ -29,7 +29,8 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     known = {name: part for name, part in list_loop_parts(case.stack).items() if part.label.kind}
     holds = tuple(_parse(text, case, known) for text in texts)
     for first, second in combinations(holds, 2):
-        if _overlap(first, second):
+        places = {(hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second)}
+        if len(places) == 1 and {*first.units} & {*second.units} and {*first.steps} & {*second.steps}:
             raise UsageError(
                 "{--hold:text} and {--hold:other} hold the same entries.",
                 "Give each of them different units or steps.",
@@ -93,20 +94,14 @@ def _suggest_gate(wrong: Label, known: Collection[Label]) -> Text:
 
 def _places(text: str, index: str, size: int, axis: str) -> range:
     """Return the selected indices of an axis.  Raises UsageError if they are out of range or none."""
+    what = Message(f"{{--hold:text}}: {{index!r}} selects no {axis}.", text=text, index=index)
     try:
         place = addresses.parse_part(index)
     except ValueError:
-        raise UsageError(
-            f"{{--hold:text}}: {{index!r}} selects no {axis}.", EXAMPLE, text=text, index=index
-        ) from None
+        raise UsageError(what, EXAMPLE) from None
     found = range(size)[place if isinstance(place, slice) else slice(place, place + 1 or None)]
     if not found:
-        raise UsageError(
-            f"{{--hold:text}}: {{index!r}} selects no {axis}.",
-            format_indices(axis, size),
-            text=text,
-            index=index,
-        )
+        raise UsageError(what, format_indices(axis, size))
     return found
 
 
@@ -129,11 +124,3 @@ def _number(text: str, value: str, inputs: Array) -> float:
             dtype=inputs.dtype,
         )
     return number
-
-
-def _overlap(first: Hold, second: Hold) -> bool:
-    places = ((hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second))
-    return len(set(places)) == 1 and all(
-        max(one[0], other[0]) <= min(one[-1], other[-1])
-        for one, other in ((first.units, second.units), (first.steps, second.steps))
-    )

@@ -85,29 +85,32 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
     sizes = [values.shape[-1] for loop in loops for values in loop.parts.values()]
     units = _indices("--unit", selection.units, sizes, "units")
     gates = _select_gates(selection.gates, loops)
+    entries = slice(None) if batch is None else list(batch)
+    columns = slice(None) if units is None else list(units)
     found = []
     for loop in loops:
         steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
         rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
-        parts = {
-            part: values[_places(batch)][:, rows][..., _places(units)]
-            for part, values in loop.parts.items()
-            if gates is None or not part.kind or part._replace(kind="activation") in gates
-        }
-        status = loop.status[_places(batch)][:, rows]
-        masks = {
-            gate: entries[rows][:, _places(units)]
-            for gate, entries in loop.hold_masks.items()
-            if gates is None or gate in gates
-        }
-        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, hold_masks=masks)
-        found.append(chosen._replace(start={}, batch=batch, units=units))
+        found.append(
+            loop._replace(
+                times=loop.times[rows],
+                status=loop.status[entries][:, rows],
+                parts={
+                    part: values[entries][:, rows][..., columns]
+                    for part, values in loop.parts.items()
+                    if gates is None or not part.kind or part._replace(kind="activation") in gates
+                },
+                start={},
+                batch=batch,
+                units=units,
+                hold_masks={
+                    gate: held[rows][:, columns]
+                    for gate, held in loop.hold_masks.items()
+                    if gates is None or gate in gates
+                },
+            )
+        )
     return tuple(found)
-
-
-def _places(indices: Sequence[int] | None) -> Any:
-    """Return an index that selects these places on an axis; None selects all."""
-    return slice(None) if indices is None else list(indices)
 
 
 def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
@@ -230,16 +233,15 @@ def trace(case: Case) -> Result:
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
     checks.require_room(case, len(case.inputs))
-    engine = engines.STEPWISE
-    refusal = engines.get(engine).refusal(case)
+    refusal = engines.get(engines.STEPWISE).refusal(case)
     if refusal:
         raise UsageError(
             "the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
             "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
-            engine=engine,
+            engine=engines.STEPWISE,
             refusal=refusal,
         )
-    result = compute.run(case._replace(with_trace=True), engine)
+    result = compute.run(case._replace(with_trace=True), engines.STEPWISE)
     verify(result)
     return result
 

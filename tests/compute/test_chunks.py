@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from rnncli import arrays, compute, specs
 from rnncli.case import Case, Document
-from rnncli.compute import call, chunked, chunks
+from rnncli.compute import call, chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read
@@ -171,9 +171,9 @@ class TestTheSameNumbers:
 
 
 class TestUnfolded:
-    @pytest.fixture(params=[chunked.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
+    @pytest.fixture(params=[chunks.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
     def waiting(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(chunked, "IN_MEMORY", request.param)
+        monkeypatch.setattr(chunks, "IN_MEMORY", request.param)
 
     @pytest.mark.parametrize("expression", [*EXPRESSIONS, NARROW])
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
@@ -181,7 +181,7 @@ class TestUnfolded:
         case = case._replace(inputs=case.inputs.astype(case.specs[0].config["dtype"]))
         plan = compute.plan(case, cut(case, 3))
         whole = chunks.join_results(compute.run_chunks(case, engine, plan), 11)
-        found = chunked.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
+        found = chunks.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
             parts = list(mine.values.parts)
@@ -199,7 +199,7 @@ class TestUnfolded:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
         halves = list(call.split_result(whole, [2, 2], case_of("LSTM(3)", 4)))
         halves[0] = dataclasses.replace(halves[0], engines=("onnx",))
-        found = chunked.ChunkedResult(iter(halves), 4)
+        found = chunks.ChunkedResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
         assert found.summary.engines == ("onnx", "numpy")
 
@@ -209,8 +209,8 @@ class TestUnfolded:
 
         case = case_of(EXPRESSIONS[1])
         plan = compute.plan(case, cut(case, 3))
-        found = chunked.ChunkedResult(compute.run_chunks(case, "numpy", plan), 11)
-        monkeypatch.setattr(found._waiting[1]._file, "write", full)
+        found = chunks.ChunkedResult(compute.run_chunks(case, "numpy", plan), 11)
+        monkeypatch.setattr(found._waiting[1].file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)
 

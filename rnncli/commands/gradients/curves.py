@@ -237,7 +237,8 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     """
     from rnncli.commands.gradients import tape
 
-    checks.refuse_impossible(case)
+    checks.require_room(case, len(case.inputs))
+    checks.require_mask(case)
     conditions = calling.conditions(case)
     calling.require_able(case, "tensorflow")
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))

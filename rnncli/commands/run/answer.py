@@ -45,7 +45,7 @@ from rnncli.show.wording import brief
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
-    from rnncli.compute.chunked import ChunkedResult
+    from rnncli.compute.chunks import ChunkedResult
     from rnncli.show.statistics import Stats
 
 

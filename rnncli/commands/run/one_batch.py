@@ -42,7 +42,7 @@ def _can_grow(flags: RunRequest) -> bool:
 def _run_in_chunks(
     flags: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
 ) -> None:
-    from rnncli.compute.chunked import ChunkedResult
+    from rnncli.compute.chunks import ChunkedResult
 
     batch = len(case.inputs)
     among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()

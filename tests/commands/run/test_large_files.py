@@ -24,7 +24,7 @@ from command import Run, environment
 from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.run.answer import ChunkedRunAnswer
-from rnncli.compute.chunked import ChunkedResult
+from rnncli.compute.chunks import ChunkedResult
 from rnncli.result import Result
 from rnncli.show import formats
 from rnncli.show.page import View
@@ -291,11 +291,11 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
 def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: int) -> None:
     """stderr is a terminal, which has a bar."""
     program = (
-        "import sys, time\nfrom rnncli.compute import chunked\nfrom rnncli.cli import app\n"
+        "import sys, time\nfrom rnncli.compute import chunks\nfrom rnncli.cli import app\n"
         "def slow(self):\n"
         "    print('writing', flush=True); time.sleep(30)\n"
         "    yield\n"
-        "chunked._ArrayQueue.parts = slow\n"
+        "chunks._ArrayQueue.parts = slow\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )
     flags = ["--input-shape", "50,9,9", "--memory", "1", "--return-state", "-o", str(tmp_path / "out.npz")]
