@@ -176,11 +176,14 @@ saved-input: old.layers.InputLayer.from_config({"batch_shape": [None, 4, 5]})
 sequential-outputs: old.Sequential([old.Input((4, 5)), old.layers.LSTM(3, return_state=True)])
 """
 
-PROVOKED = [
-    (cause, code)
-    for line in re.sub(r"\n  ", " ", MISTAKES).strip().splitlines()
-    for cause, _, code in [line.partition(": ")]
-]
+
+def read(table: str) -> list[tuple[str, str]]:
+    """Return the cause and the code of every line."""
+    lines = table.replace("\n  ", " ").strip().splitlines()
+    return [(cause, code) for cause, _, code in (line.partition(": ") for line in lines)]
+
+
+PROVOKED = read(MISTAKES)
 
 
 def ones(*shape: int) -> Any:
@@ -231,9 +234,9 @@ class Cell(keras.Layer):  # type: ignore[misc]
         return x, states
 
 
-def message_of(code: str) -> str:
-    """Run the code; return the message of its error."""
-    names = {**vars(layers), **globals()}
+def message_of(code: str, known: dict[str, Any] | None = None) -> str:
+    """Run the code with these names (default: Keras's layers); return the message of its error."""
+    names = dict(known) if known else {**vars(layers), **globals()}
     if re.search(r"\bold\b", code):
         names["old"] = pytest.importorskip("tf_keras")
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the message is what is tested

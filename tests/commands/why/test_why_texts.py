@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from mistakes import message_of
 from test_why_answer import AS_TEXT, OTHERS
 from test_why_keras import CODES, provoked
+from test_why_torch import NAMES as TORCH_NAMES
 from test_why_torch import PROVOKED as TORCH
 
 from rnncli.commands.why import diagnosis
@@ -62,12 +64,6 @@ CAUSE_KEYS = {
 FIX_KEYS = {"each", "when", "en", "ko", "code", "layers", "input", "mask", "states", "weights"}
 
 
-def message_of_torch(name: str) -> str:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - the message is what is tested
-        TORCH[name][1]()
-    return str(caught.value)
-
-
 def tables_of(causes: Iterable[Cause]) -> Iterator[dict[str, Any]]:
     """Yield the tables of causes and of their variants, which have the same keys."""
     for cause in causes:
@@ -86,7 +82,8 @@ def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) 
         return said
 
     monkeypatch.setattr(diagnosis, "_said", record)
-    texts = [*OTHERS.values(), *AS_TEXT, *EXAMPLES, *map(provoked, CODES), *map(message_of_torch, TORCH)]
+    torch = (message_of(code, TORCH_NAMES) for _, code in TORCH)
+    texts = [*OTHERS.values(), *AS_TEXT, *EXAMPLES, *map(provoked, CODES), *torch]
     causes = {found.diagnosis.cause for text in texts for found in matches(text)}
     assert causes == {cause.name for cause in read_causes()}
     parts = [
