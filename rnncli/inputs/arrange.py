@@ -68,35 +68,25 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     A mask requested by the options, also by padding, replaces the document's mask.
     """
     options = options or ArrangeOptions()
-    masks: list[Array] = []
+    array, padding, remarks = document.inputs, None, list(document.remarks)
+    assert array is not None  # the readers refuse a document without inputs
     with inside(options.where):
-        inputs, padding, remarks = _prepare(document, options)
-    if options.mask is not None:
-        with inside(options.mask_where), with_path_prefix("mask"):
-            masks.append(_parse_mask(options.mask, inputs))
-    elif document.mask is not None and options.mask_value is None and padding is None:
-        with inside(options.where), with_path_prefix("mask"):
-            masks.append(_parse_mask(document.mask, inputs))
+        if isinstance(array, tuple):
+            array, padding = _pad_sequences(array, options)
+        elif options.axes is not None:
+            array = _transpose(array, options.axes, options.ndim)
+        inputs = _cast(_add_batch(array, options.ndim, remarks), options.dtype, remarks)
+    raw, where = options.mask, options.mask_where
+    if raw is None and options.mask_value is None and padding is None:
+        raw, where = document.mask, options.where
+    masks = [] if padding is None else [padding]
+    if raw is not None:
+        with inside(where), with_path_prefix("mask"):
+            masks.append(_parse_mask(raw, inputs))
     if options.mask_value is not None:
         masks.append(_mask_values(inputs, options.mask_value))
-    if padding is not None:
-        masks.append(padding)
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
     return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
-
-
-def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[Text]]:
-    """Return (inputs, padding mask, remarks)."""
-    assert document.inputs is not None  # the readers refuse a document without inputs
-    padding: Array | None = None
-    remarks = list(document.remarks)
-    array = document.inputs
-    if isinstance(array, tuple):
-        array, padding = _pad_sequences(array, options)
-    elif options.axes is not None:
-        array = _transpose(array, _parse_axes(options.axes), options.ndim)
-    array = _add_batch(array, options.ndim, remarks)
-    return _cast(array, options.dtype, remarks), padding, remarks
 
 
 def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Array:
@@ -245,14 +235,9 @@ def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
     """
     import numpy as np
 
+    from rnncli import arrays
+
     axes = _parse_axes(names)
-    _require_named(array, axes)
-    moved: Array = np.transpose(array, [axes.index(axis) for axis in AXES if axis in axes])
-    return moved
-
-
-def _require_named(array: Array, axes: tuple[str, ...]) -> None:
-    """Raise InputError if the axes are not as many as those of the array."""
     if array.ndim != len(axes):
         raise InputError(
             "the input is {ndim}-D, {shape}, but {--input-axes} names {count}: {axes}.",
@@ -262,10 +247,13 @@ def _require_named(array: Array, axes: tuple[str, ...]) -> None:
             count=len(axes),
             axes=", ".join(axes),
         )
+    order = [axes.index(axis) for axis in AXES if axis in axes]
+    moved: Array = arrays.change_view(array, lambda view: np.transpose(view, order))
+    return moved
 
 
-def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
-    """Transpose the array to the order of AXES; axes that were not named are added with size 1."""
+def _transpose(array: Array, names: tuple[str, ...], ndim: int) -> Array:
+    """Reorder the named axes to AXES; axes that were not named are added with size 1."""
     import numpy as np
 
     from rnncli import arrays
@@ -274,11 +262,10 @@ def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
         raise UsageError(
             "{--input-axes} names three axes, but this layer takes {ndim}.", "Leave it out.", ndim=ndim
         )
-    _require_named(array, axes)
-    order = [axes.index(axis) for axis in AXES if axis in axes]
-    missing = tuple(place for place, axis in enumerate(AXES) if axis not in axes)
-    moved: Array = arrays.change_view(array, lambda view: np.expand_dims(np.transpose(view, order), missing))
-    return moved
+    moved, named = reorder_axes(array, names), _parse_axes(names)
+    missing = tuple(place for place, axis in enumerate(AXES) if axis not in named)
+    whole: Array = arrays.change_view(moved, lambda view: np.expand_dims(view, missing))
+    return whole
 
 
 def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:

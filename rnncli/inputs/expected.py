@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
@@ -33,18 +32,14 @@ def read_expected(source: Source) -> dict[str, Array]:
             raise InputError(
                 "rnncli cannot read stored tensors from {format_name}.", ADVICE, format_name=format_name
             )
-        return _list_tensors(formats.load(source, format_name))
-
-
-def _list_tensors(value: Any) -> dict[str, Array]:
-    if not isinstance(value, Mapping):
-        return {ALONE: to_numbers(value)}
-    if "schema" in value:
-        return rnncli_output.read_tensors(value)
-    found = {name: to_numbers(item, name) for name, item in value.items()}
-    if not found:
-        raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
-    return found
+        value = formats.load(source, format_name)
+        if not isinstance(value, Mapping):
+            return {ALONE: to_numbers(value)}
+        if "schema" in value:
+            return rnncli_output.read_tensors(value)
+        if not value:
+            raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
+        return {name: to_numbers(item, name) for name, item in value.items()}
 
 
 def match_names(
@@ -82,7 +77,23 @@ def match_names(
                 names=format_names(names),
                 command=command,
             )
-    remarks = list(_note_others(expected, names, file))
+    lacking = [name for name in names if name not in expected]
+    extra = [name for name in expected if name not in names]
+    remarks: list[Text] = []
+    if lacking:
+        note = (
+            "not compared: {lacking} ({file} lacks it)"
+            if len(lacking) == 1
+            else "not compared: {lacking} ({file} lacks them)"
+        )
+        remarks.append(Message(note, lacking=format_names(lacking), file=file))
+    if extra:
+        note = (
+            "not compared: {extra} (only {file} has it)"
+            if len(extra) == 1
+            else "not compared: {extra} (only {file} has them)"
+        )
+        remarks.append(Message(note, extra=format_names(extra), file=file))
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
             common[name] = np.asarray(array)[None]
@@ -91,23 +102,3 @@ def match_names(
                 Message("{file}: {name}: added a batch axis: {change}", file=file, name=name, change=change)
             )
     return common, tuple(remarks)
-
-
-def _note_others(expected: Collection[str], names: Sequence[str], file: Text) -> Iterator[Text]:
-    """Yield a remark on the tensors of the result that the file lacks, and on those that only it has."""
-    if lacking := [name for name in names if name not in expected]:
-        yield Message(
-            "not compared: {lacking} ({file} lacks it)"
-            if len(lacking) == 1
-            else "not compared: {lacking} ({file} lacks them)",
-            lacking=format_names(lacking),
-            file=file,
-        )
-    if extra := [name for name in expected if name not in names]:
-        yield Message(
-            "not compared: {extra} (only {file} has it)"
-            if len(extra) == 1
-            else "not compared: {extra} (only {file} has them)",
-            extra=format_names(extra),
-            file=file,
-        )

@@ -59,7 +59,7 @@ def to_model_inputs(value: Any) -> Any:
 def _to_model_input(item: Any) -> Any:
     """Return one input of a saved model; unlike that of a layer, it may be empty, or of true and false."""
     if isinstance(item, np.ndarray) and item.dtype.kind != "b":
-        require_real(item)
+        nested.require_real(item)
     return np.asarray(item) if type(item) in nested.INPUTS.types else nested.to_sequences(item, (2, 3))
 
 
@@ -82,18 +82,14 @@ def to_weights(value: Any) -> dict[str, Array]:
             (),
         )
     if isinstance(value.get("weights"), dict):
-        dtypes = value.get("dtypes")
         with with_path_prefix("weights"):
             found = dict(_flatten(value["weights"]))
-        return _convert_dtypes(found, dtypes) if isinstance(dtypes, dict) else found
+        written = value.get("dtypes")  # beside the weights, as JSON has numbers alone
+        dtypes = written if isinstance(written, dict) else {}
+        known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
+        with np.errstate(over="ignore"):
+            return {name: array.astype(known.get(name, array.dtype)) for name, array in found.items()}
     return dict(_flatten(value))
-
-
-def _convert_dtypes(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[str, Array]:
-    """Return the arrays in the dtypes that rnncli wrote beside them; JSON has numbers alone."""
-    known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
-    with np.errstate(over="ignore"):
-        return {name: array.astype(known.get(name, array.dtype)) for name, array in arrays.items()}
 
 
 def to_tensor(value: Any) -> Any:
@@ -139,7 +135,7 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
 
 def require_numbers(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
-    require_real(array)
+    nested.require_real(array)
     if not array.size:
         raise InputError(
             "{place} is empty, with shape {shape}.",
@@ -148,14 +144,6 @@ def require_numbers(array: Array) -> Array:
             shape=format_shape(array.shape),
         )
     return array
-
-
-def require_real(array: Array) -> None:
-    """Raise InputError if the array does not hold real numbers."""
-    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise InputError(
-            "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
-        )
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:

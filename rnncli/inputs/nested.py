@@ -62,8 +62,7 @@ def to_array(value: Any, kind: Kind = INPUTS) -> Array:
     Raises InputError, with the index path, if a list is empty, lengths or depths differ, or an entry does not
     match `kind`.
     """
-    lengths = _outline(value, kind)
-    _Check(lengths, kind).walk(value, ())
+    _check(value, (), _outline(value, kind), kind)
     return _cast(value)
 
 
@@ -77,29 +76,35 @@ def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Arr
     if hasattr(value, "dtype"):
         return _cast(value)
     lengths = _outline(value, INPUTS)
-    check = _Check(lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) in ranks else None)
-    check.walk(value, ())
-    if check.ragged:
-        return tuple(_cast(sequence) for sequence in value)
-    return _cast(value)
+    is_ragged = _check(value, (), lengths, INPUTS, TIME_AXIS if len(lengths) in ranks else None)
+    return tuple(map(_cast, value)) if is_ragged else _cast(value)
+
+
+def require_real(array: Array, kinds: str = "fiu") -> Array:
+    """Return the array unchanged.  Raises InputError if it does not hold real numbers.
+
+    kinds: NumPy's letters for the kinds of dtypes that are taken.
+    """
+    if array.dtype.kind not in kinds and array.dtype.name != "bfloat16":
+        raise InputError(
+            "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
+        )
+    return array
 
 
 def is_too_deep(value: Any, most: int = MOST_NESTED) -> bool:
     """Return whether lists and objects are nested more than `most` deep.  Does not recurse."""
     level = [value]
     for _ in range(most):
-        inner = (node.values() if isinstance(node, dict) else node for node in level if _is_container(node))
+        nodes = (node for node in level if type(node) in _CONTAINERS)
+        inner = (node.values() if isinstance(node, dict) else node for node in nodes)
         level = [item for items in inner if not _CONTAINERS.isdisjoint(map(type, items)) for item in items]
         if not level:
             return False
-    return any(map(_is_container, level))
+    return not _CONTAINERS.isdisjoint(map(type, level))
 
 
 _CONTAINERS = frozenset({list, dict})
-
-
-def _is_container(node: Any) -> bool:
-    return isinstance(node, (list, dict))
 
 
 def describe(value: Any) -> Text:
@@ -115,71 +120,54 @@ def describe(value: Any) -> Text:
     return Message("an object") if isinstance(value, dict) else Message("the number {value}", value=value)
 
 
-class _Check:
-    """Checks nested lists; raises InputError at the first entry that does not match those before it."""
+def _check(
+    node: list[Any], place: Path, lengths: list[int], kind: Kind, loose_axis: int | None = None
+) -> bool:
+    """Return whether lists of `loose_axis` differ in length.
 
-    def __init__(self, lengths: list[int], kind: Kind, loose_axis: int | None = None) -> None:
-        self.lengths = lengths
-        self.kind = kind
-        self.loose_axis = loose_axis
-        self.ragged = False
-
-    def walk(self, node: list[Any], place: Path) -> None:
-        axis = len(place)
-        if len(node) != self.lengths[axis]:
-            self._length_differs(node, place)
-        types = set(map(type, node))
-        if axis == len(self.lengths) - 1:
-            if not types <= self.kind.types:
-                self._numbers(node, place)
-            return
-        if types != {list}:
-            self._lists(node, place)
+    lengths: of each axis.  Raises InputError at the first entry that does not match those before it.
+    """
+    axis, innermost = len(place), len(place) == len(lengths) - 1
+    is_ragged = len(node) != lengths[axis]
+    if is_ragged and (not node or axis != loose_axis):
+        raise _empty(place) if not node else _explain_length(node, place, lengths, kind)
+    types = set(map(type, node))
+    if innermost and not types <= kind.types:
         for index, item in enumerate(node):
-            self.walk(item, (*place, index))
-
-    def _length_differs(self, node: list[Any], place: Path) -> None:
-        if not node:
-            raise _empty(place)
-        axis = len(place)
-        if axis == self.loose_axis:
-            self.ragged = True
-            return
-        innermost = axis == len(self.lengths) - 1
-        nouns = (self.kind.singular, self.kind.plural) if innermost else ("list", "lists")
+            spelled = kind.accepts_strings and isinstance(item, str) and item in SPELLED
+            if type(item) not in kind.types and not spelled:
+                raise _not_one(item, (*place, index), kind)
+    if not innermost and types != {list}:
+        index, item = next((index, item) for index, item in enumerate(node) if not isinstance(item, list))
+        if type(item) not in kind.types:
+            raise _not_one(item, (*place, index), kind)
         raise InputError(
-            "{place} has {entries}, {other} has {length}.",
-            "All lists of one axis must have the same length; only the time steps of whole sequences may "
-            "differ."
-            if self.kind is INPUTS
-            else "All lists of one axis must have the same length.",
-            (0,) * axis,
-            entries=count(self.lengths[axis], *nouns),
-            other=format_path(place),
-            length=len(node),
+            "{place} is {item}, where {other} is a list of {length}.",
+            "All of them must be at the same depth.",
+            (*place, index),
+            item=describe(item),
+            other=format_path((0,) * (axis + 1)),
+            length=lengths[axis + 1],
         )
-
-    def _numbers(self, row: list[Any], place: Path) -> None:
-        for index, item in enumerate(row):
-            spelled = self.kind.accepts_strings and isinstance(item, str) and item in SPELLED
-            if type(item) not in self.kind.types and not spelled:
-                raise _not_one(item, (*place, index), self.kind)
-
-    def _lists(self, node: list[Any], place: Path) -> None:
+    if not innermost:
         for index, item in enumerate(node):
-            if isinstance(item, list):
-                continue
-            if type(item) not in self.kind.types:
-                raise _not_one(item, (*place, index), self.kind)
-            axis = len(place) + 1
-            raise InputError(
-                "{place} is {item}, where {other} is a list of {length}.",
-                "All of them must be at the same depth.",
-                (*place, index),
-                item=describe(item),
-                other=format_path((0,) * axis),
-                length=self.lengths[axis],
-            )
+            is_ragged |= _check(item, (*place, index), lengths, kind, loose_axis)
+    return is_ragged
+
+
+def _explain_length(node: list[Any], place: Path, lengths: list[int], kind: Kind) -> InputError:
+    axis = len(place)
+    nouns = (kind.singular, kind.plural) if axis == len(lengths) - 1 else ("list", "lists")
+    return InputError(
+        "{place} has {entries}, {other} has {length}.",
+        "All lists of one axis must have the same length; only the time steps of whole sequences may differ."
+        if kind is INPUTS
+        else "All lists of one axis must have the same length.",
+        (0,) * axis,
+        entries=count(lengths[axis], *nouns),
+        other=format_path(place),
+        length=len(node),
+    )
 
 
 def _outline(value: Any, kind: Kind) -> list[int]:

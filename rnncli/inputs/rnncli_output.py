@@ -67,25 +67,21 @@ def to_numbers(value: Any, *path: str) -> Array:
     path: of the value in its source.
     """
     with with_path_prefix(*path):
-        array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
-        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise InputError(
-                "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
-            )
-    return array
+        if hasattr(value, "dtype"):
+            return nested.require_real(value, "fiub")
+        return nested.to_array(value, nested.TENSOR)
 
 
 def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
     """Return the outputs in all groups.  Raises InputError if there are none, or one lacks its values."""
     outputs = [output for group in groups for output in _get_items(group, "outputs")]
-    if not outputs or not all(map(_has_values, outputs)):
+    # rnncli shape writes no values.
+    complete = (
+        isinstance(one, dict) and isinstance(one.get("name"), str) and "values" in one for one in outputs
+    )
+    if not outputs or not all(complete):
         raise InputError("it is rnncli's own output, without values of outputs.", advice)
     return outputs
-
-
-def _has_values(output: Any) -> bool:
-    """Return whether an output has a name and values; `rnncli shape` writes no values."""
-    return isinstance(output, dict) and isinstance(output.get("name"), str) and "values" in output
 
 
 def _get_items(value: Any, key: str) -> list[Any]:
