@@ -17,7 +17,7 @@ from hangul import COMMAND, HANGUL, PROSE, is_english
 
 from rnncli.cli import app, catalog
 from rnncli.cli.language import choose_language, localize
-from rnncli.commands.explore.texts import describe_error
+from rnncli.commands.explore.state import describe
 from rnncli.commands.plot import labels
 from rnncli.errors import InputError, LayerError, Message, RnncliError, UsageError, count, inside, write
 from rnncli.locale import translate
@@ -33,8 +33,7 @@ HELP = {"flag", "choice", "Option", "Argument", "_initializer"}
 ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
 NO_PROSE = re.compile(
-    "rnncli/(show/(wording|formats/(html|svg))|cli/help|"
-    "commands/(export/(targets|literals)|explore/texts|why/message))"
+    "rnncli/(show/(wording|formats/(html|svg))|cli/help|commands/(export/(targets|literals)|why/message))"
 )
 """Files whose other texts are no messages, or have their Korean beside them."""
 RAISED = re.compile(
@@ -279,7 +278,7 @@ def test_an_error_in_the_explorer_is_korean_throughout() -> None:
     error = UsageError(
         "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name="units"
     )
-    assert [part for part in describe_error(error, "ko").split(". ") if is_english(part)] == []
+    assert [part for part in localize(describe(error), "ko").split(". ") if is_english(part)] == []
 
 
 def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Iterator
+from typing import Any
 
 from rnncli import specs
 from rnncli.case import Array, Case
 from rnncli.cli import files
+from rnncli.cli.flag_groups import flag_name
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
 from rnncli.process.signals import defer_signals
 from rnncli.show import numerals
@@ -23,47 +24,45 @@ LONGEST = 4000
 """Characters of the longest case document that is written into the command itself."""
 
 
-def command(experiment: EditableCase, saved: str | None = None) -> str | None:
+def command(now: Experiment, saved: str | None = None) -> str | None:
     """Return the command that returns the same tensors; None if it is too long and nothing was saved.
 
     saved: the file that holds the experiment, if it was saved.
     """
-    case = experiment.case
+    case = now.case
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
-    if saved is not None or experiment.is_edited:
-        if saved is None and _least_length(case) > LONGEST:
-            return None
-        text = saved or document(experiment).decode()
-        calls = ["--calls", str(case.calls)] if case.calls > 1 else []
-        return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
-    # run refuses to hold a gate inside a model; trace looks into one layer of it.
-    name = "trace" if case.hold and experiment.origin.run.model is not None else "run"
-    return shlex.join(["rnncli", name, *_words_of_flags(experiment), *holds])
+    if saved is None and not now.is_edited:
+        # run refuses to hold a gate inside a model; trace looks into one layer of it.
+        name = "trace" if case.hold and now.start.run.model is not None else "run"
+        return shlex.join(["rnncli", name, *_words_of_flags(now), *holds])
+    if saved is None and _least_length(case) > LONGEST:
+        return None
+    text = saved or document(now).decode()
+    calls = ["--calls", str(case.calls)] if case.calls > 1 else []
+    return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
 
 
-def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
-    input_flags, run = experiment.origin.input, experiment.origin.run
-    if input_flags.input is not None:
-        yield input_flags.input
-    yield from words_of(input_flags._replace(input=None))
+def _words_of_flags(now: Experiment) -> Iterator[str]:
+    case, run, flags = now.case, now.start.run, now.start.input
+    if flags.input is not None:
+        yield flags.input
+    yield from words_of(flags._replace(input=None))
     if run.model is None:
-        yield from _layer_words(experiment)
-        run = run._replace(seed=experiment.case.seed)
+        yield from _layer_words(now)
+        run = run._replace(seed=case.seed)
     else:
-        now, then = (case.specs[-1].inner.config for case in (experiment.case, experiment.origin.case))
+        config, then = (one.specs[-1].inner.config for one in (case, now.start.case))
         for name in ("return_sequences", "return_state"):
-            if now.get(name) or now.get(name) != then.get(name):
-                yield f"--{'' if now[name] else 'no-'}{name.replace('_', '-')}"
-    training = experiment.case.training
-    changed = training != experiment.origin.case.training
-    run = run._replace(training=training if training or changed else run.training)
-    yield from words_of(run._replace(calls=experiment.case.calls))
+            if config.get(name) or config.get(name) != then.get(name):
+                yield flag_name(name if config[name] else f"no_{name}")
+    changed = case.training != now.start.case.training
+    run = run._replace(training=case.training if case.training or changed else run.training)
+    yield from words_of(run._replace(calls=case.calls))
 
 
-def _layer_words(experiment: EditableCase) -> Iterator[str]:
+def _layer_words(now: Experiment) -> Iterator[str]:
     """Yield `-l lstm --return-sequences`; an expression if flags cannot say all of it."""
-    stack = experiment.case.stack
-    inner, spec = experiment.inner, experiment.spec
+    spec, inner = now.spec, now.spec.inner
     options = options_of(inner.class_name)
     given: dict[str, Any] = {
         name: value
@@ -76,46 +75,36 @@ def _layer_words(experiment: EditableCase) -> Iterator[str]:
         given["bidirectional"] = True
         if spec.config["merge_mode"] != "concat":
             given["merge_mode"] = spec.config["merge_mode"] or "none"
-    name = inner.class_name.lower() if inner.class_name != "SimpleRNN" else "simple_rnn"
-    if _reproduces(name, given, tuple(stack)):
+    name = "simple_rnn" if inner.class_name == "SimpleRNN" else inner.class_name.lower()
+    try:
+        plain = all(isinstance(value, (str, int, float)) for value in given.values())
+        is_said = plain and tuple(specs.from_flags([name], given)) == tuple(now.case.stack)
+    except RnncliError:
+        is_said = False
+    if is_said:
         if given.get("units") == 3:
             del given["units"]
-        yield from ("-l", name)
-        yield from words_of(LayerFlags(**given))
+        yield from ("-l", name, *words_of(LayerFlags(**given)))
         return
-    for expression in stack.expressions:
+    for expression in now.case.stack.expressions:
         yield from ("-l", expression)
-
-
-def _reproduces(name: str, given: Mapping[str, Any], layers: tuple[Any, ...]) -> bool:
-    """Return whether these flags describe exactly these layers."""
-    plain = all(isinstance(value, (str, int, float)) for value in given.values())
-    try:
-        return plain and tuple(specs.from_flags([name], given)) == layers
-    except RnncliError:
-        return False
 
 
 def words_of(flags: Any) -> Iterator[str]:
     """Yield the words of a group of flags, `--units`, `4`; those with their default are left out."""
-    hints = get_type_hints(type(flags), include_extras=True)
     for name, value in flags._asdict().items():
         if value is None or value == type(flags)._field_defaults[name]:
             continue
-        info = hints[name].__metadata__[0]
-        names = (info.default, *info.param_decls)  # Typer takes the first name for a default
-        long = next(text for text in names if text.startswith("--"))
-        on, _, off = long.partition("/")
         if isinstance(value, bool):
-            yield on if value else off
+            yield flag_name(name if value else f"no_{name}")
         else:
             for one in value if isinstance(value, list) else [value]:
-                yield from (on, str(one))
+                yield from (flag_name(name), str(one))
 
 
-def document(experiment: EditableCase) -> bytes:
+def document(now: Experiment) -> bytes:
     """Return the experiment as a case document, which every command reads."""
-    case = experiment.case
+    case = now.case
     parts: dict[str, Any] = {
         "layer": case.stack.expression,
         "inputs": _nest(case.inputs),
@@ -133,7 +122,7 @@ def _least_length(case: Case) -> int:
     return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 
-def save(name: str, experiment: EditableCase) -> None:
+def save(name: str, now: Experiment) -> None:
     """Write a new case document.
 
     Raises UsageError for a file that exists, or that would not be read as JSON.
@@ -143,7 +132,7 @@ def save(name: str, experiment: EditableCase) -> None:
         raise UsageError("{place} does not end in .json.", "A case document is a .json file.", place=path)
     if path.exists():
         raise UsageError("{place} exists already.", "Choose another name.", place=path)
-    files.write(name, document(experiment) + b"\n")
+    files.write(name, document(now) + b"\n")
 
 
 def _nest(array: Array) -> Any:

@@ -1,0 +1,354 @@
+"""An experiment: a Case that is edited one option or one number at a time; and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from rnncli import addresses, compute, specs
+from rnncli.case import HIGHEST_SEED, Array, Case, Spec
+from rnncli.cli import model_files, request, sources
+from rnncli.cli.case_request import Remarks
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.hold_flag import hold_gates
+from rnncli.compute import holds
+from rnncli.compute import trace as tracing
+from rnncli.compute.derivation import explain_number
+from rnncli.compute.derivation.explanation import Explanation, Target
+from rnncli.errors import LayerError, UsageError
+from rnncli.inputs import sample_files
+from rnncli.result import Result
+from rnncli.specs import fit
+from rnncli.specs.build import options_of
+from rnncli.specs.stack import Stack
+
+POSITION = "in stack"
+"""The row that chooses the layer of a stack."""
+MODEL_LAYER = "in model"
+"""The row that chooses the layer of a saved model."""
+NONE = "none"
+"""The value of a row in which nothing is masked or held."""
+SEPARATOR = ";"
+"""Between the gates to hold in one typed text."""
+
+
+class Start(NamedTuple):
+    """The flags with which the explorer was started, and the Case that they describe.
+
+    layers: the recurrent layers of --model by name; none without it.
+    """
+
+    input: InputFlags
+    run: RunFlags
+    case: Case
+    layers: tuple[str, ...] = ()
+
+    @property
+    def model_layer(self) -> str:
+        """The layer of --model that is explored; "" without a model."""
+        return (self.run.model or "").rpartition("#")[2]
+
+    def read_again(self, stack: Stack, seed: int | None) -> Start:
+        """Return the flags with the input read again for these layers and this seed.
+
+        A number of a file is rounded to the dtype of the layers only once, and --input-shape draws from
+        the seed.  Raises InputError if the file is no longer what it was.
+        """
+        flags = self.input
+        if flags.input is None and flags.input_shape is None:
+            # The sample, as at the start; stdin now belongs to the screen.
+            flags = flags._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
+        layer = LayerFlags(layer=list(stack.expressions))
+        case, _ = request.case(flags, layer, self.run._replace(seed=seed))
+        return self._replace(case=self.case._replace(inputs=case.inputs))
+
+    def in_model_layer(self, name: str) -> Start:
+        """Return the flags for another layer of the model, with what it gets and returns there."""
+        run = self.run._replace(model=f"{(self.run.model or '').rpartition('#')[0]}#{name}")
+        case, _ = request.case(self.input, LayerFlags(), run)
+        return self._replace(run=run, case=case)
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A Case, and where it came from.
+
+    layer: index of the layer in the stack that options change.
+    later: changes that read a file, and every change after them, in order; they are not made yet.
+    """
+
+    case: Case
+    start: Start
+    layer: int
+    later: tuple[Change, ...] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """The layer that options change; its `inner` is the layer inside Bidirectional."""
+        return self.case.specs[self.layer]
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether numbers were changed, so that flags no longer describe the experiment."""
+        now, then = self.case, self.start.case
+        return now.inputs is not then.inputs or now.weights is not then.weights or now.mask is not then.mask
+
+    @property
+    def expression(self) -> str:
+        """The layers as a Keras script writes them; a stack as a list."""
+        texts = self.case.stack.expressions
+        return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+    def after(self, change: Change, *, reads: bool = False) -> Experiment:
+        """Return the experiment after a change; if that reads a file, with the change left for `complete`.
+
+        Raises RnncliError if the change is not possible.
+        """
+        return replace(self, later=(*self.later, change)) if reads or self.later else change(self)
+
+    def complete(self) -> Experiment:
+        """Return the experiment after the changes that are left, which takes time."""
+        if not self.later:
+            return self
+        made = replace(self, later=())
+        for change in self.later:
+            made = change(made)
+        return made
+
+    def with_case(self, **fields: Any) -> Experiment:
+        """Return the experiment with other values of these fields of its Case."""
+        return replace(self, case=self.case._replace(**fields))
+
+
+Change = Callable[[Experiment], Experiment]
+
+
+def start(
+    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, hold: Sequence[str] | None
+) -> tuple[Experiment, Remarks]:
+    """Return the experiment that the flags describe, and remarks about its input.
+
+    Of a model with several layers, the first is explored unless --model names another.
+    """
+    names: tuple[str, ...] = ()
+    if run.model is not None:
+        model = model_files.open_model(run.model, run.assume)
+        names = tuple(model.saved.choose(model.names if len(model.names) > 1 else ()))
+        if len(names) > 1 and len(model.names) != 1:
+            run = run._replace(model=f"{model.saved.path}#{names[0]}")
+    case, remarks = request.case(input_flags, layer, run)
+    if case.inputs.ndim != 3:
+        raise UsageError(
+            "explore shows inputs of 3 axes, but this layer needs {ndim}.",
+            "Use rnncli run for it.",
+            ndim=case.inputs.ndim,
+        )
+    places = recurrent_places(case)
+    if not places:
+        raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
+    case = hold_gates(case, hold, run.engine)
+    return Experiment(case, Start(input_flags, run, case, names), places[-1]), remarks
+
+
+def recurrent_places(case: Case) -> tuple[int, ...]:
+    """Return the indices of the recurrent layers, which options can change."""
+    return tuple(index for index, layer in enumerate(case.stack.layers) if layer.recurrent)
+
+
+def reads_file(now: Experiment, name: str) -> bool:
+    """Return whether `set_value` of this row reads or generates the input again, which takes time."""
+    return name in (MODEL_LAYER, "dtype") or (name == "seed" and now.start.input.input_shape is not None)
+
+
+def set_value(now: Experiment, name: str, value: Any, batch: int = 0) -> Experiment:
+    """Return the experiment with another value of a row of the layer pane.
+
+    value: of the row's choices, or typed.  batch: the sequence that `mask` is about.
+    Raises RnncliError if the value is not accepted.
+    """
+    case = now.case
+    match name:
+        case "in stack":
+            return replace(now, layer=value)
+        case "in model":
+            then = now.start.in_model_layer(value)
+            return Experiment(then.case, then, recurrent_places(then.case)[-1])
+        case "mask":
+            return mask_steps(now, batch, "" if value == NONE else value)
+        case "hold":
+            texts = [text.strip() for text in value.split(SEPARATOR)]
+            return replace(now, case=holds.hold_gates(case, [one for one in texts if one not in ("", NONE)]))
+        case "training":
+            return now.with_case(training=value)
+        case "calls":
+            if value < 1:
+                raise UsageError("calls is {calls}.", "The layers are called at least once.", calls=value)
+            return now.with_case(calls=value)
+        case "seed":
+            if not 0 <= value <= HIGHEST_SEED:
+                raise UsageError(
+                    "seed is {seed}.",
+                    "Seeds go from 0 to {highest_seed}.",
+                    seed=value,
+                    highest_seed=HIGHEST_SEED,
+                )
+            made = now.with_case(seed=value, weights=None)
+            return _read_again(made) if reads_file(now, name) else made
+    return _set_option(now, name, value)
+
+
+def _set_option(now: Experiment, name: str, value: Any) -> Experiment:
+    """Return the experiment with another layer, or another value of an option of it."""
+    if now.start.run.model is not None and name not in ("return_sequences", "return_state"):
+        raise UsageError(
+            "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
+        )
+    spec, specs_now = now.spec, list(now.case.specs)
+    if name == "dtype":
+        specs_now = [specs.from_flags([], {"dtype": value}, one)[0] for one in specs_now]
+    elif name == "layer":  # another one, which keeps the options that it has
+        flags = {key: own for key, own in spec.inner.config.items() if key in options_of(value)}
+        if spec is not spec.inner:
+            flags |= {"bidirectional": True, "merge_mode": spec.config["merge_mode"] or "none"}
+        specs_now[now.layer] = specs.from_flags([value], flags)[0]
+    else:
+        specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
+    case = now.case._replace(stack=Stack(specs_now))
+    fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
+    made = replace(now, case=_fit_holds(case))
+    return _read_again(made) if name == "dtype" else made
+
+
+def _read_again(now: Experiment) -> Experiment:
+    """Return the experiment with its input read again for its layers and seed; keep an edited input."""
+    case = now.case
+    then = now.start.read_again(case.stack, case.seed)
+    is_edited = case.inputs is not now.start.case.inputs
+    inputs = case.inputs.astype(case.stack.dtype) if is_edited else then.case.inputs
+    return replace(now, start=then, case=_fit_holds(case._replace(inputs=inputs)))
+
+
+def _fit_holds(case: Case) -> Case:
+    """Return the case with its holds parsed again.  Raises UsageError if its layers lack one of the gates."""
+    try:
+        return holds.hold_gates(case, [hold.text for hold in case.hold])
+    except UsageError as error:
+        raise UsageError(error.sentence, "Press H to release every gate first.") from None
+
+
+def set_number(array: Array, place: tuple[int, ...], value: float) -> Array:
+    """Return a copy of `array` with another number at `place`."""
+    made = array.copy()
+    made[place] = value
+    return made
+
+
+def toggle_mask(now: Experiment, batch: int, timestep: int) -> Experiment:
+    """Return the experiment with one time step masked, or no longer masked."""
+    mask = _copy_mask(now.case)
+    return _with_mask(now, set_number(mask, (batch, timestep), not mask[batch, timestep]))
+
+
+def mask_steps(now: Experiment, batch: int, text: str) -> Experiment:
+    """Return the experiment with exactly these steps of one sequence masked, `1, 3:`; none if empty.
+
+    Raises UsageError for a text that is not a list of time steps, or a step that does not exist.
+    """
+    mask = _copy_mask(now.case)
+    mask[batch] = True
+    for part in filter(str.strip, text.split(",")):
+        try:
+            place = addresses.parse_part(part)
+        except ValueError:
+            place = slice(0)
+        steps = mask[batch, place if isinstance(place, slice) else slice(place, place + 1 or None)]
+        if not steps.size:
+            raise UsageError(
+                "mask: {part!r} is not a time step here.",
+                "Write steps from 0 to {last}, such as 1 or 2:.",
+                part=part.strip(),
+                last=mask.shape[1] - 1,
+            )
+        steps[:] = False
+    return _with_mask(now, mask)
+
+
+def masked_steps(case: Case, batch: int) -> str:
+    """Return the masked steps of one sequence as they are typed, `1, 3:5`; "" if there are none."""
+    if case.mask is None:
+        return ""
+    steps = enumerate((~case.mask[batch]).nonzero()[0].tolist())
+    groups = groupby(steps, lambda pair: pair[1] - pair[0])  # neighbors differ from their places alike
+    runs = [[step for _, step in group] for _, group in groups]
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}:{run[-1] + 1}" for run in runs)
+
+
+def _copy_mask(case: Case) -> Array:
+    """Return a mask that can be changed, (batch, timesteps) of bool, True for steps to process."""
+    import numpy as np
+
+    return np.ones(case.inputs.shape[:2], bool) if case.mask is None else case.mask.copy()
+
+
+def _with_mask(now: Experiment, mask: Array) -> Experiment:
+    return now.with_case(mask=None if mask.all() else mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Computation:
+    """The results of an experiment.
+
+    result: what the layers return.  case, trace: the same with the outputs and states of every layer.
+    without_hold: the same experiment with every gate computed; None if no gate is held.
+    """
+
+    experiment: Experiment
+    result: Result
+    case: Case
+    trace: Result
+    without_hold: Computation | None = None
+
+    def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
+        """Return the gate and the unit that a column of a weight belongs to.
+
+        weight: its path, `0/forward/kernel`.  Returns None for the weights of a layer without gates.
+        """
+        for loop in self.trace.trace:
+            for cell in loop.cells:
+                if weight.startswith(loop.path if cell is None else f"{loop.path}{cell}/"):
+                    gates = [gate for gate in loop.gates if gate.cell == cell]
+                    units = loop.parts[gates[0]].shape[-1]
+                    return str(gates[column // units].short), column % units
+        return None
+
+
+@lru_cache(maxsize=2)  # a screen is drawn more often than its number changes
+def explain(found: Computation, target: Target) -> Explanation:
+    """Return where a number comes from."""
+    explanation = explain_number(found.case, found.trace, target)
+    if found.without_hold is None:
+        return explanation
+    free = explain_number(found.without_hold.case, found.without_hold.trace, target)
+    return replace(explanation, without_hold=free.value)
+
+
+@lru_cache(maxsize=2)  # undo shows the numbers before without computing them again
+def compute_experiment(experiment: Experiment) -> Computation:
+    """Make the changes that are left, and compute the experiment.
+
+    Raises RnncliError if its layers, inputs or weights do not fit together, or if numpy cannot trace them.
+    """
+    experiment = experiment.complete()
+    found = _compute(experiment)
+    if not experiment.case.hold:
+        return found
+    return replace(found, without_hold=_compute(experiment.with_case(hold=())))
+
+
+def _compute(experiment: Experiment) -> Computation:
+    wide = tracing.with_all_outputs(experiment.case)
+    trace = tracing.trace(wide)  # first, because it says what is wrong with the case
+    return Computation(experiment, compute.run(experiment.case, trace.engines[0]), wide, trace)

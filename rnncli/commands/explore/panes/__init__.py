@@ -1,1 +1,0 @@
-"""The panes of the explorer, one file each."""

@@ -1,0 +1,380 @@
+"""The state of the explorer, a plain value, and what it shows; keys.py gives the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from rnncli.case import Array, Case, format_shape
+from rnncli.cli import case_request
+from rnncli.commands.explore import command_text
+from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
+from rnncli.compute.derivation.explanation import Explanation, Target
+from rnncli.errors import Message, RnncliError, Text, join
+from rnncli.result import Label, LoopTrace, NamedTensor
+from rnncli.show.wording import brief, say
+
+VIEWS = {
+    "results": ("tensor", "timestep", "unit"),
+    "input": ("", "timestep", "feature"),
+    "weights": ("weight", "row", "column"),
+    "gates": ("part", "timestep", "unit"),
+}
+"""The fields of the cursor that choose a table, a row and a column of each view."""
+
+HELD, MASKED, HALVES = "*", "/", "│"
+"""Mark a number that is held instead of computed, a masked time step, and where the backward half begins."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Selected indices.  tensor: of the returned tensors.  weight: of the weights; row and column inside it.
+
+    timestep: the input's index.  part: of the gates and states of the trace.
+    """
+
+    batch: int = 0
+    timestep: int = 0
+    unit: int = 0
+    feature: int = 0
+    tensor: int = 0
+    weight: int = 0
+    row: int = 0
+    column: int = 0
+    part: int = 0
+
+
+class TypedLine(NamedTuple):
+    """A line that is being typed.
+
+    caret: where the next character goes.  is_new: whether a character replaces the whole text.
+    accept: returns the next state for the text; raises ValueError if it should be a number and is not.
+    """
+
+    question: Text
+    text: str
+    accept: Callable[[State, str], State]
+    caret: int = 0
+    is_new: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What the explorer shows.
+
+    experiment: as it is edited.  shown: the numbers on the screen; those of an earlier experiment until
+        `experiment` is computed.
+    done, undone: the experiments for undo and redo, the next one last.
+    size: columns and lines of the terminal.
+    view: results, input, weights or gates.  focus: the pane that gets the keys, options, numbers or step.
+    option: name of the row under the cursor in the layer pane.  scroll: first line of the equations.
+    every_term: list the terms of every equation, not only their sums.
+    subtracts: show what the held gates change.
+    help: keys and what they do, shown instead of the panes; () to show the panes.
+    is_slow: whether the computation takes so long that the screen says it.
+    wish: what the terminal is asked to do: `copy` a text, `save` under a name, show the `palette`, ...
+    saved: the last experiment that was saved, and its file.
+    """
+
+    experiment: Experiment
+    shown: Computation
+    lang: str = "en"
+    size: tuple[int, int] = (80, 24)
+    view: str = "results"
+    focus: str = "options"
+    option: str = ""
+    cursor: Cursor = field(default_factory=Cursor)
+    scroll: int = 0
+    every_term: bool = False
+    subtracts: bool = False
+    help: tuple[tuple[str, str], ...] = ()
+    typed: TypedLine | None = None
+    message: Text = ""
+    is_slow: bool = False
+    wish: tuple[str, str] | None = None
+    done: tuple[Experiment, ...] = ()
+    undone: tuple[Experiment, ...] = ()
+    saved: tuple[Experiment, str] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the numbers on the screen are not yet those of the experiment."""
+        return self.experiment is not self.shown.experiment
+
+    @property
+    def command(self) -> str | None:
+        """The command that returns the numbers on the screen; None if they have to be saved first."""
+        experiment, name = self.saved or (None, None)
+        return command_text.command(
+            self.shown.experiment, name if experiment is self.shown.experiment else None
+        )
+
+
+def describe(error: RnncliError) -> Message:
+    """Return what is wrong, and what to do."""
+    return join((text for text in (error, error.advice) if text), " ")
+
+
+def change(state: State, made: Change, *, reads: bool = False) -> State:
+    """Return the state with a change of the experiment, or with the reason why that is not possible.
+
+    reads: whether the change reads a file, so that it is made when the experiment is computed.
+    """
+    try:
+        experiment = state.experiment.after(made, reads=reads)
+    except RnncliError as error:
+        return replace(state, message=describe(error))
+    return replace(state, experiment=experiment, done=(*state.done, state.experiment), undone=())
+
+
+def undo(state: State) -> State:
+    """Undo one change, even one that is still being computed."""
+    if not state.done:
+        return replace(state, message=Message("nothing to undo"))
+    *done, last = state.done
+    return replace(state, experiment=last, done=tuple(done), undone=(*state.undone, state.experiment))
+
+
+def redo(state: State) -> State:
+    """Make the change again that was undone last."""
+    if not state.undone:
+        return replace(state, message=Message("nothing to redo"))
+    *undone, last = state.undone
+    return replace(state, experiment=last, done=(*state.done, state.experiment), undone=tuple(undone))
+
+
+def show(state: State, asked: Experiment, found: Computation) -> State:
+    """Return the state with the numbers of `asked`, unless another experiment is wanted meanwhile."""
+    if state.experiment is not asked:
+        return state
+    note = join(case_request.note_missing(found.experiment.case), "; ")
+    message = state.message or note
+    return settle(replace(state, experiment=found.experiment, shown=found, message=message, is_slow=False))
+
+
+def give_up(state: State, asked: Experiment, error: RnncliError) -> State:
+    """Return the state before a change that cannot be computed, unless it was undone meanwhile."""
+    if state.experiment is not asked:
+        return state
+    *done, last = state.done or (state.shown.experiment,)
+    return replace(state, experiment=last, done=tuple(done), message=describe(error), is_slow=False)
+
+
+@dataclass(frozen=True, eq=False)
+class NumberTable:
+    """Numbers, (rows, columns): one row per time step and one column per unit, as far as it has them.
+
+    times: the input's index of each row; () if the rows are not time steps.
+    names: of the columns; () to show their indices.
+    masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
+    held: which numbers are held at a value, (rows, columns) of bool; None if none is.
+    label: by which `explain` finds its numbers; None for the input and the weights.
+    gate: the name for --hold; of a state, that of a gate of its loop.
+    """
+
+    title: str
+    note: Text
+    values: Array
+    times: Sequence[int] = ()
+    names: Sequence[str] = ()
+    masked: Sequence[bool] = ()
+    half: int = 0
+    held: Array | None = None
+    label: Label | None = None
+    gate: str = ""
+
+
+class Cell(NamedTuple):
+    """A cell: which table, row and column; the row is negative for a line above the numbers."""
+
+    table: int
+    row: int
+    column: int
+
+
+def tables(state: State) -> list[NumberTable]:
+    """Return the tables of the view; their differences from the run without held gates if asked."""
+    found = state.shown
+    shown = _tables(state, found, state.view)
+    if not state.subtracts or found.without_hold is None or state.view in ("input", "weights"):
+        return shown
+    note = Message("with held gates - without")
+    return [
+        replace(table, values=_subtract(table.values, other.values), note=note)
+        for table, other in zip(shown, _tables(state, found.without_hold, state.view), strict=True)
+    ]
+
+
+def _tables(state: State, found: Computation, view: str) -> list[NumberTable]:
+    batch, lang = state.cursor.batch, state.lang
+    if view == "input":
+        return [_input_table(found.case, batch)]
+    if view == "weights":
+        return list(_weight_tables(state, found))
+    if view == "gates":
+        return [
+            _part_table(loop, part, batch)
+            for loop in found.trace.trace
+            for part in loop.parts
+            if part.is_shown
+        ]
+    halves = found.result.forward_units or 0
+    return [_tensor_table(tensor, found.case, batch, halves, lang) for tensor in found.result.outputs]
+
+
+def _input_table(case: Case, batch: int) -> NumberTable:
+    values, times = case.inputs[batch], range(case.inputs.shape[1])
+    masked = _masked_rows(case, batch, times)
+    title = f"input {format_shape(case.inputs.shape)}"
+    return NumberTable(title, _note(masked), values, times, case.feature_names, masked)
+
+
+def _tensor_table(tensor: NamedTensor, case: Case, batch: int, halves: int, lang: str) -> NumberTable:
+    """Return one sequence of a returned tensor; a state in one row."""
+    values, label = tensor.values[batch], tensor.label
+    title = f"{tensor.name} {format_shape(tensor.values.shape)}"
+    note = f"= {tensor.equals[0]}" if tensor.equals else brief(label, lang)
+    half = 0 if label.direction or values.shape[-1] != 2 * halves else halves
+    if not label.sequence:
+        return NumberTable(title, _note((), note, half=half), values[None], half=half, label=label)
+    times = tensor.time or range(len(values))
+    masked = _masked_rows(case, batch, times)
+    return NumberTable(title, _note(masked, note, half=half), values, times, (), masked, half, label=label)
+
+
+def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
+    """Return a gate or state of one sequence, in the order in which the steps are processed."""
+    gates = loop.gates
+    gate = part if part.kind else next((one for one in gates if one.part == "forget"), gates[0])
+    label, held = loop.label(part.short), loop.hold_masks.get(part)
+    masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
+    return NumberTable(
+        str(label), _note(masked, held=held is not None), loop.parts[part][batch], loop.times.tolist(), (),
+        masked, 0, held, label, str(loop.label(gate.short)),
+    )  # fmt: skip
+
+
+def _weight_tables(state: State, found: Computation) -> Iterator[NumberTable]:
+    """Yield one table per weight, a vector in one row.
+
+    The note of the one under the cursor says which gate and unit the column belongs to.
+    """
+    for index, (path, values) in enumerate(found.trace.weights.items()):
+        note = format_shape(values.shape)
+        place = found.column_place(path, state.cursor.column) if index == state.cursor.weight else None
+        if place is not None:
+            note += f" · {place[0]} · {say('unit', state.lang)} {place[1]}"
+        yield NumberTable(path, note, values.reshape(-1, values.shape[-1]))
+
+
+def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]:
+    return () if case.mask is None else (~case.mask[batch, list(times)]).tolist()
+
+
+def _note(masked: Sequence[bool], note: str = "", *, half: int = 0, held: bool = False) -> Text:
+    """Return what is behind the title: the note, and what the marks mean."""
+    notes: list[Text] = []
+    notes += [Message("forward │ backward half")] if half else []
+    notes += [Message("{mark} masked", mark=MASKED)] if any(masked) else []
+    notes += [Message("{mark} held", mark=HELD)] if held else []
+    notes += [note] if note else []
+    return join(notes, " · ")
+
+
+def _subtract(values: Array, others: Array) -> Array:
+    """Return values - others; 0 where both are the same infinity or NaN."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        same = (values == others) | (np.isnan(values) & np.isnan(others))
+        return np.where(same, 0, values - others)
+
+
+def cell(state: State, shown: Sequence[NumberTable]) -> Cell:
+    """Return the cell under the cursor."""
+    table, down, across = VIEWS[state.view]
+    number = getattr(state.cursor, table) if table else 0
+    grid = shown[number]
+    row = getattr(state.cursor, down)
+    if grid.times:
+        row = grid.times.index(row)
+    last_row, last_column = (size - 1 for size in grid.values.shape)
+    return Cell(number, min(row, last_row), min(getattr(state.cursor, across), last_column))
+
+
+def move_to(state: State, place: Cell) -> State:
+    """Return the state with the cursor on another cell."""
+    table, down, across = VIEWS[state.view]
+    grid = tables(state)[place.table]
+    changes = {table: place.table, across: place.column}
+    if grid.times:
+        changes[down] = grid.times[place.row]
+    elif down == "row":
+        changes[down] = place.row
+    changes.pop("", None)
+    return settle(state, **changes)
+
+
+def settle(state: State, **indices: int) -> State:
+    """Return the state with other indices of the cursor, moved to the nearest that exist.
+
+    The time step of a state is the one at which it was computed.
+    """
+    found, at = state.shown, replace(state.cursor, **indices)
+    batch, steps, features = found.case.inputs.shape
+    outputs, weights = found.result.outputs, list(found.trace.weights.values())
+    parts = [loop.parts[part] for loop in found.trace.trace for part in loop.parts if part.is_shown]
+    tensor, weight = min(at.tensor, len(outputs) - 1), max(min(at.weight, len(weights) - 1), 0)
+    shown = parts[min(at.part, len(parts) - 1)] if state.view == "gates" else outputs[tensor].values
+    rows, columns = (1, *weights[weight].shape)[-2:] if weights else (1, 1)
+    sizes = {
+        "batch": batch, "timestep": steps, "feature": features, "tensor": len(outputs),
+        "weight": len(weights), "unit": shown.shape[-1], "part": len(parts), "row": rows, "column": columns,
+    }  # fmt: skip
+    near = {name: max(min(getattr(at, name), size - 1), 0) for name, size in sizes.items()}
+    state = replace(state, cursor=replace(at, **near))
+    computed = timestep(state)
+    return state if computed is None else replace(state, cursor=replace(state.cursor, timestep=computed))
+
+
+def explained(state: State) -> Explanation:
+    """Return where the number under the cursor comes from.
+
+    In the views of the input and the weights, that of the returned tensor under the cursor; of a state, the
+    hidden state at the cursor's time step.
+    """
+    found, at = state.shown, state.cursor
+    batch, unit = at.batch, at.unit
+    label = found.result.outputs[at.tensor].label
+    if state.view == "results" or (state.view != "gates" and label.sequence):
+        tensor = found.result.outputs[at.tensor]
+        times = tensor.time or range(tensor.values.shape[1])
+        time = (times.index(at.timestep),) if label.sequence else ()
+        return explain(found, Target(label, (batch, *time, unit)))
+    parts = _tables(state, found, "gates")
+    part = parts[at.part]
+    if state.view != "gates":
+        hidden = [one for one in parts if one.label and one.label.part == "hidden"]
+        same = [one for one in hidden if one.label and one.label.direction == label.direction]
+        part = (same or hidden)[-1]
+    assert part.label is not None
+    return explain(found, Target(part.label, (batch, at.timestep, min(unit, part.values.shape[-1] - 1))))
+
+
+def timestep(state: State) -> int | None:
+    """Return the time step of the explained number; None for a state that joins two directions."""
+    explanation = explained(state)
+    is_state = len(explanation.target.indices) == 2
+    return explanation.equations[0].place.timestep if is_state else state.cursor.timestep
+
+
+def set_cell(state: State, value: float) -> State:
+    """Return the state with another number under the cursor, of the input or of a weight."""
+    at, weights = state.cursor, state.shown.trace.weights
+    if state.view == "input":
+        place = (at.batch, at.timestep, at.feature)
+        return change(state, lambda now: now.with_case(inputs=set_number(now.case.inputs, place, value)))
+    path = list(weights)[at.weight]
+    made = set_number(weights[path], (at.row, at.column)[-weights[path].ndim :], value)
+    return change(state, lambda now: now.with_case(weights={**weights, path: made}))

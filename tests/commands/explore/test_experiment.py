@@ -1,0 +1,270 @@
+"""Experiments: every change gives what Keras returns, and the command that is shown returns the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+
+from rnncli import compute
+from rnncli.cli.command_line import CommandLine
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.commands.explore import options
+from rnncli.commands.explore.command_text import command, document
+from rnncli.commands.explore.experiment import (
+    POSITION,
+    Change,
+    Computation,
+    Experiment,
+    compute_experiment,
+    explain,
+    masked_steps,
+    set_number,
+    set_value,
+    start,
+    toggle_mask,
+)
+from rnncli.compute.derivation.explanation import Target
+from rnncli.errors import RnncliError
+from rnncli.result import Label
+
+
+def made(**values: Any) -> Change:
+    """Return the change that sets these rows, one after the other."""
+
+    def change(now: Experiment) -> Experiment:
+        for name, value in values.items():
+            now = set_value(now, name, value)
+        return now
+
+    return change
+
+
+def typed(place: tuple[int, ...], value: float) -> Change:
+    return lambda now: now.with_case(inputs=set_number(now.case.inputs, place, value))
+
+
+def other_weight(now: Experiment) -> Experiment:
+    weights = compute_experiment(now).trace.weights
+    made = set_number(weights["recurrent_kernel"], (0, 3), 0.7)
+    return now.with_case(weights={**weights, "recurrent_kernel": made})
+
+
+def held(text: str, **values: Any) -> Change:
+    """Return the change that holds the second gate."""
+    return lambda now: made(hold=text.format(gate=gate_names(compute_experiment(now))[1]), **values)(now)
+
+
+CHANGES: dict[str, Change] = {
+    "nothing": made(),
+    "return_sequences": made(return_sequences=True),
+    "return_state": made(return_state=True),
+    "go_backwards": made(go_backwards=True, return_sequences=True),
+    "bidirectional": made(bidirectional=True, return_state=True),
+    "units": made(units=5),
+    "activation": made(activation="relu"),
+    "class": made(return_state=True, layer="GRU"),
+    "simple": made(layer="SimpleRNN"),
+    "seed": made(seed=7),
+    "initializer": made(kernel_initializer="constant:0.1"),
+    "input": typed((0, 1, 2), -0.3),
+    "not a number": typed((0, 3, 4), float("nan")),
+    "mask": lambda now: toggle_mask(toggle_mask(now, 0, 1), 0, 3),
+    "masked steps": made(mask="0, 2:"),
+    "stateful": made(stateful=True, calls=3),
+    "dtype": made(dtype="float64"),
+    "edited in another dtype": lambda now: made(dtype="float64")(typed((0, 1, 2), -0.3)(now)),
+    "weight": other_weight,
+}
+HOLDS: dict[str, Change] = {
+    "hold": held("{gate}[:, 1]=1@2:"),
+    "hold and input": lambda now: typed((0, 0, 0), 2.0)(held("{gate}=0")(now)),
+    "hold and units": held("{gate}=0", units=4),
+    "hold in another dtype": held("{gate}[:, 0]=0.1", dtype="float64"),
+}
+"""Held gates; Keras cannot hold one."""
+
+
+def experiment(text: str) -> Experiment:
+    line = CommandLine.parse(text)
+    flags = line.group(InputFlags), line.group(LayerFlags), line.group(RunFlags)
+    return start(*flags, line.values.get("hold"))[0]
+
+
+def gate_names(found: Computation) -> list[str]:
+    return [str(loop.label(gate.short)) for loop in found.trace.trace for gate in loop.gates]
+
+
+def same(mine: Experiment, theirs: Experiment) -> bool:
+    results = [compute_experiment(one).result.outputs for one in (mine, theirs)]
+    for one, other in zip(*results, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one.values, other.values)
+    return True
+
+
+LSTM = "rnncli run -l lstm --seed 42"
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_gives_what_keras_returns(name: str) -> None:
+    changed = CHANGES[name](experiment(LSTM))
+    found = compute_experiment(changed)
+    keras = compute.run(changed.case, "tensorflow")
+    assert [tensor.name for tensor in found.result.outputs] == [tensor.name for tensor in keras.outputs]
+    for mine, theirs in zip(found.result.outputs, keras.outputs, strict=True):
+        oracle.near(mine.values, theirs.values)
+
+
+@pytest.mark.parametrize(
+    "layer", ["-l lstm", "-l bigru --merge-mode sum --return-sequences", "-l 'LSTM(3, seed=4)'"]
+)
+@pytest.mark.parametrize("name", [*CHANGES, *HOLDS])
+def test_the_command_and_the_saved_document_return_the_same(name: str, layer: str, tmp_path: Path) -> None:
+    if name in ("weight", "go_backwards") and "bi" in layer:
+        pytest.skip("the weights of both directions have other names, and both would run backward")
+    changed = (CHANGES | HOLDS)[name](experiment(f"rnncli run {layer} --seed 42"))
+    text = command(changed)
+    assert text is not None
+    assert same(changed, experiment(text))
+    file = tmp_path / "experiment.json"
+    file.write_bytes(document(changed))
+    text = command(changed, str(file))
+    assert text is not None
+    assert text.startswith(f"rnncli run {file}")
+    assert same(changed, experiment(text))
+
+
+def test_flags_are_written_as_a_person_would() -> None:
+    now = experiment(LSTM)
+    assert command(now) == LSTM
+    more = made(return_sequences=True, bidirectional=True, training=True)(now)
+    assert command(more) == "rnncli run -l lstm --return-sequences --bidirectional --seed 42 --training"
+    assert more.expression == "Bidirectional(LSTM(3, return_sequences=True))"
+    parts = json.loads(document(typed((0, 0, 0), 0.25)(now)))
+    assert parts["inputs"][0][0] == [0.25, 4.2, 1.5, 1.1, 2.8]
+
+
+def test_a_stack_changes_one_layer() -> None:
+    now = experiment("rnncli run -l 'LSTM(4, return_sequences=True)' -l 'GRU(2)' --seed 1")
+    first = set_value(now, POSITION, 0)
+    assert made(units=5)(now).expression == "[LSTM(4, return_sequences=True), GRU(5)]"
+    assert made(units=5)(first).expression == "[LSTM(5, return_sequences=True), GRU(2)]"
+
+
+REFUSED: dict[str, tuple[Change, str]] = {
+    "units": (made(units=0), "units"),
+    "seed": (made(seed=-1), "seed is -1"),
+    "calls": (made(calls=0), "calls is 0"),
+    **{f"mask {text}": (made(mask=text), "mask: ") for text in ("x", "4", "-5", "4:", "1 2", "1:x")},
+    "weights that no longer fit": (
+        lambda now: compute_experiment(made(units=5)(other_weight(now))).experiment,
+        "weights",
+    ),
+    "a gate that is not there": (made(hold="forget[:, 2]=1", layer="GRU"), "--hold forget"),
+    "a unit that is not there": (made(hold="forget[:, 2]=1", units=2), "--hold forget"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused(name: str) -> None:
+    change, said = REFUSED[name]
+    with pytest.raises(RnncliError, match=said) as refused:
+        change(experiment(LSTM))
+    assert (refused.value.advice == "Press H to release every gate first.") is ("hold" in said)
+
+
+def test_every_row_goes_to_its_next_value_and_back() -> None:
+    """Going forward and back gives the layer of the start, for every row that has choices."""
+    now = experiment("rnncli run -l lstm --bidirectional --seed 42")
+
+    def values(one: Experiment) -> Any:
+        return one.case.specs, one.case.seed, one.case.training, one.case.calls
+
+    for row in options.rows(now):
+        if row.name in ("layer", "go_backwards") or row.next(1) is None:
+            continue
+        forward = set_value(now, row.name, row.next(1))
+        assert values(forward) != values(now), row.name
+        assert values(set_value(forward, row.name, row.value)) == values(now), row.name
+
+
+def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
+    now = experiment("rnncli run -l lstm --return-sequences --seed 42")
+    found = compute_experiment(made(hold="forget[:, 1]=1@2:")(now))
+    assert found.without_hold is not None
+    free = found.without_hold.result.outputs[0].values
+    changed = found.result.outputs[0].values != free
+    assert not changed[0, :2].any()
+    assert changed[0, 2].tolist() == [False, True, False]
+    assert changed[0, 3].all()
+    explained = explain(found, Target(found.result.outputs[0].label, (0, 2, 1)))
+    assert explained.without_hold == free[0, 2, 1]
+    assert any(equation.is_held for equation in explained.equations)
+
+
+@pytest.mark.parametrize(
+    "layer", ["lstm", "gru", "simple_rnn", "bigru", "'GRU(3, reset_after=False)' -l lstm",
+              "'RNN([LSTMCell(2), GRUCell(4)])'"]
+)  # fmt: skip
+def test_a_column_of_a_weight_belongs_to_the_gate_that_multiplies_it(layer: str) -> None:
+    found = compute_experiment(experiment(f"rnncli run -l {layer} --return-sequences --seed 42"))
+    checked = set()
+
+    def check(path: str, gate: Label, prefix: str, unit: int) -> None:
+        explained = explain(found, Target(gate, (0, 1, unit)))
+        factors = (factor.name for term in explained.equations[0].terms for factor in term.factors)
+        for weight, _, index in (name.partition("[") for name in factors if "kernel[" in name):
+            column = int(index.rstrip("]").rpartition(", ")[2])
+            whole = path + weight.rpartition("/")[2]
+            assert found.column_place(whole, column) == (prefix, unit)
+            checked.add(whole)
+
+    for loop in found.trace.trace:
+        for gate in loop.gates:
+            cell = "" if gate.cell is None else f"{gate.cell}/"
+            for unit in range(loop.parts[gate].shape[-1]):
+                check(loop.path + cell, loop.label(gate.short), str(gate.short), unit)
+    assert checked == {path for path in found.trace.weights if path.endswith("kernel")}
+
+
+def test_masked_steps_are_written_as_they_are_typed() -> None:
+    now = experiment("rnncli run --input-shape 2,6,1 -l lstm --seed 42")
+    masked = set_value(now, "mask", "0, -1, 2:4", 1)
+    assert masked_steps(masked.case, 1) == "0, 2:4, 5"
+    assert masked_steps(masked.case, 0) == ""
+    again = set_value(masked, "mask", masked_steps(masked.case, 1), 1)
+    assert masked_steps(again.case, 1) == "0, 2:4, 5"
+    assert set_value(masked, "mask", "", 1).case.mask is None
+
+
+def test_a_generated_input_follows_the_seed() -> None:
+    """As on the command line, so that the command returns the same numbers."""
+    changed = made(seed=7)(experiment("rnncli run --input-shape 1,3,2 -l lstm --seed 42"))
+    text = command(changed)
+    assert text == "rnncli run --input-shape 1,3,2 -l lstm --seed 7"
+    again = experiment(text)
+    np.testing.assert_array_equal(changed.case.inputs, again.case.inputs)
+    kept = made(seed=8)(typed((0, 0, 0), 9.0)(changed))
+    assert kept.case.inputs[0, 0, 0] == 9
+    np.testing.assert_array_equal(kept.case.inputs[0, 1:], again.case.inputs[0, 1:])
+
+
+def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "m.npz", weight_ih_l0=rng.normal(size=(12, 2)), weight_hh_l0=rng.normal(size=(12, 3)))
+    now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
+    other = not now.case.specs[-1].config["return_state"]
+    for changed in (made(return_state=other)(now), typed((0, 0, 0), 5.0)(now)):
+        text = command(changed)
+        assert text is not None
+        assert same(changed, experiment(text))
+    text = command(made(return_state=other)(now)) or ""
+    assert ("--return-state" if other else "--no-return-state") in text
+    with pytest.raises(RnncliError, match="fixed in a saved model"):
+        set_value(now, "units", 4)
+    assert "seed" not in [row.name for row in options.rows(now)]
