@@ -44,8 +44,10 @@ LISTS: Mapping[str, Iterable[str]] = {
     "show/formats": formats.FORMATS.values(),
 }
 """The folders whose files, but for those with an underscore, are listed, with the lists."""
-BASES = {operations.OPS, "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy"}
-"""Listed files on which others are built: ndjson on json, npz on npy."""
+BASES = {
+    operations.OPS, "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain"
+}  # fmt: skip
+"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain."""
 
 
 @pytest.mark.parametrize("folder", LISTS)
