@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from io import StringIO
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -34,8 +33,7 @@ from rnncli.compute.derivation.explanation import Equation, Explanation, Term
 from rnncli.errors import Message
 from rnncli.errors import Text as Words
 from rnncli.result import Result
-from rnncli.show.formats._styles import console
-from rnncli.show.formats._terminal import draw_page
+from rnncli.show.formats.table import draw_lines
 from rnncli.show.numerals import choose_style, format_number
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
@@ -406,9 +404,7 @@ def equation_lines(state: State) -> list[Text]:
 @lru_cache(maxsize=2)
 def _full_lines(found: Explanation, result: Result, view: View) -> list[Text]:
     """Return the equations as `rnncli explain` shows them."""
-    drawing = draw_page(Page((), (), page(found, result, view).parts), view)
-    lines = console(StringIO(), view).render_lines(drawing, pad=False)
-    return [Text.assemble(*((part.text, part.style or "") for part in line)) for line in lines]
+    return draw_lines(Page((), (), page(found, result, view).parts), view)
 
 
 def _short_lines(equation: Equation, lang: str) -> Iterator[Text]:

@@ -6,11 +6,12 @@ from io import StringIO
 from typing import IO
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
 
 from rnncli.show.formats import Traits
 from rnncli.show.formats._styles import console
 from rnncli.show.formats._terminal import draw_page
-from rnncli.show.page import Answer, View
+from rnncli.show.page import Answer, Page, View
 
 TRAITS = Traits(separator=b"\n", suffixes=("txt",))
 
@@ -21,6 +22,12 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     console(page, view).print(draw_page(answer.page(view), view))
     text = "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
     file.write(text.encode(view.encoding, "backslashreplace"))
+
+
+def draw_lines(page: Page, view: View) -> list[Text]:
+    """Return the lines of a page, for a screen of which it is a part."""
+    lines = console(StringIO(), view).render_lines(draw_page(page, view), pad=False)
+    return [Text.assemble(*((part.text, part.style or "") for part in line)) for line in lines]
 
 
 class Drawing:
