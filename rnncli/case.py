@@ -11,8 +11,6 @@ from rnncli.errors import Text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rnncli.specs.stack import Stack
-
     Array: TypeAlias = NDArray[Any]
 else:
     Array = Any
@@ -86,7 +84,7 @@ class Spec:
 class Case(NamedTuple):
     """One experiment.
 
-    stack: the layers, created and validated once.
+    specs: the layers, checked, first to last; what computes with them makes a `Stack(layers.specs).Stack`.
     inputs: shape (batch, timesteps, features), in the dtype that the first layer computes in; more axes
         for a convolutional layer.
     mask: shape (batch, timesteps), bool, True for the steps to process.
@@ -99,7 +97,7 @@ class Case(NamedTuple):
     all_calls: whether to return the tensors of every call, rather than of the last one.
     """
 
-    stack: "Stack"
+    specs: tuple[Spec, ...]
     inputs: Array
     mask: Array | None = None
     initial_state: tuple[Array, ...] | None = None
@@ -112,11 +110,6 @@ class Case(NamedTuple):
     with_trace: bool = False
     feature_names: tuple[str, ...] = ()
     hold: "tuple[Hold, ...]" = ()
-
-    @property
-    def specs(self) -> tuple[Spec, ...]:
-        """The specs of the layers, first to last."""
-        return self.stack.specs
 
 
 class Hold(NamedTuple):

@@ -12,7 +12,6 @@ from rnncli.errors import Text
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
-    from rnncli.specs.stack import Stack
 
 
 SCHEMA = "rnncli/1"
@@ -264,7 +263,7 @@ class Result:
 
     engines: tuple[str, ...]
     seed: int | None
-    stack: "Stack"
+    specs: tuple[Spec, ...]
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
@@ -278,19 +277,9 @@ class Result:
     all_layers: bool = False
 
     @property
-    def specs(self) -> tuple[Spec, ...]:
-        """The specs of the layers, first to last."""
-        return self.stack.specs
-
-    @property
     def engine(self) -> str:
         """The engines as text, `numpy` or `onnx, numpy`."""
         return ", ".join(self.engines)
-
-    @property
-    def forward_units(self) -> int | None:
-        """Where the backward half of a concatenated output begins; None if there are no halves."""
-        return self.stack.layers[-1].forward_units
 
 
 class LayerShapes(NamedTuple):
@@ -314,7 +303,7 @@ class ShapeReport(NamedTuple):
     claims: the equalities that hold for any numbers.
     """
 
-    stack: "Stack"
+    specs: tuple[Spec, ...]
     input_shape: Shape
     input_dtype: str
     layers: tuple[LayerShapes, ...]

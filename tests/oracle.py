@@ -19,8 +19,8 @@ import numpy as np
 
 from rnncli import compute, specs
 from rnncli.case import Case
+from rnncli.layers import fit
 from rnncli.result import Result
-from rnncli.specs import fit
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}
 """The names that `from keras.layers import *` and `from keras.initializers import *` define."""

@@ -10,6 +10,7 @@ from claims import claim
 
 from rnncli import specs
 from rnncli.addresses import parse_label
+from rnncli.case import Spec
 from rnncli.commands.engines import EnginesAnswer
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
@@ -18,7 +19,6 @@ from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.compute.engines import EngineInfo
 from rnncli.inputs.sample_files import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
-from rnncli.specs.stack import Stack
 
 SEQUENCE = ("batch", "timesteps", "units")
 STATE = ("batch", "units")
@@ -37,7 +37,7 @@ HIDDEN = np.array(
 CELL = np.array([[0.3901, -0.4134, -0.6091]], np.float32)
 
 
-def layers(name: str = "lstm", **flags: Any) -> Stack:
+def layers(name: str = "lstm", **flags: Any) -> tuple[Spec, ...]:
     return specs.from_flags([name], {"units": 3, **flags})
 
 
@@ -45,7 +45,7 @@ def result(*outputs: NamedTensor, **changes: Any) -> Result:
     made = Result(
         engines=("numpy",),
         seed=42,
-        stack=layers(return_sequences=True, return_state=True),
+        specs=layers(return_sequences=True, return_state=True),
         input_shape=(1, 4, 5),
         input_dtype="float32",
         outputs=outputs,
@@ -112,7 +112,7 @@ def both_ways() -> Result:
             (claim("hidden_states[:, 0, 3:]"),),
         ),
         NamedTensor(parse_label("backward_last_cell_state"), STATE, CELL / 2),
-        stack=layers("bilstm", return_sequences=True, return_state=True),
+        specs=layers("bilstm", return_sequences=True, return_state=True),
     )
 
 
@@ -134,7 +134,7 @@ def stack_report() -> ShapeReport:
     """Return the shapes of two layers with an unknown number of features."""
     first = (TensorInfo(parse_label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
     last = (TensorInfo(parse_label("1/hidden_state"), STATE, (None, 3)),)
-    stack = Stack((*layers("gru", return_sequences=True), *layers("lstm")))
+    stack = (*layers("gru", return_sequences=True), *layers("lstm"))
     return ShapeReport(
         stack,
         (None, 4, None),
@@ -163,7 +163,7 @@ def matrix(spoilt: bool = False) -> Matrix:
             results[sequences, state] = result(
                 NamedTensor(parse_label(first[0]), *first[1:]),
                 *(states if state else ()),
-                stack=layers(return_sequences=sequences, return_state=state),
+                specs=layers(return_sequences=sequences, return_state=state),
             )
     return Matrix(results)
 

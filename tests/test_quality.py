@@ -49,12 +49,15 @@ BASES = {
 }  # fmt: skip
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain."""
 
+BESIDE = {"layers": {"fit", "stack"}}
+"""Files of these folders that are not of the listed kind."""
+
 
 @pytest.mark.parametrize("folder", LISTS)
 def test_every_file_is_listed(folder: str) -> None:
     package = f"rnncli.{folder.replace('/', '.')}"
     found = {name for _, name, _ in pkgutil.iter_modules([str(ROOT / "rnncli" / folder)]) if name[0] != "_"}
-    assert {f"{package}.{name}" for name in found} == set(LISTS[folder])
+    assert {f"{package}.{name}" for name in found - BESIDE.get(folder, set())} == set(LISTS[folder])
 
 
 @pytest.mark.parametrize("folder", LISTS)

@@ -11,7 +11,6 @@ from results_by_hand import layers, result
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
-from rnncli.specs.stack import Stack
 
 LSTM = ("input", "forget", "candidate", "output")
 GRU = ("update", "reset", "candidate")
@@ -66,7 +65,7 @@ def loop(
 def traced(
     name: str, loops: list[LoopTrace], shape: tuple[int, int, int], units: int = 3, **flags: Any
 ) -> Result:
-    return result(stack=layers(name, units=units, **flags), trace=tuple(loops), input_shape=shape)
+    return result(specs=layers(name, units=units, **flags), trace=tuple(loops), input_shape=shape)
 
 
 def lstm(units: int = 3, batch: int = 1, timesteps: int = 4) -> Result:
@@ -91,10 +90,10 @@ def both_ways() -> Result:
 
 def stack() -> Result:
     """Return the traces of two layers, with three units and one unit."""
-    both = Stack((*layers("lstm", return_sequences=True), *layers("gru", units=1)))
+    both = (*layers("lstm", return_sequences=True), *layers("gru", units=1))
     first = loop(LSTM, [("computed",)] * 2, layer=0, in_stack=True)
     second = loop(GRU, [("computed",)] * 2, 1, layer=1, in_stack=True)
-    return result(stack=both, trace=(first, second), input_shape=(1, 2, 5))
+    return result(specs=both, trace=(first, second), input_shape=(1, 2, 5))
 
 
 def odd() -> Result:

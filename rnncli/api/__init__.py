@@ -92,11 +92,12 @@ def shape(
         stack = _case.stack_of(layer, options, all_layers=all_layers)
         sizes, remarks = add_batch(_case.shape_of(inputs, options), stack.input_rank)
         remarks += note_sequential(stack)
+        specs = stack.specs
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers)
-        stack, sizes = case.stack, case.inputs.shape
-    found = outline.outline(stack, sizes, all_layers=all_layers)
-    return Report("shape", stack, found, ShapeAnswer(found), remarks, view_of(options))
+        specs, sizes = case.specs, case.inputs.shape
+    found = outline.outline(specs, sizes, all_layers=all_layers)
+    return Report("shape", specs, found, ShapeAnswer(found), remarks, view_of(options))
 
 
 @expand_options
@@ -111,7 +112,7 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
             )
     case, remarks = _case.build_case(inputs, layer, options)
     found = combinations(case, options.get("engine") or "auto")
-    return Report("matrix", case.stack, found, MatrixAnswer(found), remarks, view_of(options))
+    return Report("matrix", case.specs, found, MatrixAnswer(found), remarks, view_of(options))
 
 
 @expand_options
@@ -152,13 +153,13 @@ def trace(
     result, beyond, notes = result_checks.verify(case_with_outputs, result, tolerances, chosen=chosen)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.list_loops(result), wanted)
-    answer = TraceAnswer(replace(result, stack=case.stack), kept, stats_of(kept) if stats else {})
+    answer = TraceAnswer(replace(result, specs=case.specs), kept, stats_of(kept) if stats else {})
     _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
     _comparison.require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
     left = _comparison.require_expected(
         answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
     )
-    return Report("trace", case.stack, kept, answer, (*remarks, *notes, *left), view_of(options))
+    return Report("trace", case.specs, kept, answer, (*remarks, *notes, *left), view_of(options))
 
 
 @expand_options
@@ -190,7 +191,7 @@ def explain(
     case = _case.hold_gates(case, hold, options)
     most = None if options.get("full") else terms
     found, result = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
-    return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
+    return Report("explain", case.specs, found, ExplainAnswer(found, result), remarks, view_of(options))
 
 
 @expand_options
@@ -229,7 +230,7 @@ def gradients(
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
     cases = [case, *variants.make_variants(case, list(map(_case.layers_of, others)), given)]
     found = tuple(curves.gradients(one, of) for one in cases)
-    return Report("gradients", case.stack, found, GradientsAnswer(found), remarks, view_of(options))
+    return Report("gradients", case.specs, found, GradientsAnswer(found), remarks, view_of(options))
 
 
 def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:
@@ -246,7 +247,7 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
     require_kind("lang", lang)
     view = view_of({"width": width, "lang": lang})
     found = diagnose(text)
-    return Report("why", None, found, WhyAnswer.of(found), (), view)
+    return Report("why", (), found, WhyAnswer.of(found), (), view)
 
 
 def _select(found: Result, select: str | Sequence[str] | None, limits: TolerancePair | None) -> Result:

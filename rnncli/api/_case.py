@@ -32,8 +32,8 @@ from rnncli.inputs import arrange, case_builder, formats
 from rnncli.inputs import sample_files as builtin
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import split_layers
+from rnncli.layers.stack import Stack
 from rnncli.specs.shapes import parse_shape
-from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer

@@ -67,7 +67,7 @@ def compare(
         (select,) if isinstance(select, str) else tuple(select or ()),
     )
     answer, remarks = _compare(inputs, layer, options, settings)
-    return Report("compare", answer.header.stack, answer.differences, answer, remarks, view_of(options))
+    return Report("compare", answer.header.specs, answer.differences, answer, remarks, view_of(options))
 
 
 def _compare(inputs: Any, layer: Any, options: Options, settings: Comparison) -> ComparisonReport:

@@ -14,12 +14,12 @@ from rnncli.api._values import require_integer
 from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import Text, did_you_mean
 from rnncli.show.page import Answer, View
+from rnncli.specs import expressions_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rnncli.show.statistics import Stats
-    from rnncli.specs.stack import Stack
 
 
 PLAIN = View()
@@ -122,7 +122,7 @@ class RunResult(_Tables, result.Result):
 
     def __repr__(self) -> str:
         tensors = ", ".join(f"{tensor.name} {format_shape(tensor.values.shape)}" for tensor in self.outputs)
-        return f"<rnncli.Result {_describe_stack(self.stack)}, seed {self.seed}: {tensors}>"
+        return f"<rnncli.Result {_describe_layers(self.specs)}, seed {self.seed}: {tensors}>"
 
     def _answer(self) -> Answer:
         from rnncli.commands.run.answer import RunAnswer
@@ -144,20 +144,15 @@ def by_name(stats: Mapping[result.Label, Stats]) -> dict[str, Stats]:
 class Report(_Tables):
     """Result of any other command: a mapping of its arrays, if it has any; falsy if a comparison failed.
 
-    found: the underlying data.  stack: None if it has no layers.
+    found: the underlying data.  layers: first to last; none if the answer is not about layers.
     """
 
     command: str
-    stack: Stack | None
+    layers: tuple[Spec, ...]
     found: Any
     answer: Any
     remarks: tuple[Text, ...] = ()
     view: View = PLAIN
-
-    @property
-    def layers(self) -> tuple[Spec, ...]:
-        """The layers, first to last."""
-        return () if self.stack is None else self.stack.specs
 
     @property
     def agrees(self) -> bool:
@@ -194,7 +189,7 @@ class Report(_Tables):
         return held[name]
 
     def __repr__(self) -> str:
-        layers = "" if self.stack is None else f" {_describe_stack(self.stack)}"
+        layers = f" {_describe_layers(self.layers)}" if self.layers else ""
         differing = ", ".join(self._disagreeing())
         return f"<rnncli.{self.command}{layers}{f': differs in {differing}' if differing else ''}>"
 
@@ -202,5 +197,5 @@ class Report(_Tables):
         return self.answer  # type: ignore[no-any-return]
 
 
-def _describe_stack(stack: Stack) -> str:
-    return " -> ".join(stack.expressions)
+def _describe_layers(specs: tuple[Spec, ...]) -> str:
+    return " -> ".join(expressions_of(specs))

@@ -13,7 +13,7 @@ from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, inside
 from rnncli.inputs.source import KERAS_SUFFIXES, split_layers
-from rnncli.specs.stack import Stack
+from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.inputs.case_builder import CaseBuilder, CaseOptions
@@ -97,7 +97,7 @@ def make_stack(
     if not layers and own is not None:
         with inside(name):
             specs.from_flags([own], {})
-    return specs.from_flags(list(layers), options, own, all_layers=all_layers)
+    return Stack(specs.from_flags(list(layers), options, own, all_layers=all_layers))
 
 
 def make_builder(
@@ -130,7 +130,7 @@ def _refuse_unused_initializer(options: Mapping[str, Any], source: Text) -> None
 
 def note_missing(case: Case) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
-    stateful = case.stack.is_stateful
+    stateful = Stack(case.specs).is_stateful
     if stateful and case.calls == 1:
         return (
             Message("stateful has no effect on the first call; add {--calls 2} to see the state carry over"),
@@ -139,7 +139,7 @@ def note_missing(case: Case) -> Remarks:
         return (
             Message("every call restarts from the given initial state; leave it out to carry the state over"),
         )
-    return note_equal_calls(case.stack, case.calls, training=case.training)
+    return note_equal_calls(Stack(case.specs), case.calls, training=case.training)
 
 
 def note_equal_calls(stack: Stack, calls: int, *, training: bool) -> Remarks:
@@ -186,7 +186,7 @@ def _make_input(request: CaseRequest, stack: Stack, shape: Shape, seed: int) -> 
         )
     if not request.weights_file and math.prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        checks.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
+        checks.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
     return Document(inputs=arrange.make_input(sizes, request.fill or "normal", seed, "float64"))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from rnncli.specs.stack import Stack
+    from rnncli.layers.stack import Stack
 
 Completer = Callable[..., list[str]]
 
@@ -110,7 +110,7 @@ def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
     stack = _stack(ctx)
     if stack is None:
         return []
-    wide = (stack.with_returns(return_sequences=every, return_state=True) for every in (False, True))
+    wide = (Stack(stack.with_returns(return_sequences=every, return_state=True)) for every in (False, True))
     infos = [info for one in wide for info in _outputs(one)]
     returned = [f"{info.name}[{','.join('0' for _ in info.axes)}]" for info in infos]
     inside = [f"{name}[0,0]" for name in list_loop_parts(stack)]

@@ -10,7 +10,6 @@ from rnncli.case import Array, Spec
 from rnncli.errors import Text
 from rnncli.models import CasePair, ModelRun
 from rnncli.result import NamedTensor, Result
-from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelCall
@@ -64,7 +63,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     return Result(
         engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
         seed=None,
-        stack=Stack(spec for result in results.values() for spec in result.specs),
+        specs=tuple(spec for result in results.values() for spec in result.specs),
         input_shape=first.shape,
         input_dtype=str(first.dtype),
         outputs=_order_tensors(tensors, run),

@@ -13,6 +13,7 @@ from rnncli.cli import model_inputs
 from rnncli.cli.flag_groups import flag_name
 from rnncli.cli.model_files import Model, open_model
 from rnncli.errors import Flag, Message, UsageError
+from rnncli.layers.stack import Stack
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ReturnFlags(NamedTuple):
         last = case.specs[-1]
         if not given or last.class_name == "TimeDistributed":
             return case
-        return case._replace(stack=case.stack.with_returns(**given))
+        return case._replace(specs=Stack(case.specs).with_returns(**given))
 
 
 WITH_MODEL = frozenset((

@@ -14,7 +14,7 @@ from rnncli.compute import engines
 from rnncli.compute.keras_differences import note_sequential
 from rnncli.errors import Text, UsageError
 from rnncli.inputs import formats
-from rnncli.specs.stack import Stack
+from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer

@@ -12,6 +12,7 @@ from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, Message, Text, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
+from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo
 
 
@@ -85,7 +86,7 @@ class _PreparedCase:
         return Result(
             engines=(self.engine,),
             seed=case.seed,
-            stack=case.stack,
+            specs=case.specs,
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
@@ -102,7 +103,7 @@ class _PreparedCase:
 
 def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[TensorInfo, Sequence[int]]]:
     """Return what the layers return for inputs of this shape, and the input times of its rows."""
-    times = case.stack.times(input_shape, all_layers=case.all_layers)
+    times = Stack(case.specs).times(input_shape, all_layers=case.all_layers)
     return {
         info.label: (info, times.get(info.label.without_call, ())) for info in _returned(case, input_shape)
     }
@@ -110,7 +111,7 @@ def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[Tenso
 
 def _returned(case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
     """Yield the tensors of the result; with all calls, those of each, numbered from 1."""
-    infos = case.stack.outputs(input_shape, all_layers=case.all_layers)
+    infos = Stack(case.specs).outputs(input_shape, all_layers=case.all_layers)
     for call in range(1, case.calls + 1) if case.all_calls else (None,):
         yield from (info.with_place(call=call) for info in infos)
 
@@ -120,7 +121,7 @@ def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
     """
-    own = case.stack.claims(all_layers=case.all_layers)
+    own = Stack(case.specs).claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
     found = {}
@@ -183,7 +184,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
 
     With the reference, weights that Keras can draw itself are left to Keras and not returned.
     """
-    stack = case.stack
+    stack = Stack(case.specs)
     seeds = stack.take_seeds(SeedStream(case.seed or 0).draw)
     if case.weights is not None:
         return case.weights, seeds

@@ -7,6 +7,7 @@ from math import prod
 
 from rnncli.case import Case, Shape, format_shape, sizes
 from rnncli.errors import InputError, LayerError, Message
+from rnncli.layers.stack import Stack
 from rnncli.process import memory
 
 REVERSED_MASK_OPTIONS = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
@@ -17,7 +18,7 @@ def require_room(case: Case, sequences: int) -> None:
 
     It needs all weights and outputs; to draw the weights, three doubles per number of the largest weight.
     """
-    stack, input_shape = case.stack, (sequences, *case.inputs.shape[1:])
+    stack, input_shape = Stack(case.specs), (sequences, *case.inputs.shape[1:])
     weights = [prod(sizes(shape)) for shape in stack.weight_shapes(input_shape).values()]
     outputs = sum(prod(sizes(info.shape)) for info in stack.outputs(input_shape, all_layers=True))
     numbers = sum(weights) + (case.calls if case.all_calls else 1) * outputs
@@ -31,7 +32,7 @@ def require_mask(case: Case) -> None:
     That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
     sequence ran forward; only the states are correct.
     """
-    first, masked = case.stack.layers[0], case.mask is not None
+    first, masked = Stack(case.specs).layers[0], case.mask is not None
     if case.mask is not None:
         _require_fit(case.mask.shape, case.inputs.shape, first.mask_ranks)
         if first.makes_mask:
@@ -40,7 +41,7 @@ def require_mask(case: Case) -> None:
                 "Leave out the mask, or the layer {class_name}.",
                 class_name=first.spec.class_name,
             )
-    for layer in case.stack.layers:
+    for layer in Stack(case.specs).layers:
         masked = masked or layer.makes_mask
         for loop in layer.loops.values():
             if masked and all(loop.config.get(name) for name in REVERSED_MASK_OPTIONS):

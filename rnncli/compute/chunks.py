@@ -10,6 +10,7 @@ from typing import Any
 
 from rnncli.case import Array, Case, sizes
 from rnncli.errors import UsageError
+from rnncli.layers.stack import Stack
 from rnncli.process import memory
 from rnncli.result import ChunkedTensor, Claim, Label, Result
 
@@ -28,7 +29,7 @@ def plan(case: Case, budget: int) -> tuple[slice, ...]:
     numbers are drawn for the whole batch, or the case is traced.
     budget: bytes that the work on one chunk may take; a chunk has at least one sequence.
     """
-    batch, stack = len(case.inputs), case.stack
+    batch, stack = len(case.inputs), Stack(case.specs)
     if case.with_trace or stack.is_stateful or (case.training and stack.draws_in_training):
         return (slice(0, batch),)
     each = _bytes_of_a_sequence(case)
@@ -44,7 +45,7 @@ def count_fitting(case: Case, budget: int) -> int:
 
 def _bytes_of_a_sequence(case: Case) -> int:
     """Estimate the bytes for one sequence: inputs and outputs, counted twice, and the input projections."""
-    stack, shape = case.stack, (1, *case.inputs.shape[1:])
+    stack, shape = Stack(case.specs), (1, *case.inputs.shape[1:])
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
     numbers = sum(prod(sizes(one)) for one in (shape, *outputs))
     widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)

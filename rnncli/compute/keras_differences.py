@@ -5,9 +5,9 @@ from __future__ import annotations
 from rnncli.case import Case, walk
 from rnncli.compute import engines
 from rnncli.errors import Message, Text, count
+from rnncli.layers.stack import Stack
 from rnncli.result import Result
 from rnncli.specs import describe
-from rnncli.specs.stack import Stack
 
 
 def note_keras_errors(case: Case) -> tuple[Text, ...]:
@@ -18,7 +18,7 @@ def note_keras_errors(case: Case) -> tuple[Text, ...]:
     """
     notes: dict[Text, None] = {}
     masked = explicit = case.mask is not None
-    for layer in case.stack.layers:
+    for layer in Stack(case.specs).layers:
         masked = masked or layer.makes_mask
         if not layer.recurrent:
             continue
@@ -67,7 +67,7 @@ def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
         what = "{--check} has no effect: {reference} already computed this result"
         return (Message(what, reference=engines.REFERENCE),)
     notes: list[Text] = []
-    if note_sequential(case.stack):
+    if note_sequential(Stack(case.specs)):
         notes.append(Message("{--check}: compared with a functional model of these layers in Keras"))
     notes += _note_denormals(case, result)
     options = ("activation", "recurrent_activation")

@@ -10,8 +10,8 @@ from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, Flag, Message, UsageError, did_you_mean
 from rnncli.layers import Layer, activations
+from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace, Result, TensorInfo
-from rnncli.specs.stack import Stack
 
 
 class LoopPart(NamedTuple):
@@ -36,9 +36,9 @@ def list_loop_parts(stack: Stack) -> dict[Label, LoopPart]:
                     label = Label(name, cell=place, kind="activation" if name in cell.gates else "")
                     part = LoopPart(index, direction, label, cell.units)
                     typed = label.short._replace(direction=direction)
-                    if len(stack) > 1:
+                    if len(stack.layers) > 1:
                         found[typed._replace(layer=index)] = part
-                    if index == len(stack) - 1:
+                    if index == len(stack.layers) - 1:
                         found[typed] = part
     return found
 
@@ -166,9 +166,9 @@ def tensor_bounds(result: Result) -> dict[Label, tuple[float, float] | None]:
 
 def _iterate_returned(result: Result) -> Iterator[tuple[int, Layer, tuple[TensorInfo, ...]]]:
     """Yield the layers whose tensors were returned: all, or the last; with their tensors as in the result."""
-    last = len(result.stack.layers) - 1
+    last = len(Stack(result.specs).layers) - 1
     every = last > 0 and result.all_layers
-    for index, (layer, shape) in enumerate(result.stack.input_shapes(result.input_shape)):
+    for index, (layer, shape) in enumerate(Stack(result.specs).input_shapes(result.input_shape)):
         if every or index == last:
             place = index if every else None
             yield index, layer, tuple(info.with_place(layer=place) for info in layer.outputs(shape))
@@ -249,5 +249,6 @@ def trace(case: Case) -> Result:
 def with_all_outputs(case: Case) -> Case:
     """Return the case with the outputs and states of every layer returned, to verify the whole trace."""
     return case._replace(
-        stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers), all_layers=True
+        specs=tuple(layer.with_returns(return_state=True) for layer in Stack(case.specs).layers),
+        all_layers=True,
     )

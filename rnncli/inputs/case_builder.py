@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.errors import InputError, Text, inside, join
 from rnncli.inputs.arrange import Arrangement, ArrangeOptions, arrange
-from rnncli.specs import fit
-from rnncli.specs.stack import Stack
+from rnncli.layers import fit
+from rnncli.layers.stack import Stack
 
 SEEDS = 1_000_000_000
 """Random seeds are below this, so that they are short enough to retype."""
@@ -81,7 +81,7 @@ class CaseBuilder(NamedTuple):
         """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
         given, shape = self.options, arranged.inputs.shape
         case = Case(
-            stack=self.stack,
+            specs=self.stack.specs,
             inputs=arranged.inputs,
             mask=arranged.mask,
             initial_state=states(given.initial_state, self.stack, shape),

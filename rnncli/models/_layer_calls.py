@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.models.trees import leaves, map_leaves
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
     case: of a recurrent layer, whose outputs have names of their own, `gru/hidden_states`.
     """
     if case is not None:
-        return [f"{layer}/{info.name}" for info in case.stack.outputs(case.inputs.shape)]
+        return [f"{layer}/{info.name}" for info in Stack(case.specs).outputs(case.inputs.shape)]
     return [f"{layer}/output" if count == 1 else f"{layer}/output_{index}" for index in range(count)]
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from rnncli.case import Case, Spec, format_shape
 from rnncli.errors import LayerError, Message
+from rnncli.layers import fit
 from rnncli.models import trees
 from rnncli.models.graph import Node
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
-from rnncli.specs import fit
-from rnncli.specs.stack import Stack
 
 
 def build_layer_case(node: Node, call: OperationCall) -> Case:
@@ -41,7 +40,7 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
             inputs=format_shape(inputs.shape),
         )
     case = Case(
-        Stack((spec,)),
+        (spec,),
         inputs=np.ascontiguousarray(inputs, dtype),
         mask=None if mask is None else np.asarray(mask, bool),
         initial_state=tuple(np.asarray(state, dtype) for state in states) or None,

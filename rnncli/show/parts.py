@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from rnncli import __version__
-from rnncli.case import Shape, format_shape
+from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
 from rnncli.result import SCHEMA, ChunkedTensor, Claim, Label, NamedTensor, Result
 from rnncli.show.page import (
@@ -22,9 +22,7 @@ from rnncli.show.page import (
     state_part,
 )
 from rnncli.show.wording import meaning, say
-
-if TYPE_CHECKING:
-    from rnncli.specs.stack import Stack
+from rnncli.specs import configs_of, expression_of, expressions_of
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 
@@ -39,7 +37,7 @@ class ResultHeader(Protocol):
     def seed(self) -> int | None: ...
 
     @property
-    def stack(self) -> Stack: ...
+    def specs(self) -> tuple[Spec, ...]: ...
 
     @property
     def input_shape(self) -> tuple[int, ...]: ...
@@ -65,8 +63,8 @@ def head_of(result: ResultHeader) -> dict[str, Any]:
         **head(),
         "engine": result.engine,
         "seed": result.seed,
-        "expression": result.stack.expression,
-        "layer": result.stack.configs,
+        "expression": expression_of(result.specs),
+        "layer": configs_of(result.specs),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
         **({"hold": list(result.hold)} if result.hold else {}),
@@ -80,14 +78,14 @@ def short_head_of(result: ResultHeader, line: int) -> dict[str, Any]:
         "line": line,
         "engine": result.engine,
         "seed": result.seed,
-        "expression": result.stack.expression,
+        "expression": expression_of(result.specs),
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
     }
 
 
-def title(stack: Stack, view: View) -> Line:
+def title(specs: tuple[Spec, ...], view: View) -> Line:
     """Return `LSTM(3, return_sequences=True)`; for a stack, first to last."""
-    return line(marks(view).arrow.join(stack.expressions), "strong")
+    return line(marks(view).arrow.join(expressions_of(specs)), "strong")
 
 
 def note(pieces: Iterable[str], view: View) -> Line:

@@ -26,7 +26,6 @@ from rnncli.specs.merge import (
     read_flags,
     wrap_bidirectional,
 )
-from rnncli.specs.stack import Stack
 from rnncli.specs.text import describe
 
 UNITS = 3
@@ -38,7 +37,7 @@ def from_flags(
     document_layer: Any = None,
     *,
     all_layers: bool = False,
-) -> Stack:
+) -> tuple[Spec, ...]:
     """Return the requested stack.
 
     texts: the values of --layer: names, expressions or configs.
@@ -57,7 +56,9 @@ def from_flags(
         ) from None
 
 
-def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any, *, all_layers: bool) -> Stack:
+def _stack(
+    texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any, *, all_layers: bool
+) -> tuple[Spec, ...]:
     flags = {name: value for name, value in flags.items() if value is not None}
     lower = {name: value for name, value in flags.items() if name != "return_state" or all_layers}
     from_document = not texts and document_layer is not None
@@ -87,7 +88,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any, 
         )
     pairs = zip(stack, names, strict=True)
     _refuse_idle(flags, stack, [spec for spec, by_name in pairs if by_name or is_recurrent(spec.class_name)])
-    return Stack(stack)
+    return tuple(stack)
 
 
 def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rnncli import layers
@@ -30,6 +31,21 @@ def describe(spec: Spec) -> str:
         if own or (name in layers.BEYOND_KERAS and value):
             parts.append(f"{name}={_format_option(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
+
+
+def expressions_of(specs: Sequence[Spec]) -> tuple[str, ...]:
+    """Return each layer as in a script."""
+    return tuple(map(describe, specs))
+
+
+def expression_of(specs: Sequence[Spec]) -> str | list[str]:
+    """Return the expression of the only layer, or the list of them: what a case document has as its layer."""
+    return list(expressions_of(specs)) if len(specs) > 1 else describe(specs[0])
+
+
+def configs_of(specs: Sequence[Spec]) -> list[dict[str, Any]]:
+    """Return each layer as Keras's config."""
+    return list(map(to_config, specs))
 
 
 def to_script(spec: Spec) -> tuple[str, str]:

@@ -27,7 +27,7 @@ def case(expression: str, steps: int = STEPS) -> Case:
     generator = np.random.default_rng(5)
     mask = generator.random((2, steps)) < 0.7
     inputs = generator.standard_normal((2, steps, 2)).astype(np.float32)
-    return Case(stack=specs.from_flags([expression], {}), inputs=inputs, mask=mask, seed=1)
+    return Case(specs=specs.from_flags([expression], {}), inputs=inputs, mask=mask, seed=1)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import pytest
 from rnncli import specs
 from rnncli.case import Case
 from rnncli.compute import engines
-from rnncli.specs.stack import Stack
 
 TWIN = """\
 from rnncli.layers.simple_rnn import SimpleRNN, SimpleRNNCell
@@ -79,8 +78,8 @@ def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnn
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])
 def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
-    stack = Stack((specs.build("LSTM(3, kernel_initializer=Constant(0.1))"),))
-    case = Case(stack, np.ones((1, 4, 5), np.float32))
+    layer = specs.build("LSTM(3, kernel_initializer=Constant(0.1))")
+    case = Case((layer,), np.ones((1, 4, 5), np.float32))
     assert engines.get(engine).refusal(case) is None
 
 

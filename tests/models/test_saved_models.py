@@ -12,8 +12,9 @@ from rnncli.case import Case, SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs import case_builder
 from rnncli.inputs.formats import Source
+from rnncli.layers import fit
+from rnncli.layers.stack import Stack
 from rnncli.models.weights import read_weights
-from rnncli.specs import fit
 
 MODELS = {
     "dense last": ("LSTM(3)", "Dense(1)"),
@@ -39,7 +40,7 @@ def saved(name: Any, *weights: Any) -> Any:
 
 
 def fitted(texts: Any, held: Any) -> Any:
-    return fit.fit_weights(tuple(held), specs.from_flags(texts, {}), (2, 3, 4), "m.weights.h5")
+    return fit.fit_weights(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), "m.weights.h5")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -51,7 +52,7 @@ def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any) -> None
     path = tmp_path / "m.weights.h5"
     model.save_weights(path)
     asked = specs.from_flags(MODELS[name], {})
-    weights = fit.fit_weights(read_weights(Source("m", path=path)), asked, INPUTS.shape)
+    weights = fit.fit_weights(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape)
     result = compute.run(Case(asked, INPUTS, weights=weights))
     np.testing.assert_allclose(result.outputs[0].values, np.asarray(model(INPUTS)), rtol=1e-5, atol=1e-6)
 
@@ -84,7 +85,7 @@ def test_two_that_fit_are_to_be_named() -> None:
 
 
 def test_errors_begin_with_the_source() -> None:
-    stack = specs.from_flags(["LSTM(3)"], {})
+    stack = Stack(specs.from_flags(["LSTM(3)"], {}))
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
             case_builder.weights(case_builder.RawValue(given, "w.npz"), stack, (2, 3, 4))
@@ -96,7 +97,7 @@ def test_errors_begin_with_the_source() -> None:
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fit.fit_states(states, layers, (1, 3, 4))
+    first, second = fit.fit_states(states, Stack(layers), (1, 3, 4))
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
@@ -105,4 +106,4 @@ def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     )
     np.testing.assert_array_equal(short, long)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        fit.fit_states(states, layers, (2, 3, 4))
+        fit.fit_states(states, Stack(layers), (2, 3, 4))

@@ -135,7 +135,7 @@ def run(config: Any, flags: dict[str, Any]) -> None:
     outline.outline(stack, (1, 3, 2))
     [specs.describe(spec) for spec in stack]
     json.dumps([specs.to_config(spec) for spec in stack])
-    if stack.dtype == "float32":
+    if stack[0].config["dtype"] == "float32":
         compute.run(Case(stack, np.ones((1, 3, 2), np.float32)), "numpy")
 
 

@@ -15,7 +15,6 @@ from rnncli.commands.shape import outline
 from rnncli.errors import LayerError, RnncliError, UsageError
 from rnncli.models import operations
 from rnncli.specs.build import ONLY_IN_MODELS
-from rnncli.specs.stack import Stack
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
@@ -42,9 +41,8 @@ STACK = ["Masking()", "LSTM(3, return_sequences=True)", "Bidirectional(GRU(2))",
 
 def numbers(layers: Any, seed: int = 5, engine: str = "auto") -> list[np.ndarray]:
     """What rnncli returns for specs."""
-    stack = Stack(layers)
-    inputs = X.astype(stack.dtype)
-    return [tensor.values for tensor in compute.run(Case(stack, inputs, seed=seed), engine).outputs]
+    inputs = X.astype(layers[0].config["dtype"])
+    return [tensor.values for tensor in compute.run(Case(tuple(layers), inputs, seed=seed), engine).outputs]
 
 
 def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.ndarray]:

@@ -105,7 +105,7 @@ class CompareAnswer(Answer):
             below.append(line(self.conclusion.in_language(view.lang)))
         rule = TEXTS["rule"].in_language(view.lang).format(atol=atol, rtol=rtol)
         below.append(line(rule.replace("·", "*") if view.ascii else rule, "dim"))
-        return Page(title(self.header.stack, view), (note_of(self.header, view),), (forms, *below))
+        return Page(title(self.header.specs, view), (note_of(self.header, view),), (forms, *below))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor and pair."""

@@ -9,6 +9,7 @@ import numpy as np
 from rnncli import arrays
 from rnncli.case import Array, Case, walk
 from rnncli.errors import Message, Text
+from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor
 
 
@@ -34,7 +35,7 @@ def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[Na
         yield Message(
             "this proves little: every input is 0, so the kernel has no effect; give a different input"
         )
-    if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
+    if any(spec.config.get("units") == 1 for spec in walk(case.specs)):
         yield Message(
             "this proves little: with one unit, a wrong order of units cannot show; use several units"
         )
@@ -58,7 +59,7 @@ def find_cautions(case: Case, weights: Mapping[str, Array], outputs: Sequence[Na
 
 def _is_first_step_alone(case: Case) -> bool:
     """Return whether every recurrent layer takes one step from zero states; False without one."""
-    recurrent = any(layer.recurrent for layer in case.stack.layers)
+    recurrent = any(layer.recurrent for layer in Stack(case.specs).layers)
     return recurrent and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1
 
 

@@ -35,7 +35,7 @@ def page(found: Explanation, result: Result, view: View) -> Page:
     notes = [
         line(marks(view).dot.join(filter(None, sentence)), "dim"),
         *claim_lines(found.equals),
-        (*(Span(span.text, "dim") for span in title(result.stack, view)),),
+        (*(Span(span.text, "dim") for span in title(result.specs, view)),),
         note_of(result, view),
     ]
     if found.without_hold is not None:

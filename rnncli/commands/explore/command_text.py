@@ -78,7 +78,7 @@ def _layer_words(now: Experiment) -> Iterator[str]:
     name = "simple_rnn" if inner.class_name == "SimpleRNN" else inner.class_name.lower()
     try:
         plain = all(isinstance(value, (str, int, float)) for value in given.values())
-        is_said = plain and tuple(specs.from_flags([name], given)) == tuple(now.case.stack)
+        is_said = plain and tuple(specs.from_flags([name], given)) == now.case.specs
     except RnncliError:
         is_said = False
     if is_said:
@@ -86,7 +86,7 @@ def _layer_words(now: Experiment) -> Iterator[str]:
             del given["units"]
         yield from ("-l", name, *words_of(LayerFlags(**given)))
         return
-    for expression in now.case.stack.expressions:
+    for expression in specs.expressions_of(now.case.specs):
         yield from ("-l", expression)
 
 
@@ -106,7 +106,7 @@ def document(now: Experiment) -> bytes:
     """Return the experiment as a case document, which every command reads."""
     case = now.case
     parts: dict[str, Any] = {
-        "layer": case.stack.expression,
+        "layer": specs.expression_of(case.specs),
         "inputs": _nest(case.inputs),
         "mask": None if case.mask is None else case.mask.tolist(),
         "initial_state": None if case.initial_state is None else [_nest(one) for one in case.initial_state],

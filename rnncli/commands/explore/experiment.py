@@ -20,10 +20,10 @@ from rnncli.compute.derivation import explain_number
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import LayerError, UsageError
 from rnncli.inputs import sample_files
+from rnncli.layers import fit
+from rnncli.layers.stack import Stack
 from rnncli.result import Result
-from rnncli.specs import fit
 from rnncli.specs.build import options_of
-from rnncli.specs.stack import Stack
 
 POSITION = "in stack"
 """The row that chooses the layer of a stack."""
@@ -51,7 +51,7 @@ class Start(NamedTuple):
         """The layer of --model that is explored; "" without a model."""
         return (self.run.model or "").rpartition("#")[2]
 
-    def read_again(self, stack: Stack, seed: int | None) -> Start:
+    def read_again(self, layers_now: tuple[Spec, ...], seed: int | None) -> Start:
         """Return the flags with the input read again for these layers and this seed.
 
         A number of a file is rounded to the dtype of the layers only once, and --input-shape draws from
@@ -61,7 +61,7 @@ class Start(NamedTuple):
         if flags.input is None and flags.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
             flags = flags._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
-        layer = LayerFlags(layer=list(stack.expressions))
+        layer = LayerFlags(layer=list(specs.expressions_of(layers_now)))
         case, _ = request.case(flags, layer, self.run._replace(seed=seed))
         return self._replace(case=self.case._replace(inputs=case.inputs))
 
@@ -99,7 +99,7 @@ class Experiment:
     @property
     def expression(self) -> str:
         """The layers as a Keras script writes them; a stack as a list."""
-        texts = self.case.stack.expressions
+        texts = specs.expressions_of(self.case.specs)
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
     def after(self, change: Change, *, reads: bool = False) -> Experiment:
@@ -155,7 +155,7 @@ def start(
 
 def recurrent_places(case: Case) -> tuple[int, ...]:
     """Return the indices of the recurrent layers, which options can change."""
-    return tuple(index for index, layer in enumerate(case.stack.layers) if layer.recurrent)
+    return tuple(index for index, layer in enumerate(Stack(case.specs).layers) if layer.recurrent)
 
 
 def reads_file(now: Experiment, name: str) -> bool:
@@ -216,7 +216,7 @@ def _set_option(now: Experiment, name: str, value: Any) -> Experiment:
         specs_now[now.layer] = specs.from_flags([value], flags)[0]
     else:
         specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
-    case = now.case._replace(stack=Stack(specs_now))
+    case = now.case._replace(specs=tuple(specs_now))
     fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
     made = replace(now, case=_fit_holds(case))
     return _read_again(made) if name == "dtype" else made
@@ -225,9 +225,9 @@ def _set_option(now: Experiment, name: str, value: Any) -> Experiment:
 def _read_again(now: Experiment) -> Experiment:
     """Return the experiment with its input read again for its layers and seed; keep an edited input."""
     case = now.case
-    then = now.start.read_again(case.stack, case.seed)
+    then = now.start.read_again(case.specs, case.seed)
     is_edited = case.inputs is not now.start.case.inputs
-    inputs = case.inputs.astype(case.stack.dtype) if is_edited else then.case.inputs
+    inputs = case.inputs.astype(Stack(case.specs).dtype) if is_edited else then.case.inputs
     return replace(now, start=then, case=_fit_holds(case._replace(inputs=inputs)))
 
 

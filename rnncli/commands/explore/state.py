@@ -12,6 +12,7 @@ from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import Message, RnncliError, Text, join
+from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, NamedTensor
 from rnncli.show.wording import brief, say
 
@@ -219,7 +220,7 @@ def _tables(state: State, found: Computation, view: str) -> list[NumberTable]:
             for part in loop.parts
             if part.is_shown
         ]
-    halves = found.result.forward_units or 0
+    halves = Stack(found.result.specs).forward_units or 0
     return [_tensor_table(tensor, found.case, batch, halves, lang) for tensor in found.result.outputs]
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rnncli.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
-from rnncli.specs.stack import Stack
 
 NamedCase = tuple[Case, dict[str, str]]
 """A Case, and the suffix in a script of each of its layers, by the layer's name in the model."""
@@ -45,8 +45,8 @@ def _follows(part: LayerUse, before: LayerUse) -> bool:
     first, second = before.case, part.case
     return (
         part.before == before.layer
-        and first.stack.outputs(first.inputs.shape)[0].label.sequence
-        and first.stack.dtype == second.stack.dtype
+        and Stack(first.specs).outputs(first.inputs.shape)[0].label.sequence
+        and Stack(first.specs).dtype == Stack(second.specs).dtype
     )
 
 
@@ -60,5 +60,5 @@ def _case(chain: Sequence[LayerUse], suffixes: dict[str, str]) -> NamedCase:
         for index, part in enumerate(chain)
         for path, array in (part.case.weights or {}).items()
     }
-    stack = Stack(spec for part in chain for spec in part.case.specs)
-    return Case(stack, first.inputs, weights=weights, seed=None), names
+    specs = tuple(spec for part in chain for spec in part.case.specs)
+    return Case(specs, first.inputs, weights=weights, seed=None), names

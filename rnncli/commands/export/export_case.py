@@ -9,6 +9,7 @@ from typing import Any
 
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.layers import Call, RecurrentLayer, within
+from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 from rnncli.show.visible import visible
 
@@ -145,9 +146,9 @@ def build_export(
     names: for layers of a saved model, their names there and their suffixes in a script.  The tensors of all
         layers are shown under these names; without names, those of the last layer.
     """
-    weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
-    recorder, count = CallRecorder(), len(case.stack)
-    returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
+    weights = {path: weights[path] for path in Stack(case.specs).weight_shapes(case.inputs.shape)}
+    recorder, count = CallRecorder(), len(case.specs)
+    returned = Stack(case.specs).call(recorder, case.inputs, case.mask, case.initial_state, weights)
     titles = [visible(name) for name in names] if names else [""] * count  # scripts print them
     suffixes = list(names.values()) if names else [f"_{place}" if count > 1 else "" for place in range(count)]
     start = suffixes[0] if names else ""
@@ -155,7 +156,7 @@ def build_export(
     for output, suffix in zip(returned, suffixes, strict=True):
         mask_suffixes.setdefault(id(output.mask), suffix)  # most layers return the mask that they got
     layers: list[ExportLayer] = []
-    for index, (layer, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
+    for index, (layer, shape) in enumerate(Stack(case.specs).input_shapes(case.inputs.shape)):
         title, suffix = titles[index], suffixes[index]
         calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
         mask = calls[0][1].mask if calls else None
@@ -185,7 +186,7 @@ def activations_in(exports: Sequence[ExportCase]) -> list[str]:
 
 def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ...]:
     """Return the layers with their options alone.  names: as in build_export."""
-    titles = tuple(names or [""] * len(case.stack))
+    titles = tuple(names or [""] * len(case.specs))
     return tuple(
         ExportLayer(name, "", spec, (), {}, (), None, ())
         for name, spec in zip(titles, case.specs, strict=True)

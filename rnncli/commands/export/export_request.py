@@ -15,6 +15,7 @@ from rnncli.commands.export.export_case import ExportCase, build_export, without
 from rnncli.compute import call, checks
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers import beyond_keras
+from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph
 from rnncli.models.keras import runner as keras
 
@@ -145,7 +146,7 @@ def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, T
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             what = Message("only Keras can draw the random numbers of dropout in training")
             yield what, Message("Leave out training, or dropout.")
-    for layer in () if options_only else case.stack.layers:
+    for layer in () if options_only else Stack(case.specs).layers:
         if not layer.without_keras:
             what = Message(
                 "export cannot write out {class_name}, which only Keras computes",

@@ -28,6 +28,7 @@ from rnncli.show.page import (
     line,
 )
 from rnncli.show.parts import head_of, note_of, title
+from rnncli.specs import configs_of, expression_of
 
 MOST_ROWS = 24
 """If there are more steps, evenly spaced ones are shown, unless View.full is set."""
@@ -77,8 +78,8 @@ class GradientsAnswer(Answer):
             },
             "layers": [
                 {
-                    "expression": found.stack.expression,
-                    "layer": found.stack.configs,
+                    "expression": expression_of(found.specs),
+                    "layer": configs_of(found.specs),
                     "curves": [_curve(curve) for curve in found.curves],
                 }
                 for found in self.gradients
@@ -115,7 +116,7 @@ class GradientsAnswer(Answer):
         }
 
     def _title(self, view: View) -> Line:
-        first, *others = (title(found.stack, view) for found in self.gradients)
+        first, *others = (title(found.specs, view) for found in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _names(self) -> list[str]:
@@ -140,7 +141,7 @@ def _kind(found: Gradients) -> str:
     """Return the class of the layer whose states are tracked; for Bidirectional, of the inner layer."""
     from rnncli.layers import is_stepped
 
-    spec = next(spec for spec in reversed(found.stack) if is_stepped(spec))
+    spec = next(spec for spec in reversed(found.specs) if is_stepped(spec))
     inner = spec.config.get("layer")
     return f"Bi{inner.class_name}" if inner is not None else spec.class_name
 

@@ -14,8 +14,8 @@ from rnncli.case import Array, Case, Spec, sizes
 from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import Message, UsageError, format_range
+from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, TensorInfo
-from rnncli.specs.stack import Stack
 
 INPUT = Label("input", kind="")
 ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}
@@ -82,7 +82,7 @@ class Gradients:
     conditions: same as in Result.
     """
 
-    stack: Stack
+    specs: tuple[Spec, ...]
     target: GradientTarget
     curves: tuple[Curve, ...]
     seed: int | None
@@ -90,11 +90,6 @@ class Gradients:
     input_dtype: str
     engine: str = "tensorflow"
     conditions: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def specs(self) -> tuple[Spec, ...]:
-        """The specs of the layers, first to last."""
-        return self.stack.specs
 
     @property
     def hold(self) -> tuple[str, ...]:
@@ -241,8 +236,8 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     checks.require_mask(case)
     conditions = calling.conditions(case)
     calling.require_able(case, "tensorflow")
-    case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
-    numbers = target_of(of, case_with_states.stack.outputs(case.inputs.shape))
+    case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
+    numbers = target_of(of, Stack(case_with_states.specs).outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = find_last_recurrent(case)
     norms = tape.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
@@ -250,4 +245,4 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    return Gradients(case.stack, numbers, tuple(curves), case.seed, shape, dtype, conditions=conditions)
+    return Gradients(case.specs, numbers, tuple(curves), case.seed, shape, dtype, conditions=conditions)

@@ -14,8 +14,8 @@ from rnncli.case import Array, Case
 from rnncli.compute import chunks
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
+from rnncli.layers.stack import Stack
 from rnncli.result import Label
-from rnncli.specs.stack import Stack
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""
@@ -52,8 +52,8 @@ def norms(
     import numpy as np
 
     # As in a first call: no state is kept.
-    stack = Stack(spec.with_option("stateful", False) for spec in case.specs)
-    one = chunks.take_chunk(case, slice(batch, batch + 1))._replace(stack=stack, training=False)
+    specs = tuple(spec.with_option("stateful", False) for spec in case.specs)
+    one = chunks.take_chunk(case, slice(batch, batch + 1))._replace(specs=specs, training=False)
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
@@ -82,7 +82,7 @@ class _RepeatedRun:
         import tensorflow
 
         self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
-        self.ours = case.stack.layers
+        self.ours = Stack(case.specs).layers
         self.masked_steps: Any = None
 
     def verify(self, tensor: int) -> None:

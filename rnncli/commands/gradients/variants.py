@@ -41,7 +41,7 @@ def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[
             "Leave out weights and initial states.",
         )
     sized = {**options, "units": options.get("units") or units_of(case)}
-    return [case._replace(stack=make_stack(layers, own_options(layers, sized))) for layers in others]
+    return [case._replace(specs=make_stack(layers, own_options(layers, sized)).specs) for layers in others]
 
 
 def _separate(word: str) -> list[str]:

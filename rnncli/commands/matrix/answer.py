@@ -12,6 +12,7 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.commands.matrix.matrix_words import say
 from rnncli.errors import LayerError
+from rnncli.layers.stack import Stack
 from rnncli.result import Label, Matrix, Result
 from rnncli.show.page import (
     Answer,
@@ -73,7 +74,7 @@ class MatrixAnswer(Answer):
         )
         scheme = same_numbers.draw(same_numbers.build_equality_table(results), view)
         comparison = self._compare_combinations(view)
-        return Page(title(first.stack, view), (note_of(first, view),), (grid, scheme, (), *comparison))
+        return Page(title(first.specs, view), (note_of(first, view),), (grid, scheme, (), *comparison))
 
     def records(self, view: View) -> Records:
         """Same as in `run`, with columns for the two options first."""
@@ -140,7 +141,7 @@ def _all_equal(values: list[Array]) -> bool:
 
 def combinations(case: Case, engine: str = "auto") -> Matrix:
     """Run the last layer with every combination of return_sequences and return_state."""
-    last = case.stack.layers[-1]
+    last = Stack(case.specs).layers[-1]
     if not last.recurrent:
         raise LayerError(
             "{class_name} has neither return_sequences nor return_state.",
@@ -148,7 +149,7 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
             class_name=last.spec.class_name,
         )
     stacks = {
-        (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)
+        (sequences, state): Stack(case.specs).with_returns(return_sequences=sequences, return_state=state)
         for sequences, state in product(CHOICES, repeat=2)
     }
-    return Matrix({key: compute.run(case._replace(stack=stack), engine) for key, stack in stacks.items()})
+    return Matrix({key: compute.run(case._replace(specs=specs), engine) for key, specs in stacks.items()})

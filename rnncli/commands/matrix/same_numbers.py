@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.matrix.matrix_words import say
+from rnncli.layers.stack import Stack
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.page import (
     GAP,
@@ -74,7 +75,8 @@ def build_equality_table(results: Mapping[tuple[bool, bool], Result]) -> Equalit
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
     ordered = sorted(tensors.values(), key=lambda tensor: (tensor.label.last, -len(tensor.axes)))
-    rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, results[True, True].forward_units))
+    half = Stack(results[True, True].specs).forward_units
+    rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, half))
     return EqualityTable(rows, steps, _letters(rows), timed.time or range(steps))
 
 

@@ -14,6 +14,7 @@ from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean, format_indices
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.visible import visible
+from rnncli.specs import expressions_of
 
 LONG = 24
 """With this many time steps or more, every heat map gets a row of its own."""
@@ -238,7 +239,7 @@ def _sheet(
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     return Sheet(
-        title=visible(" → ".join(case.stack.expressions)),
+        title=visible(" → ".join(expressions_of(case.specs))),
         note=_note(case, result, selection),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection.scale == "auto"),

@@ -11,7 +11,6 @@ from rnncli.case import Array, Case, Spec
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
 from rnncli.frameworks import GATES
 from rnncli.layers.bidirectional import Bidirectional
-from rnncli.specs.stack import Stack
 
 
 def is_sequence(key: str) -> bool:
@@ -244,7 +243,7 @@ def compute(run: ForeignRun, hypothesis: Hypothesis, sequences: int, steps: int)
     mask = mask_of(run, hypothesis)
     if mask is not None:
         mask = np.ascontiguousarray(mask[:sequences, :steps])
-    case = Case(Stack([spec]), inputs, mask, initial_state=states, seed=None)
+    case = Case((spec,), inputs, mask, initial_state=states, seed=None)
     call = engines.get("numpy").build_layers(case, weights_of(run, hypothesis), {})
     (tensors,) = call(case).tensors
     return name_tensors(run, tensors)

@@ -24,8 +24,8 @@ from rnncli.frameworks import GATES, default_name
 from rnncli.inputs import case_builder, formats
 from rnncli.inputs.expected import read_expected
 from rnncli.inputs.source import split_layers
+from rnncli.layers.stack import Stack
 from rnncli.specs import describe
-from rnncli.specs.stack import Stack
 
 COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,
@@ -90,8 +90,8 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
     if not layer.layer:
         return None
     stack = request.stack_of(layer, Document())
-    spec = stack[0]
-    if len(stack) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
+    spec = stack.specs[0]
+    if len(stack.specs) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
         raise LayerError(
             "port explains a single SimpleRNN, LSTM or GRU, alone or inside Bidirectional.",
             "Name one of these with {--layer}, and choose its weights with FILE#layer.",
@@ -110,7 +110,7 @@ def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
     if not layer.layer:
         both = True if len(found.cells) == 2 else layer.bidirectional
         flags = flags._replace(layer=[default_name(found.class_name)], bidirectional=both)
-    return request.stack_of(flags, Document())[0]
+    return request.stack_of(flags, Document()).specs[0]
 
 
 def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:

@@ -81,7 +81,7 @@ class RunAnswer(Answer):
             from rnncli.show import statistics
 
             parts += statistics.draw_statistics(self.stats, view)
-        return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
+        return Page(title(self.result.specs, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
         """Return name, batch, timestep, unit, value; empty for axes that a tensor lacks."""

@@ -10,9 +10,10 @@ from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.source import UTF8_MARK
+from rnncli.layers import fit
+from rnncli.layers.stack import Stack
 from rnncli.process.memory import format_size
 from rnncli.result import Result
-from rnncli.specs import fit
 
 MAX_LINE = 2**30
 """Maximum bytes of a line; a device or a binary file may have no line ends."""
@@ -143,7 +144,7 @@ class Stream:
         """Create the layers; each line brings its own mask and initial state."""
         bare = case._replace(mask=None, initial_state=None)
         self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
-        self._stateful = case.stack.is_stateful
+        self._stateful = Stack(case.specs).is_stateful
 
     def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
@@ -191,7 +192,7 @@ def _require_fit(case: Case) -> None:
         checks.require_mask(case)
     if case.initial_state is not None:
         with inside("initial_state"):
-            fit.fit_states(case.initial_state, case.stack, case.inputs.shape)
+            fit.fit_states(case.initial_state, Stack(case.specs), case.inputs.shape)
 
 
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:

@@ -27,5 +27,5 @@ def shape(
 
     deliver = delivery(output, input_flags, layer)
     asked = request.outline(input_flags, layer, all_layers=all_layers)
-    report = outline.outline(asked.stack, asked.shape, all_layers=all_layers)
+    report = outline.outline(asked.stack.specs, asked.shape, all_layers=all_layers)
     deliver(ShapeAnswer(report), asked.remarks)

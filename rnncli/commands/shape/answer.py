@@ -21,7 +21,7 @@ from rnncli.show.parts import (
     title,
 )
 from rnncli.show.wording import meaning, say
-from rnncli.specs import describe
+from rnncli.specs import configs_of, describe, expression_of
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class ShapeAnswer(Answer):
         report = self.report
         return {
             **head(),
-            "expression": report.stack.expression,
-            "layer": report.stack.configs,
+            "expression": expression_of(report.specs),
+            "layer": configs_of(report.specs),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": [
                 {"name": name, "shape": list(shape), "parameters": count_parameters(shape)}
@@ -60,7 +60,7 @@ class ShapeAnswer(Answer):
         """Return the output table, as in `run`, then a table of weights for each layer."""
         notes = (note([input_text(self.report.input_shape, self.report.input_dtype, view)], view),)
         weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
-        return Page(title(self.report.stack, view), notes, (self._outputs(view), *weights, *self._sum(view)))
+        return Page(title(self.report.specs, view), notes, (self._outputs(view), *weights, *self._sum(view)))
 
     def records(self, view: View) -> Records:
         """Return weights and outputs, one per row."""

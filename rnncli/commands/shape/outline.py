@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from rnncli.case import Shape, known_sizes
+from rnncli.case import Shape, Spec, known_sizes
+from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
-from rnncli.specs.stack import Stack
 
 
-def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
+def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
     """Return the shape of every weight and tensor, without an engine."""
+    stack = Stack(specs)
     parts = tuple(
         LayerShapes(
             stack.prefix(index).rstrip("/"),
@@ -23,7 +24,7 @@ def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> Sh
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
     )
     outputs = stack.outputs(input_shape, all_layers=all_layers)
-    return ShapeReport(stack, input_shape, stack.dtype, parts, outputs, stack.claims(all_layers=all_layers))
+    return ShapeReport(specs, input_shape, stack.dtype, parts, outputs, stack.claims(all_layers=all_layers))
 
 
 def count_parameters(shape: Shape) -> int | None:

@@ -20,6 +20,7 @@ from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.errors import DisagreementError, UsageError
+from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 from rnncli.show.page import Answer, Line, Page, Records, Span, Table, View, line, marks
 from rnncli.show.parts import format_difference, head, refuse_tensors
@@ -71,7 +72,7 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     inner += random.choice(("", ", return_state=True")) + ")"
     merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
-    output = specs.from_flags([layer], {}).outputs(shape)[0].shape
+    output = Stack(specs.from_flags([layer], {})).outputs(shape)[0].shape
     return DrawnTask(accept_shape(sizes(output)), {"input": format_shape(shape), "layer": layer})
 
 
@@ -79,7 +80,7 @@ def make_parameters(random: Random, view: View) -> DrawnTask:
     """Draw a layer and the number of features."""
     kinds = ("SimpleRNN({})", "LSTM({})", "GRU({})", "GRU({}, reset_after=False)", "LSTM({}, use_bias=False)")
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
-    shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
+    shapes = Stack(specs.from_flags([layer], {})).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
     return DrawnTask(accept_count(count), {"layer": layer, "features": features})
 
@@ -198,7 +199,7 @@ MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
 
 def _expression(result: Result) -> str:
     """Return the layer as a Keras script contains it."""
-    return specs.describe(result.stack.specs[-1])
+    return specs.describe(result.specs[-1])
 
 
 def accept_shape(right: tuple[int, ...]) -> Accepts:

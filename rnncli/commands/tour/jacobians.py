@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from rnncli.case import Array
+from rnncli.layers.stack import Stack
 
 STEP = 1e-6
 """Half the distance of the two points of a central difference in float64; its error is about 1e-10."""
@@ -25,7 +26,7 @@ def measure_norms(line: str) -> Array:
     from rnncli.cli.command_line import CommandLine
 
     case = CommandLine.parse(line).case()
-    layer: Any = case.stack.layers[0]
+    layer: Any = Stack(case.specs).layers[0]
     weights = compute.run(case, "numpy").weights
     wide = {name: values.astype(np.float64) for name, values in weights.items()}
     inputs = case.inputs[0].astype(np.float64)

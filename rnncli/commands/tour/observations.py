@@ -15,6 +15,7 @@ from rnncli.commands.tour import drawing
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
 from rnncli.layers import claims
+from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Label, NamedTensor, Result
 from rnncli.show.page import PagePart, View, bar, line
 from rnncli.show.parts import format_difference
@@ -46,7 +47,10 @@ def observe_runs(view: View, *commands: str) -> Observation:
 
 def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}) -> Observation:
     """Return the tensors of each result.  remarks: on single rows."""
-    parts = [drawing.draw_tensors(result.outputs, view, remarks, result.forward_units) for result in results]
+    parts = [
+        drawing.draw_tensors(result.outputs, view, remarks, Stack(result.specs).forward_units)
+        for result in results
+    ]
     return Observation(sum(parts, ()), tuple(result.outputs for result in results))
 
 
@@ -123,7 +127,7 @@ def observe_time_reversal(view: View, *commands: str) -> Observation:
     """Show a go_backwards layer beside the backward half of Bidirectional; mark the backward state."""
     alone, both = map(run_line, commands)
     lone, output, state = alone.outputs[0], both.outputs[0], both.outputs[-1].values[0]
-    numbers = [*lone.values[0], *output.values[0, :, both.forward_units :]]
+    numbers = [*lone.values[0], *output.values[0, :, Stack(both.specs).forward_units :]]
     texts = [
         f"{text}{'  <-' if (row == state).all() else '    '}"
         for row, text in zip(numbers, drawing.format_rows(numbers, view), strict=True)

@@ -85,12 +85,12 @@ def trace(
     expected = expectation.read_expectation(check.expect, input_flags, output.output, require_names=True)
     case, remarks, chosen = request.case_or_layer(input_flags, layer, run)
     case = hold_gates(case, hold, run.engine, check=check.check)
-    case, stack = tracing.with_all_outputs(case), case.stack
+    case, specs = tracing.with_all_outputs(case), case.specs
     tolerances = check.tolerances if check.check else None
     result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=chosen)
     loops = tracing.list_loops(result)
     wanted = steps.select_indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
-    answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
+    answer = TraceAnswer(replace(result, specs=specs), kept, stats_of(kept) if stats else {})
     checks = ResultChecks(check, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
     checks.show(answer, (*remarks, *notes), disagreeing, deliver)

@@ -40,6 +40,7 @@ from rnncli.show.page import (
 from rnncli.show.parts import difference_text, format_difference, note_of, title
 from rnncli.show.statistics import Stats
 from rnncli.show.wording import say
+from rnncli.specs import expressions_of
 
 
 def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View) -> Page:
@@ -55,7 +56,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
         found = marks(view).dot.join(pieces)
         parts += [(), line(f"{difference_text(result, view.lang)}: {found}", "dim")]
-    return Page(title(result.stack, view), (note_of(result, view),), tuple(parts))
+    return Page(title(result.specs, view), (note_of(result, view),), tuple(parts))
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     spans = []
     if len(result.specs) > 1:
         spans.append(Span(f"{say('layer', view.lang)} {loop.layer}  ", "dim"))
-        spans.append(Span(result.stack.expressions[loop.layer], "strong"))
+        spans.append(Span(expressions_of(result.specs)[loop.layer], "strong"))
     if loop.shows_direction:
         spans += [Span(marks(view).dot, "dim")] if spans else []
         spans.append(Span(say(loop.direction, view.lang), "strong"))

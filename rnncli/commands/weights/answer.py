@@ -34,6 +34,7 @@ from rnncli.show.parts import (
     title,
 )
 from rnncli.show.wording import Bilingual
+from rnncli.specs import configs_of, expression_of
 
 if TYPE_CHECKING:
     from rnncli.commands.weights.weight_source import Description
@@ -72,9 +73,9 @@ class WeightsAnswer(Answer):
             return {"file": self.contents.file, "origin": self.contents.origin or None}
         return {
             "seed": about.seed,
-            "expression": about.stack.expression,
-            "layer": about.stack.configs,
-            "input": {"shape": list(about.input_shape), "dtype": about.stack.dtype},
+            "expression": expression_of(about.specs),
+            "layer": configs_of(about.specs),
+            "input": {"shape": list(about.input_shape), "dtype": about.specs[0].config["dtype"]},
         }
 
     def page(self, view: View) -> Page:
@@ -85,7 +86,7 @@ class WeightsAnswer(Answer):
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
         tables = (_layers(found, view),) if found.layers else ()
         parts = (*tables, *refused, *gates, *_other_tensors(found, view))
-        titled = line(found.file, "strong") if about is None else title(about.stack, view)
+        titled = line(found.file, "strong") if about is None else title(about.specs, view)
         return Page(titled, (note(self._list_notes(view), view),), parts)
 
     def _list_notes(self, view: View) -> list[str]:
@@ -93,7 +94,7 @@ class WeightsAnswer(Answer):
         if about is not None:
             seed = f"{say('seed', view.lang)} {about.seed}"
             supplied = say("with weights", view.lang)
-            shown = input_text(about.input_shape, about.stack.dtype, view)
+            shown = input_text(about.input_shape, about.specs[0].config["dtype"], view)
             return [shown, supplied if about.seed is None else seed]
         key = "recurrent layers" if found.count is None else "layer of" if found.count == 1 else "layers of"
         said = [

@@ -13,6 +13,7 @@ from rnncli.commands.weights.figures import Figures, summarize
 from rnncli.errors import Message, Text, UsageError, did_you_mean
 from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.variance_scaling import fans
+from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program
 from rnncli.models.keras.runner import explain_hidden, recurrent_nodes
 from rnncli.models.modules.runner import assumptions
@@ -137,8 +138,8 @@ def _note_refused(file: str, refused: Mapping[str, Text]) -> Iterator[Text]:
 
 def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     """Return the layers of a Case.  weights: by path."""
-    stack, recurrent, others = case.stack, [], {}
-    for index, spec in enumerate(stack):
+    stack, recurrent, others = Stack(case.specs), [], {}
+    for index, spec in enumerate(case.specs):
         prefix = stack.prefix(index)
         own = {path.removeprefix(prefix): array for path, array in weights.items() if path.startswith(prefix)}
         if not stack.layers[index].recurrent:
@@ -148,8 +149,8 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
         node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], own, (), {})
         recurrent.append(replace(_layer(node, graph=True), path=prefix))
     chain = tuple(layer.name for layer in recurrent)
-    chains = (chain,) if len(chain) == len(stack) else tuple((name,) for name in chain)
-    return Contents("", "", len(stack), len(recurrent), tuple(recurrent), others, (), chains)
+    chains = (chain,) if len(chain) == len(case.specs) else tuple((name,) for name in chain)
+    return Contents("", "", len(case.specs), len(recurrent), tuple(recurrent), others, (), chains)
 
 
 def select_layers(contents: Contents, names: Sequence[str]) -> Contents:

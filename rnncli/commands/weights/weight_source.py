@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from rnncli.case import Case, Shape, format_shape, known_sizes
+from rnncli.case import Case, Shape, Spec, format_shape, known_sizes
 from rnncli.cli import case_request, layer_files, request, sources
 from rnncli.cli.case_request import Remarks
 from rnncli.cli.flag_groups import collect_flags, first_given, flag_name
@@ -15,7 +15,6 @@ from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import Flag, Message, UsageError
 from rnncli.inputs.source import split_layers
-from rnncli.specs.stack import Stack
 
 DESCRIBING = ("seed", "weights")
 """Flags of a run that define a layer."""
@@ -27,7 +26,7 @@ class Description(NamedTuple):
     seed: None if the weights are supplied.
     """
 
-    stack: Stack
+    specs: tuple[Spec, ...]
     input_shape: Shape
     seed: int | None
 
@@ -111,7 +110,7 @@ def _describe_layers(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) 
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
-    return Weights(found, outline.remarks, Description(case.stack, outline.shape, seed))
+    return Weights(found, outline.remarks, Description(case.specs, outline.shape, seed))
 
 
 def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:

@@ -32,6 +32,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.parts import head, refuse_tensors
 from rnncli.show.wording import add_words
+from rnncli.specs import expression_of
 
 say = add_words(
     {
@@ -145,7 +146,7 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     return {
         "situation": fix.situation.in_language(view.lang),
         "snippet": fix.snippet,
-        "expression": stack.expression if stack is not None else None,
+        "expression": expression_of(stack.specs) if stack is not None else None,
         "input": {"shape": list(fix.shape)} if ran else None,
         "mask": {"shape": list(fix.shape[:2])} if ran and fix.mask else None,
         "initial_state": [{"shape": list(shape)} for shape in outcome.states] or None,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rnncli import layers, specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import SEQUENCE, FrameworkMessage
-from rnncli.specs.stack import Stack
+from rnncli.layers.stack import Stack
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
@@ -81,7 +81,7 @@ def backward(message: FrameworkMessage, units: int | None = None, **options: obj
 
 def _stack(layer: str) -> Stack:
     """Return the layer of an expression; a ConvLSTM has the gates and the states of an LSTM."""
-    return specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {})
+    return Stack(specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {}))
 
 
 def width_of(layer: str) -> Dimension:

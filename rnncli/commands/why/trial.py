@@ -10,8 +10,8 @@ from rnncli import specs
 from rnncli.case import Array, Case, Dimension, Shape
 from rnncli.commands.why.diagnosis import Fix
 from rnncli.errors import RnncliError
+from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
-from rnncli.specs.stack import Stack
 
 MOST_STEPS = 1_000
 """Time steps of the longest run; a longer one would take more than a moment."""
@@ -51,7 +51,7 @@ def attempt(fix: Fix) -> Outcome | None:
     if 0 in sizes:
         return None
     try:
-        stack = specs.from_flags(list(fix.layers), {})
+        stack = Stack(specs.from_flags(list(fix.layers), {}))
         obstacle = _obstacle(stack, sizes)
         if not obstacle:
             _run(stack, sizes, fix)
@@ -83,12 +83,12 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
 
     from rnncli import compute
     from rnncli.inputs import arrange
-    from rnncli.specs import fit
+    from rnncli.layers import fit
 
     def draw(shape: Shape) -> Array:
         return arrange.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
 
     states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
     mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
-    case = Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED)
+    case = Case(stack.specs, draw(sizes), mask=mask, initial_state=states, seed=SEED)
     compute.run(fit.fit_case(case), "numpy")

@@ -32,8 +32,8 @@ from rnncli.layers import (
     Product,
     activations,
 )
+from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo
-from rnncli.specs.stack import Stack
 
 IDENTITY = "linear"
 """The activation that is not shown."""
@@ -52,9 +52,11 @@ def explain(
     except ValueError:  # parse_target says what is wrong
         address = None
     wide = tracing.with_all_outputs(case)
-    if address is not None and address.label.sequence and case.stack.layers[-1].recurrent:
-        wide = wide._replace(stack=wide.stack.with_returns(return_sequences=True))  # no other number changes
-    infos = list_tensors(wide.stack, wide.inputs.shape)
+    if (
+        address is not None and address.label.sequence and Stack(case.specs).layers[-1].recurrent
+    ):  # no other number changes
+        wide = wide._replace(specs=Stack(wide.specs).with_returns(return_sequences=True))
+    infos = list_tensors(Stack(wide.specs), wide.inputs.shape)
     if address is not None and str(address.label) not in {info.name for info in infos}:
         infos = (*infos, *_list_gates(address, wide))
     target = parse_target(text, infos, layer)
@@ -64,7 +66,7 @@ def explain(
         free = wide._replace(hold=())
         source = CaseTrace(free, tracing.trace(free))
         found = replace(found, without_hold=source.value(source.node(target)))
-    return found, replace(result, stack=case.stack)
+    return found, replace(result, specs=case.specs)
 
 
 def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -75,7 +77,7 @@ def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
 
 def _list_gates(address: addresses.Address, case: Case) -> Iterator[TensorInfo]:
     """Yield the gate or state that is named, with or without a time axis, depending on the index."""
-    part = tracing.list_loop_parts(case.stack).get(address.label)
+    part = tracing.list_loop_parts(Stack(case.specs)).get(address.label)
     if part is not None:
         batch, steps = case.inputs.shape[:2]
         if len(address.texts) == 2:
@@ -333,9 +335,9 @@ class _Spread:
 
 def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ...]:
     """Return the returned entries that hold the same number, according to the layers' claims."""
-    stack, shape = case.stack, case.inputs.shape
+    stack, shape = Stack(case.specs), case.inputs.shape
     last = len(stack.layers) - 1
-    is_returned = target.label in {info.label for info in result.stack.outputs(shape)}
+    is_returned = target.label in {info.label for info in Stack(result.specs).outputs(shape)}
     own = stack.label(last, target.label) if is_returned else target.label
     known = {stack.label(last, info.label) for info in stack.outputs(shape)}
     known |= {info.label for info in stack.outputs(shape, all_layers=True)}

@@ -9,6 +9,7 @@ from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
 from rnncli.layers import Current, Entry, Product, Sum, within
+from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 
 
@@ -47,7 +48,7 @@ class CaseTrace:
     """A case and its trace, with every layer's outputs and states."""
 
     def __init__(self, case: Case, result: Result) -> None:
-        self.case, self.weights, self.stack = case, result.weights, result.stack
+        self.case, self.weights, self.stack = case, result.weights, Stack(result.specs)
         self.shapes: list[Any] = [shape for _, shape in self.stack.input_shapes(result.input_shape)]
         self.tensors = {tensor.label: tensor.values for tensor in result.outputs}
         self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}
@@ -134,7 +135,7 @@ class CaseTrace:
 
     def weights_of(self, node: TraceNode) -> Mapping[str, Array]:
         """Return the weights of the node's cell or layer, by their own names."""
-        parts = [str(node.layer)] if len(self.stack) > 1 else []
+        parts = [str(node.layer)] if len(self.stack.layers) > 1 else []
         if isinstance(node, Inner):
             parts += [node.direction] if node.direction else []
             parts += [] if node.part.cell is None else [str(node.part.cell)]

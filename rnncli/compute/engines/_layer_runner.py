@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import EngineOutput, Tensors, repeat
 from rnncli.errors import EngineError, InputError, Message, RnncliError, Text
+from rnncli.layers.stack import Stack
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def reason_for_keras(case: Case) -> Text | None:
     """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
-    for layer in case.stack.layers:
+    for layer in Stack(case.specs).layers:
         if not layer.without_keras:
             return Message("only Keras computes {class_name}", class_name=layer.spec.class_name)
         if case.training and not layer.trains_without_keras:
@@ -36,7 +37,7 @@ class LayerRunner(ABC):
     """Calls the layers of a case, and keeps the states of stateful layers between calls."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
-        self.stack, self.weights = case.stack, weights
+        self.stack, self.weights = Stack(case.specs), weights
         self.states: dict[str, Any] = {}
         self.traces: list[LoopTrace] = []
 

@@ -63,7 +63,7 @@ class _NumpyRun(LayerRunner):
             return loop.run(state, None)
         recorder = _Recorder(layer.cell, call.inputs.shape[1])
         outputs, after = loop.run(state, recorder)
-        self.traces.append(loop.trace(recorder.parts(), state, in_stack=len(self.stack) > 1))
+        self.traces.append(loop.trace(recorder.parts(), state, in_stack=len(self.stack.layers) > 1))
         return outputs, after
 
     def _holds(self, layer: RecurrentLayer, call: Call) -> _GateHolds | None:

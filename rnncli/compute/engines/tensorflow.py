@@ -14,6 +14,7 @@ from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import BEYOND_KERAS, beyond_keras
+from rnncli.layers.stack import Stack
 from rnncli.process.isolation import isolated
 
 PACKAGES = ("tensorflow", "keras")
@@ -115,7 +116,7 @@ def _keras() -> Any:
 def _build(keras: Any, case: Case) -> list[Any]:
     """Return the built Keras layers; all are created before the first is built, as in a script."""
     layers = [_make(keras, keras.layers, spec) for spec in case.specs]
-    for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
+    for layer, (_, shape) in zip(layers, Stack(case.specs).input_shapes(case.inputs.shape), strict=True):
         layer.build(shape)
     return layers
 
@@ -167,7 +168,7 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
     given = make_call_arguments(keras, case, layers)
-    for layer, ours, own in zip(layers, case.stack.layers, given, strict=True):
+    for layer, ours, own in zip(layers, Stack(case.specs).layers, given, strict=True):
         output, *states = keras.tree.flatten(layer(x, **own))
         tensors = [ours.arrange(output), *states]
         returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
@@ -179,7 +180,7 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
     """Yield each layer's keyword arguments: training, the mask and its initial states."""
     states: Sequence[Array] = case.initial_state or ()
     mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
-    for ours, layer in zip(case.stack.layers, layers, strict=True):
+    for ours, layer in zip(Stack(case.specs).layers, layers, strict=True):
         takes = inspect.signature(layer.call).parameters
         given: dict[str, Any] = {"training": case.training} if "training" in takes else {}
         if mask is not None and "mask" in takes:
@@ -206,7 +207,7 @@ def _pack(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
 
 def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
     """Return Keras's variables by rnncli's paths; both are in Keras's order."""
-    paths = case.stack.weight_shapes(case.inputs.shape)
+    paths = Stack(case.specs).weight_shapes(case.inputs.shape)
     variables = [variable for layer in layers for variable in layer.trainable_weights]
     return dict(zip(paths, variables, strict=True))
 

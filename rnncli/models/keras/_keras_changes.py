@@ -88,7 +88,7 @@ def _largest(mine: LayerUse, theirs: LayerUse, compute: Compute) -> float:
 
     one, other = (part.case for part in (mine, theirs))
     pairs = [(case.inputs, case.mask, *(case.initial_state or ())) for case in (one, other)]
-    if one.stack.specs == other.stack.specs and all(map(_is_equal, *pairs)):
+    if one.specs == other.specs and all(map(_is_equal, *pairs)):
         return 0.0
     results = [part.result or compute(part.case) for part in (mine, theirs)]
     outputs = zip(*(result.outputs for result in results), strict=True)

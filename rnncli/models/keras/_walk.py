@@ -12,6 +12,7 @@ from typing import Any
 
 from rnncli.case import Array, Case, format_shape
 from rnncli.errors import InputError, Message, RnncliError, inside, join
+from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse, ModelRequest, ModelRun, operations
 from rnncli.models._advice import name_cause
 from rnncli.models._inputs import empty_input
@@ -227,10 +228,10 @@ class _Walk:
 
 def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:
     """Return the result of TimeDistributed from that of the layer inside it for all entries."""
-    info = case.stack.outputs(case.inputs.shape)[0]
+    info = Stack(case.specs).outputs(case.inputs.shape)[0]
     tensor = NamedTensor(info.label, info.axes, output)
     return replace(
-        entries, stack=case.stack, input_shape=case.inputs.shape, outputs=(tensor,), trace=(), weights={}
+        entries, specs=case.specs, input_shape=case.inputs.shape, outputs=(tensor,), trace=(), weights={}
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.errors import EngineError, UsageError
 from rnncli.frameworks.torch import GATES, MODULES
+from rnncli.layers.stack import Stack
 from rnncli.models.graph import Modules, Node
 from rnncli.models.modules._assumptions import default_order, order_of_gates
 from rnncli.process.isolation import isolated
@@ -121,5 +122,5 @@ def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[A
             return states[0][backward]
         return sequence if label.sequence else np.concatenate(states[0], axis=-1)
 
-    infos = cases.display.stack.outputs(cases.display.inputs.shape)
+    infos = Stack(cases.display.specs).outputs(cases.display.inputs.shape)
     return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}

@@ -19,6 +19,7 @@ from rnncli.errors import (
     inside,
     join,
 )
+from rnncli.layers import fit
 from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models._advice import model_option
 from rnncli.models._inputs import empty_input, to_numbers
@@ -26,8 +27,6 @@ from rnncli.models._recurrent_cases import spec_of
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.modules._assumptions import assume
 from rnncli.models.modules._assumptions import assumptions as assumptions
-from rnncli.specs import fit
-from rnncli.specs.stack import Stack
 
 CHANGES = Message("Change the values with {--assume}, the order of the axes with {--input-axes}.")
 
@@ -229,7 +228,7 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[LayerUse]
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
         inputs = np.ascontiguousarray(array, spec.config["dtype"])
-        case = fit.fit_case(Case(Stack((spec,)), inputs, weights=node.weights, seed=None))
+        case = fit.fit_case(Case((spec,), inputs, weights=node.weights, seed=None))
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield LayerUse(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case
 from rnncli.compute.compare import largest_difference
 from rnncli.errors import EngineError
+from rnncli.layers.stack import Stack
 from rnncli.models.onnx._onnx_case import NodeCall, list_returns
 from rnncli.result import Result
-from rnncli.specs.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.models import Compute
@@ -27,7 +27,7 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
     Compares everything that the node can return, also what the model does not use.
     Raises EngineError if the numbers differ by more than rounding explains.
     """
-    full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
+    full = case._replace(specs=Stack(case.specs).with_returns(return_sequences=True, return_state=True))
     result = compute(full)
     theirs = list_returns(given)
     ours = {tensor.name: tensor.values for tensor in result.outputs}
@@ -42,7 +42,7 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
                 name=given.node.name,
                 largest=largest,
             )
-    return result if full.stack.specs == case.stack.specs else None
+    return result if full.specs == case.specs else None
 
 
 def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
@@ -84,7 +84,7 @@ def _to_float64(case: Case) -> Case:
 
     weights: Mapping[str, Array] = case.weights or {}
     return case._replace(
-        stack=Stack(spec.with_option("dtype", "float64") for spec in case.specs),
+        specs=tuple(spec.with_option("dtype", "float64") for spec in case.specs),
         inputs=widen(case.inputs),
         initial_state=tuple(map(widen, case.initial_state)) if case.initial_state else None,
         weights={name: widen(array) for name, array in weights.items()},

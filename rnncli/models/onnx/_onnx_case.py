@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.errors import LayerError
+from rnncli.layers import fit
 from rnncli.models._inputs import empty_input
 from rnncli.models.onnx import _recurrence
 from rnncli.models.onnx._onnx_nodes import recurrence_of
-from rnncli.specs import fit
-from rnncli.specs.stack import Stack
 
 
 class NodeCall(NamedTuple):
@@ -45,7 +44,7 @@ def build_node_case(given: NodeCall) -> Case:
             "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence
         ) from None
     case = Case(
-        Stack((spec,)),
+        (spec,),
         inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),
         mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
         initial_state=_states(given),

@@ -22,6 +22,7 @@ from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.compute import call
 from rnncli.compute import run as compute
+from rnncli.layers.stack import Stack
 
 SCRIPTS = ("keras", "numpy", "torch")
 
@@ -85,7 +86,7 @@ def make_case(expressions: Sequence[str], *, mask: str = "", states: bool = Fals
     inputs = rng.standard_normal((3, 5, 4)).astype(dtype)
     inputs[1, 2:4] = 0.5
     plain = oracle.case(expressions, inputs)
-    shapes = plain.stack.weight_shapes(inputs.shape)
+    shapes = Stack(plain.specs).weight_shapes(inputs.shape)
     weights = {
         path: (0.5 * rng.standard_normal(sizes(shape))).astype(dtype) for path, shape in shapes.items()
     }
@@ -94,7 +95,7 @@ def make_case(expressions: Sequence[str], *, mask: str = "", states: bool = Fals
         steps, ends = np.arange(5), np.array([[5], [2], [3]])
         given["mask"] = steps < ends if mask == "end" else rng.random((3, 5)) < 0.6
     if states:
-        infos = plain.stack.states(inputs.shape)
+        infos = Stack(plain.specs).states(inputs.shape)
         given["initial_state"] = tuple(rng.standard_normal(sizes(info.shape)).astype(dtype) for info in infos)
     return oracle.case(expressions, inputs, weights=weights, **given)
 

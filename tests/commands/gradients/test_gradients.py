@@ -18,8 +18,8 @@ from rnncli.commands.gradients.gradient_words import say
 from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
+from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
-from rnncli.specs.stack import Stack
 
 STEP = 1e-5
 
@@ -30,7 +30,7 @@ def drawn(
     """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
     rng = np.random.default_rng(seed)
     built: Any = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
-    case = Case(stack=built, inputs=rng.standard_normal(shape))
+    case = Case(specs=built, inputs=rng.standard_normal(shape))
     layers: Any = outline.outline(built, shape).layers
     return case._replace(
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
@@ -79,7 +79,7 @@ class Restarted:
         self.case, self.found = case, found
         self.layer: Any = registry.make(case.specs[place])
         self.both: Mapping[str, Any] = self.layer.loops
-        before = case._replace(stack=Stack(case.specs[:place]), initial_state=None)
+        before = case._replace(specs=case.specs[:place], initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
         given = case.weights or {}
         self.weights = dict(given)
@@ -223,15 +223,15 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
         [text.replace(")", ", dtype='float64')") for text in (*expressions[:-1], returning)], {}
     )
     found = curves.gradients(case, of)
-    assert found.specs == case.specs != stack.specs
-    theirs = curves.gradients(case._replace(stack=stack), of)
+    assert found.specs == case.specs != stack
+    theirs = curves.gradients(case._replace(specs=stack), of)
     assert found.target.text == theirs.target.text
     assert any(curve.norms.any() for curve in found.curves[:-1])
     for mine, other in zip(found.curves, theirs.curves, strict=True):
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.norms, other.norms)
     if len(expressions) == 1:
-        held(case._replace(stack=stack), of)
+        held(case._replace(specs=stack), of)
 
 
 def test_states_below_the_last_layer_are_not_returned() -> None:
@@ -266,7 +266,7 @@ def test_random_layers(seed: Any) -> None:
     expression = inner if seed % 3 else f"Bidirectional({inner})"
     shape = tuple(rng.integers(1, 5, 3))
     case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
-    infos = case.stack.outputs(shape)
+    infos = Stack(case.specs).outputs(shape)
     info: Any = infos[rng.integers(len(infos))]
     index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
     held(case, f"{info.name}{index}")
@@ -276,7 +276,7 @@ def test_cells_one_on_the_other() -> None:
     """In float32, because Keras rounds to it between the cells; central differences in float64."""
     case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
     single = case._replace(
-        stack=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
+        specs=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
         inputs=case.inputs.astype(np.float32),
     )
     found = curves.gradients(single)
@@ -418,9 +418,9 @@ def test_what_a_text_does_not_name(text: Any, said: Any) -> None:
 @pytest.mark.parametrize("expressions", [["Dense(2)"], ["ConvLSTM1D(2, 1)"], ["TimeDistributed(Dense(2))"]])
 def test_layers_whose_states_are_hidden_are_refused(expressions: Any) -> None:
     layers = specs.from_flags(expressions, {})
-    rank = layers.input_rank
+    rank = Stack(layers).input_rank
     with pytest.raises(UsageError, match="cannot track the states"):
-        curves.gradients(Case(stack=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
+        curves.gradients(Case(specs=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
 
 
 def test_dropout_after_the_last_loop_changes_nothing() -> None:

@@ -20,7 +20,6 @@ from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
 from rnncli.result import Label
-from rnncli.specs.stack import Stack
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -103,7 +102,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        labels = [info.label for info in outline.outline(Stack((spec,)), INPUTS.shape).outputs]
+        labels = [info.label for info in outline.outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
         return dict(zip(labels, oracle.called([layer], INPUTS)[-1], strict=True))

@@ -24,7 +24,7 @@ def case(
     inputs = scale * np.random.default_rng(3).standard_normal(shape)
     options = {} if "(" in layers[0] else {"units": units, **flags}
     return Case(
-        stack=specs.from_flags(list(layers), options),
+        specs=specs.from_flags(list(layers), options),
         inputs=inputs.astype(np.float32),
         mask=mask,
         seed=1,

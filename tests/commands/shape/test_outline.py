@@ -13,6 +13,7 @@ from convolutions import CONVOLUTIONS, FRAMES
 from rnncli import addresses, specs
 from rnncli.commands.shape import outline
 from rnncli.errors import LayerError
+from rnncli.layers.stack import Stack
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
@@ -96,7 +97,7 @@ class TestShapes:
             claim("0/hidden_states[:, -1, :]"),
         )
         assert [layer.path for layer in report.layers] == ["0", "1"]
-        assert [info.name for info in stack.states(X.shape)] == [
+        assert [info.name for info in Stack(stack).states(X.shape)] == [
             "0/last_hidden_state",
             "0/last_cell_state",
             "1/forward_last_hidden_state",

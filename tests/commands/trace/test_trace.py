@@ -360,7 +360,7 @@ def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
 
 @pytest.mark.parametrize(("layer", "units"), [("LSTM", 3), ("LSTM", 64), ("GRU", 8), ("SimpleRNN", 5)])
 def test_at_80_columns_every_gate_of_unit_0_stands_in_numbers(layer: str, units: int) -> None:
-    asked = Case(stack=specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
+    asked = Case(specs=specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
     result = tracing.trace(asked)
     text = formats.render(TraceAnswer(result, tracing.list_loops(result)), "table", View(width=80))
     (loop,) = result.trace

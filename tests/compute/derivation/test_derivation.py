@@ -19,6 +19,7 @@ from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
 from rnncli.errors import UsageError
 from rnncli.layers import _activations
+from rnncli.layers.stack import Stack
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 MASK = np.array([[0, 1, 0, 1], [1, 1, 0, 0]], bool)
@@ -38,7 +39,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 def numbers(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
     wide = tracing.with_all_outputs(asked)
-    shapes: Any = list_tensors(wide.stack, asked.inputs.shape)
+    shapes: Any = list_tensors(Stack(wide.specs), asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 
@@ -308,5 +309,5 @@ def test_what_is_no_number_is_said(text: Any, said: Any) -> None:
 
 
 def test_negative_indices_count_from_the_end() -> None:
-    shapes = list_tensors(CASES["lstm_sequences"].stack, (2, 4, 3))
+    shapes = list_tensors(Stack(CASES["lstm_sequences"].specs), (2, 4, 3))
     assert parse_target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"

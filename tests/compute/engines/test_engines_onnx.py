@@ -261,7 +261,7 @@ class TestAuto:
         above = [
             below._replace(calls=8),
             _steps("Bidirectional(LSTM(3))", 10_000),
-            below._replace(stack=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).stack),
+            below._replace(specs=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).specs),
         ]
         assert not engines.has_many_steps(below)
         assert all(map(engines.has_many_steps, above))

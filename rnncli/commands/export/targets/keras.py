@@ -9,6 +9,7 @@ from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.comments import as_comment
 from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, without_initializers
 from rnncli.errors import Message, Text
+from rnncli.layers.stack import Stack
 from rnncli.specs import to_script
 
 SUFFIX = ".py"
@@ -50,7 +51,7 @@ def _constants_first(name: str) -> tuple[bool, str]:
 def _body(export: ExportCase) -> Iterator[str]:
     yield from literals.assign_input(export)
     pending = export.case.mask is not None
-    for layer, made in zip(export.layers, export.case.stack.layers, strict=True):
+    for layer, made in zip(export.layers, Stack(export.case.specs).layers, strict=True):
         takes = pending and made.takes_mask
         yield ""
         yield from _layer(layer, mask=f"mask{export.suffix}" if takes else "")

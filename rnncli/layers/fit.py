@@ -7,8 +7,8 @@ from typing import Any
 
 from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
 from rnncli.errors import InputError, Text, count, did_you_mean, inside
+from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
-from rnncli.specs.stack import Stack
 
 
 def fit_case(case: Case) -> Case:
@@ -19,11 +19,11 @@ def fit_case(case: Case) -> Case:
     weights, states = case.weights, case.initial_state
     if weights is not None:
         with inside("weights"):
-            weights = fit_weights(weights, case.stack, case.inputs.shape)
+            weights = fit_weights(weights, Stack(case.specs), case.inputs.shape)
     if states is not None:
-        case.stack.require_start()
+        Stack(case.specs).require_start()
         with inside("initial_state"):
-            states = fit_states(states, case.stack, case.inputs.shape)
+            states = fit_states(states, Stack(case.specs), case.inputs.shape)
     return cast(case._replace(weights=weights, initial_state=states))
 
 

@@ -13,8 +13,9 @@ import rnncli
 from rnncli.case import Case
 from rnncli.compute import checks
 from rnncli.errors import LayerError
-from rnncli.specs import fit, from_flags
-from rnncli.specs.stack import Stack
+from rnncli.layers import fit
+from rnncli.layers.stack import Stack
+from rnncli.specs import from_flags
 
 WEIGHTS = {"kernel": np.ones((2, 12)), "recurrent_kernel": np.ones((3, 12)), "bias": np.ones(12)}
 

@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case
+from rnncli.case import Case, Spec
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape import outline
 from rnncli.compute import trace as tracing
 from rnncli.show.page import View
-from rnncli.specs.stack import Stack
 
 X = np.ones((1, 2, 1), np.float32)
 LAYER = "SimpleRNN(1, return_sequences=True, recurrent_initializer='zeros', kernel_initializer='zeros')"
 TRAINED = LAYER.replace(")", ", dropout=0.5)")
 
 
-def run(stack: Stack, training: bool = False) -> None:
-    case = Case(stack, X, seed=1, training=training, all_layers=True)
+def run(layers: tuple[Spec, ...], training: bool = False) -> None:
+    case = Case(layers, X, seed=1, training=training, all_layers=True)
     RunAnswer(compute.run(case, "numpy")).page(View())
 
 

@@ -1,62 +1,27 @@
-"""A stack of layers, each of which gets the previous layer's output and mask."""
+"""The layers of a Case, each of which gets the previous layer's output and mask."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from math import prod
-from typing import Any, overload
+from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError, Message
 from rnncli.layers import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
 from rnncli.result import Claim, Label, TensorInfo
-from rnncli.specs.text import describe, to_config
 
 _RATES = ("dropout", "recurrent_dropout", "rate")
 """Options that make a layer draw random numbers in training, unless they are 0."""
 
 
-class Stack(Sequence[Spec]):
-    """The layers of a Case, created once.  As a sequence, it contains their specs, first to last.
-
-    In a stack of one layer, names have no prefix.
-    """
+class Stack:
+    """Layers, created from their specs, first to last.  In a stack of one layer, names have no prefix."""
 
     def __init__(self, specs: Iterable[Spec]) -> None:
         self.specs = tuple(specs)
         self.layers = tuple(layers.make(spec) for spec in self.specs)
-
-    def __len__(self) -> int:
-        return len(self.specs)
-
-    @overload
-    def __getitem__(self, place: int) -> Spec: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Spec, ...]: ...
-
-    def __getitem__(self, place: int | slice) -> Spec | tuple[Spec, ...]:
-        return self.specs[place]
-
-    def __reduce__(self) -> tuple[type[Stack], tuple[tuple[Spec, ...]]]:
-        return Stack, (self.specs,)
-
-    @cached_property
-    def expressions(self) -> tuple[str, ...]:
-        """Each layer as in a script, `LSTM(3, return_sequences=True)`."""
-        return tuple(map(describe, self.specs))
-
-    @property
-    def expression(self) -> str | list[str]:
-        """The expression of the only layer, or the list of them: what a case document has as its layer."""
-        return list(self.expressions) if len(self.expressions) > 1 else self.expressions[0]
-
-    @cached_property
-    def configs(self) -> list[dict[str, Any]]:
-        """Each layer as Keras's config."""
-        return list(map(to_config, self.specs))
 
     @property
     def input_rank(self) -> int:
@@ -67,6 +32,11 @@ class Stack(Sequence[Spec]):
     def dtype(self) -> str:
         """The dtype of the first layer."""
         return str(self.layers[0].config["dtype"])
+
+    @property
+    def forward_units(self) -> int | None:
+        """Where the backward half of the last layer's output begins; None if it has no halves."""
+        return self.layers[-1].forward_units
 
     @property
     def is_stateful(self) -> bool:
@@ -83,9 +53,9 @@ class Stack(Sequence[Spec]):
         for layer in self.layers:
             layer.require_start()
 
-    def with_returns(self, **returns: bool) -> Stack:
-        """Return the same stack, with these values of return_sequences or return_state in the last layer."""
-        return Stack((*self.specs[:-1], self.layers[-1].with_returns(**returns)))
+    def with_returns(self, **returns: bool) -> tuple[Spec, ...]:
+        """Return the specs, with these values of return_sequences or return_state in the last layer."""
+        return (*self.specs[:-1], self.layers[-1].with_returns(**returns))
 
     def prefix(self, index: int) -> str:
         """Return the prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""

@@ -105,7 +105,7 @@ FLAGS: list[tuple[tuple[Any, ...], dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("layers", "options", "expected"), FLAGS)
 def test_the_flag_is_for_the_last_layer(layers: Any, options: Any, expected: list[str]) -> None:
     flags = {"return_state": True}
-    assert list(specs.from_flags(layers, flags, **options).expressions) == expected
+    assert list(map(specs.describe, specs.from_flags(layers, flags, **options))) == expected
     configs = list(specs.from_flags([], flags, list(layers), **options))
     assert configs == [specs.build(text) for text in expected]
 
