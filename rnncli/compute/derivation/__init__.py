@@ -52,9 +52,8 @@ def explain(
     except ValueError:  # parse_target says what is wrong
         address = None
     wide = tracing.with_all_outputs(case)
-    if (
-        address is not None and address.label.sequence and Stack(case.specs).layers[-1].recurrent
-    ):  # no other number changes
+    # With the sequence, if the number is in it; no other number changes.
+    if address is not None and address.label.sequence and Stack(case.specs).layers[-1].recurrent:
         wide = wide._replace(specs=Stack(wide.specs).with_returns(return_sequences=True))
     infos = list_tensors(Stack(wide.specs), wide.inputs.shape)
     if address is not None and str(address.label) not in {info.name for info in infos}:
