@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 import rnncli as api
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
-from rnncli.models.onnx import _onnx_constants, _onnx_file, _onnx_runtime
+from rnncli.models.onnx import _file, _runtime
+from rnncli.models.onnx import reader as onnx_reader
 from rnncli.models.reading import read
 
 FEEDS = {"x": np.ones((5, 2, 4), np.float32)}
@@ -102,8 +103,8 @@ def saved(folder: Path, made: Any) -> str:
 def test_a_model_without_an_end_is_refused(
     make: Callable[[], Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_onnx_runtime, "SECONDS", 0.6)
-    monkeypatch.setattr(_onnx_file, "SECONDS", 0.6)
+    monkeypatch.setattr(_runtime, "SECONDS", 0.6)
+    monkeypatch.setattr(_file, "SECONDS", 0.6)
     path, threads = saved(tmp_path, make()), threading.active_count()
     with processor_time(10), pytest.raises(InputError) as caught:
         api.run(FEEDS, model=path)
@@ -126,7 +127,7 @@ def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any],
 def test_more_time_is_allowed(
     allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_onnx_runtime, "SECONDS", 0.6)
+    monkeypatch.setattr(_runtime, "SECONDS", 0.6)
     monkeypatch.setenv("RNNCLI_SECONDS", allowed)
     with pytest.raises(InputError, match=f"the model has not finished after {seconds} s"):
         api.run(FEEDS, model=saved(tmp_path, endless()))
@@ -140,8 +141,8 @@ def test_functions_that_call_themselves_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_take_long_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_onnx_constants, "SECONDS", 0.0)
-    monkeypatch.setattr(_onnx_constants, "SPEED", float("inf"))
+    monkeypatch.setattr(onnx_reader, "SECONDS", 0.0)
+    monkeypatch.setattr(onnx_reader, "SPEED", float("inf"))
     turned = helper.make_node("Transpose", ["K"], ["W"], perm=[0, 2, 1])
     constants = {"K": ARRAYS["W"].swapaxes(1, 2), "R": ARRAYS["R"], "B": ARRAYS["B"]}
     made = onnx_graphs.model([turned, gru()], {"X": FEEDS["x"]}, constants, ["Y"])

@@ -19,7 +19,7 @@ from rnncli.errors import EngineError, InputError, LayerError, RnncliError, Usag
 from rnncli.inputs.formats import Source
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, ModelRequest, ModelRun
-from rnncli.models.onnx._onnx_nodes import nodes_in
+from rnncli.models.onnx._nodes import nodes_in
 from rnncli.models.onnx.runner import Model
 from rnncli.models.reading import read
 from rnncli.result import Result
@@ -51,7 +51,7 @@ def tensors(found: ModelRun) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(120))
-def test_random_node_is_what_onnx_runtime_returns(seed: int) -> None:
+def test_random_node_is_what_runtime_returns(seed: int) -> None:
     """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
     made, feeds = onnx_graphs.random_single(seed)
     saved = saved_of(made)
@@ -243,7 +243,7 @@ def test_a_model_without_inputs_is_refused(given: Any) -> None:
         run(made, given)
 
 
-def test_numbers_that_onnx_runtime_computes_otherwise_are_an_error() -> None:
+def test_numbers_that_runtime_computes_otherwise_are_an_error() -> None:
     """Its Relu makes 0 of NaN."""
     arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 3, 2)
     made, feeds = onnx_graphs.single(

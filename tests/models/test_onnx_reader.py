@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Program
-from rnncli.models.onnx import _onnx_file
+from rnncli.models.onnx import _file
 from rnncli.models.reading import detect_kind, read
 
 
@@ -99,7 +99,7 @@ def test_nodes_in_functions_are_written_out() -> None:
     assert node.weights["kernel"].shape == (3, 2)
 
 
-def test_recurrent_operator_of_onnx_runtime_is_named_in_a_note() -> None:
+def test_recurrent_operator_of_runtime_is_named_in_a_note() -> None:
     made = random_lstm()
     made.graph.node.append(
         helper.make_node("DynamicQuantizeLSTM", ["X"], ["Z"], name="quantized", domain="com.microsoft")
@@ -234,7 +234,7 @@ def test_no_tensor_keeps_a_reference_to_a_file(tmp_path: Path, place: str) -> No
 
 
 def test_data_that_is_too_large_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_onnx_file, "MAX_BYTES", 95)
+    monkeypatch.setattr(_file, "MAX_BYTES", 95)
     with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nExport only"):
         read(with_external(tmp_path, "data.bin", offset=4, length=96))
 

@@ -13,7 +13,7 @@ from rnncli import compute
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models import ModelRequest
-from rnncli.models.onnx import _onnx_runtime
+from rnncli.models.onnx import _runtime
 from rnncli.models.onnx import reader as reader
 from rnncli.models.onnx import runner as program
 
@@ -76,6 +76,6 @@ def test_a_recurrent_node_of_doubles() -> None:
 
 
 def test_a_long_reason_is_cut_between_words() -> None:
-    reason = _onnx_runtime._reason(RuntimeError("[ONNXRuntimeError] : 2 : FAIL : " + "some words " * 40))
+    reason = _runtime._reason(RuntimeError("[ONNXRuntimeError] : 2 : FAIL : " + "some words " * 40))
     assert reason.endswith("words…")
     assert len(reason) <= 201

@@ -24,9 +24,9 @@ from rnncli.errors import (
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, _inputs, name_file
 from rnncli.models._advice import model_option
 from rnncli.models._layer_calls import name_outputs
-from rnncli.models.onnx import _onnx_agreement, _onnx_graph, _onnx_refusals, _onnx_runtime
-from rnncli.models.onnx._onnx_case import NodeCall, build_node_case, list_returns
-from rnncli.models.onnx._onnx_nodes import inputs_of, is_recurrent, nodes_in
+from rnncli.models.onnx import _graph, _runtime
+from rnncli.models.onnx._node_call import NodeCall, build_node_case, compute_alike, list_returns
+from rnncli.models.onnx._nodes import inputs_of, is_recurrent, nodes_in
 
 if TYPE_CHECKING:
     from rnncli.models.graph import Program
@@ -74,8 +74,8 @@ class Model(SavedModel):
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every given input in the dtype that the model expects; initial states are optional."""
-        graph = _onnx_runtime.parse(self.contents.content).graph
-        return _inputs.fit_inputs(self.contents, given, optional=_onnx_graph.states_of(graph))
+        graph = _runtime.parse(self.contents.content).graph
+        return _inputs.fit_inputs(self.contents, given, optional=_graph.states_of(graph))
 
     @name_file
     def run(self, request: ModelRequest) -> ModelRun:
@@ -86,16 +86,16 @@ class Model(SavedModel):
         """
         wanted = self.choose(request.layers)
         prepared = _prepare(self.contents, request.inputs, wanted)
-        present = _onnx_graph.recurrent_in(prepared.model.graph)
+        present = _graph.recurrent_in(prepared.model.graph)
         names = [name for name in wanted if name in present]
         if not names or (request.layers and len(names) < len(wanted)):
             _refuse_branch(self.contents, [name for name in wanted if name not in present], names)
         self._require_computable(names)
-        _onnx_refusals.require_known(prepared.model, prepared.find_needed(names))
+        _runtime.require_known(prepared.model, prepared.find_needed(names))
         parts = []
         for name, given in prepared.node_calls(names).items():
             case = build_node_case(given)
-            result = _onnx_agreement.compute_alike(given, case, request.compute)
+            result = compute_alike(given, case, request.compute)
             parts.append(LayerUse(name, case, result))
         others = prepared.other_outputs() if request.everything else {}
         turned = [name for name in names if name not in prepared.batch_first]
@@ -177,7 +177,7 @@ class PreparedModel(NamedTuple):
 
     def find_needed(self, names: Sequence[str]) -> list[Any]:
         """Return the nodes that these recurrent nodes depend on, and these."""
-        return _onnx_graph.select_needed(
+        return _graph.select_needed(
             self.model.graph, [one for name in names for one in self.output_names[name]]
         )
 
@@ -185,7 +185,7 @@ class PreparedModel(NamedTuple):
         """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self.output_names[name])]
-        found = _onnx_runtime.values(self.model, self.feeds, tensors)
+        found = _runtime.values(self.model, self.feeds, tensors)
         return {
             name: NodeCall(
                 self.nodes[name],
@@ -197,7 +197,7 @@ class PreparedModel(NamedTuple):
 
     def list_omissions(self) -> Iterator[Text]:
         """Yield a note on each unknown operator, with the nodes that depend on it."""
-        unknown = _onnx_refusals.find_dependents(self.model)
+        unknown = _runtime.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
             yield Message(
@@ -209,7 +209,7 @@ class PreparedModel(NamedTuple):
     def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
-        unknown = _onnx_refusals.find_dependents(self.model)
+        unknown = _runtime.find_dependents(self.model)
         for node in self.model.graph.node:
             if node.name in unknown:
                 continue
@@ -217,19 +217,19 @@ class PreparedModel(NamedTuple):
                 continue
             made = [name for name in node.output if name]
             named |= zip(name_outputs(node.name, len(made)), made, strict=True)
-        found = _onnx_runtime.values(self.model, self.feeds, list(named.values()))
+        found = _runtime.values(self.model, self.feeds, list(named.values()))
         numeric = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
         return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
 
 
 def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> PreparedModel:
     """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
-    parsed = _onnx_runtime.parse(model.content)
-    batch_first = frozenset(node.name for node in nodes_in(parsed.graph) if _onnx_graph.is_batch_first(node))
-    _onnx_graph.time_first(parsed.graph)
+    parsed = _runtime.parse(model.content)
+    batch_first = frozenset(node.name for node in nodes_in(parsed.graph) if _graph.is_batch_first(node))
+    _graph.time_first(parsed.graph)
     feeds, notes = _with_states(model, parsed.graph, inputs)
-    while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
-        condition = _onnx_runtime.values(parsed, feeds, [node.input[0]])[node.input[0]]
+    while (node := _graph.find_if(parsed.graph, wanted)) is not None:
+        condition = _runtime.values(parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
         notes.append(
             Message(
@@ -238,10 +238,10 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
                 branch="then" if taken else "else",
             )
         )
-        _onnx_graph.inline_branch(parsed.graph, node, taken=taken)
+        _graph.inline_branch(parsed.graph, node, taken=taken)
     recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
-    made = {node.name: _onnx_graph.complete_outputs(node) for node in recurrent}
+    made = {node.name: _graph.complete_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
     return PreparedModel(parsed, feeds, nodes, made, names, batch_first, tuple(notes))
 
@@ -250,7 +250,7 @@ def _with_states(
     model: Program, graph: Any, inputs: Mapping[str, Array]
 ) -> tuple[dict[str, Array], list[Text]]:
     """Return the inputs, with zeros for missing initial states, and a note on these."""
-    states = _onnx_graph.states_of(graph)
+    states = _graph.states_of(graph)
     required = {
         wanted.name: wanted for wanted in model.inputs if wanted.name in states and not wanted.optional
     }

@@ -1,17 +1,18 @@
-"""Tensors of an ONNX graph, computed by ONNX Runtime."""
+"""Tensors of an ONNX graph, computed by ONNX Runtime; and which nodes it does not compute."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 from rnncli.case import Array
-from rnncli.errors import EngineError, InputError, Message, first_nonblank_line
+from rnncli.errors import EngineError, InputError, LayerError, Message, first_nonblank_line
 from rnncli.models._framework_errors import shorten_sentence
-from rnncli.models.onnx import _onnx_graph
+from rnncli.models.onnx import _graph
+from rnncli.models.onnx._nodes import inputs_of, is_recurrent
 from rnncli.process import child_process
 from rnncli.process.memory import format_size, limit_growth, total
 from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread
@@ -23,6 +24,11 @@ INSTALL = Message("pip install onnx onnxruntime")
 SECONDS = 10.0
 """Limit on loading a model, and on a run of it, plus one second per SPEED bytes of the model and inputs."""
 SPEED = 2**20
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.training")
+"""Domains of ONNX itself; those of ONNX Runtime begin with MICROSOFT."""
+MICROSOFT = "com.microsoft"
+HALF = {10: "float16", 16: "bfloat16"}
+"""Names of dtypes by their numbers in ONNX."""
 SIMPLIFY = Message("Give smaller inputs, or export the model without the loop that takes so long.")
 
 
@@ -55,7 +61,7 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
         if name in constants and name not in feeds
     }
     if computed:
-        needed = _onnx_graph.with_outputs(model, computed)
+        needed = _graph.with_outputs(model, computed)
         content = _content(needed)
         size = len(content) + sum(array.nbytes for array in feeds.values())
         with limit_growth(size):
@@ -184,3 +190,53 @@ def _reason(error: Exception) -> str:
     if node:
         text = f"{node[1]}: {node[2]}"
     return shorten_sentence(_SOURCE.sub("", text.split(" : ", 2)[-1]))
+
+
+def require_known(model: Any, nodes: Iterable[Any]) -> None:
+    """Raise LayerError for a custom operator, and for a recurrent node in half precision.
+
+    nodes: those that are needed.
+    """
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    kinds |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    own = {(one.domain, one.name) for one in model.functions}
+    for node in nodes:
+        if not _is_known(node, own):
+            raise LayerError(
+                "{name}: the operator {domain}.{op_type} is not one of ONNX's, and ONNX Runtime does "
+                "not know it.",
+                "Choose nodes that do not depend on it with #, or export the model without it.",
+                name=node.name or node.op_type,
+                domain=node.domain,
+                op_type=node.op_type,
+            )
+        half = [HALF[kinds[name]] for name in inputs_of(node)[:4] if kinds.get(name) in HALF]
+        if is_recurrent(node) and half:
+            raise LayerError(
+                "{name} ({op_type}) computes in {half}, which is not supported.",
+                "Export the model in float32.",
+                name=node.name,
+                op_type=node.op_type,
+                half=half[0],
+            )
+
+
+def find_dependents(model: Any) -> dict[str, str]:
+    """Return the nodes that depend on a custom operator, each with the name of the operator."""
+    own = {(one.domain, one.name) for one in model.functions}
+    causes: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for node in model.graph.node:
+        title = f"{node.domain}.{node.op_type}"
+        above = next((causes[name] for name in node.input if name in causes), "")
+        cause = above if _is_known(node, own) else title
+        if cause:
+            found[node.name] = cause
+            causes |= dict.fromkeys(filter(None, node.output), cause)
+    return found
+
+
+def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
+    """Return whether the operator is one of ONNX, of ONNX Runtime or of the model's own functions."""
+    known = node.domain in DOMAINS or node.domain.startswith(MICROSOFT)
+    return known or (node.domain, node.op_type) in functions

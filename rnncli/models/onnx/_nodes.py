@@ -1,11 +1,8 @@
-"""A recurrent node of ONNX as a layer: its attributes as a Spec, its weights in Keras's layout.
-
-Everything here is plain values; what reads ONNX files is elsewhere.
-"""
+"""The nodes of an ONNX graph; a recurrent one as a layer: a Spec, and weights in Keras's layout."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,6 +39,34 @@ _SAME = {
     ParametricActivation("elu", 1.0): "elu",
     ParametricActivation("hard_sigmoid", 0.2, 0.5): "hard_sigmoid_keras2",
 }
+"""Keras's names of the functions that Keras has too."""
+
+
+def inner_graphs(node: Any) -> list[Any]:
+    """Return the graphs in a node: the branches of an If, the body of a Loop or Scan."""
+    return [
+        graph
+        for attribute in node.attribute
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs)
+    ]
+
+
+def is_recurrent(node: Any) -> bool:
+    """Return whether it is ONNX's own LSTM, GRU or RNN."""
+    return node.op_type in CLASSES and node.domain in ("", "ai.onnx")
+
+
+def nodes_in(graph: Any) -> Iterator[Any]:
+    """Yield every node, those of inner graphs behind the node that holds them."""
+    for node in graph.node:
+        yield node
+        for inner in inner_graphs(node):
+            yield from nodes_in(inner)
+
+
+def inputs_of(node: Any) -> list[str]:
+    """Return X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for an input that is missing."""
+    return [*node.input, *[""] * (8 - len(node.input))]
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,44 @@ class Recurrence:
     def reset_after(self) -> bool:
         """Whether a GRU applies the reset gate after the recurrent product."""
         return bool(self.attributes.get("linear_before_reset", 0))
+
+
+def recurrence_of(node: Any, units: int) -> Recurrence:
+    """Read a recurrent node.
+
+    Y is the sequence; without it Y_h is the output, and only Y_c adds the state.
+    """
+    attributes = {one.name: _value(one) for one in node.attribute}
+    inputs = inputs_of(node)
+    beyond = ["peepholes"] if node.op_type == "LSTM" and inputs[7] else []
+    beyond += ["input_forget"] if attributes.get("input_forget") else []
+    sequence, _, *cells = [*map(bool, node.output), False, False]
+    return Recurrence(
+        node.op_type,
+        units or int(attributes.get("hidden_size", 0)),
+        attributes,
+        has_bias=bool(inputs[3]),
+        sequences=sequence,
+        state=any(node.output[1:] if sequence else cells),
+        unsupported=tuple(beyond),
+    )
+
+
+def _value(attribute: Any) -> Any:
+    """Return the value of an attribute, of the types that recurrent nodes have."""
+    if attribute.type == 3:
+        return attribute.s.decode("utf-8", "replace")
+    texts = [text.decode("utf-8", "replace") for text in attribute.strings]
+    floats = [_shorten_float(number) for number in attribute.floats]
+    values = {1: _shorten_float(attribute.f), 2: attribute.i, 6: floats, 7: list(attribute.ints), 8: texts}
+    return values.get(attribute.type)
+
+
+def _shorten_float(number: float) -> float:
+    """Return the shortest number that is the same in float32: 0.2, not 0.20000000298023224."""
+    import numpy as np
+
+    return float(str(np.float32(number)))
 
 
 def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
@@ -133,20 +196,17 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
             count=len(roles) * len(directions),
         )
     numbers = [list(node.attributes.get(f"activation_{name}", ())) for name in ("alpha", "beta")]
-    clip = _clip(node)
-    names = []
-    for name, role in zip(given, roles * len(directions), strict=True):
-        activation = _use_keras_name(_activation(name, *numbers))
-        names.append(str(activation._replace(clip=None if role == "cell_activation" else clip)))
-    each = len(roles)
-    return [(back, names[each * place : each * (place + 1)]) for place, back in enumerate(directions)]
-
-
-def _clip(node: Recurrence) -> float | None:
     clip = node.attributes.get("clip")
     if clip is not None and not clip > 0:
         raise LayerError("its clip is {clip}, not a positive number", clip=clip)
-    return clip
+    names = []
+    for name, role in zip(given, roles * len(directions), strict=True):
+        activation = _activation(name, *numbers)
+        if activation in _SAME:
+            activation = ParametricActivation(_SAME[activation])
+        names.append(str(activation._replace(clip=None if role == "cell_activation" else clip)))
+    each = len(roles)
+    return [(back, names[each * place : each * (place + 1)]) for place, back in enumerate(directions)]
 
 
 def _activation(name: str, alphas: list[float], betas: list[float]) -> ParametricActivation:
@@ -166,11 +226,6 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
             "its activation {name} lacks alpha or beta, whose defaults differ between programs", name=name
         )
     return ParametricActivation(ours, *found)
-
-
-def _use_keras_name(found: ParametricActivation) -> ParametricActivation:
-    """Return the activation with Keras's name if Keras has the same function."""
-    return ParametricActivation(_SAME[found]) if found in _SAME else found
 
 
 def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
