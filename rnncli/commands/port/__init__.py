@@ -13,8 +13,8 @@ from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
 
 if TYPE_CHECKING:
-    from rnncli.commands.port.hypothesis import ForeignRun
-    from rnncli.commands.port.search import Finding, Tolerances
+    from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
+    from rnncli.commands.port.search import Tolerances
 
 EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
@@ -128,7 +128,7 @@ def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, outp
     weighed = evidence.assess(run, tolerances, hypothesis_count)
     findings = [finding for finding in found if finding.matches and not weighed.doubts]
     if place is not None and len(findings) == 1:
-        answer.write_weights(run, findings[0].hypothesis, place)
+        answer.write_weights(findings[0], place)
     inputs, predictions = evidence.predict_apart(run, findings if probe else [])
     if inputs is not None:
         evidence.write_probe(inputs, probe)
@@ -172,7 +172,7 @@ def _explain_no_probe(count: int, place: str) -> Message:
 
 def _explain_failure(
     run: "ForeignRun",
-    found: Sequence["Finding"],
+    found: Sequence["Hypothesis"],
     tolerances: "Tolerances",
     hypothesis_count: int,
     doubts: Sequence[Message],

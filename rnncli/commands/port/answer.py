@@ -15,8 +15,7 @@ from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import files
 from rnncli.cli.language import localize
 from rnncli.commands.port.evidence import Evidence
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
-from rnncli.commands.port.search import Finding
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
 from rnncli.errors import Message, count
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers import within
@@ -45,7 +44,7 @@ class PortAnswer(Answer):
     """
 
     run: ForeignRun
-    findings: Sequence[Finding]
+    findings: Sequence[Hypothesis]
     evidence: Evidence
     predictions: Sequence[Mapping[str, Array]] = ()
     place: str = ""
@@ -123,7 +122,7 @@ class PortAnswer(Answer):
             yield line(localize(Message("explanation {number}:", number=place + 1), lang), "heading")
         for number, (_, step) in enumerate(self._steps(finding), 1):
             yield Paragraph(localize(step, lang), mark=f"  {number}. ")
-        written, definition = to_script(build_layer_spec(self.run, finding.hypothesis))
+        written, definition = to_script(build_layer_spec(finding))
         yield Paragraph(localize(Message("in Keras: {layer}", layer=written), lang), "dim")
         if definition:
             text = Message("Keras 3 has no such activation; define it before the layer:")
@@ -150,12 +149,11 @@ class PortAnswer(Answer):
             digits=int(-math.log10(share)),
         )
 
-    def _steps(self, finding: Finding) -> list[tuple[str, Message]]:
+    def _steps(self, finding: Hypothesis) -> list[tuple[str, Message]]:
         """Return what the shapes say, without a name, then the differences that were found."""
-        layer, hypothesis = self.run.layer, finding.hypothesis
-        forms, cell = list(layer.forms), layer.cells[0]
-        after = layer.class_name == "GRU" and is_reset_after(self.run, hypothesis)
-        if len(cell.biases) == 2 and not hypothesis.biases and not (after and cell.rows):
+        forms, cell = list(self.run.layer.forms), self.run.layer.cells[0]
+        after = finding.resets_after
+        if len(cell.biases) == 2 and not finding.biases and not (after and cell.rows):
             forms.append(
                 Message("there are two biases; Keras keeps them as the two rows of one array")
                 if after
@@ -166,7 +164,7 @@ class PortAnswer(Answer):
     def _document(self, place: int, lang: str) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
         finding = self.findings[place]
-        spec = build_layer_spec(self.run, finding.hypothesis)
+        spec = build_layer_spec(finding)
         script, definition = to_script(spec)
         document = {
             "differences": [difference.name for difference in finding.differences],
@@ -189,13 +187,11 @@ class PortAnswer(Answer):
         return direction + RESULTS[part]
 
 
-def build_layer_spec(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
+def build_layer_spec(finding: Hypothesis) -> Spec:
     """Return the layer, without what it returns."""
-    spec = spec_of(
-        run, hypothesis, return_sequences=False, return_state=False, dtype="float32", go_backwards=False
-    )
+    spec = finding.spec(return_sequences=False, return_state=False, dtype="float32", go_backwards=False)
     if spec.class_name == "Bidirectional":
-        spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
+        spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": finding.run.merge_mode})
     return spec
 
 
@@ -213,10 +209,10 @@ class PortedWeights(NamedTuple):
         return self.weights
 
 
-def write_weights(run: ForeignRun, hypothesis: Hypothesis, place: str) -> None:
+def write_weights(finding: Hypothesis, place: str) -> None:
     """Write the weights as float32, which foreign weights nearly always are."""
-    found, layer = weights_of(run, hypothesis).items(), run.layer
-    weights = {name: np.ascontiguousarray(array, np.float32) for name, array in found}
+    run, layer = finding.run, finding.run.layer
+    weights = {name: np.ascontiguousarray(array, np.float32) for name, array in finding.weights.items()}
     if not place.casefold().endswith(".h5"):
         with files.open_output(place) as file:
             formats.get(formats.for_output(place)).write(PortedWeights(weights), View(), file)

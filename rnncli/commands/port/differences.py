@@ -1,17 +1,12 @@
-"""The known differences between Keras and other frameworks: `TEXTS` names them.
-
-Each of `FAMILIES` yields those that a layer can have.
-"""
+"""The known differences between Keras and other frameworks, in the order in which port tries them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import permutations
-from typing import Any, NamedTuple
 
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after
+from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis
 from rnncli.errors import Message
-from rnncli.frameworks import GATES
 
 LETTERS = {"input": "i", "forget": "f", "output": "o", "update": "z", "reset": "r"}
 GATE_ACTIVATIONS = {
@@ -19,116 +14,118 @@ GATE_ACTIVATIONS = {
     "hard_sigmoid": "hard_sigmoid of Keras 3, relu6(x + 3) / 6",
     "hard_sigmoid_keras2": "hard_sigmoid of Keras 1 and 2, clip(0.2 x + 0.5, 0, 1)",
 }
-TEXTS = {
-    "input_axes=time,batch,features": Message(
-        "batch and time are swapped in the input: its axes are time, batch, features"
-    ),
-    "output_axes=time,batch,units": Message(
-        "batch and time are swapped in the output: its axes are time, batch, units"
-    ),
-    "axes=time,batch": Message("batch and time are swapped in the input and in the output"),
-    "bias=first": Message("only the first of the two biases is used"),
-    "bias=second": Message("only the second of the two biases is used"),
-    "bias=doubled": Message("the one bias is added twice, for the input and for the state"),
-    "bias=recurrent": Message("the one bias is that of the state; Keras's first row is zero"),
-    "bias=none": Message("the bias is not used"),
-    "forget_bias=1": Message("1 is added to the forget gate's bias at run time; Keras has it in the bias"),
-    "update_gate=complement": Message(
-        "the update gate is inverted (1 - z): it multiplies the candidate; Keras's multiplies the "
-        "previous state"
-    ),
-    "transposed=kernel": Message("the kernel is transposed; it is square"),
-    "transposed=recurrent_kernel": Message("the recurrent kernel is transposed; it is square"),
-    "transposed=both": Message("both kernels are transposed; they are square"),
-    "kernels=exchanged": Message("the recurrent kernel stands first in the file, before the kernel"),
-    "states=c,h": Message("the states are in the order c, h; Keras returns h, c"),
-    "initial_states=c,h": Message("the initial states are in the order c, h; Keras takes h, c"),
-    "merge=backward,forward": Message(
-        "the outputs are concatenated the other way: the backward direction first"
-    ),
-    "output=last_row": Message(
-        "the output is the last row of the sequence, where the backward direction has seen one step"
-    ),
-    "reset_after=True": Message("the reset gate applies after the matrix product: reset_after=True"),
-    "reset_after=False": Message("the reset gate applies before the matrix product: reset_after=False"),
-    "input_time=reversed": Message("the input is read from the last time step to the first"),
-    "output_time=reversed": Message("the returned sequence is in the reverse order of time"),
-}
-"""By name; those of gates and activations have fields."""
-
-
-class Difference(NamedTuple):
-    """A known difference from Keras.
-
-    name: for scripts, `gates=reset,update,candidate`.
-    changes: the fields of a Hypothesis that it sets; two that set the same field exclude each other.
-    """
-
-    name: str
-    text: Message
-    changes: Mapping[str, Any]
+# fmt: off
+INPUTS_AND_BIASES = (
+    ("steps", "input_axes=time,batch,features", {"swap_inputs": True},
+     Message("batch and time are swapped in the input: its axes are time, batch, features")),
+    ("steps sequences", "output_axes=time,batch,units", {"swap_outputs": True},
+     Message("batch and time are swapped in the output: its axes are time, batch, units")),
+    ("steps sequences", "axes=time,batch", {"swap_inputs": True, "swap_outputs": True},
+     Message("batch and time are swapped in the input and in the output")),
+    ("two_biases", "bias=first", {"biases": "first"}, Message("only the first of the two biases is used")),
+    ("two_biases", "bias=second", {"biases": "second"}, Message("only the second of the two biases is used")),
+    ("one_bias", "bias=doubled", {"biases": "doubled"},
+     Message("the one bias is added twice, for the input and for the state")),
+    ("a_bias", "bias=none", {"biases": "none"}, Message("the bias is not used")),
+    ("GRU one_bias", "bias=recurrent", {"biases": "recurrent"},
+     Message("the one bias is that of the state; Keras's first row is zero")),
+    ("LSTM use_bias", "forget_bias=1", {"forget_bias": 1.0},
+     Message("1 is added to the forget gate's bias at run time; Keras has it in the bias")),
+)
+KERNELS = (
+    ("GRU", "update_gate=complement", {"update_negated": True},
+     Message("the update gate is inverted (1 - z): it multiplies the candidate; Keras's multiplies the "
+             "previous state")),
+    ("square_kernel", "transposed=kernel", {"transposed": "kernel"},
+     Message("the kernel is transposed; it is square")),
+    ("square_recurrent", "transposed=recurrent_kernel", {"transposed": "recurrent_kernel"},
+     Message("the recurrent kernel is transposed; it is square")),
+    ("square_kernel square_recurrent", "transposed=both", {"transposed": "both"},
+     Message("both kernels are transposed; they are square")),
+    ("unnamed_alike", "kernels=exchanged", {"kernels_exchanged": True},
+     Message("the recurrent kernel stands first in the file, before the kernel")),
+)
+STATES_AND_OUTPUTS = (
+    ("LSTM last", "states=c,h", {"states_exchanged": True},
+     Message("the states are in the order c, h; Keras returns h, c")),
+    ("LSTM initial", "initial_states=c,h", {"initial_exchanged": True},
+     Message("the initial states are in the order c, h; Keras takes h, c")),
+    ("both concatenated", "merge=backward,forward", {"backward_first": True},
+     Message("the outputs are concatenated the other way: the backward direction first")),
+    ("both output", "output=last_row", {"last_row": True},
+     Message("the output is the last row of the sequence, where the backward direction has seen one step")),
+    ("resets_before", "reset_after=True", {"reset_after": True},
+     Message("the reset gate applies after the matrix product: reset_after=True")),
+    ("resets_after", "reset_after=False", {"reset_after": False},
+     Message("the reset gate applies before the matrix product: reset_after=False")),
+    ("steps", "input_time=reversed", {"flip_inputs": True},
+     Message("the input is read from the last time step to the first")),
+    ("steps sequences", "output_time=reversed", {"flip_outputs": True},
+     Message("the returned sequence is in the reverse order of time")),
+)
+"""What a layer and its files must have for the difference, as `_traits` calls it; then a Difference."""
+# fmt: on
 
 
 def list_known(run: ForeignRun) -> Iterator[Difference]:
-    """Yield the differences that this layer and these shapes can have."""
-    for family in FAMILIES:
-        yield from family(run)
+    """Yield the differences that this layer and these shapes can have.
+
+    The search drops those whose axes are swapped where the shapes do not fit.
+    """
+    traits = set(_traits(run))
+    for rows, others in (
+        (INPUTS_AND_BIASES, _orders_of_gates(run)),
+        (KERNELS, _activations(run)),
+        (STATES_AND_OUTPUTS, ()),
+    ):
+        for needed, name, changes, text in rows:
+            if traits.issuperset(needed.split()):
+                yield Difference(name, text, changes)
+        yield from others
 
 
-def _known(name: str, **changes: Any) -> Difference:
-    return Difference(name, TEXTS[name], changes)
+def _traits(run: ForeignRun) -> Iterator[str]:
+    """Yield what the layer and its files have, for the rows above."""
+    cell, class_name, expected = run.layer.cells[0], run.layer.class_name, set(run.expected)
+    kernel, recurrent = cell.kernel.shape, cell.recurrent.shape
+    biases = len(cell.biases) if run.options.get("use_bias", True) else None
+    results = {key.partition(" ")[0] for key in run.expected}
+    after = Hypothesis(run).resets_after
+    has = {
+        class_name: True,
+        "steps": max(run.inputs.shape[:2]) > 1,
+        "sequences": run.expects_sequences,
+        "use_bias": biases is not None,
+        "a_bias": bool(biases),
+        "one_bias": biases == 1,
+        "two_biases": biases == 2,
+        "square_kernel": kernel[0] == kernel[1] > 1,
+        "square_recurrent": recurrent[0] == recurrent[1] > 1,
+        "unnamed_alike": kernel == recurrent and not run.layer.has_names,
+        "last": bool(results & {"hidden", "cell", "output"}),
+        "initial": bool(run.initial_state),
+        "both": len(run.layer.cells) == 2,
+        "concatenated": run.merge_mode in ("concat", None)
+        and bool({"sequence", "output"} & set(run.expected)),
+        "output": "output" in expected,
+        "resets_before": class_name == "GRU" and not after,
+        "resets_after": after,
+    }
+    return (name for name, present in has.items() if present)
 
 
-def _swap_axes(run: ForeignRun) -> Iterator[Difference]:
-    """Yield the time axis before the batch axis; the search drops the swaps whose shapes do not fit."""
-    if max(run.inputs.shape[:2]) == 1:
-        return
-    yield _known("input_axes=time,batch,features", swap_inputs=True)
-    if run.expects_sequences:
-        yield _known("output_axes=time,batch,units", swap_outputs=True)
-        yield _known("axes=time,batch", swap_inputs=True, swap_outputs=True)
-
-
-def _change_bias(run: ForeignRun) -> Iterator[Difference]:
-    """Yield other uses of the biases, as far as their number in the file allows."""
-    if not run.options.get("use_bias", True):
-        return
-    count = len(run.layer.cells[0].biases)
-    forms = {1: ["doubled", "none"], 2: ["first", "second", "none"]}.get(count, [])
-    if run.layer.class_name == "GRU" and count == 1:
-        forms.append("recurrent")
-    for form in forms:
-        yield _known(f"bias={form}", biases=form)
-    if run.layer.class_name == "LSTM":
-        yield _known("forget_bias=1", forget_bias=1.0)
-
-
-def _reorder_gates(run: ForeignRun) -> Iterator[Difference]:
-    """Yield every other order of the gates; for a GRU, also h' = (1 - z) h + z h~."""
-    keras = GATES[run.layer.class_name]
+def _orders_of_gates(run: ForeignRun) -> Iterator[Difference]:
+    """Yield every other order of the gates."""
     letters = {**LETTERS, "candidate": "c" if run.layer.class_name == "LSTM" else "h"}
-    ours = ", ".join(letters[gate] for gate in keras)
-    for order in permutations(keras):
-        if order != keras:
+    ours = ", ".join(letters[gate] for gate in run.gates)
+    for order in permutations(run.gates):
+        if order != run.gates:
             theirs = ", ".join(letters[gate] for gate in order)
             text = Message("gates are packed {theirs}; Keras packs {ours}", theirs=theirs, ours=ours)
             yield Difference(f"gates={','.join(order)}", text, {"gates": order})
-    if run.layer.class_name == "GRU":
-        yield _known("update_gate=complement", update_negated=True)
 
 
-def _transpose_kernels(run: ForeignRun) -> Iterator[Difference]:
-    """Yield the transposes of square kernels, and the exchange of two unnamed kernels of one shape."""
-    kernel, recurrent = run.layer.cells[0].kernel.shape, run.layer.cells[0].recurrent.shape
-    shapes = {"kernel": kernel, "recurrent_kernel": recurrent}
-    square = [name for name, (rows, columns) in shapes.items() if rows == columns > 1]
-    for name in [*square, *(["both"] if len(square) == 2 else [])]:
-        yield _known(f"transposed={name}", transposed=name)
-    if kernel == recurrent and not run.layer.has_names:
-        yield _known("kernels=exchanged", kernels_exchanged=True)
-
-
-def _change_activations(run: ForeignRun) -> Iterator[Difference]:
+def _activations(run: ForeignRun) -> Iterator[Difference]:
     """Yield each activation that the layer does not have already."""
     if run.layer.class_name != "SimpleRNN":
         for name, title in GATE_ACTIVATIONS.items():
@@ -139,52 +136,3 @@ def _change_activations(run: ForeignRun) -> Iterator[Difference]:
         if name != run.options["activation"]:
             text = Message("the activation is {name}", name=name)
             yield Difference(f"activation={name}", text, {"activation": name})
-
-
-def _exchange_states(run: ForeignRun) -> Iterator[Difference]:
-    """Yield states in the order c, h."""
-    if run.layer.class_name != "LSTM":
-        return
-    if any(key.partition(" ")[0] in ("hidden", "cell", "output") for key in run.expected):
-        yield _known("states=c,h", states_exchanged=True)
-    if run.initial_state:
-        yield _known("initial_states=c,h", initial_exchanged=True)
-
-
-def _rearrange_directions(run: ForeignRun) -> Iterator[Difference]:
-    """Yield other arrangements of the outputs of two directions."""
-    if len(run.layer.cells) != 2:
-        return
-    if run.merge_mode in ("concat", None) and {"sequence", "output"} & set(run.expected):
-        yield _known("merge=backward,forward", backward_first=True)
-    if "output" in run.expected:
-        yield _known("output=last_row", last_row=True)
-
-
-def _move_reset(run: ForeignRun) -> Iterator[Difference]:
-    """Yield the reset gate of a GRU on the other side of the matrix product."""
-    if run.layer.class_name == "GRU":
-        after = not is_reset_after(run, Hypothesis())
-        yield _known(f"reset_after={after}", reset_after=after)
-
-
-def _reverse_time(run: ForeignRun) -> Iterator[Difference]:
-    """Yield a reversed input and, if a sequence is expected, a reversed output."""
-    if max(run.inputs.shape[:2]) == 1:
-        return
-    yield _known("input_time=reversed", flip_inputs=True)
-    if run.expects_sequences:
-        yield _known("output_time=reversed", flip_outputs=True)
-
-
-FAMILIES = (
-    _swap_axes,
-    _change_bias,
-    _reorder_gates,
-    _transpose_kernels,
-    _change_activations,
-    _exchange_states,
-    _rearrange_directions,
-    _move_reset,
-    _reverse_time,
-)

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
 from rnncli.cli import files
-from rnncli.commands.port.hypothesis import (
-    ForeignRun,
-    Hypothesis,
-    compute,
-    expected_in_file_form,
-    inputs_of,
-    is_sequence,
-)
-from rnncli.commands.port.search import Finding, Tolerances
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
+from rnncli.commands.port.search import Tolerances
 from rnncli.errors import Message
 
 LEAST = 4
@@ -49,7 +43,13 @@ class Evidence(NamedTuple):
 
 def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Evidence:
     """Return the evidence.  hypothesis_count: the number of hypotheses that were compared."""
-    numbers = np.concatenate([_unmasked_numbers(run, key, array) for key, array in run.expected.items()])
+    compared = []
+    for key, array in run.expected.items():
+        mask = run.mask if is_sequence(key) else None  # masked steps are not compared
+        if mask is not None:
+            array = array[mask if mask.shape == array.shape[:2] else mask.T]
+        compared.append(array.ravel())
+    numbers = np.concatenate(compared)
     different, digits = _count_distinct(numbers, tolerances)
     digits -= math.log10(max(hypothesis_count, 1))
     doubts = list(_find_constants(run))
@@ -65,14 +65,6 @@ def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Ev
             Message("the tolerances are as wide as the numbers are spread, so unrelated numbers would match")
         )
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
-
-
-def _unmasked_numbers(run: ForeignRun, key: str, array: Array) -> Array:
-    """Return the numbers of an expected tensor that are compared: those of masked steps are not."""
-    if run.mask is None or not is_sequence(key):
-        return array.ravel()
-    mask = run.mask if run.mask.shape == array.shape[:2] else run.mask.T
-    return np.asarray(array[mask]).ravel()
 
 
 def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
@@ -110,7 +102,7 @@ def _find_constants(run: ForeignRun) -> Iterator[Message]:
 
 
 def predict_apart(
-    run: ForeignRun, findings: Sequence[Finding]
+    run: ForeignRun, findings: Sequence[Hypothesis]
 ) -> tuple[Array | None, list[dict[str, Array]]]:
     """Return the smallest input that tells all explanations apart, and what each predicts for it, by tensor.
 
@@ -122,10 +114,19 @@ def predict_apart(
             random = np.random.default_rng(0)
             inputs = np.round(random.normal(0, scale, (batch, steps, features)), 3)
             probed = run._replace(inputs=inputs, initial_state=(), mask=None)
-            predictions = [_predict(probed, finding.hypothesis) for finding in findings]
-            if _all_differ(predictions):
+            tried = [Hypothesis(probed, finding.differences) for finding in findings]
+            predictions = [one.in_file_form(one.compute()) for one in tried]
+            if all(_differ(one, other) for one, other in combinations(predictions, 2)):
                 return inputs, predictions
     return None, []
+
+
+def _differ(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Return whether a reader sees a difference between two predictions."""
+    return any(
+        array.shape != other[key].shape or np.abs(array - other[key]).max() > VISIBLE_DIFFERENCE
+        for key, array in one.items()
+    )
 
 
 def write_probe(inputs: Array, place: str) -> None:
@@ -135,21 +136,3 @@ def write_probe(inputs: Array, place: str) -> None:
         return
     with files.open_output(place) as file:
         np.save(file, inputs.astype(np.float32))
-
-
-def _predict(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
-    batch, steps, _ = inputs_of(run, hypothesis).shape
-    return expected_in_file_form(run, hypothesis, compute(run, hypothesis, batch, steps))
-
-
-def _all_differ(predictions: Sequence[Mapping[str, Array]]) -> bool:
-    return all(
-        any(_measure_gap(one[key], other[key]) > VISIBLE_DIFFERENCE for key in one)
-        for place, one in enumerate(predictions)
-        for other in predictions[:place]
-    )
-
-
-def _measure_gap(one: Array, other: Array) -> float:
-    """Return the largest difference; infinity if the shapes differ."""
-    return float(np.abs(one - other).max()) if one.shape == other.shape else np.inf

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array, Case, Spec
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
+from rnncli.errors import Message
 from rnncli.frameworks import GATES
 from rnncli.layers.bidirectional import Bidirectional
-
-
-def is_sequence(key: str) -> bool:
-    """Return whether an expected tensor, `sequence` or `sequence 0`, has an axis of time."""
-    return key.startswith("sequence")
 
 
 class ForeignRun(NamedTuple):
@@ -40,213 +36,242 @@ class ForeignRun(NamedTuple):
     mask: Array | None = None
 
     @property
+    def gates(self) -> tuple[str, ...]:
+        """The gates in the order in which Keras packs them."""
+        return GATES[self.layer.class_name]
+
+    @property
     def expects_sequences(self) -> bool:
         """Whether one of the returned tensors has an axis of time."""
         return any(map(is_sequence, self.expected))
 
 
-class Hypothesis(NamedTuple):
-    """Differences from Keras; every field defaults to no difference.
+class Difference(NamedTuple):
+    """A known difference from Keras.
+
+    name: for scripts, `gates=reset,update,candidate`.
+    changes: the attributes of a Hypothesis that it sets; two that set the same one exclude each other.
+    """
+
+    name: str
+    text: Message
+    changes: Mapping[str, Any]
+
+
+OF_COMPUTATION = (
+    "gates", "update_negated", "transposed", "kernels_exchanged", "biases", "forget_bias", "reset_after",
+    "activation", "recurrent_activation", "swap_inputs", "flip_inputs", "initial_exchanged",
+)  # fmt: skip
+"""Attributes of a Hypothesis that change what is computed; the others are about the returned tensors."""
+
+
+class Hypothesis:
+    """A run with some differences from Keras; every attribute here is no difference unless one sets it.
 
     gates: the order in which the gates are packed; empty for Keras's.
     transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not show it.
     biases: `first`, `second`, `doubled`, `recurrent` or `none`.
     last_row: whether the output of two directions is the last row of their sequence.
+    remaining: the largest absolute difference of any number.
+    excess: the largest difference in units of what the tolerances allow; at most 1 for a match.
+        Both are infinite until they are measured.
     """
 
     gates: tuple[str, ...] = ()
-    update_negated: bool = False
-    transposed: str = ""
-    kernels_exchanged: bool = False
-    biases: str = ""
-    forget_bias: float = 0.0
+    update_negated = False
+    transposed = ""
+    kernels_exchanged = False
+    biases = ""
+    forget_bias = 0.0
     reset_after: bool | None = None
     activation: str | None = None
     recurrent_activation: str | None = None
-    swap_inputs: bool = False
-    swap_outputs: bool = False
-    flip_inputs: bool = False
-    flip_outputs: bool = False
-    states_exchanged: bool = False
-    initial_exchanged: bool = False
-    backward_first: bool = False
-    last_row: bool = False
+    swap_inputs = False
+    swap_outputs = False
+    flip_inputs = False
+    flip_outputs = False
+    states_exchanged = False
+    initial_exchanged = False
+    backward_first = False
+    last_row = False
+
+    remaining: float = np.inf
+    excess: float = np.inf
+
+    def __init__(self, run: ForeignRun, differences: Iterable[Difference] = ()) -> None:
+        self.run, self.differences = run, tuple(differences)
+        for difference in self.differences:
+            vars(self).update(difference.changes)
+
+    @property
+    def matches(self) -> bool:
+        """Whether every number is within the tolerances."""
+        return self.excess <= 1
+
+    @property
+    def computation(self) -> tuple[Any, ...]:
+        """Its attributes without those of the returned tensors: what they share is computed once."""
+        return tuple(getattr(self, name) for name in OF_COMPUTATION)
+
+    @property
+    def resets_after(self) -> bool:
+        """Whether it is a GRU that applies the reset gate after the matrix product."""
+        if self.run.layer.class_name != "GRU":
+            return False
+        after = self.reset_after
+        return bool(self.run.options.get("reset_after", True)) if after is None else after
+
+    @property
+    def inputs(self) -> Array:
+        """The inputs (batch, timesteps, features) as Keras takes them."""
+        return self._turn(self.run.inputs)
+
+    @property
+    def mask(self) -> Array | None:
+        """The mask (batch, timesteps) of the inputs as Keras takes them."""
+        return None if self.run.mask is None else self._turn(self.run.mask)
+
+    def _turn(self, array: Array) -> Array:
+        array = array.swapaxes(0, 1) if self.swap_inputs else array
+        return array[:, ::-1] if self.flip_inputs else array
+
+    @property
+    def initial_state(self) -> tuple[Array, ...]:
+        """The initial states in Keras's order; none for zeros."""
+        states = self.run.initial_state
+        if self.initial_exchanged:
+            return tuple(states[place ^ 1] for place in range(len(states)))
+        return states
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """The weights in Keras's layout, by Keras's paths."""
+        cells, found = self.run.layer.cells, dict[str, Array]()
+        for path, cell in zip(("",) if len(cells) == 1 else ("forward/", "backward/"), cells, strict=True):
+            kernel, recurrent = self.kernels(cell)
+            found[f"{path}kernel"] = self._arrange_gates(kernel)
+            found[f"{path}recurrent_kernel"] = self._arrange_gates(recurrent)
+            if self.run.options.get("use_bias", True):
+                found[f"{path}bias"] = self.bias(cell)
+        return found
+
+    def kernels(self, cell: ForeignCell) -> tuple[Array, Array]:
+        """Return both kernels in Keras's orientation, with the gates in the order of the file."""
+        kernel, recurrent = cell.kernel, cell.recurrent
+        if self.kernels_exchanged:
+            kernel, recurrent = recurrent, kernel
+        if self.transposed in ("kernel", "both"):
+            kernel = kernel.T
+        if self.transposed in ("recurrent_kernel", "both"):
+            recurrent = recurrent.T
+        return kernel, recurrent
+
+    def bias(self, cell: ForeignCell) -> Array:
+        """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
+        used = cell.biases if self.run.options.get("use_bias", True) else ()
+        match self.biases if used else "":
+            case "first":
+                used = used[:1]
+            case "second":
+                used = used[1:]
+            case "doubled":
+                used = (*used, *used)
+            case "recurrent":
+                used = (np.zeros_like(used[0]), used[0])
+            case "none":
+                used = ()
+        units = len(cell.recurrent)
+        zeros = np.zeros(len(self.run.gates) * units)
+        first, second = [*map(self._arrange_gates, used), zeros, zeros][:2]
+        if self.resets_after:
+            return np.stack([first, second])
+        total: Array = first + second
+        if self.forget_bias:
+            start = self.run.gates.index("forget") * units
+            total[start : start + units] += self.forget_bias
+        return total
+
+    def _arrange_gates(self, array: Array) -> Array:
+        """Return an array (..., gates * units) with the gates in Keras's order."""
+        keras = self.run.gates
+        units = array.shape[-1] // len(keras)
+        packed = self.gates or keras
+        columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
+        arranged: Array = array[..., columns]
+        if self.update_negated:
+            place = keras.index("update") * units
+            arranged[..., place : place + units] *= -1
+        return arranged
+
+    def spec(self, **more: Any) -> Spec:
+        """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
+        names = ("activation", "recurrent_activation", "reset_after")
+        changed = {name: value for name in names if (value := getattr(self, name)) is not None}
+        config = {**self.run.options, **changed, **more}
+        if len(self.run.layer.cells) == 1:
+            return Spec(self.run.layer.class_name, config)
+        inner = Spec(self.run.layer.class_name, {**config, "go_backwards": False})
+        outer = {"layer": inner, "merge_mode": None, "backward_layer": None, "dtype": config.get("dtype")}
+        return Spec("Bidirectional", outer)
+
+    @property
+    def expected(self) -> dict[str, Array]:
+        """The expected tensors as Keras would return them; fewer if the hypothesis makes two the same."""
+        time_axis = 0 if self.swap_outputs else 1
+        return {
+            self._name_in_keras(key): self._rearrange(key, array, time_axis)
+            for key, array in self.run.expected.items()
+        }
+
+    def in_file_form(self, computed: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what Keras computed in the form of the expected tensors: the inverse of `expected`."""
+        return {
+            key: self._rearrange(key, computed[self._name_in_keras(key)], time_axis=1)
+            for key in self.run.expected
+        }
+
+    def _name_in_keras(self, key: str) -> str:
+        """Return the name under which Keras computes an expected tensor."""
+        part, _, place = key.partition(" ")
+        if self.states_exchanged and part in ("hidden", "cell", "output"):
+            return f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
+        return "last row" if self.last_row and key == "output" else key
+
+    def _rearrange(self, key: str, array: Array, time_axis: int) -> Array:
+        """Return an output with batch and time, the order of time, and the directions exchanged.
+
+        time_axis: of a sequence, before batch and time are swapped.
+        """
+        if is_sequence(key) and self.flip_outputs:
+            array = np.flip(array, time_axis)
+        if is_sequence(key) and self.swap_outputs:
+            array = array.swapaxes(0, 1)
+        if self.backward_first and key in ("sequence", "output"):
+            array = np.roll(array, array.shape[-1] // 2, axis=-1)
+        return array
+
+    def compute(self, sequences: int | None = None, steps: int | None = None) -> dict[str, Array]:
+        """Return what Keras computes, under the names of ForeignRun.expected.
+
+        sequences, steps: compute only the first ones; fewer steps only where nothing but `sequence` of one
+            direction is wanted.
+        """
+        from rnncli.compute import engines
+
+        case = Case(
+            (self.spec(),),
+            np.ascontiguousarray(self.inputs[:sequences, :steps]),
+            None if self.mask is None else np.ascontiguousarray(self.mask[:sequences, :steps]),
+            initial_state=tuple(state[:sequences] for state in self.initial_state) or None,
+            seed=None,
+        )
+        (tensors,) = engines.get("numpy").build_layers(case, self.weights, {})(case).tensors
+        return name_tensors(self.run, tensors)
 
 
-OF_OUTPUTS = ("swap_outputs", "flip_outputs", "states_exchanged", "backward_first", "last_row")
-"""Fields that are about the returned tensors, and not about what is computed."""
-
-
-def without_outputs(hypothesis: Hypothesis) -> Hypothesis:
-    """Return the hypothesis without what it says about the returned tensors."""
-    return hypothesis._replace(**{name: Hypothesis._field_defaults[name] for name in OF_OUTPUTS})
-
-
-def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
-    """Return the weights in Keras's layout, by Keras's paths."""
-    found: dict[str, Array] = {}
-    paths = ("",) if len(run.layer.cells) == 1 else ("forward/", "backward/")
-    for path, cell in zip(paths, run.layer.cells, strict=True):
-        kernel, recurrent = kernels_of(cell, hypothesis)
-        found[f"{path}kernel"] = _arrange_gates(run, hypothesis, kernel)
-        found[f"{path}recurrent_kernel"] = _arrange_gates(run, hypothesis, recurrent)
-        if run.options.get("use_bias", True):
-            found[f"{path}bias"] = bias_of(run, cell, hypothesis)
-    return found
-
-
-def kernels_of(cell: ForeignCell, hypothesis: Hypothesis) -> tuple[Array, Array]:
-    """Return both kernels in Keras's orientation, with the gates in the order of the file."""
-    kernel, recurrent = cell.kernel, cell.recurrent
-    if hypothesis.kernels_exchanged:
-        kernel, recurrent = recurrent, kernel
-    if hypothesis.transposed in ("kernel", "both"):
-        kernel = kernel.T
-    if hypothesis.transposed in ("recurrent_kernel", "both"):
-        recurrent = recurrent.T
-    return kernel, recurrent
-
-
-def _arrange_gates(run: ForeignRun, hypothesis: Hypothesis, array: Array) -> Array:
-    """Return an array (..., gates * units) with the gates in Keras's order."""
-    keras = GATES[run.layer.class_name]
-    units = array.shape[-1] // len(keras)
-    packed = hypothesis.gates or keras
-    columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
-    arranged: Array = array[..., columns]
-    if hypothesis.update_negated:
-        place = keras.index("update") * units
-        arranged[..., place : place + units] *= -1
-    return arranged
-
-
-def _select_biases(biases: tuple[Array, ...], form: str) -> tuple[Array, ...]:
-    """Return the bias of the input and that of the state, as far as they are used."""
-    match form:
-        case "first":
-            return biases[:1]
-        case "second":
-            return biases[1:]
-        case "doubled":
-            return (*biases, *biases)
-        case "recurrent":
-            return (np.zeros_like(biases[0]), biases[0])
-    return () if form == "none" else biases
-
-
-def bias_of(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> Array:
-    """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
-    gates, units = GATES[run.layer.class_name], len(cell.recurrent)
-    width = len(gates) * units
-    used = _select_biases(cell.biases, hypothesis.biases) if run.options.get("use_bias", True) else ()
-    biases = [_arrange_gates(run, hypothesis, bias) for bias in used]
-    first, second = [*biases, np.zeros(width), np.zeros(width)][:2]
-    if run.layer.class_name == "GRU" and is_reset_after(run, hypothesis):
-        return np.stack([first, second])
-    total: Array = first + second
-    if hypothesis.forget_bias:
-        start = gates.index("forget") * units
-        total[start : start + units] += hypothesis.forget_bias
-    return total
-
-
-def is_reset_after(run: ForeignRun, hypothesis: Hypothesis) -> bool:
-    """Return whether the GRU applies the reset gate after the matrix product."""
-    reset_after = hypothesis.reset_after
-    return bool(run.options.get("reset_after", True)) if reset_after is None else reset_after
-
-
-def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
-    """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
-    names = ("activation", "recurrent_activation", "reset_after")
-    changed = {name: value for name in names if (value := getattr(hypothesis, name)) is not None}
-    config = {**run.options, **changed, **more}
-    if len(run.layer.cells) == 1:
-        return Spec(run.layer.class_name, config)
-    inner = Spec(run.layer.class_name, {**config, "go_backwards": False})
-    outer = {"layer": inner, "merge_mode": None, "backward_layer": None, "dtype": config.get("dtype")}
-    return Spec("Bidirectional", outer)
-
-
-def expected_in_keras(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
-    """Return the expected tensors as Keras would return them; fewer if the hypothesis makes two the same."""
-    time_axis = 0 if hypothesis.swap_outputs else 1
-    return {
-        _name_in_keras(key, hypothesis): _rearrange(key, array, hypothesis, time_axis)
-        for key, array in run.expected.items()
-    }
-
-
-def expected_in_file_form(
-    run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]
-) -> dict[str, Array]:
-    """Return what Keras computed in the form of the expected tensors: the inverse of `expected_in_keras`."""
-    return {
-        key: _rearrange(key, computed[_name_in_keras(key, hypothesis)], hypothesis, time_axis=1)
-        for key in run.expected
-    }
-
-
-def _name_in_keras(key: str, hypothesis: Hypothesis) -> str:
-    """Return the name under which Keras computes an expected tensor."""
-    part, _, place = key.partition(" ")
-    if hypothesis.states_exchanged and part in ("hidden", "cell", "output"):
-        return f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
-    return "last row" if hypothesis.last_row and key == "output" else key
-
-
-def _rearrange(key: str, array: Array, hypothesis: Hypothesis, time_axis: int) -> Array:
-    """Return an output with batch and time, the order of time, and the directions exchanged.
-
-    time_axis: of a sequence, before batch and time are swapped.
-    """
-    if is_sequence(key) and hypothesis.flip_outputs:
-        array = np.flip(array, time_axis)
-    if is_sequence(key) and hypothesis.swap_outputs:
-        array = array.swapaxes(0, 1)
-    if hypothesis.backward_first and key in ("sequence", "output"):
-        array = np.roll(array, array.shape[-1] // 2, axis=-1)
-    return array
-
-
-def inputs_of(run: ForeignRun, hypothesis: Hypothesis) -> Array:
-    """Return the inputs (batch, timesteps, features) as Keras takes them."""
-    inputs = run.inputs.swapaxes(0, 1) if hypothesis.swap_inputs else run.inputs
-    return inputs[:, ::-1] if hypothesis.flip_inputs else inputs
-
-
-def mask_of(run: ForeignRun, hypothesis: Hypothesis) -> Array | None:
-    """Return the mask (batch, timesteps) of the inputs as Keras takes them."""
-    return None if run.mask is None else inputs_of(run._replace(inputs=run.mask), hypothesis)
-
-
-def initial_state_of(run: ForeignRun, hypothesis: Hypothesis) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order; None for zeros."""
-    states = run.initial_state
-    if hypothesis.initial_exchanged:
-        states = tuple(states[place ^ 1] for place in range(len(states)))
-    return states or None
-
-
-def compute(run: ForeignRun, hypothesis: Hypothesis, sequences: int, steps: int) -> dict[str, Array]:
-    """Return what Keras computes of the first sequences and steps, under the names of ForeignRun.expected.
-
-    steps: less than all only where nothing but `sequence` of one direction is wanted.
-    """
-    from rnncli.compute import engines
-
-    spec = spec_of(run, hypothesis)
-    inputs = np.ascontiguousarray(inputs_of(run, hypothesis)[:sequences, :steps])
-    states = initial_state_of(run, hypothesis)
-    if states is not None:
-        states = tuple(state[:sequences] for state in states)
-    mask = mask_of(run, hypothesis)
-    if mask is not None:
-        mask = np.ascontiguousarray(mask[:sequences, :steps])
-    case = Case((spec,), inputs, mask, initial_state=states, seed=None)
-    call = engines.get("numpy").build_layers(case, weights_of(run, hypothesis), {})
-    (tensors,) = call(case).tensors
-    return name_tensors(run, tensors)
+def is_sequence(key: str) -> bool:
+    """Return whether an expected tensor, `sequence` or `sequence 0`, has an axis of time."""
+    return key.startswith("sequence")
 
 
 def name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:

@@ -11,8 +11,8 @@ from plant import Kind, plant
 from port_runs import TOLERANCES, run_of
 
 from rnncli.commands.port import differences, evidence, vectorized
-from rnncli.commands.port.hypothesis import compute, inputs_of
-from rnncli.commands.port.search import Finding, hypothesis_of, search
+from rnncli.commands.port.hypothesis import Hypothesis
+from rnncli.commands.port.search import search
 
 KINDS = {
     "lstm": Kind("LSTM"),
@@ -44,7 +44,7 @@ def known(kind: Kind) -> list[str]:
     return [name for name in names if name not in gates] + gates[-1:]
 
 
-def named(findings: list[Finding]) -> list[set[str]]:
+def named(findings: list[Hypothesis]) -> list[set[str]]:
     return [{one.name for one in finding.differences} for finding in findings if finding.matches]
 
 
@@ -120,11 +120,11 @@ def test_hypotheses_in_one_loop_are_what_the_engine_computes(name: str, masked: 
     if masked:
         steps = np.arange(kind.steps)
         run = run._replace(mask=np.array([steps < 1 + place % kind.steps for place in range(kind.batch)]))
-    hypotheses = [hypothesis_of([one]) for one in differences.list_known(run)]
-    hypotheses = [one for one in hypotheses if inputs_of(run, one).shape == run.inputs.shape]
-    size = kind.batch, kind.steps
-    for one, tensors in zip(hypotheses, vectorized.compute_all(run, hypotheses, *size), strict=True):
-        expected = compute(run, one, *size)
+    hypotheses = [Hypothesis(run, [one]) for one in differences.list_known(run)]
+    hypotheses = [one for one in hypotheses if one.inputs.shape == run.inputs.shape]
+    together = vectorized.compute_all(hypotheses, kind.batch, kind.steps)
+    for one, tensors in zip(hypotheses, together, strict=True):
+        expected = one.compute()
         assert list(tensors) == list(expected)
         for key, array in expected.items():
-            np.testing.assert_allclose(tensors[key], array, atol=1e-12, err_msg=f"{one} {key}")
+            np.testing.assert_allclose(tensors[key], array, atol=1e-12, err_msg=f"{one.differences} {key}")
