@@ -14,7 +14,8 @@ from rnncli.errors import Message, Text
 from rnncli.frameworks import BARE, CellWeights, Chain, FoundChain, LayerWeights, cell_of, infer_class
 from rnncli.frameworks import GATES as GATES
 from rnncli.frameworks._hdf5 import NAME as NAME
-from rnncli.frameworks._hdf5 import ROLES, dump_legacy, dump_weights, group_by_path, name_paths
+from rnncli.frameworks._hdf5 import ROLES as ROLES
+from rnncli.frameworks._hdf5 import dump_legacy, dump_weights, group_by_path, name_paths
 
 FRAMEWORK = "Keras"
 PACKAGE = "keras.layers"

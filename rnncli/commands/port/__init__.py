@@ -133,8 +133,13 @@ def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, outp
     if inputs is not None:
         evidence.write_probe(inputs, probe)
     if probe and findings and not predictions:
-        remarks.append(_explain_no_probe(len(findings), probe))
-    deliver(answer.PortAnswer(run, findings, weighed, predictions, probe, place is not None), remarks)
+        text = Message(
+            "{place} was not written: no input was found that tells the explanations apart", place=probe
+        )
+        if len(findings) == 1:
+            text = Message("{place} was not written: only one explanation fits", place=probe)
+        remarks.append(text)
+    deliver(answer.PortAnswer(findings, weighed, predictions, probe, place is not None), remarks)
     if not findings:
         raise _explain_failure(run, found, tolerances, hypothesis_count, doubts=weighed.doubts)
     if len(findings) > 1 and place is not None:
@@ -159,15 +164,6 @@ def _require_places(output: str | None, probe: str | None, reading: Sequence[Rea
                 place=place,
                 suffixes=", ".join(suffixes),
             )
-
-
-def _explain_no_probe(count: int, place: str) -> Message:
-    """Return why --probe wrote nothing.  count: of explanations."""
-    if count == 1:
-        return Message("{place} was not written: only one explanation fits", place=place)
-    return Message(
-        "{place} was not written: no input was found that tells the explanations apart", place=place
-    )
 
 
 def _explain_failure(

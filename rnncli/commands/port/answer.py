@@ -15,7 +15,7 @@ from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import files
 from rnncli.cli.language import localize
 from rnncli.commands.port.evidence import Evidence
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
+from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.errors import Message, count
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers import within
@@ -43,7 +43,6 @@ class PortAnswer(Answer):
     has_file: whether --output has the weights.
     """
 
-    run: ForeignRun
     findings: Sequence[Hypothesis]
     evidence: Evidence
     predictions: Sequence[Mapping[str, Array]] = ()
@@ -70,26 +69,31 @@ class PortAnswer(Answer):
         if len(self.findings) > 1:
             advice = Message("write an input that tells them apart: add --probe probe.json")
         else:
-            file = f"{default_name(self.run.layer.class_name)}.npz"
+            file = f"{default_name(self.findings[0].run.layer.class_name)}.npz"
             advice = Message("write them in Keras's layout: add -o {file}", file=file)
         if not self.predictions and not (self.has_file and len(self.findings) == 1):
             parts.append(Paragraph(localize(advice, view.lang), "dim"))
-        below = note([localize(self._agreement(), view.lang)], view)
+        remaining = max(finding.remaining for finding in self.findings)
+        agreement = Message(
+            "{number:,} numbers agree to {digits} digits of the largest",
+            number=self.evidence.numbers,
+            digits=int(-math.log10(max(remaining / self.evidence.highest, 1e-15))),
+        )
+        below = note([localize(agreement, view.lang)], view)
         return Page(Paragraph(title, "strong"), (below,), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per step."""
-        header = ("explanation", "step", "difference", "text", "remaining")
-        return header, self._records(view)
+        rows = (
+            (place, number, name, localize(step, view.lang), finding.remaining)
+            for place, finding in enumerate(self.findings, 1)
+            for number, (name, step) in enumerate(_steps(finding), 1)
+        )
+        return ("explanation", "step", "difference", "text", "remaining"), rows
 
     def tensors(self) -> Mapping[str, Array]:
         """Raise UsageError; the answer is text, and -o writes the weights."""
         return refuse_tensors("port")
-
-    def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
-        for place, finding in enumerate(self.findings, 1):
-            for number, (name, step) in enumerate(self._steps(finding), 1):
-                yield place, number, name, localize(step, view.lang), finding.remaining
 
     def _title(self) -> Message:
         if not self.findings:
@@ -101,7 +105,7 @@ class PortAnswer(Answer):
         number, remaining = len(self.findings), format_difference(self.findings[0].remaining)
         if number > 1:
             return Message("{number} explanations fit these numbers equally well", number=number)
-        steps = len(self._steps(self.findings[0]))
+        steps = len(_steps(self.findings[0]))
         if not steps:
             return Message(
                 "no difference: every number matches as it is (largest remaining {remaining})",
@@ -120,7 +124,7 @@ class PortAnswer(Answer):
         finding = self.findings[place]
         if len(self.findings) > 1:
             yield line(localize(Message("explanation {number}:", number=place + 1), lang), "heading")
-        for number, (_, step) in enumerate(self._steps(finding), 1):
+        for number, (_, step) in enumerate(_steps(finding), 1):
             yield Paragraph(localize(step, lang), mark=f"  {number}. ")
         written, definition = to_script(build_layer_spec(finding))
         yield Paragraph(localize(Message("in Keras: {layer}", layer=written), lang), "dim")
@@ -133,33 +137,11 @@ class PortAnswer(Answer):
             text = Message(
                 "on {place} it predicts {name} {shape}: {numbers}",
                 place=self.place,
-                name=self._public(name),
+                name=_public(name, finding),
                 shape=format_shape(array.shape),
                 numbers=numbers + (", ..." if array.size > MOST_PREDICTED else ""),
             )
             yield Paragraph(localize(text, lang))
-
-    def _agreement(self) -> Message:
-        """Return how many numbers agree, and to how many digits of the largest one."""
-        remaining = max(finding.remaining for finding in self.findings)
-        share = max(remaining / self.evidence.highest, 1e-15)
-        return Message(
-            "{number:,} numbers agree to {digits} digits of the largest",
-            number=self.evidence.numbers,
-            digits=int(-math.log10(share)),
-        )
-
-    def _steps(self, finding: Hypothesis) -> list[tuple[str, Message]]:
-        """Return what the shapes say, without a name, then the differences that were found."""
-        forms, cell = list(self.run.layer.forms), self.run.layer.cells[0]
-        after = finding.resets_after
-        if len(cell.biases) == 2 and not finding.biases and not (after and cell.rows):
-            forms.append(
-                Message("there are two biases; Keras keeps them as the two rows of one array")
-                if after
-                else Message("there are two biases; Keras has one, their sum")
-            )
-        return [*(("", form) for form in forms), *((one.name, one.text) for one in finding.differences)]
 
     def _document(self, place: int, lang: str) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
@@ -168,7 +150,7 @@ class PortAnswer(Answer):
         script, definition = to_script(spec)
         document = {
             "differences": [difference.name for difference in finding.differences],
-            "steps": [localize(step, lang) for _, step in self._steps(finding)],
+            "steps": [localize(step, lang) for _, step in _steps(finding)],
             "remaining": finding.remaining,
             "expression": describe(spec),
             "keras": script,
@@ -177,14 +159,28 @@ class PortAnswer(Answer):
             document["definition"] = definition
         if self.predictions:
             predicted = self.predictions[place].items()
-            document["predicts"] = {self._public(name): array.tolist() for name, array in predicted}
+            document["predicts"] = {_public(name, finding): array.tolist() for name, array in predicted}
         return document
 
-    def _public(self, key: str) -> str:
-        """Return the name of a result as `rnncli run` shows it."""
-        part, _, place = key.partition(" ")
-        direction = ("forward_", "backward_")[int(place)] if place and len(self.run.layer.cells) == 2 else ""
-        return direction + RESULTS[part]
+
+def _steps(finding: Hypothesis) -> list[tuple[str, Message]]:
+    """Return what the shapes say, without a name, then the differences that were found."""
+    cell = finding.run.layer.cells[0]
+    forms, after = list(cell.forms), finding.resets_after
+    if len(cell.biases) == 2 and not finding.biases and not (after and cell.rows):
+        forms.append(
+            Message("there are two biases; Keras keeps them as the two rows of one array")
+            if after
+            else Message("there are two biases; Keras has one, their sum")
+        )
+    return [*(("", form) for form in forms), *((one.name, one.text) for one in finding.differences)]
+
+
+def _public(key: str, finding: Hypothesis) -> str:
+    """Return the name of a result as `rnncli run` shows it."""
+    part, _, place = key.partition(" ")
+    two = place and len(finding.run.layer.cells) == 2
+    return (("forward_", "backward_")[int(place)] if two else "") + RESULTS[part]
 
 
 def build_layer_spec(finding: Hypothesis) -> Spec:

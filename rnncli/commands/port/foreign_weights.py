@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array, SavedLayer, format_shape
+from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, count, did_you_mean, format_names, inside
 from rnncli.frameworks import GATES, infer_class
+from rnncli.frameworks.keras import ROLES as IN_ORDER
 from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import TORCH_SUFFIXES, split_source
-from rnncli.models import reading as models
+from rnncli.models import reading
 from rnncli.models.weights import read_keras_layers
 
 if TYPE_CHECKING:
-    from rnncli.models.graph import Graph, Modules
+    from rnncli.models.graph import Module
 
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",
@@ -33,7 +34,6 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _FORWARD, _BACKWARD = ("forward", "fw", "fwd"), ("backward", "bw", "bwd", "reverse")
-IN_ORDER = ("kernel", "recurrent_kernel", "bias")
 ADVICE = Message("Name the arrays kernel, recurrent_kernel and bias.")
 TRANSPOSED = {
     (True, True): Message("the kernels are"),
@@ -48,12 +48,15 @@ class ForeignCell(NamedTuple):
     kernel: (features, gates * units).  recurrent: (units, gates * units).
     biases: none, one or two of (gates * units,).
     rows: whether two biases are the rows of one array, as in Keras.
+    forms: the conversions to Keras's layout that the shapes imply, in order.
     """
 
+    class_name: str
     kernel: Array
     recurrent: Array
     biases: tuple[Array, ...]
-    rows: bool = False
+    rows: bool
+    forms: tuple[Message, ...]
 
 
 class ForeignLayer(NamedTuple):
@@ -61,13 +64,15 @@ class ForeignLayer(NamedTuple):
 
     cells: the forward one, and the backward one if there are two directions.
     has_names: whether the names say which array is which.
-    forms: the conversions to Keras's layout that the shapes imply, in order.
     """
 
-    class_name: str
     cells: tuple[ForeignCell, ...]
     has_names: bool
-    forms: tuple[Message, ...]
+
+    @property
+    def class_name(self) -> str:
+        """SimpleRNN, GRU or LSTM."""
+        return self.cells[0].class_name
 
     @property
     def units(self) -> int:
@@ -98,7 +103,7 @@ def read_weights(source: Source) -> dict[str, Array]:
 def _read_arrays(source: Source) -> Mapping[str, Any]:
     """Return all arrays of the file by name."""
     if source.suffix in TORCH_SUFFIXES:
-        return _name_torch_tensors(models.read_graph_or_layers(source))
+        return _name_torch_tensors(getattr(reading.read_graph_or_layers(source), "modules", ()))
     if source.suffix == ".onnx":
         raise InputError(
             "port does not read weights from .onnx files.",
@@ -108,45 +113,32 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
     format_name = formats.detect_format(source, advice=formats.RENAMED)
     if format_name in formats.ONLY_INPUTS:
         raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
-    if format_name == "h5":
-        return _name_keras_arrays(read_keras_layers(source))
-    return named_arrays.to_weights(formats.load(source, format_name))
-
-
-def _name_torch_tensors(found: Graph | Modules) -> dict[str, Array]:
-    """Return PyTorch's tensors by its names."""
-    modules = getattr(found, "modules", ())
-    if (
-        refused := next(
-            (one.refusal for one in modules if "suffix" in getattr(one.refusal, "fields", ())), None
-        )
-    ) is not None:
-        raise InputError("{refused}.", "Give the weights of a layer without a projection.", refused=refused)
-    arrays = {
-        f"{module.name}{f'_l{number}' if len(module.tensors) > 1 else ''}.{key}": array
-        for module in modules
-        for number, own in enumerate(module.tensors)
-        for key, array in own.items()
-    }
+    if format_name != "h5":
+        return named_arrays.to_weights(formats.load(source, format_name))
+    arrays: dict[str, Array] = {}
+    for layer in read_keras_layers(source):
+        count = len(layer.weights)
+        paths = ("forward/", "backward/") if count in (4, 6) else ("",)
+        if count in (2, 3, 4, 6) and layer.weights[1].ndim == 2:
+            names = [path + role for path in paths for role in IN_ORDER[: count // len(paths)]]
+            arrays |= {f"{layer.name}/{name}": one for name, one in zip(names, layer.weights, strict=True)}
     if not arrays:
-        raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
+        raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
     return arrays
 
 
-def _name_keras_arrays(layers: tuple[SavedLayer, ...]) -> dict[str, Array]:
-    """Return the arrays of layers that Keras saved, in its order."""
+def _name_torch_tensors(modules: Iterable[Module]) -> dict[str, Array]:
+    """Return PyTorch's tensors by its names."""
     arrays: dict[str, Array] = {}
-    for layer in layers:
-        count = len(layer.weights)
-        halves = 2 if count in (4, 6) else 1
-        if count not in (2, 3, 4, 6) or layer.weights[1].ndim != 2:
-            continue
-        for number, array in enumerate(layer.weights):
-            direction, place = divmod(number, count // halves)
-            path = f"{('forward', 'backward')[direction]}/" if halves == 2 else ""
-            arrays[f"{layer.name}/{path}{IN_ORDER[place]}"] = array
+    for module in modules:
+        for number, tensors in enumerate(module.tensors):
+            if "weight_hr" in tensors:
+                advice = "Give the weights of a layer without a projection."
+                raise InputError("{refused}.", advice, refused=module.refusal)
+            name = f"{module.name}_l{number}" if len(module.tensors) > 1 else module.name
+            arrays |= {f"{name}.{key}": array for key, array in tensors.items()}
     if not arrays:
-        raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
+        raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
     return arrays
 
 
@@ -169,11 +161,10 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
     cells = [cell for _, roles in sorted(found.items()) for cell in _split_directions(roles)]
     if len(cells) > 2:
         raise InputError("it has {count} directions.", "A layer has one or two.", count=len(cells))
-    made = [_orient_cell(roles, features, class_name) for roles in cells]
-    if len({(kind, cell.kernel.shape, len(cell.biases)) for kind, cell, _ in made}) > 1:
+    made = tuple(_orient_cell(roles, features, class_name) for roles in cells)
+    if len({(cell.class_name, cell.kernel.shape, len(cell.biases)) for cell in made}) > 1:
         raise InputError("its directions have different shapes.", "Give weights of one layer.")
-    kind, _, forms = made[0]
-    return ForeignLayer(kind, tuple(cell for _, cell, _ in made), bool(named), forms)
+    return ForeignLayer(made, bool(named))
 
 
 def _select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
@@ -207,13 +198,13 @@ def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str
         for layer, cells in layers.items()
         if all("kernel" in roles and roles["kernel"].ndim > 1 for roles in cells.values())
     }
-    if not any("recurrent_kernel" in roles for cells in with_kernel.values() for roles in cells.values()):
-        return with_kernel
-    return {
+    whole = {
         layer: cells
         for layer, cells in with_kernel.items()
         if all("recurrent_kernel" in roles for roles in cells.values())
     }
+    some = any("recurrent_kernel" in roles for cells in with_kernel.values() for roles in cells.values())
+    return whole if some else with_kernel
 
 
 def _parse_layer_name(match: re.Match[str]) -> tuple[str, bool]:
@@ -234,15 +225,11 @@ def _assign_by_shape(arrays: Mapping[str, Array]) -> dict[bool, dict[str, Array]
         raise InputError(
             "the arrays are not recognized as one recurrent layer: {shapes}.", ADVICE, shapes=shapes
         )
-    if len(matrices) == 2 and not _is_recurrent(matrices[1]) and _is_recurrent(matrices[0]):
+    recurrent = [infer_class(*sorted(matrix.shape)) is not None for matrix in matrices]
+    if recurrent == [True, False]:
         matrices.reverse()
     roles = dict(zip(("kernel", "recurrent_kernel"), matrices, strict=False))
     return {False: roles | dict(zip(("bias", "recurrent_bias"), rest, strict=False))}
-
-
-def _is_recurrent(array: Array) -> bool:
-    low, high = sorted(array.shape)
-    return infer_class(low, high) is not None
 
 
 def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
@@ -256,15 +243,12 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
             "Give it two, (features, gates * units); or give every array a first axis for the directions.",
             ndim=roles["kernel"].ndim,
         )
-    yield from (
-        {role: array[place] for role, array in roles.items()} for place in range(len(roles["kernel"]))
-    )
+    for place in range(len(roles["kernel"])):
+        yield {role: array[place] for role, array in roles.items()}
 
 
-def _orient_cell(
-    roles: Mapping[str, Array], features: int, class_name: str | None
-) -> tuple[str, ForeignCell, tuple[Message, ...]]:
-    """Return the class, the weights in Keras's orientation, and the steps that the shapes show."""
+def _orient_cell(roles: Mapping[str, Array], features: int, class_name: str | None) -> ForeignCell:
+    """Return the weights in Keras's orientation."""
     forms: list[Message] = []
     kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
     if recurrent is None:
@@ -293,7 +277,7 @@ def _orient_cell(
         )
     biases = _split_biases(roles, width)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
-    return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
+    return ForeignCell(kind, upright, wanted, biases, rows, tuple(forms))
 
 
 def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:

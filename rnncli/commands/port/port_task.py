@@ -66,7 +66,8 @@ def collect(
     class_name = None if described is None else described.inner.class_name
     with inside(file):
         found = find_layer(arrays, inputs.shape[-1], class_name)
-        spec = _guess_layer(layer, found) if described is None or _is_unsized(layer) else described
+        names_alone = layer.units is None and all(fold_name(word).isalpha() for word in layer.layer or ())
+        spec = _complete_layer(layer, found) if described is None or names_alone else described
         _require_fit(spec, found, layer.units)
     stored = read_expected(sources.find_source(expect))
     batch, steps, _ = inputs.shape
@@ -74,7 +75,8 @@ def collect(
         readings = _list_readings(stored, ReturnedSizes(batch, steps, found.units, len(found.cells)))
     options = {**spec.inner.config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
-    start = _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape)
+    given = case.initial_state if states is None else _read_states(states, spec, inputs.shape)
+    start = tuple(np.asarray(state, np.float64) for state in given or ())
     runs = [ForeignRun(found, options, merge_mode, inputs, one, start, case.mask) for one in readings]
     if not described:
         notes.append(Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)))
@@ -99,12 +101,7 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
     return spec
 
 
-def _is_unsized(layer: LayerFlags) -> bool:
-    """Return whether -l is a name alone, so that the weights say the units."""
-    return layer.units is None and all(fold_name(word).isalpha() for word in layer.layer or ())
-
-
-def _guess_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
+def _complete_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
     """Return the layer with the units, and without -l the class and the directions, of the weights."""
     flags = layer._replace(units=layer.units or found.units)
     if not layer.layer:
@@ -144,7 +141,7 @@ def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
         )
 
 
-def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
+def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
     """Return the states of --initial-state.  Raises InputError if this layer does not take them.
 
     shape: of the input, (batch, timesteps, features); the other framework may have the time first.
@@ -152,16 +149,12 @@ def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
     source = sources.find_source(word)
     given = case_builder.RawValue(formats.read_states(source), source.name)
     try:
-        return _widen(case_builder.states(given, Stack([spec]), shape))
+        return case_builder.states(given, Stack([spec]), shape)
     except InputError:
         swapped = (shape[1], shape[0], *shape[2:])
         with suppress(InputError):
-            return _widen(case_builder.states(given, Stack([spec]), swapped))
+            return case_builder.states(given, Stack([spec]), swapped)
         raise
-
-
-def _widen(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
-    return tuple(np.asarray(state, np.float64) for state in states or ())
 
 
 class ReturnedSizes(NamedTuple):
@@ -186,11 +179,10 @@ def _list_readings(tensors: Mapping[str, Array], sizes: ReturnedSizes) -> list[d
     (2, batch, units) is PyTorch's h_n of two directions, and may also be a sequence of two time steps.
     """
     (name, only), *others = tensors.items()
-    if others or _RESULT.fullmatch(name):
-        return [name_results(tensors, sizes)]
+    named = others or _RESULT.fullmatch(name)
     found: list[dict[str, Array]] = []
     errors: list[InputError] = []
-    for guess in _guess_parts(np.asarray(only), sizes):
+    for guess in ("output",) if named else _guess_parts(np.asarray(only), sizes):
         try:
             found.append(name_results(tensors, sizes, guess))
         except InputError as error:

@@ -28,7 +28,7 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
     weighed = evidence.assess(run, TOLERANCES, count)
     findings = [] if weighed.doubts else found
     predictions = evidence.predict_apart(run, findings)[1] if alike else ()
-    return PortAnswer(run, findings, weighed, predictions, "probe.json")
+    return PortAnswer(findings, weighed, predictions, "probe.json")
 
 
 ONE_STEP = Kind("LSTM", steps=1, batch=5)
