@@ -1,13 +1,13 @@
-"""Readers of saved models, one file per kind, which `detect_kind` returns.
+"""Readers of saved models, one for each kind that `detect_kind` returns.
 
-Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have no graph.
+Each takes a Source, and returns a Graph, or Modules where files of its kind have no graph.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnncli.errors import InputError, Message, inside
 from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES
@@ -24,14 +24,14 @@ class NoGraphError(InputError):
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
 READERS = {
-    "json": "rnncli.models.modules.json",
-    "keras": "rnncli.models.keras.reader",
-    "npz": "rnncli.models.modules.npz",
-    "onnx": "rnncli.models.onnx.reader",
-    "safetensors": "rnncli.models.modules.safetensors",
-    "torch": "rnncli.models.modules.torch",
+    "json": "rnncli.models.modules.arrays:read_json",
+    "keras": "rnncli.models.keras.reader:read",
+    "npz": "rnncli.models.modules.arrays:read_npz",
+    "onnx": "rnncli.models.onnx.reader:read",
+    "safetensors": "rnncli.models.modules.arrays:read_safetensors",
+    "torch": "rnncli.models.modules.torch:read",
 }
-"""The files, by the kind of saved model."""
+"""The functions that read each kind of saved model, and their files."""
 
 _KINDS = {
     **dict.fromkeys(KERAS_SUFFIXES, "keras"),
@@ -50,7 +50,8 @@ def read(source: Source) -> Graph | Modules:
     """
     kind = detect_kind(source)
     try:
-        found: Graph | Modules = _get_reader(kind).read(source)
+        module, _, name = READERS[kind].partition(":")
+        found: Graph | Modules = getattr(import_module(module), name)(source)
     except NoGraphError:
         from rnncli.models.modules import _weights_only
 
@@ -74,8 +75,9 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
 
 def read_graph_alone(source: Source) -> Graph | None:
     """Return the graph in a file of Keras, without weights; None if there is none that can be followed."""
+    reader = import_module("rnncli.models.keras.reader")
     try:
-        found: Graph | None = _get_reader("keras").read_graph_alone(source)
+        found: Graph | None = reader.read_graph_alone(source)
     except InputError:
         return None
     return found
@@ -158,7 +160,3 @@ def _detect_kind_of_zip(source: Source, suffix: str) -> str:
     if suffix in TORCH_SUFFIXES and not any(name.endswith(KERAS_ENDS) for name in names):
         return "torch"  # which reports that it is not PyTorch's
     return "npz" if all(name.endswith(".npy") for name in names) else "keras"
-
-
-def _get_reader(kind: str) -> Any:
-    return import_module(READERS[kind])

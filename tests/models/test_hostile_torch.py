@@ -20,7 +20,7 @@ from limits import processor_time
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Modules
-from rnncli.models.modules import _torch_file
+from rnncli.models.modules import torch as torch_reader
 from rnncli.models.reading import detect_kind, read
 
 torch = pytest.importorskip("torch")
@@ -186,12 +186,12 @@ def shared_tables(depth: int) -> bytes:
     ids=["bytearray", "bytearrays", "hash", "tables", "names"],
 )
 def test_pickles_that_build_too_much(value: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_torch_file, "SECONDS", 1.0)
+    monkeypatch.setattr(torch_reader, "SECONDS", 1.0)
     refused(zipped(value))
 
 
 def test_a_compressed_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_torch_file, "SECONDS", 1.0)
+    monkeypatch.setattr(torch_reader, "SECONDS", 1.0)
     refused(zipped(b"](" + b"}" * 2 * 10**7 + b"e", method=zipfile.ZIP_DEFLATED))
 
 

@@ -1,17 +1,62 @@
-"""PyTorch's state dicts, and checkpoints that contain one; nothing in the file is run."""
+"""PyTorch's state dicts, and checkpoints that contain one; nothing in the file is run.
+
+They are read in a child process, since a small file can take all time and memory: the pickle in it may build
+huge objects, and its tensors may declare more numbers than the file has.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import codecs
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from math import prod
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rnncli.errors import EngineError, InputError, Message, inside
+import numpy as np
+
+from rnncli.errors import EngineError, InputError, Message, inside, shorten
 from rnncli.inputs import zips
-from rnncli.models.modules import _modules, _torch_file
-from rnncli.models.modules._torch_file import ADVICE
+from rnncli.models.modules import _modules
+from rnncli.process import child_process
+from rnncli.process.isolation import isolated
+from rnncli.process.memory import expansion_limit, format_size
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
+
+ADVICE = Message(
+    "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
+)
+OBJECTS = Message("it contains Python objects, such as a whole model, and only tensors are loaded.")
+DEPTH, AXES = 16, 3
+"""Dicts in dicts that are searched for tensors, and axes of the weights of recurrent layers."""
+LONGEST = 1000
+"""Maximum length of a tensor's name."""
+SECONDS = 6.0
+"""Time limit of reading, plus one second per SPEED bytes; the command imports PyTorch first."""
+SPEED = 2**24
+SPACE = 2**28
+"""Bytes that PyTorch may allocate, besides the numbers and their copies."""
+TEXT = 2**26
+"""Maximum length of the names together, in bytes."""
+PACKAGES = ("torch", "collections", "builtins")
+"""Packages of the objects that tensors consist of; PyTorch decides which of them it loads."""
+
+
+class StandIn:
+    """Replaces an object, such as the arguments of a training run; accepts anything and stores nothing."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> StandIn:
+        """Ignore the arguments of the object."""
+        return object.__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
 
 
 def read(source: Source) -> Modules:
@@ -22,7 +67,7 @@ def read(source: Source) -> Modules:
     data = source.content(ADVICE)
     with inside(source.name, EngineError):
         try:
-            tensors = _torch_file.read(data, _unpacked_size(data))
+            tensors = _read_tensors(data, _unpacked_size(data))
         except ImportError:
             raise EngineError(
                 "PyTorch is not installed; it is needed to read .pt files.", "pip install torch"
@@ -47,3 +92,200 @@ def _unpacked_size(data: bytes) -> int:
     if not any(file.endswith("data.pkl") for file in files):
         raise InputError("it is a zip file, but not PyTorch's.", ADVICE)
     return sum(files.values())
+
+
+def _read_tensors(data: bytes, unpacked: int) -> dict[str, Any]:
+    """Return every tensor by name, an array, or only its shape; dicts become a prefix if several hold layers.
+
+    Only a shape: what belongs to no recurrent layer, or has an unknown dtype.
+
+    unpacked: bytes of the file without compression.
+    Raises ImportError without PyTorch; InputError if the file is not a state dict.
+    """
+    _import_all()
+
+    def work(file: BinaryIO) -> None:
+        _answer(data, file)
+
+    try:
+        seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
+        with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
+            head = json.loads(answer.take_text(TEXT))
+            if head["refused"]:
+                what, advice = map(child_process.unpack_message, head["refused"])
+                raise InputError(what, advice)
+            return {
+                key: SimpleNamespace(shape=tuple(shape)) if dtype is None else answer.take_array(shape, dtype)
+                for key, shape, dtype in head["tensors"]
+            }
+    except child_process.IncompleteOutputError as error:
+        raise InputError("it was not read: {error}.", ADVICE, error=error.args[0]) from None
+
+
+def _import_all() -> None:
+    """Import everything that loading needs, as the child cannot."""
+    with isolated():
+        import torch
+
+    empty = io.BytesIO()
+    torch.save({"": torch.zeros(1)}, empty)
+    _unpickle(io.BytesIO(empty.getvalue()))
+    codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
+
+
+def _answer(data: bytes, out: BinaryIO) -> None:
+    """Write, in the child, the header and then the numbers of each array in it."""
+    arrays: list[Any] = []
+    head: dict[str, Any] = {"refused": None, "tensors": []}
+    try:
+        for key, tensor in _name_tensors(_load(data)).items():
+            dtype = _find_dtype(tensor) if _modules.is_recurrent(key) else None
+            head["tensors"].append((key, list(tensor.shape), dtype))
+            if dtype:
+                arrays.append(tensor)
+        _require_room(arrays, len(data))
+        if len(json.dumps(head)) > TEXT:
+            raise InputError("its tensors have too many names.", ADVICE)
+    except InputError as error:
+        arrays, head = [], {"refused": [*map(child_process.pack_message, (error.detail, error.advice))]}
+    child_process.write_text(out, json.dumps(head).encode())
+    for tensor in arrays:
+        child_process.write_array(out, _to_array(tensor))
+
+
+def _load(data: bytes) -> Any:
+    """Return what torch.load reads with weights_only; see `_unpickle`.  Raises InputError."""
+    import pickle
+
+    import torch
+
+    if hasattr(os, "fork"):
+        torch.set_num_threads(1)  # the threads of the parent process do not exist in a child
+    file = io.BytesIO(data)
+    try:
+        found = _unpickle(file)
+    except pickle.UnpicklingError as error:
+        text = str(error)
+        if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
+            raise InputError(OBJECTS, ADVICE) from None
+        raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
+    except KeyError:  # a byte that is no instruction of a pickle, or a number in it that is not there
+        raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
+    except Exception as error:  # torch raises many kinds for broken files
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise InputError("reading it takes too much memory.", ADVICE) from None
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].partition("  (Could this")[0]
+        raise InputError(
+            "PyTorch cannot read it ({reason}).", ADVICE, reason=shorten(reason.rstrip(".: "), 120)
+        ) from None
+    if not data.startswith(b"PK") and file.tell() != len(data):
+        raise InputError("it has extra data after its tensors.", ADVICE)
+    return found
+
+
+def _unpickle(file: BinaryIO) -> Any:
+    """Load what torch.load reads with weights_only, with a StandIn for every object of another package.
+
+    Raises what torch.load raises, also for objects of PyTorch that it does not load.
+    """
+    import torch
+
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    except (AttributeError, ValueError):  # an earlier PyTorch, or a file in its first format
+        names = []
+    file.seek(0)
+    others = [name for name in names if name.partition(".")[0] not in PACKAGES]
+    stand_ins: list[Any] = [(type("StandIn", (StandIn,), {}), name) for name in others]
+    with torch.serialization.safe_globals(stand_ins) if stand_ins else torch.no_grad():
+        return torch.load(file, weights_only=True, map_location="cpu")
+
+
+def _name_tensors(value: Any) -> dict[str, Any]:
+    """Return every tensor by its name.  Raises InputError for a weight that has no numbers."""
+    if isinstance(value, StandIn):
+        raise InputError(OBJECTS, ADVICE)
+    by_path: dict[str, dict[str, Any]] = {}
+    for path, key, tensor in _walk(value, "", ()):
+        if isinstance(tensor, StandIn):
+            raise InputError("{key} is a Python object, and only tensors are loaded.", ADVICE, key=key)
+        if tensor.is_meta:
+            raise InputError(
+                "{key} has no data: it is on the meta device.", "Load the weights, then save.", key=key
+            )
+        by_path.setdefault(path, {})[key] = tensor
+    if not by_path:
+        raise InputError(
+            "it holds no tensors by name, only a value of type {name}.", ADVICE, name=type(value).__name__
+        )
+    recurrent = [path for path, tensors in by_path.items() if any(map(_modules.is_recurrent, tensors))]
+    named: dict[str, Any] = {}
+    for path, tensors in by_path.items():
+        prefix = f"{path}." if path and [path] != recurrent else ""
+        named |= {prefix + key: tensor for key, tensor in tensors.items()}
+    return named
+
+
+def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the path of the dict, the key and the tensor, for every tensor in nested dicts.
+
+    Also of what has the name of a weight and is an object.
+    above: identities of the dicts around this one; a dict inside itself is left out.
+    """
+    import torch
+
+    if not isinstance(value, Mapping) or len(above) > DEPTH or id(value) in above:
+        return
+    for key, item in value.items():
+        if not isinstance(key, (str, int)):
+            continue
+        if len(str(key)) > LONGEST:
+            raise InputError(
+                "the name {key} in it has {length} characters.",
+                ADVICE,
+                key=shorten(str(key), 40),
+                length=len(str(key)),
+            )
+        if isinstance(item, Mapping):
+            yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, id(value)))
+        elif isinstance(item, torch.Tensor) or (
+            isinstance(item, StandIn) and _modules.is_recurrent(str(key))
+        ):
+            yield path, str(key), item
+
+
+def _require_room(tensors: list[Any], packed: int) -> None:
+    """Raise InputError if these tensors declare more numbers than the file may expand to.
+
+    They may: with a stride of 0, one stored number is repeated.  An axis of 0 counts as 1, because NumPy
+    limits the other axes too.
+    """
+    size = sum(
+        prod(max(1, axis) for axis in tensor.shape) * np.dtype(_find_dtype(tensor)).itemsize
+        for tensor in tensors
+    )
+    if size > expansion_limit(packed):
+        raise InputError(
+            "its tensors declare {declared}, but the file is {size}.",
+            ADVICE,
+            declared=format_size(size),
+            size=format_size(packed),
+        )
+
+
+def _find_dtype(tensor: Any) -> str | None:
+    """Return the dtype of NumPy; bfloat16, which NumPy lacks, is read as float32.  None for other tensors."""
+    import torch
+
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.dim() > AXES:
+        return None
+    known = {torch.float16: "<f2", torch.bfloat16: "<f4", torch.float32: "<f4", torch.float64: "<f8"}
+    return known.get(tensor.dtype)
+
+
+def _to_array(tensor: Any) -> Any:
+    """Return the numbers."""
+    import torch
+
+    floats = tensor.detach().resolve_neg()
+    return (floats.float() if floats.dtype == torch.bfloat16 else floats).contiguous().numpy()
