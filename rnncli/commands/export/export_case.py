@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, sizes
+from rnncli.compute import call as calling
 from rnncli.layers import Call, RecurrentLayer, within
 from rnncli.layers.stack import Stack
+from rnncli.models import LayerUse
 from rnncli.result import TensorInfo
 from rnncli.show.visible import visible
+
+Names = Mapping[str, str]
+"""The suffix in a script of each layer of a Case, by the layer's name in a saved model; empty without one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +25,9 @@ class ExportCell:
     """One cell of a loop.
 
     suffix: of its names in a script, `_0_forward`; "" for a single cell.
+    class_name: of the layer that runs such a cell, `LSTM` for LSTMCell too.
+    activations: activation, and that of the gates if it has them.
+    features: number of features of its input.
     weights: kernel, recurrent_kernel and bias, in Keras's layout.
     states: the initial states by name, `hidden` and `cell`, each (batch, units).
     has_initial_states: whether they are supplied; otherwise they are zeros.
@@ -27,54 +36,32 @@ class ExportCell:
     suffix: str
     class_name: str
     config: Mapping[str, Any]
+    activations: Sequence[str]
+    features: int
+    units: int
     weights: Mapping[str, Array]
     states: Mapping[str, Array]
     has_initial_states: bool
 
-    @property
-    def features(self) -> int:
-        """Number of features of its input."""
-        return len(self.weights["kernel"])
-
-    @property
-    def units(self) -> int:
-        """Number of units."""
-        return int(self.config["units"])
-
-    @property
-    def activations(self) -> list[str]:
-        """Activation, and that of the gates if it has them."""
-        names = ("activation", "recurrent_activation")
-        return [self.config[name] for name in names if name in self.config]
-
 
 @dataclass(frozen=True, eq=False)
 class ExportLoop:
-    """One direction of a layer: its cells run over time, each on the previous cell's output."""
+    """One direction of a layer: its cells run over time, each on the previous cell's output.
+
+    backwards: whether it starts at the last time step.
+    zeroes_masked: whether masked steps output zeros rather than the previous output.
+    """
 
     suffix: str
     layer: RecurrentLayer
     cells: tuple[ExportCell, ...]
-
-    @property
-    def backwards(self) -> bool:
-        """Whether it starts at the last time step."""
-        return bool(self.layer.config["go_backwards"])
-
-    @property
-    def zeroes_masked(self) -> bool:
-        """Whether masked steps output zeros rather than the previous output."""
-        return bool(self.layer.config["zero_output_for_mask"])
-
-    @property
-    def units(self) -> int:
-        """Number of units of the last cell."""
-        return self.cells[-1].units
+    backwards: bool
+    zeroes_masked: bool
 
 
 @dataclass(frozen=True, eq=False)
 class ExportLayer:
-    """One layer.
+    """One layer; for a target that writes options alone, only its name and its spec.
 
     name: in a saved model of several layers, with what a terminal would obey escaped; otherwise "".
     suffix: of its names in a script, `_0`; "" for a single layer.
@@ -85,13 +72,13 @@ class ExportLayer:
     """
 
     name: str
-    suffix: str
     spec: Spec
-    input_shape: tuple[int, ...]
-    weights: Mapping[str, Array]
-    loops: tuple[ExportLoop, ...]
-    mask: str | None
-    outputs: tuple[TensorInfo, ...]
+    suffix: str = ""
+    input_shape: tuple[int, ...] = ()
+    weights: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    loops: tuple[ExportLoop, ...] = ()
+    mask: str | None = None
+    outputs: tuple[TensorInfo, ...] = ()
 
     @property
     def sequences(self) -> bool:
@@ -100,9 +87,8 @@ class ExportLayer:
 
     @property
     def merge_mode(self) -> str | None:
-        """How the directions are merged."""
-        mode: str | None = self.spec.config["merge_mode"]
-        return mode
+        """How two directions are merged."""
+        return self.spec.config["merge_mode"]  # type: ignore[no-any-return]
 
     @property
     def is_unmerged(self) -> bool:
@@ -115,92 +101,67 @@ class ExportCase:
     """Layers, each of which gets the previous layer's output, with everything that they need.
 
     suffix: of the input and its mask in a script; "" for a single case.
+    dtype: of the computation.
+    cells: all cells of the layers.
     """
 
     case: Case
     layers: tuple[ExportLayer, ...]
-    suffix: str = ""
-
-    @property
-    def dtype(self) -> str:
-        """Dtype of the computation."""
-        return str(self.case.inputs.dtype)
-
-    @property
-    def cells(self) -> list[ExportCell]:
-        """All cells."""
-        return [cell for layer in self.layers for loop in layer.loops for cell in loop.cells]
-
-    @property
-    def outputs(self) -> list[TensorInfo]:
-        """The tensors that the layers return."""
-        return [info for layer in self.layers for info in layer.outputs]
+    suffix: str
+    dtype: str
+    cells: tuple[ExportCell, ...]
 
 
-def build_export(
-    case: Case, weights: Mapping[str, Array], names: Mapping[str, str] | None = None
-) -> ExportCase:
+def build_export(case: Case, names: Names | None = None, *, options_only: bool = False) -> ExportCase:
     """Return `case` in the form that the targets write.
 
-    weights: by path.  Every layer must have a step in rnncli.
-    names: for layers of a saved model, their names there and their suffixes in a script.  The tensors of all
-        layers are shown under these names; without names, those of the last layer.
+    names: for layers of a saved model.  The tensors of all layers are shown under these names; without names,
+        those of the last layer.
+    options_only: for a target without numbers; otherwise every layer must have a step in rnncli.
     """
-    weights = {path: weights[path] for path in Stack(case.specs).weight_shapes(case.inputs.shape)}
-    recorder, count = CallRecorder(), len(case.specs)
-    returned = Stack(case.specs).call(recorder, case.inputs, case.mask, case.initial_state, weights)
-    titles = [visible(name) for name in names] if names else [""] * count  # scripts print them
-    suffixes = list(names.values()) if names else [f"_{place}" if count > 1 else "" for place in range(count)]
-    start = suffixes[0] if names else ""
-    mask_suffixes = {id(case.mask): start}
+    stack, dtype, count = Stack(case.specs), str(case.inputs.dtype), len(case.specs)
+    if options_only:
+        pairs = zip(names or [""] * count, case.specs, strict=True)
+        return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
+    drawn, _ = calling.weights_and_seeds(case, "numpy")
+    weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
+    titles, suffixes = [""] * count, [f"_{place}" if count > 1 else "" for place in range(count)]
+    if names:
+        titles, suffixes = [visible(name) for name in names], list(names.values())  # scripts print them
+    start, recorder = suffixes[0] if names else "", _CallRecorder()
+    masks = {id(case.mask): start}
+    returned = stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
     for output, suffix in zip(returned, suffixes, strict=True):
-        mask_suffixes.setdefault(id(output.mask), suffix)  # most layers return the mask that they got
-    layers: list[ExportLayer] = []
-    for index, (layer, shape) in enumerate(Stack(case.specs).input_shapes(case.inputs.shape)):
+        masks.setdefault(id(output.mask), suffix)  # most layers return the mask that they got
+    layers = []
+    for index, (layer, shape) in enumerate(stack.input_shapes(case.inputs.shape)):
         title, suffix = titles[index], suffixes[index]
         calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
         mask = calls[0][1].mask if calls else None
-        infos = layer.outputs(shape) if names or index + 1 == count else ()
+        shown = layer.outputs(shape) if names or index + 1 == count else ()
         layers.append(
             ExportLayer(
-                name=title,
-                suffix=suffix,
-                spec=layer.spec,
-                input_shape=sizes(shape),
-                weights=within(weights, str(index)) if count > 1 else weights,
-                loops=tuple(_loop(suffix, *pair) for pair in calls),
-                mask=None if mask is None else mask_suffixes[id(mask)],
-                outputs=tuple(info.with_place(layer=title or None) for info in infos),
+                title,
+                layer.spec,
+                suffix,
+                sizes(shape),
+                within(weights, str(index)) if count > 1 else weights,
+                tuple(_loop(suffix, *pair) for pair in calls),
+                None if mask is None else masks[id(mask)],
+                tuple(info.with_place(layer=title or None) for info in shown),
             )
         )
-    return ExportCase(case, tuple(layers), start)
+    cells = tuple(cell for one in layers for loop in one.loops for cell in loop.cells)
+    return ExportCase(case, tuple(layers), start, dtype, cells)
 
 
-def activations_in(exports: Sequence[ExportCase]) -> list[str]:
-    """Return the activations of all cells and Dense layers, each once."""
-    cells = [name for export in exports for cell in export.cells for name in cell.activations]
-    layers = [layer.spec for export in exports for layer in export.layers]
-    dense = [spec.config["activation"] for spec in layers if spec.class_name == "Dense"]
-    return list(dict.fromkeys([*cells, *dense]))
-
-
-def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ...]:
-    """Return the layers with their options alone.  names: as in build_export."""
-    titles = tuple(names or [""] * len(case.specs))
-    return tuple(
-        ExportLayer(name, "", spec, (), {}, (), None, ())
-        for name, spec in zip(titles, case.specs, strict=True)
-    )
-
-
-class CallRecorder:
+class _CallRecorder:
     """Records the call of every loop, in place of running it; the outputs are zeros."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[RecurrentLayer, Call]] = []
 
     def loop(self, layer: RecurrentLayer, call: Call) -> tuple[Array, tuple[Array, ...]]:
-        """See layers._layer.LoopRunner."""
         import numpy as np
 
         self.calls.append((layer, call))
@@ -212,36 +173,91 @@ class CallRecorder:
 
 def _loop(suffix: str, layer: RecurrentLayer, call: Call) -> ExportLoop:
     own = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
-    return ExportLoop(own, layer, tuple(_cells(own, layer, call)))
+    config, cells = layer.config, tuple(_cells(own, layer, call))
+    return ExportLoop(own, layer, cells, bool(config["go_backwards"]), bool(config["zero_output_for_mask"]))
 
 
 def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCell]:
-    batch, dtype = len(call.inputs), call.inputs.dtype
-    start = layer.cell.start(batch, dtype)
-    if call.initial_state is not None:
-        start = layer.cell.pack(call.initial_state)
-    given, cells = call.initial_state is not None, getattr(layer.cell, "cells", None)
-    if cells is None:
-        spec = layer.spec.config.get("cell", layer.spec)
-        yield ExportCell(suffix, cell_class_name(spec), spec.config, call.weights, start._asdict(), given)
-        return
-    for (key, cell), state in zip(cells.items(), start, strict=True):
-        own, kept = within(call.weights, key), state._asdict()
-        yield ExportCell(f"{suffix}_cell_{key}", cell_class_name(cell.spec), cell.config, own, kept, given)
+    given = call.initial_state is not None
+    start = layer.cell.pack(call.initial_state) if given else None
+    if start is None:
+        start = layer.cell.start(len(call.inputs), call.inputs.dtype)
+    for index, cell in layer.cell.by_index.items():
+        weights = call.weights if index is None else within(call.weights, str(index))
+        activations = ("activation", "recurrent_activation")
+        yield ExportCell(
+            suffix if index is None else f"{suffix}_cell_{index}",
+            cell.spec.class_name.removesuffix("Cell"),
+            cell.config,
+            [cell.config[name] for name in activations if name in cell.config],
+            len(weights["kernel"]),
+            cell.units,
+            weights,
+            (start if index is None else start[index])._asdict(),
+            given,
+        )
 
 
-def cell_class_name(spec: Spec) -> str:
-    """Return the class of the layer that runs this cell: `LSTM` for LSTMCell and for LSTM."""
-    return spec.class_name.removesuffix("Cell")
+def activations_in(exports: Sequence[ExportCase]) -> list[str]:
+    """Return the activations of all cells and Dense layers, each once."""
+    cells = [name for export in exports for cell in export.cells for name in cell.activations]
+    layers = [layer.spec for export in exports for layer in export.layers]
+    dense = [spec.config["activation"] for spec in layers if spec.class_name == "Dense"]
+    return list(dict.fromkeys([*cells, *dense]))
 
 
 def without_initializers(spec: Spec) -> Spec:
     """Return `spec` with the default initializers, because the weights are written out."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Spec):
+            return without_initializers(value)
+        return tuple(map(plain, value)) if isinstance(value, (tuple, list)) else value
+
     config = {name: value for name, value in spec.config.items() if not name.endswith("_initializer")}
-    return dataclasses.replace(spec, config={name: _without(value) for name, value in config.items()})
+    return dataclasses.replace(spec, config={name: plain(value) for name, value in config.items()})
 
 
-def _without(value: Any) -> Any:
-    if isinstance(value, Spec):
-        return without_initializers(value)
-    return tuple(map(_without, value)) if isinstance(value, (tuple, list)) else value
+def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
+    """Yield layers of a saved model as Cases: a stack of one module is one Case, any other layer its own.
+
+    A layer follows the one before it where that layer's sequence is its input.
+    """
+    suffixes = _suffixes([part.layer for part in parts])
+    chains: list[list[LayerUse]] = []
+    for part in parts:
+        before = chains[-1][-1] if chains else part
+        stack = Stack(before.case.specs)
+        follows = part.before == before.layer and stack.dtype == Stack(part.case.specs).dtype
+        if follows and stack.outputs(before.case.inputs.shape)[0].label.sequence:
+            chains[-1].append(part)
+        else:
+            chains.append([part])
+    for chain in chains:
+        names = {part.layer: suffixes[part.layer] for part in chain}
+        first = chain[0].case
+        if len(chain) > 1:
+            weights = {
+                f"{index}/{path}": array
+                for index, part in enumerate(chain)
+                for path, array in (part.case.weights or {}).items()
+            }
+            specs = tuple(spec for part in chain for spec in part.case.specs)
+            first = Case(specs, first.inputs, weights=weights, seed=None)
+        yield first, names
+
+
+def _suffixes(names: Sequence[str]) -> dict[str, str]:
+    """Return a different suffix for each name, of letters and digits that C allows too.
+
+    It ends like no suffix of a direction or a cell: those of layer `a` begin with `_a`.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        plain = "_" + re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+        plain = re.sub(r"_(forward|backward|cell_\d+)$", r"\g<0>_layer", plain)
+        suffix, number = plain, 2
+        while suffix in found.values() or suffix == "_":
+            suffix, number = f"{plain.rstrip('_')}_{number}", number + 1
+        found[name] = suffix
+    return found

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rnncli.case import Case, walk
+from rnncli.case import Case
 from rnncli.cli import files, models, request, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.cli.model_files import Model
 from rnncli.cli.output import is_stdout, send
-from rnncli.commands.export import chains, targets
-from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
-from rnncli.compute import call, checks
+from rnncli.commands.export import refusals, targets
+from rnncli.commands.export.export_case import ExportCase, build_export, join_layers
+from rnncli.compute import checks
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
-from rnncli.layers import beyond_keras
-from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph
 from rnncli.models.keras import runner as keras
 
@@ -60,7 +58,7 @@ def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], 
     called = models.read_call(flags.input, flags.layer, flags.run)
     _require_whole(called.model)
     parts, remarks = called.choose_parts()
-    return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
+    return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
 
 def _require_whole(model: Model) -> None:
@@ -116,49 +114,14 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
 
     names: of the layers in a model, see build_export.
     """
-    where = f"{', '.join(names)}: " if names else ""
-    for reason, advice in _find_obstacles(case, options_only=name == "config"):
+    where, options_only = f"{', '.join(names)}: " if names else "", name == "config"
+    for reason, advice in refusals.find_obstacles(case, options_only=options_only):
         raise LayerError(
             "{--to:name} cannot express this: {where}{reason}.", advice, name=name, where=where, reason=reason
         )
-    if name == "config":
-        return ExportCase(case, without_calls(case, names))
-    checks.require_mask(case)
-    return build_export(case, call.weights_and_seeds(case, "numpy")[0], names)
-
-
-def _find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Text]]:
-    """Yield why no target can express the layers, as a clause, and advice.
-
-    options_only: for a target that holds no numbers.
-    """
-    for spec in walk(case.specs):
-        if reason := beyond_keras(spec):
-            yield reason, Message("Use another layer.")
-        if spec.config.get("input_order"):
-            what = Message(
-                "this {class_name} returns its reversed sequence in the order of the input",
-                class_name=spec.class_name,
-            )
-            yield what, Message("Use another layer.")
-        if options_only:
-            continue
-        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            what = Message("only Keras can draw the random numbers of dropout in training")
-            yield what, Message("Leave out training, or dropout.")
-    for layer in () if options_only else Stack(case.specs).layers:
-        if not layer.without_keras:
-            what = Message(
-                "export cannot write out {class_name}, which only Keras computes",
-                class_name=layer.spec.class_name,
-            )
-            yield what, Message("Use {--to config}, which holds the options without numbers.")
-        if case.training and not layer.trains_without_keras:
-            what = Message(
-                "only Keras can draw the random numbers of {class_name} in training",
-                class_name=layer.spec.class_name,
-            )
-            yield what, Message("Leave out training.")
+    if not options_only:
+        checks.require_mask(case)
+    return build_export(case, names, options_only=options_only)
 
 
 def _alternatives(exports: Sequence[ExportCase]) -> Text:

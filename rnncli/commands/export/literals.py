@@ -1,53 +1,51 @@
-"""Arrays as text that reads back the same, to the last bit."""
+"""Names, texts and numbers as scripts write them: no text of a model can become code.
+
+A comment, and a text constant, is printable ASCII; an array reads back the same, to the last bit.
+"""
 
 from __future__ import annotations
 
 import base64
+import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.export import comments
-from rnncli.commands.export.export_case import ExportCase, ExportLayer
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
+from rnncli.specs import describe
 
 MAX_LITERAL = 50_000
 """Arrays of more numbers than this are embedded as base64 in Python scripts."""
 
-WIDTH = 100
-
-
-def to_python(array: Array) -> str:
-    """Return a NumPy expression for the array."""
-    if array.size > MAX_LITERAL:
-        data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
-        text = base64.b64encode(data.tobytes()).decode()
-        return f'decode("{text}", "{array.dtype}", {array.shape})'
-    text = np.array2string(
-        array, separator=", ", threshold=array.size + 1, floatmode="unique", max_line_width=WIDTH
-    )
-    if "\n" not in text:
-        return f'np.array({text}, "{array.dtype}")'
-    return f'np.array(\n{textwrap.indent(text, "    ")},\n    "{array.dtype}",\n)'
-
-
-DECODE = '''\
-def decode(text, dtype, shape):
-    """The array whose bytes are written in base64."""
-    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape).copy()
-'''
-
-SHOW = '''\
-def show(name, values):
-    """Print the name and shape, then the numbers, one row per line."""
-    print(name, *values.shape)
-    for row in values.reshape(-1, values.shape[-1]):
-        print(*row)
-'''
-
-
 PRINTS = "Prints each tensor that the layer returns: name and shape, then one row of numbers per line."
+
+
+def as_comment(text: str) -> str:
+    """Return printable ASCII that ends no comment of C, no line and no docstring, and begins no trigraph."""
+    escaped = text.encode("unicode_escape").decode().replace('"', '\\"')
+    return re.sub(r"\?(?=\?)|\*(?=/)|/(?=\*)", r"\g<0> ", escaped)
+
+
+def title_of(exports: Sequence[ExportCase]) -> str:
+    """Return the layers as a Keras script would write them; of a saved model, their names."""
+    names = [layer.name for export in exports for layer in export.layers if layer.name]
+    specs = (spec for export in exports for spec in export.case.specs)
+    return as_comment(", ".join(names or (describe(without_initializers(spec)) for spec in specs)))
+
+
+def heading_of(layer: ExportLayer) -> str:
+    """Return the layer with its name in a saved model, or its number in a stack."""
+    number = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
+    place = f"{layer.name}: " if layer.name else number
+    return as_comment(f"{place}{describe(without_initializers(layer.spec))}")
+
+
+def input_of(export: ExportCase, axes: str = "(batch, timesteps, features)") -> str:
+    """Return a sentence about the input: its layer in a saved model, and its axes."""
+    name = export.layers[0].name
+    return as_comment(f"The input{f' of {name}' if name else ''}, {axes}.")
 
 
 def python_text(text: str) -> str:
@@ -66,35 +64,18 @@ def c_text(text: str) -> str:
     return '"' + "".join(plain.get(byte, f"\\{byte:03o}") for byte in data) + '"'
 
 
-def docstring_of(exports: Sequence[ExportCase], how: str) -> str:
-    """Return the docstring of a Python script.  how: `in NumPy: Keras's numbers without Keras`."""
-    return f'"""{comments.title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'
-
-
-def assign_input(export: ExportCase) -> Iterator[str]:
-    """Yield the lines of Python that set `x` and the mask."""
-    yield f"# {comments.input_of(export)}"
-    yield f"x = {to_python(export.case.inputs)}"
-    if export.case.mask is not None:
-        yield "# True for the steps to process, (batch, timesteps)."
-        yield f"mask{export.suffix} = {to_python(export.case.mask)}"
-
-
-def shows(layer: ExportLayer, values: Sequence[str]) -> Iterator[str]:
-    """Yield the lines that print what a layer returns.  values: expressions, in the layer's order."""
-    for info, value in zip(layer.outputs, values, strict=False):
-        yield f"show({python_text(info.name)}, {value})"
-
-
-def python_helpers(body: str) -> tuple[list[str], list[str]]:
-    """Return the standard modules and the definitions that the arrays of a script need."""
-    modules, definitions = [], []
-    if 'decode("' in body:
-        modules.append("import base64")
-        definitions.append(DECODE)
-    if any(f"{sign}{name}" in body for sign in " [-" for name in ("nan", "inf")):
-        definitions.append('nan, inf = float("nan"), float("inf")\n')
-    return modules, definitions
+def to_python(array: Array) -> str:
+    """Return a NumPy expression for the array."""
+    if array.size > MAX_LITERAL:
+        data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
+        text = base64.b64encode(data.tobytes()).decode()
+        return f'decode("{text}", "{array.dtype}", {array.shape})'
+    text = np.array2string(
+        array, separator=", ", threshold=array.size + 1, floatmode="unique", max_line_width=100
+    )
+    if "\n" not in text:
+        return f'np.array({text}, "{array.dtype}")'
+    return f'np.array(\n{textwrap.indent(text, "    ")},\n    "{array.dtype}",\n)'
 
 
 def to_c(array: Array, suffix: str) -> str:

@@ -1,18 +1,52 @@
-"""Reasons why a script cannot express a layer."""
+"""Reasons why a layer cannot be exported: to any target, or to one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 
-from rnncli.case import walk
-from rnncli.commands.export.export_case import ExportCase, ExportLayer
+from rnncli.case import Case, walk
+from rnncli.commands.export.export_case import ExportCase
 from rnncli.errors import Message, Text, join
-from rnncli.layers import class_of
+from rnncli.layers import beyond_keras, class_of
+from rnncli.layers.stack import Stack
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
-DTYPES = ("float32", "float64")
 NOT_RECURRENT = ("Dense", "Dropout", "Masking")
 """The other layers that scripts and ONNX models write out."""
+
+
+def find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Text]]:
+    """Yield why no target can express the layers, as a clause, and advice.
+
+    options_only: for a target that holds no numbers.
+    """
+    other = Message("Use another layer.")
+    for spec in walk(case.specs):
+        if reason := beyond_keras(spec):
+            yield reason, other
+        if spec.config.get("input_order"):
+            what = Message(
+                "this {class_name} returns its reversed sequence in the order of the input",
+                class_name=spec.class_name,
+            )
+            yield what, other
+        dropout = spec.config.get("dropout") or spec.config.get("recurrent_dropout")
+        if dropout and case.training and not options_only:
+            what = Message("only Keras can draw the random numbers of dropout in training")
+            yield what, Message("Leave out training, or dropout.")
+    for layer in () if options_only else Stack(case.specs).layers:
+        if not layer.without_keras:
+            what = Message(
+                "export cannot write out {class_name}, which only Keras computes",
+                class_name=layer.spec.class_name,
+            )
+            yield what, Message("Use {--to config}, which holds the options without numbers.")
+        if case.training and not layer.trains_without_keras:
+            what = Message(
+                "only Keras can draw the random numbers of {class_name} in training",
+                class_name=layer.spec.class_name,
+            )
+            yield what, Message("Leave out training.")
 
 
 def of_each(refusal: Callable[[ExportCase], Text | None]) -> Callable[[Sequence[ExportCase]], Text | None]:
@@ -36,30 +70,30 @@ def of_layers(export: ExportCase) -> Text | None:
     return None
 
 
+def unknown_in_dense(export: ExportCase, known: Container[str]) -> str | None:
+    """Return the first activation of a Dense layer that is not among those known, or None."""
+    used = (spec.config["activation"] for spec in export.case.specs if spec.class_name == "Dense")
+    return next((activation for activation in used if activation not in known), None)
+
+
 def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
     """Return why a script that writes out the loops cannot express it, or None.
 
     activations: those that it knows.
     """
-    dtypes = {spec.config["dtype"] for spec in walk(export.case.specs) if spec.config.get("dtype")}
+    specs = list(walk(export.case.specs))
+    dtypes = {spec.config["dtype"] for spec in specs if spec.config.get("dtype")}
     if len(dtypes) > 1:
         return Message("it computes in one dtype, not in {dtypes}", dtypes=" and ".join(sorted(dtypes)))
-    if export.dtype not in DTYPES:
+    if export.dtype not in ("float32", "float64"):
         return Message("it computes in float32 or float64, not in {dtype}", dtype=export.dtype)
-    if export.dtype == "float64" and any(
-        isinstance(spec.config.get("cell"), tuple) for spec in walk(export.case.specs)
-    ):
+    if export.dtype == "float64" and any(isinstance(spec.config.get("cell"), tuple) for spec in specs):
         return Message("Keras rounds to float32 between the cells of RNN")
-    unknown = next((cell.class_name for cell in export.cells if cell.class_name not in KINDS), None)
-    if unknown:
-        return Message("it has no formula for {unknown}", unknown=unknown)
-    for spec in walk(export.case.specs):
+    for cell in export.cells:
+        if cell.class_name not in KINDS:
+            return Message("it has no formula for {unknown}", unknown=cell.class_name)
+    for spec in specs:
         for name in ("activation", "recurrent_activation"):
             if name in spec.config and spec.config[name] not in activations:
                 return Message("it has no formula for the activation {config}", config=spec.config[name])
     return of_layers(export)
-
-
-def dense(export: ExportCase) -> Iterator[ExportLayer]:
-    """Return the Dense layers."""
-    return (layer for layer in export.layers if layer.spec.class_name == "Dense")

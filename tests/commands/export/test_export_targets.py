@@ -20,7 +20,6 @@ from printed_tensors import numbers
 from rnncli.case import Case, Shape
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
-from rnncli.compute import call
 from rnncli.compute import run as compute
 from rnncli.layers.stack import Stack
 
@@ -116,7 +115,7 @@ def expressed(target: str) -> dict[str, str]:
     """Return the text for each case that the target can express."""
     found = {}
     for name, case in cases().items():
-        export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
+        export = build_export(case)
         if targets.get(target).refusal([export]) is None:
             found[name] = targets.get(target).write([export])
     return found
@@ -186,7 +185,7 @@ def test_a_file_of_c_compiles_and_prints_the_same_numbers(name: str, tmp_path: P
 
 def expressed_c(name: str) -> str:
     case = cases()[name]
-    text: str = targets.get("c").write([build_export(case, call.weights_and_seeds(case, "numpy")[0])])
+    text: str = targets.get("c").write([build_export(case)])
     return text
 
 
@@ -194,7 +193,7 @@ def expressed_c(name: str) -> str:
 def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     case = cases()[name]
-    export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
+    export = build_export(case)
     if targets.get("onnx").refusal([export]):
         pytest.skip("onnx cannot express it")
     session = onnxruntime.InferenceSession(targets.get("onnx").write([export]))
@@ -206,7 +205,7 @@ def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     case = cases()[name]
-    text = targets.get("config").write([build_export(case, case.weights or {})])
+    text = targets.get("config").write([build_export(case)])
     configs = json.loads(text)
     layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
     assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.specs]
@@ -225,7 +224,7 @@ def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None
             continue
         layers = [f"SimpleRNN(6, activation={activation!r}, return_sequences=True, dtype='float64')"]
         case = make_case(layers, seed=3)
-        text = targets.get(target).write([build_export(case, call.weights_and_seeds(case, "numpy")[0])])
+        text = targets.get(target).write([build_export(case)])
         if target == "c":
             (tmp_path / "a.c").write_text(text, encoding="utf-8")
             subprocess.run(["gcc", "-std=c99", "a.c", "-o", "a", "-lm"], cwd=tmp_path, check=True)
@@ -272,7 +271,7 @@ def test_every_activation_has_the_numbers_of_run_for_extreme_values(
         layer = f"Dense(1, activation={name!r}, use_bias=False, dtype={dtype!r})"
         weights = {"kernel": np.ones((1, 1), dtype)}
         cases[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)
-    exports = [build_export(case, case.weights or {}, {name: f"_{name}"}) for name, case in cases.items()]
+    exports = [build_export(case, {name: f"_{name}"}) for name, case in cases.items()]
     text = targets.get(target).write(exports)
     if target == "c":
         (tmp_path / "a.c").write_text(text, encoding="utf-8")

@@ -19,8 +19,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from printed_tensors import numbers
 
-from rnncli.commands.export import chains, comments, targets
-from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
+from rnncli.commands.export import literals, targets
+from rnncli.commands.export.export_case import build_export, join_layers
 from rnncli.compute import call
 from rnncli.models import LayerUse
 from rnncli.show.visible import visible
@@ -59,12 +59,8 @@ def uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[Layer
 
 
 def written(target: str, parts: list[LayerUse]) -> Any:
-    exports = [
-        ExportCase(case, without_calls(case, own))
-        if target == "config"
-        else build_export(case, {**(case.weights or {})}, own)
-        for case, own in chains.join(parts)
-    ]
+    options_only = target == "config"
+    exports = [build_export(case, own, options_only=options_only) for case, own in join_layers(parts)]
     assert targets.get(target).refusal(exports) is None
     return targets.get(target).write(exports)
 
@@ -169,4 +165,4 @@ def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
 
 @pytest.mark.parametrize("name", ["???/", "????/", "a?????'", "*/*/", "/*/", "**//"])
 def test_a_comment_of_c_has_no_trigraph_and_no_end(name: str) -> None:
-    assert re.search(r"\?\?|\*/|/\*", comments.as_comment(name)) is None
+    assert re.search(r"\?\?|\*/|/\*", literals.as_comment(name)) is None

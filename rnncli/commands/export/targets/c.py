@@ -6,18 +6,58 @@ Arrays are written in the dtype of the computation; sums are computed in double,
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
+from math import prod
 
-import numpy as np
-
-from rnncli.case import Array
-from rnncli.commands.export import comments, literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, activations_in
-from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
+from rnncli.case import Array, sizes
+from rnncli.commands.export import refusals
+from rnncli.commands.export.export_case import (
+    ExportCase,
+    ExportCell,
+    ExportLayer,
+    ExportLoop,
+    activations_in,
+)
+from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, title_of, to_c
 from rnncli.errors import Message, Text
 
 SUFFIX = ".c"
 BINARY = False
+
+ACTIVATIONS = {
+    "linear": "x",
+    "tanh": "tanh(x)",
+    "sigmoid": "1 / (1 + exp(-x))",
+    "hard_sigmoid": "clip(x + 3, 0, 6) / 6",
+    "hard_sigmoid_keras2": "clip(0.2 * x + 0.5, 0, 1)",
+    "relu": "x < 0 ? 0 : x",
+    "relu6": "clip(x, 0, 6)",
+    "leaky_relu": "x > 0 ? x : 0.20000000298023224 * x",
+    "elu": "x < 0 ? exp(x) - 1 : x",
+    "selu": "1.0507009873554805 * (x < 0 ? 1.6732632423543772 * (exp(x) - 1) : x)",
+    "celu": "x < 0 ? expm1(x) : x",
+    "gelu": "0.5 * x * erfc(-x * 0.7071067690849304)",
+    "silu": "x / (1 + exp(-x))",
+    "hard_silu": "x * (clip(x + 3, 0, 6) / 6)",
+    "mish": "x * tanh(log1p(exp(-fabs(x))) + fmax(x, 0))",
+    "softplus": "log1p(exp(-fabs(x))) + fmax(x, 0)",
+    "softsign": "x / (fabs(x) + 1)",
+    "squareplus": "(x + sqrt(x * x + 4)) / 2",
+    "exponential": "exp(x)",
+    "hard_tanh": "clip(x, -1, 1)",
+    "tanh_shrink": "x - tanh(x)",
+    "hard_shrink": "fabs(x) > 0.5 ? x : 0",
+    "soft_shrink": "x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : 0",
+    "sparse_plus": "x <= -1 ? 0 : x < 1 ? 0.25 * (x + 1) * (x + 1) : x",
+    "sparse_sigmoid": "clip(0.5 * (x + 1), 0, 1)",
+    "log_sigmoid": "-(log1p(exp(-fabs(x))) + fmax(-x, 0))",
+}
+"""Formulas by Keras's name, in x.  Those that look at all units at once are not among them.
+
+The functions of tgmath.h compute them in the dtype of x, where they overflow and cancel as Keras's do.
+"""
+
 
 CLIP = """\
 static real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
@@ -55,28 +95,22 @@ def write(exports: Sequence[ExportCase]) -> str:
     shared = len({export.case.inputs.shape[:2] for export in exports}) == 1
     sources = [_Definitions(export, "" if shared else export.suffix) for export in exports]
     body = "\n".join(text for source in sources for text in source.texts())
-    sizes = ", ".join(dict.fromkeys(source.sizes for source in sources))
     calls = "\n".join(f"    {line}" for source in sources for line in source.main)
     real, places = ("double", "17") if exports[0].dtype == "float64" else ("float", "9")
     head = (
-        f"/* {comments.title_of(exports)} in C99: Keras's numbers without Keras.\n\n"
-        f"   {literals.PRINTS}\n"
+        f"/* {title_of(exports)} in C99: Keras's numbers without Keras.\n\n"
+        f"   {PRINTS}\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <stdio.h>\n#include <string.h>\n#include <tgmath.h>\n\n"
         f"typedef {real} real;\n\n"
-        f"enum {{ {sizes} }};\n"
+        f"enum {{ {', '.join(dict.fromkeys(source.sizes for source in sources))} }};\n"
     )
-    main = f"int main(void) {{\n{calls}\n    return 0;\n}}\n"
-    return "\n".join([head, *_activation_functions(exports), body, SHOW.replace("PLACES", places), main])
-
-
-def _activation_functions(exports: Sequence[ExportCase]) -> list[str]:
-    """Return the definitions of the activations, and an empty line after them."""
     known = activations_in(exports)
     used = [name for name in ACTIVATIONS if name in known and name not in ("linear", "tanh")]
-    lines = [f"static real {name}(real x) {{ return {ACTIVATIONS[name]}; }}" for name in used]
-    text = "\n".join(lines)
-    return [f"{CLIP}{text}" if "clip(" in text else text, ""] if used else []
+    text = "\n".join(f"static real {name}(real x) {{ return {ACTIVATIONS[name]}; }}" for name in used)
+    functions = [f"{CLIP}{text}" if "clip(" in text else text, ""] if used else []
+    main = f"int main(void) {{\n{calls}\n    return 0;\n}}\n"
+    return "\n".join([head, *functions, body, SHOW.replace("PLACES", places), main])
 
 
 class _Definitions:
@@ -84,14 +118,14 @@ class _Definitions:
 
     size_suffix: of BATCH and STEPS, where other exports have other sizes.
     source, width: the array that the next layer reads, and the size of its last axis.
-    sequence: whether that array has every time step.
+    steps: how many time steps that array has, STEPS or 1.
     """
 
     def __init__(self, export: ExportCase, size_suffix: str = "") -> None:
         self.export, self.size_suffix = export, size_suffix
         self.main: list[str] = []
-        self.double = export.dtype == "float64"
-        self.sequence = True
+        self.source, self.width = f"input{export.suffix}", export.case.inputs.shape[-1]
+        self.steps = "STEPS"
 
     @property
     def sizes(self) -> str:
@@ -106,14 +140,13 @@ class _Definitions:
 
     def _definitions(self) -> Iterator[str]:
         case, start = self.export.case, self.export.suffix
-        yield f"/* {comments.input_of(self.export, '[BATCH][STEPS][features]')} */"
-        yield self._array(f"input{start}", case.inputs)
+        yield f"/* {input_of(self.export, '[BATCH][STEPS][features]')} */"
+        yield self._array(self.source, case.inputs)
         if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
             yield "/* 1 for the steps to process. */"
             yield self._array(f"mask{start}", case.mask)
-        self.source, self.width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
-            yield f"/* {comments.heading_of(layer)} */\n"
+            yield f"/* {heading_of(layer)} */\n"
             if layer.loops:
                 yield from self._recurrent(layer)
             elif layer.spec.class_name == "Masking":
@@ -126,79 +159,70 @@ class _Definitions:
 
     def _array(self, name: str, array: Array, *, constant: bool = True) -> str:
         kind = "unsigned char" if array.dtype == bool else "real"
-        sizes = "".join(f"[{size}]" for size in array.shape)
-        text = literals.to_c(array, "" if self.double else "f")
-        return f"static {'const ' if constant else ''}{kind} {name}{sizes} = {text};\n"
+        axes = "".join(f"[{size}]" for size in array.shape)
+        text = to_c(array, "" if self.export.dtype == "float64" else "f")
+        return f"static {'const ' if constant else ''}{kind} {name}{axes} = {text};\n"
 
-    @property
-    def _place(self) -> str:
-        """Sizes of the axes before the last one."""
-        return f"[BATCH][{self._steps}]"
+    def _function(self, verb: str, own: str, width: int, body: str, *, name: str = "output", step: str = "t",
+                  above: str = "", comment: str = "", **values: object) -> str:  # fmt: skip
+        """Return an array and the function that fills it, step by step; main will call it.
 
-    @property
-    def _steps(self) -> str:
-        return "STEPS" if self.sequence else "1"
+        above, comment: text before the array, and before the function.
+        """
+        self.main.append(f"{verb}{own}();")
+        head = (
+            f"{above}static real {name}{own}[BATCH][{self.steps}][{width}];\n\n"
+            f"{comment}static void {verb}{own}(void) {{\n"
+            "    for (int b = 0; b < BATCH; b++)\n"
+            f"        for (int {step} = 0; {step} < {self.steps}; {step}++)"
+        )
+        return f"{head}{_fill(body, own=own, width=width, **values)}}}\n"
 
     def _masking(self, layer: ExportLayer) -> str:
-        value, own = layer.spec.config["mask_value"], layer.suffix
-        source, self.source = self.source, f"output{own}"
-        self.main.append(f"run{own}();")
-        return fill_template(
-            """\
-            static unsigned char mask%own[BATCH][STEPS];
-            static real output%own[BATCH][STEPS][%width];
-
-            /* A step is masked if all its features equal the mask value; its features become 0. */
-            static void run%own(void) {
-                for (int b = 0; b < BATCH; b++)
-                    for (int t = 0; t < STEPS; t++) {
-                        for (int k = 0; k < %width; k++)
-                            if (%source[b][t][k] != (real)%value) mask%own[b][t] = 1;
-                        for (int k = 0; k < %width; k++)
-                            output%own[b][t][k] = mask%own[b][t] ? %source[b][t][k] : 0;
-                    }
-            }
-            """,
-            own=own, source=source, width=self.width, value=float(value),
-        )  # fmt: skip
+        own, source, self.source = layer.suffix, self.source, f"output{layer.suffix}"
+        value = float(layer.spec.config["mask_value"])
+        above = f"static unsigned char mask{own}[BATCH][STEPS];\n"
+        comment = "/* A step is masked if all its features equal the mask value; its features become 0. */\n"
+        body = """\
+ {
+            for (int k = 0; k < %width; k++)
+                if (%source[b][t][k] != (real)%value) mask%own[b][t] = 1;
+            for (int k = 0; k < %width; k++)
+                output%own[b][t][k] = mask%own[b][t] ? %source[b][t][k] : 0;
+        }
+"""
+        return self._function(
+            "run", own, self.width, body, source=source, value=value, above=above, comment=comment
+        )
 
     def _dense(self, layer: ExportLayer) -> Iterator[str]:
         config, own = layer.spec.config, layer.suffix
-        source, self.source = self.source, f"output{own}"
-        width, self.width = self.width, config["units"]
         for name, array in layer.weights.items():
             yield self._array(f"{name}{own}", array)
-        self.main.append(f"run{own}();")
-        yield fill_template(
-            """\
-            static real output%own%place[%units];
-
-            static void run%own(void) {
-                for (int b = 0; b < BATCH; b++)
-                    for (int t = 0; t < %steps; t++)
-                        for (int j = 0; j < %units; j++) {
-                            double z = %bias;
-                            for (int k = 0; k < %width; k++) z += (double)%source[b][t][k] * kernel%own[k][j];
-                            output%own[b][t][j] = (real)%value;
-                        }
+        body = """
+            for (int j = 0; j < %width; j++) {
+                double z = %bias;
+                for (int k = 0; k < %features; k++) z += (double)%source[b][t][k] * kernel%own[k][j];
+                output%own[b][t][j] = (real)%value;
             }
-            """,
-            own=own, source=source, width=width, units=config["units"], place=self._place,
-            steps=self._steps, value=activate(config["activation"], "z"),
-            bias=f"bias{own}[j]" if config["use_bias"] else "0",
+"""
+        yield self._function(
+            "run", own, config["units"], body, source=self.source, features=self.width,
+            value=_activate(config["activation"], "z"), bias=f"bias{own}[j]" if config["use_bias"] else "0",
         )  # fmt: skip
+        self.source, self.width = f"output{own}", config["units"]
 
     def _recurrent(self, layer: ExportLayer) -> Iterator[str]:
         for loop in layer.loops:
             yield from self._loop(loop, layer)
-        self.sequence = layer.sequences
+        self.steps = "STEPS" if layer.sequences else "1"
         self.source = f"steps{layer.loops[0].suffix}"
         if layer.is_unmerged:
             return
-        units = [loop.units for loop in layer.loops]
+        units = [loop.cells[-1].units for loop in layer.loops]
         self.width = sum(units) if len(units) == 2 and layer.merge_mode == "concat" else units[0]
         if len(units) == 2 or not layer.sequences:
-            yield self._merge(layer)
+            yield self._merge(layer, units[0])
             self.source = f"output{layer.suffix}"
 
     def _loop(self, loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
@@ -211,79 +235,54 @@ class _Definitions:
                     yield self._array(f"{name}{cell.suffix}", array, constant=False)
                 else:
                     yield f"static real {name}{cell.suffix}[BATCH][{cell.units}];\n"
-            yield step_function(cell)
+            yield _step_function(cell)
             states = ", ".join(f"{name}{cell.suffix}[b]" for name in cell.states)
-            calls.append(f"step{cell.suffix}({before}, {states});")
+            calls.append(f"            step{cell.suffix}({before}, {states});\n")
             before = f"hidden{cell.suffix}[b]"
-        self.main.append(f"run{own}();")
-        yield fill_template(
-            """\
-            /* In the order of processing. */
-            static real steps%own[BATCH][STEPS][%units];
-
-            static void run%own(void) {
-                for (int b = 0; b < BATCH; b++)
-                    for (int s = 0; s < STEPS; s++) {
-                        const int t = %time;
-            %skipping            %calls
-                        memcpy(steps%own[b][s], %before, sizeof steps%own[b][s]);
-                    }
-            }
-            """,
-            skipping="" if layer.mask is None else _skip_masked(loop, layer.mask), units=loop.units, own=own,
-            time="STEPS - 1 - s" if loop.backwards else "s", before=before,
-            calls=f"\n{'':12}".join(calls),
+        body = """\
+ {
+            const int t = %time;
+%skipping%calls            memcpy(steps%own[b][s], %before, sizeof steps%own[b][s]);
+        }
+"""
+        yield self._function(
+            "run", own, loop.cells[-1].units, body, name="steps", step="s",
+            above="/* In the order of processing. */\n", time="STEPS - 1 - s" if loop.backwards else "s",
+            skipping="" if layer.mask is None else _skip_masked(loop, layer.mask), calls="".join(calls),
+            before=before,
         )  # fmt: skip
 
-    def _merge(self, layer: ExportLayer) -> str:
-        first = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
+    def _merge(self, layer: ExportLayer, units: int) -> str:
+        """Return the function that merges both directions, or takes the last step of the only one."""
+        first = f"steps{layer.loops[0].suffix}[b][{'s' if layer.sequences else 'STEPS - 1'}][j]"
         value, comment = first, "The output of the last step."
         if len(layer.loops) == 2:
-            units, comment = layer.loops[0].units, "Both directions, merged."
-            place = "STEPS - 1 - s" if self.sequence else "STEPS - 1"
+            place = "STEPS - 1 - s" if layer.sequences else "STEPS - 1"
             second = f"steps{layer.loops[1].suffix}[b][{place}]"
+            comment = "Both directions, merged."
             value = {
                 "concat": f"j < {units} ? {first} : {second}[j - {units}]",
                 "sum": f"{first} + {second}[j]",
                 "mul": f"{first} * {second}[j]",
                 "ave": f"({first} + {second}[j]) / 2",
             }[layer.merge_mode or ""]
-        self.main.append(f"merge{layer.suffix}();")
-        return fill_template(
-            """\
-            /* %comment */
-            static real output%own%place[%width];
-
-            static void merge%own(void) {
-                for (int b = 0; b < BATCH; b++)
-                    for (int s = 0; s < %steps; s++)
-                        for (int j = 0; j < %width; j++)
-                            output%own[b][s][j] = %value;
-            }
-            """,
-            own=layer.suffix, place=self._place, width=self.width, steps=self._steps, value=value,
-            comment=comment,
-        )  # fmt: skip
+        body = """
+            for (int j = 0; j < %width; j++)
+                output%own[b][s][j] = %value;
+"""
+        own, above = layer.suffix, f"/* {comment} */\n"
+        return self._function("merge", own, self.width, body, step="s", above=above, value=value)
 
     def _arrange_unmerged(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the outputs of both directions, where the layer does not merge them."""
-        if not layer.is_unmerged:
-            return
-        for loop, place in zip(layer.loops, ("s", "STEPS - 1 - s"), strict=True):
-            self.main.append(f"arrange{loop.suffix}();")
-            yield fill_template(
-                """\
-                static real output%own%place[%units];
-
-                static void arrange%own(void) {
-                    for (int b = 0; b < BATCH; b++)
-                        for (int s = 0; s < %steps; s++)
-                            memcpy(output%own[b][s], steps%own[b][%from], sizeof output%own[b][s]);
-                }
-                """,
-                own=loop.suffix, place=self._place, units=loop.units, steps=self._steps,
-                **{"from": place if self.sequence else "STEPS - 1"},
-            )  # fmt: skip
+        body = """
+            memcpy(output%own[b][s], steps%own[b][%place], sizeof output%own[b][s]);
+"""
+        pairs = zip(layer.loops, ("s", "STEPS - 1 - s"), strict=True) if layer.is_unmerged else ()
+        for loop, place in pairs:
+            place = place if layer.sequences else "STEPS - 1"
+            units = loop.cells[-1].units
+            yield self._function("arrange", loop.suffix, units, body, step="s", place=place)
 
     def _show(self, layer: ExportLayer) -> None:
         names = [f"output{loop.suffix}" for loop in layer.loops] if layer.is_unmerged else [self.source]
@@ -291,12 +290,10 @@ class _Definitions:
             f"{name}{cell.suffix}" for loop in layer.loops for cell in loop.cells for name in cell.states
         ]
         for info, name in zip(layer.outputs, names, strict=False):
-            sizes = [int(size) for size in info.shape if isinstance(size, int)]
-            shape = " ".join(map(str, sizes))
-            rows = int(np.prod(sizes[:-1]))
-            self.main.append(
-                f'show({literals.c_text(info.name)}, "{shape}", (const real *){name}, {rows}, {sizes[-1]});'
-            )
+            *rows, width = sizes(info.shape)
+            shape = " ".join(map(str, (*rows, width)))
+            values = f"(const real *){name}, {prod(rows)}, {width}"
+            self.main.append(f'show({c_text(info.name)}, "{shape}", {values});')
 
 
 def _skip_masked(loop: ExportLoop, mask: str) -> str:
@@ -309,4 +306,113 @@ def _skip_masked(loop: ExportLoop, mask: str) -> str:
         f"                if (s > 0) memcpy({steps}[s], {steps}[s - 1], sizeof {steps}[s]);\n"
         "                continue;\n"
         "            }\n"
+    )
+
+
+def _fill(template: str, **values: object) -> str:
+    """Return the template with %name replaced."""
+    for name in sorted(values, key=len, reverse=True):
+        template = template.replace(f"%{name}", str(values[name]))
+    return template
+
+
+def _activate(name: str, argument: str) -> str:
+    return argument if name == "linear" else f"{name}({argument})"
+
+
+def _step_function(cell: ExportCell) -> str:
+    """Return the function of one time step of one sequence, which changes the states in place."""
+    body = {"SimpleRNN": _simple_rnn, "LSTM": _lstm, "GRU": _gru}[cell.class_name](cell)
+    states = ", ".join(f"real {name}[{cell.units}]" for name in cell.states)
+    return (
+        f"/* One time step of {cell.class_name}. */\n"
+        f"static void step{cell.suffix}(const real x[{cell.features}], {states}) {{\n"
+        f"{textwrap.indent(body, '    ')}}}\n"
+    )
+
+
+WEIGHTED_SUM = """\
+double z[%width];
+for (int j = 0; j < %width; j++) {
+    z[j] = %bias;
+    for (int k = 0; k < %features; k++) z[j] += (double)x[k] * kernel%own[k][j];
+    for (int k = 0; k < %units; k++) z[j] += (double)hidden[k] * recurrent_kernel%own[k][j];
+}
+"""
+"""z = x W + h U + b."""
+
+
+def _weighted_sum(cell: ExportCell, gates: int, bias: str) -> str:
+    units, own = cell.units, cell.suffix
+    return _fill(WEIGHTED_SUM, width=gates * units, bias=bias, features=cell.features, units=units, own=own)
+
+
+def _bias(cell: ExportCell, index: str, row: str = "") -> str:
+    return f"bias{cell.suffix}{row}[{index}]" if "bias" in cell.weights else "0"
+
+
+def _simple_rnn(cell: ExportCell) -> str:
+    value = _activate(cell.activations[0], "z[j]")
+    line = f"for (int j = 0; j < {cell.units}; j++) hidden[j] = (real){value};\n"
+    return _weighted_sum(cell, 1, _bias(cell, "j")) + line
+
+
+LSTM = """\
+for (int j = 0; j < %units; j++) {
+    const double i = %input, f = %forget;
+    const double g = %candidate, o = %output;
+    cell[j] = (real)(f * cell[j] + i * g);
+    hidden[j] = (real)(o * %activated);
+}
+"""
+
+
+def _lstm(cell: ExportCell) -> str:
+    (activation, gate), units = cell.activations, cell.units
+    return _weighted_sum(cell, 4, _bias(cell, "j")) + _fill(
+        LSTM,
+        units=units,
+        input=_activate(gate, "z[j]"),
+        forget=_activate(gate, f"z[{units} + j]"),
+        candidate=_activate(activation, f"z[{2 * units} + j]"),
+        output=_activate(gate, f"z[{3 * units} + j]"),
+        activated=_activate(activation, "cell[j]"),
+    )
+
+
+GRU = """\
+real next[%units];
+for (int j = 0; j < 2 * %units; j++) z[j] = %gate; /* update, reset */
+for (int j = 0; j < %units; j++) {
+    double inner = %first;
+    for (int k = 0; k < %units; k++) inner += %resetting(double)hidden[k] * recurrent_kernel%own[k][%two + j];
+    double candidate = %bias;
+    for (int k = 0; k < %features; k++) candidate += (double)x[k] * kernel%own[k][%two + j];
+    candidate += %recurrent;
+    candidate = %activated;
+    next[j] = (real)(z[j] * hidden[j] + (1 - z[j]) * candidate);
+}
+memcpy(hidden, next, sizeof next);
+"""
+
+
+def _gru(cell: ExportCell) -> str:
+    (activation, gate), units = cell.activations, cell.units
+    after, two = cell.config["reset_after"], 2 * units
+    inputs, recurrent = ("[0]", "[1]") if after else ("", "")
+    gates = _bias(cell, "j", inputs)
+    if after and "bias" in cell.weights:
+        gates += f" + {_bias(cell, 'j', recurrent)}"
+    return _weighted_sum(cell, 2, gates) + _fill(
+        GRU,
+        units=units,
+        features=cell.features,
+        own=cell.suffix,
+        two=two,
+        gate=_activate(gate, "z[j]"),
+        first=_bias(cell, f"{two} + j", recurrent) if after else "0",
+        resetting="" if after else f"z[{units} + k] * ",
+        bias=_bias(cell, f"{two} + j", inputs),
+        recurrent=f"z[{units} + j] * inner" if after else "inner",
+        activated=_activate(activation, "candidate"),
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli.case import walk
-from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.comments import as_comment
-from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, without_initializers
+from rnncli.commands.export import refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
+from rnncli.commands.export.literals import as_comment, python_text, to_python
+from rnncli.commands.export.targets import _python as python
 from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
 from rnncli.specs import to_script
@@ -15,48 +16,36 @@ from rnncli.specs import to_script
 SUFFIX = ".py"
 BINARY = False
 
-DTYPES = ("float16", "float32", "float64")
-
 
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why Keras cannot express it, or None."""
-    if export.dtype not in DTYPES:
+    if export.dtype not in ("float16", "float32", "float64"):
         return Message("NumPy has no {dtype}", dtype=export.dtype)
     return None
 
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    body = "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
-    modules, helpers = literals.python_helpers(body)
     plain = [without_initializers(spec) for export in exports for spec in export.case.specs]
-    names = {spec.class_name for spec in walk(plain)}
-    head = [
-        literals.docstring_of(exports, "in Keras, with its weights and its input"),
-        *modules,
-        "import keras",
-        "import numpy as np",
-        f"from keras.layers import {', '.join(sorted(names, key=_constants_first))}",
-    ]
+    # As isort and ruff order them: LSTM before Bidirectional.
+    names = sorted({spec.class_name for spec in walk(plain)}, key=lambda name: (not name.isupper(), name))
+    imports = ["import keras", "import numpy as np", f"from keras.layers import {', '.join(names)}"]
     old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
-    return "\n\n".join(["\n".join(head) + "\n", *old, literals.SHOW, *helpers, body])
-
-
-def _constants_first(name: str) -> tuple[bool, str]:
-    """Return the sort key of an import, as isort and ruff order them: LSTM before Bidirectional."""
-    return not name.isupper(), name
+    how = "in Keras, with its weights and its input"
+    functions = [*old, python.SHOW]
+    return python.assemble(exports, how, imports, functions, map(_body, exports), apart=False)
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield from literals.assign_input(export)
+    yield from python.assign_input(export)
     pending = export.case.mask is not None
     for layer, made in zip(export.layers, Stack(export.case.specs).layers, strict=True):
         takes = pending and made.takes_mask
         yield ""
         yield from _layer(layer, mask=f"mask{export.suffix}" if takes else "")
         if layer.outputs:
-            names = ", ".join(literals.python_text(info.name) for info in layer.outputs)
+            names = ", ".join(python_text(info.name) for info in layer.outputs)
             yield f"\nfor name, tensor in zip([{names}], tensors):"
             yield "    show(name, keras.ops.convert_to_numpy(tensor))"
         if layer is not export.layers[-1]:
@@ -75,7 +64,7 @@ def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
         yield f"weights{layer.suffix} = ["
         for path, array in layer.weights.items():
             yield f"    # {path}"
-            yield f"    {literals.to_python(array)},".replace("\n", "\n    ")
+            yield f"    {to_python(array)},".replace("\n", "\n    ")
         yield "]"
         yield f"for variable, value in zip({name}.trainable_variables, weights{layer.suffix}):"
         yield "    variable.assign(value)"
@@ -90,12 +79,7 @@ def _states(layer: ExportLayer) -> str:
     """Return the initial states in the structure that Keras takes: RNN of several cells nests them."""
     parts: list[str] = []
     for loop in layer.loops:
-        nested = hasattr(loop.layer.cell, "cells")
         for cell in loop.cells:
-            own = _tensors(cell)
-            parts += [f"[{', '.join(own)}]"] if nested else own
+            own = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
+            parts += [f"[{', '.join(own)}]"] if hasattr(loop.layer.cell, "cells") else own
     return f"[{', '.join(parts)}]"
-
-
-def _tensors(cell: ExportCell) -> list[str]:
-    return [f"keras.ops.array({literals.to_python(array)})" for array in cell.states.values()]

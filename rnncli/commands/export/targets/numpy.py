@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from rnncli.commands.export import comments, literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, activations_in
-from rnncli.commands.export.targets._directions import list_outputs, merge_lines
-from rnncli.commands.export.targets._numpy_steps import (
-    ACTIVATIONS,
-    Steps,
-    activate,
-    step_function,
-    step_key,
-    step_names,
+from rnncli.commands.export import refusals
+from rnncli.commands.export.export_case import (
+    ExportCase,
+    ExportCell,
+    ExportLayer,
+    ExportLoop,
+    activations_in,
 )
+from rnncli.commands.export.literals import to_python
+from rnncli.commands.export.targets import _python as python
 from rnncli.errors import Text
 
 SUFFIX = ".py"
 BINARY = False
-REVERSAL = "[:, ::-1]  # into the order of the forward outputs"
-CONCATENATION = "np.concatenate([forward, backward], axis=-1)"
+
+ACTIVATIONS = {
+    "linear": "x",
+    "tanh": "np.tanh(x)",
+    "sigmoid": "1 / (1 + np.exp(-x))",
+    "hard_sigmoid": "np.clip(x + 3, 0, 6) / 6",
+    "hard_sigmoid_keras2": "np.clip(0.2 * x + 0.5, 0, 1)",
+    "relu": "np.maximum(x, 0)",
+    "relu6": "np.clip(x, 0, 6)",
+    "leaky_relu": "np.where(x > 0, x, 0.20000000298023224 * x)",
+    "elu": "np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x)",
+    "selu": "1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * (np.exp(np.minimum(x, 0)) - 1), x)",
+    "celu": "np.maximum(x, 0) + np.expm1(np.minimum(x, 0))",
+    "gelu": "(0.5 * x * np.vectorize(math.erfc)(-0.7071067690849304 * x)).astype(x.dtype)",
+    "silu": "x / (1 + np.exp(-x))",
+    "hard_silu": "x * (np.clip(x + 3, 0, 6) / 6)",
+    "mish": "x * np.tanh(np.logaddexp(x, 0))",
+    "softplus": "np.logaddexp(x, 0)",
+    "softsign": "x / (np.abs(x) + 1)",
+    "squareplus": "(x + np.sqrt(np.square(x) + 4)) / 2",
+    "exponential": "np.exp(x)",
+    "hard_tanh": "np.clip(x, -1, 1)",
+    "tanh_shrink": "x - np.tanh(x)",
+    "hard_shrink": "np.where(np.abs(x) > 0.5, x, 0)",
+    "soft_shrink": "np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0))",
+    "sparse_plus": "np.where(x <= -1, 0, np.where(x < 1, 0.25 * np.square(x + 1), x))",
+    "sparse_sigmoid": "np.clip(0.5 * (x + 1), 0, 1)",
+    "log_sigmoid": "-np.logaddexp(-x, 0)",
+    "softmax": "np.exp(x - x.max(-1, keepdims=True)) / "
+    "np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)",
+}
+"""Formulas by Keras's name, in x."""
 
 RUN = '''\
 def run(cells, states, x, mask=None, backwards=False, zeroing=False):
@@ -56,79 +86,132 @@ def refusal(export: ExportCase) -> Text | None:
     return refusals.of_loops(export, ACTIVATIONS)
 
 
+Steps = dict[tuple[object, ...], tuple[str, ExportCell]]
+"""The different step functions: the name of each, and a cell that has it."""
+
+
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    steps = step_names(exports)
+    steps: Steps = {}
+    for cell in (cell for export in exports for cell in export.cells):
+        if _step_key(cell) not in steps:
+            name = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}[cell.class_name]
+            same = sum(one.class_name == cell.class_name for _, one in steps.values())
+            steps[_step_key(cell)] = (f"{name}_step" + (f"_{same + 1}" if same else ""), cell)
     used = [name for name in activations_in(exports) if name not in ("linear", "tanh")]
-    body = "\n\n".join("\n".join(_body(export, steps)) for export in exports) + "\n"
-    modules, helpers = literals.python_helpers(body)
     functions = [
         *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used),
-        *(step_function(cell, name) for name, cell in steps.values()),
+        *(_step_function(cell, name) for name, cell in steps.values()),
         *([RUN] if steps else []),
-        literals.SHOW,
-        *helpers,
+        python.SHOW,
     ]
-    modules += ["import math"] if "gelu" in used else []
-    head = "\n".join([*modules, *([""] if modules else []), "import numpy as np"])
-    docstring = literals.docstring_of(exports, "in NumPy: Keras's numbers without Keras")
-    return "\n".join([docstring, "\n\n".join([head + "\n", *functions, body])])
+    bodies = (_body(export, steps) for export in exports)
+    how, modules = "in NumPy: Keras's numbers without Keras", ["import math"] if "gelu" in used else []
+    return python.assemble(exports, how, ["import numpy as np"], functions, bodies, modules=modules)
+
+
+def _step_key(cell: ExportCell) -> tuple[object, ...]:
+    return (cell.class_name, *cell.activations, "bias" in cell.weights, cell.config.get("reset_after"))
 
 
 def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
-    yield from literals.assign_input(export)
-    for layer in export.layers:
-        yield ""
-        yield from _layer(layer, steps)
-        if layer.outputs:
-            yield ""
-            yield from literals.shows(layer, _values(layer))
+    yield from python.assign_input(export)
+    yield from python.write_layers(
+        export, partial(_layer, steps), lambda loop, place, part: f"states{loop.suffix}[{place}][{part}]"
+    )
 
 
-def _layer(layer: ExportLayer, steps: Steps) -> Iterator[str]:
+def _layer(steps: Steps, layer: ExportLayer) -> Iterator[str]:
     """Yield the lines that compute one layer: they take x and leave its output in x."""
     config, suffix = layer.spec.config, layer.suffix
-    yield f"# {comments.heading_of(layer)}"
     if layer.spec.class_name == "Masking":
         yield f"mask{suffix} = (x != {config['mask_value']!r}).any(axis=-1)"
         yield f"x = np.where(mask{suffix}[..., None], x, 0).astype(x.dtype)"
     if layer.spec.class_name == "Dense":
-        for name, array in layer.weights.items():
-            yield f"{name}{suffix} = {literals.to_python(array)}"
+        yield from python.assign_weights(layer)
         bias = f" + bias{suffix}" if config["use_bias"] else ""
-        yield f"x = {activate(config['activation'], f'x @ kernel{suffix}{bias}')}"
+        yield f"x = {_activate(config['activation'], f'x @ kernel{suffix}{bias}')}"
     for loop in layer.loops:
         yield from _loop(loop, layer, steps)
     if layer.loops:
-        yield from merge_lines(layer, REVERSAL, CONCATENATION)
+        reversal = "[:, ::-1]  # into the order of the forward outputs"
+        yield from python.merge_lines(layer, reversal, "np.concatenate([forward, backward], axis=-1)")
 
 
 def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
-    cells, states = [], []
+    cells, states, end = [], [], loop.suffix
     for cell in loop.cells:
-        names = [f"{name}{cell.suffix}" for name in cell.weights]
-        for name, array in zip(names, cell.weights.values(), strict=True):
-            yield f"{name} = {literals.to_python(array)}"
-        cells.append(f"({steps[step_key(cell)][0]}, ({', '.join(names)}{',' if len(names) == 1 else ''}))")
+        yield from python.assign_weights(cell)
         for name, array in cell.states.items():
-            value = f'np.zeros({array.shape}, "{array.dtype}")'
-            yield f"{name}{cell.suffix} = {literals.to_python(array) if cell.has_initial_states else value}"
-        own = [f"{name}{cell.suffix}" for name in cell.states]
-        states.append(f"({', '.join(own)}{',' if len(own) == 1 else ''})")
+            zeros = f'np.zeros({array.shape}, "{array.dtype}")'
+            yield f"{name}{cell.suffix} = {to_python(array) if cell.has_initial_states else zeros}"
+        step, _ = steps[_step_key(cell)]
+        cells.append(f"({step}, {_tuple(f'{name}{cell.suffix}' for name in cell.weights)})")
+        states.append(_tuple(f"{name}{cell.suffix}" for name in cell.states))
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"
     options += ", backwards=True" if loop.backwards else ""
     options += ", zeroing=True" if loop.zeroes_masked and layer.mask is not None else ""
-    end = loop.suffix
     yield f"cells{end} = [{', '.join(cells)}]"
     yield f"states{end} = [{', '.join(states)}]"
     yield f"outputs{end}, states{end} = run(cells{end}, states{end}, x{options})"
 
 
-def _values(layer: ExportLayer) -> list[str]:
-    """Return what a layer returns: its outputs, then its states."""
-    return list_outputs(layer) + [
-        f"states{loop.suffix}[{place}][{part}]"
-        for loop in layer.loops
-        for place, cell in enumerate(loop.cells)
-        for part in range(len(cell.states))
+def _tuple(names: Iterator[str]) -> str:
+    found = list(names)
+    return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
+
+
+def _activate(name: str, argument: str) -> str:
+    """Return the activation of an expression."""
+    plain = {"linear": argument, "tanh": f"np.tanh({argument})"}
+    return plain.get(name, f"{name}({argument})")
+
+
+def _step_function(cell: ExportCell, name: str) -> str:
+    write_body = {"SimpleRNN": _simple_rnn, "LSTM": _lstm, "GRU": _gru}[cell.class_name]
+    parameters, states = ["x", "state", *cell.weights], " and ".join(cell.states)
+    lines = [
+        f"def {name}({', '.join(parameters)}):",
+        f'    """One time step.  x: (batch, features).  state: {states}, (batch, units)."""',
+        *(f"    {line}" for line in write_body(cell)),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _simple_rnn(cell: ExportCell) -> Iterator[str]:
+    (activation,) = cell.activations
+    bias = " + bias" if "bias" in cell.weights else ""
+    yield "(hidden,) = state"
+    yield f"z = x @ kernel + hidden @ recurrent_kernel{bias}"
+    yield f"return ({_activate(activation, 'z')},)"
+
+
+def _lstm(cell: ExportCell) -> Iterator[str]:
+    activation, gate = cell.activations
+    bias = " + bias" if "bias" in cell.weights else ""
+    yield "hidden, cell = state"
+    yield f"z = x @ kernel + hidden @ recurrent_kernel{bias}"
+    yield "i, f, g, o = np.split(z, 4, axis=-1)  # input, forget, candidate, output"
+    yield f"cell = {_activate(gate, 'f')} * cell + {_activate(gate, 'i')} * {_activate(activation, 'g')}"
+    yield f"hidden = {_activate(gate, 'o')} * {_activate(activation, 'cell')}"
+    yield "return hidden, cell"
+
+
+def _gru(cell: ExportCell) -> Iterator[str]:
+    activation, gate = cell.activations
+    after, biased = cell.config["reset_after"], "bias" in cell.weights
+    first = (" + bias[0]" if after else " + bias") if biased else ""
+    yield "(hidden,) = state"
+    yield f"z_x, r_x, h_x = np.split(x @ kernel{first}, 3, axis=-1)  # update, reset, candidate"
+    if after:
+        second = " + bias[1]" if biased else ""
+        yield f"z_h, r_h, h_h = np.split(hidden @ recurrent_kernel{second}, 3, axis=-1)"
+        yield f"update = {_activate(gate, 'z_x + z_h')}"
+        yield f"reset = {_activate(gate, 'r_x + r_h')}"
+        yield f"candidate = {_activate(activation, 'h_x + reset * h_h')}"
+    else:
+        yield "z_kernel, r_kernel, h_kernel = np.split(recurrent_kernel, 3, axis=-1)"
+        yield f"update = {_activate(gate, 'z_x + hidden @ z_kernel')}"
+        yield f"reset = {_activate(gate, 'r_x + hidden @ r_kernel')}"
+        yield f"candidate = {_activate(activation, 'h_x + (reset * hidden) @ h_kernel')}"
+    yield "return (update * hidden + (1 - update) * candidate,)"

@@ -28,10 +28,8 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
-    for layer in refusals.dense(export):
-        if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
-            activation = layer.spec.config["activation"]
-            return Message("it has no operator for the activation {activation}", activation=activation)
+    if unknown := refusals.unknown_in_dense(export, ("linear", *ACTIVATIONS)):
+        return Message("it has no operator for the activation {activation}", activation=unknown)
     return refusals.of_layers(export) or engine_refusal(export.case)
 
 
@@ -44,15 +42,16 @@ def write(exports: Sequence[ExportCase]) -> bytes:
             "onnx is not installed; it is needed to write .onnx files.", "pip install onnx"
         ) from None
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-    graphs = [GraphBuilder(export) for export in exports]
-    for graph in graphs:
-        graph.build()
-    nodes = [node for graph in graphs for node in graph.nodes]
+    graphs = [_GraphBuilder(export) for export in exports]
     arrays = {name: array for graph in graphs for name, array in graph.arrays.items()}
-    shown = [info for export in exports for info in export.outputs]
+    shown = [info for export in exports for layer in export.layers for info in layer.outputs]
     model = helper.make_model(
         helper.make_graph(
-            [helper.make_node(kind, ins, outs, **attributes) for kind, ins, outs, attributes in nodes],
+            [
+                helper.make_node(kind, ins, outs, **attributes)
+                for graph in graphs
+                for kind, ins, outs, attributes in graph.nodes
+            ],
             "rnncli",
             [helper.make_tensor_value_info(graph.input, floats, graph.sizes) for graph in graphs],
             [helper.make_tensor_value_info(info.name, floats, [None] * len(info.shape)) for info in shown],
@@ -67,37 +66,32 @@ def write(exports: Sequence[ExportCase]) -> bytes:
     return model.SerializeToString()  # type: ignore[no-any-return]
 
 
-class GraphBuilder:
+class _GraphBuilder:
     """Collects the nodes and the arrays of one export.
 
-    input: the name of its input in the graph.
+    input, sizes: the name and the shape of its input; the sizes that the mask and the states have are fixed.
+    lengths: number of steps to process, (batch,); None without a mask.
     """
 
     def __init__(self, export: ExportCase) -> None:
-        self.export = export
-        name = export.layers[0].name
-        self.input = f"{name}/input" if name else "input"
+        case, name = export.case, export.layers[0].name
+        batch, self.steps, features = case.inputs.shape
+        self.mask: Any = case.mask
+        self.lengths: Any = None if self.mask is None else self.mask.sum(axis=1, dtype=np.int32)
+        given = any(cell.has_initial_states for cell in export.cells)
+        masked = self.mask is not None
+        self.input, self.suffix = f"{name}/input" if name else "input", export.suffix
+        self.sizes = batch if given or masked else "batch", self.steps if masked else "timesteps", features
         self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
         self.arrays: dict[str, Array] = {}
-
-    def build(self) -> None:
-        """Add every layer, and name the outputs."""
         x = self.input
-        for layer in self.export.layers:
+        for layer in export.layers:
             results = list(self._layer(layer, x))
             x = results[0]
-            for info, name in zip(layer.outputs, results, strict=False):
-                self.nodes.append(("Identity", [name], [info.name], {}))
+            for info, result in zip(layer.outputs, results, strict=False):
+                self._add("Identity", [result], info.name)
 
-    @property
-    def sizes(self) -> tuple[int | str, ...]:
-        """Shape of the input; the sizes that the mask and the initial states have are fixed."""
-        case = self.export.case
-        batch, steps, features = case.inputs.shape
-        masked, given = case.mask is not None, any(cell.has_initial_states for cell in self.export.cells)
-        return (batch if given or masked else "batch", steps if masked else "timesteps", features)
-
-    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+    def _add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """Add a node with one output; return the output's name."""
         self.nodes.append((kind, list(inputs), [name], attributes))
         return name
@@ -114,76 +108,70 @@ class GraphBuilder:
             yield x
         else:
             parts = [self._loop(loop, layer, x) for loop in layer.loops]
-            outputs = [output for output, _ in parts]
-            yield from self._merge(layer, outputs)
+            outputs, name = [output for output, _ in parts], f"merged{layer.suffix}"
+            if len(outputs) == 1 or layer.merge_mode is None:
+                yield from outputs
+            elif layer.merge_mode == "concat":
+                yield self._add("Concat", outputs, name, axis=-1)
+            else:
+                yield self._add(MERGES[layer.merge_mode], outputs, name)
             for _, states in parts:
                 yield from states
 
     def _dense(self, layer: ExportLayer, x: str) -> str:
         own, activation = layer.suffix, layer.spec.config["activation"]
         kernel = self._array(f"kernel{own}", layer.weights["kernel"])
-        x = self.add("MatMul", [x, kernel], f"product{own}")
+        x = self._add("MatMul", [x, kernel], f"product{own}")
         if "bias" in layer.weights:
-            x = self.add("Add", [x, self._array(f"bias{own}", layer.weights["bias"])], f"sum{own}")
+            x = self._add("Add", [x, self._array(f"bias{own}", layer.weights["bias"])], f"sum{own}")
         if activation == "linear":
             return x
         axis = {"axis": -1} if activation == "softmax" else {}
-        return self.add(ACTIVATIONS[activation], [x], f"activation{own}", **axis)
+        return self._add(ACTIVATIONS[activation], [x], f"activation{own}", **axis)
 
     def _loop(self, loop: ExportLoop, layer: ExportLayer, x: str) -> tuple[str, list[str]]:
         """Add one recurrent node; return its output, and its last states.
 
         The sequence is in the order in which the forward direction processes it.
         """
-        suffix, (cell,) = loop.suffix, loop.cells
-        x = self.add("Transpose", [x], f"X{suffix}", perm=[1, 0, 2])
+        suffix, (cell,), masked = loop.suffix, loop.cells, layer.mask is not None
+        x = self._add("Transpose", [x], f"X{suffix}", perm=[1, 0, 2])
         weights = from_keras(cell.class_name, cell.weights)
         names = [self._array(f"{name}{suffix}", array[None]) for name, array in weights.items()]
         names += [""] * (3 - len(names))
-        initial: list[str] = []
-        if cell.has_initial_states:
-            initial = [
-                self._array(f"initial_{part}{suffix}", array[None]) for part, array in cell.states.items()
-            ]
-        masked = layer.mask is not None
-        lengths = self._array(f"lengths{self.export.suffix}", self.lengths) if masked else ""
+        initial = [
+            self._array(f"initial_{part}{suffix}", array[None])
+            for part, array in cell.states.items()
+            if cell.has_initial_states
+        ]
+        lengths = self._array(f"lengths{self.suffix}", self.lengths) if masked else ""
         ends = [f"Y{suffix}", *(f"Y_{part}{suffix}" for part in cell.states)]
         attributes = attributes_of(loop.layer)
-        if layer.name:
-            attributes["name"] = _node_name(layer, loop)
+        if layer.name:  # in the model; with the direction where there is a node for each
+            direction = loop.suffix.removeprefix(layer.suffix) if len(layer.loops) > 1 else ""
+            attributes["name"] = f"{layer.name}{direction}"
         self.nodes.append((OPERATORS[cell.class_name], [x, *names, lengths, *initial], ends, attributes))
         axis = self._array("first_axis", np.array([0]))
-        states = [self.add("Squeeze", [end, axis], f"{end}_squeezed") for end in ends[1:]]
+        states = [self._add("Squeeze", [end, axis], f"{end}_squeezed") for end in ends[1:]]
         if not layer.sequences:
-            return (self._hide(loop, states[0]) if masked else states[0]), states
-        direction = self._array("direction_axis", np.array([1]))
-        y = self.add("Squeeze", [ends[0], direction], f"Y{suffix}_squeezed")
+            hides = masked and loop.zeroes_masked and not loop.backwards
+            return (self._hide(states[0]) if hides else states[0]), states
+        y = self._add(
+            "Squeeze", [ends[0], self._array("direction_axis", np.array([1]))], f"Y{suffix}_squeezed"
+        )
         if masked and not (loop.zeroes_masked or loop.backwards):
-            y = self.add("Where", [self._counts(), y, states[0]], f"Y{suffix}_held")
+            # True for the steps to process, (timesteps, batch, 1).
+            counts = self._array(f"counts{self.suffix}", self.mask.T[..., None])
+            y = self._add("Where", [counts, y, states[0]], f"Y{suffix}_held")
         if layer.loops[0].backwards:
             y = self._reverse(y)
-        return self.add("Transpose", [y], f"sequence{suffix}", perm=[1, 0, 2]), states
+        return self._add("Transpose", [y], f"sequence{suffix}", perm=[1, 0, 2]), states
 
-    @property
-    def lengths(self) -> Array:
-        """Number of steps to process, (batch,)."""
-        mask: Any = self.export.case.mask
-        return mask.sum(axis=1, dtype=np.int32)  # type: ignore[no-any-return]
-
-    def _counts(self) -> str:
-        """Add an array that is true for the steps to process, (timesteps, batch, 1)."""
-        mask: Any = self.export.case.mask
-        return self._array(f"counts{self.export.suffix}", mask.T[..., None])
-
-    def _hide(self, loop: ExportLoop, output: str) -> str:
+    def _hide(self, output: str) -> str:
         """Replace the last output by zeros where Keras does: where the last step is padding."""
-        if loop.backwards or not loop.zeroes_masked:
-            return output
-        whole = self._array(
-            f"whole{self.export.suffix}", (self.lengths == self.export.case.inputs.shape[1])[:, None]
-        )
+        whole = self._array(f"whole{self.suffix}", (self.lengths == self.steps)[:, None])
         zero = self._array("zero", np.zeros((), np.float32))
-        return self.add("Where", [whole, output, zero], f"{output}_zeroed")
+        return self._add("Where", [whole, output, zero], f"{output}_zeroed")
 
     def _reverse(self, name: str) -> str:
         """Reverse the first axis."""
@@ -193,17 +181,4 @@ class GraphBuilder:
             self._array("first_axis", np.array([0])),
             self._array("backwards", np.array([-1])),
         ]
-        return self.add("Slice", [name, *bounds], f"{name}_reversed")
-
-    def _merge(self, layer: ExportLayer, outputs: list[str]) -> list[str]:
-        if len(outputs) == 1 or layer.merge_mode is None:
-            return outputs
-        name = f"merged{layer.suffix}"
-        if layer.merge_mode == "concat":
-            return [self.add("Concat", outputs, name, axis=-1)]
-        return [self.add(MERGES[layer.merge_mode], outputs, name)]
-
-
-def _node_name(layer: ExportLayer, loop: ExportLoop) -> str:
-    """Return the layer's name in the model; with the direction where there is a node for each."""
-    return layer.name if len(layer.loops) == 1 else f"{layer.name}{loop.suffix.removeprefix(layer.suffix)}"
+        return self._add("Slice", [name, *bounds], f"{name}_reversed")

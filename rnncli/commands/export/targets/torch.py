@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.commands.export import comments, literals, refusals
+from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
-from rnncli.commands.export.targets._directions import list_outputs, merge_lines
+from rnncli.commands.export.literals import input_of, to_python
+from rnncli.commands.export.targets import _python as python
 from rnncli.compute import engines
 from rnncli.errors import Message, Text
 from rnncli.frameworks.torch import MODULES, from_keras
 
 SUFFIX = ".py"
 BINARY = False
-REVERSAL = ".flip(1)"
-CONCATENATION = "torch.cat([forward, backward], -1)"
 
 ACTIVATIONS = {
     "linear": "x",
@@ -68,86 +67,66 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why PyTorch's modules cannot express it, or None."""
-    for layer in refusals.dense(export):
-        if layer.spec.config["activation"] not in ACTIVATIONS:
-            activation = layer.spec.config["activation"]
-            return Message("its Dense has no activation {activation}", activation=activation)
+    if unknown := refusals.unknown_in_dense(export, ACTIVATIONS):
+        return Message("its Dense has no activation {activation}", activation=unknown)
     return refusals.of_layers(export) or engines.get("torch").refusal(export.case)
 
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    body = BEGINNING + "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
-    modules, helpers = literals.python_helpers(body)
-    head = [
-        literals.docstring_of(exports, "in PyTorch, with Keras's weights and its input"),
-        *modules,
-        *([""] if modules else []),
-        "import numpy as np",
-        "import torch",
-    ]
     run = RUN if all(export.case.mask is None for export in exports) else RUN_PADDED
-    functions = [literals.SHOW, *([run] if any(export.cells for export in exports) else []), *helpers]
-    return "\n\n".join(["\n".join(head) + "\n", *functions, body])
+    functions = [python.SHOW, *([run] if any(export.cells for export in exports) else [])]
+    imports, how = ["import numpy as np", "import torch"], "in PyTorch, with Keras's weights and its input"
+    return python.assemble(exports, how, imports, functions, map(_body, exports), beginning=BEGINNING)
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield f"# {comments.input_of(export)}"
-    yield f"x = {_tensor(literals.to_python(export.case.inputs))}"
+    yield f"# {input_of(export)}"
+    yield f"x = {_tensor(to_python(export.case.inputs))}"
     if export.case.mask is not None:
         yield "# Number of steps to process, (batch,)."
-        yield f"lengths{export.suffix} = {_tensor(literals.to_python(export.case.mask.sum(axis=1)))}"
-    for layer in export.layers:
-        yield f"\n# {comments.heading_of(layer)}"
-        if layer.spec.class_name == "Dense":
-            yield from _dense(layer)
-        for loop in layer.loops:
-            yield from _loop(loop, layer, export.dtype)
-        if layer.loops:
-            yield from merge_lines(layer, REVERSAL, CONCATENATION)
-        if layer.outputs:
-            yield ""
-            yield from literals.shows(layer, [f"{value}.numpy()" for value in _values(layer)])
+        yield f"lengths{export.suffix} = {_tensor(to_python(export.case.mask.sum(axis=1)))}"
+    yield from python.write_layers(
+        export, _layer, lambda loop, _, part: f"last{loop.suffix}[{part}][0]", ".numpy()"
+    )
 
 
 def _tensor(array: str) -> str:
     return f"torch.from_numpy({array})"
 
 
-def _dense(layer: ExportLayer) -> Iterator[str]:
-    for name, array in layer.weights.items():
-        yield f"{name}{layer.suffix} = {_tensor(literals.to_python(array))}"
-    bias = f" + bias{layer.suffix}" if "bias" in layer.weights else ""
-    yield f"x = x @ kernel{layer.suffix}{bias}"
-    yield f"x = {ACTIVATIONS[layer.spec.config['activation']]}"
+def _layer(layer: ExportLayer) -> Iterator[str]:
+    if layer.spec.class_name == "Dense":
+        yield from python.assign_weights(layer, _tensor)
+        bias = f" + bias{layer.suffix}" if "bias" in layer.weights else ""
+        yield f"x = x @ kernel{layer.suffix}{bias}"
+        yield f"x = {ACTIVATIONS[layer.spec.config['activation']]}"
+    for loop in layer.loops:
+        yield from _loop(loop, layer)
+    if layer.loops:
+        yield from python.merge_lines(layer, ".flip(1)", "torch.cat([forward, backward], -1)")
 
 
-def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
-    (cell,) = loop.cells
-    options = ["batch_first=True", *([] if "bias" in cell.weights else ["bias=False"])]
+def _loop(loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
+    (cell,), own = loop.cells, loop.suffix
+    options, dtype = ["batch_first=True"], cell.weights["kernel"].dtype
+    options += [] if "bias" in cell.weights else ["bias=False"]
     options += ['nonlinearity="relu"'] if cell.config["activation"] == "relu" else []
     options += [f"dtype=torch.{dtype}"] if dtype != "float32" else []
     module = f"torch.nn.{MODULES[cell.class_name]}"
-    yield f"module{loop.suffix} = {module}({cell.features}, {cell.units}, {', '.join(options)})"
-    yield f"module{loop.suffix}.load_state_dict({{"
+    yield f"module{own} = {module}({cell.features}, {cell.units}, {', '.join(options)})"
+    yield f"module{own}.load_state_dict({{"
     for name, array in from_keras(cell.class_name, cell.weights).items():
-        value = _tensor(literals.to_python(array)).replace("\n", "\n    ")
+        value = _tensor(to_python(array)).replace("\n", "\n    ")
         yield f'    "{name}_l0": {value},'
     yield "})"
-    arguments = [f"module{loop.suffix}", "x"]
+    arguments = [f"module{own}", "x"]
     if cell.has_initial_states:
-        states = [_tensor(literals.to_python(array[None])) for array in cell.states.values()]
+        states = [_tensor(to_python(array[None])) for array in cell.states.values()]
         together = states[0] if len(states) == 1 else f"({', '.join(states)})"
-        yield f"states{loop.suffix} = {together}"
-        arguments.append(f"states{loop.suffix}")
+        yield f"states{own} = {together}"
+        arguments.append(f"states{own}")
     arguments += ["backwards=True"] if loop.backwards else []
     if layer.mask is not None:
         arguments += [f"lengths=lengths{layer.mask}", *(["zeroing=True"] if loop.zeroes_masked else [])]
-    yield f"outputs{loop.suffix}, last{loop.suffix} = run({', '.join(arguments)})"
-
-
-def _values(layer: ExportLayer) -> list[str]:
-    """Return what a layer returns: its outputs, then its states."""
-    return list_outputs(layer) + [
-        f"last{loop.suffix}[{place}][0]" for loop in layer.loops for place in range(len(loop.cells[0].states))
-    ]
+    yield f"outputs{own}, last{own} = run({', '.join(arguments)})"
