@@ -22,7 +22,7 @@ from rnncli.api._values import (
     sequences,
 )
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape
-from rnncli.cli import case_request, hold_flag, sources
+from rnncli.cli import case_request, request, result_checks, sources
 from rnncli.cli.case_request import CaseRequest, Remarks
 from rnncli.cli.files import expand_user
 from rnncli.cli.layer_files import MODEL_SUFFIXES, WEIGHT_SUFFIXES, read_config
@@ -81,7 +81,9 @@ def hold_gates(
     """
     require_texts("hold", hold, "For example hold='forget[:, 1]=1@2:'.")
     texts = [hold] if hold and isinstance(hold, str) else hold
-    return hold_flag.hold_gates(case, texts, options.get("engine") or "auto", check=check)
+    if texts and check:
+        result_checks.refuse_check_of_held()
+    return request.hold_gates(case, texts, options.get("engine") or "auto")
 
 
 class _KeywordRequest(CaseRequest):

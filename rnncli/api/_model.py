@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.api._options import InputOptions, LayerOptions, Options, RunOptions
 from rnncli.api._results import RunResult, by_name, view_of
 from rnncli.api._values import file, read_options, require_no_file_options, require_pad, sequences
+from rnncli.ask import Ask
 from rnncli.cli import model_files, model_inputs, models
-from rnncli.cli.flags import InputFlags
 from rnncli.cli.models import ModelCall, ReturnFlags
 from rnncli.errors import Text, UsageError
 from rnncli.inputs.formats import read_raw
@@ -66,10 +66,10 @@ def read_call(inputs: Any, layer: Any, options: Options) -> ModelCall:
     model = model_files.open_model(str(options.get("model")), assume)
     axes, pad = options.get("input_axes"), require_pad(options)
     order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
-    flags = InputFlags(input_axes=order, pad=pad, pad_value=options.get("pad_value"))
-    model_inputs.require_paddable(model, flags)
+    asked = Ask(input_axes=order, pad=pad, pad_value=options.get("pad_value"))
+    model_inputs.require_paddable(model, asked)
     raw, remarks = _raw(inputs, options)
-    given, notes = model_inputs.arrange_inputs(model, raw, flags)
+    given, notes = model_inputs.arrange_inputs(model, raw, asked)
     return ModelCall(model, given, _returns(options), (*remarks, *notes))
 
 

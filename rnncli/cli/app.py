@@ -7,16 +7,17 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer import _click as click
 from typer.core import TyperGroup
-from typer.main import get_params_convertors_ctx_param_name_from_function
+from typer.main import get_install_completion_arguments
 
 from rnncli.cli import catalog, terminal
-from rnncli.cli.flag_groups import choice
-from rnncli.cli.help import Command, LocalizedCommand, write_examples, write_flags
+from rnncli.cli.flags import load as load
+from rnncli.cli.flags import make_params
+from rnncli.cli.help import LocalizedCommand, write_examples, write_flags
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import (
     INTERRUPTED,
@@ -97,75 +98,36 @@ def _suggest_command(word: str, names: Sequence[str]) -> Text:
     return Message("Did you mean {near}?", near=near) if near else did_you_mean(word, names)
 
 
-def load(name: str) -> click.Command:
-    """Load the command of `rnncli.commands.<name>`.
-
-    The module may define REFUSED, flags of a shared group that it rejects; its help omits them.
-    """
-    from rnncli.cli.flag_groups import COMPLETING, expand_groups
-
-    module = catalog.load(name)
-    function = expand_groups(getattr(module, name))
-    if COMPLETING:
-        from rnncli.cli import completion
-
-        completion.add_completers(function)
-    # As typer.main.get_command does, which inspects every flag twice: that takes a millisecond.
-    params, converters, _ = get_params_convertors_ctx_param_name_from_function(function)
-    for param in params:
-        if param.name in getattr(module, "REFUSED", ()):
-            param.hidden = True
-
-    def call(**values: Any) -> None:
-        converted = {name: convert(values[name]) for name, convert in converters.items()}
-        function(**{**values, **converted})
-
-    return Command(
-        name,
-        params=list(params),
-        callback=call,
-        help=function.__doc__,
-        epilog=module.EXAMPLES,
-        rich_markup_mode=None,
-    )
-
-
-app = typer.Typer(
-    cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    invoke_without_command=True,
-    subcommand_metavar="COMMAND [INPUT] ...",
-)
-
-
-def _version(value: bool) -> None:
-    if value:
+def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
         from rnncli import __version__
 
-        typer.echo(f"rnncli {__version__}")
+        terminal.write(f"rnncli {__version__}\n")
         raise typer.Exit
 
 
-@app.callback()
-def rnncli(
-    context: typer.Context,
-    lang: Annotated[
-        str | None,
-        choice("Options", "--lang", "LANG", ("en", "ko"), "Language of the help and of every command."),
-    ] = None,
-    version: Annotated[  # noqa: ARG001  its callback prints it
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """See what a recurrent layer returns: every tensor, its shape, its meaning and its numbers."""
+def _start(lang: str | None = None, **_: Any) -> None:
+    """Use --lang for every command; without a command, show the help."""
+    context = click.globals.get_current_context()
     if lang is not None:
         context.default_map = {name: {"lang": lang} for name in catalog.names()}
     if context.invoked_subcommand is None:
         from rnncli.cli import hints
 
         terminal.write(f"{context.get_help()}\n\n{hints.start(LANGUAGE.get())}")
+
+
+app = Commands(
+    name="rnncli",
+    params=[*make_params("rnncli"), *get_install_completion_arguments()],
+    callback=_start,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="See what a recurrent layer returns: every tensor, its shape, its meaning and its numbers.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [INPUT] ...",
+)
+next(param for param in app.params if param.name == "version").callback = _version
 
 
 def main(args: Sequence[str]) -> int:
@@ -222,10 +184,9 @@ def _answer(args: list[str]) -> int:
 
         completion.complete(app, args)
         return 0
-    command = typer.main.get_command(app)
     try:
-        with command.make_context("rnncli", args) as context:
-            command.invoke(context)
+        with app.make_context("rnncli", args) as context:
+            app.invoke(context)
     except typer.Exit as leaving:  # the help or the version was shown
         terminal.require_stdout(Message("There is nowhere to write the output."))
         terminal.flush()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape, known_sizes
-from rnncli.cli.flag_groups import flag_name
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, inside
 from rnncli.inputs.source import KERAS_SUFFIXES, split_layers
 from rnncli.layers.stack import Stack
+from rnncli.options import flag_name
 
 if TYPE_CHECKING:
     from rnncli.inputs.case_builder import CaseBuilder, CaseOptions

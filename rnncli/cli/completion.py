@@ -6,12 +6,12 @@ what it needs, and no framework; and it must not fail, so a wrong command line c
 
 # Annotations are objects rather than text, because Typer evaluates them for every flag.
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer import _click as click
 
 if TYPE_CHECKING:
     from rnncli.layers.stack import Stack
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Completer = Callable[..., list[str]]
 
 
-def complete(app: typer.Typer, args: Sequence[str]) -> None:
+def complete(app: click.Command, args: Sequence[str]) -> None:
     """Print the completions of the unfinished word; print nothing for a wrong command line."""
     import io
     from contextlib import redirect_stdout, suppress
@@ -127,7 +127,7 @@ def hold_words(ctx: typer.Context, incomplete: str) -> list[str]:
     return _begin((f"{gate}={value}" for gate in _gates(ctx) for value in (0, 1)), incomplete)
 
 
-BY_FLAG: dict[str, Completer] = {
+BY_NAME: dict[str, Completer] = {
     "input": input_words,
     "tensor": number_words,
     "name": sample_words,
@@ -142,15 +142,12 @@ BY_FLAG: dict[str, Completer] = {
     "gate": gate_words,
     "hold": hold_words,
 }
-"""The functions by the name of a flag, or of an argument, in Python."""
+"""The functions by the name of an option."""
 
 
-def add_completers(function: Callable[..., None]) -> None:
-    """Let Typer complete the flags and arguments of a command."""
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name in BY_FLAG:
-            (info,) = parameter.annotation.__metadata__
-            info.autocompletion = BY_FLAG[name]
+def completer(name: str, choices: Sequence[str]) -> Completer:
+    """Return what completes an option: its choices, or what is looked up for its name."""
+    return BY_NAME.get(name) or (lambda incomplete: _begin(choices, incomplete))
 
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:
@@ -198,14 +195,15 @@ def _model_layers(file: str) -> list[str]:
 
 def _stack(ctx: typer.Context) -> "Stack | None":
     """Return the layers that the command line describes so far; None if it describes none."""
+    from rnncli.ask import LAYER_OPTIONS, Ask
     from rnncli.case import Document
     from rnncli.cli import request
-    from rnncli.cli.flags import LayerFlags
     from rnncli.errors import RnncliError
 
-    given = {name: ctx.params.get(name) for name in LayerFlags._fields}
+    given = {name: ctx.params[name] for name in LAYER_OPTIONS if ctx.params.get(name) is not None}
+    asked = Ask(layer=ctx.params.get("layer"), options=given, all_layers=True)
     try:
-        return request.stack_of(LayerFlags(**given), Document(), all_layers=True)
+        return request.stack_of(asked, Document())
     except RnncliError:
         return None
 

@@ -12,7 +12,7 @@ from rnncli.errors import DisagreementError, Message, Text, UsageError, format_n
 from rnncli.result import NamedTensor
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import InputFlags
+    from rnncli.ask import Ask
     from rnncli.compute.compare import TensorDifference, Tolerance
 
 
@@ -57,7 +57,7 @@ class Expectation(NamedTuple):
 
 
 def read_expectation(
-    word: str | None, input_flags: InputFlags, output: str | None, *, require_names: bool = False
+    word: str | None, ask: Ask, output: str | None, *, require_names: bool = False
 ) -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
@@ -69,7 +69,7 @@ def read_expectation(
     from rnncli.inputs.expected import read_expected
 
     files.require_place(output, (0 if word == "-" else word,))
-    if word == "-" and sources.is_stdin(input_flags):
+    if word == "-" and sources.is_stdin(ask):
         raise UsageError(
             "standard input is already the input; {--expect} cannot read it too.",
             "Put one of them into a file.",

@@ -10,6 +10,7 @@ from typing import Any
 from typer import _click as click
 from typer.core import TyperOption
 
+from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.cli import catalog, terminal
 from rnncli.cli.hint_rules import Values
 from rnncli.show.wording import Bilingual
@@ -53,9 +54,7 @@ def find(context: click.Context, lang: str) -> tuple[str, ...]:
 
 def _same(context: click.Context, command: str) -> str:
     """Return the flags of the input, the layers and the weights as typed, for a command that takes them."""
-    from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-
-    shared = {*InputFlags._fields, *LayerFlags._fields, *RunFlags._fields}.difference(UNREPEATABLE)
+    shared = {"input", *INPUT_OPTIONS, "layer", *LAYER_OPTIONS, *RUN_OPTIONS}.difference(UNREPEATABLE)
     known = {
         param.name
         for param in catalog.command(context, command).params

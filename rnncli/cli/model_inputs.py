@@ -11,7 +11,7 @@ from rnncli.errors import Either, InputError, Message, Text, UsageError, inside
 from rnncli.inputs import arrange, formats
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import InputFlags
+    from rnncli.ask import Ask
     from rnncli.cli.model_files import Model
 
 GIVE = Either(
@@ -20,9 +20,9 @@ GIVE = Either(
 )
 
 
-def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[Text, ...]]:
+def read_inputs(model: Model, ask: Ask) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Read the inputs of the model, and return them with remarks."""
-    if sources.is_bare(flags):
+    if sources.is_bare(ask):
         raise UsageError(
             "{--model:file} needs an input. The model expects {inputs}.",
             "{give}",
@@ -30,36 +30,36 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
             inputs=model.saved.describe_inputs(),
             give=GIVE,
         )
-    require_paddable(model, flags)
-    source, remarks = sources.choose_source(flags)
-    raw, more = formats.read_raw(source, flags.input_format, sources.read_options(flags, source))
-    inputs, notes = arrange_inputs(model, raw, flags, source.name)
+    require_paddable(model, ask)
+    source, remarks = sources.choose_source(ask)
+    raw, more = formats.read_raw(source, ask.input_format, sources.read_options(ask, source))
+    inputs, notes = arrange_inputs(model, raw, ask, source.name)
     return inputs, (*remarks, *more, *notes)
 
 
 def arrange_inputs(
-    model: Model, raw: Any, flags: InputFlags, where: Text = ""
+    model: Model, raw: Any, ask: Ask, where: Text = ""
 ) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Pad the inputs and reorder their axes as the flags say; return them by name, and remarks.
 
     where: the name of their source in errors.
     """
     with inside(where):
-        raw = _pad_sequences(raw, flags)
-    return _fit_inputs(model, _reorder_axes(model, raw, flags.input_axes))
+        raw = _pad_sequences(raw, ask)
+    return _fit_inputs(model, _reorder_axes(model, raw, ask.input_axes))
 
 
-def _pad_sequences(raw: Any, flags: InputFlags) -> Any:
+def _pad_sequences(raw: Any, ask: Ask) -> Any:
     """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
     if isinstance(raw, dict):
         padded = {}
         for name, value in raw.items():
             with inside(name):
-                padded[name] = _pad_sequences(value, flags)
+                padded[name] = _pad_sequences(value, ask)
         return padded
     if not isinstance(raw, tuple):
         return raw
-    if flags.pad is None:
+    if ask.pad is None:
         first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
         raise InputError(
             "sequences differ in length: [0] has {length}, [{first}] has {other}.",
@@ -68,7 +68,7 @@ def _pad_sequences(raw: Any, flags: InputFlags) -> Any:
             first=first,
             other=len(raw[first]),
         )
-    return arrange.pad(raw, flags.pad, flags.pad_value or 0.0)[0]
+    return arrange.pad(raw, ask.pad, ask.pad_value or 0.0)[0]
 
 
 def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
@@ -95,13 +95,13 @@ def _reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
     return arrange.reorder_axes(raw, tuple(axes.split(",")))
 
 
-def require_paddable(model: Model, flags: InputFlags) -> None:
+def require_paddable(model: Model, ask: Ask) -> None:
     """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes."""
-    if flags.pad is not None and flags.input_axes is not None:
+    if ask.pad is not None and ask.input_axes is not None:
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
-    if flags.pad is not None and not model.saved.makes_masks:
+    if ask.pad is not None and not model.saved.makes_masks:
         raise UsageError(
             "{--pad}: {file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.cli import model_inputs
-from rnncli.cli.flag_groups import flag_name
 from rnncli.cli.model_files import Model, open_model
 from rnncli.errors import Flag, Message, UsageError
 from rnncli.layers.stack import Stack
+from rnncli.options import flag_name
 from rnncli.result import Result
 
 if TYPE_CHECKING:
+    from rnncli.ask import Ask
     from rnncli.cli.case_request import Remarks
-    from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
     from rnncli.models import CasePair, LayerUse
 
@@ -28,6 +28,11 @@ class ReturnFlags(NamedTuple):
 
     sequences: bool | None = None
     state: bool | None = None
+
+    @classmethod
+    def asked(cls, ask: Ask) -> ReturnFlags:
+        """Return those that are asked for."""
+        return cls(ask.options.get("return_sequences"), ask.options.get("return_state"))
 
     def of(self, case: Case) -> Case:
         """Return the case with these flags in its last layer."""
@@ -46,9 +51,12 @@ WITH_MODEL = frozenset((
 """The options that apply to a saved model."""
 
 
-def require_alone(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
+def require_alone(ask: Ask) -> None:
     """Raise UsageError for a flag that describes a layer: the model has its own layers."""
-    refuse_layer_options({**layer._asdict(), **run._asdict(), **input_flags._asdict()})
+    from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS
+
+    given = ask.given("layer", *RUN_OPTIONS, *INPUT_OPTIONS)
+    refuse_layer_options({"layer": ask.layer, **ask.options, **given})
 
 
 def refuse_layer_options(given: Mapping[str, Any]) -> None:
@@ -188,9 +196,9 @@ class ModelLayer(NamedTuple):
         return self.call.compare_with_framework(cases, result, atol, rtol, prefix=f"{self.name}/")
 
 
-def read_call(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> ModelCall:
+def read_call(ask: Ask) -> ModelCall:
     """Open the model that the flags name, and read its inputs."""
-    require_alone(input_flags, layer, run)
-    model = open_model(run.model or "", run.assume)
-    inputs, remarks = model_inputs.read_inputs(model, input_flags)
-    return ModelCall(model, inputs, ReturnFlags(layer.return_sequences, layer.return_state), remarks)
+    require_alone(ask)
+    model = open_model(ask.model or "", ask.assume)
+    inputs, remarks = model_inputs.read_inputs(model, ask)
+    return ModelCall(model, inputs, ReturnFlags.asked(ask), remarks)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 from rnncli.cli import files, sources, terminal
-from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.errors import Message, Text, UsageError
 from rnncli.show import formats
 from rnncli.show.page import UNICODE, Answer, ChunkedAnswer, View
@@ -22,18 +21,31 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 """Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
 
 
+class OutputFlags(NamedTuple):
+    """The options of an answer: its format, its looks and its file."""
+
+    format: str | None = None
+    output: str | None = None
+    precision: int | None = None
+    full: bool = False
+    width: int | None = None
+    lang: str | None = None
+    quiet: bool = False
+    theme: str | None = None
+
+
 class Delivery(Protocol):
     """Shows an answer, with the remarks first; if there is no answer, shows no remarks."""
 
     def __call__(self, answer: Answer | ChunkedAnswer, remarks: Sequence[Text] = ()) -> None: ...
 
 
-def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
+def delivery(flags: OutputFlags, reading: Mapping[str, str | None] = {}) -> Delivery:
     """Return the function that shows an answer.  Raises UsageError before any computation if flags conflict.
 
-    reading: the flags that name files to read, which must not be overwritten.
+    reading: the files to read, by their flags; they must not be overwritten.
     """
-    files.require_place(flags.output, sources.input_sources(*reading))
+    files.require_place(flags.output, sources.words_of(reading))
     name = format_of(flags)
     if flags.theme is not None and not formats.get(name).TRAITS.has_theme:
         raise UsageError(
@@ -63,12 +75,14 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
 
 
 @contextmanager
-def stream_answers(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[Answer], None]]:
+def stream_answers(
+    flags: OutputFlags, reading: Mapping[str, str | None] = {}
+) -> Iterator[Callable[[Answer], None]]:
     """Yield a function that shows each answer at once; an output file appears after the last one.
 
     Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.
     """
-    files.require_place(flags.output, sources.input_sources(*reading))
+    files.require_place(flags.output, sources.words_of(reading))
     name = format_of(flags)
     renderer = formats.get(name)
     separator = renderer.TRAITS.separator

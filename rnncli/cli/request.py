@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from rnncli.ask import INPUT_OPTIONS, Ask
 from rnncli.case import Case, Document, Shape
 from rnncli.cli import layer_files, sources
 from rnncli.cli.case_request import CaseRequest, Remarks, add_batch, build_case, make_stack
-from rnncli.cli.flag_groups import collect_flags
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import engines
 from rnncli.compute.keras_differences import note_sequential
 from rnncli.errors import Text, UsageError
@@ -23,69 +22,72 @@ if TYPE_CHECKING:
     from rnncli.inputs.formats import Source
 
 
-def case(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any) -> tuple[Case, Remarks]:
+def case(ask: Ask, **fields: Any) -> tuple[Case, Remarks]:
     """Build the requested experiment; return it with the remarks about its input.
 
-    fields: of CaseOptions, such as all_layers, and one_call of CaseRequest; not for --model.
+    fields: of CaseOptions, such as initial_state, and one_call of CaseRequest; not for --model.
     """
-    return case_or_layer(input_flags, layer, run, **fields)[:2]
+    return case_or_layer(ask, **fields)[:2]
 
 
 class _FlagRequest(CaseRequest):
     """The Case that the flags describe."""
 
-    def __init__(
-        self,
-        input_flags: InputFlags,
-        layer: LayerFlags,
-        run: RunFlags,
-        *,
-        one_call: bool = False,
-        **fields: Any,
-    ) -> None:
-        self.all_layers, self.one_call = fields.get("all_layers", False), one_call
-        self._input, self._run, self._fields = input_flags, run, fields
-        self.shape = None if input_flags.input_shape is None else sources.shape_of(input_flags)
-        self.layers, self.options = _layers_of(layer), options_of(layer)
-        self.fill, self.seed, self.engine = input_flags.fill, run.seed, run.engine
-        self.weights_file = run.weights or ""
+    def __init__(self, ask: Ask, *, one_call: bool = False, **fields: Any) -> None:
+        self.all_layers, self.one_call = ask.all_layers, one_call
+        self._ask, self._fields = ask, fields
+        self.shape = None if ask.input_shape is None else sources.shape_of(ask)
+        self.layers, self.options = _layers_of(ask), ask.options
+        self.fill, self.seed, self.engine = ask.fill, ask.seed, ask.engine
+        self.weights_file = ask.weights or ""
 
     def read(self) -> tuple[Document, Text]:
-        return sources.read(self._input)
+        return sources.read(self._ask)
 
     def collect_options(self, stack: Stack, seed: int, where: Text) -> CaseOptions:
-        return collect_options(self._input, self._run, stack, seed, where=where, **self._fields)
+        return collect_options(self._ask, stack, seed, where=where, **self._fields)
 
 
-def case_or_layer(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, **fields: Any
-) -> tuple[Case, Remarks, ModelLayer | None]:
+def case_or_layer(ask: Ask, **fields: Any) -> tuple[Case, Remarks, ModelLayer | None]:
     """Return what `case` returns, and the layer of --model if that is given."""
-    sources.validate_sources(input_flags, layer, run)
-    if run.model is None:
-        return *build_case(_FlagRequest(input_flags, layer, run, **fields)), None
+    sources.validate_sources(ask)
+    if ask.model is None:
+        built, remarks = build_case(_FlagRequest(ask, **fields))
+        return hold_gates(built, ask.hold, ask.engine), remarks, None
     from rnncli.cli import models
 
-    chosen, remarks = models.read_call(input_flags, layer, run).choose_layer()
-    return chosen.case, remarks, chosen
+    chosen, remarks = models.read_call(ask).choose_layer()
+    return hold_gates(chosen.case, ask.hold, ask.engine), remarks, chosen
 
 
-def case_of_address(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, text: str
-) -> tuple[Case, Remarks, str]:
+def case_of_address(ask: Ask, text: str) -> tuple[Case, Remarks, str]:
     """Return what `case` returns, for the layer of --model that `text` begins with, and its prefix `gru/`."""
-    if run.model is None:
-        return *case(input_flags, layer, run), ""
+    if ask.model is None:
+        return *case(ask), ""
     from rnncli.cli import models
 
-    sources.validate_sources(input_flags, layer, run)
-    chosen, remarks, prefix = models.read_call(input_flags, layer, run).choose_address(text)
-    return chosen.case, remarks, prefix
+    sources.validate_sources(ask)
+    chosen, remarks, prefix = models.read_call(ask).choose_address(text)
+    return hold_gates(chosen.case, ask.hold, ask.engine), remarks, prefix
 
 
-def collect_options(
-    input_flags: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: Text = "", **fields: Any
-) -> CaseOptions:
+def hold_gates(case: Case, texts: Sequence[str] | None, engine: str) -> Case:
+    """Return the case with the gates that --hold names held at their values.
+
+    Raises UsageError for a text that does not fit the layers, or an engine without this ability.
+    """
+    if not texts:
+        return case
+    from rnncli.compute import holds
+
+    if engine not in ("auto", engines.STEPWISE):
+        raise UsageError(
+            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
+        )
+    return holds.hold_gates(case, texts)
+
+
+def collect_options(ask: Ask, stack: Stack, seed: int, *, where: Text = "", **fields: Any) -> CaseOptions:
     """Collect what the flags give, reading their files, and further fields.
 
     seed: used if neither they nor the input set one.
@@ -104,13 +106,15 @@ def collect_options(
         return RawValue(reader(source), source.name)
 
     return CaseOptions(
-        arranging=_arrange_options(input_flags, stack)._replace(where=where),
+        arranging=_arrange_options(ask, stack)._replace(where=where),
         default_seed=seed,
-        weights=read(run.weights, read_weights),
-        initial_state=read(run.initial_state, formats.read_states),
-        seed=run.seed,
-        training=run.training,
-        calls=run.calls,
+        weights=read(ask.weights, read_weights),
+        initial_state=read(ask.initial_state, formats.read_states),
+        seed=ask.seed,
+        training=ask.training,
+        calls=ask.calls,
+        all_layers=ask.all_layers,
+        all_calls=ask.all_calls,
     )._replace(**fields)
 
 
@@ -124,64 +128,57 @@ class Outline(NamedTuple):
     where: Text = ""
 
 
-def outline(input_flags: InputFlags, layer: LayerFlags, *, all_layers: bool = False) -> Outline:
+def outline(ask: Ask) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
-    sources.validate_sources(input_flags, layer)
+    sources.validate_sources(ask)
     document = Document()
     where: Text = ""
-    if input_flags.input_shape is not None:
-        stack = stack_of(layer, all_layers=all_layers)
-        shape, remarks = add_batch(sources.shape_of(input_flags), stack.input_rank)
-    elif sources.is_bare(input_flags) and not collect_flags(input_flags):
-        stack = stack_of(layer, all_layers=all_layers)
+    if ask.input_shape is not None:
+        stack = stack_of(ask)
+        shape, remarks = add_batch(sources.shape_of(ask), stack.input_rank)
+    elif sources.is_bare(ask) and not ask.given(*INPUT_OPTIONS):
+        stack = stack_of(ask)
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
         from rnncli.inputs.arrange import arrange
 
-        document, where = sources.read(input_flags)
-        stack = stack_of(layer, document, where, all_layers=all_layers)
-        arranged = arrange(document, _arrange_options(input_flags, stack)._replace(where=where))
+        document, where = sources.read(ask)
+        stack = stack_of(ask, document, where)
+        arranged = arrange(document, _arrange_options(ask, stack)._replace(where=where))
         shape, remarks = arranged.inputs.shape, arranged.remarks
     return Outline(stack, shape, (*remarks, *note_sequential(stack)), document, where)
 
 
-def stack_of(
-    flags: LayerFlags, document: Document | None = None, name: Text = "", *, all_layers: bool = False
-) -> Stack:
+def stack_of(ask: Ask, document: Document | None = None, name: Text = "") -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
-    return make_stack(_layers_of(flags), options_of(flags), document, name, all_layers=all_layers)
+    return make_stack(_layers_of(ask), ask.options, document, name, all_layers=ask.all_layers)
 
 
-def _layers_of(flags: LayerFlags) -> list[Any]:
-    return [layer for word in flags.layer or () for layer in layer_files.read_layer(word)]
+def _layers_of(ask: Ask) -> list[Any]:
+    return [layer for word in ask.layer or () for layer in layer_files.read_layer(word)]
 
 
-def options_of(flags: LayerFlags) -> dict[str, Any]:
-    """Return the given options of the layers, by Keras's names."""
-    return {name: value for name, value in collect_flags(flags).items() if name != "layer"}
-
-
-def require_steps(run: RunFlags) -> None:
+def require_steps(ask: Ask) -> None:
     """Raise UsageError for an engine that does not record steps."""
-    if run.engine not in ("auto", engines.STEPWISE):
+    if ask.engine not in ("auto", engines.STEPWISE):
         raise UsageError(
             "{--engine:engine}: this engine does not record steps.",
             "Leave {--engine} out; rnncli trace --check compares a trace with tensorflow.",
-            engine=run.engine,
+            engine=ask.engine,
         )
 
 
-def _arrange_options(flags: InputFlags, stack: Stack) -> ArrangeOptions:
+def _arrange_options(ask: Ask, stack: Stack) -> ArrangeOptions:
     """Return the options of the flags for arranging an input for these layers."""
     from rnncli.inputs.arrange import ArrangeOptions
 
-    source = None if flags.mask is None else sources.find_source(flags.mask)
+    source = None if ask.mask is None else sources.find_source(ask.mask)
     return ArrangeOptions(
-        axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
-        pad=cast("Literal['pre', 'post'] | None", flags.pad),
-        pad_value=flags.pad_value or 0.0,
+        axes=None if ask.input_axes is None else tuple(ask.input_axes.split(",")),
+        pad=cast("Literal['pre', 'post'] | None", ask.pad),
+        pad_value=ask.pad_value or 0.0,
         mask=None if source is None else formats.read_tensor(source),
-        mask_value=flags.mask_value,
+        mask_value=ask.mask_value,
         dtype=stack.dtype,
         ndim=stack.input_rank,
         mask_where="" if source is None else source.name,

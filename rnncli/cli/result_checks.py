@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
-from rnncli.cli.tolerances import format_tolerance, require_known
-from rnncli.errors import DisagreementError, Message, Text, UsageError
+from rnncli.cli.tolerances import format_tolerance, parse_tolerances, require_known
+from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError
 from rnncli.show import formats as output_formats
 
 if TYPE_CHECKING:
     from rnncli.case import Case
     from rnncli.cli.case_request import Remarks
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.flags import CheckFlags
     from rnncli.cli.models import ModelLayer
     from rnncli.cli.output import Delivery
     from rnncli.compute.compare import TensorDifference, TolerancePair
@@ -38,11 +37,12 @@ if TYPE_CHECKING:
 class ResultChecks(NamedTuple):
     """The checks that the flags ask for.
 
+    tolerances: absolute and relative.
     format: of the output.  expected: the tensors of --expect.
     hidden_in: formats that do not show the differences of this answer, besides those of numbers alone.
     """
 
-    flags: CheckFlags
+    tolerances: TolerancePair
     format: str
     expected: Expectation | None
     fail_on_nan: bool
@@ -58,7 +58,7 @@ class ResultChecks(NamedTuple):
         hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
         stored, left = self._compare(answer)
         deliver(answer, (*remarks, *hidden, *left))
-        require_agreement(disagreeing, answer.result, self.flags.tolerances)
+        require_agreement(disagreeing, answer.result, self.tolerances)
         if stored:
             from rnncli.cli import expectation
 
@@ -67,11 +67,36 @@ class ResultChecks(NamedTuple):
 
     def _compare(self, answer: CheckedAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
         """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
-        tolerances = self.flags.tolerances
+        tolerances = self.tolerances
         if self.expected is not None:
             return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
         require_known(tolerances, [tensor.name for tensor in answer.result.outputs])
         return (), ()
+
+
+def parse_checks(
+    atol: Sequence[str] | None,
+    rtol: Sequence[str] | None,
+    *,
+    check: bool,
+    expect: str | None,
+    hold: Sequence[str] | None,
+) -> TolerancePair:
+    """Return the tolerances.  Raises UsageError for a wrong one, and if there is nothing to compare."""
+    for name, words in (("--atol", atol), ("--rtol", rtol)):
+        if words and not check and expect is None:
+            raise UsageError("{flag} needs {--check} or {--expect}.", "Add {--check:on}.", flag=Flag(name))
+    if hold and check:
+        refuse_check_of_held()
+    return parse_tolerances(atol, rtol)
+
+
+def refuse_check_of_held() -> NoReturn:
+    """Raise UsageError: --check is about Keras's numbers."""
+    raise UsageError(
+        "{--check} compares with Keras, and Keras cannot hold a gate.",
+        "Leave {--check} out; {--hold} compares with the run without it.",
+    )
 
 
 def verify(

@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from rnncli.ask import Ask
 from rnncli.case import Document, Shape
 from rnncli.cli import files
-from rnncli.cli.flag_groups import first_given
-from rnncli.cli.flags import InputFlags, ReadingFlags, RunFlags
 from rnncli.errors import Flag, InputError, Message, Text, UsageError
 from rnncli.inputs import formats as readers
 from rnncli.inputs import sample_files as builtin
 from rnncli.inputs.formats import ReadOptions, Source
 from rnncli.inputs.source import open_file, read_bytes, read_to_end, refuse_device, report_os_errors
+from rnncli.options import first_given
 from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
@@ -31,23 +31,23 @@ SAMPLE_REMARK = Message(
 )
 
 
-def read(flags: InputFlags) -> tuple[Document, Text]:
+def read(ask: Ask) -> tuple[Document, Text]:
     """Read the document from the flags or stdin; return it with its name in error messages."""
-    source, remarks = choose_source(flags)
-    document = readers.read(source, flags.input_format, read_options(flags, source))
+    source, remarks = choose_source(ask)
+    document = readers.read(source, ask.input_format, read_options(ask, source))
     return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
 
-def read_options(flags: InputFlags, source: Source) -> ReadOptions:
+def read_options(ask: Ask, source: Source) -> ReadOptions:
     """Return the flags on how CSV is read.  Raises UsageError if one is given and the source is not CSV."""
-    options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
-    require_csv(options, source, flags.input_format)
+    options = ReadOptions(ask.delimiter, ask.decimal, ask.batch_column)
+    require_csv(options, source, ask.input_format)
     return options
 
 
 def require_csv(options: ReadOptions, source: Source, input_format: str | None) -> None:
     """Raise UsageError if one of the options on how CSV is read is given and the source is not CSV."""
-    flag = first_given(options, options._fields)
+    flag = first_given(options._asdict(), options._fields)
     if flag and (format_name := readers.detect_format(source, input_format)) != "csv":
         raise UsageError(
             "{flag} applies to CSV, but {name} is {format_name}.",
@@ -58,19 +58,19 @@ def require_csv(options: ReadOptions, source: Source, input_format: str | None) 
         )
 
 
-def shape_of(flags: InputFlags) -> Shape:
+def shape_of(ask: Ask) -> Shape:
     """Return --input-shape, which cannot be combined with INPUT."""
-    if flags.input is not None:
-        shape = write_with_commas(f"{flags.input_shape} {flags.input}")
+    if ask.input is not None:
+        shape = write_with_commas(f"{ask.input_shape} {ask.input}")
         raise UsageError(
             "both an input, {input!r}, and {--input-shape} are given.",
             Message("Write {--input-shape:shape}", shape=shape)
             if shape
             else Message("Leave one of them out."),
-            input=flags.input[:40],
+            input=ask.input[:40],
         )
-    require_unread(flags._asdict())
-    return parse_shape(flags.input_shape or "")
+    require_unread(ask._asdict())
+    return parse_shape(ask.input_shape or "")
 
 
 def require_unread(options: Mapping[str, Any]) -> None:
@@ -97,40 +97,40 @@ def require_generated(fill: str | None) -> None:
         )
 
 
-def is_bare(flags: InputFlags) -> bool:
+def is_bare(ask: Ask) -> bool:
     """Return whether there is no input, not even on stdin, so that the built-in sample is used."""
-    return flags.input is None and flags.input_shape is None and not stdin_holds_data()
+    return ask.input is None and ask.input_shape is None and not stdin_holds_data()
 
 
-def is_stdin(flags: InputFlags) -> bool:
+def is_stdin(ask: Ask) -> bool:
     """Return whether the input is read from stdin, named or not."""
-    bare = flags.input is None and flags.input_shape is None
-    return flags.input == "-" or (bare and stdin_holds_data())
+    bare = ask.input is None and ask.input_shape is None
+    return ask.input == "-" or (bare and stdin_holds_data())
 
 
-def choose_source(flags: InputFlags) -> tuple[Source, tuple[Text, ...]]:
+def choose_source(ask: Ask) -> tuple[Source, tuple[Text, ...]]:
     """Return the source of the input, with remarks on it."""
-    require_generated(flags.fill)
-    if flags.input is None:
+    require_generated(ask.fill)
+    if ask.input is None:
         if stdin_holds_data():
             return stdin(), ()
         return sample(SAMPLE), (SAMPLE_REMARK,)
-    if flags.input in builtin.names() and not Path(flags.input).exists():
-        return sample(flags.input), (
-            Message("there is no file {input}: using the built-in sample", input=flags.input),
+    if ask.input in builtin.names() and not Path(ask.input).exists():
+        return sample(ask.input), (
+            Message("there is no file {input}: using the built-in sample", input=ask.input),
         )
-    source = find_source(flags.input)
+    source = find_source(ask.input)
     if source.path is not None:
         _require_existing(source)
     return source, ()
 
 
-def open_lines(flags: InputFlags) -> tuple[BinaryIO, Text]:
+def open_lines(ask: Ask) -> tuple[BinaryIO, Text]:
     """Open the input for reading lines as they arrive; return it with its name in errors.
 
     The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
     """
-    word = flags.input
+    word = ask.input
     if word in (None, "-"):
         if sys.stdin is None:
             raise _explain_closed()
@@ -141,7 +141,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, Text]:
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
         with report_os_errors(word):
             return open_file(path), word if path.suffix else ""
-    source, remarks = choose_source(flags)
+    source, remarks = choose_source(ask)
     if remarks:
         raise UsageError(
             "{--stream} reads one record per line, but {name} is a single input.",
@@ -160,23 +160,24 @@ def read_arrived(file: BinaryIO, most: int, where: Text) -> bytes:
         return file.read(most)
 
 
-def input_sources(*flags: ReadingFlags) -> list[str | int]:
+def words_of(files: Mapping[str, str | None]) -> list[str | int]:
     """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
-    words = [
-        "-" if name == "INPUT" and word is None else word
-        for group in flags
-        for name, word in group.files.items()
-    ]
+    words = ("-" if name == "INPUT" and word is None else word for name, word in files.items())
     return [0 if word == "-" else word for word in words if word]
 
 
-def validate_sources(input_flags: InputFlags, *others: ReadingFlags) -> None:
-    """Raise UsageError if a flag about a file lacks the file, or if standard input would be read twice."""
-    for group in others:
-        if isinstance(group, RunFlags) and group.assume is not None and group.model is None:
-            raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
-    groups = (input_flags, *others)
-    readers = [name for group in groups for name, word in group.files.items() if word == "-"]
+def validate_sources(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
+    """Raise UsageError if an option lacks what it needs, or if standard input would be read twice.
+
+    others: the other files that are read, by their flags.
+    """
+    if ask.pad_value is not None and ask.pad is None:
+        raise UsageError("{--pad-value} needs {--pad}.", "Add {--pad post}.")
+    if ask.all_calls and ask.calls == 1:
+        raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
+    if ask.assume is not None and ask.model is None:
+        raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
+    readers = [name for name, word in (*ask.files.items(), *others.items()) if word == "-"]
     if len(readers) > 1:
         raise UsageError(
             "- is given twice, for {first} and {second}, but standard input can be read only once.",
@@ -184,7 +185,7 @@ def validate_sources(input_flags: InputFlags, *others: ReadingFlags) -> None:
             first=readers[0],
             second=readers[1],
         )
-    if readers and input_flags.input is None and input_flags.input_shape is None and stdin_holds_data():
+    if readers and ask.input is None and ask.input_shape is None and stdin_holds_data():
         raise UsageError(
             "standard input is already the input; {reader} cannot read it too.",
             "Name the input, or give {reader} a file.",

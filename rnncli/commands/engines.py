@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.cli.flags import OutputFlags
 from rnncli.cli.language import localize
 from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.show.parts import head, headings, refuse_tensors
 from rnncli.show.wording import say
 
 if TYPE_CHECKING:
+    from rnncli.cli.output import OutputFlags
     from rnncli.compute.engines import EngineInfo
 
 EXAMPLES = """\

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.cli.flags import OutputFlags
 from rnncli.cli.hint_rules import Hint
 from rnncli.cli.language import localize
 from rnncli.errors import UsageError
 from rnncli.inputs.sample_files import Sample
 from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
 from rnncli.show.parts import head, headings, refuse_tensors
+
+if TYPE_CHECKING:
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli samples
@@ -28,10 +28,7 @@ HINTS = (
 )
 
 
-def samples(
-    output: OutputFlags,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this sample.")] = None,
-) -> None:
+def samples(output: OutputFlags, *, name: str | None) -> None:
     """The built-in inputs.
 
     Without a name, list them; with one, print its file unchanged.

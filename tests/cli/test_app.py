@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from rnncli import options
+from rnncli.ask import Ask
 from rnncli.cli import app, catalog, terminal
-from rnncli.cli.flag_groups import collect_flags, expand_groups
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags
-from rnncli.commands.run.run_request import RunRequest
-from rnncli.errors import UsageError
+from rnncli.cli.flags import fill
+from rnncli.cli.output import OutputFlags
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
@@ -145,49 +145,47 @@ def test_a_negative_number_is_a_value(capsys: pytest.CaptureFixture[str]) -> Non
     assert app.main(["run", "[[[1, -1], [-1, -1]]]", "--mask-value", "-1", "--seed", "1"]) == 0
 
 
-def test_groups_are_spelled_out() -> None:
-    seen: list[Any] = []
-
-    def command(layer: LayerFlags, output: OutputFlags, more: int = 3) -> None:
-        """Help."""
-        seen.extend([layer, output, more])
-
-    flat = expand_groups(command)
-    names = list(inspect.signature(flat).parameters)
-    assert names[0] == "layer"
-    assert "units" in names
-    assert names[-1] == "more"
-    defaults = {name: parameter.default for name, parameter in inspect.signature(flat).parameters.items()}
-    flat(**(defaults | {"units": 7, "quiet": True}))
-    assert seen == [LayerFlags(units=7), OutputFlags(quiet=True), 3]
-
-
-def test_a_group_may_hold_groups() -> None:
-    seen: list[RunRequest] = []
-
-    def command(flags: RunRequest) -> None:
-        """Help."""
-        seen.append(flags)
-
-    flat = expand_groups(command)
-    parameters = inspect.signature(flat).parameters
-    assert list(parameters)[:1] == ["input"]
-    assert {*LayerFlags._fields, *OutputFlags._fields, "stats"} < set(parameters)
-    flat(**{name: parameter.default for name, parameter in parameters.items()} | {"units": 7, "stats": True})
-    (request,) = seen
-    assert (request.layer, request.output) == (LayerFlags(units=7), OutputFlags())
-    assert (request.stats, request.memory) == (True, None)
+def test_a_command_gets_the_values_of_its_options() -> None:
+    values = {entry.name: entry.default for entry in options.entries("run")}
+    found = fill("run", values | {"units": 7, "quiet": True, "stats": True, "layer": ("lstm",)})
+    assert found.pop("ask") == Ask(layer=["lstm"], options={"units": 7})
+    assert found.pop("output") == OutputFlags(quiet=True)
+    own = {
+        "check",
+        "expect",
+        "atol",
+        "rtol",
+        "select",
+        "stats",
+        "fail_on_nan",
+        "stream",
+        "keep_going",
+        "memory",
+    }
+    assert (set(found), found["stats"], found["memory"]) == (own, True, None)
 
 
-@pytest.mark.parametrize("group", [InputFlags, LayerFlags])
-def test_what_was_not_given_is_not_there(group: type[Any]) -> None:
-    assert collect_flags(group()) == {}
+def test_what_was_not_given_is_not_there() -> None:
+    values = {entry.name: entry.default for entry in options.entries("run")}
+    assert fill("run", values)["ask"].given() == {}
 
 
-def test_no_flag_stands_in_two_groups() -> None:
-    groups = (InputFlags, LayerFlags, RunFlags, CheckFlags, OutputFlags)
-    names = [name for group in groups for name in group._fields]
-    assert len(names) == len(set(names))
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_command_takes_what_the_table_says(name: str) -> None:
+    parameters = inspect.signature(getattr(catalog.load(name), name)).parameters.values()
+    named = {parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD}
+    entries = options.entries(name)
+    expected = {{"options": "ask"}.get(entry.goes, entry.goes) or entry.name for entry in entries}
+    assert named == expected or (named < expected and any(one.kind == one.VAR_KEYWORD for one in parameters))
+    assert len({entry.name for entry in entries}) == len(entries)
+
+
+def test_the_values_have_the_defaults_of_the_table() -> None:
+    for kind, goes in ((Ask, "ask"), (OutputFlags, "output")):
+        fields: dict[str, Any] = {
+            name: one for name, one in kind._field_defaults.items() if name != "options"
+        }
+        assert fields == {entry.name: entry.default for entry in options.OPTIONS if entry.goes == goes}
 
 
 def test_an_unexpected_error_is_one_line(
@@ -271,18 +269,13 @@ def test_what_ends_a_program_has_its_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("args", "message"),
     [
-        ({"atol": ["1"]}, "--atol needs --check or --expect"),  # of a group inside the request
-        ({"check": True, "all_calls": True}, "--all-calls needs --calls"),  # of the request itself
+        (["--atol", "1"], "--atol needs --check or --expect"),
+        (["--check", "--all-calls"], "--all-calls needs --calls"),
+        (["--pad-value", "1"], "--pad-value needs --pad"),
     ],
 )
-def test_groups_are_validated_before_the_command(values: dict[str, Any], message: str) -> None:
-    def command(request: RunRequest) -> None:
-        raise AssertionError("the command ran")
-
-    command.__annotations__["request"] = RunRequest
-    expanded = expand_groups(command)
-    defaults = {name: one.default for name, one in inspect.signature(expanded).parameters.items()}
-    with pytest.raises(UsageError, match=message):
-        expanded(**{**defaults, **values})
+def test_options_that_need_others(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["run", *args]) == 2
+    assert message in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 from command import Run
 
 from rnncli import compute
-from rnncli.cli.command_line import CommandLine
+from rnncli.cli.flags import CommandLine
 from rnncli.errors import RnncliError
 
 

@@ -9,7 +9,6 @@ import sys
 import pytest
 from command import environment, in_a_terminal
 from typer import _click as click
-from typer.main import get_command
 
 from rnncli.cli import app, catalog, hints
 
@@ -42,7 +41,7 @@ LINES = [
 
 def hint(line: str, lang: str = "en") -> str | None:
     command, *words = shlex.split(line)
-    program = get_command(app.app)
+    program = app.app
     parent = click.Context(program, info_name="rnncli")
     with app.load(command).make_context(command, words, parent) as context:
         return next(iter(hints.find(context, lang)), None)

@@ -11,7 +11,6 @@ from typing import Any
 
 import catalogue
 import pytest
-import typer
 from command import Run
 from hangul import COMMAND, HANGUL, PROSE, is_english
 
@@ -28,7 +27,7 @@ PACKAGE = Path(__file__).parents[2] / "rnncli"
 PO = (catalogue.FOLDER / "ko.po").read_text(encoding="utf-8")
 ENTRIES = {entry.english: entry for entry in list(catalogue.read(PO))[1:]}
 BILINGUAL = {"Bilingual", "Hint", "add_words", "say", "get_text"}
-HELP = {"flag", "choice", "Option", "Argument", "_initializer"}
+HELP = {"_text", "_choice", "_integer", "_number", "_switch", "_on"}
 """Calls that take a text in both languages, the key of one, or help, which is tested as it is shown."""
 ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
@@ -110,7 +109,7 @@ def help_texts() -> Iterator[str]:
     yield from ("Usage", "Examples", "note", "Show this message and exit.")
     for heading, summaries in catalog.SECTIONS.items():
         yield from (heading, *summaries.values())
-    for command in (typer.main.get_command(app.app), *map(app.load, catalog.names())):
+    for command in (app.app, *map(app.load, catalog.names())):
         yield from (" ".join(part.split()) for part in (command.help or "").split("\n\n"))
         for param in command.params:
             if not getattr(param, "hidden", False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case
@@ -62,6 +62,16 @@ class ComparisonReport(NamedTuple):
 
     answer: CompareAnswer
     remarks: tuple[Text, ...] = ()
+
+
+def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:
+    """Raise UsageError for two kinds of comparison that exclude each other."""
+    if split is not None and (engines is not None or expect is not None):
+        raise UsageError(
+            "{--split} compares one engine with itself, not with --{given}.",
+            "Leave {--split} or --{given} out; {--engine} chooses the engine for {--split}.",
+            given="engines" if engines is not None else "expect",
+        )
 
 
 def compare_case(case: Case, settings: Comparison) -> ComparisonReport:

@@ -1,14 +1,14 @@
 """`rnncli explore`: the layer, its tensors and its steps, interactive in the terminal."""
 
-# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from rnncli.cli.flag_groups import OUTPUT, choice
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.cli.hold_flag import HoldFlag
 from rnncli.errors import EngineError, UsageError, join
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
 
 EXAMPLES = """\
 rnncli explore
@@ -18,15 +18,7 @@ rnncli explore -l lstm --return-sequences --seed 42 --hold 'forget=1@2:'
 """
 
 
-def explore(
-    input_flags: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    hold: HoldFlag = None,
-    lang: Annotated[
-        str | None, choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language (default: the locale).")
-    ] = None,
-) -> None:
+def explore(ask: Ask, *, lang: str | None) -> None:
     """Change a layer, its input and its weights, and watch every tensor and step.
 
     Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
@@ -44,12 +36,12 @@ def explore(
         import textual  # noqa: F401
     except ImportError:
         raise EngineError("textual is not installed; explore needs it.", "pip install textual") from None
-    request.require_steps(run)
+    request.require_steps(ask)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.experiment import compute_experiment, start
     from rnncli.commands.explore.state import State, settle
 
-    first, remarks = start(input_flags, layer, run, hold)
+    first, remarks = start(ask)
     found = compute_experiment(first)
     for name in ("COLUMNS", "LINES"):  # Textual trusts them more than the terminal, and fails at 0
         os.environ.pop(name, None)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnncli import specs
+from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.case import Array, Case
 from rnncli.cli import files
-from rnncli.cli.flag_groups import flag_name
-from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
+from rnncli.options import flag_name, write_words
 from rnncli.process.signals import defer_signals
 from rnncli.show import numerals
 from rnncli.specs.build import options_of
@@ -33,7 +33,7 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
     if saved is None and not now.is_edited:
         # run refuses to hold a gate inside a model; trace looks into one layer of it.
-        name = "trace" if case.hold and now.start.run.model is not None else "run"
+        name = "trace" if case.hold and now.start.ask.model is not None else "run"
         return shlex.join(["rnncli", name, *_words_of_flags(now), *holds])
     if saved is None and _least_length(case) > LONGEST:
         return None
@@ -43,21 +43,20 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
 
 
 def _words_of_flags(now: Experiment) -> Iterator[str]:
-    case, run, flags = now.case, now.start.run, now.start.input
-    if flags.input is not None:
-        yield flags.input
-    yield from words_of(flags._replace(input=None))
-    if run.model is None:
+    case, ask = now.case, now.start.ask
+    yield from write_words({name: getattr(ask, name) for name in INPUT_OPTIONS})
+    if ask.model is None:
         yield from _layer_words(now)
-        run = run._replace(seed=case.seed)
+        ask = ask._replace(seed=case.seed)
     else:
         config, then = (one.specs[-1].inner.config for one in (case, now.start.case))
         for name in ("return_sequences", "return_state"):
             if config.get(name) or config.get(name) != then.get(name):
                 yield flag_name(name if config[name] else f"no_{name}")
     changed = case.training != now.start.case.training
-    run = run._replace(training=case.training if case.training or changed else run.training)
-    yield from words_of(run._replace(calls=case.calls))
+    training = case.training if case.training or changed else ask.training
+    ask = ask._replace(training=training, calls=case.calls)
+    yield from write_words({name: getattr(ask, name) for name in RUN_OPTIONS})
 
 
 def _layer_words(now: Experiment) -> Iterator[str]:
@@ -67,7 +66,7 @@ def _layer_words(now: Experiment) -> Iterator[str]:
     given: dict[str, Any] = {
         name: value
         for name, value in inner.config.items()
-        if name in LayerFlags._fields and name in options and value != options[name].default
+        if name in LAYER_OPTIONS and name in options and value != options[name].default
     }
     if given.get("dtype") == "float32":
         del given["dtype"]
@@ -84,22 +83,10 @@ def _layer_words(now: Experiment) -> Iterator[str]:
     if is_said:
         if given.get("units") == 3:
             del given["units"]
-        yield from ("-l", name, *words_of(LayerFlags(**given)))
+        yield from ("-l", name, *write_words({name: given[name] for name in LAYER_OPTIONS if name in given}))
         return
     for expression in specs.expressions_of(now.case.specs):
         yield from ("-l", expression)
-
-
-def words_of(flags: Any) -> Iterator[str]:
-    """Yield the words of a group of flags, `--units`, `4`; those with their default are left out."""
-    for name, value in flags._asdict().items():
-        if value is None or value == type(flags)._field_defaults[name]:
-            continue
-        if isinstance(value, bool):
-            yield flag_name(name if value else f"no_{name}")
-        else:
-            for one in value if isinstance(value, list) else [value]:
-                yield from (flag_name(name), str(one))
 
 
 def document(now: Experiment) -> bytes:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, specs
+from rnncli.ask import Ask
 from rnncli.case import HIGHEST_SEED, Array, Case, Spec
 from rnncli.cli import model_files, request, sources
 from rnncli.cli.case_request import Remarks
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.cli.hold_flag import hold_gates
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explain_number
@@ -41,15 +40,14 @@ class Start(NamedTuple):
     layers: the recurrent layers of --model by name; none without it.
     """
 
-    input: InputFlags
-    run: RunFlags
+    ask: Ask
     case: Case
     layers: tuple[str, ...] = ()
 
     @property
     def model_layer(self) -> str:
         """The layer of --model that is explored; "" without a model."""
-        return (self.run.model or "").rpartition("#")[2]
+        return (self.ask.model or "").rpartition("#")[2]
 
     def read_again(self, layers_now: tuple[Spec, ...], seed: int | None) -> Start:
         """Return the flags with the input read again for these layers and this seed.
@@ -57,19 +55,20 @@ class Start(NamedTuple):
         A number of a file is rounded to the dtype of the layers only once, and --input-shape draws from
         the seed.  Raises InputError if the file is no longer what it was.
         """
-        flags = self.input
-        if flags.input is None and flags.input_shape is None:
+        written = list(specs.expressions_of(layers_now))
+        ask = self.ask._replace(layer=written, options={}, seed=seed, hold=None)
+        if ask.input is None and ask.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
-            flags = flags._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
-        layer = LayerFlags(layer=list(specs.expressions_of(layers_now)))
-        case, _ = request.case(flags, layer, self.run._replace(seed=seed))
+            ask = ask._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
+        case, _ = request.case(ask)
         return self._replace(case=self.case._replace(inputs=case.inputs))
 
     def in_model_layer(self, name: str) -> Start:
         """Return the flags for another layer of the model, with what it gets and returns there."""
-        run = self.run._replace(model=f"{(self.run.model or '').rpartition('#')[0]}#{name}")
-        case, _ = request.case(self.input, LayerFlags(), run)
-        return self._replace(run=run, case=case)
+        model = f"{(self.ask.model or '').rpartition('#')[0]}#{name}"
+        ask = self.ask._replace(model=model, options={}, hold=None)
+        case, _ = request.case(ask)
+        return self._replace(ask=ask, case=case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,20 +125,18 @@ class Experiment:
 Change = Callable[[Experiment], Experiment]
 
 
-def start(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, hold: Sequence[str] | None
-) -> tuple[Experiment, Remarks]:
+def start(ask: Ask) -> tuple[Experiment, Remarks]:
     """Return the experiment that the flags describe, and remarks about its input.
 
     Of a model with several layers, the first is explored unless --model names another.
     """
     names: tuple[str, ...] = ()
-    if run.model is not None:
-        model = model_files.open_model(run.model, run.assume)
+    if ask.model is not None:
+        model = model_files.open_model(ask.model, ask.assume)
         names = tuple(model.saved.choose(model.names if len(model.names) > 1 else ()))
         if len(names) > 1 and len(model.names) != 1:
-            run = run._replace(model=f"{model.saved.path}#{names[0]}")
-    case, remarks = request.case(input_flags, layer, run)
+            ask = ask._replace(model=f"{model.saved.path}#{names[0]}")
+    case, remarks = request.case(ask)
     if case.inputs.ndim != 3:
         raise UsageError(
             "explore shows inputs of 3 axes, but this layer needs {ndim}.",
@@ -149,8 +146,7 @@ def start(
     places = recurrent_places(case)
     if not places:
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
-    case = hold_gates(case, hold, run.engine)
-    return Experiment(case, Start(input_flags, run, case, names), places[-1]), remarks
+    return Experiment(case, Start(ask, case, names), places[-1]), remarks
 
 
 def recurrent_places(case: Case) -> tuple[int, ...]:
@@ -160,7 +156,7 @@ def recurrent_places(case: Case) -> tuple[int, ...]:
 
 def reads_file(now: Experiment, name: str) -> bool:
     """Return whether `set_value` of this row reads or generates the input again, which takes time."""
-    return name in (MODEL_LAYER, "dtype") or (name == "seed" and now.start.input.input_shape is not None)
+    return name in (MODEL_LAYER, "dtype") or (name == "seed" and now.start.ask.input_shape is not None)
 
 
 def set_value(now: Experiment, name: str, value: Any, batch: int = 0) -> Experiment:
@@ -202,7 +198,7 @@ def set_value(now: Experiment, name: str, value: Any, batch: int = 0) -> Experim
 
 def _set_option(now: Experiment, name: str, value: Any) -> Experiment:
     """Return the experiment with another layer, or another value of an option of it."""
-    if now.start.run.model is not None and name not in ("return_sequences", "return_state"):
+    if now.start.ask.model is not None and name not in ("return_sequences", "return_state"):
         raise UsageError(
             "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rnncli import layers
+from rnncli.ask import LAYER_OPTIONS
 from rnncli.case import MERGE_MODES, Spec
-from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.experiment import (
     MODEL_LAYER,
     NONE,
@@ -91,6 +91,6 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
 def _options(spec: Spec) -> Iterator[OptionRow]:
     options = options_of(spec.class_name)
     choices = {"flag": (False, True), "activation": activations.names(), "dtype": DTYPES}
-    for name in LayerFlags._fields:
+    for name in LAYER_OPTIONS:
         if name in options:
             yield OptionRow(name, spec.config[name], choices.get(options[name].kind, ()))

@@ -1,12 +1,11 @@
 """`rnncli export`: the same layer as a script or file that gives the same numbers."""
 
-# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from rnncli.cli.flag_groups import OUTPUT, choice, flag
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.commands.export import targets
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
 
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
@@ -17,19 +16,12 @@ rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 
 
 def export(
-    input_flags: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    to: Annotated[
-        str | None, choice(OUTPUT, "--to", "TARGET", targets.names(), "What to write (required).")
-    ] = None,
-    output: Annotated[
-        str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="Write to a file.")
-    ] = None,
-    lang: Annotated[  # noqa: ARG001  cli.language reads it, before any message
-        str | None, choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of notes (default: the locale).")
-    ] = None,
-    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False,
+    ask: Ask,
+    *,
+    to: str | None,
+    output: str | None,
+    lang: str | None,  # noqa: ARG001  cli.language reads it, before any message
+    quiet: bool,
 ) -> None:
     """Write the layer as a script or file that gives the same numbers.
 
@@ -40,4 +32,4 @@ def export(
     """
     from rnncli.commands.export import export_request
 
-    export_request.answer(export_request.ExportRequest(input_flags, layer, run, to, output, quiet))
+    export_request.answer(export_request.ExportRequest(ask, to, output, quiet))

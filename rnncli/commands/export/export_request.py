@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rnncli.ask import Ask
 from rnncli.case import Case
 from rnncli.cli import files, models, request, sources, terminal
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.cli.model_files import Model
 from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import refusals, targets
@@ -21,9 +21,7 @@ from rnncli.models.keras import runner as keras
 class ExportRequest(NamedTuple):
     """The flags.  to: the target."""
 
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
+    ask: Ask
     to: str | None
     output: str | None
     quiet: bool
@@ -33,7 +31,7 @@ def answer(flags: ExportRequest) -> None:
     """Write the requested export.  Raises LayerError for what the target cannot express."""
     name = _target(flags)
     target = targets.get(name)
-    files.require_place(flags.output, sources.input_sources(flags.input, flags.layer, flags.run))
+    files.require_place(flags.output, sources.words_of(flags.ask.files))
     cases, remarks = _cases(flags)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
@@ -43,7 +41,7 @@ def answer(flags: ExportRequest) -> None:
         )
     data = target.write(exports)
     case = cases[0][0]
-    drawn = case.weights is None and flags.run.seed is None and name != "config"
+    drawn = case.weights is None and flags.ask.seed is None and name != "config"
     notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
     terminal.remark((*remarks, *notes), flags.quiet)
     send(data.encode() if isinstance(data, str) else data, flags.output)
@@ -51,11 +49,11 @@ def answer(flags: ExportRequest) -> None:
 
 def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[Text, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
-    if flags.run.model is None:
-        case, remarks = request.case(flags.input, flags.layer, flags.run, one_call=True)
+    if flags.ask.model is None:
+        case, remarks = request.case(flags.ask, one_call=True)
         return [(case, {})], remarks
-    sources.validate_sources(flags.input, flags.layer, flags.run)
-    called = models.read_call(flags.input, flags.layer, flags.run)
+    sources.validate_sources(flags.ask)
+    called = models.read_call(flags.ask)
     _require_whole(called.model)
     parts, remarks = called.choose_parts()
     return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
@@ -88,9 +86,9 @@ def _target(flags: ExportRequest) -> str:
             suffix=target.SUFFIX,
         )
     _require_suffix(flags.to, flags.output or "")
-    if flags.run.engine != "auto":
+    if flags.ask.engine != "auto":
         raise UsageError("{--engine} does not change the export.", "Leave {--engine} out.")
-    if flags.run.calls > 1:
+    if flags.ask.calls > 1:
         raise UsageError("export writes one call of the layer.", "Leave {--calls} out.")
     return flags.to
 

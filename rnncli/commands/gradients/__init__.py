@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from rnncli.cli.flag_groups import RUN, flag
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
@@ -15,30 +17,7 @@ rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 """
 
 
-def gradients(
-    input_flags: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    output: OutputFlags,
-    of: Annotated[
-        str | None,
-        flag(
-            RUN,
-            "--of",
-            metavar="TENSOR",
-            help="The numbers to differentiate, hidden_states[0,3,1] (default: the last output).",
-        ),
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        flag(
-            RUN,
-            "--against",
-            metavar="LAYERS",
-            help="Compare with these layers, with the same units: simple_rnn,lstm,gru.",
-        ),
-    ] = None,
-) -> None:
+def gradients(ask: Ask, output: OutputFlags, *, of: str | None, against: list[str] | None) -> None:
     """How far back does the output depend on the input?
 
     The norm of the output's gradient with respect to every state and input, computed by Keras for one
@@ -51,33 +30,33 @@ def gradients(
     from rnncli.commands.gradients import curves, variants
     from rnncli.commands.gradients.answer import GradientsAnswer
 
-    deliver = delivery(output, input_flags, layer, run)
-    run = _without_training(run)
-    first, *others = variants.list_layers(layer.layer, against or ())
-    options = request.options_of(layer)
-    if first is not layer.layer:
-        layer = LayerFlags(layer=[first], **variants.own_options([first], options))
-    case, remarks = request.case(input_flags, layer, run, one_call=True)
+    deliver = delivery(output, ask.files)
+    ask = _without_training(ask)
+    first, *others = variants.list_layers(ask.layer, against or ())
+    options = ask.options
+    if first is not ask.layer:
+        ask = ask._replace(layer=[first], options=variants.own_options([first], options))
+    case, remarks = request.case(ask, one_call=True)
     cases = [case, *variants.make_variants(case, list(map(read_layer, others)), options)]
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
-def _without_training(run: RunFlags) -> RunFlags:
-    """Return the flags for a call without dropout, so that no note advises --training.
+def _without_training(ask: Ask) -> Ask:
+    """Return the request of a call without dropout, so that no note advises --training.
 
     Raises UsageError for flags that change the numbers but do not apply here.
     """
-    if run.engine not in ("auto", "tensorflow"):
+    if ask.engine not in ("auto", "tensorflow"):
         raise UsageError(
             "{--engine:engine}: gradients are computed by tensorflow.",
             "Leave {--engine} out.",
-            engine=run.engine,
+            engine=ask.engine,
         )
-    if run.training or run.calls > 1:
-        name = "--training" if run.training else "--calls"
+    if ask.training or ask.calls > 1:
+        name = "--training" if ask.training else "--calls"
         raise UsageError(
             "gradients are computed for one call without dropout, not with {name}.",
             "Leave it out.",
             name=name,
         )
-    return run if run.model else run._replace(training=False)
+    return ask if ask.model else ask._replace(training=False)

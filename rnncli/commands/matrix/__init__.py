@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from typing import TYPE_CHECKING
+
 from rnncli.cli.hint_rules import TRACE
 from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli matrix --layer lstm
@@ -15,23 +20,23 @@ HINTS = (TRACE,)
 REFUSED = ("return_sequences", "return_state")
 
 
-def matrix(input_flags: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
+def matrix(ask: Ask, output: OutputFlags) -> None:
     """All combinations of return_sequences and return_state, side by side, and which entries are equal."""
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 
-    deliver = delivery(output, input_flags, layer, run)
-    _refuse_varied_flags(layer)
-    case, remarks = request.case(input_flags, layer, run)
-    deliver(MatrixAnswer(combinations(case, run.engine)), remarks)
+    deliver = delivery(output, ask.files)
+    _refuse_varied_flags(ask)
+    case, remarks = request.case(ask)
+    deliver(MatrixAnswer(combinations(case, ask.engine)), remarks)
 
 
-def _refuse_varied_flags(layer: LayerFlags) -> None:
+def _refuse_varied_flags(ask: Ask) -> None:
     from rnncli.specs.merge import format_flag
 
     for name in REFUSED:
-        if (value := getattr(layer, name)) is not None:
+        if (value := ask.options.get(name)) is not None:
             flag = format_flag(name, value)
             raise UsageError(
                 "matrix does not take {flag}: it shows the layer with and without {name}.",

@@ -1,17 +1,16 @@
 """`rnncli plot`."""
 
-# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Case
-from rnncli.cli.flag_groups import OUTPUT, RUN, choice, flag
-from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import Message, Text, UsageError
 
 if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.case import Case
     from rnncli.commands.plot.sheet import Sheet
 
 EXAMPLES = """\
@@ -22,71 +21,25 @@ rnncli plot --layer gru --seed 42 --terminal
 """
 
 SUFFIXES = ("png", "svg", "pdf")
-STYLES = ("light", "dark", "grey")
-WHAT = ("trace", "result")
 LARGEST = 100.0
 
 
 class PlotFlags(NamedTuple):
     """What to draw, and how."""
 
-    what: Annotated[
-        str | None, choice(RUN, "--what", "WHAT", WHAT, "What to draw (default trace, if there is one).")
-    ] = None
-    gate: Annotated[
-        list[str] | None,
-        flag(RUN, "--gate", metavar="NAME", help="Draw this gate or state of a trace; repeat for several."),
-    ] = None
-    batch: Annotated[
-        int, flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last.")
-    ] = 0
-    steps: Annotated[
-        str | None,
-        flag(
-            RUN,
-            "--steps",
-            "--step",
-            metavar="A:B",
-            help="Time steps from A up to (not including) B, or one step.",
-        ),
-    ] = None
-    output: Annotated[
-        str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="A .png, .svg or .pdf file.")
-    ] = None
-    terminal: Annotated[bool, flag(OUTPUT, "--terminal", help="Draw in the terminal instead of a file.")] = (
-        False
-    )
-    size: Annotated[
-        str | None,
-        flag(
-            OUTPUT,
-            "--size",
-            metavar="WxH",
-            help="Size in inches (7x4) or, for a png, in pixels (1600x900px).",
-        ),
-    ] = None
-    style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colors (default light).")] = None
-    theme: Annotated[
-        str | None, choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background, same as --style.")
-    ] = None
-    scale: Annotated[
-        str,
-        choice(
-            OUTPUT,
-            "--scale",
-            "SCALE",
-            ("fixed", "auto"),
-            "Color range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).",
-        ),
-    ] = "fixed"
-    width: Annotated[
-        int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="Width in columns, with --terminal.")
-    ] = None
-    lang: Annotated[
-        str | None,
-        choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of the labels (default: the locale)."),
-    ] = None
-    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No notes on stderr.")] = False
+    what: str | None
+    gate: list[str] | None
+    batch: int
+    steps: str | None
+    output: str | None
+    terminal: bool
+    size: str | None
+    style: str | None
+    theme: str | None
+    scale: str
+    width: int | None
+    lang: str | None
+    quiet: bool
 
     @property
     def colors(self) -> str:
@@ -104,13 +57,7 @@ class PlotFlags(NamedTuple):
             )
 
 
-def plot(
-    input_flags: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    plot_flags: PlotFlags,
-    all_layers: AllLayers = False,
-) -> None:
+def plot(ask: Ask, **flags: Any) -> None:
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
@@ -120,13 +67,15 @@ def plot(
     from rnncli.cli.steps import parse_range
     from rnncli.commands.plot.sheet import SheetSelection
 
+    plot_flags = PlotFlags(**flags)
+    plot_flags.validate()
     size = _size(plot_flags)
     steps = slice(None) if plot_flags.steps is None else parse_range(plot_flags.steps)
-    format_name = _format(plot_flags, input_flags, layer, run)
-    case, remarks = request.case(input_flags, layer, run, all_layers=all_layers)
+    format_name = _format(plot_flags, ask)
+    case, remarks = request.case(ask)
     sheet = _sheet(
         case,
-        run.engine,
+        ask.engine,
         plot_flags,
         SheetSelection(plot_flags.batch, steps, tuple(plot_flags.gate or ()), plot_flags.scale),
     )
@@ -139,7 +88,7 @@ def plot(
         terminal.remark([*remarks, *missing], plot_flags.quiet)
 
 
-def _sheet(case: "Case", engine: str, flags: PlotFlags, selection: Any) -> "Sheet":
+def _sheet(case: Case, engine: str, flags: PlotFlags, selection: Any) -> Sheet:
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import engines
@@ -161,7 +110,7 @@ def _sheet(case: "Case", engine: str, flags: PlotFlags, selection: Any) -> "Shee
 
 
 def _draw_file(
-    sheet: "Sheet", flags: PlotFlags, format_name: str, size: tuple[float, float] | None
+    sheet: Sheet, flags: PlotFlags, format_name: str, size: tuple[float, float] | None
 ) -> list[Text]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files, terminal
@@ -175,7 +124,7 @@ def _draw_file(
     return shown.remarks
 
 
-def _draw_in_terminal(sheet: "Sheet", flags: PlotFlags) -> str:
+def _draw_in_terminal(sheet: Sheet, flags: PlotFlags) -> str:
     from rnncli.cli import terminal
     from rnncli.commands.plot.half_blocks import render
     from rnncli.commands.plot.labels import translate_labels
@@ -187,7 +136,7 @@ def _draw_in_terminal(sheet: "Sheet", flags: PlotFlags) -> str:
     return render(shown, STYLES[flags.colors], view, depth)
 
 
-def _format(flags: PlotFlags, *reading: ReadingFlags) -> str | None:
+def _format(flags: PlotFlags, ask: Ask) -> str | None:
     """Return png, svg or pdf, or None for the terminal.  Raises UsageError before anything is computed."""
     if flags.terminal:
         if flags.output or flags.size:
@@ -200,9 +149,9 @@ def _format(flags: PlotFlags, *reading: ReadingFlags) -> str | None:
         what = Message("-o -: plot needs a file.") if flags.output else Message("plot needs an output file.")
         raise UsageError(what, "Name one, -o FILE.png, or draw here: {--terminal}")
     from rnncli.cli.files import require_place
-    from rnncli.cli.sources import input_sources
+    from rnncli.cli.sources import words_of
 
-    require_place(flags.output, input_sources(*reading))
+    require_place(flags.output, words_of(ask.files))
     suffix = Path(flags.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         what = Message("{output}: plot cannot write .{suffix}.", output=flags.output, suffix=suffix)

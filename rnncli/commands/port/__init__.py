@@ -1,18 +1,18 @@
 """`rnncli port`: its flags, and its steps from reading the files to the answer."""
 
-# Annotations are objects rather than text, as in rnncli.cli.flags.
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.cli import sources
-from rnncli.cli.flag_groups import RUN, WEIGHTS, first_given, flag
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, ReadingFlags
-from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
+from rnncli.options import first_given
 
 if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.cli.output import OutputFlags
     from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
     from rnncli.commands.port.search import Tolerances
 
@@ -34,45 +34,16 @@ ROUNDING = 1e-4
 class PortFlags(NamedTuple):
     """Files of the other framework, and tolerances."""
 
-    weights: Annotated[
-        str | None,
-        flag(WEIGHTS, "--weights", metavar="FILE[#LAYER]", help="The other framework's weights, as saved."),
-    ] = None
-    expect: Annotated[
-        str | None,
-        flag(
-            RUN,
-            "--expect",
-            metavar="FILE",
-            help="What the other framework returned: json, npy, npz or safetensors.",
-        ),
-    ] = None
-    initial_state: Annotated[
-        str | None,
-        flag(
-            RUN,
-            "--initial-state",
-            metavar="FILE",
-            help="The initial states that the other framework was given.",
-        ),
-    ] = None
-    probe: Annotated[
-        str | None,
-        flag(
-            RUN, "--probe", metavar="FILE",
-            help="If several explanations fit, write a small input that tells them apart.",
-        ),
-    ] = None  # fmt: skip
-    atol: Annotated[
-        float, flag(RUN, "--atol", metavar="X", min=0, help="Absolute tolerance (default 1e-6).")
-    ] = ATOL
-    rtol: Annotated[
-        float, flag(RUN, "--rtol", metavar="X", min=0, help="Relative tolerance (default 1e-5).")
-    ] = RTOL
+    weights: str | None
+    expect: str | None
+    initial_state: str | None
+    probe: str | None
+    atol: float
+    rtol: float
 
     @property
     def files(self) -> Mapping[str, str | None]:
-        """See ReadingFlags."""
+        """What is read, by its flag."""
         from rnncli.inputs.source import split_layers
 
         return {
@@ -100,7 +71,7 @@ class PortFlags(NamedTuple):
                 )
 
 
-def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, output: OutputFlags) -> None:
+def port(ask: Ask, output: OutputFlags, **flags: Any) -> None:
     """Find which known differences, singly or in pairs, explain another framework's numbers.
 
     INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
@@ -111,14 +82,16 @@ def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, outp
     from rnncli.commands.port import answer, evidence, port_task
     from rnncli.commands.port.search import Tolerances, search_readings
 
-    if refused := first_given(layer, REFUSED):
+    port_flags = PortFlags(**flags)
+    port_flags.validate()
+    if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
-    place, probe, reading = output.output, port_flags.probe or "", (input_flags, layer, port_flags)
+    place, probe, reading = output.output, port_flags.probe or "", {**ask.files, **port_flags.files}
     _require_places(place, port_flags.probe, reading)
-    deliver = delivery(output._replace(output=None), *reading)
-    sources.validate_sources(*reading)
+    deliver = delivery(output._replace(output=None), reading)
+    sources.validate_sources(ask, port_flags.files)
     runs, remarks = port_task.collect(
-        input_flags, layer, port_flags.weights or "", port_flags.expect or "", port_flags.initial_state
+        ask, port_flags.weights or "", port_flags.expect or "", port_flags.initial_state
     )
     tolerances = Tolerances(port_flags.atol, port_flags.rtol)
     run, found, hypothesis_count = search_readings(runs, tolerances)
@@ -151,12 +124,12 @@ def port(input_flags: InputFlags, layer: LayerFlags, port_flags: PortFlags, outp
         )
 
 
-def _require_places(output: str | None, probe: str | None, reading: Sequence[ReadingFlags]) -> None:
+def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     from rnncli.cli import files
 
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
-        files.require_place(place, sources.input_sources(*reading))
+        files.require_place(place, sources.words_of(reading))
         if place is not None and not place.casefold().endswith(suffixes):
             raise UsageError(
                 "{place}: port cannot write files with this suffix.",
@@ -167,9 +140,9 @@ def _require_places(output: str | None, probe: str | None, reading: Sequence[Rea
 
 
 def _explain_failure(
-    run: "ForeignRun",
-    found: Sequence["Hypothesis"],
-    tolerances: "Tolerances",
+    run: ForeignRun,
+    found: Sequence[Hypothesis],
+    tolerances: Tolerances,
     hypothesis_count: int,
     doubts: Sequence[Message],
 ) -> DisagreementError:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnncli.ask import LAYER_OPTIONS, Ask
 from rnncli.case import Array, Document, Spec, format_shape
 from rnncli.cli import request, sources
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
@@ -49,9 +49,7 @@ RESULT_ADVICE = Message(
 )
 
 
-def collect(
-    input_flags: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None
-) -> tuple[list[ForeignRun], list[Text]]:
+def collect(ask: Ask, weights: str, expect: str, states: str | None) -> tuple[list[ForeignRun], list[Text]]:
     """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
     weights, expect, states: what the flags of these names say.
@@ -59,16 +57,17 @@ def collect(
     """
     file, _ = split_layers(weights)
     arrays = read_weights(sources.find_source(weights))
-    described = _parse_layer(layer)
-    case, remarks = request.case(input_flags, LayerFlags(), RunFlags(seed=0))
+    described = _parse_layer(ask)
+    case, remarks = request.case(ask._replace(layer=None, options={}, seed=0))
     notes = list(remarks)
     inputs = np.asarray(case.inputs, np.float64)
     class_name = None if described is None else described.inner.class_name
     with inside(file):
         found = find_layer(arrays, inputs.shape[-1], class_name)
-        names_alone = layer.units is None and all(fold_name(word).isalpha() for word in layer.layer or ())
-        spec = _complete_layer(layer, found) if described is None or names_alone else described
-        _require_fit(spec, found, layer.units)
+        words = ask.layer or ()
+        names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
+        spec = _complete_layer(ask, found) if described is None or names_alone else described
+        _require_fit(spec, found, ask.options.get("units"))
     stored = read_expected(sources.find_source(expect))
     batch, steps, _ = inputs.shape
     with inside(expect):
@@ -87,11 +86,11 @@ def collect(
     return runs, notes
 
 
-def _parse_layer(layer: LayerFlags) -> Spec | None:
+def _parse_layer(ask: Ask) -> Spec | None:
     """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
-    if not layer.layer:
+    if not ask.layer:
         return None
-    stack = request.stack_of(layer, Document())
+    stack = request.stack_of(ask, Document())
     spec = stack.specs[0]
     if len(stack.specs) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
         raise LayerError(
@@ -101,13 +100,15 @@ def _parse_layer(layer: LayerFlags) -> Spec | None:
     return spec
 
 
-def _complete_layer(layer: LayerFlags, found: ForeignLayer) -> Spec:
+def _complete_layer(ask: Ask, found: ForeignLayer) -> Spec:
     """Return the layer with the units, and without -l the class and the directions, of the weights."""
-    flags = layer._replace(units=layer.units or found.units)
-    if not layer.layer:
-        both = True if len(found.cells) == 2 else layer.bidirectional
-        flags = flags._replace(layer=[default_name(found.class_name)], bidirectional=both)
-    return request.stack_of(flags, Document()).specs[0]
+    options = {"units": found.units, **ask.options}
+    layers = ask.layer
+    if not layers:
+        layers = [default_name(found.class_name)]
+        options |= {"bidirectional": True} if len(found.cells) == 2 else {}
+    ordered = {name: options[name] for name in LAYER_OPTIONS if name in options}
+    return request.stack_of(ask._replace(layer=layers, options=ordered), Document()).specs[0]
 
 
 def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from rnncli.cli.hint_rules import TRACE, Hint, is_bidirectional, returns_last_output
 from rnncli.commands.run.run_request import RunRequest
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -45,10 +50,10 @@ MODULES = {
 """The module that answers, by whether there is a saved model and whether lines are read as they arrive."""
 
 
-def run(flags: RunRequest) -> None:
+def run(ask: Ask, output: OutputFlags, **flags: Any) -> None:
     """What does the layer return?
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    name = MODULES[bool(flags.run.model), flags.stream or flags.keep_going]
-    import_module(f"{__name__}.{name}").answer(flags)
+    name = MODULES[bool(ask.model), flags["stream"] or flags["keep_going"]]
+    import_module(f"{__name__}.{name}").answer(RunRequest(ask, output, **flags))

@@ -8,7 +8,6 @@ from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import progress, request, result_checks, terminal
 from rnncli.cli.case_request import Remarks
-from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
 from rnncli.compute import chunks
@@ -21,11 +20,10 @@ if TYPE_CHECKING:
 
 def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
-    deliver = delivery(flags.output, *flags.file_flags)
+    _ = flags.tolerances
+    deliver = delivery(flags.output, flags.ask.files)
     expected = flags.read_expectation()
-    shown = flags.show
-    case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    case = hold_gates(case, flags.hold, flags.run.engine, check=flags.check.check)
+    case, remarks = request.case(flags.ask)
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
         _run_in_chunks(flags, case, plan, deliver, remarks)
@@ -35,7 +33,7 @@ def answer(flags: RunRequest) -> None:
 
 def _can_grow(flags: RunRequest) -> bool:
     """Return whether the answer can be written before the last chunk is computed."""
-    whole = bool(flags.whole_result_flags) or flags.show.all_calls
+    whole = bool(flags.whole_result_flags) or flags.ask.all_calls
     return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
 
 
@@ -47,7 +45,7 @@ def _run_in_chunks(
     batch = len(case.inputs)
     among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()
     with progress.bar(batch, enabled=not flags.output.quiet and not among_numbers) as watch:
-        results = watch(compute.run_chunks(case, flags.run.engine, plan))
+        results = watch(compute.run_chunks(case, flags.ask.engine, plan))
         kept = (result_checks.select_tensors(each, flags.select) for each in results)
         deliver(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
 
@@ -60,10 +58,10 @@ def _run_whole(
     remarks: Remarks,
     expected: Expectation | None,
 ) -> None:
-    batch, check = len(case.inputs), flags.check
+    batch = len(case.inputs)
     with progress.bar(batch, enabled=len(plan) > 1 and not flags.output.quiet) as watch:
-        result = chunks.join_results(watch(compute.run_chunks(case, flags.run.engine, plan)), batch)
-    tolerances = check.tolerances if check.check else None
+        result = chunks.join_results(watch(compute.run_chunks(case, flags.ask.engine, plan)), batch)
+    tolerances = flags.tolerances if flags.check else None
     result, disagreeing, notes = result_checks.verify(case, result, tolerances, flags.budget)
     result = result_checks.select_tensors(result, flags.select)
     run_answer = RunAnswer(result, stats_of(result) if flags.stats else {})

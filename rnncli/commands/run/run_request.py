@@ -1,60 +1,49 @@
-"""What one call of `rnncli run` asks for: all of its flags as one value."""
+"""What one call of `rnncli run` asks for: all of its options as one value."""
 
-# Annotations must be objects at run time, as in cli/flags.py, whose groups this holds.
+from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.cli.flags import (
-    CheckFlags,
-    FailOnNan,
-    InputFlags,
-    KeepGoing,
-    LayerFlags,
-    Memory,
-    OutputFlags,
-    RunFlags,
-    Select,
-    ShowFlags,
-    Streaming,
-    WithStats,
-)
-from rnncli.cli.hold_flag import HoldFlag
-
 if TYPE_CHECKING:
+    from rnncli.ask import Ask
     from rnncli.cli.expectation import Expectation
+    from rnncli.cli.output import OutputFlags
     from rnncli.cli.result_checks import ResultChecks
+    from rnncli.compute.compare import TolerancePair
 
 
 class RunRequest(NamedTuple):
-    """The flags of `rnncli run`."""
+    """The options of `rnncli run`."""
 
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
-    check: CheckFlags
+    ask: Ask
     output: OutputFlags
-    show: ShowFlags
-    select: Select = None
-    stats: WithStats = False
-    fail_on_nan: FailOnNan = False
-    stream: Streaming = False
-    keep_going: KeepGoing = False
-    memory: Memory = None
-    hold: HoldFlag = None
+    check: bool
+    expect: str | None
+    atol: list[str] | None
+    rtol: list[str] | None
+    select: list[str] | None
+    stats: bool
+    fail_on_nan: bool
+    stream: bool
+    keep_going: bool
+    memory: str | None
 
-    def validate(self) -> None:
-        """Raise UsageError for flags that need others, or that have a wrong value."""
-        self.show.require_calls(self.run)
+    @property
+    def tolerances(self) -> TolerancePair:
+        """Absolute and relative tolerance.  Raises UsageError for a wrong one, or with nothing to compare."""
+        from rnncli.cli.result_checks import parse_checks
+
+        return parse_checks(self.atol, self.rtol, check=self.check, expect=self.expect, hold=self.ask.hold)
 
     @property
     def whole_result_flags(self) -> list[str]:
         """The given flags whose answer needs every number before it can begin."""
         given = {
-            "--check": self.check.check,
-            "--expect": self.check.expect is not None,
+            "--check": self.check,
+            "--expect": self.expect is not None,
             "--stats": self.stats,
             "--fail-on-nan": self.fail_on_nan,
-            "--hold": self.hold,
+            "--hold": self.ask.hold,
         }
         return [name for name, value in given.items() if value]
 
@@ -65,22 +54,17 @@ class RunRequest(NamedTuple):
 
         return None if self.memory is None else memory.parse(self.memory)
 
-    def read_expectation(self) -> "Expectation | None":
+    def read_expectation(self) -> Expectation | None:
         """Read the file of --expect; None without the flag."""
-        if self.check.expect is None:
+        if self.expect is None:
             return None
         from rnncli.cli import expectation
 
-        return expectation.read_expectation(self.check.expect, self.input, self.output.output)
+        return expectation.read_expectation(self.expect, self.ask, self.output.output)
 
-    def checks(self, expected: "Expectation | None") -> "ResultChecks":
+    def checks(self, expected: Expectation | None) -> ResultChecks:
         """Return the checks of the result.  expected: the tensors of --expect."""
         from rnncli.cli.output import format_of
         from rnncli.cli.result_checks import ResultChecks
 
-        return ResultChecks(self.check, format_of(self.output), expected, self.fail_on_nan)
-
-    @property
-    def file_flags(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
-        """The groups that may name a file to read."""
-        return self.input, self.layer, self.run
+        return ResultChecks(self.tolerances, format_of(self.output), expected, self.fail_on_nan)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import model_tensors, models, result_checks, sources
-from rnncli.cli.flag_groups import first_given
 from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
 from rnncli.errors import Flag, UsageError
+from rnncli.options import first_given
 from rnncli.result import SCHEMA
 from rnncli.show import statistics
 from rnncli.show.page import Page, Span, View, marks
@@ -76,9 +76,9 @@ class ModelAnswer(RunAnswer):
 
 def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
-    models.require_alone(*flags.file_flags)
-    sources.validate_sources(*flags.file_flags)
-    refuse_layer_flags(memory=flags.memory, all_calls=flags.show.all_calls or None, hold=flags.hold or None)
+    models.require_alone(flags.ask)
+    sources.validate_sources(flags.ask)
+    refuse_layer_flags(memory=flags.memory, all_calls=flags.ask.all_calls or None, hold=flags.ask.hold)
 
 
 def refuse_layer_flags(**given: Any) -> None:
@@ -91,16 +91,17 @@ def refuse_layer_flags(**given: Any) -> None:
 
 def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
+    _ = flags.tolerances
     require(flags)
-    deliver = delivery(flags.output, *flags.file_flags)
+    deliver = delivery(flags.output, flags.ask.files)
     expected = flags.read_expectation()
-    call = models.read_call(*flags.file_flags)
-    everything, check = flags.show.all_layers, flags.check
-    found = model_tensors.compute_tensors(call, flags.run.engine, everything=everything)
+    call = models.read_call(flags.ask)
+    everything = flags.ask.all_layers
+    found = model_tensors.compute_tensors(call, flags.ask.engine, everything=everything)
     result = found.result
     disagreeing: list[str] = []
-    if check.check:
-        result, disagreeing = call.compare_with_framework(found.cases, result, *check.tolerances)
+    if flags.check:
+        result, disagreeing = call.compare_with_framework(found.cases, result, *flags.tolerances)
     result = result_checks.select_tensors(result, flags.select)
     kept = {tensor.label for tensor in result.outputs}
     figures = stats_by_tensor(found) if flags.stats else {}

@@ -21,9 +21,9 @@ def answer(flags: RunRequest) -> None:
     """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     stream.require(flags)
     model_answers.require(flags)
-    stream.require_lines(flags.input)
-    model = model_files.open_model(flags.run.model or "", flags.run.assume)
-    model_inputs.require_paddable(model, flags.input)
+    stream.require_lines(flags.ask)
+    model = model_files.open_model(flags.ask.model or "", flags.ask.assume)
+    model_inputs.require_paddable(model, flags.ask)
     require_stateless(model)
     answers = ModelLines(model, flags)
     stream.relay(answers, answers.remarks, flags)
@@ -34,7 +34,7 @@ class ModelLines:
 
     def __init__(self, model: Model, flags: RunRequest) -> None:
         self.model, self.flags = model, flags
-        self.returns = models.ReturnFlags(flags.layer.return_sequences, flags.layer.return_state)
+        self.returns = models.ReturnFlags.asked(flags.ask)
         self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[InputLine]) -> Iterator[RunAnswer | RnncliError]:
@@ -51,8 +51,8 @@ class ModelLines:
     def _answer(self, line: InputLine) -> ModelAnswer:
         stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
-        inputs, notes = model_inputs.arrange_inputs(self.model, raw, self.flags.input)
-        engine, everything = self.flags.run.engine, self.flags.show.all_layers
+        inputs, notes = model_inputs.arrange_inputs(self.model, raw, self.flags.ask)
+        engine, everything = self.flags.ask.engine, self.flags.ask.all_layers
         call = models.ModelCall(self.model, inputs, self.returns, (*remarks, *notes))
         found = model_tensors.compute_tensors(call, engine, everything=everything)
         self.remarks.add(found.notes)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import arrays
+from rnncli.ask import Ask
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import case_request, request, result_checks, sources, terminal
-from rnncli.cli.flag_groups import collect_flags, first_given
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
@@ -30,6 +29,7 @@ from rnncli.errors import (
 )
 from rnncli.inputs import case_builder, formats
 from rnncli.inputs.formats import Source, ndjson
+from rnncli.options import first_given
 
 LINES = ("ndjson", "json")
 """The formats a line can be in."""
@@ -53,10 +53,10 @@ def require(flags: RunRequest) -> None:
 def answer(flags: RunRequest) -> None:
     """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
-    sources.validate_sources(*flags.file_flags)
-    require_lines(flags.input)
-    records = LineCases(*flags.file_flags, flags.show)
-    stream = Stream(records, flags.run.engine)
+    sources.validate_sources(flags.ask)
+    require_lines(flags.ask)
+    records = LineCases(flags.ask)
+    stream = Stream(records, flags.ask.engine)
 
     def answers(lines: list[InputLine]) -> Iterator[RunAnswer | RnncliError]:
         for line, result in zip(lines, stream.answers(lines), strict=True):
@@ -99,8 +99,8 @@ def relay(
     answers: one for each line, in order.  remarks: those since the last answer, shown before it.
     """
     bad, empty = 0, True
-    file, where = sources.open_lines(flags.input)
-    with file, stream_answers(flags.output, *flags.file_flags) as show:
+    file, where = sources.open_lines(flags.ask)
+    with file, stream_answers(flags.output, flags.ask.files) as show:
         for lines in whole_lines(lambda: sources.read_arrived(file, arrays.BLOCK, where), where):
             for outcome in answers(lines):
                 empty = False
@@ -118,28 +118,26 @@ def relay(
         raise DisagreementError("{lines} failed.", "See the messages above.", lines=count(bad, "line"))
 
 
-def require_lines(input_flags: InputFlags) -> None:
+def require_lines(ask: Ask) -> None:
     """Raise UsageError if the flags ask for anything but lines of JSON."""
-    if input_flags.input_shape is not None:
+    if ask.input_shape is not None:
         raise UsageError(
             "{--stream} reads lines, but {--input-shape} generates an input.", "Leave one of them out."
         )
-    if flag := first_given(input_flags, ("fill", "batch_column", "delimiter", "decimal")):
+    if flag := first_given(ask._asdict(), ("fill", "batch_column", "delimiter", "decimal")):
         raise UsageError(
             "{flag} does not apply to {--stream}, which reads lines of JSON.",
             "Leave it out.",
             flag=Flag(flag),
         )
-    format_name = formats.detect_format(
-        Source(""), input_flags.input_format or _format_of(Path(input_flags.input or ""))
-    )
+    format_name = formats.detect_format(Source(""), ask.input_format or _format_of(Path(ask.input or "")))
     if format_name not in LINES:
         raise UsageError(
             "{--stream} reads lines of JSON, but the input is {format_name}.",
             "Leave {--stream} out; a large batch is processed in chunks.",
             format_name=format_name,
         )
-    if input_flags.input is None and not sources.stdin_holds_data():
+    if ask.input is None and not sources.stdin_holds_data():
         raise UsageError("{--stream} has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
 
@@ -157,18 +155,18 @@ class LineCases:
     If the flags are wrong, no line can be computed.
     """
 
-    def __init__(self, input_flags: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
-        seed = case_builder.draw_seed() if run.seed is None else run.seed
-        stack = request.stack_of(layer, all_layers=shown.all_layers)
-        given = request.collect_options(input_flags, run, stack, seed, **shown._asdict())
-        self.builder = case_request.make_builder(collect_flags(layer), stack, given, Document())
+    def __init__(self, ask: Ask) -> None:
+        seed = case_builder.draw_seed() if ask.seed is None else ask.seed
+        stack = request.stack_of(ask)
+        given = request.collect_options(ask, stack, seed)
+        self.builder = case_request.make_builder(ask.options, stack, given, Document())
         self.first_case: Case | None = None
-        notes = case_request.note_equal_calls(stack, run.calls, training=bool(run.training))
+        notes = case_request.note_equal_calls(stack, ask.calls, training=bool(ask.training))
         notes += keras_differences.note_sequential(stack)
-        notes += case_request.note_dropout(collect_flags(layer), run.calls, training=run.training)
+        notes += case_request.note_dropout(ask.options, ask.calls, training=ask.training)
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
-        self._checked_masks: set[bool] = {False, True} if run.engine == engines.REFERENCE else set()
+        self._checked_masks: set[bool] = {False, True} if ask.engine == engines.REFERENCE else set()
 
     def __call__(self, line: InputLine) -> Case:
         """Return the Case of a line.  Raises InputError if other lines may be valid."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
+from typing import TYPE_CHECKING
+
 from rnncli.cli.hint_rules import Hint, has_known_sizes
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli shape --layer lstm --return-sequences --return-state
@@ -13,9 +18,7 @@ rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
 HINTS = (Hint(has_known_sizes, "run{same}", "the numbers", "값 계산하기"),)
 
 
-def shape(
-    input_flags: InputFlags, layer: LayerFlags, output: OutputFlags, all_layers: AllLayers = False
-) -> None:
+def shape(ask: Ask, output: OutputFlags) -> None:
     """Tensors, shapes and parameter counts, without computing.
 
     In --input-shape a dimension may be None or a name, such as batch.
@@ -25,7 +28,7 @@ def shape(
     from rnncli.commands.shape import outline
     from rnncli.commands.shape.answer import ShapeAnswer
 
-    deliver = delivery(output, input_flags, layer)
-    asked = request.outline(input_flags, layer, all_layers=all_layers)
-    report = outline.outline(asked.stack.specs, asked.shape, all_layers=all_layers)
+    deliver = delivery(output, ask.files)
+    asked = request.outline(ask)
+    report = outline.outline(asked.stack.specs, asked.shape, all_layers=ask.all_layers)
     deliver(ShapeAnswer(report), asked.remarks)

@@ -1,13 +1,13 @@
 """`rnncli tour`: the lesson, page by page in a terminal, or printed; and its exercises."""
 
-# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import HIGHEST_SEED
-from rnncli.cli.flag_groups import flag
-from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli tour
@@ -17,7 +17,6 @@ rnncli tour --exercise 1 --seed 3
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
 """
 
-PANEL = "Options"
 WIDTH = 80
 """Width of the lesson, or of the terminal if that is narrower: long lines are hard to read."""
 
@@ -25,28 +24,11 @@ WIDTH = 80
 class TourFlags(NamedTuple):
     """Which part of the lesson, or which exercise."""
 
-    step: Annotated[
-        int | None, flag(PANEL, "--step", metavar="N", help="Show only this step, with its answer.")
-    ] = None
-    plain: Annotated[bool, flag(PANEL, "--plain", help="Print every step, with its answer.")] = False
-    exercise: Annotated[
-        int | None, flag(PANEL, "--exercise", metavar="N", help="Show an exercise instead.")
-    ] = None
-    seed: Annotated[
-        int | None,
-        flag(
-            PANEL,
-            "--seed",
-            metavar="N",
-            min=0,
-            max=HIGHEST_SEED,
-            help="Seed of the exercise (default: random, printed).",
-        ),
-    ] = None
-    answer: Annotated[
-        str | None,
-        flag(PANEL, "--answer", metavar="TEXT", help="--exercise: check this answer; exit 1 if it is wrong."),
-    ] = None
+    step: int | None
+    plain: bool
+    exercise: int | None
+    seed: int | None
+    answer: str | None
 
     def validate(self) -> None:
         """Raise UsageError for flags that cannot be combined."""
@@ -69,7 +51,7 @@ class TourFlags(NamedTuple):
             )
 
 
-def tour(output: OutputFlags, part: TourFlags) -> None:
+def tour(output: OutputFlags, **flags: Any) -> None:
     """The lesson: what recurrent layers return, step by step.
 
     In a terminal, one step at a time: Enter continues, ? shows the answer, b goes back, q quits.
@@ -77,6 +59,8 @@ def tour(output: OutputFlags, part: TourFlags) -> None:
     from rnncli.cli import pager
     from rnncli.cli.output import delivery, format_of, is_stdout, view_of
 
+    part = TourFlags(**flags)
+    part.validate()
     table = format_of(output) == "table"
     deliver = delivery(_limit_width(output) if table else output)
     if part.exercise is not None:

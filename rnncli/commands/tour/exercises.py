@@ -169,7 +169,7 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     import numpy as np
 
     from rnncli import compute
-    from rnncli.cli.command_line import CommandLine
+    from rnncli.cli.flags import CommandLine
 
     steps, seed, layer = random.randint(5, 8), random.randrange(1000), random.choice(RECURRENT)
     first = random.randint(2, steps - 2)

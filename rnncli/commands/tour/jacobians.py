@@ -23,7 +23,7 @@ def measure_norms(line: str) -> Array:
     import numpy as np
 
     from rnncli import compute
-    from rnncli.cli.command_line import CommandLine
+    from rnncli.cli.flags import CommandLine
 
     case = CommandLine.parse(line).case()
     layer: Any = Stack(case.specs).layers[0]

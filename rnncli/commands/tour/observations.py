@@ -56,7 +56,7 @@ def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}
 
 def observe_sentence(view: View, command: str) -> Observation:
     """Show one line per word of the sample."""
-    from rnncli.cli.command_line import CommandLine
+    from rnncli.cli.flags import CommandLine
 
     inputs = CommandLine.parse("rnncli run --seed 7").case().inputs
     word = say("word", view.lang)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, To
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli weights model.keras
@@ -13,9 +17,7 @@ rnncli weights model.h5 --to torch --output weights.pt
 """
 
 
-def weights(
-    input_flags: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags, to: To = None
-) -> None:
+def weights(ask: Ask, output: OutputFlags, *, to: str | None) -> None:
     """The weights of a saved model or of a --layer, gate by gate.
 
     INPUT is a model or a file of weights: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of
@@ -28,13 +30,13 @@ def weights(
     from rnncli.commands.weights import weight_source
     from rnncli.commands.weights.answer import WeightsAnswer
 
-    weight_source.require_plain(run)
-    reading = weight_source.file_flags(input_flags, layer, run)
+    weight_source.require_plain(ask)
+    reading = weight_source.files(ask)
     if to is not None:
         from rnncli.commands.weights import conversion
 
-        conversion.answer(to, output, reading, lambda: weight_source.read(input_flags, layer, run))
+        conversion.answer(to, output, reading, lambda: weight_source.read(ask))
         return
-    deliver = delivery(output, *reading)
-    found = weight_source.read(input_flags, layer, run)
+    deliver = delivery(output, reading)
+    found = weight_source.read(ask)
     deliver(WeightsAnswer(found.contents, found.description), found.remarks)

@@ -12,8 +12,7 @@ from typing import Any
 from rnncli import frameworks
 from rnncli.case import Array, format_shape
 from rnncli.cli import files, sources, terminal
-from rnncli.cli.flags import OutputFlags, ReadingFlags
-from rnncli.cli.output import delivery, is_stdout, send
+from rnncli.cli.output import OutputFlags, delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.commands.weights.weight_words import say
@@ -34,17 +33,17 @@ ARRAYS = (".npz", ".safetensors", ".json")
 
 
 def answer(
-    to: str, output: OutputFlags, reading: Sequence[ReadingFlags], read: Callable[[], Weights]
+    to: str, output: OutputFlags, reading: Mapping[str, str | None], read: Callable[[], Weights]
 ) -> None:
     """Convert what `read` returns; show the arrays, or write them to the file of --output."""
     suffix = _layout_suffix(to, output)
     if suffix is None:
-        deliver = delivery(output, *reading)
+        deliver = delivery(output, reading)
         found = read()
         chains = chains_of(found.contents)
         deliver(ConversionAnswer(to, frameworks.convert(to, chains)), _remarks(to, chains, found))
         return
-    files.require_place(output.output, sources.input_sources(*reading))
+    files.require_place(output.output, sources.words_of(reading))
     found = read()
     chains = chains_of(found.contents)
     frameworks.require(to, (layer for chain in chains for layer in chain.layers))

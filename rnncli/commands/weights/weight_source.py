@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
+from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.case import Case, Shape, Spec, format_shape, known_sizes
 from rnncli.cli import case_request, layer_files, request, sources
 from rnncli.cli.case_request import Remarks
-from rnncli.cli.flag_groups import collect_flags, first_given, flag_name
-from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import Flag, Message, UsageError
 from rnncli.inputs.source import split_layers
+from rnncli.options import flag_name
 
 DESCRIBING = ("seed", "weights")
 """Flags of a run that define a layer."""
@@ -39,50 +39,45 @@ class Weights(NamedTuple):
     description: Description | None = None
 
 
-def require_plain(run: RunFlags) -> None:
+def require_plain(ask: Ask) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
-    if flag := first_given(run, (name for name in RunFlags._fields if name not in (*DESCRIBING, "model"))):
+    for name in set(ask.given(*RUN_OPTIONS)).difference(DESCRIBING, ("model",)):
+        flag = flag_name(name)
         raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=Flag(flag))
 
 
-def file_flags(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
-    """Return the flags that name the files to read."""
-    if is_described(input_flags, layer, run):
-        return input_flags, layer, run
-    return (InputFlags(input=split_layers(_file(input_flags, run))[0]),)
+def files(ask: Ask) -> dict[str, str | None]:
+    """Return the files to read, by their flags."""
+    return ask.files if is_described(ask) else {"INPUT": split_layers(_file(ask))[0]}
 
 
-def read(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+def read(ask: Ask) -> Weights:
     """Read the file, or make the weights of the layers."""
-    if is_described(input_flags, layer, run):
-        return _describe_layers(input_flags, layer, run)
+    if is_described(ask):
+        return _describe_layers(ask)
     from rnncli.models import reading as models
 
-    path, names = split_layers(_file(input_flags, run))
+    path, names = split_layers(_file(ask))
     whole = contents.describe_file(models.read_graph_or_layers(sources.find_source(path)))
     return Weights(contents.select_layers(whole, tuple(filter(None, names))), whole.notes)
 
 
-def is_described(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
+def is_described(ask: Ask) -> bool:
     """Return whether the flags define the layers, so that INPUT is not a file of weights."""
-    return (
-        bool(collect_flags(layer))
-        or input_flags.input_shape is not None
-        or bool(set(DESCRIBING) & set(collect_flags(run)))
-    )
+    return bool(ask.given("layer", "options", "input_shape", *DESCRIBING))
 
 
-def _file(input_flags: InputFlags, run: RunFlags) -> str:
+def _file(ask: Ask) -> str:
     """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
-    if flag := first_given(input_flags, InputFlags._fields[1:]):  # all but INPUT itself
+    for name in ask.given(*INPUT_OPTIONS[1:]):  # all but INPUT itself
         raise UsageError(
             "{flag} applies to the input of a layer, not to a file of weights.",
             "Leave it out, or name a layer with {--layer}.",
-            flag=Flag(flag),
+            flag=Flag(flag_name(name)),
         )
-    words = [word for word in (input_flags.input, run.model) if word is not None]
+    words = [word for word in (ask.input, ask.model) if word is not None]
     if len(words) == 1:
-        return words[0]
+        return str(words[0])
     if words:
         raise UsageError(
             "both {word} and {--model:model} are given.",
@@ -96,28 +91,29 @@ def _file(input_flags: InputFlags, run: RunFlags) -> str:
     )
 
 
-def _describe_layers(input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+def _describe_layers(ask: Ask) -> Weights:
     from rnncli.compute import call
 
-    if run.model is not None:
+    if ask.model is not None:
         raise UsageError(
             "{--model} cannot be combined with flags that define a layer: it has its own layers and weights.",
             "Leave out {--model}, or the flags of the layer.",
         )
-    _require_no_model(input_flags.input or "", layer, run)
-    outline = request.outline(input_flags, layer)
-    case = _case(outline, input_flags, layer, run)
+    _require_no_model(ask)
+    outline = request.outline(ask)
+    case = _case(outline, ask)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
     return Weights(found, outline.remarks, Description(case.specs, outline.shape, seed))
 
 
-def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
+def _require_no_model(ask: Ask) -> None:
     """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
+    word = ask.input or ""
     path = split_layers(word)[0]
     if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
-        names = (*collect_flags(layer), *(name for name in collect_flags(run) if name in DESCRIBING))
+        names = [*ask.given("layer"), *ask.options, *ask.given(*DESCRIBING)]
         flag = flag_name(names[0]) if names else "--input-shape"
         advice = Message(
             "Leave out {flag}; or load the weights into that layer: {--weights:path}",
@@ -134,7 +130,7 @@ def _require_no_model(word: str, layer: LayerFlags, run: RunFlags) -> None:
         )
 
 
-def _case(outline: Outline, input_flags: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:
+def _case(outline: Outline, ask: Ask) -> Case:
     """Return the Case of the layers, with an input of zeros that takes no memory."""
     import numpy as np
 
@@ -143,9 +139,9 @@ def _case(outline: Outline, input_flags: InputFlags, layer: LayerFlags, run: Run
     from rnncli.inputs.case_builder import draw_seed
 
     stack, sizes = outline.stack, _sizes(outline.shape)
-    options = request.collect_options(input_flags, run, stack, draw_seed(), where=outline.where)
+    options = request.collect_options(ask, stack, draw_seed(), where=outline.where)
     document = outline.document._replace(initial_state=None)
-    builder = case_request.make_builder(collect_flags(layer), stack, options, document)
+    builder = case_request.make_builder(ask.options, stack, options, document)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     case = builder.case(Arrangement(inputs))
     checks.require_room(case, 1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.cli.output import OutputFlags
 
 EXAMPLES = """\
 rnncli why 'expected ndim=3, found ndim=2. Full shape received: (1, 60)'
@@ -17,17 +17,7 @@ rnncli why --format json < traceback.txt
 """
 
 
-def why(
-    output: OutputFlags,
-    text: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[TEXT]",
-            help="The message, or a whole traceback (default, or -: standard input).",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
+def why(output: OutputFlags, *, text: str | None) -> None:
     """What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.
 
     The message may be anywhere in TEXT; if there are several, the last one counts. rnncli runs each fix that

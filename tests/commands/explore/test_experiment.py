@@ -11,8 +11,7 @@ import oracle
 import pytest
 
 from rnncli import compute
-from rnncli.cli.command_line import CommandLine
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import options
 from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.experiment import (
@@ -91,8 +90,7 @@ HOLDS: dict[str, Change] = {
 
 def experiment(text: str) -> Experiment:
     line = CommandLine.parse(text)
-    flags = line.group(InputFlags), line.group(LayerFlags), line.group(RunFlags)
-    return start(*flags, line.values.get("hold"))[0]
+    return start(line.values["ask"])[0]
 
 
 def gate_names(found: Computation) -> list[str]:

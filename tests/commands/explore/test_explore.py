@@ -18,8 +18,7 @@ import pytest
 from command import Run, environment, loaded_by
 from looks import matches_golden
 
-from rnncli.cli.command_line import CommandLine
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import experiment, keys, options, screen
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
 from rnncli.commands.explore.keys import KEYS, PANES, click, press
@@ -52,7 +51,7 @@ class Explorer:
 
     def __init__(self, command: str = SEEDED, size: tuple[int, int] = (80, 24), lang: str = "en") -> None:
         line = CommandLine.parse(command)
-        first, _ = start(line.group(InputFlags), line.group(LayerFlags), line.group(RunFlags), None)
+        first, _ = start(line.values["ask"])
         found = compute_experiment(first)
         self.state = settle(State(found.experiment, found, lang, size))
 

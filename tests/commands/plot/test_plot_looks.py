@@ -46,10 +46,11 @@ def test_an_automatic_scale_ends_where_the_values_do() -> None:
 
 
 def test_style_and_theme_that_differ_are_refused() -> None:
+    usual = PlotFlags._make([None] * len(PlotFlags._fields))
     with pytest.raises(UsageError, match="--style grey and --theme dark"):
-        PlotFlags(style="grey", theme="dark").validate()
-    PlotFlags(style="dark", theme="dark").validate()
-    assert (PlotFlags(theme="dark").colors, PlotFlags().colors) == ("dark", "light")
+        usual._replace(style="grey", theme="dark").validate()
+    usual._replace(style="dark", theme="dark").validate()
+    assert (usual._replace(theme="dark").colors, usual.colors) == ("dark", "light")
 
 
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,337 @@
+"""The table of options: flags, keywords, their checks, the help and the completion are made from it.
+
+An option that was not given is None, or False where it is only switched on, so that the value in a case
+document applies unless an option overrides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
+
+Kind = Literal["text", "integer", "number", "switch", "on"]
+
+INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
+NARROW, GENERAL = "Selection", "Options"
+"""The headings of the help."""
+
+CASES = ("run", "explain", "gradients", "matrix", "plot", "trace", "compare", "export", "weights", "explore")
+"""The commands that take a layer, its input, and how to run it."""
+OUTLINED = (*CASES, "shape")
+LAYERED = (*OUTLINED, "port")
+ANSWERS = tuple(name for name in LAYERED if name not in ("plot", "export", "explore"))
+ANSWERS = (*ANSWERS, "tour", "why", "engines", "samples")
+"""The commands that show an answer, in every format."""
+
+
+class Entry(NamedTuple):
+    """One option.
+
+    name: in Python; on the command line it is `--batch-column`, or what stands in the place `metavar`.
+    kind: `switch` has a form `--no-`; `on` has none.
+    heading: of the help.
+    metavar: what stands for the value.
+    goes: the value that it is a field of: "ask", "output", or "options" for one of the layers; "" for a
+        parameter of the command's own.
+    choices: the values; or the name of a list that is only loaded when needed, see `cli.flags`.
+    least, most: bounds of a number.  many: whether it may be repeated.
+    argument: whether it has no flag.  others: further names of the flag.
+    """
+
+    name: str
+    kind: Kind
+    heading: str
+    metavar: str | None
+    help: str
+    commands: tuple[str, ...] = ()
+    goes: str = ""
+    default: Any = None
+    choices: tuple[str, ...] | str = ()
+    least: float | None = None
+    most: float | None = None
+    many: bool = False
+    argument: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The flag, `--batch-column`."""
+        return flag_name(self.name)
+
+    @property
+    def keyword(self) -> str:
+        """The parameter of the command that gets the value, alone or with others."""
+        return {"options": "ask"}.get(self.goes, self.goes) or self.name
+
+
+def _text(name: str, heading: str, metavar: str, text: str, **more: Any) -> Entry:
+    return Entry(name, "text", heading, metavar, text, **more)
+
+
+def _choice(name: str, heading: str, metavar: str, choices: tuple[str, ...], text: str, **more: Any) -> Entry:
+    shown = f"{text[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
+    return Entry(name, "text", heading, metavar, shown, choices=choices, **more)
+
+
+def _integer(name: str, heading: str, metavar: str, text: str, **more: Any) -> Entry:
+    return Entry(name, "integer", heading, metavar, text, **more)
+
+
+def _number(name: str, heading: str, metavar: str, text: str, **more: Any) -> Entry:
+    return Entry(name, "number", heading, metavar, text, **more)
+
+
+def _switch(name: str, heading: str, text: str, **more: Any) -> Entry:
+    return Entry(name, "switch", heading, None, text, **more)
+
+
+def _on(name: str, heading: str, text: str, **more: Any) -> Entry:
+    return Entry(name, "on", heading, None, text, default=False, **more)
+
+
+def _group(commands: tuple[str, ...], goes: str, *entries: Entry) -> tuple[Entry, ...]:
+    return tuple(entry._replace(commands=commands, goes=goes) for entry in entries)
+
+
+# fmt: off
+OPTIONS: tuple[Entry, ...] = (
+    *_group(("rnncli",), "",
+        _choice("lang", GENERAL, "LANG", ("en", "ko"), "Language of the help and of every command."),
+        _on("version", GENERAL, "Show the version."),
+    ),
+    *_group(("explain",), "",
+        _text("tensor", INPUT, "TENSOR", "A tensor and an index: 'last_cell_state[0,1]'.", argument=True),
+    ),
+    *_group(("why",), "",
+        _text("text", INPUT, "[TEXT]", "The message, or a whole traceback (default, or -: standard input).",
+              argument=True),
+    ),
+    *_group(LAYERED, "ask",
+        _text("input", INPUT, "[INPUT]",
+              "A file, - for stdin, or JSON text. Default: stdin if it is a pipe or a file, else the "
+              "sample 'sentence'.", argument=True),
+        _text("input_shape", INPUT, "SHAPE", "Generate an input of this shape, such as 2,10,8."),
+        _choice("fill", INPUT, "KIND", FILLS, "Values of a generated input (default normal)."),
+        _text("input_format", INPUT, "FORMAT", "Override the file suffix: json, ndjson, csv, npy, ..."),
+        _text("input_axes", INPUT, "AXES", "The order of the input's axes: time,batch,features."),
+        _text("batch_column", INPUT, "NAME", "CSV: the column that identifies the sequences."),
+        _text("delimiter", INPUT, "CHAR", "CSV: , ; | or tab (default: detected)."),
+        _text("decimal", INPUT, "CHAR", "CSV: the decimal sign, . or ,"),
+        _choice("pad", INPUT, "END", ("post", "pre"), "Pad and mask shorter sequences."),
+        _number("pad_value", INPUT, "X", "Value that --pad fills in (default 0)."),
+        _text("mask", INPUT, "FILE", "A JSON file of true and false, (batch, timesteps)."),
+        _number("mask_value", INPUT, "X", "Mask the steps where every feature equals X."),
+        _text("layer", LAYER, "LAYER",
+              "lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', or @layer.json "
+              "(default lstm). Repeat to stack layers.", many=True, others=("-l",)),
+    ),
+    *_group(LAYERED, "options",
+        _integer("units", LAYER, "N", "Units (default 3)."),
+        _switch("return_sequences", LAYER, "Return every time step."),
+        _switch("return_state", LAYER, "Also return the last state; in a stack, the last layer's."),
+        _switch("go_backwards", LAYER, "Process the sequence backwards."),
+        _switch("stateful", LAYER, "Keep the state between calls, see --calls."),
+        _text("activation", LAYER, "NAME", "Activation: tanh, relu, ... (default tanh)."),
+        _text("recurrent_activation", LAYER, "NAME", "Activation of the gates (default sigmoid)."),
+        _switch("use_bias", LAYER, "Use a bias vector."),
+        _switch("unit_forget_bias", LAYER, "LSTM: initialize the forget bias to 1."),
+        _switch("reset_after", LAYER, "GRU: apply the reset gate after the matrix product."),
+        _number("dropout", LAYER, "P", "Dropout of the inputs in training (default 0)."),
+        _number("recurrent_dropout", LAYER, "P", "Dropout of the state in training (default 0)."),
+        _switch("zero_output_for_mask", LAYER, "Masked steps output zeros instead of the previous output."),
+        _choice("dtype", LAYER, "DTYPE", DTYPES, "Dtype of the computation (default float32)."),
+        _switch("bidirectional", LAYER, "Wrap the layer in Bidirectional."),
+        _choice("merge_mode", LAYER, "MODE", MERGE_MODES,
+                "How Bidirectional merges its outputs (default concat)."),
+        _text("kernel_initializer", WEIGHTS, "INIT", "Initializer of the kernel: zeros, constant:0.1, probe, "
+              "'Orthogonal(seed=7)', ... (default glorot_uniform)."),
+        _text("recurrent_initializer", WEIGHTS, "INIT",
+              "Initializer of the recurrent kernel (default orthogonal)."),
+        _text("bias_initializer", WEIGHTS, "INIT", "Initializer of the bias (default zeros)."),
+    ),
+    *_group(CASES, "ask",
+        _integer("seed", WEIGHTS, "N", "Same as keras.utils.set_random_seed (default: random, printed).",
+                 least=0, most=HIGHEST_SEED),
+        _text("weights", WEIGHTS, "FILE", "Weights from JSON, npz, safetensors, .pt, .h5 or .keras."),
+        _text("initial_state", RUN, "FILE", "The initial states, in Keras's order or by name."),
+        _switch("training", RUN, "Call the layer in training mode, with dropout."),
+        _integer("calls", RUN, "N",
+                 "Call the layer N times with the same input (default 1).", default=1, least=1),
+        _text("engine", RUN, "NAME", "auto, numpy, tensorflow, ... (see: rnncli engines).", default="auto",
+              choices="engines"),
+        _text("model", LAYER, "FILE[#LAYERS]",
+              "A saved model of Keras, PyTorch or ONNX, with its own weights: model.keras#lstm,gru."),
+        _text("assume", LAYER, "NAME=VALUE,...",
+              "Assumptions about a --model file without a graph, such as activation=relu,gates=iofg."),
+    ),
+    *_group(("port",), "",
+        _text("weights", WEIGHTS, "FILE[#LAYER]", "The other framework's weights, as saved."),
+        _text("expect", RUN, "FILE", "What the other framework returned: json, npy, npz or safetensors."),
+        _text("initial_state", RUN, "FILE", "The initial states that the other framework was given."),
+        _text("probe", RUN, "FILE",
+              "If several explanations fit, write a small input that tells them apart."),
+        _number("atol", RUN, "X", "Absolute tolerance (default 1e-6).", default=1e-6, least=0),
+        _number("rtol", RUN, "X", "Relative tolerance (default 1e-5).", default=1e-5, least=0),
+    ),
+    *_group(("run", "trace"), "",
+        _on("check", RUN,
+            "Also run tensorflow (with --model, its own framework); exit 1 if the numbers differ."),
+    ),
+    *_group(("compare",), "",
+        _text("engines", RUN, "NAMES",
+              "Compare these engines: numpy,tensorflow,... (default: all that can compute the layer)."),
+    ),
+    *_group(("run", "trace", "compare"), "",
+        _text("expect", RUN, "FILE",
+              "Compare with stored tensors: json, npz, npy or safetensors; exit 1 if the numbers differ."),
+    ),
+    *_group(("compare",), "",
+        _integer("split", RUN, "N",
+                 "Compare one call with consecutive pieces of N time steps that carry the state.", least=1),
+    ),
+    *_group(("run", "trace", "compare"), "",
+        _text("atol", RUN, "[NAME=]X",
+              "Absolute tolerance (default 1e-6), or that of one tensor: last_cell_state=1e-4.", many=True),
+        _text("rtol", RUN, "[NAME=]X",
+              "Relative tolerance (default 1e-5), or that of one tensor.", many=True),
+    ),
+    *_group(("gradients",), "",
+        _text("of", RUN, "TENSOR",
+              "The numbers to differentiate, hidden_states[0,3,1] (default: the last output)."),
+        _text("against", RUN, "LAYERS",
+              "Compare with these layers, with the same units: simple_rnn,lstm,gru.", many=True),
+    ),
+    *_group(("trace",), "",
+        _text("step", NARROW, "N",
+              "Keep this time step of the input, or A:B; -1 is the last. Repeat for several.",
+              many=True, others=("--steps",)),
+        _integer("unit", NARROW, "N", "Keep this unit. Repeat for several.", many=True),
+        _integer("batch", NARROW, "N", "Keep this sequence of the batch. Repeat for several.", many=True),
+        _text("gate", NARROW, "NAME", "Keep this gate and the states. Repeat for several.", many=True),
+    ),
+    *_group(("plot",), "",
+        _choice("what", RUN, "WHAT", ("trace", "result"), "What to draw (default trace, if there is one)."),
+        _text("gate", RUN, "NAME", "Draw this gate or state of a trace; repeat for several.", many=True),
+        _integer("batch", RUN, "N", "Which sequence (default 0); -1 is the last.", default=0),
+        _text("steps", RUN, "A:B",
+              "Time steps from A up to (not including) B, or one step.", others=("--step",)),
+        _text("output", OUTPUT, "FILE", "A .png, .svg or .pdf file.", others=("-o",)),
+        _on("terminal", OUTPUT, "Draw in the terminal instead of a file."),
+        _text("size", OUTPUT, "WxH", "Size in inches (7x4) or, for a png, in pixels (1600x900px)."),
+        _choice("style", OUTPUT, "STYLE", ("light", "dark", "grey"), "Colors (default light)."),
+        _choice("theme", OUTPUT, "THEME", ("light", "dark"), "Background, same as --style."),
+        _choice("scale", OUTPUT, "SCALE", ("fixed", "auto"),
+                "Color range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).",
+                default="fixed"),
+        _integer("width", OUTPUT, "N", "Width in columns, with --terminal.", least=1),
+        _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language of the labels (default: the locale)."),
+        _on("quiet", OUTPUT, "No notes on stderr."),
+    ),
+    *_group(("export",), "",
+        _choice("to", OUTPUT, "TARGET", ("c", "config", "keras", "numpy", "onnx", "torch"),
+                "What to write (required)."),
+        _text("output", OUTPUT, "FILE", "Write to a file.", others=("-o",)),
+        _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language of notes (default: the locale)."),
+        _on("quiet", OUTPUT, "No notes on stderr."),
+    ),
+    *_group(ANSWERS, "output",
+        _text("format", OUTPUT, "FORMAT",
+              "table, json, ndjson, csv, markdown, html, svg (default table, or by --output's suffix).",
+              choices="formats", others=("-f",)),
+        _text("output", OUTPUT, "FILE",
+              "Write to a file; its suffix may also be npz, npy, ...", others=("-o",)),
+        _integer("precision", OUTPUT, "N", "Digits after the decimal point.", least=0, most=17),
+        _on("full", OUTPUT, "Show every number of large tensors."),
+        _integer("width", OUTPUT, "N", "Width in columns (default: the terminal's).", least=1),
+        _choice("lang", OUTPUT, "LANG", ("en", "ko"),
+                "Language of headings and meanings (default: the locale)."),
+        _on("quiet", OUTPUT, "No notes on stderr."),
+        _choice("theme", OUTPUT, "THEME", ("light", "dark"),
+                "Background of svg (default dark) and html output."),
+    ),
+    *_group(("explain",), "",
+        _integer("depth", OUTPUT, "N",
+                 "Follow the states N - 1 steps back, or N - 1 layers down (default 1).", default=1, least=1),
+        _integer("terms", OUTPUT, "N", "List the N largest terms of a sum (default 10; --full lists all).",
+                 default=10, least=1),
+    ),
+    *_group(("weights",), "",
+        _text("to", OUTPUT, "LAYOUT",
+              "Convert to a framework's layout: keras, torch, onnx or cudnn.", choices="layouts"),
+    ),
+    *_group(("run", "compare", "shape", "plot"), "ask",
+        _on("all_layers", OUTPUT, "Show every layer of a stack, not only the last."),
+    ),
+    *_group(("run", "compare"), "ask",
+        _on("all_calls", OUTPUT, "Show every call of --calls N, not only the last."),
+    ),
+    *_group(("run", "compare"), "",
+        _text("select", OUTPUT, "NAME", "Show only this tensor; repeat for several.", many=True),
+    ),
+    *_group(("run", "trace"), "",
+        _on("stats", OUTPUT, "Add min, max, mean, std, saturation, NaN and a histogram."),
+        _on("fail_on_nan", RUN, "Exit 1 if the output contains NaN."),
+    ),
+    *_group(("run",), "",
+        _on("stream", RUN, "Read NDJSON and write one result per line; layers are built once."),
+        _on("keep_going", RUN, "--stream: continue after a bad line, then exit 1."),
+        _text("memory", RUN, "SIZE", "Memory for one chunk of the batch: 256MB, 2G, ..."),
+    ),
+    *_group(("run", "trace", "explain", "explore"), "ask",
+        _text("hold", RUN, "GATE=VALUE",
+              "Hold a gate at a value: 'forget[:, 1]=1@2:' (unit 1, from step 2 on). Repeat for several.",
+              many=True),
+    ),
+    *_group(("explore",), "",
+        _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language (default: the locale)."),
+    ),
+    *_group(("tour",), "",
+        _integer("step", GENERAL, "N", "Show only this step, with its answer."),
+        _on("plain", GENERAL, "Print every step, with its answer."),
+        _integer("exercise", GENERAL, "N", "Show an exercise instead."),
+        _integer("seed", GENERAL, "N",
+                 "Seed of the exercise (default: random, printed).", least=0, most=HIGHEST_SEED),
+        _text("answer", GENERAL, "TEXT", "--exercise: check this answer; exit 1 if it is wrong."),
+    ),
+    *_group(("samples",), "",
+        _text("name", INPUT, "[NAME]", "Print this sample.", argument=True),
+    ),
+)
+# fmt: on
+
+
+def entries(command: str) -> tuple[Entry, ...]:
+    """Return the options of a command."""
+    return tuple(entry for entry in OPTIONS if command in entry.commands)
+
+
+def names(goes: str) -> tuple[str, ...]:
+    """Return the names of the options that are fields of one value, in order."""
+    return tuple(dict.fromkeys(entry.name for entry in OPTIONS if entry.goes == goes))
+
+
+def flag_name(name: str) -> str:
+    """Return the flag of an option, `--batch-column`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def first_given(values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return the flag of the first of these options that was given; "" for none."""
+    defaults = {"calls": 1, "engine": "auto"}
+    return next((flag_name(name) for name in names if values.get(name) not in (None, defaults.get(name))), "")
+
+
+def write_words(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the words of a command line that sets these options; those at their default are left out."""
+    entries = {entry.name: entry for entry in reversed(OPTIONS)}
+    for name, value in values.items():
+        entry = entries[name]
+        if value is None or value == entry.default:
+            continue
+        if isinstance(value, bool):
+            yield entry.flag if value else f"--no-{entry.flag[2:]}"
+            continue
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            yield from ([str(one)] if entry.argument else [entry.flag, str(one)])
