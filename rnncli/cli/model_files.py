@@ -63,20 +63,20 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 def note_whole_model(file: str) -> Text | None:
     """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
     from rnncli.models import reading
-    from rnncli.models.keras import runner as keras
+    from rnncli.models.graph import model_option
+    from rnncli.models.keras.choice import runnable_layers
 
     graph = reading.read_graph_alone(sources.find_source(file))
-    layers = () if graph is None else keras.Model(graph).layer_names()
-    names = keras.runnable_layers(graph) if graph is not None else []
-    if not names:
+    names = [] if graph is None else runnable_layers(graph)
+    if graph is None or not names:
         return None
-    if len(names) == len(layers):
+    if len(names) == len(graph.recurrent_nodes):
         return Message(
             "only the weights of {file} are used; {--model:path} runs the layers of the file",
             file=file,
             path=shlex.quote(file),
         )
-    option = keras.model_option(file, names)
+    option = model_option(file, names)
     return Message(
         "only the weights of {file} are used; {option} runs only {names}",
         file=file,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rnncli.models.graph import Graph, Modules
 
 MODELS = {
-    "keras": "rnncli.models.keras.runner",
+    "keras": "rnncli.models.keras.model",
     "modules": "rnncli.models.modules.runner",
     "onnx": "rnncli.models.onnx.runner",
 }

@@ -1,4 +1,4 @@
-"""A saved model as values: its nodes, how they feed each other, and their weights; no framework.
+"""What the file of a saved model holds: nodes, how they feed each other, and their weights; no framework.
 
 Readers fill a Graph, a Program or Modules, the `contents` of a SavedModel.  Configs are translated so that
 today's Keras 3 computes what the model's own Keras did.
@@ -6,12 +6,16 @@ today's Keras 3 computes what the model's own Keras did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from rnncli import layers
 from rnncli.case import Array, Shape
-from rnncli.errors import Message, Text, join
+from rnncli.errors import Flag, Message, Text, join
+from rnncli.models import operations, trees
+from rnncli.models.operations import UnknownLayerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,58 @@ class Node:
         plain = {"class_name": self.class_name, "config": self.config}
         return layer if isinstance(layer, Mapping) and "class_name" in layer else plain
 
+    @property
+    def inside(self) -> Node:
+        """The layer inside a TimeDistributed, as a node."""
+        layer = self.config.get("layer")
+        entry: Mapping[str, Any] = layer if isinstance(layer, Mapping) else {}
+        return replace(
+            self,
+            class_name=str(entry.get("class_name")),
+            module=str(entry.get("module") or "keras.layers"),
+            config=entry.get("config") or {},
+            weights={path.removeprefix("layer/"): array for path, array in self.weights.items()},
+        )
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it is a recurrent layer of Keras, or has one inside TimeDistributed."""
+        if self.class_name == "TimeDistributed" and operations.from_keras(self.module):
+            return self.inside.is_recurrent
+        return operations.from_keras(self.module) and is_recurrent_class(self.class_name)
+
+    @property
+    def refs(self) -> Iterator[Ref]:
+        """Every Ref in its arguments: what it depends on."""
+        return iterate_refs([self.args, self.kwargs])
+
+    def refuse(self, what: str, **fields: Any) -> UnknownLayerError:
+        """Return the error for a layer that is not computed here.  what: completes a sentence."""
+        return operations.refuse(self.name, self.class_name, Message(what, **fields))
+
     def with_core_options(self, **options: Any) -> Node:
         """Return the node with these options in its `core_config`."""
         core, config = self._core, {**self.core_config, **options}
         if core is self.config.get("layer"):
             config = {**self.config, "layer": {**core, "config": config}}
         return replace(self, config=config)
+
+
+def iterate_refs(tree: Any) -> Iterator[Ref]:
+    """Yield every Ref in nested lists and mappings."""
+    return (leaf for leaf in trees.leaves(tree) if isinstance(leaf, Ref))
+
+
+def is_recurrent_class(name: str) -> bool:
+    """Return whether this is the name of a recurrent layer, or of a wrapper of one."""
+    return layers.find_name(name) == name and layers.class_of(name).recurrent
+
+
+def model_option(file: str, names: Sequence[str]) -> Flag:
+    """Return `--model FILE#a,b`, quoted where a shell needs it."""
+    text = f"{file}#{','.join(names)}"
+    bare = text.replace("#", "")
+    return Flag("--model", text if shlex.quote(bare) == bare else shlex.quote(text))
 
 
 @dataclass(frozen=True)
@@ -114,6 +164,24 @@ class Graph:
     outputs: tuple[Ref, ...]
     notes: tuple[Text, ...]
     generation: int = 3
+
+    @property
+    def recurrent_nodes(self) -> tuple[Node, ...]:
+        """Every use of a recurrent layer, in order."""
+        return tuple(node for node in self.nodes if node.is_recurrent)
+
+    def find_dependencies(self, names: Collection[str]) -> set[str]:
+        """Return the names of these nodes and of all nodes that they depend on."""
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            if node.name in names or node.name in found:
+                found.add(node.name)
+                found.update(ref.node for ref in node.refs)
+        return found
+
+    def shares_state(self, node: Node) -> bool:
+        """Return whether the states after one use of the layer are those before the next."""
+        return bool(node.config.get("stateful")) and sum(node.layer == one.layer for one in self.nodes) > 1
 
 
 @dataclass(frozen=True)

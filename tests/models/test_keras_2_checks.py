@@ -15,10 +15,10 @@ from keras_calls import compute_numpy
 from rnncli.errors import EngineError
 from rnncli.inputs.formats import Source
 from rnncli.models import CasePair, ModelRequest
-from rnncli.models._framework_errors import first_sentence
-from rnncli.models.keras import _keras_backend
+from rnncli.models.framework_runs import first_sentence
+from rnncli.models.keras import framework
+from rnncli.models.keras import model as keras
 from rnncli.models.keras import reader as reader
-from rnncli.models.keras import runner as keras
 
 pytest.importorskip("tf_keras")
 
@@ -181,7 +181,7 @@ def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -
     graph = reader.read(Source("m.h5", path=path))
     inputs = keras.Model(graph).fit_inputs(np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
     mine = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy, everything=True))
-    theirs = _keras_backend.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
+    theirs = framework.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
     assert [part.layer for part in theirs.parts] == [part.layer for part in mine.parts]
     for one, other in zip(mine.parts, theirs.parts, strict=True):
         ours, found = compute_numpy(one.case).outputs[0].values, compute_numpy(other.case).outputs[0].values

@@ -144,12 +144,12 @@ def test_errors_of_the_child_come_back(rnncli_process: Run, tmp_path: Path) -> N
 
 
 def test_what_comes_back_is_bounded() -> None:
-    from rnncli.models.keras import _keras_process
+    from rnncli.models.keras import process
 
     head = {"found": {"": 0}, "arrays": [["<f4", [2**20, 2**20]]]}
     file = io.BytesIO()
     child_process.write_text(file, json.dumps(head).encode())
     file.seek(0)
     with pytest.raises(child_process.IncompleteOutputError, match="too much"):
-        _keras_process._receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)
-    assert _keras_process.ERRORS["InputError"] is InputError
+        process._receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)
+    assert process.ERRORS["InputError"] is InputError

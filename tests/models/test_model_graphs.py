@@ -14,8 +14,9 @@ from keras_calls import Recorded, _numbers, alike, compute_numpy, fed_alike, gra
 from oracle import keras
 
 from rnncli.models import ModelRequest
-from rnncli.models.keras import _keras_backend as keras_backend
-from rnncli.models.keras import runner as models
+from rnncli.models.keras import framework as keras_backend
+from rnncli.models.keras import model as models
+from rnncli.models.keras.walk import run_graph
 
 MODELS, GROUPS = 2 * settings().max_examples, 4
 
@@ -43,7 +44,7 @@ def held(seed: int, folder: Path) -> None:
     model.save(path)
     graph = graph_in(path)
     request = ModelRequest(models.Model(graph).fit_inputs(maker.data), compute_numpy, everything=True)
-    found = models.run_graph(graph, request)
+    found = run_graph(graph, request)
     recorded, tensors = Recorded(model), outputs_of(model)
     whole = keras.Model(model.inputs, list(tensors.values()))
     theirs = dict(zip(tensors, map(_numbers, whole([maker.data[x.name] for x in model.inputs])), strict=True))
@@ -80,7 +81,7 @@ def test_the_path_through_keras_gives_the_same(tmp_path: Path) -> None:
         maker.model().save(path)
         graph = graph_in(path)
         given = models.Model(graph).fit_inputs(maker.data)
-        mine = models.run_graph(graph, ModelRequest(given, compute_numpy, everything=True))
+        mine = run_graph(graph, ModelRequest(given, compute_numpy, everything=True))
         theirs = keras_backend.run(graph, path, ModelRequest(given, compute_numpy, everything=True))
         assert [part.layer for part in mine.parts] == [part.layer for part in theirs.parts]
         for one, other in zip(mine.parts, theirs.parts, strict=True):
@@ -104,7 +105,7 @@ def held_to_keras_2(seed: int, folder: Path, family: Any) -> None:
     model.save(path)
     graph = graph_in(path)
     request = ModelRequest(models.Model(graph).fit_inputs(maker.data), compute_numpy, everything=True)
-    found = models.run_graph(graph, request)
+    found = run_graph(graph, request)
     tensors = {
         (layer.name + (f"@{number}" if number else ""), index): tensor
         for layer in model.layers
@@ -155,7 +156,7 @@ def test_weights_of_attention_and_normalization(suffix: str, tmp_path: Path) -> 
     model.save(tmp_path / f"model{suffix}")
     graph = graph_in(tmp_path / f"model{suffix}")
     inputs = rng.standard_normal((2, random_models.STEPS, 3)).astype("float32")
-    run = models.run_graph(graph, ModelRequest(models.Model(graph).fit_inputs({"x": inputs}), compute_numpy))
+    run = run_graph(graph, ModelRequest(models.Model(graph).fit_inputs({"x": inputs}), compute_numpy))
     assert not run.notes
     mine = [compute_numpy(part.case).outputs[0].values for part in run.parts[1:]]
     for one, theirs in zip(mine, model(inputs), strict=True):
@@ -169,5 +170,5 @@ def test_an_operation_with_an_array_of_numbers(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     graph = graph_in(tmp_path / "model.keras")
     inputs = np.random.default_rng(1).standard_normal((2, random_models.STEPS, 3)).astype("float32")
-    run = models.run_graph(graph, ModelRequest(models.Model(graph).fit_inputs({"x": inputs}), compute_numpy))
+    run = run_graph(graph, ModelRequest(models.Model(graph).fit_inputs({"x": inputs}), compute_numpy))
     alike(compute_numpy(run.parts[0].case).outputs[0].values, model(inputs).numpy(), "matmul")

@@ -17,9 +17,10 @@ from rnncli import compute
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.models import ModelRequest, ModelRun
 from rnncli.models.graph import Graph, ModelInput, Node, Ref
-from rnncli.models.keras import _keras_backend as keras_backend
-from rnncli.models.keras import _keras_changes
-from rnncli.models.keras import runner as models
+from rnncli.models.keras import changes
+from rnncli.models.keras import framework as keras_backend
+from rnncli.models.keras import model as models
+from rnncli.models.keras.walk import run_graph
 from rnncli.models.operations import UnknownLayerError
 
 L = keras.layers
@@ -39,7 +40,7 @@ def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tu
 
 def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], **more: Any) -> ModelRun:
     """Every recurrent layer gets what it gets from Keras, and returns the same."""
-    found = models.run_graph(
+    found = run_graph(
         graph, ModelRequest(models.Model(graph).fit_inputs(given), more.pop("compute", compute_numpy), **more)
     )
     recorded = Recorded(model)
@@ -81,7 +82,7 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     model, graph, _ = saved(tmp_path, *two_embeddings(join))
     given = {"a": IDS, "b": OTHER}
     first, second = IDS != 0, OTHER != 0
-    today = models.run_graph(graph, ModelRequest(given, compute_numpy)).parts[0].case.mask
+    today = run_graph(graph, ModelRequest(given, compute_numpy)).parts[0].case.mask
     expected = None if join.name == "half" and isinstance(join, L.Add) else first | second
     if join.name == "half" and isinstance(join, L.Concatenate):
         expected = np.ones((2, 4), bool)
@@ -89,13 +90,13 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     if today is not None and expected is not None:
         np.testing.assert_array_equal(today, expected)
     held_to_keras(model, graph, given)
-    found = models.run_graph(unrecorded(graph, "Keras 2.4.0"), ModelRequest(given, compute_numpy))
+    found = run_graph(unrecorded(graph, "Keras 2.4.0"), ModelRequest(given, compute_numpy))
     np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
     (note,) = found.notes
     assert str(note).startswith(
         "gru: masks follow Keras 2, which saved the model; today's Keras combines them"
     )
-    earliest = models.run_graph(unrecorded(graph, "Keras 3.1.1"), ModelRequest(given, compute_numpy))
+    earliest = run_graph(unrecorded(graph, "Keras 3.1.1"), ModelRequest(given, compute_numpy))
     assert earliest.parts[0].case.mask is None
     assert len(earliest.notes) == (join.name != "half")  # else the numbers are the same
     assert all("Keras 3.0 to 3.3" in note for note in map(str, earliest.notes))
@@ -110,7 +111,7 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     ],
 )  # fmt: skip
 def test_the_version_says_whose_rules_hold(origin: str, rules: str) -> None:
-    from rnncli.models.keras._graph import rules_of
+    from rnncli.models.operations import rules_of
 
     assert rules_of(origin) == rules
 
@@ -124,7 +125,7 @@ def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path)
     found = held_to_keras(model, graph, {"a": IDS})
     assert found.parts[1].case.mask is None
     assert not found.notes
-    old = models.run_graph(replace(graph, origin="Keras 2.11.0"), ModelRequest({"a": IDS}, compute_numpy))
+    old = run_graph(replace(graph, origin="Keras 2.11.0"), ModelRequest({"a": IDS}, compute_numpy))
     np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
     assert "decoder" in str(old.notes[0])
 
@@ -146,8 +147,8 @@ def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
     assert raised.value.exit_code == 2
     assert str(raised.value.advice).startswith("Rebuild the model without it")
     _, graph, _ = lambda_model(tmp_path, before=False)
-    assert not models.run_graph(graph, ModelRequest(x, compute_numpy)).notes
-    found = models.run_graph(graph, ModelRequest(x, compute_numpy, everything=True))
+    assert not run_graph(graph, ModelRequest(x, compute_numpy)).notes
+    found = run_graph(graph, ModelRequest(x, compute_numpy, everything=True))
     assert str(found.notes[0]).startswith("skipped odd, head: the layer odd (Lambda) is not supported")
     assert not found.other_outputs
     assert [part.layer for part in found.parts] == ["lstm"]
@@ -160,8 +161,8 @@ def test_a_refusal_names_the_layers_that_do_not_need_it(tmp_path: Path) -> None:
     _, graph, _ = saved(tmp_path, x, outputs)
     given = {"x": np.ones((2, 4, 3), "float32")}
     with pytest.raises(UnknownLayerError, match=r"do not depend on it: --model model\.keras#two$"):
-        models.run_graph(graph, ModelRequest(given, compute_numpy))
-    assert len(models.run_graph(graph, ModelRequest(given, compute_numpy, layers=["two"])).parts) == 1
+        run_graph(graph, ModelRequest(given, compute_numpy))
+    assert len(run_graph(graph, ModelRequest(given, compute_numpy, layers=["two"])).parts) == 1
 
 
 def test_training_for_good_is_refused(tmp_path: Path) -> None:
@@ -170,10 +171,10 @@ def test_training_for_good_is_refused(tmp_path: Path) -> None:
     for drawing in (L.Dropout(0.5), L.TimeDistributed(L.Dropout(0.5)), L.BatchNormalization()):
         _, graph, _ = saved(tmp_path, x, L.LSTM(2)(drawing(x, training=True)))
         with pytest.raises(UnknownLayerError, match="training=True"):
-            models.run_graph(graph, ModelRequest(given, compute_numpy))
+            run_graph(graph, ModelRequest(given, compute_numpy))
     _, graph, _ = saved(tmp_path, x, L.LSTM(2, dropout=0.5, name="lstm")(x, training=True))
     with pytest.raises(UnknownLayerError, match=r"lstm.*training=True"):
-        models.run_graph(graph, ModelRequest(given, compute_numpy))
+        run_graph(graph, ModelRequest(given, compute_numpy))
     model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(x, training=True))
     held_to_keras(model, graph, given)
 
@@ -224,10 +225,10 @@ def test_a_model_called_as_in_training_calls_its_layers_so(
     graph = graph_in(tmp_path / "model.keras")
     given = {"x": np.ones((2, 2, 4, 3) if spread else (2, 4, 3), "float32")}
     if family == "tf_keras" and inside is False:
-        assert models.run_graph(graph, ModelRequest(given, compute_numpy)).parts
+        assert run_graph(graph, ModelRequest(given, compute_numpy)).parts
         return
     with pytest.raises(UnknownLayerError, match="training=True, which draws random numbers"):
-        models.run_graph(graph, ModelRequest(given, compute_numpy))
+        run_graph(graph, ModelRequest(given, compute_numpy))
 
 
 def test_a_model_called_as_outside_of_training(tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     y = L.ConvLSTM1D(2, 3, return_sequences=True, name="conv")(x)
     model, graph, _ = saved(tmp_path, x, L.GRU(2, name="gru")(L.TimeDistributed(L.Flatten())(y)))
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype("float32")}
-    found = models.run_graph(graph, ModelRequest(given, lambda case: compute.run(case, "auto")))
+    found = run_graph(graph, ModelRequest(given, lambda case: compute.run(case, "auto")))
     alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
 
 
@@ -278,7 +279,7 @@ def test_whole_numbers_are_taken_as_keras_takes_them(tmp_path: Path) -> None:
     held_to_keras(model, graph, {"x": np.arange(24, dtype="int32").reshape(2, 4, 3) % 3})
     _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.Activation("tanh")(x)))
     with pytest.raises(UnknownLayerError, match="gets integers"):
-        models.run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "int32")}, compute_numpy))
+        run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "int32")}, compute_numpy))
 
 
 def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
     model, graph, path = saved(tmp_path, x, out)
     given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
     with pytest.raises(UnknownLayerError, match="heads"):
-        models.run_graph(graph, ModelRequest(given, compute_numpy))
+        run_graph(graph, ModelRequest(given, compute_numpy))
     found = models.Model(graph, path).run(ModelRequest(given, compute_numpy, everything=True))
     assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
     assert "heads/output" in found.other_outputs
@@ -326,12 +327,12 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
         computed.append(case.specs[0].class_name)
         return compute_numpy(case)
 
-    found = models.run_graph(graph, ModelRequest(given, compute, layers=("two",)))
+    found = run_graph(graph, ModelRequest(given, compute, layers=("two",)))
     assert ([part.layer for part in found.parts], computed) == (["two"], ["LSTM"])
     found = held_to_keras(model, graph, given, compute=compute)
     assert ([part.layer for part in found.parts], computed) == (["one", "two", "three"], ["LSTM"] * 2)
     with pytest.raises(UsageError, match=r"there is no layer twoo\.\nDid you mean two"):
-        models.run_graph(graph, ModelRequest(given, compute, layers=("twoo",)))
+        run_graph(graph, ModelRequest(given, compute, layers=("twoo",)))
 
 
 def test_layers_inside_time_distributed(tmp_path: Path) -> None:
@@ -339,7 +340,7 @@ def test_layers_inside_time_distributed(tmp_path: Path) -> None:
     y = L.TimeDistributed(L.Bidirectional(L.GRU(2)), name="words")(x)
     model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="sentences")(y))
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
-    found = models.run_graph(graph, ModelRequest(given, compute_numpy))
+    found = run_graph(graph, ModelRequest(given, compute_numpy))
     assert [part.layer for part in found.parts] == ["words", "sentences"]
     alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
     words = compute.run(found.parts[0].case)
@@ -368,10 +369,10 @@ def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     given = {"ids": np.array([[[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0]]] * 2, "int32")}
     if family == "tf_keras":
         given["ids"][1, 1:] = 0
-    found = models.run_graph(graph, ModelRequest(given, compute_numpy, layers=["sentences"]))
+    found = run_graph(graph, ModelRequest(given, compute_numpy, layers=["sentences"]))
     alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
     if family == "tf_keras":
-        part = models.run_graph(graph, ModelRequest(given, compute_numpy)).parts[0]
+        part = run_graph(graph, ModelRequest(given, compute_numpy)).parts[0]
         words = np.asarray(k.Model(ids, both)(given["ids"]))
         assert part.result is not None
         assert part.case.mask is not None
@@ -396,7 +397,7 @@ def test_a_model_inside_time_distributed_is_computed_and_noted(family: str, tmp_
     model.save(path)
     graph = graph_in(path)
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
-    found = models.run_graph(graph, ModelRequest(given, compute_numpy))
+    found = run_graph(graph, ModelRequest(given, compute_numpy))
     assert found.notes[0] == "every (TimeDistributed) contains recurrent layers that are not shown."
     old = [note for note in map(str, found.notes[1:]) if note.startswith("with the hard_sigmoid of Keras 3")]
     assert (len(found.notes), len(old)) == ((1, 0) if family == "keras" else (2, 1))
@@ -408,7 +409,7 @@ def test_a_shared_stateful_layer_is_refused(tmp_path: Path) -> None:
     layer = L.LSTM(3, return_sequences=True, stateful=True, name="memory")
     _, graph, _ = saved(tmp_path, x, layer(layer(x)))
     with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once"):
-        models.run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
+        run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
 
 
 def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) -> None:
@@ -444,7 +445,7 @@ def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> No
             held_to_keras(model, graph, given)
         else:
             with pytest.raises(UnknownLayerError, match="does not compute in float32"):
-                models.run_graph(graph, ModelRequest(given, compute_numpy))
+                run_graph(graph, ModelRequest(given, compute_numpy))
 
 
 def embedding_graph() -> Graph:
@@ -512,9 +513,9 @@ def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
     x = keras.Input((None, 3), name="x")
     _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.ZeroPadding1D()(L.Conv1D(3, 4, name="conv")(x))))
     with pytest.raises(InputError, match=r"the layer conv \(Conv1D\) cannot take \(2, 3, 3\)"):
-        models.run_graph(graph, ModelRequest({"x": np.ones((2, 3, 3), "float32")}, compute_numpy))
+        run_graph(graph, ModelRequest({"x": np.ones((2, 3, 3), "float32")}, compute_numpy))
     with pytest.raises(InputError, match="no recurrent layer"):
-        models.run_graph(embedding_graph(), ModelRequest(FINE, compute_numpy))
+        run_graph(embedding_graph(), ModelRequest(FINE, compute_numpy))
 
 
 def test_functions_between_layers_of_keras_2() -> None:
@@ -539,15 +540,15 @@ def test_functions_between_layers_of_keras_2() -> None:
         "m.h5", "Keras 2.11.0", nodes, (ModelInput("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ()
     )
     x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
-    found = models.run_graph(graph, ModelRequest({"x": x}, compute_numpy, everything=True))
+    found = run_graph(graph, ModelRequest({"x": x}, compute_numpy, everything=True))
     np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
     assert not found.other_outputs
     request = ModelRequest({"x": x}, compute_numpy, everything=True)
-    shown = models.run_graph(replace(graph, outputs=(Ref("last"),)), request)
+    shown = run_graph(replace(graph, outputs=(Ref("last"),)), request)
     np.testing.assert_array_equal(shown.other_outputs["last/output"], x[:, 1:])
     strange = replace(nodes[2], config={"function": "math.bessel_i0"})
     with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.bessel_i0"):
-        models.run_graph(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), request)
+        run_graph(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), request)
 
 
 def test_no_framework_is_loaded(tmp_path: Path) -> None:
@@ -560,7 +561,7 @@ import sys
 from pathlib import Path
 from rnncli import compute
 from rnncli.models import ModelRequest
-from rnncli.models.keras import runner as keras
+from rnncli.models.keras import model as keras
 from rnncli.inputs.formats import Source
 from rnncli.models.keras import reader
 path = Path({str(path)!r})
@@ -584,7 +585,7 @@ def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     request = ModelRequest({"a": IDS, "b": OTHER}, compute_numpy)
     with pytest.raises(LayerError, match=r"combines masks differently from Keras 2\.4\.0"):
         keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, request)
-    monkeypatch.setattr("rnncli.models.keras._tf_keras.is_installed", lambda: False)
+    monkeypatch.setattr("rnncli.models.keras.framework.has_tf_keras", lambda: False)
     older = replace(graph, origin="Keras 2.4.0", generation=2)
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
         keras_backend.run(older, path, request)
@@ -595,7 +596,7 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
         raise InputError("its masks do not fit.")
 
     graph, found = Graph("m.h5", "Keras 2.4.0", (), (), (), (), 2), ModelRun(())
-    assert list(_keras_changes.mask_differences(graph, found, compute_numpy, walk)) == [
+    assert list(changes.note_masks(graph, found, compute_numpy, walk)) == [
         "masks follow Keras 2, which saved the model; today's Keras would fail on it."
     ]
 

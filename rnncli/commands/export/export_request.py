@@ -14,8 +14,8 @@ from rnncli.commands.export import refusals, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, join_layers
 from rnncli.compute import checks
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
-from rnncli.models.graph import Graph
-from rnncli.models.keras import runner as keras
+from rnncli.models.graph import Graph, model_option
+from rnncli.models.keras.choice import explain_hidden, runnable_layers
 
 
 class ExportRequest(NamedTuple):
@@ -64,9 +64,9 @@ def _require_whole(model: Model) -> None:
     graph = model.saved.contents
     if model.names or not isinstance(graph, Graph):
         return
-    others = keras.runnable_layers(graph)  # none: the run says why
-    for name, why in keras.explain_hidden(graph).items() if others else ():
-        choice = Message("Choose others: {option}", option=keras.model_option(graph.file, others))
+    others = runnable_layers(graph)  # none: the run says why
+    for name, why in explain_hidden(graph).items() if others else ():
+        choice = Message("Choose others: {option}", option=model_option(graph.file, others))
         with inside(graph.file):
             raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
 

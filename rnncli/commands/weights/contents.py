@@ -15,7 +15,7 @@ from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.variance_scaling import fans
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program
-from rnncli.models.keras.runner import explain_hidden, recurrent_nodes
+from rnncli.models.keras.choice import explain_hidden
 from rnncli.models.modules.runner import assumptions
 from rnncli.specs import to_config
 
@@ -111,7 +111,7 @@ def _describe_graph(graph: Graph) -> Contents:
     refused = graph.refusals if isinstance(graph, Program) else {}
     layers = tuple(
         _layer(node, graph=True, note=refused.get(node.name, ""))
-        for node in _drop_reuses(recurrent_nodes(graph))
+        for node in _drop_reuses(graph.recurrent_nodes)
     )
     known = {layer.name for layer in layers}
     nodes = [

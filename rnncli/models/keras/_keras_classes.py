@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from rnncli.frameworks import default_name
+from rnncli.models.operations import ops
 
 CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
 CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
@@ -82,9 +83,12 @@ def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
     Files before 2.12 and HDF5 files do not have it; there, operations of Keras 3 are recognized by a config
     without the options that every layer has.
     """
-    module = entry.get("module")
+    module, config = entry.get("module"), entry.get("config")
     if module is None and not origin.old and _is_bare(entry):
         return "keras.src.ops.numpy"
+    bare = not isinstance(config, Mapping) or "trainable" not in config
+    if bare and (module or "keras.layers") == "keras.layers" and entry.get("class_name") in ops.NAMES:
+        return "keras.src.ops"
     return str(module or "keras.layers")
 
 

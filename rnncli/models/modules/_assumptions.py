@@ -10,8 +10,8 @@ import numpy as np
 from rnncli.case import MERGE_MODES
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.frameworks import GATES, letters, reorder
-from rnncli.models._recurrent_cases import spec_of
 from rnncli.models.graph import Modules, Node
+from rnncli.models.layer_cases import spec_of
 from rnncli.models.modules._modules import FRAMEWORKS
 from rnncli.models.operations import UnknownLayerError
 

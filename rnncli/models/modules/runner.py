@@ -21,10 +21,9 @@ from rnncli.errors import (
 )
 from rnncli.layers import fit
 from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
-from rnncli.models._advice import model_option
-from rnncli.models._inputs import empty_input, to_numbers
-from rnncli.models._recurrent_cases import spec_of
-from rnncli.models.graph import Module, Modules, Node
+from rnncli.models.graph import Module, Modules, Node, model_option
+from rnncli.models.inputs import empty_input, to_numbers
+from rnncli.models.layer_cases import spec_of
 from rnncli.models.modules._assumptions import assume
 from rnncli.models.modules._assumptions import assumptions as assumptions
 

@@ -10,7 +10,7 @@ from rnncli.compute.compare import largest_difference
 from rnncli.errors import EngineError, LayerError
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
-from rnncli.models._inputs import empty_input
+from rnncli.models.inputs import empty_input
 from rnncli.models.onnx import _nodes
 from rnncli.result import Result
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, LayerError, Message, first_nonblank_line
-from rnncli.models._framework_errors import shorten_sentence
+from rnncli.models.framework_runs import shorten_sentence
 from rnncli.models.onnx import _graph
 from rnncli.models.onnx._nodes import inputs_of, is_recurrent
 from rnncli.process import child_process

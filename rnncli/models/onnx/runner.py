@@ -21,9 +21,10 @@ from rnncli.errors import (
     format_names,
     join,
 )
-from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, _inputs, name_file
-from rnncli.models._advice import model_option
-from rnncli.models._layer_calls import name_outputs
+from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
+from rnncli.models import inputs as model_inputs
+from rnncli.models.framework_runs import name_outputs
+from rnncli.models.graph import model_option
 from rnncli.models.onnx import _graph, _runtime
 from rnncli.models.onnx._node_call import NodeCall, build_node_case, compute_alike, list_returns
 from rnncli.models.onnx._nodes import inputs_of, is_recurrent, nodes_in
@@ -70,12 +71,12 @@ class Model(SavedModel):
 
     def describe_inputs(self) -> str:
         """Return `ids: (batch, 12), int32` and so on, for every input."""
-        return _inputs.describe_inputs(self.contents)
+        return model_inputs.describe_inputs(self.contents)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every given input in the dtype that the model expects; initial states are optional."""
         graph = _runtime.parse(self.contents.content).graph
-        return _inputs.fit_inputs(self.contents, given, optional=_graph.states_of(graph))
+        return model_inputs.fit_inputs(self.contents, given, optional=_graph.states_of(graph))
 
     @name_file
     def run(self, request: ModelRequest) -> ModelRun:
@@ -257,13 +258,13 @@ def _with_states(
     missing = [name for name in required if name not in inputs]
     feeds = dict(inputs)
     for name in missing:
-        zeros = _inputs.zeros_for(required[name], model.inputs, inputs)
+        zeros = model_inputs.zeros_for(required[name], model.inputs, inputs)
         if zeros is None:
             what = Message(
                 "missing input: {name}; the sizes of a state of zeros are not in the file.", name=name
             )
             advice = Message(
-                "The model expects {name}: {wanted}.", name=name, wanted=_inputs.describe(required[name])
+                "The model expects {name}: {wanted}.", name=name, wanted=model_inputs.describe(required[name])
             )
             raise InputError(what, advice)
         feeds[name] = zeros

@@ -6,6 +6,7 @@ of one call.  The families are those of Keras's documentation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -36,6 +37,17 @@ KERAS_3_0 = "Keras 3.0 to 3.3"
 """Merging layers drop masks: github.com/keras-team/keras/pull/19685."""
 TODAY = "today's Keras"
 """In merging layers, a step is kept if any mask keeps it; there is no mask unless all arrays have one."""
+
+
+def rules_of(origin: str) -> str:
+    """Return the rules about masks for a model saved by `origin`, such as `Keras 2.4.0`."""
+    version = re.search(r"(\d+)(?:\.(\d+))?", origin)
+    if not version:
+        return KERAS_2  # as the reader assumes, and says
+    major, minor = int(version[1]), int(version[2] or 0)
+    if major < 3:
+        return KERAS_2
+    return KERAS_3_0 if (major, minor) < (3, 4) else TODAY
 
 
 class UnknownLayerError(LayerError):

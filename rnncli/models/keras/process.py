@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError
-from rnncli.models._framework_errors import UnrunnableError
+from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError, Text
+from rnncli.models.framework_runs import UnrunnableError, first_sentence
 from rnncli.models.trees import map_leaves
 from rnncli.process import child_process
 from rnncli.process.child_process import WorkOutput
@@ -30,6 +30,10 @@ ARRAY = ""
 """The key of a mapping that stands for an array, with its number; no argument of a layer has this name."""
 ERRORS = {error.__name__: error for error in (InputError, LayerError, UnrunnableError, EngineError)}
 """The errors that come back."""
+UNKNOWN_LAYERS = Message(
+    "Rebuild the model without the layers that it does not know, copy the weights, and save it again."
+)
+NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 
 
 def count_bytes(path: Path, inputs: Mapping[str, Array]) -> int:
@@ -63,6 +67,7 @@ def answer(request: bytes, file: BinaryIO) -> None:
     arrays: list[Array] = []
 
     def place(leaf: Any) -> Any:
+        leaf = leaf.numpy() if hasattr(leaf, "numpy") else leaf  # a tensor of the framework
         if not isinstance(leaf, np.ndarray):
             return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else str(type(leaf))
         array = leaf.astype("float32") if leaf.dtype.name == "bfloat16" else leaf
@@ -104,3 +109,24 @@ def _receive(answer_of: WorkOutput, most: int) -> Any:
         return [restore(value) for value in tree] if isinstance(tree, list) else tree
 
     return restore(head["found"])
+
+
+def explain_error(error: Exception) -> RnncliError:
+    """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
+    if type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error):
+        return too_large(Message("too much memory"))
+    knows_it = str(error).startswith("Exception encountered")
+    return UnrunnableError(
+        "Keras cannot run this model: {sentence}",
+        "Correct the model so that Keras runs it, or give different inputs." if knows_it else UNKNOWN_LAYERS,
+        sentence=first_sentence(error),
+    )
+
+
+def too_large(what: Text) -> InputError:
+    """Return the error for a model that needs `what`."""
+    return InputError(
+        "the model needs {what}, far more than its file and the inputs take.",
+        "Give smaller inputs, or build the model without such large tensors.",
+        what=what,
+    )

@@ -1,0 +1,222 @@
+"""Which layers of a graph can be chosen, computed and shown, and what to advise where one cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, did_you_mean
+from rnncli.models import operations, trees
+from rnncli.models.graph import Graph, Node, is_recurrent_class, model_option
+from rnncli.models.layer_cases import draws
+from rnncli.models.operations import UnknownLayerError
+
+INPUT = "InputLayer"
+REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
+
+_RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
+
+
+def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
+    """Return the recurrent nodes with these names; the name of a shared layer selects every use of it."""
+    nodes = graph.recurrent_nodes
+    if not nodes:
+        raise InputError(
+            "the model has no recurrent layer.",
+            "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
+        )
+    known = {name: node for node in nodes for name in _names_of(node)}
+    for name in names:
+        if name not in known:
+            other = next((node for node in graph.nodes if name in _names_of(node)), None)
+            what = Message("there is no layer {name}", name=name)
+            if other:
+                what = Message(
+                    "the layer {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name
+                )
+            raise UsageError("{what}.", did_you_mean(name, known), what=what)
+    return tuple(node for node in nodes if not names or not {*names}.isdisjoint(_names_of(node)))
+
+
+def _names_of(node: Node) -> tuple[str, str]:
+    """Return the names of a use and of its layer: `inside/lstm@1`, `inside/lstm`."""
+    return node.name, re.sub(r"@\d+", "", node.name)
+
+
+def note_containers(graph: Graph) -> tuple[Text, ...]:
+    """Return one note for each layer that contains recurrent layers without being one."""
+    return tuple(
+        Message(
+            "{name} ({class_name}) contains recurrent layers that are not shown.",
+            name=node.name,
+            class_name=node.class_name,
+        )
+        for node in graph.nodes
+        if _is_container(node)
+    )
+
+
+def explain_hidden(graph: Graph) -> dict[str, Text]:
+    """Return the layers of Keras that have or may have recurrent weights but are not recurrent, and why."""
+    hidden: dict[str, Text] = {}
+    for node in graph.nodes if graph.kind == "keras" else ():
+        if _is_container(node):
+            hidden[node.layer] = Message("recurrent layers inside another layer are not read")
+        elif node.weights and not operations.keras_may_know(node.class_name, node.module):
+            hidden[node.layer] = Message(
+                "{class_name} is not a class of Keras; it may have recurrent weights",
+                class_name=node.class_name,
+            )
+    return hidden
+
+
+def _is_container(node: Node) -> bool:
+    return not node.is_recurrent and any(
+        "config" in entry and isinstance(name := entry.get("class_name"), str) and is_recurrent_class(name)
+        for entry in trees.mappings(node.config)
+    )
+
+
+def masking_layers(graph: Graph, masks: Iterable[Any]) -> tuple[str, ...]:
+    """Return the layers that make masks; none if all of these masks, those of the parts, are None."""
+    if all(mask is None for mask in masks):
+        return ()
+    return tuple(
+        node.name
+        for node in graph.nodes
+        if node.class_name == "Masking" or (node.class_name == "Embedding" and node.config.get("mask_zero"))
+    )
+
+
+def require_one_use(graph: Graph, node: Node) -> None:
+    """Raise UnknownLayerError for a stateful layer that is used more than once."""
+    if graph.shares_state(node):
+        raise node.refuse("is stateful and used more than once")
+
+
+def computes_here(node: Node) -> bool:
+    """Return whether a recurrent layer computes in float32 or float64, so that its numbers are known here."""
+    return all(
+        operations.dtype_of(config.get("dtype") or "float32") for config in (node.config, node.core_config)
+    )
+
+
+def runnable_layers(graph: Graph) -> list[str]:
+    """Return the recurrent layers that depend on no layer which neither NumPy nor Keras can compute."""
+    unknown = {
+        node.name
+        for node in _unknown_nodes(graph)
+        if not operations.keras_may_know(node.class_name, node.module)
+    }
+    return _layers_without(
+        graph, unknown | {node.name for node in graph.recurrent_nodes if not computes_here(node)}
+    )
+
+
+def independent_layers(graph: Graph, unknown: str, wanted: Collection[str] = ()) -> list[str]:
+    """Return the recurrent layers that depend neither on this node nor on other unknown layers.
+
+    wanted: the requested layers; others are returned only if none of these can be computed, as they may have
+        been refused before for an option that only a run finds.
+    """
+    free = _layers_without(graph, {unknown, *(node.name for node in _unknown_nodes(graph))})
+    return [name for name in free if name in wanted] or free
+
+
+def _unknown_nodes(graph: Graph) -> Iterator[Node]:
+    """Yield the layers that NumPy does not know, or not as they are used."""
+    for node in graph.nodes:
+        plain = node.is_recurrent or node.class_name == INPUT
+        known = plain or operations.is_known(node.class_name, node.module)
+        if not known or graph.shares_state(node):
+            yield node
+
+
+def _layers_without(graph: Graph, broken: set[str]) -> list[str]:
+    return [node.name for node in graph.recurrent_nodes if not broken & graph.find_dependencies({node.name})]
+
+
+def name_cause(
+    graph: Graph, node: Node, error: UnknownLayerError, wanted: Collection[str] = ()
+) -> UnknownLayerError:
+    """Return the error about an unknown layer as one about a node, with the layers that can still be run.
+
+    wanted: the requested layers.
+    """
+    what: Text = error.sentence
+    if error.layer != node.name:
+        what = Message(
+            "{name} ({class_name}) depends on a layer that rnncli cannot compute: {reason}",
+            name=node.name,
+            class_name=node.class_name,
+            reason=what,
+        )
+    free = independent_layers(graph, error.layer, wanted)
+    advice = error.advice or REBUILD
+    if free:
+        advice = Message(
+            "To run the layers that do not depend on it: {option}", option=model_option(graph.file, free)
+        )
+    return UnknownLayerError(error.layer, what, advice)
+
+
+def require_inference(graph: Graph, layers: Sequence[str]) -> None:
+    """Raise UnknownLayerError if a requested layer depends on one that training changes.
+
+    layers: names of the requested layers; empty for all.
+    """
+    wanted, changed = choose_nodes(graph, layers), find_training(graph)
+    for node in wanted:
+        if node.name in changed:
+            raise name_cause(graph, node, changed[node.name], {one.name for one in wanted})
+
+
+def find_training(graph: Graph) -> dict[str, UnknownLayerError]:
+    """Return the nodes whose output training changes, and all that depend on them, each with the error."""
+    found: dict[str, UnknownLayerError] = {}
+    for node in graph.nodes:
+        above = (found[ref.node] for ref in node.refs if ref.node in found)
+        error = _refuse_training(node) or next(above, None)
+        if error is not None:
+            found[node.name] = error
+    return found
+
+
+def _refuse_training(node: Node) -> UnknownLayerError | None:
+    """Return the error for a node that is always called with training=True, if that changes its output."""
+    if node.kwargs.get("training") is not True:
+        return None
+    inner = node
+    while inner.class_name == "TimeDistributed" and inner.inner is None:
+        inner = inner.inside
+    if inner.class_name == "BatchNormalization":
+        return node.refuse("is called with training=True, which takes the statistics of the batch")
+    if inner.class_name.startswith(_RANDOM) or draws(inner.config):
+        return node.refuse("is called with training=True, which draws random numbers")
+    return None
+
+
+def for_training(graph: Graph, generation: int) -> Graph:
+    """Return a model that is called with training=True.
+
+    generation: of Keras; in Keras 2, a node's own training argument takes precedence.
+    """
+    nodes = (
+        replace(node, kwargs={**node.kwargs, "training": True})
+        if generation >= 3 or node.kwargs.get("training") is None
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
+def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[Text]:
+    """Yield one note for each layer that cannot be shown, with the layers that depend on it.
+
+    causes: by the names of all of these layers.
+    """
+    for what in dict.fromkeys(error.sentence for error in causes.values()):
+        names = [name for name, error in causes.items() if error.sentence == what]
+        yield Message("skipped {names}: {what}", names=", ".join(names), what=what)

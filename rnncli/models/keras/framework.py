@@ -1,0 +1,356 @@
+"""Keras itself, or tf_keras for a model of Keras 2: runs the model in the file, in a process of its own.
+
+`run` is for layers that NumPy does not know: the arguments of each recurrent layer become its Case, and
+`compute` has to return the same outputs for that Case.  `outputs` is the reference of --check.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from rnncli.case import Array
+from rnncli.errors import EngineError, LayerError, Message, Text, inside
+from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, operations, trees
+from rnncli.models.framework_runs import UnrunnableError, name_outputs
+from rnncli.models.graph import Graph, Node, model_option
+from rnncli.models.keras import process
+from rnncli.models.keras.choice import (
+    REBUILD,
+    choose_nodes,
+    computes_here,
+    find_training,
+    independent_layers,
+    masking_layers,
+    name_cause,
+    note_containers,
+    note_omissions,
+    require_one_use,
+)
+from rnncli.models.layer_cases import build_layer_case, spec_of
+from rnncli.models.operations import (
+    TODAY,
+    OperationCall,
+    UnknownLayerError,
+    merging,
+    rules_of,
+    tensorflow_ops,
+)
+from rnncli.result import Result
+from rnncli.specs.text import describe
+
+TOLERANCE = 1e-4
+"""Tolerance for outputs of order one."""
+
+
+class Call(NamedTuple):
+    """One call of a layer in Keras, in arrays; without its arguments unless they were wanted."""
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    outputs: Sequence[Any]
+
+
+def outputs(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
+) -> dict[str, Array]:
+    """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
+
+    A model of Keras 2 is run by tf_keras, as saved, since today's Keras may read it otherwise.
+    Raises EngineError if that is not installed or cannot run the model.
+    """
+    from rnncli import compute
+
+    more = {
+        layer: shown
+        for layer, (used, shown) in cases.items()
+        if not set(name_outputs("", 0, shown)) <= set(name_outputs("", 0, used))
+    }
+    again: dict[str, list[Any]]
+    if graph.generation < 3:
+        options = {layer: shown.specs[-1].inner.config for layer, shown in more.items()}
+        returned = {
+            layer: {name: bool(config.get(name)) for name in ("return_sequences", "return_state")}
+            for layer, config in options.items()
+        }
+        try:
+            calls, again = _record_in_tf_keras(graph, path, inputs, (), returned)
+        except UnrunnableError as error:
+            reason = error.detail.fields.get("sentence", error.sentence)
+            what = Message(
+                "{--check}: {file}: tf_keras cannot run this model: {reason}", file=graph.file, reason=reason
+            )
+            raise EngineError(what, "Leave {--check} out.") from None
+    else:
+        try:
+            calls, _ = _record(graph, path, inputs, "keras")
+        except UnrunnableError as error:  # its advice is for a run without a check
+            raise EngineError("{--check}: {error}", "Leave {--check} out.", error=error) from None
+        again = {
+            layer: [tensor.values for tensor in compute.run(shown, "tensorflow").outputs]
+            for layer, shown in more.items()
+        }
+    tensors: dict[str, Any] = {}
+    for layer, shown in more.items():
+        tensors |= zip(name_outputs(layer, 0, shown), again[layer], strict=True)
+    for layer, call in calls.items():
+        names = name_outputs(layer, len(call.outputs), cases[layer].model if layer in cases else None)
+        tensors |= zip(names, call.outputs, strict=True)
+    return {name: value for name, value in tensors.items() if hasattr(value, "dtype")}
+
+
+def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> ModelRun:
+    """Run the model as `run_graph` does, with every layer up to the recurrent ones computed by Keras.
+
+    path: the file that `graph` was read from.  cause: the node that NumPy cannot compute.
+    Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
+    EngineError if rnncli's steps give different numbers than Keras.
+    """
+    wanted = {node.name: node for node in choose_nodes(graph, request.layers)}
+    for node in wanted.values():
+        _require_one_dtype(graph, node)
+        try:
+            require_one_use(graph, node)
+        except UnknownLayerError as error:
+            raise name_cause(graph, node, error) from None
+    try:
+        seen = _record_wanted(graph, path, request.inputs, tuple(wanted))
+    except UnrunnableError as error:
+        free = independent_layers(graph, cause, wanted)
+        option = Message(
+            "To run the layers that NumPy can compute: {option}", option=model_option(graph.file, free)
+        )
+        raise UnrunnableError(error.sentence, option if free else error.advice) from None
+    missing = [name for name in wanted if name not in seen]
+    if missing:
+        called = [name for name in wanted if name in seen]
+        advice = Message("To run the others: {option}", option=model_option(graph.file, called))
+        raise LayerError(
+            "Keras did not call {missing} when it ran the model.",
+            advice if called else "Save the model again with model.save('model.keras').",
+            missing=", ".join(missing),
+        )
+    parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in wanted.items())
+    changed = find_training(graph) if request.everything else {}
+    others = dict(_other_outputs(graph, seen, changed)) if request.everything else {}
+    notes = (*note_omissions(changed), *note_containers(graph))
+    masks = masking_layers(graph, (part.case.mask for part in parts))
+    return ModelRun(parts, others, notes, masks, tuple(node.name for node in graph.nodes))
+
+
+def _record_wanted(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
+) -> dict[str, Call]:
+    """Return the calls, those of `wanted` with their arguments.
+
+    Without tf_keras, a model of Keras 2 is run by today's Keras if that computes the same.
+    """
+    if graph.generation < 3 and has_tf_keras():
+        return _record_in_tf_keras(graph, path, inputs, wanted, {})[0]
+    try:
+        _require_same_rules(graph)
+        return _record(graph, path, inputs, "keras", wanted)[0]
+    except UnrunnableError as error:
+        if graph.generation >= 3:
+            raise
+        what = Message(
+            "{sentence} tf_keras runs models of Keras 2, and is not installed.", sentence=error.sentence
+        )
+        raise EngineError(what, "pip install tf_keras") from None
+
+
+def has_tf_keras() -> bool:
+    """Return whether tf_keras can be imported."""
+    return importlib.util.find_spec("tf_keras") is not None
+
+
+def _record_in_tf_keras(
+    graph: Graph,
+    path: Path,
+    inputs: Mapping[str, Array],
+    wanted: Sequence[str],
+    more: Mapping[str, Mapping[str, bool]],
+) -> tuple[dict[str, Call], dict[str, list[Any]]]:
+    """Raises EngineError if tf_keras is not installed, UnrunnableError if that would run code of the file."""
+    if not has_tf_keras():
+        raise EngineError(
+            "{file} was saved by {origin}; tf_keras is not installed; it is needed to run models of Keras 2.",
+            "pip install tf_keras",
+            file=graph.file,
+            origin=graph.origin,
+        )
+    if reason := _find_unsafe_code(graph):
+        raise process.explain_error(ValueError(reason))
+    return _record(graph, path, inputs, "tf_keras", wanted, more)
+
+
+def _record(
+    graph: Graph,
+    path: Path,
+    inputs: Mapping[str, Array],
+    family: str,
+    wanted: Sequence[str] = (),
+    more: Mapping[str, Mapping[str, bool]] | None = None,
+) -> tuple[dict[str, Call], dict[str, list[Any]]]:
+    """Return every call of every layer by the name of the use in the graph, in Keras's order, and `more`.
+
+    See `record` of child.py.  Raises UnrunnableError if Keras cannot load or run the model.
+    """
+    with inside(graph.file), _loadable(path) as file:
+        found = process.call("rnncli.models.keras.child:record", file, inputs, family, wanted, more or {})
+    return {name: Call(*call) for name, call in found["calls"].items()}, found["more"]
+
+
+@contextmanager
+def _loadable(path: Path) -> Iterator[Path]:
+    """Yield the file of a Keras model under a suffix that matches its content.
+
+    Raises LayerError for a model that is not in a file of its own.
+    """
+    if not path.is_file():
+        raise LayerError(
+            "Keras can load this model only from a file of its own.", "Save it as a file, and name that."
+        )
+    with path.open("rb") as file:
+        suffix = ".keras" if file.read(2) == b"PK" else ".h5"
+    if path.suffix == suffix or (suffix == ".h5" and path.suffix == ".hdf5"):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / f"model{suffix}"
+        link.symlink_to(path.resolve())
+        yield link
+
+
+def _find_unsafe_code(graph: Graph) -> Text:
+    """Return why loading this model in tf_keras could run code that is not Keras's; "" if it could not."""
+    for node in graph.nodes:
+        if node.inner is not None and (found := _find_unsafe_code(node.inner)):
+            return found
+        whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
+        if any(map(_is_unsafe, trees.mappings(whole))):
+            return Message(
+                "the layer {name} ({class_name}) contains or names its own code, which rnncli does not run.",
+                name=node.name,
+                class_name=node.class_name,
+            )
+    return ""
+
+
+def _is_unsafe(entry: Mapping[str, Any]) -> bool:
+    if "class_name" not in entry:
+        return False
+    name, config = str(entry["class_name"]), entry.get("config")
+    if name in tensorflow_ops.NAMES:
+        return not (isinstance(config, Mapping) and tensorflow_ops.is_known(str(config.get("function"))))
+    module = entry.get("module")
+    return name in ("Lambda", "TensorFlowOpLayer") or not operations.from_keras(module and str(module))
+
+
+def _part(graph: Graph, node: Node, call: Call, compute: Compute) -> LayerUse:
+    """Return the Case of the layer, computed and compared with Keras."""
+    positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
+    kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
+    mask = kwargs.pop("mask", None)
+    operation_call = OperationCall(
+        config=node.config,
+        weights=node.weights,
+        inputs=call.args[0] if call.args else None,
+        mask=mask,
+        previous=mask,
+        kwargs=kwargs,
+        class_name=node.class_name,
+        layer=node.name,
+    )
+    try:
+        case = build_layer_case(node, operation_call)
+    except UnknownLayerError as error:
+        raise name_cause(graph, node, error) from None
+    result = compute(case)
+    _require_equal(graph, node, result, call.outputs)
+    return LayerUse(node.name, case, result)
+
+
+def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
+    """Raise EngineError if rnncli's numbers differ from Keras's."""
+    import numpy as np
+
+    for tensor, own in zip(result.outputs, theirs, strict=True):
+        size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
+        if not np.allclose(tensor.values, own, rtol=0, atol=TOLERANCE * size, equal_nan=True):
+            same = rules_of(graph.origin) == TODAY or has_tf_keras()
+            raise EngineError(
+                "{name}/{tensor} differs from Keras by up to {largest:.2g}{because}.",
+                "This is a bug in rnncli; please report it." if same else "pip install tf_keras",
+                name=node.name,
+                tensor=tensor.name,
+                largest=float(np.nanmax(np.abs(tensor.values - own))),
+                because=""
+                if same
+                else Message(", which does not know what {origin} meant", origin=graph.origin),
+            )
+
+
+def _other_outputs(
+    graph: Graph, seen: Mapping[str, Call], hidden: Collection[str]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the outputs of the layers that are not recurrent nor hidden; operations are not shown."""
+    for node in graph.nodes:
+        shown = node.name in seen and node.name not in hidden
+        if shown and not node.is_recurrent and not operations.is_operation(node.module):
+            outputs = seen[node.name].outputs
+            yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
+
+
+def _require_same_rules(graph: Graph) -> None:
+    """Raise UnrunnableError if today's Keras would pass on different masks than the Keras of the model."""
+    masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
+    joined = any(
+        node.class_name in merging.NAMES or node.kwargs.get("initial_state") is not None
+        for node in graph.nodes
+    )
+    if rules_of(graph.origin) != TODAY and masked and joined:
+        raise UnrunnableError(
+            "Keras cannot run this model: today's Keras combines masks differently from "
+            "{origin}, which saved it.",
+            REBUILD,
+            origin=graph.origin,
+        )
+
+
+def _require_one_dtype(graph: Graph, node: Node) -> None:
+    """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
+    if not computes_here(node):
+        dtypes = [config.get("dtype") or "float32" for config in (node.config, node.core_config)]
+        raise LayerError(
+            "{name} ({class_name}) computes in {dtype}, which is not supported.",
+            _advise_float32(graph, node),
+            name=node.name,
+            class_name=node.class_name,
+            dtype=next(dtype for dtype in dtypes if operations.dtype_of(dtype) is None),
+        )
+
+
+def _advise_float32(graph: Graph, node: Node) -> Text:
+    """Return the flags that run the weights of the layer in float32."""
+    try:
+        spec = spec_of(replace(node, config=_without_dtype(node.config)))
+    except UnknownLayerError:
+        return Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
+    name = node.layer.rpartition("/")[2]  # in a model inside the model
+    flags = f"--weights {shlex.quote(f'{graph.file}#{name}')} --layer {shlex.quote(describe(spec))}"
+    return Message(
+        "To run its weights in float32, give the input of this layer: rnncli run INPUT {flags}", flags=flags
+    )
+
+
+def _without_dtype(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _without_dtype(value) for key, value in tree.items() if key != "dtype"}
+    return [_without_dtype(value) for value in tree] if isinstance(tree, (list, tuple)) else tree

@@ -1,0 +1,94 @@
+"""Keras models: their graph computed with NumPy, or by Keras where a layer needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnncli.case import Array
+from rnncli.errors import join
+from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file, operations
+from rnncli.models.framework_runs import UnrunnableError
+from rnncli.models.graph import Graph, Node, Ref
+from rnncli.models.keras.choice import INPUT, choose_nodes, require_inference
+from rnncli.models.keras.walk import run_graph
+from rnncli.models.operations import UnknownLayerError
+
+
+class Model(SavedModel):
+    """A graph of Keras, which makes its own masks."""
+
+    makes_masks = True
+    contents: Graph
+
+    @property
+    def framework(self) -> str:
+        """The generation of Keras that the model belongs to."""
+        return "Keras" if self.contents.generation >= 3 else "tf_keras"
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return every use of a recurrent layer, in the order of the graph."""
+        return tuple(node.name for node in self.contents.recurrent_nodes)
+
+    def stateful_layers(self) -> tuple[str, ...]:
+        """Return the layers that keep their state from one call to the next."""
+        return tuple(
+            node.name
+            for node in self.contents.recurrent_nodes
+            if node.config.get("stateful") or node.core_config.get("stateful")
+        )
+
+    @name_file
+    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the uses of these layers; all without names.  Raises UsageError, InputError."""
+        return tuple(node.name for node in choose_nodes(self.contents, names))
+
+    def describe_inputs(self) -> str:
+        """Return `ids: (batch, 12), int32` and so on, for every input."""
+        return inputs.describe_inputs(self.contents)
+
+    def fit_inputs(self, given: Any) -> dict[str, Array]:
+        """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
+        names = {node.name: node.layer for node in self.contents.nodes if node.class_name == INPUT}
+        tables: dict[str, dict[str, Array]] = {}
+        for node in self.contents.nodes:
+            if node.class_name == "Embedding" and "embeddings" in node.weights:
+                for arg in node.args:
+                    if isinstance(arg, Ref) and arg.node in names:
+                        tables.setdefault(names[arg.node], {})[node.name] = node.weights["embeddings"]
+        return inputs.fit_inputs(self.contents, given, tables=tables)
+
+    @name_file
+    def run(self, request: ModelRequest) -> ModelRun:
+        """Return what each recurrent layer gets; layers that NumPy does not know are computed by Keras.
+
+        Raises the errors of `run_graph`; also LayerError where Keras cannot run the model either, EngineError
+        if it is not there.
+        """
+        graph = self.contents
+        try:
+            return run_graph(graph, request)
+        except UnknownLayerError as error:
+            node = next((node for node in graph.nodes if node.name == error.layer), None)
+            if node is None or not _keras_may_know(node):
+                raise
+            require_inference(graph, request.layers)
+            unknown, cause = error.sentence, node.name
+        from rnncli.models.keras import framework
+
+        try:
+            return framework.run(graph, self.path, request, cause)
+        except UnrunnableError as error:
+            raise type(error)(join((unknown, error.sentence), " "), error.advice) from None
+
+    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+        """Return every tensor from Keras; see `outputs` of framework.py."""
+        from rnncli.models.keras import framework
+
+        return framework.outputs(self.contents, self.path, inputs, cases)
+
+
+def _keras_may_know(node: Node) -> bool:
+    """Return whether Keras could compute the node, and all nodes of a model inside it."""
+    inside = node.inner.nodes if node.inner is not None else ()
+    return operations.keras_may_know(node.class_name, node.module) and all(map(_keras_may_know, inside))

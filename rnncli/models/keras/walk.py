@@ -1,0 +1,345 @@
+"""A Keras model's graph and its inputs, as the Cases of its recurrent layers.
+
+The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and which mask its outputs carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from rnncli.case import Array, Case, format_shape
+from rnncli.errors import InputError, RnncliError, inside, join
+from rnncli.layers.stack import Stack
+from rnncli.models import LayerUse, ModelRequest, ModelRun, operations
+from rnncli.models.framework_runs import name_outputs
+from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs
+from rnncli.models.inputs import empty_input
+from rnncli.models.keras import changes
+from rnncli.models.keras.choice import (
+    INPUT,
+    choose_nodes,
+    for_training,
+    masking_layers,
+    name_cause,
+    note_containers,
+    note_omissions,
+    require_one_use,
+)
+from rnncli.models.layer_cases import build_layer_case, masks_after
+from rnncli.models.operations import KERAS_2, TODAY, OperationCall, UnknownLayerError, dtype_of, wrapper
+from rnncli.models.trees import leaves, map_leaves
+from rnncli.process.memory import limit_growth
+from rnncli.result import NamedTensor, Result
+
+BROKEN = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What NumPy raises for arguments that do not fit a layer."""
+
+
+def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
+    """Return what each requested recurrent layer of the model gets for the inputs.
+
+    Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
+    name that the model does not have, InputError if a layer cannot take its inputs.
+    """
+    names = [node.name for node in choose_nodes(graph, request.layers)]
+    rules = operations.rules_of(graph.origin)
+    walk = _Walk(graph, request, rules)
+    found = walk.run(names)
+    notes = [*found.notes, *note_containers(graph)]
+
+    def walk_again(graph: Graph, rules: str) -> ModelRun:
+        return _Walk(graph, request._replace(everything=False), rules).run(names)
+
+    if walk.differs_today:
+        notes += changes.note_masks(graph, found, request.compute, walk_again)
+    notes += changes.note_sigmoids(graph, found, request.compute, walk_again)
+    masks = masking_layers(graph, (part.case.mask for part in found.parts))
+    return replace(found, notes=tuple(notes), masks=masks, order=tuple(node.name for node in graph.nodes))
+
+
+class Value(NamedTuple):
+    """The output of a node, each tensor with the mask that it carries."""
+
+    tensors: tuple[Any, ...]
+    masks: tuple[Any, ...]
+
+
+class _Walk:
+    """One pass through the graph, in which each node comes after those that it depends on.
+
+    rules: about masks, as in `OperationCall`.
+    input_mask: of the input of a model inside TimeDistributed.
+    differs_today: whether today's Keras may have passed on another mask to any of the nodes.
+    size: bytes of the weights and inputs; a small file may describe layers whose outputs fill the memory, so
+        the outputs may take only a multiple of it.
+    used: the bytes of the tensors computed so far, by the array that owns them.
+    """
+
+    def __init__(self, graph: Graph, request: ModelRequest, rules: str) -> None:
+        self.graph, self.request, self.rules = graph, request, rules
+        self.nodes = {node.name: node for node in graph.nodes}
+        self.values: dict[str, Value] = {}
+        self.failed: dict[str, RnncliError] = {}
+        self.parts: dict[str, LayerUse] = {}
+        self.input_mask: Any = None
+        self.differs_today = False
+        self.size = _weight_bytes(graph) + sum(array.nbytes for array in request.inputs.values())
+        self.used: dict[int, int] = {}
+
+    def run(self, names: Sequence[str]) -> ModelRun:
+        """Return the parts of these recurrent nodes; see `run_graph`."""
+        everything = self.request.everything
+        needed = set(self.nodes) if everything else self.graph.find_dependencies(names)
+        inputs = {ref.node for name in needed for ref in self.nodes[name].refs}
+        for node in self.graph.nodes:
+            if node.name in needed:
+                self._visit(node, node.name in names, node.name in inputs, wanted=names)
+        parts = tuple(self.parts[name] for name in names)
+        if not everything:
+            return ModelRun(parts)
+        return ModelRun(parts, dict(self._other_outputs()), tuple(note_omissions(self.failed)))
+
+    def value_of(self, name: str) -> Value:
+        """Return the output of one node."""
+        needed = self.graph.find_dependencies({name})
+        for node in self.graph.nodes:
+            if node.name in needed:
+                self._visit(node, is_result=True, is_input=True)
+        return self.values[name]
+
+    def _visit(self, node: Node, is_result: bool, is_input: bool, wanted: Collection[str] = ()) -> None:
+        """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
+        failed = [self.failed[ref.node] for ref in node.refs if ref.node in self.failed]
+        try:
+            if failed:
+                raise failed[0]
+            if node.is_recurrent:
+                self._recur(node, is_result, is_input)
+            elif node.class_name == INPUT and not node.args:
+                self.values[node.name] = Value((self.request.inputs[node.layer],), (self.input_mask,))
+            else:
+                self.values[node.name] = self._compute(node)
+        except UnknownLayerError as error:
+            self.failed[node.name] = error
+            if is_result:
+                raise name_cause(self.graph, node, error, wanted) from None
+        if node.name in self.values:
+            self._count(self.values[node.name].tensors)
+
+    def _count(self, tensors: Sequence[Any]) -> None:
+        """Count the bytes of these tensors; one that shares its memory with another is counted once."""
+        for tensor in tensors:
+            while getattr(tensor, "base", None) is not None:
+                tensor = tensor.base
+            self.used[id(tensor)] = getattr(tensor, "nbytes", 0)
+
+    def _call(self, node: Node) -> OperationCall:
+        """Return the arguments as Keras's `__call__` passes them on; see `_masks`."""
+        try:
+            args = self._resolve(node.args)
+            kwargs = {name: self._resolve(arg) for name, arg in node.kwargs.items()}
+            mask, previous = self._masks(node)
+        except IndexError:
+            raise InputError(
+                "the layer {name} ({class_name}) takes an output that no layer has.",
+                "Save the model again with model.save('model.keras').",
+                name=node.name,
+                class_name=node.class_name,
+            ) from None
+        if not args:
+            raise node.refuse("has no inputs")
+        if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
+            self.differs_today = True
+        dtype = "" if operations.is_operation(node.module) else dtype_of(node.config.get("dtype")) or ""
+        inputs, *others = (map_leaves(lambda one: _autocast(one, dtype), arg) for arg in args)
+        return OperationCall(
+            config=node.config,
+            weights=node.weights,
+            inputs=inputs,
+            mask=mask,
+            previous=previous,
+            args=tuple(others),
+            kwargs={name: arg for name, arg in kwargs.items() if name not in ("mask", PLACED_MASK)},
+            rules=self.rules,
+            class_name=node.class_name,
+            layer=node.name,
+        )
+
+    def _masks(self, node: Node) -> tuple[Any, Any]:
+        """Return the mask for the layer's own call, and the mask for its compute_mask.
+
+        An explicit mask wins; one that is passed by position does not for compute_mask.  Otherwise Keras 3
+        passes the mask of the first argument on to layers that get no other tensor, such as a state, and
+        Keras 2 to all layers.
+        """
+        given = node.kwargs.get("mask")
+        if given is not None:
+            explicit = self._resolve(given)
+            return explicit, explicit
+        first = map_leaves(self._mask, node.args[0]) if node.args else None
+        first = list(first) if isinstance(first, tuple) else first
+        if node.kwargs.get(PLACED_MASK) is not None:
+            return self._resolve(node.kwargs[PLACED_MASK]), first
+        alone = sum(any(iterate_refs(arg)) for arg in (*node.args, *node.kwargs.values())) == 1
+        if self.rules != KERAS_2:
+            return first if alone else None, first
+        if isinstance(first, list) and all(mask is None for mask in first):
+            first = None
+        if not alone and first is not None:
+            self.differs_today = True
+        return first, first
+
+    def _mask(self, arg: Any) -> Any:
+        return self.values[arg.node].masks[arg.tensor] if isinstance(arg, Ref) else None
+
+    def _resolve(self, arg: Any) -> Any:
+        """Replace Refs by arrays."""
+        return map_leaves(
+            lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
+        )
+
+    def _compute(self, node: Node) -> Value:
+        """Compute a node that is not recurrent."""
+        call = self._call(node)
+        if not operations.is_operation(node.module) and dtype_of(node.config.get("dtype")) is None:
+            raise node.refuse("does not compute in float32 or float64")
+        try:
+            if node.inner is not None:
+                return self._run_distributed(node.inner, call)
+            with limit_growth(self.size, sum(self.used.values())):
+                output, mask = operations.compute(call, node.module)
+        except KeyError as error:
+            raise node.refuse("has no {error} in its config or among its weights", error=error) from None
+        except BROKEN as error:
+            large = isinstance(error, MemoryError)
+            raise InputError(
+                "the layer {name} ({class_name}) needs too much memory for {inputs}: {error}."
+                if large
+                else "the layer {name} ({class_name}) cannot take {inputs}: {error}.",
+                "Give fewer sequences or steps at once."
+                if large
+                else "Use inputs of the size that the model was trained on.",
+                name=node.name,
+                class_name=node.class_name,
+                inputs=" and ".join(str(getattr(item, "shape", item)) for item in leaves(call.inputs)),
+                error=error,
+            ) from None
+        tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
+        return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
+
+    def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
+        """Run a model inside TimeDistributed; every step of every sequence is one entry of its batch."""
+        if len(inner.inputs) != 1 or len(inner.outputs) != 1:
+            raise call.refuse("holds a model of several inputs or outputs")
+        model_input, ref = inner.inputs[0], inner.outputs[0]
+        given = wrapper.entries(call.inputs).astype(model_input.dtype)
+        if call.kwargs.get("training") is True:
+            inner = for_training(inner, self.graph.generation)
+        walk = _Walk(inner, ModelRequest({model_input.name: given}, self.request.compute), self.rules)
+        walk.size, walk.used = self.size, {**self.used}  # its tensors are freed after it
+        walk.input_mask = _entry_mask(call)
+        try:
+            with inside(call.layer):
+                value = walk.value_of(ref.node)
+        except UnknownLayerError as error:  # its layer and its advice are of the inner model
+            raise UnknownLayerError(call.layer, join((error,))) from None
+        mask = wrapper.mask_after(call, value.masks[ref.tensor])
+        return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
+
+    def _recur(self, node: Node, is_result: bool, is_input: bool) -> None:
+        """Build the Case of the node, and compute it if a later node uses its outputs."""
+        require_one_use(self.graph, node)
+        call = self._call(node)
+        if node.class_name == "TimeDistributed":
+            self._recur_inside(node, call, is_result)
+            return
+        case = _case(node, call)
+        result = self._run_case(node, case) if is_input else None
+        self.parts[node.name] = LayerUse(node.name, case, result)
+        if result:
+            tensors = tuple(tensor.values for tensor in result.outputs)
+            self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
+
+    def _recur_inside(self, node: Node, call: OperationCall, is_result: bool) -> None:
+        """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
+        inner = node.inside
+        if not inner.is_recurrent or inner.class_name == "TimeDistributed":
+            raise call.refuse("holds a {class_name}", class_name=inner.class_name)
+        whole = _case(node, call) if is_result else None
+        mask = _entry_mask(call)
+        entry = call._replace(
+            inputs=wrapper.entries(call.inputs), mask=mask, previous=mask, class_name=inner.class_name
+        )
+        case = _case(inner, entry)
+        result = self._run_case(node, case)
+        output = wrapper.steps(result.outputs[0].values, call.inputs)
+        if whole is not None:
+            self.parts[node.name] = LayerUse(node.name, whole, _of_all_steps(whole, result, output))
+        after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
+        self.values[node.name] = Value((output,), (after,))
+
+    def _run_case(self, node: Node, case: Case) -> Result:
+        """Compute the Case; errors name the layer."""
+        with inside(node.name, RnncliError):
+            return self.request.compute(case)
+
+    def _other_outputs(self) -> Iterator[tuple[str, Array]]:
+        """Yield the outputs of the layers that are not recurrent, without nodes that only make masks."""
+        hidden = _hidden_nodes(self.graph)
+        for node in self.graph.nodes:
+            if node.name in self.values and node.name not in hidden and not node.is_recurrent:
+                tensors = self.values[node.name].tensors
+                yield from zip(name_outputs(node.name, len(tensors)), tensors, strict=True)
+
+
+def _weight_bytes(graph: Graph) -> int:
+    own = (array.nbytes for node in graph.nodes for array in node.weights.values())
+    return sum(own) + sum(_weight_bytes(node.inner) for node in graph.nodes if node.inner is not None)
+
+
+def _autocast(arg: Any, dtype: str) -> Any:
+    """Convert floats to the layer's dtype; integers stay, as in Keras."""
+    return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
+
+
+def _case(node: Node, call: OperationCall) -> Case:
+    """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
+    case = build_layer_case(node, call)
+    if 0 in case.inputs.shape:
+        raise empty_input(node.name)
+    return case
+
+
+def _entry_mask(call: OperationCall) -> Any:
+    """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
+    mask = wrapper.entries(call.mask)
+    if mask is not None and mask.ndim < 2:
+        raise call.refuse("gets a mask of {shape}", shape=format_shape(call.mask.shape))
+    return mask
+
+
+def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:
+    """Return the result of TimeDistributed from that of the layer inside it for all entries."""
+    info = Stack(case.specs).outputs(case.inputs.shape)[0]
+    tensor = NamedTensor(info.label, info.axes, output)
+    return replace(
+        entries, specs=case.specs, input_shape=case.inputs.shape, outputs=(tensor,), trace=(), weights={}
+    )
+
+
+def _hidden_nodes(graph: Graph) -> set[str]:
+    """Return inputs, and operations that are used only for masks and by other hidden nodes."""
+    visible = {ref.node for ref in graph.outputs}
+    hidden: set[str] = set()
+    for node in reversed(graph.nodes):
+        operation = operations.is_operation(node.module) or node.class_name.endswith("OpLambda")
+        if node.class_name == INPUT or (operation and node.name not in visible):
+            hidden.add(node.name)
+            continue
+        if node.class_name == "Identity" and "trainable" not in node.config:
+            hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
+        kwargs = {name: arg for name, arg in node.kwargs.items() if name not in ("mask", PLACED_MASK)}
+        visible.update(ref.node for ref in iterate_refs([node.args, kwargs]))
+    return hidden
