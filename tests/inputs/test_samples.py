@@ -35,26 +35,27 @@ def loaded(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", sample_files.names())
-def test_it_is_what_its_title_says(name: Any) -> None:
-    _, found = loaded(name)
-    shape = re.search(r"\(([\d, ]+)\)$", str(sample_files.get(name).title))
+def test_it_is_what_its_title_says(name: str) -> None:
+    """And its hint is needed."""
+    sample, (_, found) = sample_files.get(name), loaded(name)
+    shape = re.search(r"\(([\d, ]+)\)$", str(sample.title))
     assert shape is not None
     assert found.inputs.shape == tuple(map(int, shape[1].split(",")))
     assert np.isfinite(found.inputs).all()
+    if sample.hint:
+        with pytest.raises(InputError):
+            arrange(read(Source(name, path=sample_files.path(sample))))
 
 
-def test_the_first_is_the_sentence() -> None:
+def test_what_is_in_them() -> None:
     assert sample_files.names()[0] == "sentence"
-    expected = [
+    sentence = [
         [0.1, 4.2, 1.5, 1.1, 2.8],
         [1.0, 3.1, 2.5, 0.7, 1.1],
         [0.3, 2.1, 1.5, 2.1, 0.1],
         [2.2, 1.4, 0.5, 0.9, 1.1],
     ]
-    np.testing.assert_array_equal(loaded("sentence")[1].inputs, np.array([expected], np.float32))
-
-
-def test_parts_beside_the_numbers() -> None:
+    np.testing.assert_array_equal(loaded("sentence")[1].inputs, np.array([sentence], np.float32))
     assert loaded("sensors")[1].feature_names == ("temperature", "humidity", "pressure")
     assert loaded("ragged")[1].mask.sum(axis=1).tolist() == [4, 3, 2]
     document, found = loaded("case")
@@ -63,57 +64,30 @@ def test_parts_beside_the_numbers() -> None:
     assert found.mask.tolist() == [[True, True, True], [True, True, False]]
 
 
-def test_the_hints_are_needed() -> None:
-    for name in ("sensors", "ragged"):
-        with pytest.raises(InputError):
-            arrange(read(Source(name, path=sample_files.path(sample_files.get(name)))))
-
-
-def test_every_file_is_a_sample() -> None:
-    assert sorted(path.name for path in (ROOT / "samples").iterdir()) == sorted(
-        sample.file for sample in sample_files.SAMPLES
-    )
-
-
-def test_an_unknown_name() -> None:
+def test_names_and_files() -> None:
+    files = sorted(sample.file for sample in sample_files.SAMPLES)
+    assert sorted(path.name for path in (ROOT / "samples").iterdir()) == files
     with pytest.raises(InputError, match=r"(?s)no sample 'sentense'.*Did you mean sentence"):
         sample_files.get("sentense")
 
 
 def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
-    tree = tmp_path / "tree"
-    tree.mkdir()
+    tree, installed = tmp_path / "tree", tmp_path / "installed"
     for name in ("rnncli", "samples"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, tree / name)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(tmp_path),
-        str(tree),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    words = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w"]
+    subprocess.run([sys.executable, *words, str(tmp_path), str(tree)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
+        archive.extractall(installed)
     for sample in sample_files.SAMPLES:
-        carried = tmp_path / "installed" / "rnncli" / "samples" / sample.file
+        carried = installed / "rnncli" / "samples" / sample.file
         assert carried.read_bytes() == (ROOT / "samples" / sample.file).read_bytes()
     program = "from rnncli.inputs import sample_files as files; print(files.path(files.get('case')))"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path / "installed",
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert Path(done.stdout.strip()) == tmp_path / "installed" / "rnncli" / "samples" / "case.json"
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=installed, check=True, capture_output=True, text=True)
+    assert Path(done.stdout.strip()) == installed / "rnncli" / "samples" / "case.json"

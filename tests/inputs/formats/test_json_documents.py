@@ -13,90 +13,19 @@ from hypothesis.extra import numpy as hnp
 from reader_sources import complaint, inputs, source
 
 from rnncli.errors import InputError
-from rnncli.inputs.formats import (
-    read,
-    read_states,
+from rnncli.inputs.formats import read, read_states
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.int64]),
+        hnp.array_shapes(min_dims=1, max_dims=5, max_side=4),
+    )
 )
-
-
-class TestJson:
-    @given(
-        hnp.arrays(
-            st.sampled_from([np.float32, np.float64, np.int64]),
-            hnp.array_shapes(min_dims=1, max_dims=5, max_side=4),
-        )
-    )
-    def test_any_array_comes_back(self, array: Any) -> None:
-        found = inputs(json.dumps(_quoted(array.tolist())))
-        assert found.dtype == np.float64
-        np.testing.assert_array_equal(found, array.astype(np.float64))
-
-    def test_words_stand_for_what_json_cannot_write(self) -> None:
-        np.testing.assert_array_equal(
-            inputs('[["NaN", "Infinity", "-Infinity", 1]]'), [[np.nan, np.inf, -np.inf, 1]]
-        )
-
-    def test_only_time_may_differ(self) -> None:
-        first, second = inputs("[[[1, 2], [3, 4]], [[5, 6]]]")
-        assert first.tolist() == [[1, 2], [3, 4]]
-        assert second.tolist() == [[5, 6]]
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("[[1, true]]", "notes.json: [0][1] is true, not a number."),
-            ("[[true, false]]", "notes.json: [0][0] is true, not a number."),
-            ("[[[1, 2], [1, null]]]", "notes.json: [0][1][1] is null, not a number."),
-            ('[[1, "1.5"]]', 'notes.json: [0][1] is the text "1.5", not a number.'),
-            ('[[1, "nan"]]', 'notes.json: [0][1] is the text "nan", not a number.'),
-            ("[[1, {}]]", "notes.json: [0][1] is an object, not a number.\nWrite a number."),
-            ("[[1, 2], 3]", "notes.json: [1] is the number 3, where [0] is a list of 2."),
-            ("[[[1, 2]], [3]]", "notes.json: [1][0] is the number 3, where [0][0] is a list of 2."),
-            ("[[1, 2], [3, [4]]]", "notes.json: [1][1] is a list of 1, not a number."),
-            ("[[[1, 2, 3, 4, 5], [1, 2, 3, 4]]]", "notes.json: [0][0] has 5 numbers, [0][1] has 4."),
-            ("[[[1, 2]], [[1, 2], [1]]]", "notes.json: [0][0] has 2 numbers, [1][1] has 1."),
-            ("[[[1, 2], [3, 4]], [[1, 2, 3]]]", "notes.json: [0][0] has 2 numbers, [1][0] has 3."),
-            ("[[[[1]]], [[[1]], [[2]]]]", "notes.json: [0] has 1 list, [1] has 2."),
-            ("[]", "notes.json: the document is an empty list."),
-            ("[[[1]], []]", "notes.json: [1] is an empty list."),
-            ("[[[1]], [[1, 2]]]", "notes.json: [0][0] has 1 number, [1][0] has 2."),
-            ("[[[1]], [[]]]", "notes.json: [1][0] is an empty list."),
-            ("5", "notes.json: the document is the number 5"),
-            ("null", "notes.json: the document is null"),
-            ("  \n", "notes.json: it is empty."),
-            ("", "notes.json: it is empty."),
-            ("[1, NaN]", "notes.json: line 1, column 5: JSON has no NaN."),
-            ("[1,\n -Infinity]", "notes.json: line 2, column 2: JSON has no -Infinity."),
-            ("[1, Infinity]", "notes.json: line 1, column 5: JSON has no Infinity."),
-            ("[1, 1e999]", "1e999 is too large a number."),
-            ("[[1.0,2],\n [3,,4]]", "notes.json: line 2, column 5: "),
-            ("[[1.0,2],\n [3,,4]]", "found `,4]]`"),
-            ("[[.5, 2]]", "notes.json: line 1, column 3: no digit before decimal point, found `.5, 2]]`."),
-            ("[[-.5, 2]]", "notes.json: line 1, column 4: no digit after sign, found `.5, 2]]`."),
-            ("[[1, 2], [3", "notes.json: line 1, column 12: unexpected end of input."),
-            ("[[1]]\n[[2]]", "--input-format ndjson"),
-            ("[[1]] [[2]]", "It must be JSON; an input in another format needs --input-format."),
-            ("1,2\n3,4", "It must be JSON; an input in another format needs --input-format."),
-            ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
-            ("[" * 64 + "1" + "]" * 64, "is nested deeper than 32 lists"),
-            ("[" * 65 + "1" + "]" * 65, "notes.json: line 1, column 65: it is nested more than 64 levels"),
-            ('{"inputs":\n"a[\\"[", "a": ' + '{"a": ' * 900 + "1" + "}" * 901, "notes.json: line 2, column "),
-            ("[" * 900 + "1" + "]" * 900, "notes.json: line 1, column 65: it is nested more"),
-            ("[[1], " + "[" * 60 + "]" * 60 + "]", "notes.json: [1][0] is a list of 1, not a number."),
-            ("[" * 100_000, "line 1, column 65: it is nested more than 64"),
-            ("[[1]]".encode("utf-16"), "UTF-16"),
-            ("[[1]]".encode("utf-16-le"), "UTF-16"),
-            (b'[["\xff"]]', "UTF-8"),
-        ],
-    )
-    def test_a_bad_place_is_named(self, text: Any, said: Any) -> None:
-        assert said in complaint(text)
-
-    def test_a_byte_order_mark_is_no_fault(self) -> None:
-        assert inputs(b"\xef\xbb\xbf[[1]]").tolist() == [[1]]
-
-    def test_large_whole_numbers_are_numbers(self) -> None:
-        assert inputs(f"[[{2**70}, {-(2**60)}]]").tolist() == [[2.0**70, -(2.0**60)]]
+def test_any_array_comes_back(array: Any) -> None:
+    found = inputs(json.dumps(_quoted(array.tolist())))
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, array.astype(np.float64))
 
 
 def _quoted(value: Any) -> Any:
@@ -107,144 +36,183 @@ def _quoted(value: Any) -> Any:
     return value if abs(value) != np.inf else "Infinity" if value > 0 else "-Infinity"
 
 
-class TestCaseDocument:
-    def test_every_part(self) -> None:
-        document: Any = read(
-            source(
-                json.dumps(
-                    {
-                        "layer": "Bidirectional(GRU(1))",
-                        "inputs": [[[1, 2]]],
-                        "mask": [[True]],
-                        "initial_state": [[[0]], [[1]]],
-                        "weights": {"forward": {"kernel": [[1, 2]]}, "backward/bias": [3]},
-                        "seed": 42,
-                        "training": False,
-                    }
-                )
-            ),
-            "json",
-        )
-        assert document.layer == "Bidirectional(GRU(1))"
-        assert document.inputs.tolist() == [[[1, 2]]]
-        assert document.mask == [[True]]
-        assert [state.tolist() for state in document.initial_state] == [[[0]], [[1]]]
-        assert {name: array.tolist() for name, array in document.weights.items()} == {
-            "forward/kernel": [[1, 2]],
-            "backward/bias": [3],
-        }
-        assert document.seed == 42
-        assert document.training is False
+@pytest.mark.parametrize(
+    ("format", "text", "array"),
+    [
+        ("json", b"\xef\xbb\xbf[[1]]", [[1]]),
+        ("json", f"[[{2**70}, {-(2**60)}]]", [[2.0**70, -(2.0**60)]]),
+        ("json", "[[[1, 2], [3, 4]], [[5, 6]]]", [[[1, 2], [3, 4]], [[5, 6]]]),
+        ("ndjson", "[[1, 2]]\n\n[[3, 4]]\n", [[[1, 2]], [[3, 4]]]),
+        ("ndjson", "[[[1]], [[2]]]\n[[3]]", [[[1]], [[2]], [[3]]]),
+        ("ndjson", "[[1], [2]]\n[[3]]", [[[1], [2]], [[3]]]),
+        ("ndjson", b"\xef\xbb\xbf[[1]]\n\xef\xbb\xbf[[2]]\n", [[[1]], [[2]]]),
+        ("ndjson", '{"inputs": [[1]], "seed": 3}', [[1]]),
+    ],
+)
+def test_numbers(format: str, text: str | bytes, array: Any) -> None:
+    """Sequences may differ in time alone."""
+    assert [part.tolist() for part in inputs(text, format)] == array
 
-    def test_states_by_name(self) -> None:
-        text = '{"inputs": [[1]], "initial_state": {"last_hidden_state": [[1]]}}'
-        assert read(source(text), "json").initial_state["last_hidden_state"].tolist() == [[1]]
 
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ('{"input": [[1]]}', "there is no key 'input' in a case document.\nDid you mean inputs?"),
-            ('{"layer": "GRU(1)"}', "notes.json: the case document has no inputs."),
-            ("{}", "notes.json: the case document has no inputs."),
-            ('{"inputs": [[1, "x"]]}', 'notes.json: inputs[0][1] is the text "x"'),
-            ('{"inputs": [[1]], "seed": true}', "notes.json: seed is true."),
-            ('{"inputs": [[1]], "seed": -1}', "notes.json: seed is the number -1."),
-            ('{"inputs": [[1]], "seed": 1.0}', "notes.json: seed is the number 1.0."),
-            ('{"inputs": [[1]], "training": 1}', "notes.json: training is the number 1."),
-            ('{"inputs": [[1]], "layer": 3}', "notes.json: layer is the number 3."),
-            ('{"inputs": [[1]], "layer": ' + "[" * 50 + "]" * 50 + "}", "layer is nested more"),
-            ('{"inputs": [[1]], "weights": [1]}', "notes.json: weights is not an object"),
-            ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
-            ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
-            ('{"inputs": [[1]], "initial_state": 0}', "notes.json: initial_state is the number 0"),
-            (
-                '{"inputs": [[1]], "inputs": [[2]]}',
-                "notes.json: the key 'inputs' appears twice in one object.",
-            ),
-            ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' appears twice"),
-            ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' appears twice"),
-            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice"),
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[1, true]]", "notes.json: [0][1] is true, not a number."),
+        ("[[true, false]]", "notes.json: [0][0] is true, not a number."),
+        ("[[[1, 2], [1, null]]]", "notes.json: [0][1][1] is null, not a number."),
+        ('[[1, "1.5"]]', 'notes.json: [0][1] is the text "1.5", not a number.'),
+        ('[[1, "nan"]]', 'notes.json: [0][1] is the text "nan", not a number.'),
+        ("[[1, {}]]", "notes.json: [0][1] is an object, not a number.\nWrite a number."),
+        ("[[1, 2], 3]", "notes.json: [1] is the number 3, where [0] is a list of 2."),
+        ("[[[1, 2]], [3]]", "notes.json: [1][0] is the number 3, where [0][0] is a list of 2."),
+        ("[[1, 2], [3, [4]]]", "notes.json: [1][1] is a list of 1, not a number."),
+        ("[[[1, 2, 3, 4, 5], [1, 2, 3, 4]]]", "notes.json: [0][0] has 5 numbers, [0][1] has 4."),
+        ("[[[1, 2]], [[1, 2], [1]]]", "notes.json: [0][0] has 2 numbers, [1][1] has 1."),
+        ("[[[1, 2], [3, 4]], [[1, 2, 3]]]", "notes.json: [0][0] has 2 numbers, [1][0] has 3."),
+        ("[[[[1]]], [[[1]], [[2]]]]", "notes.json: [0] has 1 list, [1] has 2."),
+        ("[]", "notes.json: the document is an empty list."),
+        ("[[[1]], []]", "notes.json: [1] is an empty list."),
+        ("[[[1]], [[1, 2]]]", "notes.json: [0][0] has 1 number, [1][0] has 2."),
+        ("[[[1]], [[]]]", "notes.json: [1][0] is an empty list."),
+        ("5", "notes.json: the document is the number 5"),
+        ("null", "notes.json: the document is null"),
+        ("  \n", "notes.json: it is empty."),
+        ("", "notes.json: it is empty."),
+        ("[1, NaN]", "notes.json: line 1, column 5: JSON has no NaN."),
+        ("[1,\n -Infinity]", "notes.json: line 2, column 2: JSON has no -Infinity."),
+        ("[1, Infinity]", "notes.json: line 1, column 5: JSON has no Infinity."),
+        ("[1, 1e999]", "1e999 is too large a number."),
+        ("[[1.0,2],\n [3,,4]]", "notes.json: line 2, column 5: "),
+        ("[[1.0,2],\n [3,,4]]", "found `,4]]`"),
+        ("[[.5, 2]]", "notes.json: line 1, column 3: no digit before decimal point, found `.5, 2]]`."),
+        ("[[-.5, 2]]", "notes.json: line 1, column 4: no digit after sign, found `.5, 2]]`."),
+        ("[[1, 2], [3", "notes.json: line 1, column 12: unexpected end of input."),
+        ("[[1]]\n[[2]]", "--input-format ndjson"),
+        ("[[1]] [[2]]", "It must be JSON; an input in another format needs --input-format."),
+        ("1,2\n3,4", "It must be JSON; an input in another format needs --input-format."),
+        ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
+        ("[" * 64 + "1" + "]" * 64, "is nested deeper than 32 lists"),
+        ("[" * 65 + "1" + "]" * 65, "notes.json: line 1, column 65: it is nested more than 64 levels"),
+        ('{"inputs":\n"a[\\"[", "a": ' + '{"a": ' * 900 + "1" + "}" * 901, "notes.json: line 2, column "),
+        ("[" * 900 + "1" + "]" * 900, "notes.json: line 1, column 65: it is nested more"),
+        ("[[1], " + "[" * 60 + "]" * 60 + "]", "notes.json: [1][0] is a list of 1, not a number."),
+        ("[" * 100_000, "line 1, column 65: it is nested more than 64"),
+        ("[[1]]".encode("utf-16"), "UTF-16"),
+        ("[[1]]".encode("utf-16-le"), "UTF-16"),
+        (b'[["\xff"]]', "UTF-8"),
+        ('{"input": [[1]]}', "there is no key 'input' in a case document.\nDid you mean inputs?"),
+        ('{"layer": "GRU(1)"}', "notes.json: the case document has no inputs."),
+        ("{}", "notes.json: the case document has no inputs."),
+        ('{"inputs": [[1, "x"]]}', 'notes.json: inputs[0][1] is the text "x"'),
+        ('{"inputs": [[1]], "seed": true}', "notes.json: seed is true."),
+        ('{"inputs": [[1]], "seed": -1}', "notes.json: seed is the number -1."),
+        ('{"inputs": [[1]], "seed": 1.0}', "notes.json: seed is the number 1.0."),
+        ('{"inputs": [[1]], "training": 1}', "notes.json: training is the number 1."),
+        ('{"inputs": [[1]], "layer": 3}', "notes.json: layer is the number 3."),
+        ('{"inputs": [[1]], "layer": ' + "[" * 50 + "]" * 50 + "}", "layer is nested more"),
+        ('{"inputs": [[1]], "weights": [1]}', "notes.json: weights is not an object"),
+        ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
+        ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
+        ('{"inputs": [[1]], "initial_state": 0}', "notes.json: initial_state is the number 0"),
+        (
+            '{"inputs": [[1]], "inputs": [[2]]}',
+            "notes.json: the key 'inputs' appears twice in one object.",
+        ),
+        ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' appears twice"),
+        ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' appears twice"),
+        ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_bad_place_is_named(text: Any, said: str) -> None:
+    assert said in complaint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[1]]\n[[1,]]", "notes.json: line 2, column 4"),
+        ("[[1]]\n[[null]]", "notes.json: line 2: [0][0] is null"),
+        ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
+        ("[1]\n", "line 1: it is 1-D"),
+        ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is its own record"),
+        ("\ufeff", "it is empty"),
+        ("\ufeff\ufeff\n", "it is empty"),
+    ],
+)
+def test_a_bad_line_is_named(text: Any, said: str) -> None:
+    assert said in complaint(text, "ndjson")
+
+
+def test_every_part_of_a_case_document() -> None:
+    value = {
+        "layer": "Bidirectional(GRU(1))",
+        "inputs": [[[1, 2]]],
+        "mask": [[True]],
+        "initial_state": [[[0]], [[1]]],
+        "weights": {"forward": {"kernel": [[1, 2]]}, "backward/bias": [3]},
+        "seed": 42,
+        "training": False,
+    }
+    document: Any = read(source(json.dumps(value)), "json")
+    assert (document.layer, document.mask) == (value["layer"], value["mask"])
+    assert (document.seed, document.training) == (42, False)
+    assert document.inputs.tolist() == value["inputs"]
+    assert [state.tolist() for state in document.initial_state] == value["initial_state"]
+    weights = {name: array.tolist() for name, array in document.weights.items()}
+    assert weights == {"forward/kernel": [[1, 2]], "backward/bias": [3]}
+    named: Any = {**value, "initial_state": {"last_hidden_state": [[1]]}}
+    document = read(source(json.dumps(named)), "json")
+    assert document.initial_state["last_hidden_state"].tolist() == [[1]]
+
+
+@pytest.mark.parametrize("name", ["a", '": ', '"', "\\", ':"'])
+def test_a_key_in_a_text_is_no_second_key(name: str) -> None:
+    text = json.dumps({"inputs": [[1]], "layer": f'{name}": 1, "inputs": "'})
+    assert read(source(text), "json").layer.startswith(name)
+
+
+@pytest.mark.parametrize(("where", "value"), [("weights", {"foo": 1}), ("initial_state", [[1], 1])])
+def test_advice_is_not_of_inputs(where: str, value: Any) -> None:
+    said = complaint(json.dumps({"inputs": [[1]], where: value}))
+    assert "a vector [0.1, 4.2]" in said
+    assert "list a sequence" not in said
+
+
+def test_own_output_is_taken_up() -> None:
+    output = {
+        "schema": "rnncli/1",
+        "outputs": [
+            {"name": "hidden_states", "shape": [1, 2, 1], "values": [[[1], ["NaN"]]]},
+            {"name": "last_hidden_state", "values": [[2]]},
         ],
-    )
-    def test_a_bad_part_is_named(self, text: Any, said: Any) -> None:
-        assert said in complaint(text)
-
-    @pytest.mark.parametrize("name", ["a", '": ', '"', "\\", ':"'])
-    def test_a_key_in_a_text_is_no_second_key(self, name: Any) -> None:
-        text = json.dumps({"inputs": [[1]], "layer": f'{name}": 1, "inputs": "'})
-        assert read(source(text), "json").layer.startswith(name)
-
-    @pytest.mark.parametrize("where", ["weights", "initial_state"])
-    def test_advice_is_not_of_inputs(self, where: Any) -> None:
-        value = {"foo": 1} if where == "weights" else [[1], 1]
-        said = complaint(json.dumps({"inputs": [[1]], where: value}))
-        assert "a vector [0.1, 4.2]" in said
-        assert "list a sequence" not in said
-
-    def test_own_output_is_taken_up(self) -> None:
-        output = {
-            "schema": "rnncli/1",
-            "outputs": [
-                {"name": "hidden_states", "shape": [1, 2, 1], "values": [[[1], ["NaN"]]]},
-                {"name": "last_hidden_state", "values": [[2]]},
-            ],
-        }
-        document = read(source(json.dumps(output)), "json")
-        np.testing.assert_array_equal(document.inputs, [[[1], [np.nan]]])
-        assert document.remarks == ("took hidden_states (1, 2, 1) from rnncli's own output",)
-        states: Any = read_states(source(json.dumps(output)), "json")
-        assert list(states) == ["last_hidden_state"]
-
-    @pytest.mark.parametrize("schema", ["rnncli/2", None, 1])
-    def test_another_schema_is_not(self, schema: Any) -> None:
-        assert "notes.json: its schema is" in complaint(json.dumps({"schema": schema}))
-
-    @pytest.mark.parametrize(
-        "outputs",
-        [
-            None,
-            [],
-            {},
-            [1],
-            [{"values": [[1]]}],
-            [{"name": 1, "values": [[1]]}],
-            [{"name": "hidden_state", "shape": [1, 3]}],
-        ],
-    )
-    def test_output_without_tensors_is_not(self, outputs: Any) -> None:
-        text = json.dumps({"schema": "rnncli/1", "outputs": outputs})
-        assert "notes.json: it is rnncli's own output, without values of outputs." in complaint(text)
-        with pytest.raises(InputError, match="without values of outputs"):
-            read_states(source(text), "json")
+    }
+    document = read(source(json.dumps(output)), "json")
+    np.testing.assert_array_equal(document.inputs, [[[1], [np.nan]]])
+    assert document.remarks == ("took hidden_states (1, 2, 1) from rnncli's own output",)
+    states: Any = read_states(source(json.dumps(output)), "json")
+    assert list(states) == ["last_hidden_state"]
 
 
-class TestNdjson:
-    def test_lines_are_a_batch(self) -> None:
-        assert inputs("[[1, 2]]\n\n[[3, 4]]\n", "ndjson").tolist() == [[[1, 2]], [[3, 4]]]
+@pytest.mark.parametrize("schema", ["rnncli/2", None, 1])
+def test_another_schema_is_not(schema: Any) -> None:
+    assert "notes.json: its schema is" in complaint(json.dumps({"schema": schema}))
 
-    def test_batches_are_joined(self) -> None:
-        assert inputs("[[[1]], [[2]]]\n[[3]]", "ndjson").tolist() == [[[1]], [[2]], [[3]]]
 
-    def test_lines_may_differ_in_time(self) -> None:
-        assert [part.tolist() for part in inputs("[[1], [2]]\n[[3]]", "ndjson")] == [[[1], [2]], [[3]]]
-
-    def test_files_that_were_joined(self) -> None:
-        assert inputs(b"\xef\xbb\xbf[[1]]\n\xef\xbb\xbf[[2]]\n", "ndjson").tolist() == [[[1]], [[2]]]
-
-    def test_one_object_is_a_document(self) -> None:
-        assert read(source('{"inputs": [[1]], "seed": 3}'), "ndjson").seed == 3
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("[[1]]\n[[1,]]", "notes.json: line 2, column 4"),
-            ("[[1]]\n[[null]]", "notes.json: line 2: [0][0] is null"),
-            ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
-            ("[1]\n", "line 1: it is 1-D"),
-            ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is its own record"),
-            ("\ufeff", "it is empty"),
-            ("\ufeff\ufeff\n", "it is empty"),
-        ],
-    )
-    def test_the_line_is_named(self, text: Any, said: Any) -> None:
-        assert said in complaint(text, "ndjson")
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        None,
+        [],
+        {},
+        [1],
+        [{"values": [[1]]}],
+        [{"name": 1, "values": [[1]]}],
+        [{"name": "hidden_state", "shape": [1, 3]}],
+    ],
+)
+def test_output_without_tensors_is_not(outputs: Any) -> None:
+    text = json.dumps({"schema": "rnncli/1", "outputs": outputs})
+    assert "notes.json: it is rnncli's own output, without values of outputs." in complaint(text)
+    with pytest.raises(InputError, match="without values of outputs"):
+        read_states(source(text), "json")
