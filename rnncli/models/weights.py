@@ -12,7 +12,7 @@ from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
 from rnncli.models.graph import Graph, Modules, Node
-from rnncli.models.keras import _keras_file
+from rnncli.models.keras import file as keras_file
 from rnncli.models.modules import _modules
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
@@ -52,7 +52,7 @@ def read_keras_layers(source: Source) -> tuple[SavedLayer, ...]:
 
     Raises InputError if there is none.
     """
-    layers = _keras_file.read_arrays_by_layer(source, Message("Write it with model.save_weights."))
+    layers = keras_file.read_arrays_by_layer(source, Message("Write it with model.save_weights."))
     if not layers:
         with inside(source.name):
             raise InputError("it contains no layer with weights.", "Build the model, and save it again.")

@@ -19,7 +19,7 @@ from rnncli.inputs.formats import (
     read,
 )
 from rnncli.models.keras import reader as keras_models
-from rnncli.models.keras._keras_file import read_arrays_by_layer
+from rnncli.models.keras.file import read_arrays_by_layer
 from rnncli.models.modules import _weights_only as weights_only
 from rnncli.models.weights import read_weights
 

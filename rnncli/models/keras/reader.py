@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, Message, Text, format_names, inside, shorten
 from rnncli.models.graph import Graph, ModelInput, Node, Ref
-from rnncli.models.keras import _keras_file, _keras_layers
-from rnncli.models.keras._keras_classes import MODELS, Origin, is_operation, origin_of, translate_class
-from rnncli.models.keras._keras_config import Translator
-from rnncli.models.keras._keras_graph import Flattener
-from rnncli.models.keras._keras_weights import CONVOLUTIONS
+from rnncli.models.keras import file as keras_file
+from rnncli.models.keras import layer_weights
+from rnncli.models.keras.flatten import Flattener
+from rnncli.models.keras.layer_weights import CONVOLUTIONS
+from rnncli.models.keras.versions import MODELS, Origin, Translator, is_operation, origin_of, translate_class
 from rnncli.models.reading import NoGraphError
 from rnncli.models.trees import leaves
 
@@ -31,20 +31,20 @@ def read(source: Source) -> Graph:
     Raises InputError if it holds no Keras model, only weights, or a model whose graph is not in
     the file.
     """
-    found = _keras_file.read_stored(source)
+    found = keras_file.read_stored(source)
 
     def weights(model: Mapping[str, Any]) -> Weights:
-        return _keras_layers.weights_by_path(model, found)
+        return layer_weights.weights_by_path(model, found)
 
     with inside(source.name):
         if found.config is None:
-            raise NoGraphError("no graph.", _keras_file.ADVICE)
+            raise NoGraphError("no graph.", keras_file.ADVICE)
         try:
             graph = _build_graph(found.config, weights, origin_of(found.version), source.name)
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(
-                "its config does not describe a Keras model ({reason}).", _keras_file.ADVICE, reason=reason
+                "its config does not describe a Keras model ({reason}).", keras_file.ADVICE, reason=reason
             ) from None
     if found.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
         note = Message("Theano stored the kernels of convolutions reversed; they are reversed back.")
@@ -54,11 +54,11 @@ def read(source: Source) -> Graph:
 
 def read_graph_alone(source: Source) -> Graph:
     """Return the graph without weights.  Raises InputError, also if there is none."""
-    config, version = _keras_file.read_config(source)
+    config, version = keras_file.read_config(source)
     try:
         return _build_graph(config, lambda _: {}, origin_of(version), source.name)
     except BROKEN:
-        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE) from None
+        raise InputError("its config does not describe a Keras model.", keras_file.ADVICE) from None
 
 
 def graph_of(config: Mapping[str, Any], weights: Weights, origin: str) -> Graph:
@@ -77,7 +77,7 @@ def _build_graph(
     model = translator.entry(config, "")
     known = translate_class(config, origin) in MODELS
     if known and "layers" not in model["config"]:
-        raise InputError("the config of this model has no layers.", _keras_file.ADVICE)
+        raise InputError("the config of this model has no layers.", keras_file.ADVICE)
     if not known:
         raise InputError(
             "the file does not hold the graph of this model, which is in its class {config}.",
@@ -101,7 +101,7 @@ def _build_graph(
 def _check(config: Any, origin: Origin) -> None:
     """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
-        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE)
+        raise InputError("its config does not describe a Keras model.", keras_file.ADVICE)
     if origin.version and origin.version < (2,):
         raise InputError(
             "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later.",

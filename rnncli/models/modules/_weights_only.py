@@ -14,8 +14,8 @@ import numpy as np
 from rnncli.errors import Message, Text
 from rnncli.frameworks import CellWeights, cudnn, infer_class, keras
 from rnncli.models.graph import Module, Modules, Node
-from rnncli.models.keras import _keras_file
-from rnncli.models.keras._keras_classes import Origin, origin_of
+from rnncli.models.keras import file as keras_file
+from rnncli.models.keras.versions import Origin, origin_of
 from rnncli.models.modules import _modules
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class SavedWeights(NamedTuple):
 
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other weights.  Raises InputError."""
-    stored = _keras_file.read_stored(source)
+    stored = keras_file.read_stored(source)
     origin = origin_of(stored.version)
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}

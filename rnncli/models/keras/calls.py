@@ -1,4 +1,4 @@
-"""The calls of the layers of one model: parses the lists of Keras 2 and the arguments of Keras 3."""
+"""The calls of the layers of one model, in one form for the lists of Keras 2 and the arguments of Keras 3."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError, Message
-from rnncli.models.graph import Ref
-from rnncli.models.keras._keras_classes import MODELS, OPERATIONS
-from rnncli.models.trees import leaves, map_leaves
+from rnncli.models.keras.versions import MODELS, OPERATIONS, name_of
+from rnncli.models.trees import leaves
 
 ADVICE = Message("Save the model again with model.save('model.keras').")
 
 LayerEntry = Mapping[str, Any]
-Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
-"""The outputs of every call: the first tensor of a layer, every tensor of a model."""
 
 _CONSTANT = "_CONSTANT_VALUE"
 
@@ -39,22 +36,50 @@ class CallArguments(NamedTuple):
 
 
 class Plan:
-    """The calls of the layers of one model, and the order in which they can be made."""
+    """The layers of one model by name, their calls, and the model's inputs and outputs.
 
-    def __init__(self, layers: Mapping[str, LayerEntry]) -> None:
-        self.layers = layers
-        self.raw = {name: list(entry.get("inbound_nodes") or ()) for name, entry in layers.items()}
-        self.shift = self._shifts()
+    entry: of the model; a Sequential has an InputLayer.
+    """
+
+    def __init__(self, entry: LayerEntry) -> None:
+        config = entry["config"]
+        self.layers = _group_by_name(config["layers"])
+        self.inputs: list[Link]
+        self.outputs: list[Link]
+        self.calls: dict[str, list[CallArguments]]
+        if entry["class_name"] == "Sequential":
+            names = list(self.layers)
+            chain = [Link(name, 0, 0) for name in names]
+            self.inputs, self.outputs = chain[:1], chain[-1:]
+            before = zip(names[1:], chain, strict=False)
+            self.calls = {names[0]: [], **{name: [CallArguments((link,), {})] for name, link in before}}
+            return
+        for key in ("input_layers", "output_layers"):
+            if key not in config:
+                raise InputError(
+                    "{of}: the config of this model has no {key}.", ADVICE, of=name_of(entry), key=key
+                )
+        self._nodes = {name: list(one.get("inbound_nodes") or ()) for name, one in self.layers.items()}
+        self._shift = self._shifts()
         self.calls = {
-            name: [self._call(layers[name], node) for node in nodes if node]
-            for name, nodes in self.raw.items()
+            name: [self._call(self.layers[name], node) for node in nodes if node]
+            for name, nodes in self._nodes.items()
         }
+        self.inputs = [self._link(item) for item in flat(config["input_layers"])]
+        self.outputs = [self._link(item) for item in flat(config["output_layers"])]
 
-    def link(self, item: Any) -> Link:
+    def _shifts(self) -> dict[str, int]:
+        """Return, for each model in this one, the number from which Keras counts its calls."""
+        models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
+        used: dict[str, set[int]] = {name: set() for name in models}
+        for item in _links_in(list(self._nodes.values()), models):
+            used[item[0]].add(item[1])
+        return {name: _first_number(entry, self._nodes[name], used[name]) for name, entry in models.items()}
+
+    def _link(self, item: Any) -> Link:
         """Return the Link of `["inside", 1, 0]`; Keras 2 and outputs count the calls of a model from 1."""
-        layer, call, tensor = item[0], item[1], item[2]
-        self._require_layer(layer)
-        return Link(layer, call - self.shift.get(layer, 0), tensor)
+        self._require_layer(item[0])
+        return Link(item[0], item[1] - self._shift.get(item[0], 0), item[2])
 
     def _require_layer(self, name: str) -> None:
         """Raise InputError if the config has no layer with this name."""
@@ -63,27 +88,16 @@ class Plan:
                 "the model's config names a layer {name!r} that is not in it.", ADVICE, name=name
             )
 
-    def _shifts(self) -> dict[str, int]:
-        """Return, for each model, the number from which Keras counts its calls."""
-        models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
-        used: dict[str, set[int]] = {name: set() for name in models}
-        for nodes in self.raw.values():
-            for item in _links_in(nodes, models):
-                used[item[0]].add(item[1])
-        return {name: _first_number(entry, self.raw[name], used[name]) for name, entry in models.items()}
-
     def _call(self, entry: LayerEntry, node: Any) -> CallArguments:
         if _is_grouped(node):
             args = tuple(self._decode(item) for item in node.get("args", ()))
-            return CallArguments(
-                args, {key: self._decode(item) for key, item in node.get("kwargs", {}).items()}
-            )
-        kwargs: dict[str, Any] = {}
-        first = self._parse_list(node, kwargs)
-        single = isinstance(first, list) and len(first) == 1
-        if single and entry["class_name"] not in OPERATIONS:
+            kwargs = {key: self._decode(item) for key, item in node.get("kwargs", {}).items()}
+            return CallArguments(args, kwargs)
+        given: dict[str, Any] = {}
+        first = self._parse_list(node, given)
+        if isinstance(first, list) and len(first) == 1 and entry["class_name"] not in OPERATIONS:
             first = first[0]
-        return CallArguments((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
+        return CallArguments((first,), {key: self._in_kwargs(item) for key, item in given.items()})
 
     def _parse_list(self, node: Any, kwargs: dict[str, Any]) -> Any:
         """Parse Keras 2's form: `["lstm", 0, 0, {...}]`, also nested; adds its arguments to `kwargs`."""
@@ -95,13 +109,13 @@ class Plan:
             return [self._parse_list(item, kwargs) for item in node]
         if len(node) > 3 and isinstance(node[3], Mapping):
             kwargs.update(node[3])
-        return node[2] if node[0] == _CONSTANT else self.link(node)
+        return node[2] if node[0] == _CONSTANT else self._link(node)
 
     def _in_kwargs(self, value: Any) -> Any:
         if _is_link(value) and value[0] == _CONSTANT:
             return value[2]
         if _is_link(value) and value[0] in self.layers:
-            return self.link(value)
+            return self._link(value)
         if isinstance(value, list):
             return _index([self._in_kwargs(item) for item in value])
         if isinstance(value, Mapping):
@@ -117,18 +131,19 @@ class Plan:
         if not isinstance(value, Mapping):
             return value
         kind, config = value.get("class_name"), value.get("config")
-        if kind == "__keras_tensor__" and isinstance(config, Mapping):
-            link = Link(*config["keras_history"])
-            self._require_layer(link.layer)
-            return link
-        if kind in ("__tensor__", "__numpy__") and isinstance(config, Mapping):
-            return np.asarray(config["value"], config.get("dtype"))
-        if kind == "__slice__" and isinstance(config, Mapping):
-            return slice(*(self._decode(config.get(key)) for key in ("start", "stop", "step")))
         if kind == "__ellipsis__":
             return Ellipsis
-        if kind == "__tuple__" and isinstance(config, Mapping):
-            return tuple(self._decode(item) for item in config["value"])
+        if isinstance(config, Mapping):
+            if kind == "__keras_tensor__":
+                link = Link(*config["keras_history"])
+                self._require_layer(link.layer)
+                return link
+            if kind in ("__tensor__", "__numpy__"):
+                return np.asarray(config["value"], config.get("dtype"))
+            if kind == "__slice__":
+                return slice(*(self._decode(config.get(key)) for key in ("start", "stop", "step")))
+            if kind == "__tuple__":
+                return tuple(self._decode(item) for item in config["value"])
         return {key: self._decode(item) for key, item in value.items()}
 
     def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
@@ -149,12 +164,7 @@ class Plan:
                 waiting.pop()
                 continue
             if not 0 <= index < len(self.calls[name]):
-                raise InputError(
-                    "{name}: the model's config has no call {index} of this layer.",
-                    ADVICE,
-                    name=name,
-                    index=index,
-                )
+                raise no_call(name, index)
             parts = leaves(tuple(self.calls[name][index]))
             needed = [(link.layer, link.call) for link in parts if isinstance(link, Link)]
             missing = [call for call in needed if call not in done]
@@ -170,20 +180,11 @@ class Plan:
                 waiting += reversed(missing)
 
 
-def _first_number(entry: LayerEntry, nodes: Sequence[Any], used: Container[int]) -> int:
-    """Return the number, 0 or 1, of the first call of a model.  used: the numbers that the config names."""
-    if nodes and _is_grouped(nodes[0]):  # Keras 3 counts from 1 only in the outputs of the outer model
-        return int(entry["class_name"] == "Functional")
-    if 0 in used:
-        return 0
-    if len(nodes) in used:  # counted from 0, the last call would have the number before it
-        return 1
-    return int(_begins_with_input(entry))
-
-
-def _begins_with_input(entry: LayerEntry) -> bool:
-    layers = entry["config"].get("layers") or [{}]
-    return bool(entry["class_name"] == "Functional" or layers[0].get("class_name") == "InputLayer")
+def no_call(layer: str, index: Any) -> InputError:
+    """Return the error for a call of a layer that the config does not have."""
+    return InputError(
+        "{name}: the model's config has no call {index} of this layer.", ADVICE, name=layer, index=index
+    )
 
 
 def flat(structure: Any) -> list[Any]:
@@ -195,6 +196,29 @@ def flat(structure: Any) -> list[Any]:
     if not isinstance(structure, (list, tuple)):
         raise InputError("the lists of inputs and outputs in the model's config cannot be read.", ADVICE)
     return [item for part in structure for item in flat(part)]
+
+
+def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
+    found: dict[str, LayerEntry] = {}
+    for entry in entries:
+        name = name_of(entry)
+        if name in found:
+            raise InputError("the model has two layers called {name!r}.", ADVICE, name=name)
+        found[name] = entry
+    return found
+
+
+def _first_number(entry: LayerEntry, nodes: Sequence[Any], used: Container[int]) -> int:
+    """Return the number, 0 or 1, of the first call of a model.  used: the numbers that the config names."""
+    functional = entry["class_name"] == "Functional"
+    if nodes and _is_grouped(nodes[0]):  # Keras 3 counts from 1 only in the outputs of the outer model
+        return int(functional)
+    if 0 in used:
+        return 0
+    if len(nodes) in used:  # counted from 0, the last call would have the number before it
+        return 1
+    layers = entry["config"].get("layers") or [{}]
+    return int(functional or layers[0].get("class_name") == "InputLayer")
 
 
 def _is_link(value: Any) -> bool:
@@ -211,50 +235,19 @@ def _is_grouped(node: Any) -> bool:
     return isinstance(node, Mapping) and "args" in node and isinstance(node["args"], (list, tuple))
 
 
-def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
+def _links_in(value: Any, names: Container[str]) -> Iterator[Any]:
     """Yield every raw link to a layer of `names`."""
+    items: Iterable[Any] = ()
     if _is_link(value):
         if value[0] in names:
             yield value
-        yield from _links_in(value[3:], names)
+        items = value[3:]
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _links_in(item, names)
+        items = value.values()
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _links_in(item, names)
-
-
-def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
-    """Return the call with Refs in place of links."""
-
-    def to_ref(leaf: Any) -> Any:
-        return resolve(leaf, outputs) if isinstance(leaf, Link) else leaf
-
-    return CallArguments(*map_leaves(to_ref, tuple(call)))
-
-
-def resolve(link: Link, outputs: Outputs) -> Ref:
-    """Return the Ref of a link.  A model has one for each output, a layer only the first of its node."""
-    found = outputs.get((link.layer, link.call))
-    if found is None:
-        raise InputError(
-            "{layer}: the model's config has no call {call} of this layer.",
-            ADVICE,
-            layer=link.layer,
-            call=link.call,
-        )
-    known = type(link.tensor) is int and link.tensor >= 0
-    if known and isinstance(found, Ref):
-        return Ref(found.node, link.tensor)
-    if not known or isinstance(found, Ref) or link.tensor >= len(found):
-        raise InputError(
-            "{layer}: the model's config has no output {tensor} of it.",
-            ADVICE,
-            layer=link.layer,
-            tensor=link.tensor,
-        )
-    return found[link.tensor]
+        items = value
+    for item in items:
+        yield from _links_in(item, names)
 
 
 def _index(items: list[Any]) -> Any:

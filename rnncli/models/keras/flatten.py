@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, count
 from rnncli.models.graph import PLACED_MASK, ModelInput, Node, Ref
-from rnncli.models.keras._keras_calls import (
-    ADVICE,
-    CallArguments,
-    LayerEntry,
-    Outputs,
-    Plan,
-    flat,
-    resolve,
-    resolve_call,
-)
-from rnncli.models.keras._keras_classes import MODELS, PLAIN, RECURRENT, is_operation, name_of
-from rnncli.models.trees import leaves
+from rnncli.models.keras.calls import ADVICE, CallArguments, LayerEntry, Link, Plan, flat, no_call
+from rnncli.models.keras.versions import MODELS, PLAIN, RECURRENT, is_operation, name_of
+from rnncli.models.trees import leaves, map_leaves
+
+Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
+"""The outputs of every call: the first tensor of a layer, every tensor of a model."""
 
 _MOST = 50_000
 
@@ -59,34 +53,31 @@ class Flattener:
         given: its inputs; None for the whole model.
         passed: arguments of its call that its layers get too: `training`.
         """
-        config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
-        layers = _group_by_name(config["layers"])
-        plan = Plan(layers)
+        plan = Plan(_with_input(entry, self.weights, prefix))
         outputs: Outputs = {}
-        inputs = [plan.link(item) for item in flat(config["input_layers"])]
-        if given is not None and len(given) != len(inputs):
+        if given is not None and len(given) != len(plan.inputs):
             raise InputError(
                 "{prefix}: this model has {inputs}, and it is called with {given}.",
                 ADVICE,
                 prefix=prefix.rstrip("/"),
-                inputs=count(len(inputs), "input"),
+                inputs=count(len(plan.inputs), "input"),
                 given=len(given),
             )
-        for index, link in enumerate(inputs):
-            if layers[link.layer]["class_name"] != "InputLayer":
+        for index, link in enumerate(plan.inputs):
+            layer = plan.layers[link.layer]
+            if layer["class_name"] != "InputLayer":
                 raise InputError(
                     "{layer}: the model's input is the output of this layer, not an Input.",
                     ADVICE,
                     layer=link.layer,
                 )
-            ref = self._input(layers[link.layer], prefix) if given is None else given[index]
-            outputs[link.layer, 0] = (ref,)
+            outputs[link.layer, 0] = (self._input(layer, prefix) if given is None else given[index],)
         for name, index in plan.order(outputs):
-            call = plan.calls[name][index]
+            args, kwargs = plan.calls[name][index]
             number = use * len(plan.calls[name]) + index
-            arguments = resolve_call(call, outputs)
-            outputs[name, index] = self._flatten_call(layers[name], prefix + name, number, arguments, passed)
-        return tuple(resolve(plan.link(item), outputs) for item in flat(config["output_layers"]))
+            call = CallArguments(_resolve(args, outputs), _resolve(kwargs, outputs))
+            outputs[name, index] = self._flatten_call(plan.layers[name], prefix + name, number, call, passed)
+        return tuple(_find_output(link, outputs) for link in plan.outputs)
 
     def _input(self, entry: LayerEntry, prefix: str) -> Ref:
         config = entry["config"]
@@ -194,42 +185,21 @@ def _name_call(path: str, number: int) -> str:
     return f"{path}@{number}" if number else path
 
 
-def _functional(
-    entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str
-) -> Mapping[str, Any]:
-    """Return a Sequential as a functional model."""
-    config: Mapping[str, Any] = entry["config"]
+def _with_input(entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> LayerEntry:
+    """Return the entry of a model; a Sequential begins with an InputLayer."""
+    config = entry["config"]
     if entry["class_name"] != "Sequential":
-        for key in ("layers", "input_layers", "output_layers"):
-            if key not in config:
-                raise InputError(
-                    "{of}: the config of this model has no {key}.", ADVICE, of=name_of(entry), key=key
-                )
-        return config
-    layers: list[dict[str, Any]] = []
-    entries = [dict(layer) for layer in config["layers"]]
-    if not entries:
+        return entry
+    if not config["layers"]:
         raise InputError(
             "{of}: there is no layer in this model.",
             "Add layers to it, and save it again.",
             of=name_of(entry),
         )
-    if entries[0]["class_name"] != "InputLayer":
-        entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
-    for layer in entries:
-        nodes: list[Any] = []
-        if layers:
-            history = {"keras_history": [name_of(layers[-1]), 0, 0]}
-            tensor = {"class_name": "__keras_tensor__", "config": history}
-            nodes = [{"args": [tensor], "kwargs": {}}]
-        layers.append({**layer, "name": name_of(layer), "inbound_nodes": nodes})
-    first, last = layers[0], layers[-1]
-    call = int(last["class_name"] == "Functional")  # outputs count its calls from 1, see _keras_calls
-    return {
-        "layers": layers,
-        "input_layers": [[first["name"], 0, 0]],
-        "output_layers": [[last["name"], call, 0]],
-    }
+    if config["layers"][0]["class_name"] == "InputLayer":
+        return entry
+    first = {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)}
+    return {**entry, "config": {**config, "layers": [first, *config["layers"]]}}
 
 
 def _first_input(
@@ -248,14 +218,27 @@ def _first_input(
     return {"name": f"{name_of(first)}_input", "batch_shape": shape, "dtype": "float32"}
 
 
-def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
-    found: dict[str, LayerEntry] = {}
-    for entry in entries:
-        name = name_of(entry)
-        if name in found:
-            raise InputError("the model has two layers called {name!r}.", ADVICE, name=name)
-        found[name] = entry
-    return found
+def _resolve(tree: Any, outputs: Outputs) -> Any:
+    """Return the arguments of a call with Refs in place of Links."""
+    return map_leaves(lambda leaf: _find_output(leaf, outputs) if isinstance(leaf, Link) else leaf, tree)
+
+
+def _find_output(link: Link, outputs: Outputs) -> Ref:
+    """Return the Ref of a link.  A model has one for each output, a layer only the first of its node."""
+    found = outputs.get((link.layer, link.call))
+    if found is None:
+        raise no_call(link.layer, link.call)
+    known = type(link.tensor) is int and link.tensor >= 0
+    if known and isinstance(found, Ref):
+        return Ref(found.node, link.tensor)
+    if not known or isinstance(found, Ref) or link.tensor >= len(found):
+        raise InputError(
+            "{layer}: the model's config has no output {tensor} of it.",
+            ADVICE,
+            layer=link.layer,
+            tensor=link.tensor,
+        )
+    return found[link.tensor]
 
 
 def _name_arguments(call: CallArguments, names: tuple[str, ...]) -> CallArguments:
