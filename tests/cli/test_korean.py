@@ -17,7 +17,6 @@ from hangul import COMMAND, HANGUL, PROSE, is_english
 from rnncli.cli import app, catalog
 from rnncli.cli.language import choose_language, localize
 from rnncli.commands.explore.state import describe
-from rnncli.commands.plot import labels
 from rnncli.errors import InputError, LayerError, Message, RnncliError, UsageError, count, inside, write
 from rnncli.locale import translate
 from rnncli.show.width import width_of
@@ -142,8 +141,7 @@ def test_every_other_text_has_its_korean() -> None:
     """Texts without values are no messages: names of states, notes of a table."""
     others = templates(prose=True).items()
     prose = {text: file for text, file in others if PROSE.search(COMMAND.sub("", text))}
-    known = {*ENTRIES, *labels.KOREAN}
-    assert {text: file for text, file in prose.items() if text not in known} == {}
+    assert {text: file for text, file in prose.items() if text not in ENTRIES} == {}
 
 
 def test_every_text_of_the_help_has_its_korean() -> None:

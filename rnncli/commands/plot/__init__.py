@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.errors import Message, Text, UsageError
+from rnncli.errors import Message, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rnncli.ask import Ask
     from rnncli.case import Case
     from rnncli.commands.plot.sheet import Sheet
@@ -41,21 +43,6 @@ class PlotFlags(NamedTuple):
     lang: str | None
     quiet: bool
 
-    @property
-    def colors(self) -> str:
-        """The style that --style or --theme names."""
-        return self.style or self.theme or "light"
-
-    def validate(self) -> None:
-        """Raise UsageError if --style and --theme differ."""
-        if self.style and self.theme and self.style != self.theme:
-            raise UsageError(
-                "{--style:style} and {--theme:theme} cannot be combined.",
-                "Leave out one of them.",
-                style=self.style,
-                theme=self.theme,
-            )
-
 
 def plot(ask: Ask, **flags: Any) -> None:
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
@@ -65,30 +52,44 @@ def plot(ask: Ask, **flags: Any) -> None:
     """
     from rnncli.cli import request, terminal
     from rnncli.cli.steps import parse_range
-    from rnncli.commands.plot.sheet import SheetSelection
+    from rnncli.commands.plot.palette import STYLES
 
-    plot_flags = PlotFlags(**flags)
-    plot_flags.validate()
-    size = _size(plot_flags)
-    steps = slice(None) if plot_flags.steps is None else parse_range(plot_flags.steps)
-    format_name = _format(plot_flags, ask)
+    asked = PlotFlags(**flags)
+    if asked.style and asked.theme and asked.style != asked.theme:
+        raise UsageError(
+            "{--style:style} and {--theme:theme} cannot be combined.",
+            "Leave out one of them.",
+            style=asked.style,
+            theme=asked.theme,
+        )
+    size = _size(asked)
+    steps = slice(None) if asked.steps is None else parse_range(asked.steps)
+    format_name = _format(asked, ask)
     case, remarks = request.case(ask)
-    sheet = _sheet(
-        case,
-        ask.engine,
-        plot_flags,
-        SheetSelection(plot_flags.batch, steps, tuple(plot_flags.gate or ()), plot_flags.scale),
-    )
+    draw = _drawing(case, ask.engine, asked, steps)
+    lang = terminal.displayable_language(asked.lang)
+    style = STYLES[asked.style or asked.theme or "light"]
     if format_name is None:
-        text = _draw_in_terminal(sheet, plot_flags)
-        terminal.remark(remarks, plot_flags.quiet)
+        from rnncli.commands.plot.terminal import render
+
+        sheet = draw(lang, frozenset())
+        terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
+        text = render(sheet, style, *terminal.drawing_view(asked.lang, asked.width, "▀░▒▓█→"))
+        terminal.remark(remarks, asked.quiet)
         terminal.write(text)
     else:
-        missing = _draw_file(sheet, plot_flags, format_name, size)
-        terminal.remark([*remarks, *missing], plot_flags.quiet)
+        from rnncli.cli import files
+        from rnncli.commands.plot import figure, fonts
+
+        sheet, names, missing = fonts.fit_fonts(draw, lang)
+        files.write(asked.output or "", figure.render(sheet, format_name, style, size, names))
+        terminal.remark([*remarks, *missing], asked.quiet)
 
 
-def _sheet(case: Case, engine: str, flags: PlotFlags, selection: Any) -> Sheet:
+def _drawing(
+    case: Case, engine: str, flags: PlotFlags, steps: slice
+) -> Callable[[str, frozenset[str]], Sheet]:
+    """Compute what is drawn; return what draws it in a language, without names that have some characters."""
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import engines
@@ -98,42 +99,16 @@ def _sheet(case: Case, engine: str, flags: PlotFlags, selection: Any) -> Sheet:
     through_time = any(map(is_stepped, case.specs))
     traceable = through_time and engines.get(engines.STEPWISE).refusal(case) is None
     what = flags.what or ("trace" if traceable else "result")
-    if what == "result":
-        return sheet.draw_result(case, compute.run(case, engine), selection)
-    if engine not in ("auto", engines.STEPWISE):
+    if what == "trace" and engine not in ("auto", engines.STEPWISE):
         raise UsageError(
             "{--engine:engine}: this engine does not record steps.",
             "Leave {--engine} out, or use {--what result}.",
             engine=engine,
         )
-    return sheet.draw_trace(case, tracing.trace(case), selection)
-
-
-def _draw_file(
-    sheet: Sheet, flags: PlotFlags, format_name: str, size: tuple[float, float] | None
-) -> list[Text]:
-    """Draw the file; return remarks on characters that no font has."""
-    from rnncli.cli import files, terminal
-    from rnncli.commands.plot import figure
-    from rnncli.commands.plot.labels import fit_fonts
-    from rnncli.commands.plot.palette import STYLES
-
-    shown = fit_fonts(sheet, terminal.displayable_language(flags.lang))
-    data = figure.render(shown.sheet, format_name, STYLES[flags.colors], size, shown.fonts)
-    files.write(flags.output or "", data)
-    return shown.remarks
-
-
-def _draw_in_terminal(sheet: Sheet, flags: PlotFlags) -> str:
-    from rnncli.cli import terminal
-    from rnncli.commands.plot.half_blocks import render
-    from rnncli.commands.plot.labels import translate_labels
-    from rnncli.commands.plot.palette import STYLES
-
-    terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
-    view, depth = terminal.drawing_view(flags.lang, flags.width, "▀░▒▓█→")
-    shown = translate_labels(sheet) if view.lang == "ko" else sheet
-    return render(shown, STYLES[flags.colors], view, depth)
+    result = tracing.trace(case) if what == "trace" else compute.run(case, engine)
+    selection = sheet.SheetSelection(flags.batch, steps, tuple(flags.gate or ()), flags.scale)
+    draw = sheet.draw_trace if what == "trace" else sheet.draw_result
+    return lambda lang, undrawable: draw(case, result, selection._replace(lang=lang, undrawable=undrawable))
 
 
 def _format(flags: PlotFlags, ask: Ask) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
-from rnncli.commands.plot.labels import DEFAULT_FONT, shown_name
+from rnncli.commands.plot.fonts import DEFAULT_FONT
 from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.errors import UsageError
@@ -166,7 +166,18 @@ def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | No
     around = round(high + LEGEND - (sum(heights) + LEGEND) * legend.bbox.height / DPI / LEGEND, 2)
     height = max(size[1] if size else around + sum(heights), around + _least(heights))
     if size and (width, height) != size:
-        raise _too_small(size, (width, height))
+        wide, high = (
+            math.ceil(10 * side) / 10 if side != given else side
+            for side, given in zip((width, height), size, strict=True)
+        )
+        raise UsageError(
+            "{--size} {width:g}x{height:g} inches is too small for this picture.",
+            "It needs at least {wide:g}x{high:g}; or show less with {--steps}, or of a trace with {--gate}.",
+            width=size[0],
+            height=size[1],
+            wide=wide,
+            high=high,
+        )
     grid.set_height_ratios([*(each * (height - around) / sum(heights) for each in heights), LEGEND])
     _resize(drawing, width, height)
     drawing.set_layout_engine("none")
@@ -183,20 +194,6 @@ def _resize(drawing: Any, width: float, height: float) -> None:
 def _least(lengths: Sequence[float]) -> float:
     """Return the total length if the smallest is just visible."""
     return VISIBLE * sum(lengths) / min(lengths)
-
-
-def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageError:
-    wide, high = (
-        math.ceil(10 * side) / 10 if side != given else side for side, given in zip(least, size, strict=True)
-    )
-    return UsageError(
-        "{--size} {width:g}x{height:g} inches is too small for this picture.",
-        "It needs at least {wide:g}x{high:g}; or show less with {--steps}, or of a trace with {--gate}.",
-        width=size[0],
-        height=size[1],
-        wide=wide,
-        high=high,
-    )
 
 
 def _colors(style: Style) -> dict[str, str]:
@@ -236,7 +233,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
 
 
 def _row_names(panel: Panel) -> list[str]:
-    return list(map(shown_name, panel.names)) or list(map(str, range(len(panel.values))))
+    return list(panel.names) or list(map(str, range(len(panel.values))))
 
 
 def _map(scale: Scale, style: Style) -> Any:

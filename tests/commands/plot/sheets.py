@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands.plot.sheet import SheetSelection, draw_trace
+from rnncli.commands.plot.sheet import SheetSelection, draw_result, draw_trace
 from rnncli.compute import trace as tracing
 
 
@@ -34,3 +34,14 @@ def case(
 
 def sheet(asked: Case, **wanted: Any) -> Any:
     return draw_trace(asked, tracing.trace(asked), SheetSelection(**wanted))
+
+
+def result(asked: Case, **wanted: Any) -> Any:
+    return draw_result(asked, compute.run(asked), SheetSelection(**wanted))
+
+
+def masked(shape: Any = (2, 5)) -> np.ndarray:
+    """A mask of which the last two steps of the second sequence are masked."""
+    mask = np.ones(shape, bool)
+    mask[1, -2:] = False
+    return mask

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from command import loaded_by
+from command import Run, loaded_by
+from hangul import HANGUL
 
 from rnncli.cli.app import main
+from rnncli.commands.plot import figure, fonts
 from rnncli.compute import engines
+
+LAYERS = ("--layer", "bilstm", "--layer", "gru", "--return-sequences", "--seed", "1")
+SEQUENCE = "[[1, 2], [3, 4], [5, 6]]"
+MASKED = f'{{"inputs": [{SEQUENCE}, {SEQUENCE}], "mask": [[true, true, false], [true, true, true]]}}'
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
-def test_a_file_by_its_suffix(rnncli: Any, tmp_path: Any, suffix: Any) -> None:
+def test_a_file_by_its_suffix(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"gates.{suffix}"
     done = rnncli("plot", "--layer", "lstm", "--seed", "1", "--quiet", "-o", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -22,7 +31,7 @@ def test_a_file_by_its_suffix(rnncli: Any, tmp_path: Any, suffix: Any) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_size_in_pixels(rnncli: Any, tmp_path: Any) -> None:
+def test_size_in_pixels(rnncli: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     rnncli("plot", "--seed", "1", "--size", "1600x900px", "-o", str(path))
     assert struct.unpack(">II", path.read_bytes()[16:24]) == (1600, 900)
@@ -40,93 +49,106 @@ def test_size_in_pixels(rnncli: Any, tmp_path: Any) -> None:
         (["-o", "no/such/a.png"], "cannot be written"),
         (["-o", "a.png", "--size", "big"], "not a width and height"),
         (["-o", "a.png", "--size", "0x4"], "each side must be above 0"),
-        (["-o", "a.png", "--size", "1x1"], "too small"),
+        (["-o", "a.png", "--size", "1x1"], "or show less with --steps, or of a trace with --gate."),
+        (["-o", "a.png", "--size", "1x1", "--what", "result"], "too small"),
         (["--terminal", "--steps", "one"], "--steps one: this is not a time step"),
         (["--terminal", "--steps", "9:"], "no time step is selected"),
-        (["--terminal", "--batch", "4"], "--batch 4"),
+        (["--terminal", "--batch", "4"], "The only sequence is 0.\n"),
+        (["-o", "a.png", "--input-shape", "1,1,4", "--steps", "7:9"], "The only time step is 0.\n"),
         (["--terminal", "--gate", "forgit"], "--gate"),
+        (["--terminal", "--gate", "forget", "--what", "result"], "--gate applies only to a trace"),
         (["--terminal", "--style", "loud"], "--style"),
+        (["--terminal", "--style", "grey", "--theme", "dark"], "--style grey and --theme dark cannot"),
         (["--terminal", "--what", "all"], "--what"),
         (["--terminal", "--what", "trace", "--engine", "tensorflow"], "does not record steps"),
         (["--terminal", "--engine", "tensorflow"], "does not record steps"),
     ],
 )
-def test_what_cannot_be_meant(rnncli: Any, tmp_path: Any, args: Any, said: Any) -> None:
-    done = rnncli("plot", "--seed", "1", "--quiet", *args, cwd=tmp_path)
+def test_what_cannot_be_meant(rnncli: Run, tmp_path: Path, args: list[str], said: str) -> None:
+    done = rnncli("plot", "--seed", "1", *args, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "built-in sample" not in done.stderr  # remarks are beside a picture only
     assert not list(tmp_path.iterdir())
-
-
-def test_remarks_are_beside_a_picture_only(rnncli: Any, tmp_path: Any) -> None:
-    args = ("plot", "--seed", "1", "-o", str(tmp_path / "a.png"))
-    assert "built-in sample" in rnncli(*args).stderr
-    refused = rnncli(*args, "--size", "1x1")
-    assert refused.returncode == 2
-    assert "too small" in refused.stderr
-    assert "built-in sample" not in refused.stderr
-
-
-def test_the_last_sequence(rnncli: Any) -> None:
-    done = rnncli("plot", "[[[1]], [[2]], [[3]]]", "--seed", "1", "--terminal", "--batch", "-1")
-    assert done.returncode == 0
-    assert "batch 2 of 0..2" in done.stdout
-
-
-def test_the_only_sequence(rnncli: Any) -> None:
-    done = rnncli("plot", "--seed", "1", "--terminal", "--batch", "1")
-    assert done.stderr.splitlines()[-1] == "The only sequence is 0."
-
-
-def test_without_matplotlib(rnncli: Any, tmp_path: Any) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
-    path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
-    done = rnncli("plot", "--seed", "1", "-o", str(tmp_path / "a.png"), env={"PYTHONPATH": path})
-    assert done.returncode == 3
-    assert "pip install matplotlib" in done.stderr
-    assert rnncli("plot", "--seed", "1", "--terminal", env={"PYTHONPATH": path}).returncode == 0
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([], "plot needs matplotlib, which is not installed."),
         (["--lang", "ko"], "plot에 필요한 matplotlib이 설치되어 있지 않습니다."),
         (["volts.csv"], "plot needs matplotlib, which is not installed."),
     ],
 )
-def test_without_matplotlib_no_font_is_looked_for(
-    words: list[str], said: str, rnncli: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+def test_without_matplotlib(
+    words: list[str], said: str, rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No font is looked for; and the terminal needs none."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "volts.csv").write_text("전압\n1\n2\n")
     (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
     path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
-    picture = tmp_path / "a.png"
-    done = rnncli("plot", *words, "--seed", "1", "-o", str(picture), env={"PYTHONPATH": path})
+    done = rnncli("plot", *words, "--seed", "1", "-o", "a.png", env={"PYTHONPATH": path})
     assert (done.returncode, done.stdout) == (3, "")
     assert said in done.stderr
     assert done.stderr.endswith("pip install matplotlib\n")
-    assert not picture.exists()
+    assert not (tmp_path / "a.png").exists()
+    assert rnncli("plot", *words, "--seed", "1", "--terminal", env={"PYTHONPATH": path}).returncode == 0
 
 
-def test_the_terminal_names_everything(rnncli: Any) -> None:
+def test_the_terminal_names_everything(rnncli: Run) -> None:
     done = rnncli("plot", "--layer", "bigru", "--seed", "1", "--terminal", "--width", "80")
     for title in ("input", "forward: update gate", "backward: hidden state", "candidate and states"):
         assert title in done.stdout
+    last = rnncli("plot", "[[[1]], [[2]], [[3]]]", "--seed", "1", "--terminal", "--batch", "-1")
+    assert "batch 2 of 0..2" in last.stdout
+
+
+def test_the_terminal_shows_korean_labels(rnncli: Run) -> None:
+    shown = rnncli("plot", MASKED, *LAYERS, "--terminal", env={"LANG": "ko_KR.UTF-8"}).stdout
+    for text in (
+        "배치 0 (0..1), 시드 1, 엔진 numpy",
+        "층 0, 역방향: forget 게이트",
+        "층 1: 은닉 상태",
+        "마스크: 상태 유지",
+        "역방향: 셀 상태",
+    ):
+        assert text in shown
+    english = re.sub(r"forget|input|output|hidden|cell|candidate|update|reset", "", shown.split("\n", 3)[3])
+    assert not re.search(r"[a-z]{3}", english)
+    args = ("plot", *LAYERS, "--terminal", "--lang", "en")
+    assert not HANGUL.search(rnncli(*args, env={"LANG": "ko_KR.UTF-8"}).stdout)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_file_is_korean_if_a_font_is(
+    has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+
+    def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
+        return ["DejaVu Sans"], frozenset() if has else frozenset("게") & set("".join(texts))
+
+    monkeypatch.setattr(fonts, "find_fonts", find_fonts)
+    monkeypatch.setitem(figure.SETTINGS, "svg.fonttype", "none")
+    path = tmp_path / "a.svg"
+    assert main(["plot", *LAYERS, "-o", str(path), "--lang", "ko"]) == 0
+    drawn = path.read_text(encoding="utf-8")
+    assert ("forget 게이트" in drawn) is has
+    assert ("forget gate" in drawn) is not has
+    assert ("글꼴에 한글이 없어" in capfd.readouterr().err) is not has
 
 
 def test_color_only_where_it_is_wanted(rnncli_process: Any) -> None:
-    def bytes_of(**env: str) -> str:
+    def shown(**env: str) -> str:
         return str(rnncli_process("plot", "--seed", "1", "--terminal", env=env).stdout)
 
-    assert "\x1b" not in bytes_of()
-    assert "48;2;" in bytes_of(FORCE_COLOR="1", COLORTERM="truecolor")
-    assert "48;5;" in bytes_of(FORCE_COLOR="1", COLORTERM="", TERM="xterm-256color")
-    assert "48;" not in bytes_of(FORCE_COLOR="1", COLORTERM="", TERM="linux")
+    assert "\x1b" not in shown()
+    assert "48;2;" in shown(FORCE_COLOR="1", COLORTERM="truecolor")
+    assert "48;5;" in shown(FORCE_COLOR="1", COLORTERM="", TERM="xterm-256color")
+    assert "48;" not in shown(FORCE_COLOR="1", COLORTERM="", TERM="linux")
 
 
-def test_a_result_where_there_is_no_trace(rnncli: Any) -> None:
+def test_a_result_if_it_is_asked_for(rnncli: Run) -> None:
     case = json.dumps([[[1.0], [2.0]]])
     done = rnncli("plot", case, "--layer", "gru", "--seed", "1", "--what", "result", "--terminal")
     assert "hidden_state" in done.stdout
@@ -141,27 +163,20 @@ def test_a_trace_also_where_another_engine_is_faster(
     assert "update gate" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["plot", "gradients"])
-def test_help_loads_nothing_heavy(command: Any) -> None:
-    loaded = loaded_by(command, "--help")
-    assert (
-        not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.commands.plot.figure", "rnncli.compute"}
-        & loaded
-    )
-
-
-def test_the_terminal_needs_no_matplotlib() -> None:
-    assert "matplotlib" not in loaded_by("plot", "--seed", "1", "--terminal")
-
-
-def test_one_sequence_and_one_step_are_not_counted_to_zero(rnncli: Any, tmp_path: Any) -> None:
-    file, shape = str(tmp_path / "p.png"), ("--input-shape", "1,1,4")
-    for flag, value, only in (("--batch", "5", "sequence"), ("--steps", "7:9", "time step")):
-        done = rnncli("plot", *shape, flag, value, "-o", file)
-        assert done.stderr.endswith(f"The only {only} is 0.\n")
-
-
-def test_the_advice_for_a_small_size_fits_a_result_too(rnncli: Any, tmp_path: Any) -> None:
-    args = ("plot", "--input-shape", "1,9,4", "--return-sequences", "--what", "result")
-    done = rnncli(*args, "--size", "1x1", "-o", str(tmp_path / "p.png"))
-    assert "or show less with --steps, or of a trace with --gate." in done.stderr
+@pytest.mark.parametrize(
+    ("args", "unwanted"),
+    [
+        (
+            ["plot", "--help"],
+            {"numpy", "rich", "matplotlib", "rnncli.compute"},
+        ),
+        (["gradients", "--help"], {"numpy", "rich", "tensorflow", "rnncli.compute"}),
+        (["plot", "--seed", "1", "--terminal"], {"matplotlib"}),
+        (["plot", "--seed", "1", "-o", "a.svg"], {"tensorflow", "matplotlib.pyplot"}),
+    ],
+)
+def test_only_what_is_needed_is_loaded(
+    args: list[str], unwanted: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not unwanted & set(loaded_by(*args))

@@ -1,0 +1,77 @@
+"""Which installed fonts draw the texts of a picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Iterable
+
+from rnncli.commands.plot.sheet import Sheet
+from rnncli.errors import EngineError, Message, Text
+
+DEFAULT_FONT = "DejaVu Sans"
+"""Comes with matplotlib; covers Latin and more."""
+BEYOND_LATIN = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
+"""Fonts to try first for characters that the default lacks."""
+BOXES = "Last Resort"
+"""Fonts that show every character as a box."""
+
+
+def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[Sheet, list[str], list[Text]]:
+    """Return a sheet in `lang`, the names of the fonts that draw it, first to last, and remarks.
+
+    draw: returns the sheet in a language, without the names that have certain characters.  Where no font
+    has Korean letters, the sheet is in English; where none has those of a feature's name, it is `feature 0`.
+    Raises EngineError if matplotlib is not installed.
+    """
+    sheet = draw(lang, frozenset())
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise EngineError(
+            "plot needs matplotlib, which is not installed.", "pip install matplotlib"
+        ) from None
+    remarks: list[Text] = []
+    if lang == "ko" and find_fonts(sheet.labels)[1]:
+        remarks.append(Message("no installed font has Korean letters: the labels are in English"))
+        sheet = draw(lang := "en", frozenset())
+    names = (name for panel in sheet.panels for name in panel.names)
+    fonts, missing = find_fonts((*sheet.labels, *names))
+    if missing:
+        letters = sorted(missing)
+        shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
+        template = "no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."
+        remarks.append(Message(template, shown=shown))
+        sheet = draw(lang, missing)
+    return sheet, fonts, remarks
+
+
+def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
+    """Return as few installed fonts as cover these texts, and the characters that none has."""
+    fonts = [DEFAULT_FONT]
+    missing = frozenset(char for text in texts for char in text if not char.isascii())
+    if not missing:
+        return fonts, missing
+    from matplotlib import font_manager
+
+    listed = reversed(font_manager.fontManager.ttflist)
+    by_name = {entry.name: entry.fname for entry in listed if not entry.name.startswith(BOXES)}
+    first = [name for name in (DEFAULT_FONT, *BEYOND_LATIN) if name in by_name]
+    for name in dict.fromkeys((*first, *sorted(by_name))):
+        drawn = {char for char in missing if ord(char) in _glyphs(by_name[name])}
+        if drawn:
+            missing -= drawn
+            fonts += [] if name in fonts else [name]
+        if not missing:
+            break
+    return fonts, missing
+
+
+def _glyphs(path: str) -> Container[int]:
+    from matplotlib.font_manager import get_font
+
+    try:
+        charmap: Container[int] = get_font(path).get_charmap()
+    except (OSError, RuntimeError):  # the font was removed since matplotlib listed it, or is broken
+        return ()
+    return charmap

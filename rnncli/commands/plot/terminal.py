@@ -1,0 +1,189 @@
+"""Draw a Sheet in the terminal: half blocks, two rows per line; without color, one shade per cell."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import zip_longest
+from typing import Literal
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.style import Style as RichStyle
+from rich.text import Text
+
+from rnncli.case import Array
+from rnncli.cli.language import localize
+from rnncli.commands.plot.palette import Style, mix
+from rnncli.commands.plot.sheet import Panel, Scale, Sheet
+from rnncli.errors import Message
+from rnncli.show.page import View
+
+Depth = Literal["truecolor", "256", "none"]
+UPPER = "▀"
+SHADES, ASCII_SHADES = " ░▒▓█", " .:+#"
+WIDEST_CELL, WIDEST_NAME = 4, 16
+UNBOUND = 100
+"""Columns of a drawing that goes to a file."""
+BETWEEN = 3
+MOST_ROWS = 32
+"""Rows of a heat map; of more units, several share a row."""
+
+
+def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
+    """Draw the heat maps of a row side by side if they fit, then the meaning of the colors."""
+    names = [name for panel in sheet.panels for name in (*panel.names, str(len(panel.values) - 1))]
+    drawing = _Drawing(style, view, depth, min(max(map(cell_len, names)), WIDEST_NAME))
+    title = sheet.title.replace("→", "->") if view.ascii else sheet.title
+    lines = [Text(part, "bold") for part in textwrap.wrap(title, drawing.width)]
+    lines += [Text(sheet.note, "dim")] if sheet.note else []
+    for row in sheet.rows:
+        prefix = f"{row.label}: " if row.label else ""
+        blocks = [
+            [Text(prefix + panel.title), *drawing.heat_map(panel, sheet.scale(panel))] for panel in row.panels
+        ]
+        lines += _place_side_by_side(blocks, drawing.width)
+    held = StringIO()
+    console = Console(
+        file=held, width=1_000_000, color_system=None if depth == "none" else depth,
+        force_terminal=depth != "none", legacy_windows=False, markup=False, emoji=False, highlight=False,
+        _environ={},
+    )  # fmt: skip
+    for line in (*lines, Text(), *drawing.legend(sheet)):
+        console.print(line, soft_wrap=True)
+    return "\n".join(line.rstrip() for line in held.getvalue().splitlines()) + "\n"
+
+
+def _place_side_by_side(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
+    """Place blocks of lines side by side, as many as fit, with an empty line above."""
+    widths = [max(line.cell_len for line in block) + BETWEEN for block in blocks]
+    start = 0
+    while start < len(blocks):
+        stop = start + 1
+        while stop < len(blocks) and sum(widths[start : stop + 1]) - BETWEEN <= width:
+            stop += 1
+        yield Text()
+        for parts in zip_longest(*blocks[start:stop], fillvalue=Text()):
+            line = Text()
+            for part, size in zip(parts, widths[start:stop], strict=True):
+                line.append_text(part)
+                line.append(" " * (size - part.cell_len))
+            line.rstrip()
+            yield line
+        start = stop
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """How heat maps are drawn.  margin: columns for the names of their rows."""
+
+    style: Style
+    view: View
+    depth: Depth
+    margin: int
+
+    @property
+    def width(self) -> int:
+        """The columns of a line."""
+        return self.view.width or UNBOUND
+
+    def steps_per_column(self, steps: int) -> int:
+        """Return how many time steps share a column, so that all of them fit."""
+        return -(-steps // max(self.width - self.margin - 1, 8))
+
+    def heat_map(self, panel: Panel, scale: Scale) -> Iterator[Text]:
+        """Yield the rows of a heat map, and the time ticks below them."""
+        steps = panel.values.shape[1]
+        together, units = self.steps_per_column(steps), _units_per_row(panel)
+        width = min(max((self.width - self.margin - 1) // steps, 1), WIDEST_CELL)
+        starts = range(0, steps, together)
+        masked = panel.masked_steps or (False,) * steps
+        skipped = [all(masked[at : at + together]) for at in starts]
+        values = _means(_means(panel.values.astype("float64"), together).T, units).T
+        halves = self.depth != "none" and not self.view.ascii
+        for first in range(0, len(values), 2 if halves else 1):
+            name = panel.names[first * units] if panel.names else str(first * units)
+            name = set_cell_size(name, min(cell_len(name), self.margin))
+            line = Text(" " * (self.margin - cell_len(name)) + f"{name} ")
+            for column, is_masked in enumerate(skipped):
+                pair = values[first : first + (2 if halves else 1), column]
+                line.append_text(self.cell([_place(value, scale) for value in pair], scale, width, is_masked))
+            yield line
+        ticks = ""
+        for column, time in enumerate(panel.times[::together]):
+            start = column * width
+            if not ticks or start >= len(ticks) + 3 or (len(panel.times) <= 24 and start > len(ticks)):
+                ticks = ticks.ljust(start) + str(time)
+        yield Text(" " * (self.margin + 1) + ticks, "dim")
+
+    def cell(self, places: Sequence[float | None], scale: Scale, width: int, is_masked: bool) -> Text:
+        """Draw one row, or the upper and the lower of two, at one step; a masked step is crossed out."""
+        if self.depth == "none":
+            return Text(("/" if is_masked else self.shade(places[0])) * width)
+        colors = [self.color(place, scale) for place in places]
+        if self.view.ascii:
+            return Text(("/" if is_masked else " ") * width, RichStyle(bgcolor=colors[0]))
+        if len(places) == 1:
+            return Text(("/" if is_masked else UPPER) * width, RichStyle(color=colors[0]))
+        if is_masked:
+            return Text("/" * width, RichStyle(color=self.style.faint, bgcolor=colors[0]))
+        return Text(UPPER * width, RichStyle(color=colors[0], bgcolor=colors[1]))
+
+    def shade(self, place: float | None) -> str:
+        """Return the shade of a value without color; ? for NaN."""
+        shades = ASCII_SHADES if self.view.ascii else SHADES
+        return "?" if place is None else shades[min(int(place * len(shades)), len(shades) - 1)]
+
+    def color(self, place: float | None, scale: Scale) -> str:
+        """Return the color of a value."""
+        if place is None:
+            return self.style.bad
+        red, green, blue = mix(self.style.choose_ramp(scale), place)
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
+    def legend(self, sheet: Sheet) -> Iterator[Text]:
+        """Yield one line per scale, with its lowest and highest value, and what shares columns and rows."""
+        longest = max(cell_len(scale.label) for scale in sheet.scales)
+        length = min(20, max(self.width - longest - 18, 5))
+        for scale in sheet.scales:
+            line = Text(f"{set_cell_size(scale.label, longest)}  {scale.low:>6.3g} ")
+            for place in (step / (length - 1) for step in range(length)):
+                if self.depth == "none":
+                    line.append(self.shade(place))
+                else:
+                    line.append(" ", RichStyle(bgcolor=self.color(place, scale)))
+            yield line.append(f" {scale.high:.3g}")
+        if sheet.masked:
+            yield Text(f"{'////':<{longest}}  {sheet.masked}")
+        together = self.steps_per_column(max(panel.values.shape[1] for panel in sheet.panels))
+        if together > 1:
+            text = Message("a column: the mean of {count} time steps", count=together)
+            yield Text(localize(text, self.view.lang))
+        if max(map(_units_per_row, sheet.panels)) > 1:
+            text = Message(
+                "a row: the mean of several units, where there are more than {most_rows}", most_rows=MOST_ROWS
+            )
+            yield Text(localize(text, self.view.lang))
+
+
+def _units_per_row(panel: Panel) -> int:
+    return -(-len(panel.values) // MOST_ROWS)
+
+
+def _means(values: Array, together: int) -> Array:
+    """Return the mean of every `together` columns."""
+    import numpy as np
+
+    starts = range(0, values.shape[1], together)
+    means = [values[:, at : at + together].mean(axis=1) for at in starts]
+    return values if together == 1 else np.stack(means, axis=-1)
+
+
+def _place(value: float, scale: Scale) -> float | None:
+    """Return the position between the two ends of the colors; None for NaN."""
+    if value != value:
+        return None
+    clipped = min(max(float(value), scale.low), scale.high)
+    return (clipped - scale.low) / (scale.high - scale.low)

@@ -1,0 +1,246 @@
+"""Pictures, held by what is in them: heat maps, numbers, scales, hatches, labels; not by their bytes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import combinations, pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+from sheets import case, masked, sheet
+
+from rnncli.commands.plot import figure, fonts
+from rnncli.commands.plot.palette import STYLES, is_dark, mix
+from rnncli.commands.plot.sheet import Scale, Sheet
+from rnncli.errors import UsageError
+
+LIGHT = STYLES["light"]
+
+
+def drawn(found: Any, size: Any = None, style: Any = LIGHT, fonts: Any = ("DejaVu Sans",)) -> Any:
+    import matplotlib
+
+    settings: Any = {**figure.SETTINGS, **figure._colors(style), "font.family": list(fonts)}
+    with matplotlib.rc_context(settings):
+        return figure.figure(found, style, size)
+
+
+def heat_maps(drawing: Any) -> list[Any]:
+    return [
+        axes
+        for axes in drawing.axes
+        if axes.collections and axes.get_title(loc="left") and axes.yaxis_inverted()
+    ]
+
+
+def legend_bars(drawing: Any) -> list[Any]:
+    (legend,) = (axes for axes in drawing.axes if axes.child_axes)
+    return list(legend.child_axes)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("layers", [["lstm"], ["bigru"], ["gru", "lstm"]])
+def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, style: Any) -> None:
+    found = sheet(case(*layers))
+    axes = heat_maps(drawn(found, style=STYLES[style]))
+    panels = found.panels
+    assert len(axes) == len(panels)
+    for each, panel in zip(axes, panels, strict=True):
+        (mesh,) = each.collections
+        scale = found.scale(panel)
+        assert each.get_title(loc="left") == panel.title
+        assert (mesh.norm.vmin, mesh.norm.vmax) == (scale.low, scale.high)
+        np.testing.assert_allclose(mesh.get_array(), panel.values, rtol=1e-6)
+
+
+def test_a_figure_has_a_bar_a_scale() -> None:
+    found = sheet(case("lstm", mask=masked()), batch=1)
+    bars = [axes.get_title(loc="left") for axes in legend_bars(drawn(found))]
+    assert bars == ["input", "gates", "candidate and states", "masked, carried"]
+
+
+def test_a_figure_names_its_axes() -> None:
+    axes = heat_maps(drawn(sheet(case("bilstm", names=("open", "close")))))
+    assert axes[0].get_ylabel() == "feature"
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["open", "close"]
+    assert [each.get_ylabel() for each in axes if each.get_ylabel()] == [
+        "feature", "forward\nunit", "backward\nunit"
+    ]  # fmt: skip
+    assert [label.get_text() for label in axes[1].get_xticklabels()] == list("01234")
+    assert [each.get_xlabel() for each in axes] == [""] * 7 + ["time step"] * 6
+
+
+def test_masked_steps_are_hatched_where_they_are() -> None:
+    axes = heat_maps(drawn(sheet(case("gru", mask=masked()), batch=1)))
+    for each in axes:
+        (patch,) = [patch for patch in each.patches if isinstance(patch, Rectangle)]
+        assert patch.get_hatch()
+        assert (patch.get_x(), patch.get_width()) == (2.5, 2)
+    assert not any(each.patches for each in heat_maps(drawn(sheet(case("gru", mask=masked())))))
+
+
+def test_numbers_stand_in_cells_that_are_large_enough() -> None:
+    few = heat_maps(drawn(sheet(case("lstm", shape=(1, 4, 2)))))
+    assert len(few[1].texts) == 12
+    value = few[1].collections[0].get_array()[0, 0]
+    assert few[1].texts[0].get_text() == f"{value:.2f}"
+    assert not heat_maps(drawn(sheet(case("lstm", shape=(1, 20, 2)))))[1].texts
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        case("lstm"),
+        case("lstm", shape=(1, 4, 1), units=1),
+        case("bilstm", mask=masked(), names=("a very long name of a feature", "b")),
+        case("gru", "lstm", "simple_rnn"),
+        case("lstm", units=64, shape=(1, 200, 5)),
+        case("bigru", units=16, shape=(1, 100, 40)),
+        case("simple_rnn", units=1, shape=(1, 1, 2)),
+        case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"),
+    ],
+    ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
+)
+@pytest.mark.parametrize("size", [None, (12, 14)])
+def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, size: Any) -> None:
+    found = sheet(asked)
+    drawing = drawn(found, size)
+    assert size is None or tuple(drawing.get_size_inches()) == size
+    drawing.draw_without_rendering()
+    every = [*heat_maps(drawing), *legend_bars(drawing)]
+    for axes in every:
+        box, whole = axes.get_tightbbox(), drawing.bbox
+        assert box.x0 >= -1
+        assert box.y0 >= -1
+        assert box.x1 <= whole.x1 + 1
+        assert box.y1 <= whole.y1 + 1
+    assert drawing._suptitle.get_window_extent().x1 <= drawing.bbox.x1
+    for one, other in combinations(every, 2):
+        for first, second in ((one.bbox, other.get_tightbbox()), (one.get_tightbbox(), other.bbox)):
+            apart = first.x1 <= second.x0 or second.x1 <= first.x0
+            assert apart or first.y1 <= second.y0 or second.y1 <= first.y0
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [(["bilstm"], (1, 30, 4)), (["lstm", "gru"], (1, 30, 4)), (["bilstm", "bigru"], (1, 4, 4))],
+)
+@pytest.mark.parametrize("size", [None, (9, 6)])
+def test_the_names_of_rows_stay_apart(layers: Any, shape: Any, size: Any) -> None:
+    drawing = drawn(sheet(case(*layers, shape=shape, units=8)), size)
+    drawing.draw_without_rendering()
+    names = [each.yaxis.label.get_window_extent() for each in heat_maps(drawing) if each.get_ylabel()]
+    for above, below in pairwise(names):
+        assert (above.y0 - below.y1) / drawing.dpi > 0.05  # nearly a letter
+
+
+def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> None:
+    found = sheet(case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"))
+    drawing = drawn(found)
+    drawing.draw_without_rendering()
+    for axes in heat_maps(drawing):
+        assert axes.texts
+        for text in axes.texts:
+            middle = text.get_position()[0]
+            (left, _), (right, _) = axes.transData.transform([(middle - 0.5, 0), (middle + 0.5, 0)])
+            assert left <= text.get_window_extent().x0 < text.get_window_extent().x1 <= right
+    bars = legend_bars(drawing)
+    extents = [label.get_window_extent() for bar in bars for label in bar.get_xticklabels()]
+    for one, other in pairwise(extents):
+        assert one.x1 < other.x0
+
+
+def test_numbers_that_do_not_fit_are_left_out() -> None:
+    found = sheet(case("gru", shape=(1, 1, 1)))
+    values = np.array([[-1.25e30, 0.5, 0.5, 0.5]])
+    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2, 3), masked_steps=())
+    scale = replace(found.scales[0], low=-2e30, high=2e30, diverging=True)
+    narrow = replace(found, rows=(replace(found.rows[0], panels=(panel,)),), scales=(scale,))
+    (axes,) = heat_maps(drawn(narrow, (2, 3)))
+    assert [text.get_text() for text in axes.texts] == ["0.50"] * 3
+
+
+@pytest.mark.parametrize("size", [(4, 1.5), (1, 9), (0.5, 0.5)])
+def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> None:
+    found = sheet(case("lstm"), gates=("cell",))
+    with pytest.raises(UsageError) as caught:
+        drawn(found, size)
+    wide, high = map(float, re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", str(caught.value.advice)))
+    assert drawn(found, (wide, high))
+    assert (wide >= size[0], high >= size[1]) == (True, True)
+    if high > size[1]:
+        with pytest.raises(UsageError):
+            drawn(found, (wide, high - 0.11))
+    if wide > size[0]:
+        with pytest.raises(UsageError):
+            drawn(found, (wide - 0.11, high))
+
+
+def test_cells_too_small_for_an_edge_have_none() -> None:
+    found = sheet(case("bilstm", units=40, shape=(2, 4, 60)), steps=slice(-2, None))
+    for axes in heat_maps(drawn(found, (12, 3))):
+        assert axes.collections[0].get_linewidth() == [0]
+        assert len(axes.get_yticks()) <= 2
+    assert heat_maps(drawn(sheet(case("lstm"))))[1].collections[0].get_linewidth() == [0.5]
+
+
+@pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
+    asked = sheet(case("bilstm", mask=masked()), batch=1)
+    once, again = (figure.render(asked, format, LIGHT, None) for _ in range(2))
+    assert once == again
+    assert once.startswith(start)
+
+
+def test_svg_is_xml_without_a_date_whatever_the_matplotlibrc() -> None:
+    import matplotlib
+
+    found = sheet(case("gru"))
+    plain = figure.render(found, "svg", LIGHT, None)
+    ElementTree.fromstring(plain)
+    assert b"date>" not in plain
+    with matplotlib.rc_context({"axes.grid": True, "font.size": 20, "image.cmap": "jet"}):
+        assert figure.render(found, "svg", LIGHT, None) == plain
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("diverging", [False, True])
+@pytest.mark.parametrize("kind", ["gate", "input"])
+def test_a_number_can_be_read_on_every_color(style: str, diverging: bool, kind: str) -> None:
+    def luminance(color: tuple[float, ...]) -> float:
+        parts = (part / 255 for part in color)
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    ramp = STYLES[style].choose_ramp(Scale("", (kind,), -1.0, 1.0, diverging))
+    for place in np.linspace(0, 1, 101):
+        paper = mix(ramp, place)
+        light, shade = sorted((luminance(paper), 1.0 if is_dark(paper) else 0.0), reverse=True)
+        assert (light + 0.05) / (shade + 0.05) >= 4.5
+
+
+def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = case("lstm", names=("온", "é"))
+
+    def draw(lang: str, undrawable: frozenset[str]) -> Sheet:
+        found: Sheet = sheet(asked, lang=lang, undrawable=undrawable)
+        return found
+
+    monkeypatch.setattr(fonts, "_glyphs", lambda path: {ord("é")})
+    shown, _, remarks = fonts.fit_fonts(draw, "en")
+    said = "no installed font has 온: names that contain them are shown as feature 0, 1, ..."
+    assert list(map(str, remarks)) == [said]
+    assert "feature 0" in figure.render(shown, "svg", LIGHT, None).decode()
+    monkeypatch.setattr(fonts, "_glyphs", lambda path: set(map(ord, "온é")))
+    assert fonts.fit_fonts(draw, "en")[2] == []
+
+
+def test_names_of_features_are_no_formulas() -> None:
+    found = sheet(case("gru", names=("$x^$", "á")))
+    axes = heat_maps(drawn(found))[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["$x^$", "á"]
+    assert figure.render(found, "svg", LIGHT, None)

@@ -1,0 +1,153 @@
+"""What is drawn: heat maps, their steps, their scales and their labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from part_labels import state
+from sheets import case, masked, result, sheet
+
+from rnncli import compute
+from rnncli.compute import trace as tracing
+from rnncli.errors import UsageError
+
+LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state"]
+GRU = ["update gate", "reset gate", "candidate", "hidden state"]
+
+
+def titles(found: Any) -> list[list[str]]:
+    return [[panel.title for panel in row.panels] for row in found.rows]
+
+
+@pytest.mark.parametrize(
+    ("layers", "rows", "labels"),
+    [
+        (["lstm"], [LSTM], [""]),
+        (["gru"], [GRU], [""]),
+        (["simple_rnn"], [["candidate", "hidden state"]], [""]),
+        (["bilstm"], [LSTM, LSTM], ["forward", "backward"]),
+        (["gru", "lstm"], [GRU, LSTM], ["layer 0", "layer 1"]),
+        (["bigru", "Dense(2)"], [GRU, GRU], ["layer 0, forward", "layer 0, backward"]),
+        (
+            ["RNN([LSTMCell(2), GRUCell(3)])"],
+            [[*(f"cell_0/{title}" for title in LSTM), *(f"cell_1/{title}" for title in GRU)]],
+            [""],
+        ),
+    ],
+)
+def test_a_row_a_layer_and_direction_under_the_input(layers: Any, rows: Any, labels: Any) -> None:
+    found = sheet(case(*layers))
+    assert titles(found) == [["input"], *rows]
+    assert [row.label for row in found.rows] == ["", *labels]
+
+
+def test_long_sequences_give_every_heat_map_a_row() -> None:
+    assert titles(sheet(case("gru", shape=(1, 60, 2)))) == [[name] for name in ["input", *GRU]]
+
+
+@pytest.mark.parametrize("layer", ["lstm", "bilstm"])
+def test_every_column_is_the_step_at_that_time_of_the_input(layer: str) -> None:
+    asked = case(layer)
+    found = sheet(asked, batch=1)
+    loops = {loop.direction: loop for loop in tracing.trace(asked).trace}
+    np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[1].T)
+    for row in found.rows[1:]:
+        loop = loops[row.label or "forward"]
+        order = np.argsort(loop.times)
+        assert row.panels[0].times == tuple(range(asked.inputs.shape[1]))
+        for panel, part in zip(row.panels, [*loop.gates, state("cell"), state("hidden")], strict=True):
+            np.testing.assert_array_equal(panel.values, loop.parts[part][1, order].T)
+
+
+def test_steps_and_gates_narrow() -> None:
+    found = sheet(case("lstm"), steps=slice(1, 4), gates=("forget", "cell"))
+    assert titles(found) == [["input"], ["forget gate", "cell state"]]
+    assert {(panel.times, panel.values.shape[1]) for panel in found.panels} == {((1, 2, 3), 3)}
+
+
+def test_scales_fit_the_quantity() -> None:
+    found = sheet(case("lstm"))
+    scales = {kind: scale for scale in found.scales for kind in scale.kinds}
+    assert (scales["gate"].low, scales["gate"].high, scales["gate"].diverging) == (0, 1, False)
+    assert (scales["state"].low, scales["state"].high, scales["state"].diverging) == (-1, 1, True)
+    assert scales["cell"] == scales["candidate"] == scales["state"]
+    assert scales["input"].low == -scales["input"].high
+    assert [scale.label for scale in found.scales] == ["input", "gates", "candidate and states"]
+    beyond = sheet(case("lstm", shape=(1, 20, 2), scale=30.0, activation="relu"))
+    cells = next(panel for panel in beyond.panels if panel.kind == "cell")
+    assert beyond.scale(cells).high == -beyond.scale(cells).low == pytest.approx(abs(cells.values).max())
+    assert beyond.scale(cells).high > 1
+    gates = sheet(case("gru", recurrent_activation="tanh"))
+    scale = gates.scale(gates.rows[1].panels[0])
+    assert (scale.low, scale.high, scale.diverging) == (-1, 1, True)
+    asked = case("gru")
+    scale = sheet(asked._replace(inputs=abs(asked.inputs))).scales[0]
+    assert (scale.low, scale.diverging) == (0, False)  # an input that is nowhere negative
+
+
+def test_an_automatic_scale_ends_where_the_values_do() -> None:
+    asked = case("lstm", scale=0.001)
+    fixed, auto = sheet(asked), sheet(asked, scale="auto")
+    for panel in auto.rows[-1].panels:
+        assert auto.scale(panel).high < fixed.scale(panel).high
+        assert auto.scale(panel).low >= fixed.scale(panel).low
+    scale = auto.scale(auto.panels[-1])
+    states = [panel for panel in auto.panels if panel.kind in scale.kinds]
+    assert scale.high == -scale.low == pytest.approx(max(abs(panel.values).max() for panel in states))
+
+
+def test_masked_steps_are_known_to_every_heat_map() -> None:
+    found = sheet(case("bigru", mask=masked(), return_sequences=True), batch=1)
+    assert {panel.masked_steps for panel in found.panels} == {(False, False, False, True, True)}
+    assert found.masked == "masked, zeroed"
+    assert titles(found)[1][-1] == "output"
+    assert sheet(case("gru", mask=masked()), batch=1).masked == "masked, carried"
+    assert sheet(case("gru", mask=masked()), batch=0).masked == ""
+
+
+def test_a_result_has_its_tensors_with_their_masks() -> None:
+    found = result(case("lstm", mask=masked(), return_sequences=True, return_state=True), batch=1)
+    assert titles(found)[1] == ["hidden_states", "last_hidden_state", "last_cell_state"]
+    assert found.rows[1].panels[0].masked_steps == (False, False, False, True, True)
+    assert found.rows[1].panels[1].values.shape == (3, 1)
+    assert [scale.label for scale in found.scales] == ["input", "states"]
+    assert found.masked == "masked"
+
+
+def test_a_backward_sequence_says_which_time_a_row_is_of() -> None:
+    asked = case("gru", return_sequences=True, go_backwards=True)
+    panel = result(asked, steps=slice(0, 2)).rows[1].panels[0]
+    assert panel.times == (1, 0)
+    np.testing.assert_array_equal(panel.values, compute.run(asked).outputs[0].values[0, 3:].T)
+
+
+@pytest.mark.parametrize(
+    ("draw", "wanted", "said"),
+    [
+        (sheet, {"batch": 2}, "--batch 2"),
+        (sheet, {"batch": -3}, "--batch -3"),
+        (sheet, {"steps": slice(7, 9)}, "--steps"),
+        (sheet, {"gates": ("forgot",)}, "--gate"),
+        (result, {"gates": ("forget",)}, "--gate"),
+    ],
+)
+def test_what_is_not_there_is_said(draw: Any, wanted: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        draw(case("lstm"), **wanted)
+
+
+@pytest.mark.parametrize("draw", [sheet, result])
+def test_a_sequence_is_named_by_its_index_and_may_be_counted_from_the_end(draw: Any) -> None:
+    asked = case("gru", shape=(3, 5, 2))
+    for batch, place in ((0, 0), (-1, 2)):
+        found = draw(asked, batch=batch)
+        assert found.note == f"batch {place} of 0..2, seed 1, engine numpy"
+        np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[place].T)
+
+
+def test_a_long_name_of_a_feature_keeps_its_beginning() -> None:
+    asked = case("gru", names=("a" * 40, "b"))
+    assert sheet(asked).panels[0].names == ("a" * 23 + "…", "b")
+    assert sheet(asked, undrawable=frozenset("b")).panels[0].names == ("a" * 23 + "…", "feature 1")
