@@ -1,22 +1,35 @@
-"""Build a checked Spec, with all defaults filled in, from an expression, a Keras config or a name."""
+"""A layer from an expression, a Keras config or a name, and the flags beside it, to a checked Spec.
+
+`_read` checks what is written, once; `_make` adds the flags and Keras's defaults.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Option, Spec
-from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
+from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
+from rnncli.initializers import settings
 from rnncli.layers import INERT
 from rnncli.specs import expressions
-from rnncli.specs.call_arguments import Signature, point_at, split_config
+from rnncli.specs.arguments import (
+    Argument,
+    Signature,
+    check,
+    format_value,
+    point_at,
+    split_config,
+    values_of,
+)
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
-from rnncli.specs.values import check, format_value
 
 MODELS = ("Sequential", "Functional", "Model")
 STACKED = "StackedRNNCells"
+WRAPPER_FLAGS = ("bidirectional", "merge_mode")
+"""Flags that wrap a layer in Bidirectional; they are not options of the layer."""
 
 _CONFIG = Message('Write {{"class_name": "LSTM", "config": {{"units": 3}}}}.')
 _EXAMPLES = {
@@ -41,30 +54,40 @@ _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option("dtype", "float32")}
 
 
-def build(source: Any) -> Spec:
+class Written(NamedTuple):
+    """A layer or a cell as it was written, its arguments checked; layers among them are Written too.
+
+    span: of the name in an expression.  deferred: see Spec.
+    """
+
+    class_name: str
+    arguments: Mapping[str, Argument]
+    span: TokenSpan | None = None
+    deferred: bool = False
+
+
+def build(source: Any, flags: Mapping[str, Any] | None = None, *, flags_win: bool = False) -> Spec:
     """Return the Spec of a layer.
 
-    source: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config
+    source: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config,
         or a Spec.
-    Raises LayerError if the layer is invalid; for an expression, with a caret under the error.
+    flags: options of recurrent layers, and of both layers of a Bidirectional; dtype is for every layer.
+    flags_win: flags override the layer's own options, as with a case document.
+    Raises LayerError if the layer is invalid, for an expression with a caret under the error; or if a flag
+    conflicts with an option; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
-    if isinstance(source, str):
-        whole = TokenSpan(source, 1, 0, len(source))
-        source = Name(source, whole) if is_name(source) else expressions.parse(source)
-    match source:
-        case Spec():
-            return source
-        case Name():
-            return _from_call(CallExpression(source.name, (), {}, source.span))
-        case CallExpression():
-            return _from_call(source)
-        case Mapping():
-            return _from_config(source)
-    raise LayerError(
-        "{source} is not a layer.",
-        "Write a name, an expression such as LSTM(3), or a Keras config.",
-        source=format_value(source),
-    )
+    read = _read(source)
+    spec = _make(read, {}, flags_win)  # what is written has to be valid without the flags
+    return _make(read, flags, flags_win) if flags else spec
+
+
+def build_by_name(name: str, flags: Mapping[str, Any]) -> Spec:
+    """Return the Spec of a named layer, with the flags that it has."""
+    class_name = inner_class(name) or find_class(name)
+    # In Keras's order, not the order typed, because initializers take their seeds in this order.
+    spec = complete(class_name, read_flags(class_name, _only(flags, *options_of(class_name))))
+    both = flags.get("bidirectional", bool(inner_class(name))) and is_recurrent(class_name)
+    return _wrap(spec, flags) if both else spec
 
 
 def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = False) -> Spec:
@@ -94,11 +117,11 @@ def short_names() -> tuple[str, ...]:
 
 def find_class(name: str) -> str:
     """Return Keras's name of a layer or cell, ignoring case.  Raises LayerError if it does not exist."""
-    found = layers.find_name(fold_name(name), layers.LAYERS | layers.CELLS)
+    found = layers.find_name(name, layers.LAYERS | layers.CELLS)
     if found:
         return found
     is_cell = "cel" in fold_name(name)  # LSTMCel is a misspelt cell
-    known = tuple(layers.CELLS) if is_cell else (*layers.names(), *_SHORT)
+    known = tuple(layers.CELLS) if is_cell else (*layers.LAYERS, *_SHORT)
     advice = did_you_mean(name, known)
     if other := ONLY_IN_MODELS.get(fold_name(name)):
         advice = Message("{other} works only in a saved model: rnncli run INPUT --model m.keras", other=other)
@@ -113,147 +136,19 @@ def options_of(class_name: str) -> Mapping[str, Option]:
     return layers.class_of(class_name).options
 
 
-def signature_of(class_name: str) -> Signature:
-    """Return what a layer or cell takes."""
-    options = options_of(class_name)
-    names = list(options)
-    stop = next((place for place, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
-    return Signature(class_name, options, names[:stop], INERT, _advise, _read_inner)
-
-
-def _advise(name: str) -> Text:
-    having = layers_with(name)
-    return Message("It applies to {having}.", having=", ".join(having)) if having else ""
+def is_recurrent(class_name: str) -> bool:
+    """Return whether this is a recurrent layer, which flags apply to."""
+    return bool(layers.find_name(class_name)) and layers.class_of(class_name).recurrent
 
 
 def layers_with(option: str) -> list[str]:
     """Return the layers that have this option."""
-    return [name for name in layers.names() if option in layers.class_of(name).options]
+    return [name for name in layers.LAYERS if option in layers.class_of(name).options]
 
 
-def check_option(class_name: str, name: str, value: Any) -> Any:
-    """Return one option of a layer or cell as stored in a Spec.  Raises LayerError if it is invalid."""
-    return check(class_name, name, options_of(class_name)[name], value, _read_inner)
-
-
-def _from_call(call: CallExpression) -> Spec:
-    call = expand_short_name(call)
-    with point_at(call.span):
-        signature = signature_of(find_class(call.name))
-        return complete(signature.class_name, signature.read(signature.arguments_of(call)))
-
-
-def _from_config(config: Mapping[str, Any]) -> Spec:
-    if not {"class_name", "config"} & set(config) and {"units", "filters", "layer"} & set(config):
-        raise LayerError(
-            "this is the result of layer.get_config(), which does not include the layer's class.",
-            "Write the file with json.dump(keras.layers.serialize(layer), file).",
-        )
-    name, given = split_config(config, "layer", _CONFIG)
-    signature = signature_of(find_class(name.rpartition(">")[2]))
-    values = signature.read(signature.arguments_of(given))
-    return complete(signature.class_name, values, deferred=True)
-
-
-def expand_short_name(call: CallExpression) -> CallExpression:
-    """Expand a short name: `bilstm(3, merge_mode='sum')` -> `Bidirectional(LSTM(3), merge_mode='sum')`.
-
-    Other calls are returned unchanged.
-    """
-    inner = inner_class(call.name)
-    if not inner:
-        return call
-    own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
-    outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
-    spans = {**call.spans, 0: call.span}
-    return CallExpression("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
-
-
-def _require_complete(class_name: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
-    for name, option in options.items():
-        if option.required and name not in values:
-            example = _EXAMPLES.get(class_name, f"{class_name}(3)")
-            needed: Text = {"layer": Message("a layer"), "cell": Message("a cell")}.get(name, name)
-            raise LayerError(
-                "{class_name} needs {needed}.",
-                "For example {example}.",
-                class_name=class_name,
-                needed=needed,
-                example=example,
-            )
-
-
-def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
-    """Return the initializer, the layer, the cell or the cells in an option; None for no backward layer."""
-    if option.kind == "initializer":
-        from rnncli.specs import initializers
-
-        return initializers.build(value)
-    if option.kind == "backward" and value is None:
-        return None
-    cell = option.kind == "cells"
-    value = list_cells(value) if cell else value
-    if not cell or not isinstance(value, (list, tuple)):
-        return _build_inner(class_name, name, value, cell=cell)
-    if not value:
-        raise LayerError(
-            "{class_name}: {name} is empty.",
-            "For example RNN([LSTMCell(3)]).",
-            class_name=class_name,
-            name=name,
-        )
-    return tuple(_build_inner(class_name, name, item, cell=True) for item in value)
-
-
-def _build_inner(class_name: str, name: str, value: Any, *, cell: bool) -> Spec:
-    """Return the Spec of a layer or a cell that is an argument of a layer."""
-    what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
-    if not isinstance(value, (CallExpression, Mapping, Spec)):
-        raise LayerError(
-            "{class_name} needs a {what} with arguments, such as {example}, not {value}.",
-            "Write the {what} with its arguments: {example}",
-            class_name=class_name,
-            what=Message(what),
-            example=example,
-            value=format_value(value),
-        )
-    spec = build(value)
-    if spec.class_name.endswith("Cell") != cell:
-        wanted = Message("a cell such as {example}" if cell else "a layer such as {example}", example=example)
-        raise LayerError(
-            "{class_name}: {name} needs {wanted}, not {given}.",
-            "Give it {wanted}.",
-            class_name=class_name,
-            name=name,
-            wanted=wanted,
-            given=spec.class_name,
-        )
-    return spec
-
-
-def list_cells(source: Any) -> Any:
-    """Return the list of cells in StackedRNNCells; any other value is returned unchanged.
-
-    Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
-    """
-    signature = Signature(STACKED, _STACKED_OPTIONS, ("cells",), INERT)
-    if isinstance(source, CallExpression) and source.name == STACKED:
-        span, arguments = source.span, signature.arguments_of(source)
-    elif isinstance(source, Mapping) and source.get("class_name") == STACKED:
-        span, arguments = None, signature.arguments_of(split_config(source, "cell", _CONFIG)[1])
-    else:
-        return source
-    with point_at(span):
-        found = signature.read(arguments)
-        _require_complete(STACKED, _STACKED_OPTIONS, found)
-        if found.get("dtype", "float32") != "float32":
-            what = Message(
-                "{stacked}: dtype is {found}, and rnncli knows only float32 there.",
-                stacked=STACKED,
-                found=found["dtype"],
-            )
-            raise LayerError(what, "Leave it out.")
-        return found["cells"]
+def is_name(source: Any) -> bool:
+    """Return whether `source` is only a layer's name, such as `lstm` or `simple-rnn`."""
+    return isinstance(source, str) and source[:1] != "-" and source.replace("-", "_").isidentifier()
 
 
 def iterate_layers(source: Any) -> Iterable[Any]:
@@ -279,6 +174,251 @@ def iterate_layers(source: Any) -> Iterable[Any]:
         yield source.name if isinstance(source, Name) else source
 
 
-def is_name(source: Any) -> bool:
-    """Return whether `source` is only a layer's name, such as `lstm` or `simple-rnn`."""
-    return isinstance(source, str) and source[:1] != "-" and source.replace("-", "_").isidentifier()
+def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags of one layer, converted to its options.
+
+    Raises LayerError if Keras does not accept the value of a flag.
+    """
+    options, found = options_of(class_name), {}
+    for name, value in flags.items():
+        flag = format_flag(name, value)
+        try:
+            if value == "":
+                raise LayerError("it is empty.", "Give it a value, or leave it out.")
+            found[name] = check(class_name, name, options[name], value, _read_inner, flag)
+        except LayerError as error:
+            if "option" in error.detail.fields and options[name].kind != "initializer":
+                raise  # it names the flag
+            raise LayerError(Message("{flag}: {error}", flag=flag, error=error), error.advice) from None
+    return found
+
+
+def format_flag(name: str, value: Any) -> Flag:
+    """Return the flag as typed on the command line, such as `--no-return-sequences`."""
+    return Flag(f"--{'no-' if value is False else ''}{name.replace('_', '-')}")
+
+
+def _read(source: Any) -> Written | Spec:
+    """Return what is written, checked."""
+    if isinstance(source, str):
+        whole = TokenSpan(source, 1, 0, len(source))
+        source = Name(source, whole) if is_name(source) else expressions.parse(source)
+    match source:
+        case Spec():
+            return source
+        case Name():
+            return _read_call(CallExpression(source.name, (), {}, source.span))
+        case CallExpression():
+            return _read_call(source)
+        case Mapping():
+            return _read_config(source)
+    raise LayerError(
+        "{source} is not a layer.",
+        "Write a name, an expression such as LSTM(3), or a Keras config.",
+        source=format_value(source),
+    )
+
+
+def _read_call(call: CallExpression) -> Written:
+    """Read a call; that of a short name, `bilstm(3, merge_mode='sum')`, as `Bidirectional(LSTM(3), ...)`."""
+    if inner := inner_class(call.name):
+        own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
+        outer = _only(call.kwargs, *(name for name in call.kwargs if name in ("merge_mode", "dtype")))
+        layer = replace(call, name=inner, kwargs=own)
+        call = CallExpression("Bidirectional", (layer,), outer, call.span, {**call.spans, 0: call.span})
+    with point_at(call.span):
+        class_name = find_class(call.name)
+        arguments = _signature(class_name).read(call)
+        _require_complete(class_name, options_of(class_name), arguments)
+    return Written(class_name, arguments, call.span)
+
+
+def _read_config(config: Mapping[str, Any]) -> Written:
+    if not {"class_name", "config"} & set(config) and {"units", "filters", "layer"} & set(config):
+        raise LayerError(
+            "this is the result of layer.get_config(), which does not include the layer's class.",
+            "Write the file with json.dump(keras.layers.serialize(layer), file).",
+        )
+    name, given = split_config(config, "layer", _CONFIG)
+    class_name = find_class(name.rpartition(">")[2])
+    written = {name: value for name, value in given.items() if value is not None or name != "dtype"}
+    arguments = _signature(class_name).read(written)
+    _require_complete(class_name, options_of(class_name), arguments)
+    return Written(class_name, arguments, deferred=True)
+
+
+def _signature(class_name: str) -> Signature:
+    options = options_of(class_name)
+    names = list(options)
+    stop = next((place for place, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
+    return Signature(class_name, options, names[:stop], INERT, _advise, _read_inner)
+
+
+def _advise(name: str) -> Text:
+    having = layers_with(name)
+    return Message("It applies to {having}.", having=", ".join(having)) if having else ""
+
+
+def _require_complete(class_name: str, options: Mapping[str, Option], given: Mapping[str, Any]) -> None:
+    for name, option in options.items():
+        if option.required and name not in given:
+            needed: Text = {"layer": Message("a layer"), "cell": Message("a cell")}.get(name, name)
+            raise LayerError(
+                "{class_name} needs {needed}.",
+                "For example {example}.",
+                class_name=class_name,
+                needed=needed,
+                example=_EXAMPLES.get(class_name, f"{class_name}(3)"),
+            )
+
+
+def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
+    """Return the initializer, the layer, the cell or the cells in an option; None for no backward layer."""
+    if option.kind == "initializer":
+        from rnncli.specs import initializers
+
+        return initializers.build(value)
+    if option.kind == "backward" and value is None:
+        return None
+    cell = option.kind == "cells"
+    value = _list_cells(value) if cell else value
+    if not cell or not isinstance(value, (list, tuple)):
+        return _read_part(class_name, name, value, cell)
+    if not value:
+        raise LayerError(
+            "{class_name}: {name} is empty.",
+            "For example RNN([LSTMCell(3)]).",
+            class_name=class_name,
+            name=name,
+        )
+    return tuple(_read_part(class_name, name, item, cell) for item in value)
+
+
+def _read_part(class_name: str, name: str, value: Any, cell: bool) -> Written | Spec:
+    """Return a layer or a cell that is an argument of a layer."""
+    what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
+    if not isinstance(value, (CallExpression, Mapping, Spec)):
+        raise LayerError(
+            "{class_name} needs a {what} with arguments, such as {example}, not {value}.",
+            "Write the {what} with its arguments: {example}",
+            class_name=class_name,
+            what=Message(what),
+            example=example,
+            value=format_value(value),
+        )
+    read = _read(value)
+    if read.class_name.endswith("Cell") != cell:
+        wanted = Message("a cell such as {example}" if cell else "a layer such as {example}", example=example)
+        raise LayerError(
+            "{class_name}: {name} needs {wanted}, not {given}.",
+            "Give it {wanted}.",
+            class_name=class_name,
+            name=name,
+            wanted=wanted,
+            given=read.class_name,
+        )
+    return read
+
+
+def _list_cells(source: Any) -> Any:
+    """Return the list of cells in StackedRNNCells; any other value is returned unchanged."""
+    signature = Signature(STACKED, _STACKED_OPTIONS, ("cells",), INERT)
+    if isinstance(source, CallExpression) and source.name == STACKED:
+        span: TokenSpan | None = source.span
+        given: Any = source
+    elif isinstance(source, Mapping) and source.get("class_name") == STACKED:
+        span, given = None, split_config(source, "cell", _CONFIG)[1]
+    else:
+        return source
+    with point_at(span):
+        found = values_of(signature.read(given))
+        _require_complete(STACKED, _STACKED_OPTIONS, found)
+        if found.get("dtype", "float32") != "float32":
+            what = Message(
+                "{stacked}: dtype is {found}, and rnncli knows only float32 there.",
+                stacked=STACKED,
+                found=found["dtype"],
+            )
+            raise LayerError(what, "Leave it out.")
+        return found["cells"]
+
+
+def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+    """Return the Spec, with the flags after the written options, because Keras takes seeds in this order."""
+    if isinstance(layer, Spec):
+        if not flags:
+            return layer
+        written = {name: Argument(value, value) for name, value in layer.config.items()}
+        layer = Written(layer.class_name, written, deferred=layer.deferred)
+    name, options, arguments = layer.class_name, options_of(layer.class_name), layer.arguments
+    if name == "Bidirectional" and flags.get("bidirectional") is False:
+        if not flags_win:
+            raise UsageError(
+                "{--no-bidirectional} conflicts with {class_name}(...) in {--layer}.",
+                "Leave the flag out, or name the inner layer alone.",
+                class_name=name,
+            )
+        return _make(arguments["layer"].value, _flags_inside(name, "layer", flags), flags_win)
+    values = {
+        key: _make_parts(argument.value, _flags_inside(name, key, flags), flags_win)
+        for key, argument in arguments.items()
+    }
+    own = tuple(options) if is_recurrent(name) else ("dtype",)
+    changed = read_flags(name, _only(flags, *own))
+    for key, value in ({} if flags_win else changed).items():
+        if key in arguments and not _is_same(options[key], value, values[key]):
+            _refuse(layer, key, flags[key])
+    with point_at(None if flags else layer.span):  # the flags are not in the expression
+        spec = complete(name, {**values, **changed}, deferred=layer.deferred)
+    both = flags.get("bidirectional") and name != "Bidirectional" and is_recurrent(name)
+    return _wrap(spec, flags) if both else spec
+
+
+def _make_parts(value: Any, flags: Mapping[str, Any], flags_win: bool) -> Any:
+    """Return the value of an argument, with the layers or cells in it made."""
+    if isinstance(value, tuple) and not isinstance(value, Written):
+        return tuple(_make_parts(item, flags, flags_win) for item in value)
+    return _make(value, flags, flags_win) if isinstance(value, (Written, Spec)) else value
+
+
+def _flags_inside(class_name: str, option: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags for a layer or cell in an option: without those of the wrapper; for cells, dtype."""
+    if option == "cell":
+        return _only(flags, "dtype")
+    if class_name != "Bidirectional":
+        return {}
+    # One of the two layers runs backwards, whatever the flag says.
+    kept = {*WRAPPER_FLAGS, *(["go_backwards"] if option == "backward_layer" else [])}
+    return {name: value for name, value in flags.items() if name not in kept}
+
+
+def _wrap(layer: Spec, flags: Mapping[str, Any]) -> Spec:
+    """Return a Bidirectional around `layer`, with the flags that Bidirectional itself has."""
+    own = read_flags("Bidirectional", _only(flags, "merge_mode", "dtype"))
+    return complete("Bidirectional", {"layer": layer, **own})
+
+
+def _refuse(layer: Written, name: str, flag: Any) -> None:
+    """Raise LayerError for a flag that conflicts with an argument."""
+    argument = layer.arguments[name]
+    with point_at(argument.span):
+        raise LayerError(
+            "{flag} conflicts with {name}={value}."
+            if argument.span
+            else "{flag} conflicts with {name}={value} in the config of {class_name}.",
+            "Leave one of them out.",
+            flag=Flag(format_flag(name, flag).name, None if isinstance(flag, bool) else flag),
+            name=name,
+            value=format_value(argument.written),
+            class_name=layer.class_name,
+        )
+
+
+def _is_same(option: Option, one: Any, two: Any) -> bool:
+    if option.kind == "initializer":
+        return bool(settings(one) == settings(two))
+    return bool(one == two)
+
+
+def _only(flags: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: flags[name] for name in names if name in flags}

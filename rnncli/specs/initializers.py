@@ -10,9 +10,8 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions
-from rnncli.specs.call_arguments import Signature, point_at, split_config
+from rnncli.specs.arguments import Signature, format_value, point_at, split_config, values_of
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
-from rnncli.specs.values import format_value
 
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}
@@ -83,8 +82,7 @@ def from_call(call: CallExpression) -> Spec:
     """
     with point_at(call.span):
         initializer = find(call.name)
-        signature = _signature(initializer)
-        return Spec(initializer.class_name, signature.read(signature.arguments_of(call)))
+        return Spec(initializer.class_name, values_of(_signature(initializer).read(call)))
 
 
 def from_config(config: Mapping[str, Any]) -> Spec:
@@ -110,8 +108,7 @@ def from_config(config: Mapping[str, Any]) -> Spec:
             name=name,
             required_option=initializer.required_option,
         )
-    signature = _signature(initializer)
-    return Spec(initializer.class_name, signature.read(signature.arguments_of(given)), deferred=True)
+    return Spec(initializer.class_name, values_of(_signature(initializer).read(given)), deferred=True)
 
 
 def to_config(value: str | Spec) -> str | dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Convert --layer, its flags and the layer of a case document to a stack of Specs."""
+"""Convert --layer, its flags and the layer of a case document to the Specs of a stack."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
 from rnncli.specs.build import (
+    WRAPPER_FLAGS,
     build,
-    complete,
-    find_class,
+    build_by_name,
+    format_flag,
     inner_class,
     is_name,
+    is_recurrent,
     iterate_layers,
     layers_with,
-    options_of,
-)
-from rnncli.specs.merge import (
-    WRAPPER_FLAGS,
-    format_flag,
-    is_recurrent,
-    merge_flags,
-    read_flags,
-    wrap_bidirectional,
 )
 from rnncli.specs.text import describe
 
@@ -32,53 +25,38 @@ UNITS = 3
 
 
 def from_flags(
-    texts: Sequence[Any],
-    flags: Mapping[str, Any],
-    document_layer: Any = None,
-    *,
-    all_layers: bool = False,
+    texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None, *, all_layers: bool = False
 ) -> tuple[Spec, ...]:
-    """Return the requested stack.
+    """Return the requested layers, first to last.
 
     texts: the values of --layer: names, expressions or configs.
     flags: the given flags by Keras's option names, including `bidirectional` and `merge_mode`.
-    document_layer: the layer of a case document, used if `texts` is empty.  Flags override it; for an
-    expression or a config in `texts`, `merge.merge_flags` applies instead.
+    document_layer: the layer of a case document, used if `texts` is empty.  Flags override it.
     all_layers: whether every layer is shown: return_state is then for each, not only for the last.
     Raises LayerError or UsageError if the layers and the flags are invalid or do not fit together.
     """
+    flags = {name: value for name, value in flags.items() if value is not None}
+    lower = {name: value for name, value in flags.items() if name != "return_state" or all_layers}
+    from_document = not texts and document_layer is not None
     try:
-        return _stack(texts, flags, document_layer, all_layers=all_layers)
+        sources = [document_layer] if from_document else texts or ["lstm"]
+        items = [(item, is_name(item)) for source in sources for item in iterate_layers(source)]
+        if not items:
+            raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
+        if flags.get("bidirectional") is False and not from_document:
+            _refuse_opposites([item for item, by_name in items if by_name])
+        stack: list[Spec] = []
+        for item, by_name in reversed(items):
+            own = lower if stack else flags
+            stack.insert(
+                0, _by_name(item, own, stack) if by_name else build(item, own, flags_win=from_document)
+            )
+            _refuse_a_cell(stack[0])
     except RecursionError:
         raise LayerError(
             "the layer is nested too deeply.",
             "Write a stack as a list of layers: [LSTM(3, return_sequences=True), GRU(2)]",
         ) from None
-
-
-def _stack(
-    texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any, *, all_layers: bool
-) -> tuple[Spec, ...]:
-    flags = {name: value for name, value in flags.items() if value is not None}
-    lower = {name: value for name, value in flags.items() if name != "return_state" or all_layers}
-    from_document = not texts and document_layer is not None
-    sources = [document_layer] if from_document else texts or ["lstm"]
-    items = [item for source in sources for item in iterate_layers(source)]
-    if not items:
-        raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
-    names = [is_name(item) for item in items]
-    if flags.get("bidirectional") is False and not from_document:
-        _refuse_opposites([item for item, by_name in zip(items, names, strict=True) if by_name])
-    stack: list[Spec] = []
-    for item, by_name in zip(reversed(items), reversed(names), strict=True):
-        own = lower if stack else flags
-        if by_name:
-            above = (layers.class_of(spec.class_name) for spec in stack)
-            spec = _from_name(item, own, below_a_sequence=any(layer.takes_sequence for layer in above))
-        else:
-            spec = merge_flags(item, own, flags_win=from_document) if own else build(item)
-        _refuse_a_cell(spec)
-        stack.insert(0, spec)
     if flags.keys() != lower.keys() and not is_recurrent(stack[-1].class_name):
         raise UsageError(
             "{flag} is for the last layer, and {class_name} has no state.",
@@ -86,27 +64,17 @@ def _stack(
             flag=format_flag("return_state", flags["return_state"]),
             class_name=stack[-1].class_name,
         )
-    pairs = zip(stack, names, strict=True)
-    _refuse_idle(flags, stack, [spec for spec, by_name in pairs if by_name or is_recurrent(spec.class_name)])
+    pairs = zip(stack, items, strict=True)
+    _refuse_idle(
+        flags, stack, [spec for spec, (_, by_name) in pairs if by_name or is_recurrent(spec.class_name)]
+    )
     return tuple(stack)
 
 
-def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:
-    """Return the Spec of a named layer, with the flags that it supports.
-
-    below_a_sequence: a later layer needs a sequence, so return_sequences defaults to True.
-    """
-    class_name = inner_class(name) or find_class(name)
-    options = options_of(class_name)
-    own: dict[str, Any] = {key: value for key, value in flags.items() if key in options}
-    if "units" in options:
-        own.setdefault("units", UNITS)
-    if below_a_sequence and "return_sequences" in options:
-        own.setdefault("return_sequences", True)
-    # In Keras's order, not the order typed, because initializers take their seeds in this order.
-    inner = complete(class_name, read_flags(class_name, {key: own[key] for key in options if key in own}))
-    both = flags.get("bidirectional", bool(inner_class(name))) and is_recurrent(class_name)
-    return wrap_bidirectional(inner, flags) if both else inner
+def _by_name(name: str, flags: Mapping[str, Any], above: Sequence[Spec]) -> Spec:
+    """Return the Spec of a named layer; it returns its sequence if a layer `above` it needs one."""
+    sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
+    return build_by_name(name, {"units": UNITS, **({"return_sequences": True} if sequence else {}), **flags})
 
 
 def _refuse_a_cell(spec: Spec) -> None:

@@ -33,7 +33,7 @@ def matrix(ask: Ask, output: OutputFlags) -> None:
 
 
 def _refuse_varied_flags(ask: Ask) -> None:
-    from rnncli.specs.merge import format_flag
+    from rnncli.specs.build import format_flag
 
     for name in REFUSED:
         if (value := ask.options.get(name)) is not None:

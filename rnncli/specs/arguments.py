@@ -1,0 +1,330 @@
+"""Read the arguments of a layer, a cell or an initializer, from a call or a Keras config, and check each."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from rnncli.case import DTYPES, Option
+from rnncli.errors import Flag, LayerError, Message, Text, count, did_you_mean
+from rnncli.layers import activations
+from rnncli.specs.expressions import CallExpression, Name, TokenSpan, fault
+
+DEEPEST = 8
+"""Maximum nesting depth of the lists of an initializer; every weight has fewer axes."""
+
+_EXAMPLES = {"size": "3", "sizes": "3", "rate": "0.5"}
+_LARGEST = 3.4028234663852886e38
+
+Reader = Callable[[str, str, Option, Any], Any]
+"""Reads a value that is a layer or an initializer; called with the class, the option's name and itself."""
+
+
+class Argument(NamedTuple):
+    """One argument.  value: checked.  written: as it was.  span: its position in an expression, or None."""
+
+    value: Any
+    written: Any
+    span: TokenSpan | None = None
+
+
+class Signature(NamedTuple):
+    """What a layer, a cell or an initializer takes.
+
+    options: by name, in Keras's order.  positional: those that a call can set by position.
+    ignored: other arguments that have no effect.
+    advise: returns advice on an unknown argument.
+    read_inner: for the kinds of options that contain layers or initializers.
+    """
+
+    class_name: str
+    options: Mapping[str, Option]
+    positional: Sequence[str]
+    ignored: frozenset[str] = frozenset()
+    advise: Callable[[str], Text] = lambda _: ""
+    read_inner: Reader | None = None
+
+    def read(self, source: CallExpression | Mapping[str, Any]) -> dict[str, Argument]:
+        """Return the arguments of a call or of a Keras config that have an effect, in the order written.
+
+        Raises LayerError, with a caret in an expression, if one is unknown, repeated or invalid.
+        """
+        found: dict[str, Argument] = {}
+        for name, written, span in self._list(source):
+            with point_at(span):
+                if name in found:
+                    raise LayerError("{name} is given twice.", "Leave one of them out.", name=name)
+                if name in self.options:
+                    value = check(self.class_name, name, self.options[name], written, self.read_inner)
+                    found[name] = Argument(value, written, span)
+                elif name not in self.ignored:
+                    raise LayerError(
+                        "{class_name} has no argument '{name}'.",
+                        self.advise(name) or did_you_mean(name, self.options),
+                        class_name=self.class_name,
+                        name=name,
+                    )
+        return found
+
+    def _list(self, source: CallExpression | Mapping[str, Any]) -> list[tuple[str, Any, TokenSpan | None]]:
+        """Return each name with its value and its position, if the source is a call."""
+        if not isinstance(source, CallExpression):
+            return [(str(name), value, None) for name, value in source.items()]
+        size = len(self.positional)
+        if len(source.args) > size:
+            raise self._too_many(source.spans[size])
+        by_place = zip(self.positional, source.args, strict=False)
+        return [
+            *((name, value, source.spans.get(place)) for place, (name, value) in enumerate(by_place)),
+            *((name, value, source.spans.get(name)) for name, value in source.kwargs.items()),
+        ]
+
+    def _too_many(self, span: TokenSpan) -> LayerError:
+        """Return the error about the first positional argument that is too many."""
+        size = len(self.positional)
+        more = len(self.options) > size
+        names = ", ".join(self.positional)
+        known = Message("They are {names}." if size > 1 else "It is {names}.", names=names)
+        reason = Message(
+            "{class_name} takes {arguments}",
+            class_name=self.class_name,
+            arguments=count(size, "positional argument" if more else "argument"),
+        )
+        if not size:
+            return fault(span, reason, Message("Leave it out."))
+        return fault(
+            span, reason, Message("{known} Give the others by name.", known=known) if more else known
+        )
+
+
+def values_of(arguments: Mapping[str, Argument]) -> dict[str, Any]:
+    """Return the checked values."""
+    return {name: argument.value for name, argument in arguments.items()}
+
+
+@contextmanager
+def point_at(span: TokenSpan | None) -> Iterator[None]:
+    """Add a caret under `span` to errors that have none; None adds nothing."""
+    try:
+        yield
+    except LayerError as error:
+        has_caret = "caret" in error.detail.fields
+        raise error if span is None or has_caret else fault(span, error, error.advice) from None
+
+
+def split_config(config: Mapping[str, Any], what: str, example: Text) -> tuple[str, Mapping[str, Any]]:
+    """Return the class name and the arguments of a Keras config, `{"class_name": ..., "config": {...}}`.
+
+    Keras accepts null instead of an empty `config`.
+    what, example: the object that is needed and how to write it, for errors.
+    Raises LayerError if either has the wrong type.
+    """
+    name, given = config.get("class_name"), config.get("config")
+    if not isinstance(name, str):
+        raise LayerError("the {what}'s config has no class_name.", example, what=Message(what))
+    if not isinstance(given, Mapping | None):
+        raise LayerError("the config of {name} is not an object.", example, name=name)
+    return name, given or {}
+
+
+def check(
+    class_name: str,
+    name: str,
+    option: Option,
+    value: Any,
+    read_inner: Reader | None,
+    flag: Flag | None = None,
+) -> Any:
+    """Return `value` in the form stored in a Spec.
+
+    read_inner: see Signature.  flag: names the option in errors, if a flag sets it.
+    Raises LayerError if Keras does not accept it; the message says which values `name` can have.
+    """
+    if option.kind in ("activation", "dtype"):
+        return _read_activation(value) if option.kind == "activation" else _read_dtype(value)
+    named = Message("{class_name}: {name}=", class_name=class_name, name=name)
+    if flag:
+        named = Message("{flag}: ", flag=flag)
+    if option.choices:
+        return _read_choice(named, option, value)
+    if option.kind not in _WANTED:
+        assert read_inner is not None
+        return read_inner(class_name, name, option, value)
+    wanted = _WANTED[option.kind](value)
+    if wanted:
+        advice: Text = ""
+        if not option.required:
+            advice = Message("The default is {default!r}.", default=option.default)
+        elif example := _EXAMPLES.get(option.kind):
+            advice = Message("For example {setting}.", setting=f"{name}={example}")
+            if flag:
+                advice = Message("For example {setting}.", setting=Flag(flag.name, example))
+        raise LayerError(
+            "{option}{value} is not {wanted}.", advice, option=named, value=format_value(value), wanted=wanted
+        )
+    return tuple(value) if option.kind == "sizes" and isinstance(value, list) else value
+
+
+def _read_choice(named: Message, option: Option, value: Any) -> Any:
+    """Return one of the choices.  For the kind `choice`, case does not matter, and a bare name is allowed."""
+    found = value
+    if option.kind == "choice":
+        value = value.name if isinstance(value, Name) else value
+        found = value.casefold() if isinstance(value, str) else value
+        found = None if found == "none" else found
+    if (found is None or isinstance(found, str)) and found in option.choices:
+        return found
+    words = ["none" if choice is None else str(choice) for choice in option.choices]
+    raise LayerError(
+        "{option}{value} is not known.",
+        did_you_mean(str(value), words),
+        option=named,
+        value=format_value(value),
+    )
+
+
+def _read_activation(value: Any) -> str:
+    example = Message("For example {setting}.", setting="activation='relu'")
+    if isinstance(value, CallExpression):
+        raise LayerError("an activation must be a name, not a call.", example)
+    value = value.name if isinstance(value, Name) else value
+    if not isinstance(value, (str, Mapping, type(None))):
+        raise LayerError("{value} is not an activation.", example, value=format_value(value))
+    return activations.canonical_name(value)
+
+
+def _read_dtype(value: Any) -> str:
+    value = value.name if isinstance(value, Name) else value
+    if isinstance(value, Mapping):
+        policy = value.get("config")
+        if not isinstance(policy, Mapping) or not isinstance(policy.get("name"), str):
+            raise LayerError("the dtype's config has no name.", "Write 'float32' instead of a policy.")
+        value = policy["name"]
+    if value is None:
+        return "float32"
+    if value not in DTYPES:
+        raise LayerError(
+            "unknown dtype {value}.", did_you_mean(str(value), DTYPES), value=format_value(value)
+        )
+    return str(value)
+
+
+def format_value(value: Any) -> str:
+    """Return a value as it appears in a message: short, and as written."""
+    if isinstance(value, (list, tuple)):
+        inner = ", ".join([*map(format_value, value[:5]), *(["..."] if len(value) > 5 else [])])
+        return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+    if isinstance(value, CallExpression):
+        return f"{value.name}(...)"
+    if isinstance(value, Name):
+        return value.name
+    text = repr(value)
+    return text if len(text) < 40 else f"{text[:37]}..."
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    return _is_int(value) and 0 < value < 2**31
+
+
+def _is_number(value: Any) -> bool:
+    return _is_int(value) or (isinstance(value, float) and not math.isnan(value))
+
+
+def _number(value: Any) -> Text:
+    if not _is_number(value):
+        return Message("a number")
+    return "" if abs(value) <= sys.float_info.max else Message("a number of 64 bits")
+
+
+def _scalar(value: Any) -> Text:
+    """Describe a number that fits into float32 or 64 bits."""
+    if isinstance(value, float):
+        return "" if abs(value) <= _LARGEST else Message("a finite float32")
+    if not _is_int(value):
+        return Message("a number")
+    return "" if -(2**63) <= value < 2**63 else Message("a number of 64 bits")
+
+
+def _scalars(value: Any) -> Text:
+    """For a number, or nested lists of numbers."""
+    if not isinstance(value, (list, tuple)):
+        return _scalar(value)
+    level = list(value)
+    for _ in range(DEEPEST):
+        lists = [item for item in level if isinstance(item, (list, tuple))]
+        if any(_scalar(item) for item in level if not isinstance(item, (list, tuple))):
+            break
+        if not lists:
+            return ""
+        level = [item for one in lists for item in one]
+    return Message("a number, or lists of numbers at most {deepest} deep", deepest=DEEPEST)
+
+
+def _signed_seed(value: Any) -> Text:
+    if value is not None and not _is_int(value):
+        return Message("an integer or None")
+    return "" if value is None or -(2**63) <= value < 2**63 else Message("an integer of 64 bits")
+
+
+def _window(value: Any) -> Text:
+    named = value is None or isinstance(value, str)
+    lists = isinstance(value, (list, tuple)) and not _scalars(value)
+    return "" if named or lists else Message("a name, a list of numbers or None")
+
+
+def _size(value: Any) -> Text:
+    if _is_int(value) and value >= 2**31:
+        return Message("a whole number up to 2147483647")
+    return "" if _is_size(value) else Message("a whole number above 0")
+
+
+def _sizes(value: Any) -> Text:
+    listed = isinstance(value, (list, tuple)) and value and all(map(_is_size, value))
+    if listed or _is_size(value):
+        return ""
+    return Message("a whole number from 1 to {value}, or one for each axis", value=2**31 - 1)
+
+
+def _axes(value: Any) -> Text:
+    listed = isinstance(value, (list, tuple)) and all(map(_is_int, value))
+    return "" if listed or value is None else Message("a list of integers or None")
+
+
+def _seed(value: Any) -> Text:
+    if value is None or (_is_int(value) and 0 <= value < 2**63):
+        return ""
+    return Message("a whole number from 0 to {value}, or None", value=2**63 - 1)
+
+
+def _test(test: Callable[[Any], bool], wanted: Text) -> Callable[[Any], Text]:
+    return lambda value: "" if test(value) else wanted
+
+
+_WANTED: Mapping[str, Callable[[Any], Text]] = {
+    "axes": _axes,
+    "cell_list": _test(
+        lambda value: isinstance(value, (list, tuple)), Message("a list of cells such as [LSTMCell(3)]")
+    ),
+    "flag": _test(lambda value: isinstance(value, bool), Message("True or False")),
+    "index": _test(lambda value: _is_int(value) and 0 <= value <= 10**9, Message("an integer from 0 to 1e9")),
+    "number": _number,
+    "positive": lambda value: _scalar(value) or ("" if value > 0 else Message("a number above 0")),
+    "rate": _test(
+        lambda value: _is_number(value) and 0 <= value < 1, Message("a number from 0 up to (not including) 1")
+    ),
+    "scalar": _scalar,
+    "scalars": _scalars,
+    "seed": _seed,
+    "signed_seed": _signed_seed,
+    "size": _size,
+    "sizes": _sizes,
+    "window": _window,
+}
+"""By kind: returns what the value should be, "" if it is."""
