@@ -21,38 +21,42 @@ DTYPES = ("float32", "float64")
 CLASSES = ("SimpleRNN", "LSTM", "GRU")
 
 
+def shapes_of(class_name: str, features: int, config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    width = len(frameworks.GATES[class_name]) * config["units"]
+    after = class_name == "GRU" and config.get("reset_after", True)
+    shapes = {"kernel": (features, width), "recurrent_kernel": (config["units"], width)}
+    bias = (2, width) if after else (width,)
+    return shapes | ({"bias": bias} if config.get("use_bias", True) else {})
+
+
 @st.composite
 def cells(
     draw: Any, class_name: str, reset_after: bool, biased: bool, features: int, units: int, dtype: str
 ) -> Any:
-    width = len(frameworks.GATES[class_name]) * units
-    shapes: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
-    if biased:
-        shapes["bias"] = (2, width) if class_name == "GRU" and reset_after else (width,)
-    weights = {name: draw(arrays(dtype, shape)) for name, shape in shapes.items()}
-    config = {
-        "units": units,
-        "use_bias": biased,
-        **({"reset_after": reset_after} if class_name == "GRU" else {}),
-    }
-    return CellWeights(class_name, config, weights)
+    config: dict[str, Any] = {"units": units, "use_bias": biased}
+    if class_name == "GRU":
+        config["reset_after"] = reset_after
+    shapes = shapes_of(class_name, features, config)
+    return CellWeights(
+        class_name, config, {name: draw(arrays(dtype, shape)) for name, shape in shapes.items()}
+    )
 
 
 def random_cells(
     classes: tuple[str, ...] = CLASSES, *, biased: bool | None = None, after: bool | None = None
 ) -> Any:
-    either = st.booleans()
+    either, size = st.booleans(), st.integers(1, 4)
     return st.tuples(
         st.sampled_from(classes),
         either if after is None else st.just(after),
         either if biased is None else st.just(biased),
-        st.integers(1, 4),
-        st.integers(1, 4),
+        size,
+        size,
         st.sampled_from(DTYPES),
     ).flatmap(lambda chosen: cells(*chosen))
 
 
-def same_bits(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> None:
+def same_bits(ours: Mapping[Any, Array], theirs: Mapping[Any, Array]) -> None:
     assert list(ours) == list(theirs)
     for name, array in ours.items():
         other = theirs[name]
@@ -61,39 +65,32 @@ def same_bits(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> None:
         assert np.where(quiet, 0, array).tobytes() == np.where(quiet, 0, other).tobytes(), name
 
 
-@given(random_cells())
-def test_keras_there_and_back(cell: CellWeights) -> None:
-    layout = frameworks.get("keras")
-    same_bits(
-        layout.to_keras(cell.class_name, layout.from_keras(cell.class_name, cell.weights)), cell.weights
-    )
+HELD = {
+    "torch": random_cells(after=True),
+    "cudnn": random_cells(("LSTM", "GRU"), biased=True, after=True),
+    "onnx": random_cells(),
+}
+"""The cells that a layout can hold, but for activations."""
 
 
-@given(random_cells(after=True))
-def test_torch_there_and_back(cell: CellWeights) -> None:
-    layout = frameworks.get("torch")
-    same_bits(
-        layout.to_keras(cell.class_name, layout.from_keras(cell.class_name, cell.weights)), cell.weights
-    )
-
-
-@given(random_cells(("LSTM", "GRU"), biased=True, after=True))
-def test_cudnn_there_and_back(cell: CellWeights) -> None:
-    layout = frameworks.get("cudnn")
+@pytest.mark.parametrize("name", HELD)
+@given(data=st.data())
+def test_there_and_back(name: str, data: Any) -> None:
+    layout, cell = frameworks.get(name), data.draw(HELD[name])
     there = layout.from_keras(cell.class_name, cell.weights)
-    assert layout.is_cudnn(cell.class_name, there)
-    assert not layout.is_cudnn(cell.class_name, cell.weights)
+    if name == "onnx":  # with linear_before_reset, as it is written
+        named = layout.name_arrays(Chain("", (LayerWeights("", (cell,)),)))
+        there = {key: array if key == layout.ATTRIBUTE else array[0] for key, array in named.items()}
     same_bits(layout.to_keras(cell.class_name, there), cell.weights)
-    same_bits(layout.to_plain_layout({f"a/{name}": array for name, array in there.items()}),
-              {f"a/{name}": array for name, array in cell.weights.items()})  # fmt: skip
-
-
-@given(random_cells())
-def test_onnx_there_and_back(cell: CellWeights) -> None:
-    layout = frameworks.get("onnx")
-    there = layout.name_arrays(Chain("", (LayerWeights("", (cell,)),)))
-    one = {name: array if name == layout.ATTRIBUTE else array[0] for name, array in there.items()}
-    same_bits(layout.to_keras(cell.class_name, one), cell.weights)
+    if name == "cudnn":
+        assert layout.is_cudnn(cell.class_name, there)
+        assert not layout.is_cudnn(cell.class_name, cell.weights)
+        below = ({f"a/{key}": array for key, array in one.items()} for one in (there, cell.weights))
+        same_bits(layout.to_plain_layout(next(below)), next(below))
+        twice = (*there.values(), *there.values())
+        same_bits(
+            dict(enumerate(layout.to_plain_layer(twice))), dict(enumerate([*cell.weights.values()] * 2))
+        )
 
 
 @pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
@@ -119,11 +116,7 @@ def test_cudnn_is_what_an_independent_conversion_gives(class_name: str) -> None:
 
 def numbered(class_name: str, features: int = 3, units: int = 2, **config: Any) -> CellWeights:
     """A cell in which every number differs."""
-    width = len(frameworks.GATES[class_name]) * units
-    after = class_name == "GRU" and config.get("reset_after", True)
-    shapes: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
-    if config.get("use_bias", True):
-        shapes["bias"] = (2, width) if after else (width,)
+    shapes = shapes_of(class_name, features, {"units": units, **config})
     weights = {
         name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 100 * place
         for place, (name, shape) in enumerate(shapes.items())
@@ -240,18 +233,14 @@ def test_notes_say_what_the_arrays_do_not() -> None:
 def chains(draw: Any) -> Chain:
     """One to three layers, in one direction or in both; half of them are alike, as in one module."""
     alike, count, ways = draw(st.booleans()), draw(st.integers(1, 3)), draw(st.integers(1, 2))
-    kinds = random_kinds(draw, count, alike=alike)
+    kind = st.tuples(st.sampled_from(CLASSES), st.booleans(), st.integers(1, 3))
+    kinds = [draw(kind)] * count if alike else [draw(kind) for _ in range(count)]
     layers, width, dtype = [], draw(st.integers(1, 4)), draw(st.sampled_from(DTYPES))
     for number, (class_name, biased, units) in enumerate(kinds):
         made = tuple(draw(cells(class_name, True, biased, width, units, dtype)) for _ in range(ways))
         layers.append(LayerWeights(f"m_l{number}" if count > 1 else "m", made))
         width = ways * units
     return Chain("m", tuple(layers))
-
-
-def random_kinds(draw: Any, count: int, *, alike: bool) -> list[tuple[str, bool, int]]:
-    kind = st.tuples(st.sampled_from(CLASSES), st.booleans(), st.integers(1, 3))
-    return [draw(kind)] * count if alike else [draw(kind) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", ["keras", "torch", "onnx"])
@@ -262,4 +251,11 @@ def test_what_is_named_is_recognized_again(name: str, chain: Chain) -> None:
     assert len(found) == len(chain.layers)
     for layer, saved in zip(chain.layers, found, strict=True):
         wanted = [array for cell in layer.cells for array in cell.weights.values()]
-        same_bits(dict(enumerate(saved.weights)), dict(enumerate(wanted)))  # type: ignore[arg-type]
+        same_bits(dict(enumerate(saved.weights)), dict(enumerate(wanted)))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_onnx_says_where_a_gru_without_bias_resets(after: bool) -> None:
+    chain = alone("GRU", "g", reset_after=after, use_bias=False)
+    (found,) = frameworks.get("onnx").find_chains(frameworks.convert("onnx", [chain]))
+    assert found.chain.layers[0].cells[0].config["reset_after"] == after

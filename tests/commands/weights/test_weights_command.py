@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -69,20 +67,6 @@ def test_the_origin_and_what_is_beside_the_recurrent_layers(tagger: Any, rnncli:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("form", ["markdown", "html", "svg", "ndjson"])
-def test_in_every_format(form: str, tagger: Any, rnncli: Any) -> None:
-    done = rnncli("weights", str(tagger[1] / "tagger.keras"), "-f", form)
-    assert done.returncode == 0, done.stderr
-    assert "bi/backward" in done.stdout.replace("&#47;", "/").replace("&#x2F;", "/")
-
-
-def test_csv_has_a_row_for_each_part_of_a_gate(tagger: Any, rnncli: Any) -> None:
-    done = rnncli("weights", str(tagger[1] / "tagger.keras"), "-f", "csv")
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert len(rows) == 2 * 4 * 3 + 3 * 4
-    assert {row["layer"] for row in rows} == {"bi/forward", "bi/backward", "gru"}
-
-
 def test_layers_can_be_chosen(tagger: Any, rnncli: Any) -> None:
     file = str(tagger[1] / "tagger.keras")
     shown = json.loads(rnncli("weights", f"{file}#gru", "-f", "json").stdout)
@@ -141,12 +125,3 @@ def test_large_matrices_have_the_same_spectral_radius() -> None:
     assert figures.spectral_radius(matrix) == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-3)
     assert figures.spectral_radius(np.triu(np.ones((300, 300)), 1)) == pytest.approx(0, abs=1e-2)
     assert figures.spectral_radius(np.full((2, 2), np.nan)) is None
-
-
-def test_other_files_are_refused(rnncli: Any, tmp_path: Path) -> None:
-    text = tmp_path / "notes.txt"
-    text.write_text("no model")
-    for file in (str(text), str(tmp_path), str(tmp_path / "absent.pt")):
-        done = rnncli("weights", file)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "Traceback" not in done.stderr
