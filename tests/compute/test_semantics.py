@@ -20,7 +20,8 @@ X = RNG.standard_normal((3, 5, 2)).astype("float32")
 LEADING = np.array([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
 TRAILING = LEADING[:, ::-1].copy()
 HOLES = np.array([[1, 0, 1, 1, 0], [1, 1, 0, 0, 1], [0, 1, 0, 1, 1]], bool)
-KINDS = pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+KINDS = ("SimpleRNN", "LSTM", "GRU")
+EACH = pytest.mark.parametrize("kind", KINDS)
 
 
 def both(expression: str, mask: Any = None, states: Any = None, **rest: Any) -> dict[str, np.ndarray]:
@@ -35,14 +36,6 @@ def both(expression: str, mask: Any = None, states: Any = None, **rest: Any) -> 
 
 def some(count: int, units: int = 3) -> list[np.ndarray]:
     return [np.random.default_rng(count).standard_normal((3, units)).astype("float32") for _ in range(count)]
-
-
-def equals(expression: str, **rest: Any) -> dict[str, tuple[str, ...]]:
-    """The claims that rnncli prints."""
-    return {
-        tensor.name: tuple(map(str, tensor.equals))
-        for tensor in oracle.asked([expression], X, seed=1, **rest).outputs
-    }
 
 
 class TestOrder:
@@ -108,7 +101,7 @@ class TestTime:
         np.testing.assert_array_equal(found["backward_last_hidden_state"], backward[:, 0])
         assert abs(found["backward_last_hidden_state"] - backward[:, -1]).max() > 1e-3
 
-    @KINDS
+    @EACH
     def test_a_lone_backward_layer_leaves_its_sequence_in_processing_order(self, kind: str) -> None:
         sequence = both(f"{kind}(3, return_sequences=True, go_backwards=True)")["hidden_states"]
         last = both(f"{kind}(3, go_backwards=True)")["hidden_state"]
@@ -131,7 +124,7 @@ class TestTime:
 
 
 class TestMasks:
-    @KINDS
+    @EACH
     def test_a_masked_step_repeats_the_output_and_carries_the_state(self, kind: str) -> None:
         found = both(f"{kind}(3, return_sequences=True, return_state=True)", TRAILING)
         sequence = found["hidden_states"]
@@ -139,7 +132,7 @@ class TestMasks:
         np.testing.assert_array_equal(found["last_hidden_state"][0], sequence[0, 2])
         assert (sequence[0, 4] != 0).all()
 
-    @KINDS
+    @EACH
     def test_leading_masked_steps_put_out_zero_while_the_state_keeps_what_it_was_given(
         self, kind: str
     ) -> None:
@@ -151,7 +144,7 @@ class TestMasks:
         assert (shifted["hidden_state"] == 0).all()
         np.testing.assert_array_equal(shifted["last_hidden_state"], states[0])
 
-    @KINDS
+    @EACH
     def test_zero_output_for_mask_puts_out_zero_at_masked_steps(self, kind: str) -> None:
         flags = "return_sequences=True, return_state=True"
         zeroed = both(f"{kind}(3, {flags}, zero_output_for_mask=True)", HOLES)
@@ -160,7 +153,7 @@ class TestMasks:
         np.testing.assert_array_equal(zeroed["hidden_states"][HOLES], held["hidden_states"][HOLES])
         np.testing.assert_array_equal(zeroed["last_hidden_state"], held["last_hidden_state"])
 
-    @KINDS
+    @EACH
     @pytest.mark.parametrize("backwards", [False, True])
     def test_zeroing_reaches_the_only_output_where_the_last_processed_step_is_masked(
         self, kind: str, backwards: bool
@@ -311,7 +304,7 @@ class TestFunctions:
 
 
 class TestState:
-    @KINDS
+    @EACH
     @pytest.mark.parametrize("bidirectional", [False, True])
     def test_a_stateful_layer_goes_on_from_its_last_call(self, kind: str, bidirectional: bool) -> None:
         inner = f"{kind}(3, stateful=True, return_sequences=True, return_state={not bidirectional})"
@@ -320,7 +313,7 @@ class TestState:
         assert abs(once - twice).max() > 1e-3
         assert abs(twice - thrice).max() > 1e-5
 
-    @KINDS
+    @EACH
     def test_an_explicit_state_wins_over_the_stored_one_at_every_call(self, kind: str) -> None:
         states = some(2 if kind == "LSTM" else 1)
         once, thrice = (both(f"{kind}(3, stateful=True)", states=states, calls=calls) for calls in (1, 3))
@@ -388,76 +381,62 @@ class TestDropout:
         assert abs(training[0] - training[1]).max() > 1e-3
 
 
-class TestClaims:
-    """`equals` holds what is the same to the last bit, and drops what is not."""
-
-    @KINDS
-    def test_the_last_state_is_the_last_row(self, kind: str) -> None:
-        assert equals(f"{kind}(3, return_state=True)")["last_hidden_state"] == ("hidden_state",)
-        found = equals(f"{kind}(3, return_sequences=True, return_state=True)")
-        assert found["last_hidden_state"] == ("hidden_states[:, -1, :]",)
-        assert found["hidden_states"] == ()
-
-    def test_a_cell_state_equals_nothing(self) -> None:
-        assert equals("LSTM(3, return_state=True)")["last_cell_state"] == ()
-
-    @pytest.mark.parametrize(
-        ("flags", "merge", "forward", "backward"),
-        [
+FULL = "return_sequences=True, return_state=True"
+CLAIMS: list[tuple[str, Any, dict[str, str]]] = [
+    *(
+        (f"{kind}(3, {flags})", mask, {"last_hidden_state": equal})
+        for kind in KINDS
+        for flags, mask, equal in (
+            ("return_state=True", None, "hidden_state"),
+            (FULL, None, "hidden_states[:, -1, :]"),
+            (FULL, TRAILING, "hidden_states[:, -1, :]"),  # a held output keeps the claim, zeroing drops it
+            (f"{FULL}, zero_output_for_mask=True", TRAILING, ""),
+            (f"{FULL}, zero_output_for_mask=True", LEADING, "hidden_states[:, -1, :]"),
+        )
+    ),
+    *(
+        (f"Bidirectional(GRU(3, return_state=True, {flags}), merge_mode={merge!r})", None,
+         {"forward_last_hidden_state": forward, "backward_last_hidden_state": backward})
+        for flags, merge, forward, backward in (
             ("", "concat", "hidden_state[:, :3]", "hidden_state[:, 3:]"),
             ("return_sequences=True", "concat", "hidden_states[:, -1, :3]", "hidden_states[:, 0, 3:]"),
             ("", None, "forward_hidden_state", "backward_hidden_state"),
-            (
-                "return_sequences=True",
-                None,
-                "forward_hidden_states[:, -1, :]",
-                "backward_hidden_states[:, 0, :]",
-            ),
-        ],
-    )
-    def test_of_bidirectional(self, flags: str, merge: str | None, forward: str, backward: str) -> None:
-        expression = f"Bidirectional(GRU(3, return_state=True, {flags}), merge_mode={merge!r})"
-        found = equals(expression)
-        assert found["forward_last_hidden_state"] == (forward,)
-        assert found["backward_last_hidden_state"] == (backward,)
-        theirs = {addresses.parse_label(name): values for name, values in both(expression).items()}
-        for name, text in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
+            ("return_sequences=True", None, "forward_hidden_states[:, -1, :]",
+             "backward_hidden_states[:, 0, :]"),
+            ("", "sum", "", ""), ("", "mul", "", ""), ("", "ave", "", ""),
+        )
+    ),
+    *(  # Bidirectional zeroes, so each direction loses its own claim
+        (f"Bidirectional(GRU(3, {FULL}))", mask,
+         {"forward_last_hidden_state": forward, "backward_last_hidden_state": backward})
+        for mask, forward, backward in (
+            (TRAILING, "", "hidden_states[:, 0, 3:]"), (LEADING, "hidden_states[:, -1, :3]", ""),
+        )
+    ),
+    ("LSTM(3, return_state=True)", None, {"last_hidden_state": "hidden_state"}),
+    ("RNN([LSTMCell(2), GRUCell(3)], return_state=True)", None, {"cell_1/last_hidden_state": "hidden_state"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("expression", "mask", "equal"), CLAIMS)
+def test_a_claim_is_what_is_the_same_to_the_last_bit(
+    expression: str, mask: Any, equal: dict[str, str]
+) -> None:
+    """No other tensor has one: no cell state, no lower cell of RNN, no merged output."""
+    theirs = {addresses.parse_label(name): values for name, values in both(expression, mask).items()}
+    ours = oracle.asked([expression], X, seed=1, mask=mask)
+    found = {tensor.name: ", ".join(map(str, tensor.equals)) for tensor in ours.outputs}
+    assert found == {name: equal.get(name, "") for name in found}
+    for name, text in equal.items():
+        if text:
             whole = theirs[addresses.parse_label(name)]
             np.testing.assert_array_equal(whole, _claims.evaluate(claim(text), theirs))
 
-    @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
-    def test_nothing_is_claimed_of_a_merged_output(self, merge: str) -> None:
-        found = equals(f"Bidirectional(GRU(3, return_state=True), merge_mode='{merge}')")
-        assert set(found.values()) == {()}
 
-    def test_a_held_output_keeps_the_claim(self) -> None:
-        found = equals("LSTM(3, return_sequences=True, return_state=True)", mask=TRAILING)
-        assert found["last_hidden_state"] == ("hidden_states[:, -1, :]",)
-
-    def test_zeroing_drops_the_claim(self) -> None:
-        flags = "return_sequences=True, return_state=True, zero_output_for_mask=True"
-        assert equals(f"LSTM(3, {flags})", mask=TRAILING)["last_hidden_state"] == ()
-        assert equals(f"LSTM(3, {flags})", mask=LEADING)["last_hidden_state"] == ("hidden_states[:, -1, :]",)
-
-    def test_a_wholly_masked_sequence_with_a_state_drops_the_claim(self) -> None:
-        mask = np.zeros((3, 5), bool)
-        assert (
-            equals("GRU(3, return_state=True)", mask=mask, initial_state=some(1))["last_hidden_state"] == ()
-        )
-
-    def test_bidirectional_zeroes_so_each_direction_loses_its_own_claim(self) -> None:
-        expression = "Bidirectional(GRU(3, return_sequences=True, return_state=True))"
-        found = equals(expression, mask=TRAILING)
-        assert found["forward_last_hidden_state"] == ()
-        assert found["backward_last_hidden_state"] == ("hidden_states[:, 0, 3:]",)
-        found = equals(expression, mask=LEADING)
-        assert found["forward_last_hidden_state"] == ("hidden_states[:, -1, :3]",)
-        assert found["backward_last_hidden_state"] == ()
-
-    def test_of_rnn_the_last_cell(self) -> None:
-        found = equals("RNN([LSTMCell(2), GRUCell(3)], return_state=True)")
-        assert found["cell_1/last_hidden_state"] == ("hidden_state",)
-        assert found["cell_0/last_hidden_state"] == ()
+def test_a_wholly_masked_sequence_with_a_state_drops_the_claim() -> None:
+    mask = np.zeros((3, 5), bool)
+    ours = oracle.asked(["GRU(3, return_state=True)"], X, seed=1, mask=mask, initial_state=some(1))
+    assert [tensor.equals for tensor in ours.outputs] == [(), ()]
 
 
 @pytest.mark.parametrize(

@@ -118,91 +118,71 @@ def zeros_for(cell: Any, batch: int) -> list[Any]:
     return list(keras.tree.flatten(cell.get_initial_state(batch)))
 
 
-@given(
-    configs(), FLAGS, FLAGS, st.sampled_from((None, "random", "whole")), FLAGS, FLAGS, st.integers(0, 2**31)
-)
+def loops_hold(
+    expressions: list[str], inputs: np.ndarray, mask: Any, rng: np.random.Generator, *, started: bool = False
+) -> list[LoopTrace]:
+    """Hold every loop of the trace of these layers against Keras's cells on what Keras's layers pass on."""
+    layers = oracle.built(oracle.made(*expressions), inputs)
+    weights = oracle.filled(layers, rng)
+    states = oracle.some_states(layers, len(inputs), rng, "float32") if started else None
+    case = oracle.case(expressions, inputs, mask=mask, weights=weights, initial_state=states)
+    result = tracing.trace(tracing.with_all_outputs(case) if len(expressions) > 1 else case)
+    returned = oracle.called(layers, inputs, mask, states)
+    if len(expressions) == 1:
+        oracle.alike(result, returned[-1], 2e-6)
+    loops, left = list(tracing.list_loops(result)), [keras.ops.convert_to_tensor(one) for one in states or ()]
+    remaining = iter(loops)
+    for layer, fed in zip(layers, [inputs, *(tensors[0] for tensors in returned[:-1])], strict=True):
+        pair = (getattr(layer, "forward_layer", layer), getattr(layer, "backward_layer", None))
+        for place, own in enumerate(one for one in pair if one is not None):
+            begin = zeros_for(own.cell, len(inputs))
+            if states:
+                begin, left = left[: len(begin)], left[len(begin) :]
+            backwards = place == 1 or own.go_backwards
+            loop = next(remaining)
+            assert loop.direction == ("backward" if backwards else "forward")
+            holds(loop, own.cell, steps_of(own.cell, fed, mask, begin, backwards), mask)
+    return loops
+
+
+@given(configs(), FLAGS, FLAGS, MASKS, FLAGS, FLAGS, SEEDS)
 def test_one_layer(
     config: tuple[str, dict[str, Any]], backwards: bool, sequences: bool, masked: str | None, zeroing: bool,
     given_state: bool, seed: int,
 ) -> None:  # fmt: skip
-    kind, options = config
     rng = np.random.default_rng(seed)
     batch, timesteps = int(rng.integers(1, 4)), int(rng.integers(1, 6))
     inputs = rng.standard_normal((batch, timesteps, 3)).astype("float32")
     mask = None if masked is None else rng.random((batch, timesteps)) < (0.6 if masked == "random" else 0)
     expression = written(
-        kind, options, go_backwards=backwards, return_sequences=sequences, zero_output_for_mask=zeroing
+        *config, go_backwards=backwards, return_sequences=sequences, zero_output_for_mask=zeroing
     )
-    layers = oracle.built(oracle.made(expression), inputs)
-    weights = oracle.filled(layers, rng)
-    states = oracle.some_states(layers, batch, rng, "float32") if given_state else None
-    case = oracle.case([expression], inputs, mask=mask, weights=weights, initial_state=states)
-    result = tracing.trace(case)
-    cell = layers[0].cell
-    begin = [keras.ops.convert_to_tensor(state) for state in states] if states else zeros_for(cell, batch)
-    (loop,) = tracing.list_loops(result)
-    assert loop.direction == ("backward" if backwards else "forward")
-    holds(loop, cell, steps_of(cell, inputs, mask, begin, backwards), mask)
+    (loop,) = loops_hold([expression], inputs, mask, rng, started=given_state)
     skipped = "zeroed" if zeroing else "held"
     assert {STATUSES[status] for status in loop.status.flat} <= {"computed", skipped}
-    oracle.alike(result, oracle.called(layers, inputs, mask, states)[-1], 2e-6)
 
 
-@given(
-    configs(),
-    st.sampled_from(("concat", "sum", "mul", "ave", None)),
-    FLAGS,
-    FLAGS,
-    FLAGS,
-    st.integers(0, 2**31),
-)
+@given(configs(), MERGES, FLAGS, FLAGS, FLAGS, SEEDS)
 def test_bidirectional(
     config: tuple[str, dict[str, Any]], merge: str | None, sequences: bool, masked: bool, given_state: bool,
     seed: int,
 ) -> None:  # fmt: skip
-    kind, options = config
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal((2, 4, 3)).astype("float32")
     mask = rng.random((2, 4)) < 0.6 if masked else None
-    expression = f"Bidirectional({written(kind, options, return_sequences=sequences)}, merge_mode={merge!r})"
-    layers = oracle.built(oracle.made(expression), inputs)
-    weights = oracle.filled(layers, rng)
-    states = oracle.some_states(layers, 2, rng, "float32") if given_state else None
-    case = oracle.case([expression], inputs, mask=mask, weights=weights, initial_state=states)
-    loops = tracing.list_loops(tracing.trace(tracing.with_all_outputs(case)))
+    expression = f"Bidirectional({written(*config, return_sequences=sequences)}, merge_mode={merge!r})"
+    loops = loops_hold([expression], inputs, mask, rng, started=given_state)
     assert [loop.path for loop in loops] == ["forward/", "backward/"]
-    for place, loop in enumerate(loops):
-        own = (layers[0].forward_layer, layers[0].backward_layer)[place]
-        begin = zeros_for(own.cell, 2)
-        if states:
-            count = len(begin)
-            begin = [
-                keras.ops.convert_to_tensor(state) for state in states[place * count : (place + 1) * count]
-            ]
-        holds(loop, own.cell, steps_of(own.cell, inputs, mask, begin, place == 1), mask)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_stack_with_masks_from_layer_to_layer(seed: int) -> None:
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal((2, 4, 3)).astype("float32")
-    mask = rng.random((2, 4)) < 0.7
-    expressions = [
-        "Bidirectional(GRU(2, return_sequences=True))",
-        "LSTM(3, return_sequences=True)",
-        "SimpleRNN(2)",
-    ]
-    layers = oracle.built(oracle.made(*expressions), inputs)
-    weights = oracle.filled(layers, rng)
-    result = tracing.trace(
-        tracing.with_all_outputs(oracle.case(expressions, inputs, mask=mask, weights=weights))
-    )
-    loops = tracing.list_loops(result)
+    first = "Bidirectional(GRU(2, return_sequences=True))"
+    expressions = [first, "LSTM(3, return_sequences=True)", "SimpleRNN(2)"]
+    loops = loops_hold(expressions, inputs, rng.random((2, 4)) < 0.7, rng)
     assert [loop.path for loop in loops] == ["0/forward/", "0/backward/", "1/", "2/"]
-    fed = [inputs, inputs, *(tensors[0] for tensors in oracle.called(layers, inputs, mask)[:2])]
-    cells = [layers[0].forward_layer.cell, layers[0].backward_layer.cell, layers[1].cell, layers[2].cell]
-    for loop, cell, own, backwards in zip(loops, cells, fed, (False, True, False, False), strict=True):
-        holds(loop, cell, steps_of(cell, own, mask, zeros_for(cell, 2), backwards), mask)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -230,89 +210,49 @@ def test_cells_of_rnn(seed: int) -> None:
         oracle.near(loop.parts[state("output")][:, step], np.asarray(x), 2e-6)
 
 
-UNITS, FORCED = 3, 100.0
+UNITS, OPEN, SHUT = 3, 100.0, -100.0
+LINEAR = {"activation": "linear"}
+ONE_GATE: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
+    ("LSTM", "input", {"forget": SHUT, "candidate": 1.0, "output": OPEN}, LINEAR, "itself"),
+    ("LSTM", "candidate", {"forget": SHUT, "input": OPEN, "output": OPEN}, LINEAR, "itself"),
+    ("LSTM", "output", {"forget": SHUT, "input": OPEN, "candidate": 1.0}, LINEAR, "itself"),
+    # Nothing comes in, so that cell after / cell before is what was not forgotten.
+    ("LSTM", "forget", {"input": SHUT, "candidate": 0.0, "output": OPEN}, LINEAR, "ratio"),
+    # A candidate of 0 leaves hidden after / hidden before.
+    ("GRU", "update", {"candidate": 0.0}, {"reset_after": True}, "ratio"),
+    ("GRU", "update", {"candidate": 0.0}, {"reset_after": False}, "ratio"),
+    ("GRU", "candidate", {"update": SHUT}, {"reset_after": True}, "itself"),
+    ("GRU", "candidate", {"update": SHUT}, {"reset_after": False}, "itself"),
+    # A linear candidate of the recurrent part alone, which is 2, is reset * 2.
+    ("GRU", "reset", {"update": SHUT, "candidate": [[0.0], [2.0]]}, LINEAR, "half"),
+]
 
 
-def forced(kind: str, biases: dict[str, float], rng: np.random.Generator, **options: Any) -> Any:
-    """A Keras layer whose gates in `biases` get nothing but that bias, and its weights by path."""
+@pytest.mark.parametrize(("kind", "name", "biases", "options", "shown"), ONE_GATE)
+def test_a_layer_that_shows_one_gate(
+    kind: str, name: str, biases: dict[str, Any], options: dict[str, Any], shown: str
+) -> None:
+    """The gates in `biases` get nothing but that bias."""
+    rng = np.random.default_rng(5)
     expression = written(kind, {"units": UNITS, **options}, return_sequences=True)
     inputs = rng.standard_normal((2, 4, 3)).astype("float32")
     layers = oracle.built(oracle.made(expression), inputs)
     weights = oracle.filled(layers, rng)
-    for name, bias in biases.items():
-        part = slice(GATES[kind].index(name) * UNITS, (GATES[kind].index(name) + 1) * UNITS)
+    for gate_name, bias in biases.items():
+        part = slice(GATES[kind].index(gate_name) * UNITS, (GATES[kind].index(gate_name) + 1) * UNITS)
         weights["kernel"][:, part] = weights["recurrent_kernel"][:, part] = 0
         weights["bias"][..., part] = bias
     for path, variable in oracle.variables(layers).items():
         variable.assign(weights[path])
-    return expression, inputs, layers, weights
-
-
-@pytest.mark.parametrize(
-    ("name", "biases"),
-    [
-        ("input", {"forget": -FORCED, "candidate": 1.0, "output": FORCED}),
-        ("candidate", {"forget": -FORCED, "input": FORCED, "output": FORCED}),
-        ("output", {"forget": -FORCED, "input": FORCED, "candidate": 1.0}),
-    ],
-)
-def test_an_lstm_that_shows_one_gate(name: str, biases: dict[str, float]) -> None:
-    expression, inputs, layers, weights = forced(
-        "LSTM", biases, np.random.default_rng(5), activation="linear", recurrent_activation="sigmoid"
-    )
-    shown = oracle.called(layers, inputs)[-1][0]
-    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
-    oracle.near(loop.parts[gate(name)], shown, 1e-6)
-
-
-def test_an_lstm_that_shows_its_forget_gate() -> None:
-    """Nothing comes in, so that cell after / cell before is what was not forgotten."""
-    rng = np.random.default_rng(6)
-    biases = {"input": -FORCED, "candidate": 0.0, "output": FORCED}
-    expression, inputs, layers, weights = forced("LSTM", biases, rng, activation="linear")
-    begin = [np.ones((2, UNITS), "float32")] * 2
-    cells = oracle.called(layers, inputs, states=begin)[-1][0]
-    before = np.concatenate([begin[1][:, None], cells[:, :-1]], axis=1)
+    begin = [np.ones((2, UNITS), "float32")] * len(PARTS[kind])
+    after = oracle.called(layers, inputs, states=begin)[-1][0]
+    before = np.concatenate([begin[0][:, None], after[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
     (loop,) = tracing.list_loops(tracing.trace(case))
-    oracle.near(loop.parts[gate("forget")], cells / before, 1e-5)
-
-
-@pytest.mark.parametrize("reset_after", [True, False])
-def test_a_gru_that_shows_its_update_gate(reset_after: bool) -> None:
-    """A candidate of 0 leaves hidden after / hidden before."""
-    rng = np.random.default_rng(7)
-    expression, inputs, layers, weights = forced("GRU", {"candidate": 0.0}, rng, reset_after=reset_after)
-    begin = [np.ones((2, UNITS), "float32")]
-    hidden = oracle.called(layers, inputs, states=begin)[-1][0]
-    before = np.concatenate([begin[0][:, None], hidden[:, :-1]], axis=1)
-    case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = tracing.list_loops(tracing.trace(case))
-    oracle.near(loop.parts[gate("update")], hidden / before, 1e-5)
-
-
-@pytest.mark.parametrize("reset_after", [True, False])
-def test_a_gru_that_shows_its_candidate(reset_after: bool) -> None:
-    rng = np.random.default_rng(8)
-    expression, inputs, layers, weights = forced("GRU", {"update": -FORCED}, rng, reset_after=reset_after)
-    hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
-    stacked = loop.parts
-    oracle.near(stacked[gate("candidate")], hidden, 1e-6)
-    assert (gate("candidate", "recurrent") in stacked) == reset_after
-
-
-def test_a_gru_that_shows_its_reset_gate_and_the_recurrent_part_behind_it() -> None:
-    """A linear candidate of the recurrent part alone is reset * recurrent; the identity shows the gate."""
-    rng = np.random.default_rng(9)
-    expression, inputs, layers, weights = forced("GRU", {"update": -FORCED}, rng, activation="linear")
-    candidate = slice(2 * UNITS, None)
-    weights["kernel"][:, candidate] = 0
-    weights["recurrent_kernel"][:, candidate] = 0
-    weights["bias"][:, candidate] = [[0.0] * UNITS, [2.0] * UNITS]
-    for path, variable in oracle.variables(layers).items():
-        variable.assign(weights[path])
-    hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
-    oracle.near(loop.parts[gate("reset")], hidden / 2, 1e-6)
-    assert (loop.parts[gate("candidate", "recurrent")] == 2).all()
+    expected = {"itself": after, "ratio": after / before, "half": after / 2}[shown]
+    oracle.near(loop.parts[gate(name)], expected, 1e-5 if shown == "ratio" else 1e-6)
+    recurrent = loop.parts.get(gate("candidate", "recurrent"))
+    assert (recurrent is not None) == (kind == "GRU" and options.get("reset_after", True))
+    if shown == "half":
+        assert recurrent is not None
+        assert (recurrent == 2).all()

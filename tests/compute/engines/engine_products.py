@@ -1,25 +1,20 @@
-"""The product of layers and flags that every engine is compared on."""
+"""The products of layers, flags and masks that engines are compared on, and what Keras answers to them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 import oracle
+import pytest
 
 BATCH, TIMESTEPS, FEATURES = 4, 5, 3
-
-
 KINDS = ("SimpleRNN", "LSTM", "GRU")
-
-
 MERGES = ("concat", "sum", "mul", "ave", None)
-
-
 FLAGS = (False, True)
-
-
 MASKS = {
     "none": None,
     "right": [[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]],
@@ -28,6 +23,14 @@ MASKS = {
     "whole": [[0, 0, 0, 0, 0]] * BATCH,
     "each": [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [0, 1, 0, 1, 0], [1, 1, 0, 1, 0]],
 }
+LAYERS = [
+    f"{kind}(3, return_sequences={sequences}, return_state={state}, go_backwards={backwards})"
+    for kind, sequences, state, backwards in product(KINDS, FLAGS, FLAGS, FLAGS)
+]
+BIDIRECTIONALS = [
+    f"Bidirectional({kind}(3, return_sequences={sequences}, return_state={state}), merge_mode={merge!r})"
+    for kind, sequences, state, merge in product(KINDS, FLAGS, FLAGS, MERGES)
+]
 
 
 def mask_of(name: str) -> Any:
@@ -44,11 +47,83 @@ def setting(expression: str, dtype: str = "float32") -> tuple[Any, Any, Any, Any
     return layers, weights, inputs, oracle.some_states(layers, BATCH, rng, dtype)
 
 
-def holds(expression: str, mask: str, given: bool, dtype: str = "float32", engine: str = "numpy") -> None:
+@cache
+def keras_answers(expression: str, given: bool) -> dict[str, list[np.ndarray]]:
+    """What Keras returns with each mask; all masks in one call, since sequences do not touch each other."""
+    layers, _, inputs, states = setting(expression)
+    names = [name for name in MASKS if name != "none"]
+    many = len(names)
+    masks = np.concatenate([mask_of(name) for name in names])
+    every = [np.concatenate([state] * many) for state in states] if given else None
+    found = {"none": oracle.called(layers, inputs, None, states if given else None)[-1]}
+    tensors = oracle.called(layers, np.concatenate([inputs] * many), masks, every)[-1]
+    for place, name in enumerate(names):
+        found[name] = [tensor[place * BATCH : (place + 1) * BATCH] for tensor in tensors]
+    return found
+
+
+def holds(
+    expression: str,
+    mask: str,
+    given: bool,
+    dtype: str = "float32",
+    engine: str = "numpy",
+    theirs: list[np.ndarray] | None = None,
+) -> None:
+    """Hold an engine against Keras.  theirs: what Keras returns, if that is known."""
     layers, weights, inputs, states = setting(expression, dtype)
     states = states if given else None
-    theirs = oracle.called(layers, inputs, mask_of(mask), states)[-1]
-    ours = oracle.asked(
-        [expression], inputs, engine, mask=mask_of(mask), weights=weights, initial_state=states
-    )
-    oracle.alike(ours, theirs)
+    if theirs is None:
+        theirs = oracle.called(layers, inputs, mask_of(mask), states)[-1]
+    try:
+        ours = oracle.asked(
+            [expression], inputs, engine, mask=mask_of(mask), weights=weights, initial_state=states
+        )
+        oracle.alike(ours, theirs)
+    except AssertionError as error:
+        error.add_note(f"{engine}: {expression}, mask {mask}, {'given' if given else 'zero'} states")
+        raise
+
+
+OPTIONS: dict[str, Any] = {
+    "units": (1, 2, 5),
+    "activation": (
+        "tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "silu",
+    ),
+    "recurrent_activation": ("sigmoid", "hard_sigmoid", "tanh", "relu6", "linear", "softmax"),
+    "use_bias": FLAGS,
+    "unit_forget_bias": FLAGS,
+    "reset_after": FLAGS,
+    "zero_output_for_mask": FLAGS,
+    "unroll": FLAGS,
+    "dtype": ("float32", "float64"),
+    "return_sequences": FLAGS,
+    "return_state": FLAGS,
+    "mask": tuple(MASKS),
+    "given": FLAGS,
+}  # fmt: skip
+ONLY = {"recurrent_activation": ("LSTM", "GRU"), "unit_forget_bias": ("LSTM",), "reset_after": ("GRU",)}
+
+
+def pairs_of_options(changed: Mapping[str, Any] | None = None) -> list[Any]:
+    """Arguments of `holds` for every pair of options: each value of one with each of another.
+
+    Of each kind of layer: alone with go_backwards, and in Bidirectional with every merge mode.
+    changed: options that have other values than here.
+    """
+    found = []
+    for (outer, values), kind in product((("go_backwards", FLAGS), ("merge_mode", MERGES)), KINDS):
+        options = {**OPTIONS, **(changed or {})}
+        own = {name: tested for name, tested in options.items() if kind in ONLY.get(name, KINDS)}
+        for number, row in enumerate(oracle.pairwise({**own, outer: values})):
+            mask, given, dtype = row.pop("mask"), row.pop("given"), row["dtype"]
+            merge, bidirectional = row.pop("merge_mode", None), outer == "merge_mode"
+            zeroing = row["return_sequences"] if bidirectional else row["zero_output_for_mask"]
+            if mask != "none" and row["return_sequences"] and zeroing and row.get("go_backwards", True):
+                row["unroll"] = False  # see test_semantics: there Keras disagrees with itself
+            (_, units), *rest = row.items()
+            expression = f"{kind}({units}, {', '.join(f'{name}={value!r}' for name, value in rest)})"
+            if bidirectional:
+                expression = f"Bidirectional({expression}, merge_mode={merge!r}, dtype={dtype!r})"
+            found.append(pytest.param(expression, mask, given, dtype, id=f"{kind}-{outer}-{number}"))
+    return found

@@ -1,20 +1,18 @@
-"""The ONNX engine against Keras, what it refuses, and what `auto` makes of it.
+"""The ONNX engine against Keras, beyond the product of all engines; what it refuses; when `auto` takes it.
 
-Every pair of options that it takes, random weights, inputs and states; tolerances as for NumPy.
+Random weights, inputs and states; tolerances as for NumPy.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import product
 from typing import Any
 
 import numpy as np
 import oracle
 import pytest
-from engine_options import keras_applies_the_mask_backwards, rows, written
-from engine_products import FLAGS, KINDS, MERGES, holds
+from engine_products import FLAGS, KINDS, holds, pairs_of_options
 
 from rnncli import compute
 from rnncli.case import Case
@@ -27,68 +25,29 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 5, 3)).astype("float32")
 RIGHT = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool)
 LEFT, MIDDLE = RIGHT[:, ::-1].copy(), np.array([[1, 0, 1, 1, 1]] * 4, bool)
-ACTIVATIONS = tuple(engine.ACTIVATIONS)
 TAKEN: dict[str, Any] = {
-    "activation": ACTIVATIONS,
+    "activation": tuple(engine.ACTIVATIONS),
     "recurrent_activation": engine.GATES,
     "dtype": ("float32",),
     "mask": ("none", "right"),
 }
 
 
-def pairs(outer: str, values: tuple[Any, ...]) -> list[Any]:
-    return rows(outer, values, TAKEN)
-
-
 class TestNumbers:
-    @pytest.mark.parametrize("given", FLAGS, ids=("zeros", "given"))
-    @pytest.mark.parametrize("mask", ["none", "right"])
-    @pytest.mark.parametrize(
-        ("kind", "sequences", "state", "backwards"), list(product(KINDS, FLAGS, FLAGS, FLAGS))
-    )
-    def test_of_a_layer(
-        self, kind: str, sequences: bool, state: bool, backwards: bool, mask: str, given: bool
-    ) -> None:
-        flags = f"return_sequences={sequences}, return_state={state}, go_backwards={backwards}"
-        holds(f"{kind}(3, {flags})", mask, given, engine="onnx")
+    @pytest.mark.parametrize(("expression", "mask", "given", "dtype"), pairs_of_options(TAKEN))
+    def test_of_every_pair_of_options(self, expression: str, mask: str, given: bool, dtype: str) -> None:
+        holds(expression, mask, given, dtype, "onnx")
 
-    @pytest.mark.parametrize("mask", ["none", "right"])
-    @pytest.mark.parametrize(
-        ("kind", "sequences", "state", "merge"), list(product(KINDS, FLAGS, FLAGS, MERGES))
-    )
-    def test_of_bidirectional(
-        self, kind: str, sequences: bool, state: bool, merge: str | None, mask: str
-    ) -> None:
-        inner = f"{kind}(3, return_sequences={sequences}, return_state={state})"
-        for given in FLAGS:
-            holds(f"Bidirectional({inner}, merge_mode={merge!r})", mask, given, engine="onnx")
-
-    @pytest.mark.parametrize(("kind", "row"), pairs("go_backwards", FLAGS))
-    def test_of_every_pair_of_options(self, kind: str, row: dict[str, Any]) -> None:
-        if keras_applies_the_mask_backwards(row, row["go_backwards"], row["zero_output_for_mask"]):
-            row = {**row, "unroll": False}
-        holds(written(kind, row), row["mask"], row["given"], engine="onnx")
-
-    @pytest.mark.parametrize(("kind", "row"), pairs("merge_mode", MERGES))
-    def test_of_every_pair_of_options_inside_bidirectional(self, kind: str, row: dict[str, Any]) -> None:
-        if keras_applies_the_mask_backwards(row, backwards=True, zeroing=row["return_sequences"]):
-            row = {**row, "unroll": False}
-        outer = f"merge_mode={row['merge_mode']!r}"
-        holds(f"Bidirectional({written(kind, row, 'merge_mode')}, {outer})", row["mask"], row["given"],
-              engine="onnx")  # fmt: skip
-
-    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize("activation", engine.ACTIVATIONS)
     @pytest.mark.parametrize("kind", KINDS)
     def test_of_both_functions_in_every_combination(self, kind: str, activation: str) -> None:
         """onnx reads alphas and betas one after the other, those of all functions of a node."""
-        if kind == "SimpleRNN":
-            holds(f"SimpleRNN(3, activation={activation!r})", "right", given=True, engine="onnx")
-            return
-        for recurrent in engine.GATES:
-            functions = f"activation={activation!r}, recurrent_activation={recurrent!r}"
+        for recurrent in engine.GATES if kind != "SimpleRNN" else (None,):
+            functions = f"activation={activation!r}"
+            functions += f", recurrent_activation={recurrent!r}" if recurrent else ""
             holds(f"{kind}(3, {functions})", "right", given=True, engine="onnx")
 
-    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize("activation", engine.ACTIVATIONS)
     def test_of_an_activation_over_its_whole_range(self, activation: str) -> None:
         ends = [0.0, -0.0, 1e-8, -1e-8, 1e4, -1e4, 1e17, -1e17]
         points = np.concatenate([np.linspace(-120, 120, 4001), np.linspace(-4, 4, 4001), ends])
@@ -144,63 +103,72 @@ class TestNumbers:
         theirs = oracle.called(layers, inputs)[-1]
         oracle.alike(oracle.asked([expression], inputs, "onnx", weights=oracle.values(layers)), theirs)
 
-
-REFUSED: dict[str, tuple[Case, str]] = {
-    "mask on the left": (oracle.case(["LSTM(3)"], X, mask=LEFT), "the mask skips others too"),
-    "mask in the middle": (oracle.case(["LSTM(3)"], X, mask=MIDDLE), "the mask skips others too"),
-    "mask over all": (oracle.case(["GRU(3)"], X, mask=np.zeros((4, 5), bool)), "the mask skips others too"),
-    "float64": (oracle.case(["GRU(3, dtype='float64')"], X.astype("float64")), "float32 only"),
-    "activation": (oracle.case(["GRU(3, activation='gelu')"], X), "no activation gelu"),
-    "softplus": (oracle.case(["GRU(3, activation='softplus')"], X), "no activation softplus"),
-    "gates": (
-        oracle.case(["GRU(3, recurrent_activation='tanh')"], X),
-        "gates with sigmoid or hard_sigmoid, not",
-    ),
-    "gates inside": (
-        oracle.case(["Bidirectional(LSTM(3, recurrent_activation='relu6'))"], X),
-        "not with relu6",
-    ),
-    "inner": (oracle.case(["Bidirectional(GRU(3, activation='mish'))"], X), "no activation mish"),
-    "dropout": (oracle.case(["LSTM(3, dropout=0.5)"], X, training=True), "no dropout"),
-    "recurrent dropout": (oracle.case(["GRU(3, recurrent_dropout=0.5)"], X, training=True), "no dropout"),
-    "RNN of cells": (oracle.case(["RNN([LSTMCell(3), GRUCell(3)])"], X), "no node for RNN"),
-    "RNN of a cell": (oracle.case(["RNN(LSTMCell(3))"], X), "no node for RNN"),
-    "trace": (oracle.case(["LSTM(3)"], X, with_trace=True), "does not record gates"),
-    "Masking": (oracle.case(["Masking()", "LSTM(3)"], X), "Masking may skip any step"),
-    "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "only Keras computes"),
-    "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "only Keras computes"),
-}
+    def test_of_large_work(self) -> None:
+        inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")
+        expression = "LSTM(3, return_sequences=True)"
+        first, second = (oracle.asked([expression], inputs, name, seed=1) for name in ("auto", "numpy"))
+        assert (first.engines, second.engines) == (("onnx",), ("numpy",))
+        assert compare.differences(first, second)["hidden_states"] <= 1e-6
 
 
-class TestRefusals:
-    @pytest.mark.parametrize("name", REFUSED)
-    def test_say_why(self, name: str) -> None:
-        case, message = REFUSED[name]
-        with pytest.raises(UsageError, match=message) as caught:
-            compute.run(case, "onnx")
-        assert caught.value.exit_code == 2
-        assert caught.value.what.startswith("the engine onnx cannot compute this: ")
-        assert caught.value.advice
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("LSTM(3)", {"mask": LEFT}, "the mask skips others too"),
+    ("LSTM(3)", {"mask": MIDDLE}, "the mask skips others too"),
+    ("GRU(3)", {"mask": np.zeros((4, 5), bool)}, "the mask skips others too"),
+    ("GRU(3, dtype='float64')", {}, "float32 only"),
+    ("GRU(3, activation='gelu')", {}, "no activation gelu"),
+    ("GRU(3, activation='softplus')", {}, "no activation softplus"),
+    ("GRU(3, recurrent_activation='tanh')", {}, "gates with sigmoid or hard_sigmoid, not"),
+    ("Bidirectional(LSTM(3, recurrent_activation='relu6'))", {}, "not with relu6"),
+    ("Bidirectional(GRU(3, activation='mish'))", {}, "no activation mish"),
+    ("LSTM(3, dropout=0.5)", {"training": True}, "no dropout"),
+    ("GRU(3, recurrent_dropout=0.5)", {"training": True}, "no dropout"),
+    ("RNN([LSTMCell(3), GRUCell(3)])", {}, "no node for RNN"),
+    ("RNN(LSTMCell(3))", {}, "no node for RNN"),
+    ("LSTM(3)", {"with_trace": True}, "does not record gates"),
+    ("Masking()", {}, "Masking may skip any step"),
+    ("ConvLSTM1D(2, 2)", {}, "only Keras computes"),
+    ("TimeDistributed(Dense(2))", {}, "only Keras computes"),
+]
 
-    @pytest.mark.parametrize("name", REFUSED)
-    def test_hold_for_auto(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """However large the work is."""
-        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
-        assert engines.choose(REFUSED[name][0]) != "onnx"
 
-    def test_spare_dropout_outside_training(self) -> None:
-        holds("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
+@pytest.mark.parametrize(("expression", "rest", "message"), REFUSED, ids=str)
+def test_a_refusal_says_why_and_holds_for_auto(
+    expression: str, rest: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = X.astype("float64") if "float64" in expression else X
+    case = oracle.case([expression], inputs[..., None] if "Conv" in expression else inputs, **rest)
+    with pytest.raises(UsageError, match=message) as caught:
+        compute.run(case, "onnx")
+    assert caught.value.exit_code == 2
+    assert caught.value.what.startswith("the engine onnx cannot compute this: ")
+    assert caught.value.advice
+    monkeypatch.setattr(engines, "has_many_steps", lambda case: True)  # however large the work is
+    assert engines.choose(case) != "onnx"
+
+
+def test_dropout_outside_training_is_not_refused() -> None:
+    holds("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
 
 
 class TestNumbersThatItWouldLose:
     """ONNX Runtime turns NaN and infinity into ordinary numbers."""
 
+    @pytest.fixture(autouse=True)
+    def many_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
+
+    def refused_but_answered(self, expression: str, inputs: np.ndarray, **given: Any) -> Any:
+        with pytest.raises(EngineError, match="NaN, infinity"):
+            oracle.asked([expression], inputs, "onnx", **given)
+        result = oracle.asked([expression], inputs, "auto", **given)
+        assert result.engines == ("numpy",)
+        return result
+
     @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("where", ["inputs", "initial_state", "weights"])
     @pytest.mark.parametrize("kind", KINDS)
-    def test_are_given_by_auto_and_refused_by_onnx(
-        self, kind: str, where: str, bad: float, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_are_given_by_auto_and_refused_by_onnx(self, kind: str, where: str, bad: float) -> None:
         expression = f"{kind}(3, return_sequences=True)"
         layers = oracle.built(oracle.made(expression), X)
         weights = oracle.filled(layers, np.random.default_rng(1))
@@ -209,85 +177,45 @@ class TestNumbersThatItWouldLose:
         spoiled = {"inputs": inputs, "initial_state": states[-1], "weights": weights["recurrent_kernel"]}
         spoiled[where][1, 1] = bad
         oracle.variables(layers)["recurrent_kernel"].assign(weights["recurrent_kernel"])
-        given = {"weights": weights, "initial_state": states}
-        with pytest.raises(EngineError, match="NaN, infinity"):
-            oracle.asked([expression], inputs, "onnx", **given)
-        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
-        result = oracle.asked([expression], inputs, "auto", **given)
-        assert result.engines == ("numpy",)
+        result = self.refused_but_answered(expression, inputs, weights=weights, initial_state=states)
         oracle.alike(result, oracle.called(layers, inputs, None, states)[-1])
 
     @pytest.mark.parametrize("activation", ["relu", "elu", "leaky_relu", "linear"])
-    @pytest.mark.parametrize("sequences", [False, True])
+    @pytest.mark.parametrize("sequences", FLAGS)
     @pytest.mark.parametrize("kind", KINDS)
-    def test_arise_where_a_layer_explodes(
-        self, kind: str, activation: str, sequences: bool, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_arise_where_a_layer_explodes(self, kind: str, activation: str, sequences: bool) -> None:
         expression = f"{kind}(3, activation={activation!r}, return_sequences={sequences})"
         layers = oracle.built(oracle.made(expression), X)
         weights = {path: np.full_like(values, 30) for path, values in oracle.values(layers).items()}
         if kind == "GRU":
             weights["kernel"][:, :3] = weights["bias"][:, :3] = weights["recurrent_kernel"][:, :3] = -30
-        inputs = np.repeat(abs(X), 12, axis=1)
-        with pytest.raises(EngineError, match="NaN, infinity"):
-            oracle.asked([expression], inputs, "onnx", weights=weights)
-        monkeypatch.setattr(engines, "has_many_steps", lambda case: True)
-        assert oracle.asked([expression], inputs, "auto", weights=weights).engines == ("numpy",)
+        self.refused_but_answered(expression, np.repeat(abs(X), 12, axis=1), weights=weights)
 
 
-class TestAuto:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_takes_it_for_many_steps_and_leaves_few_to_numpy(self, kind: str) -> None:
-        assert [engines.choose(_steps(kind, count)) for count in (4, 1000, 80_000)] == [
-            "numpy", "numpy", "onnx",
-        ]  # fmt: skip
-
-    def test_takes_it_for_large_products_and_leaves_small_ones_to_numpy(self) -> None:
-        def wide(batch: int, units: int) -> Case:
-            return oracle.case([f"LSTM({units})"], np.zeros((batch, 400, 512), "float32"))
-
-        assert [engines.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
-            "numpy", "onnx",
-        ]  # fmt: skip
-
-    @pytest.mark.parametrize(("expression", "batch"), [("SimpleRNN(512)", 32), ("SimpleRNN(300)", 8)])
-    def test_leaves_wide_products_to_numpy_where_that_is_sooner(self, expression: str, batch: int) -> None:
-        """However many the steps are."""
-        case = oracle.case([expression], np.zeros((batch, 20_000, 1), "float32"))
-        assert engines.choose(case) == "numpy"
-
-    def test_counts_calls_directions_and_layers(self) -> None:
-        below = _steps("LSTM", 10_000)
-        above = [
-            below._replace(calls=8),
-            _steps("Bidirectional(LSTM(3))", 10_000),
-            below._replace(specs=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).specs),
-        ]
-        assert not engines.has_many_steps(below)
-        assert all(map(engines.has_many_steps, above))
-
-    def test_says_which_engine_ran(self) -> None:
-        assert compute.run(_steps("GRU", 20_000)).engines == ("onnx",)
-
-    def test_leaves_what_keeps_its_state_to_numpy(self) -> None:
-        assert engines.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
-
-    def test_leaves_all_to_numpy_where_the_packages_are_missing(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(engines, "find_spec", lambda name: None)
-        assert engines.choose(_steps("GRU", 100_000)) == "numpy"
-
-    def test_large_work_is_within_the_tolerance(self) -> None:
-        inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")
-        expression = "LSTM(3, return_sequences=True)"
-        first, second = (oracle.asked([expression], inputs, name, seed=1) for name in ("auto", "numpy"))
-        assert (first.engines, second.engines) == (("onnx",), ("numpy",))
-        assert compare.differences(first, second)["hidden_states"] <= 1e-6
+def zeros(expression: str, steps: int, batch: int = 1, features: int = 5) -> Case:
+    return oracle.case([expression], np.zeros((batch, steps, features), "float32"))
 
 
-def _steps(layer: str, count: int) -> Case:
-    return oracle.case([layer if "(" in layer else f"{layer}(3)"], np.zeros((1, count, 5), "float32"))
+@pytest.mark.parametrize(
+    ("case", "chosen"),
+    [
+        *((zeros(f"{kind}(3)", steps), "onnx" if steps > 1000 else "numpy")
+          for kind in KINDS for steps in (4, 1000, 80_000)),
+        (zeros("LSTM(64)", 400, 2, 512), "numpy"),
+        (zeros("LSTM(1024)", 400, 128, 512), "onnx"),
+        (zeros("SimpleRNN(512)", 20_000, 32, 1), "numpy"),  # however many the steps are
+        (zeros("SimpleRNN(300)", 20_000, 8, 1), "numpy"),
+        (zeros("LSTM(3)", 10_000), "numpy"),
+        (zeros("LSTM(3)", 10_000)._replace(calls=8), "onnx"),
+        (zeros("Bidirectional(LSTM(3))", 10_000), "onnx"),
+        (oracle.case(["LSTM(3, return_sequences=True)"] * 3, np.zeros((1, 10_000, 5), "float32")), "onnx"),
+        (zeros("GRU(3, stateful=True)", 100_000), "numpy"),
+    ],
+)  # fmt: skip
+def test_auto_takes_it_for_many_steps(case: Case, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engines.choose(case) == chosen
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)  # its packages are missing
+    assert engines.choose(case) == "numpy"
 
 
 WITHOUT = """
@@ -313,12 +241,6 @@ def test_a_missing_package_is_named_with_what_installs_it(package: str) -> None:
     assert package in done.stderr
     assert "pip install onnx onnxruntime" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_engines_says_that_it_is_here() -> None:
-    [info] = [info for info in engines.available() if info.name == "onnx"]
-    assert info.available
-    assert "onnxruntime" in info.version
 
 
 def test_a_graph_that_onnx_runtime_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
