@@ -155,9 +155,6 @@ def test_a_stack_changes_one_layer() -> None:
 
 
 REFUSED: dict[str, tuple[Change, str]] = {
-    "units": (made(units=0), "units"),
-    "seed": (made(seed=-1), "seed is -1"),
-    "calls": (made(calls=0), "calls is 0"),
     **{f"mask {text}": (made(mask=text), "mask: ") for text in ("x", "4", "-5", "4:", "1 2", "1:x")},
     "weights that no longer fit": (
         lambda now: compute_experiment(made(units=5)(other_weight(now))).experiment,
@@ -174,21 +171,6 @@ def test_what_does_not_fit_is_refused(name: str) -> None:
     with pytest.raises(RnncliError, match=said) as refused:
         change(experiment(LSTM))
     assert (refused.value.advice == "Press H to release every gate first.") is ("hold" in said)
-
-
-def test_every_row_goes_to_its_next_value_and_back() -> None:
-    """Going forward and back gives the layer of the start, for every row that has choices."""
-    now = experiment("rnncli run -l lstm --bidirectional --seed 42")
-
-    def values(one: Experiment) -> Any:
-        return one.case.specs, one.case.seed, one.case.training, one.case.calls
-
-    for row in options.rows(now):
-        if row.name in ("layer", "go_backwards") or row.next(1) is None:
-            continue
-        forward = set_value(now, row.name, row.next(1))
-        assert values(forward) != values(now), row.name
-        assert values(set_value(forward, row.name, row.value)) == values(now), row.name
 
 
 def test_a_held_gate_is_compared_with_the_run_without_it() -> None:

@@ -92,24 +92,25 @@ def modes_left(shown: str) -> set[str]:
     return {mode for mode, letter in last.items() if (letter == "h") is not (mode in ON_AT_FIRST)}
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
-def test_a_signal_leaves_the_terminal_as_it_was(name: str, terminals: Any) -> None:
-    terminal = terminals("explore", "--seed", "42")
+@pytest.mark.parametrize(
+    ("end", "env"),
+    [
+        *((name, {}) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "q")),
+        *(("q", dict.fromkeys(names, "0")) for names in (["COLUMNS"], ["LINES"], ["COLUMNS", "LINES"])),
+    ],
+)
+def test_however_it_ends_the_terminal_is_as_it_was(end: str, env: dict[str, str], terminals: Any) -> None:
+    """Also where the environment says that the terminal has no columns or lines."""
+    terminal = terminals("explore", "--seed", "42", **env)
     terminal.read_until("rnncli run -l lstm")
-    terminal.process.send_signal(getattr(signal, name))
-    assert terminal.wait() == 128 + getattr(signal, name)
+    if end == "q":
+        os.write(terminal.ours, b"q")
+    else:
+        terminal.process.send_signal(getattr(signal, end))
+    assert terminal.wait() == (0 if end == "q" else 128 + getattr(signal, end))
     assert termios.tcgetattr(terminal.theirs) == terminal.before
     assert modes_left(terminal.shown) == set()
     assert "Traceback" not in terminal.shown
-
-
-def test_q_leaves_the_terminal_as_it_was(terminals: Any) -> None:
-    terminal = terminals("explore", "--seed", "42")
-    terminal.read_until("rnncli run -l lstm")
-    os.write(terminal.ours, b"q")
-    assert terminal.wait() == 0
-    assert termios.tcgetattr(terminal.theirs) == terminal.before
-    assert modes_left(terminal.shown) == set()
 
 
 def test_it_ends_with_its_terminal(terminals: Any) -> None:
@@ -128,11 +129,3 @@ def test_it_ends_although_nobody_reads_the_terminal(terminals: Any) -> None:
         time.sleep(0.01)
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.process.wait(8) == 128 + signal.SIGTERM
-
-
-@pytest.mark.parametrize("env", [{"COLUMNS": "0"}, {"LINES": "0"}, {"COLUMNS": "0", "LINES": "0"}])
-def test_sizes_of_zero_are_ignored(env: dict[str, str], terminals: Any) -> None:
-    terminal = terminals("explore", "--seed", "42", **env)
-    terminal.read_until("rnncli run -l lstm")
-    os.write(terminal.ours, b"q")
-    assert terminal.wait() == 0
