@@ -206,7 +206,8 @@ def _save(state: State) -> State:
 
 
 def _show_help(state: State) -> State:
-    return replace(state, help=tuple((one.key, one.text) for one in KEYS if one.key))
+    shown = ((one.key.title() if len(one.key) > 1 else one.key, one.text) for one in KEYS if one.key)
+    return replace(state, help=tuple(shown))
 
 
 def _wish(state: State, name: str) -> State:
