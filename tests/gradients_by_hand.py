@@ -10,6 +10,7 @@ from results_by_hand import layers
 
 from rnncli.commands.gradients.answer import GradientsAnswer
 from rnncli.commands.gradients.curves import Curve, Gradients, GradientTarget
+from rnncli.result import Result
 
 
 def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = ()) -> Curve:
@@ -26,7 +27,8 @@ def decay(rate: float, steps: int = 5) -> np.ndarray:
 def gradients(name: str, *curves: Curve, batch: int = 1) -> Gradients:
     target = GradientTarget(0, "hidden_state", 0, "hidden_state[0, :]", np.arange(3))
     steps = len(curves[0].norms)
-    return Gradients(layers(name), target, curves, 42, (batch, steps, 4), "float32")
+    header = Result(("tensorflow",), 42, layers(name), (batch, steps, 4), "float32", ())
+    return Gradients(header, target, curves)
 
 
 SIMPLE = gradients("simple_rnn", curve("hidden", decay(0.1)), curve("input", decay(0.09)))

@@ -11,14 +11,15 @@ from claims import claim
 from rnncli import specs
 from rnncli.addresses import parse_label
 from rnncli.case import Spec
-from rnncli.commands.engines import EnginesAnswer
+from rnncli.commands import engines, samples
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.samples import SamplesAnswer
 from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.compute.engines import EngineInfo
+from rnncli.errors import Message
 from rnncli.inputs.sample_files import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
+from rnncli.show.answer import ListAnswer
 
 SEQUENCE = ("batch", "timesteps", "units")
 STATE = ("batch", "units")
@@ -174,8 +175,8 @@ SAMPLES = (
 )
 
 ENGINES = (
-    EngineInfo("numpy", True, "2.4.6", "a loop over the layers' own steps"),
-    EngineInfo("torch", False, "", "pip install torch"),
+    EngineInfo("numpy", True, "2.4.6", Message("a loop over the layers' own steps")),
+    EngineInfo("torch", False, "", Message("pip install torch")),
 )
 
 ANSWERS: dict[str, Any] = {
@@ -186,6 +187,6 @@ ANSWERS: dict[str, Any] = {
     "shape": ShapeAnswer(report()),
     "stack": ShapeAnswer(stack_report()),
     "matrix": MatrixAnswer(matrix()),
-    "samples": SamplesAnswer(SAMPLES),
-    "engines": EnginesAnswer(ENGINES),
+    "samples": ListAnswer("samples", samples.FIELDS, SAMPLES),
+    "engines": ListAnswer("engines", engines.FIELDS, ENGINES),
 }

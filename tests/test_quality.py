@@ -41,7 +41,7 @@ LISTS: Mapping[str, Iterable[str]] = {
     "layers": layers.LAYERS.values(),
     "frameworks": frameworks.LAYOUTS.values(),
     "inputs/formats": input_formats.FORMATS.values(),
-    "show/formats": formats.FORMATS.values(),
+    "show/formats": {one.module for one in formats.FORMATS.values()},
 }
 """The folders whose files, but for those with an underscore, are listed, with the lists."""
 BASES = {

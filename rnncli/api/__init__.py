@@ -85,8 +85,7 @@ def shape(
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
-    from rnncli.commands.shape import outline
-    from rnncli.commands.shape.answer import ShapeAnswer
+    from rnncli.commands.shape.answer import ShapeAnswer, outline
 
     if options.get("input_shape") is not None and inputs is None:
         stack = _case.stack_of(layer, options, all_layers=all_layers)
@@ -96,7 +95,7 @@ def shape(
     else:
         case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers)
         specs, sizes = case.specs, case.inputs.shape
-    found = outline.outline(specs, sizes, all_layers=all_layers)
+    found = outline(specs, sizes, all_layers=all_layers)
     return Report("shape", specs, found, ShapeAnswer(found), remarks, view_of(options))
 
 

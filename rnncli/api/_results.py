@@ -13,7 +13,8 @@ from rnncli.api._options import Options
 from rnncli.api._values import require_integer
 from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import Text, did_you_mean
-from rnncli.show.page import Answer, View
+from rnncli.show.answer import Answer
+from rnncli.show.page import View
 from rnncli.specs import expressions_of
 
 if TYPE_CHECKING:

@@ -140,7 +140,7 @@ def list_choices(entry: Entry) -> Sequence[str]:
     if entry.choices == "formats":
         from rnncli.show import formats
 
-        return formats.names()
+        return tuple(formats.FORMATS)
     if entry.choices == "layouts":
         from rnncli import frameworks
 

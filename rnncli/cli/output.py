@@ -12,7 +12,8 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 from rnncli.cli import files, sources, terminal
 from rnncli.errors import Message, Text, UsageError
 from rnncli.show import formats
-from rnncli.show.page import UNICODE, Answer, ChunkedAnswer, View
+from rnncli.show.answer import Answer
+from rnncli.show.page import UNICODE, View
 
 BUFFER_SIZE = 2**20
 """Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""
@@ -37,7 +38,7 @@ class OutputFlags(NamedTuple):
 class Delivery(Protocol):
     """Shows an answer, with the remarks first; if there is no answer, shows no remarks."""
 
-    def __call__(self, answer: Answer | ChunkedAnswer, remarks: Sequence[Text] = ()) -> None: ...
+    def __call__(self, answer: Answer, remarks: Sequence[Text] = ()) -> None: ...
 
 
 def delivery(flags: OutputFlags, reading: Mapping[str, str | None] = {}) -> Delivery:
@@ -47,20 +48,20 @@ def delivery(flags: OutputFlags, reading: Mapping[str, str | None] = {}) -> Deli
     """
     files.require_place(flags.output, sources.words_of(reading))
     name = format_of(flags)
-    if flags.theme is not None and not formats.get(name).TRAITS.has_theme:
+    if flags.theme is not None and not formats.FORMATS[name].has_theme:
         raise UsageError(
             "{--theme}: {name} output has no background.",
             "Use {--format} svg or html, or drop {--theme}.",
             name=name,
         )
-    if is_stdout(flags.output) and terminal.stdout_is_terminal() and formats.get(name).TRAITS.binary:
+    if is_stdout(flags.output) and terminal.stdout_is_terminal() and formats.FORMATS[name].binary:
         raise UsageError(
             "{name} is binary and cannot be shown in a terminal.",
             "Write it to a file with {--output} FILE.{name}, or to a pipe.",
             name=name,
         )
 
-    def deliver(answer: Answer | ChunkedAnswer, remarks: Sequence[Text] = ()) -> None:
+    def deliver(answer: Answer, remarks: Sequence[Text] = ()) -> None:
         def start() -> IO[bytes]:
             file = stack.enter_context(_place(flags.output))
             terminal.remark((*remarks, *_mismatch(flags)), flags.quiet)
@@ -68,7 +69,7 @@ def delivery(flags: OutputFlags, reading: Mapping[str, str | None] = {}) -> Deli
 
         with _quiet_end(flags.output), ExitStack() as stack:
             file = _Buffer(start)
-            formats.get(name).write(answer, view_of(flags, name), cast("IO[bytes]", file))
+            formats.FORMATS[name].write(answer, view_of(flags, name), cast("IO[bytes]", file))
             file.flush()
 
     return deliver
@@ -84,8 +85,8 @@ def stream_answers(
     """
     files.require_place(flags.output, sources.words_of(reading))
     name = format_of(flags)
-    renderer = formats.get(name)
-    separator = renderer.TRAITS.separator
+    renderer = formats.FORMATS[name]
+    separator = renderer.separator
     if separator is None:
         what = Message("{--stream}: {name} cannot be written one record at a time.", name=name)
         raise UsageError(what, "Use ndjson or a table.")
@@ -193,7 +194,7 @@ def _mismatch(flags: OutputFlags) -> tuple[Text, ...]:
 def view_of(flags: OutputFlags, format_name: str) -> View:
     """Return the display settings: a file gets everything, a terminal what it can show."""
     environment, stdout = os.environ, sys.stdout
-    english = formats.get(format_name).TRAITS.for_programs
+    english = formats.FORMATS[format_name].for_programs
     view = View(
         lang=flags.lang or ("en" if english else terminal.language(environment)),
         precision=flags.precision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from rnncli.cli.tolerances import format_tolerance, parse_tolerances, require_known
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError
@@ -17,21 +17,8 @@ if TYPE_CHECKING:
     from rnncli.cli.models import ModelLayer
     from rnncli.cli.output import Delivery
     from rnncli.compute.compare import TensorDifference, TolerancePair
-    from rnncli.result import NamedTensor, Result
-    from rnncli.show.page import Answer
-
-    class CheckedAnswer(Answer, Protocol):
-        """An answer whose numbers --check, --expect and --fail-on-nan are about."""
-
-        @property
-        def result(self) -> Result:
-            """What was computed, with its differences."""
-
-        def named_tensors(self) -> Sequence[NamedTensor]:
-            """Return the tensors that --expect compares."""
-
-        def first_nan(self) -> str | None:
-            """Return the location of the first NaN; None if there is none."""
+    from rnncli.result import Result
+    from rnncli.show.parts import ResultAnswer
 
 
 class ResultChecks(NamedTuple):
@@ -49,7 +36,7 @@ class ResultChecks(NamedTuple):
     hidden_in: tuple[str, ...] = ()
 
     def show(
-        self, answer: CheckedAnswer, remarks: Remarks, disagreeing: Sequence[str], deliver: Delivery
+        self, answer: ResultAnswer, remarks: Remarks, disagreeing: Sequence[str], deliver: Delivery
     ) -> None:
         """Show the answer; only then raise DisagreementError for the first check that it does not pass.
 
@@ -65,7 +52,7 @@ class ResultChecks(NamedTuple):
             expectation.require_same(stored)
         refuse_nan(answer.first_nan() if self.fail_on_nan else None)
 
-    def _compare(self, answer: CheckedAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
+    def _compare(self, answer: ResultAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
         """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
         tolerances = self.tolerances
         if self.expected is not None:
@@ -157,7 +144,7 @@ def _suggest(name: str, known: Sequence[str], result: Result) -> Text:
 
 def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequence[str] = ()) -> Remarks:
     """Return the findings of --check as remarks if `format_name`, or one of `elsewhere`, cannot show them."""
-    if format_name not in elsewhere and not output_formats.get(format_name).TRAITS.only_values:
+    if format_name not in elsewhere and not output_formats.FORMATS[format_name].only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(

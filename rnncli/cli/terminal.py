@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from rnncli.cli.language import localize, narrow, widen
 from rnncli.errors import Message, RnncliError, Text, UsageError
-from rnncli.show.visible import visible
-from rnncli.show.width import width_of
+from rnncli.show.visible import visible, width_of
 
 if TYPE_CHECKING:
     from rnncli.show.page import View

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rnncli.case import Array
 from rnncli.cli.hint_rules import Hint
-from rnncli.cli.language import localize
-from rnncli.errors import UsageError
+from rnncli.errors import Message, UsageError
 from rnncli.inputs.sample_files import Sample
-from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
-from rnncli.show.parts import head, headings, refuse_tensors
+from rnncli.show.answer import Field, ListAnswer
 
 if TYPE_CHECKING:
     from rnncli.cli.output import OutputFlags
@@ -42,7 +37,7 @@ def samples(output: OutputFlags, *, name: str | None) -> None:
         send(builtin.path(sample).read_bytes(), output.output)
         return
 
-    delivery(output)(SamplesAnswer(builtin.SAMPLES))
+    delivery(output)(ListAnswer("samples", FIELDS, builtin.SAMPLES))
 
 
 def _require_its_format(sample: Sample, output: OutputFlags) -> None:
@@ -68,43 +63,14 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
             )
 
 
-@dataclass(frozen=True)
-class SamplesAnswer(Answer):
-    """The samples' names, descriptions, and commands to try them."""
-
-    samples: Sequence[Sample]
-
-    def document(self, view: View) -> dict[str, Any]:
-        """Return name, title and command of each."""
-        return {
-            **head(),
-            "samples": [
-                {"name": sample.name, "title": sample.title, "command": command(sample)}
-                for sample in self.samples
-            ],
-        }
-
-    def page(self, view: View) -> Page:
-        """Return each name with its title, and the command that runs it below."""
-        rows = tuple(
-            (
-                cell(sample.name, "strong"),
-                (line(localize(sample.title, view.lang)), line(command(sample), "dim")),
-            )
-            for sample in self.samples
-        )
-        return Page((), (), (Table(headings(("sample", "title"), view), rows),))
-
-    def records(self, view: View) -> Records:
-        """Return one row per sample."""
-        rows = ((sample.name, sample.title, command(sample)) for sample in self.samples)
-        return ("name", "title", "command"), rows
-
-    def tensors(self) -> dict[str, Array]:
-        """Raise UsageError; this command has no tensors."""
-        return refuse_tensors("samples")
-
-
 def command(sample: Sample) -> str:
     """Return the command that runs the sample."""
     return f"rnncli samples {sample.name} | rnncli run {sample.hint}".rstrip()
+
+
+FIELDS = (
+    Field("name", heading="sample", style="strong"),
+    Field("title", lambda sample: Message(sample.title), heading="what it is"),
+    Field("command", command, below=True, style="dim"),
+)
+"""What the list says of a sample."""

@@ -1,6 +1,6 @@
 """Content before rendering: a Page of tables with headings, and a View with the settings for showing it.
 
-An answer makes pages and a renderer draws them; neither knows the other.  A style names what a
+An answer makes pages and a format draws them; neither knows the other.  A style names what a
 piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its
 alignment; the part of the state that a tensor holds, `hidden` or `cell`; `same0` to `same3`, numbers
 that are the same; `rise0` to `rise7`, values between two bounds; and `pole0` to `pole7`,
@@ -9,15 +9,32 @@ values around zero.
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from rnncli.case import Array
 from rnncli.result import Label
 from rnncli.show.visible import visible
+from rnncli.show.wording import say
 
-if TYPE_CHECKING:
-    from rnncli.arrays import ChunkedArray
+
+class Marks(NamedTuple):
+    """Symbols that are not words.  bars: from low to high."""
+
+    ellipsis: str
+    dot: str
+    arrow: str
+    bars: str
+
+
+UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
+ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
+
+GAP = -1
+"""Marks omitted indices in a list of indices."""
+
+TEXT_BLOCK = 2**16
+"""About how many numbers become text at a time: text takes many times the memory of an array."""
 
 
 class View(NamedTuple):
@@ -40,24 +57,9 @@ class View(NamedTuple):
     theme: str = ""
     encoding: str = "utf-8"
 
-
-class Marks(NamedTuple):
-    """Symbols that are not words.  bars: from low to high."""
-
-    ellipsis: str
-    dot: str
-    arrow: str
-    bars: str
-
-
-UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
-ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
-
-GAP = -1
-"""Marks omitted indices in a list of indices."""
-
-TEXT_BLOCK = 2**16
-"""About how many numbers become text at a time: text takes many times the memory of an array."""
+    def say(self, text: object, /, **fields: object) -> str:
+        """Return a text, a message or an error in the language of the reader; see wording.say."""
+        return say(text, self.lang, **fields)
 
 
 def marks(view: View) -> Marks:
@@ -96,13 +98,6 @@ class Span(_SpanFields):
 
 
 Line: TypeAlias = tuple[Span, ...]
-
-
-class DeferredValue:
-    """A part of a document that is known only after everything before it has been written."""
-
-    def __init__(self, value: Callable[[], Any]) -> None:
-        self.value = value
 
 
 class Numbers(NamedTuple):
@@ -178,47 +173,6 @@ class Page(NamedTuple):
     parts: tuple[PagePart, ...] = ()
 
 
-Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
-"""A header and its rows in long form: one number per row."""
-
-
-class DocumentAnswer(Protocol):
-    """The forms that JSON needs.
-
-    document: JSON-serializable, with arrays and DeferredValue allowed as leaves.
-    lines: the documents that ndjson writes, one per line; only the document, unless an answer has more.
-    """
-
-    def document(self, view: View) -> dict[str, Any]: ...
-
-    def lines(self, view: View) -> Iterable[dict[str, Any]]:
-        return (self.document(view),)
-
-
-class Answer(DocumentAnswer, Protocol):
-    """What a command returns, in each form that a renderer may need.
-
-    tensors: by name.  Raises UsageError if there are none.
-    """
-
-    def page(self, view: View) -> Page: ...
-
-    def records(self, view: View) -> Records: ...
-
-    def tensors(self) -> Mapping[str, Array]: ...
-
-
-class ChunkedAnswer(DocumentAnswer, Protocol):
-    """An answer written while it is computed, for the formats that support it.
-
-    Its arrays arrive in parts, in the order of the document; only one form can be read, and only once.
-    """
-
-    def records(self, view: View) -> Records: ...
-
-    def tensors(self) -> "Mapping[str, ChunkedArray]": ...
-
-
 def line(text: str, style: str = "") -> Line:
     """Return a line of one style."""
     return (Span(text, style),)
@@ -242,6 +196,11 @@ def has_numbers(content: TableCell) -> bool:
 def state_part(label: Label) -> str:
     """Return the part of the state that a returned tensor holds, `hidden` or `cell`; "" for any other."""
     return label.part if label.part in ("hidden", "cell") and label.kind is None else ""
+
+
+def name_line(label: Label) -> Line:
+    """Return the name of a tensor in the color of its part of the state."""
+    return line(str(label), f"strong {state_part(label)}".strip())
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:

@@ -1,63 +1,33 @@
-"""Parts shared by several answers."""
+"""What the answers of computed results share: head and notes, and tensors in JSON and CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
-from rnncli import __version__
-from rnncli.case import Shape, Spec, format_shape
-from rnncli.errors import UsageError
-from rnncli.result import SCHEMA, ChunkedTensor, Claim, Label, NamedTensor, Result
-from rnncli.show.page import (
-    TEXT_BLOCK,
-    Column,
-    Line,
-    Span,
-    TableCell,
-    View,
-    line,
-    marks,
-    state_part,
-)
-from rnncli.show.wording import meaning, say
+from rnncli.case import Array, Shape, Spec, format_shape
+from rnncli.errors import Message, Text
+from rnncli.result import SCHEMA, ChunkedTensor, NamedTensor, Result
+from rnncli.show.answer import Answer, Records, head
+from rnncli.show.page import TEXT_BLOCK, Line, View, line, marks
+from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, expression_of, expressions_of
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
+CONDITIONS = {
+    "training": "training",
+    "calls": "{count} calls",
+    "mask": "masked",
+    "initial_state": "initial state supplied",
+    "weights": "weights supplied",
+}
+"""What the notes say of the conditions of a result."""
+
+Tensor = NamedTensor | ChunkedTensor
 
 
-class ResultHeader(Protocol):
-    """What every computed answer contains about its case; see Result."""
-
-    @property
-    def engine(self) -> str: ...
-
-    @property
-    def seed(self) -> int | None: ...
-
-    @property
-    def specs(self) -> tuple[Spec, ...]: ...
-
-    @property
-    def input_shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def input_dtype(self) -> str: ...
-
-    @property
-    def conditions(self) -> Mapping[str, int]: ...
-
-    @property
-    def hold(self) -> tuple[str, ...]: ...
-
-
-def head() -> dict[str, Any]:
-    """Return the first entries of every document."""
-    return {"schema": SCHEMA, "version": __version__}
-
-
-def head_of(result: ResultHeader) -> dict[str, Any]:
+def head_of(result: Result) -> dict[str, Any]:
     """Return the first entries of the document of a computed result."""
     return {
         **head(),
@@ -71,7 +41,7 @@ def head_of(result: ResultHeader) -> dict[str, Any]:
     }
 
 
-def short_head_of(result: ResultHeader, line: int) -> dict[str, Any]:
+def short_head_of(result: Result, line: int) -> dict[str, Any]:
     """Return a shorter head for one line of a stream, without the layers.  line: counted from 1."""
     return {
         "schema": SCHEMA,
@@ -95,24 +65,28 @@ def note(pieces: Iterable[str], view: View) -> Line:
 
 def input_text(shape: Shape, dtype: str, view: View) -> str:
     """Return `input (1, 4, 5) float32`."""
-    return f"{say('input', view.lang)} {format_shape(shape)} {dtype}"
+    return f"{view.say('input')} {format_shape(shape)} {dtype}"
 
 
-def note_of(result: ResultHeader, view: View, line: int | None = None) -> Line:
+def note_of(result: Result, view: View, line: int | None = None) -> Line:
     """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, and options such as `training`.
 
     line: of a stream, shown first.
     """
-    pieces = [] if line is None else [f"{say('line', view.lang)} {line}"]
+    pieces = [] if line is None else [f"{view.say('line')} {line}"]
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
-        pieces.append(f"{say('seed', view.lang)} {result.seed}")
-    pieces.append(f"{say('engine', view.lang)} {result.engine}")
-    for name, value in result.conditions.items():
-        pieces.append(say(f"with {name}", view.lang).format(value))
+        pieces.append(f"{view.say('seed')} {result.seed}")
+    pieces.append(f"{view.say('engine')} {result.engine}")
+    pieces += [view.say(CONDITIONS[name], count=value) for name, value in result.conditions.items()]
     if result.hold:
-        pieces.append(say("with hold", view.lang).format(", ".join(result.hold)))
+        pieces.append(view.say(held_text(result)))
     return note(pieces, view)
+
+
+def held_text(result: Result) -> Message:
+    """Return `held: forget=1`."""
+    return Message("held: {gates}", gates=", ".join(result.hold))
 
 
 def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
@@ -121,7 +95,7 @@ def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
     return {**tensor_head(tensor, lang), **equals, "values": tensor.values}
 
 
-def tensor_head(tensor: NamedTensor | ChunkedTensor, lang: str) -> dict[str, Any]:
+def tensor_head(tensor: Tensor, lang: str) -> dict[str, Any]:
     """Return what is known of a returned tensor before its values."""
     return {
         "name": tensor.name,
@@ -133,21 +107,23 @@ def tensor_head(tensor: NamedTensor | ChunkedTensor, lang: str) -> dict[str, Any
     }
 
 
-def records_header(columns: Iterable[str]) -> tuple[str, ...]:
-    """Return `name, batch, timestep, unit, value`: axis names in the plural become singular."""
-    return ("name", *(SINGULAR.get(axis, axis) for axis in columns), "value")
+def records_of(
+    groups: Sequence[tuple[tuple[Any, ...], Sequence[Tensor]]], view: View, *leading: str
+) -> Records:
+    """Return one number per row: `name, batch, timestep, unit, value`; axes in place of units if any.
 
-
-def axes_of(tensors: Iterable[NamedTensor | ChunkedTensor]) -> tuple[str, ...]:
-    """Return batch, timesteps, units, and any other axes in place of units."""
-    found = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
+    groups: tensors, with the values of the `leading` columns.
+    """
+    found = dict.fromkeys(axis for _, tensors in groups for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in found if axis not in ("batch", "timesteps")]
-    return ("batch", "timesteps", *(others or ["units"]))
+    axes = ("batch", "timesteps", *(others or ["units"]))
+    rows = (
+        (*first, *row) for first, tensors in groups for tensor in tensors for row in _rows(tensor, axes, view)
+    )
+    return (*leading, "name", *(SINGULAR.get(axis, axis) for axis in axes), "value"), rows
 
 
-def rows_of(
-    tensor: NamedTensor | ChunkedTensor, columns: Sequence[str], view: View
-) -> Iterator[tuple[Any, ...]]:
+def _rows(tensor: Tensor, axes: Sequence[str], view: View) -> Iterator[tuple[Any, ...]]:
     """Yield one row per number: its indices and its value, in digits that round-trip."""
     import numpy as np
 
@@ -162,45 +138,21 @@ def rows_of(
         if tensor.time:
             by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]
         indices: list[Iterable[Any]] = [
-            by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
+            by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in axes
         ]
         yield from zip(repeat(tensor.name), *indices, format_exactly(block, view.precision), strict=False)
         start += block.size
 
 
-def refuse_tensors(command: str) -> NoReturn:
-    """Raise the UsageError of a command that computes nothing."""
-    raise UsageError(
-        "{command} returns no tensors to store.",
-        "Use {--format json}, or store the tensors of run.",
-        command=command,
-    )
-
-
-def headings(keys: Iterable[str], view: View, right: Container[str] = ()) -> tuple[Column, ...]:
-    """Return columns with these headings.  right: the keys of those that are right-aligned."""
-    return tuple(Column(say(key, view.lang), right=key in right) for key in keys)
-
-
-def name_line(label: Label) -> Line:
-    """Return the name in the color of its part of the state."""
-    return line(str(label), f"strong {state_part(label)}".strip())
-
-
-def name_cell(label: Label) -> TableCell:
-    """Return the same as the only line of a cell."""
-    return (name_line(label),)
-
-
-def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:
-    """Return `= hidden_states[:, -1, :]`, in the color of the tensor it equals."""
-    return tuple((Span("= ", "dim"), Span(str(claim), state_part(claim.label))) for claim in claims)
-
-
-def difference_text(result: Result, lang: str) -> str:
+def difference_text(result: Result) -> Text:
     """Return `largest difference from TensorFlow`, or from the run without --hold."""
-    key = "without hold" if result.hold else "assumed difference" if result.assumed else "difference"
-    return say(key, lang).format(result.reference)
+    if result.hold:
+        return Message("largest difference from the run without --hold")
+    if result.assumed:
+        return Message(
+            "largest difference from {reference} under the same assumptions", reference=result.reference
+        )
+    return Message("largest difference from {reference}", reference=result.reference)
 
 
 def differences_document(result: Result) -> dict[str, Any]:
@@ -214,3 +166,21 @@ def differences_document(result: Result) -> dict[str, Any]:
 def format_difference(number: float) -> str:
     """Format a difference: `3.0e-08`, or `0`."""
     return f"{number:.1e}" if number else "0"
+
+
+class ResultAnswer(Answer):
+    """An answer with a computed result, whose numbers --check, --expect and --fail-on-nan are about."""
+
+    result: Result
+
+    def named_tensors(self) -> Sequence[NamedTensor]:
+        """Return the tensors that --expect compares."""
+        return self.result.outputs
+
+    def first_nan(self) -> str | None:
+        """Return the location of the first NaN; None if there is none."""
+        raise NotImplementedError
+
+    def tensors(self) -> dict[str, Array]:
+        """Return the tensors, by name."""
+        return {tensor.name: tensor.values for tensor in self.named_tensors()}

@@ -1,6 +1,6 @@
 """Statistics of values: extremes and their indices, mean, std, saturated and non-finite counts.
 
-`summarize` computes them; `document` and `parts` show them.
+`summarize` computes them; `document` and `draw_statistics` show them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from rnncli.show.page import (
     histogram,
     line,
     marks,
+    name_line,
 )
-from rnncli.show.parts import name_line
-from rnncli.show.wording import say
 
 BINS = 8
+ODD = {"nan": "NaN", "infinite": "inf"}
+"""Headings of the counts of numbers that are not finite."""
 MARGIN = 0.05
 """A value is saturated within this distance of a bound: below 0.05 or above 0.95, or beyond ±0.95."""
 
@@ -70,15 +71,24 @@ def summarize(
     """
     import numpy as np
 
-    totals = _Totals()
+    beyond = None if bounds is None else (bounds[0] + MARGIN, bounds[1] - MARGIN)
+    count = nan = finite = infinite = 0
+    total, low, high = 0.0, (np.inf, 0), (-np.inf, 0)  # a value and its index in the flat array
     for start, wide, counts in _blocks(values, counted):
-        totals.add(start, wide, counts)
-    if totals.low is None or totals.high is None:
-        return Stats(
-            totals.count, None, None, None, None, None, _limits(bounds), totals.nan, totals.infinite, ()
-        )
-    beyond, low, high = _limits(bounds), totals.low[0], totals.high[0]
-    mean = totals.total / totals.finite
+        kept = counts & np.isfinite(wide)
+        count += int(counts.sum())
+        nan += int((counts & np.isnan(wide)).sum())
+        infinite += int((counts & np.isinf(wide)).sum())
+        if kept.any():
+            finite += int(kept.sum())
+            with np.errstate(over="ignore"):
+                total += float(wide.sum(where=kept))
+            least, most = np.where(kept, wide, np.inf).argmin(), np.where(kept, wide, -np.inf).argmax()
+            low = min(low, (float(wide[least]), start + int(least)), key=lambda found: found[0])
+            high = max(high, (float(wide[most]), start + int(most)), key=lambda found: found[0])
+    if not finite:
+        return Stats(count, None, None, None, None, None, beyond, nan, infinite, ())
+    mean, varied = total / finite, 0 < high[0] - low[0] < np.inf
     squares, saturated, bins = 0.0, 0, np.zeros(BINS, int)
     for _, wide, counts in _blocks(values, counted):
         left = wide[counts & np.isfinite(wide)]
@@ -86,53 +96,21 @@ def summarize(
             squares += float(np.square(left - mean).sum())
         if beyond is not None:
             saturated += int(np.count_nonzero((left < beyond[0]) | (left > beyond[1])))
-        if 0 < high - low < np.inf:
-            places = np.minimum(((left - low) / (high - low) * BINS).astype(int), BINS - 1)
+        if varied:
+            places = np.minimum(((left - low[0]) / (high[0] - low[0]) * BINS).astype(int), BINS - 1)
             bins += np.bincount(places, minlength=BINS)
     return Stats(
-        count=totals.count,
-        min=_extreme(totals.low, values),
-        max=_extreme(totals.high, values),
+        count=count,
+        min=Extreme(low[0], _index(low[1], values)),
+        max=Extreme(high[0], _index(high[1], values)),
         mean=mean,
-        std=float(np.sqrt(squares / totals.finite)),
-        saturated=None if beyond is None else saturated / totals.finite,
+        std=float(np.sqrt(squares / finite)),
+        saturated=None if beyond is None else saturated / finite,
         beyond=beyond,
-        nan=totals.nan,
-        infinite=totals.infinite,
-        histogram=tuple(bins.tolist()) if 0 < high - low < np.inf else (totals.finite,),
+        nan=nan,
+        infinite=infinite,
+        histogram=tuple(bins.tolist()) if varied else (finite,),
     )
-
-
-@dataclass
-class _Totals:
-    """Result of one pass over the values.  low, high: a value and its index in the flat array."""
-
-    count: int = 0
-    finite: int = 0
-    nan: int = 0
-    infinite: int = 0
-    total: float = 0.0
-    low: tuple[float, int] | None = None
-    high: tuple[float, int] | None = None
-
-    def add(self, start: int, wide: Array, counts: Array) -> None:
-        """Add a block that begins at `start`."""
-        import numpy as np
-
-        finite = counts & np.isfinite(wide)
-        self.count += int(counts.sum())
-        self.nan += int((counts & np.isnan(wide)).sum())
-        self.infinite += int((counts & np.isinf(wide)).sum())
-        if not finite.any():
-            return
-        self.finite += int(finite.sum())
-        with np.errstate(over="ignore"):
-            self.total += float(wide.sum(where=finite))
-        least, most = np.where(finite, wide, np.inf).argmin(), np.where(finite, wide, -np.inf).argmax()
-        if self.low is None or wide[least] < self.low[0]:
-            self.low = float(wide[least]), start + int(least)
-        if self.high is None or wide[most] > self.high[0]:
-            self.high = float(wide[most]), start + int(most)
 
 
 def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, Array]]:
@@ -145,14 +123,6 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
     counts = np.broadcast_to(True if counted is None else counted, values.shape).reshape(-1)
     for start in range(0, flat.size, BLOCK):
         yield start, flat[start : start + BLOCK].astype(np.float64), counts[start : start + BLOCK]
-
-
-def _limits(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if bounds is None else (bounds[0] + MARGIN, bounds[1] - MARGIN)
-
-
-def _extreme(found: tuple[float, int], values: Array) -> Extreme:
-    return Extreme(found[0], _index(found[1], values))
 
 
 def _index(place: int, values: Array) -> tuple[int, ...]:
@@ -183,56 +153,51 @@ def draw_statistics(stats: Mapping[Label, Stats], view: View) -> tuple[Variants 
         return ()
     odd = any(figures.nan or figures.infinite for figures in stats.values())
     lines = (row for label, figures in stats.items() for row in _lines(label, figures, view))
-    narrow = ((), line(say("statistics", view.lang), "dim"), *lines)
-    return Variants(((_table(stats, view),), narrow)), line(
-        say("finite only" if odd else "finite", view.lang), "dim"
-    )
+    narrow = ((), line(view.say("statistics"), "dim"), *lines)
+    below = view.say("statistics of the finite numbers only" if odd else "no NaN, no infinities")
+    return Variants(((_table(stats, view),), narrow)), line(below, "dim")
 
 
 def _table(stats: Mapping[Label, Stats], view: View) -> Table:
-    odd = [kind for kind in ("nan", "infinite") if any(getattr(figures, kind) for figures in stats.values())]
-    headings = ["statistics", "min", "max", "mean", "std", "saturated"]
-    columns = [Column(say(key, view.lang)) for key in headings]
-    columns += [Column({"nan": "NaN", "infinite": "inf"}[kind], right=True) for kind in odd]
+    odd = [kind for kind in ODD if any(getattr(figures, kind) for figures in stats.values())]
+    keys = ("statistics", "min", "max", "mean", "std", "saturated")
+    columns = [Column(view.say(key)) for key in keys]
+    columns += [Column(ODD[kind], right=True) for kind in odd]
     signed = any(figures.min is not None and figures.min.value < 0 for figures in stats.values())
     rows = []
     for label, figures in stats.items():
         least, most, mean, std = _numbers(figures, view, signed)
-        counts = [
-            cell(str(getattr(figures, kind)), "alarm" if getattr(figures, kind) else "") for kind in odd
-        ]
+        counts = [getattr(figures, kind) for kind in odd]
         row = (
             (name_line(label),),
             _with_index(least, figures.min),
             _with_index(most, figures.max),
             cell(mean),
             cell(std),
-            _format_saturated(figures, view),
-            *counts,
+            cell("")
+            if figures.saturated is None
+            else (line(_percent(figures.saturated)), line(_beyond_text(figures, view), "dim")),
+            *(cell(str(count), "alarm" if count else "") for count in counts),
             cell(histogram(figures.histogram, view)),
         )
         rows.append(row)
-    return Table((*columns, Column(say("histogram", view.lang))), tuple(rows))
+    return Table((*columns, Column(view.say("histogram"))), tuple(rows))
 
 
 def _lines(label: Label, stats: Stats, view: View) -> Iterator[Line]:
-    dot, lang = marks(view).dot, view.lang
+    dot = marks(view).dot
     least, most, mean, std = _numbers(stats, view)
     yield name_line(label)
     if stats.min and stats.max:
-        low = f"{say('min', lang)} {least} {list(stats.min.index)}"
-        high = f"{say('max', lang)} {most} {list(stats.max.index)}"
+        low = f"{view.say('min')} {least} {list(stats.min.index)}"
+        high = f"{view.say('max')} {most} {list(stats.max.index)}"
         yield line(f"  {low}{dot}{high}")
-        pieces = [
-            f"{say('mean', lang)} {mean}",
-            f"{say('std', lang)} {std}",
-            histogram(stats.histogram, view),
-        ]
+        pieces = (f"{view.say('mean')} {mean}", f"{view.say('std')} {std}", histogram(stats.histogram, view))
         yield line("  " + dot.join(filter(None, pieces)))
     last = []
     if stats.saturated is not None:
-        last += [f"{say('saturated', lang)} {_percent(stats.saturated)} ({_beyond_text(stats, view)})"]
-    last += [f"{count} {word}" for count, word in ((stats.nan, "NaN"), (stats.infinite, "inf")) if count]
+        last.append(f"{view.say('saturated')} {_percent(stats.saturated)} ({_beyond_text(stats, view)})")
+    last += [f"{getattr(stats, kind)} {word}" for kind, word in ODD.items() if getattr(stats, kind)]
     if last:
         yield line("  " + dot.join(last), "alarm" if stats.nan or stats.infinite else "")
 
@@ -253,12 +218,6 @@ def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, 
 
 def _with_index(text: str, extreme: Extreme | None) -> TableCell:
     return cell(text) if extreme is None else (line(text), line(str(list(extreme.index)), "dim"))
-
-
-def _format_saturated(stats: Stats, view: View) -> TableCell:
-    if stats.saturated is None:
-        return cell("")
-    return (line(_percent(stats.saturated)), line(_beyond_text(stats, view), "dim"))
 
 
 def _percent(share: float) -> str:

@@ -1,6 +1,11 @@
-"""Make names safe to show: terminals obey control characters, and XML forbids them."""
+"""Text in a terminal: names made safe to show, since terminals obey control characters, and its width."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+ENDLESS = 1_000_000
+"""The width of a line of any length."""
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -41,3 +46,17 @@ def _json_char(char: str) -> str:
         return char
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+
+
+def width_of(text: str) -> int:
+    """Return the terminal columns that `text` takes; a wide character takes two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import east_asian_width
+
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def longest(texts: Iterable[str]) -> int:
+    """Return the width of the widest of `texts`; 0 if there are none."""
+    return max(map(width_of, texts), default=0)

@@ -12,7 +12,7 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.shape import outline
+from rnncli.commands.shape.answer import outline
 from rnncli.compute import trace as tracing
 from rnncli.show.page import View
 
@@ -38,7 +38,7 @@ def calls(work: Callable[[], object]) -> int:
     [
         lambda depth: run(specs.from_flags([LAYER] * depth, {})),
         lambda depth: run(specs.from_flags([TRAINED] * depth, {}), training=True),
-        lambda depth: outline.outline(specs.from_flags([LAYER] * depth, {}), X.shape),
+        lambda depth: outline(specs.from_flags([LAYER] * depth, {}), X.shape),
         lambda depth: specs.from_flags([LAYER] * depth, {"return_state": True}),
         lambda depth: tracing.trace(Case(specs.from_flags([LAYER] * depth, {}), X)),
     ],

@@ -27,6 +27,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.result import NamedTensor
 from rnncli.show import formats, numerals, page
+from rnncli.show.layout import lay_out
 from rnncli.show.page import (
     Column,
     Grid,
@@ -40,7 +41,6 @@ from rnncli.show.page import (
     line,
     text_of,
 )
-from rnncli.show.page_layout import lay_out
 
 SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
 """The command whose answer has another name."""
@@ -60,7 +60,7 @@ def written(answer: Any, format: Any, **view: Any) -> list[bytes]:
             return len(data)
 
     pieces: list[bytes] = []
-    formats.get(format).write(answer, View(**view), cast("IO[bytes]", File()))
+    formats.FORMATS[format].write(answer, View(**view), cast("IO[bytes]", File()))
     return pieces
 
 
@@ -283,7 +283,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(
 
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(ANSWERS["run"], "csv")
-    monkeypatch.setattr(formats.get("csv"), "ROWS_PER_WRITE", 2)
+    monkeypatch.setattr("rnncli.show.formats.csv.ROWS_PER_WRITE", 2)
     pieces = written(ANSWERS["run"], "csv")
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
     assert b"".join(pieces).decode() == whole
@@ -362,15 +362,12 @@ def test_html_is_escaped() -> None:
 
 def test_a_format_is_one_new_file(tmp_path: Path) -> None:
     (tmp_path / "listing.py").write_text(
-        "from rnncli.show.formats import Traits\n"
-        "TRAITS = Traits(separator=b', ')\n"
-        "def write(answer, view, file):\n"
-        "    file.write(' '.join(answer.tensors()).encode())\n"
+        "def write(answer, view, file):\n    file.write(' '.join(answer.tensors()).encode())\n"
     )
     program = (
         "import sys\nfrom rnncli.show import formats\n"
         f"formats.__path__.append({str(tmp_path)!r})\n"
-        "formats.FORMATS['listing'] = 'rnncli.show.formats.listing'\n"
+        "formats.FORMATS['listing'] = formats.Format('rnncli.show.formats.listing', separator=b', ')\n"
         "from rnncli.cli import app\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from rnncli.addresses import parse_label
 from rnncli.show.page import state_part
-from rnncli.show.wording import WORDS, brief, meaning, say
+from rnncli.show.wording import brief, meaning, say
 
 STATES = ("hidden_state", "hidden_states", "last_hidden_state", "last_cell_state")
 NAMES = [f"{way}{state}" for way in ("", "forward_", "backward_") for state in STATES]
@@ -37,21 +37,6 @@ def test_meanings() -> None:
     assert meaning(parse_label("something_else")) == ""
     assert meaning(parse_label("0/forward/cell")) == "layer 0: cell"
     assert say("seed", "fr") == say("seed", "en")
-
-
-def test_korean_has_the_words_of_the_lesson() -> None:
-    said = " ".join(
-        [*(korean for _, korean in WORDS.values()), *(meaning(parse_label(name), "ko") for name in NAMES)]
-    )
-    for word in (
-        "은닉 상태",
-        "셀 상태",
-        "마지막 시점의 은닉 상태",
-        "모든 시점의 은닉 상태",
-        "정방향",
-        "역방향",
-    ):
-        assert word in said
 
 
 def test_equal_tensors_are_of_one_part_of_the_state() -> None:

@@ -14,7 +14,7 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.cli.app import main
-from rnncli.commands.shape import outline
+from rnncli.commands.shape.answer import outline
 from rnncli.errors import RnncliError
 
 LAYERS = (
@@ -132,7 +132,7 @@ def answered(config: Any) -> None:
 
 def run(config: Any, flags: dict[str, Any]) -> None:
     stack = specs.from_flags([config], flags)
-    outline.outline(stack, (1, 3, 2))
+    outline(stack, (1, 3, 2))
     [specs.describe(spec) for spec in stack]
     json.dumps([specs.to_config(spec) for spec in stack])
     if stack[0].config["dtype"] == "float32":

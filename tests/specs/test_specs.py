@@ -11,7 +11,7 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
-from rnncli.commands.shape import outline
+from rnncli.commands.shape.answer import outline
 from rnncli.errors import LayerError, RnncliError, UsageError
 from rnncli.models import operations
 from rnncli.specs.build import ONLY_IN_MODELS
@@ -371,7 +371,7 @@ class TestStacksInOneText:
 
     def test_a_kernel_larger_than_its_input(self) -> None:
         with pytest.raises(LayerError, match="covers 30, but the input has only 8"):
-            outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))
+            outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))
 
 
 def test_every_layer_that_works_only_in_a_saved_model_works_there() -> None:

@@ -2,73 +2,98 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rnncli.case import Array, format_shape
-from rnncli.cli.language import localize
+from rnncli.case import format_shape
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
-from rnncli.show.page import (
-    Answer,
-    Column,
-    Line,
-    Page,
-    Records,
-    Table,
-    TableCell,
-    Variants,
-    View,
-    cell,
-    line,
-)
-from rnncli.show.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
-from rnncli.show.wording import Bilingual
+from rnncli.errors import Message, Text
+from rnncli.result import Result
+from rnncli.show.answer import Answer, Field, Listing, Records, spell
+from rnncli.show.page import Column, Line, Page, Table, TableCell, Variants, View, cell, line
+from rnncli.show.parts import format_difference, head_of, note_of, title
 
-TEXTS = {
-    "tensor": Bilingual("tensor", "텐서"),
-    "pair": Bilingual("compared", "비교 대상"),
-    "absolute": Bilingual("largest difference", "최대 차이"),
-    "relative": Bilingual("relative", "상대 차이"),
-    "index": Bilingual("at", "위치"),
-    "step": Bilingual("first step", "첫 시점"),
-    "verdict": Bilingual("verdict", "판정"),
-    "same": Bilingual("same", "같음"),
-    "differs": Bilingual("differs", "다름"),
-    "shape": Bilingual("different shape", "형태 다름"),
-    "mismatches": Bilingual("{count} of {size} numbers", "{size}개 중 {count}개"),
-    "rule": Bilingual(
-        "same: |first - second| <= atol + rtol · |second| for every number; atol {atol}, rtol {rtol}",
-        "같음: 모든 값에서 |첫째 - 둘째| <= atol + rtol · |둘째|; atol {atol}, rtol {rtol}",
-    ),
-    "refused": Bilingual("{engine} was not compared: {reason}", "{engine}: 비교하지 않음 ({reason})"),
+COLUMNS = {
+    "tensor": "tensor",
+    "pair": "compared",
+    "absolute": "largest difference",
+    "relative": "relative",
+    "index": "at",
+    "step": "first step",
+    "verdict": "verdict",
 }
-COLUMNS = ("tensor", "pair", "absolute", "relative", "index", "step", "verdict")
+"""The columns of the table, with their headings."""
 NARROW = ("tensor", "absolute", "index", "verdict")
 BELOW = {"tensor": "pair", "absolute": "relative", "index": "step"}
 """The texts that go below those of other columns in a table that has no columns for them."""
+VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
 NONE = "-"
 MOST_ULPS = 10_000
 """Above this, units in the last place add nothing to the difference; documents always have them."""
+
+
+def verdict_of(one: TensorDifference) -> str:
+    """Return `same`, `differs` or `shape`."""
+    if one.shapes[0] != one.shapes[1]:
+        return "shape"
+    return "same" if one.agrees else "differs"
+
+
+def _known(name: str) -> Any:
+    """Return a function that returns a difference, None where the shapes differ."""
+    return lambda one: None if verdict_of(one) == "shape" else getattr(one, name)
+
+
+def _mismatch(one: TensorDifference) -> dict[str, Any] | None:
+    found = one.mismatch
+    if found is None:
+        return None
+    index, first, second, number = found
+    return {
+        "index": list(index),
+        "first": spell(first),
+        "second": spell(second),
+        "count": number,
+        "size": one.size,
+    }
+
+
+FIELDS = (
+    Field("name"),
+    Field("first", lambda one: one.sides[0]),
+    Field("second", lambda one: one.sides[1]),
+    Field("shapes", lambda one: [list(shape) for shape in one.shapes], csv=False),
+    Field("absolute", _known("absolute")),
+    Field("relative", _known("relative")),
+    Field("ulps"),
+    Field("index", lambda one: None if one.place is None else list(one.place)),
+    Field("timestep", lambda one: one.step),
+    Field("atol", csv=False),
+    Field("rtol", csv=False),
+    Field("mismatch", _mismatch, csv=False),
+    Field("mismatches", lambda one: one.mismatch.number if one.mismatch else 0, json=False),
+    Field("size", json=False),
+    Field("verdict", verdict_of),
+)
+"""What JSON and CSV say of a difference; the table joins columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class CompareAnswer(Answer):
     """How far the tensors of each pair differ.
 
-    header: the case.  refused: engines that cannot compute it.  tolerances: as text.
-    conclusion: one line below the table; None to leave it out.
-    sides: texts for sides that are not engines or files, by their names in `differences`.
+    header: a result of the case.  refused: engines that cannot compute it.  tolerances: as text.
+    conclusion: one line below the table; "" to leave it out.
     """
 
-    header: ResultHeader
+    header: Result
     differences: tuple[TensorDifference, ...]
     tolerances: tuple[str, str]
     refused: tuple[RefusedEngine, ...] = ()
-    conclusion: Bilingual | None = None
-    sides: Mapping[str, Bilingual] = field(default_factory=dict)
+    conclusion: Text = ""
+    command = "compare"
 
     @property
     def agrees(self) -> bool:
@@ -85,60 +110,38 @@ class CompareAnswer(Answer):
         document = {
             **head_of(self.header),
             "agree": self.agrees,
-            "comparisons": [_document(one) for one in self.differences],
+            "comparisons": Listing(FIELDS, self.differences).objects(),
             "refused": [one._asdict() for one in self.refused],
         }
-        if self.conclusion is not None:
-            document["conclusion"] = self.conclusion.in_language(view.lang)
-        return document
+        return {**document, "conclusion": view.say(self.conclusion)} if self.conclusion else document
 
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
-        forms = Variants(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
+        forms = Variants(((self._table(tuple(COLUMNS), view),), (self._table(NARROW, view),)))
         atol, rtol = self.tolerances
-        refused = TEXTS["refused"].in_language(view.lang)
-        below: list[Line] = [
-            line(refused.format(engine=one.engine, reason=localize(one.reason, view.lang)), "alarm")
-            for one in self.refused
-        ]
-        if self.conclusion is not None:
-            below.append(line(self.conclusion.in_language(view.lang)))
-        rule = TEXTS["rule"].in_language(view.lang).format(atol=atol, rtol=rtol)
-        below.append(line(rule.replace("·", "*") if view.ascii else rule, "dim"))
+        refused = "{engine} was not compared: {reason}"
+        below: list[Line] = [line(view.say(refused, **one._asdict()), "alarm") for one in self.refused]
+        if self.conclusion:
+            below.append(line(view.say(self.conclusion)))
+        rule = Message(
+            "same: |first - second| <= atol + rtol {times} |second| for every number; "
+            "atol {atol}, rtol {rtol}",
+            times="*" if view.ascii else "·",
+            atol=atol,
+            rtol=rtol,
+        )
+        below.append(line(view.say(rule), "dim"))
         return Page(title(self.header.specs, view), (note_of(self.header, view),), (forms, *below))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor and pair."""
-        header = (
-            "name", "first", "second", "absolute", "relative", "ulps", "index", "timestep", "mismatches",
-            "size", "verdict",
-        )  # fmt: skip
-        return header, (_record(one) for one in self.differences)
-
-    def tensors(self) -> dict[str, Array]:
-        """Raise UsageError; this command has no tensors."""
-        return refuse_tensors("compare")
-
-    def _translate_sides(self, view: View) -> Iterator[TensorDifference]:
-        """Yield the differences with their sides in the language of the view."""
-        for one in self.differences:
-            first, second = (
-                self.sides[str(side)].in_language(view.lang) if str(side) in self.sides else side
-                for side in one.sides
-            )
-            yield one._replace(sides=(first, second))
+        return Listing(FIELDS, self.differences).records()
 
     def _table(self, keys: Sequence[str], view: View) -> Table:
-        columns = tuple(Column(TEXTS[key].in_language(view.lang)) for key in keys)
-        rows = (tuple(_cell(key, one, keys, view) for key in keys) for one in self._translate_sides(view))
-        return Table(columns, tuple(rows))
-
-
-def verdict_of(one: TensorDifference) -> str:
-    """Return `same`, `differs` or `shape`."""
-    if one.shapes[0] != one.shapes[1]:
-        return "shape"
-    return "same" if one.agrees else "differs"
+        columns = tuple(Column(view.say(COLUMNS[key])) for key in keys)
+        return Table(
+            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self.differences)
+        )
 
 
 def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> TableCell:
@@ -146,11 +149,11 @@ def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> T
     texts, below = _texts(one, view), BELOW.get(key, key)
     found = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
     if below not in keys and texts[below] not in (NONE, "0"):
-        heading = "" if below == "pair" else f"{TEXTS[below].in_language(view.lang)} "
+        heading = "" if below == "pair" else f"{view.say(COLUMNS[below])} "
         found += cell(f"{heading}{texts[below]}", "dim")
-    if key == "verdict" and keys == COLUMNS and one.mismatch is not None:
-        text = TEXTS["mismatches"].in_language(view.lang)
-        found += cell(text.format(count=f"{one.mismatch.number:,}", size=f"{one.size:,}"), "dim")
+    if key == "verdict" and len(keys) == len(COLUMNS) and one.mismatch is not None:
+        counts = {"count": f"{one.mismatch.number:,}", "size": f"{one.size:,}"}
+        found += cell(view.say("{count} of {size} numbers", **counts), "dim")
     return found
 
 
@@ -161,55 +164,10 @@ def _texts(difference: TensorDifference, view: View) -> dict[str, str]:
     shapes = ", ".join(map(format_shape, difference.shapes))
     return {
         "tensor": difference.name,
-        "pair": ", ".join(map(str, difference.sides)),
+        "pair": ", ".join(side if isinstance(side, str) else view.say(side) for side in difference.sides),
         "absolute": shapes if verdict == "shape" else f"{format_difference(difference.absolute)}{ulps}",
         "relative": NONE if verdict == "shape" else format_difference(difference.relative),
         "index": NONE if difference.place is None else str(list(difference.place)),
         "step": NONE if difference.step is None else f"t={difference.step}",
-        "verdict": TEXTS[verdict].in_language(view.lang),
+        "verdict": view.say(VERDICTS[verdict]),
     }
-
-
-def _document(difference: TensorDifference) -> dict[str, Any]:
-    mismatch, verdict = difference.mismatch, verdict_of(difference)
-    return {
-        "name": difference.name,
-        "first": difference.sides[0],
-        "second": difference.sides[1],
-        "shapes": [list(shape) for shape in difference.shapes],
-        "absolute": None if verdict == "shape" else _encode(difference.absolute),
-        "relative": None if verdict == "shape" else _encode(difference.relative),
-        "ulps": difference.ulps,
-        "index": None if difference.place is None else list(difference.place),
-        "timestep": difference.step,
-        "atol": difference.atol,
-        "rtol": difference.rtol,
-        "mismatch": None
-        if mismatch is None
-        else {
-            "index": list(mismatch.place),
-            "first": _encode(mismatch.first),
-            "second": _encode(mismatch.second),
-            "count": mismatch.number,
-            "size": difference.size,
-        },
-        "verdict": verdict,
-    }
-
-
-def _record(one: TensorDifference) -> tuple[Any, ...]:
-    return (
-        one.name, *one.sides,
-        *(("", "") if verdict_of(one) == "shape" else (_encode(one.absolute), _encode(one.relative))),
-        "" if one.ulps is None else one.ulps,
-        "" if one.place is None else str(list(one.place)),
-        "" if one.step is None else one.step,
-        one.mismatch.number if one.mismatch else 0, one.size, verdict_of(one),
-    )  # fmt: skip
-
-
-def _encode(number: float) -> float | str:
-    """Return the number; NaN and infinities as text, which JSON has no numbers for."""
-    from rnncli.show.numerals import spell_nonfinite
-
-    return number if math.isfinite(number) else spell_nonfinite(number)

@@ -16,25 +16,14 @@ from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import Message, Text, UsageError, join
 from rnncli.result import Result
-from rnncli.show.wording import Bilingual
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
     from rnncli.cli.models import ModelCall
 
-WHOLE = Bilingual("one call", "한 번 호출")
-PIECES = Bilingual("pieces of {}", "{}시점씩 나눈 호출")
-IDENTICAL = Bilingual(
-    "one call and the pieces return exactly the same numbers", "한 번의 호출과 나눈 호출의 값이 완전히 같음"
-)
-ROUNDING = Bilingual(
-    "the difference between one call and the pieces is rounding",
-    "한 번의 호출과 나눈 호출의 차이는 반올림 오차",
-)
-REAL = Bilingual(
-    "the difference between one call and the pieces is not rounding",
-    "한 번의 호출과 나눈 호출의 차이는 반올림 오차가 아님",
-)
+IDENTICAL = Message("one call and the pieces return exactly the same numbers")
+ROUNDING = Message("the difference between one call and the pieces is rounding")
+REAL = Message("the difference between one call and the pieces is not rounding")
 STATELESS = Message(
     "this proves little: pieces that start from zeros return the same numbers, so a lost "
     "state would not show; give different weights or a different input"
@@ -139,8 +128,7 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
     whole = pieces.run_whole(case, steps, settings.engine)
     results = _select({whole.engine: whole}, settings)
-    outputs, several = results[whole.engine].outputs, PIECES.format(steps)
-    sides = {WHOLE.en: WHOLE, several.en: several}
+    outputs = results[whole.engine].outputs
 
     def compare(*, stateful: bool) -> tuple[TensorDifference, ...]:
         joined = pieces.run_pieces(case, steps, whole, stateful=stateful)
@@ -154,7 +142,7 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
         reasons = (STATELESS,) if all(difference.agrees for difference in compare(stateful=False)) else ()
     else:
         conclusion, reasons = REAL, pieces.explain_difference(case)
-    answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion, sides=sides)
+    answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion)
     return ComparisonReport(answer, reasons)
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from rnncli.case import Array
-from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
+from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation
 from rnncli.result import Result
-from rnncli.show.page import Answer, Page, Records, View
-from rnncli.show.parts import head_of, refuse_tensors
-from rnncli.show.wording import meaning
+from rnncli.show.answer import Answer, Records, claim_lines
+from rnncli.show.page import (
+    Column,
+    Line,
+    Page,
+    Span,
+    Table,
+    TableCell,
+    View,
+    cell,
+    line,
+    marks,
+    state_part,
+)
+from rnncli.show.parts import format_difference, head_of, note_of, title
+from rnncli.show.visible import width_of
+from rnncli.show.wording import NOT_COMPUTED, meaning
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,7 @@ class ExplainAnswer(Answer):
 
     explanation: Explanation
     result: Result
+    command = "explain"
 
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "explanation": {"tensor", "index", "value", "meaning", "equals", "equations": [...]}}`.
@@ -42,24 +57,14 @@ class ExplainAnswer(Answer):
                 "meaning": meaning(found.target.label, view.lang),
                 **({} if found.without_hold is None else {"without_hold": number(found.without_hold)}),
                 "equals": list(map(str, found.equals)),
-                "equations": [_equation(equation, number) for equation in found.equations],
+                "equations": [_document(equation, number) for equation in found.equations],
             },
         }
-
-    def page(self, view: View) -> Page:
-        """Return the number, then every equation in order."""
-        from rnncli.commands.explain.page import page
-
-        return page(self.explanation, self.result, view)
 
     def records(self, view: View) -> Records:
         """Return one row per factor, with its term and its equation."""
         header = ("equation", "value", "total", "term", "term_value", "factor", "factor_value", "explained")
         return header, (row for equation in self.explanation.equations for row in self._rows(equation))
-
-    def tensors(self) -> dict[str, Array]:
-        """Raise UsageError; an explanation has no tensors."""
-        refuse_tensors("explain")
 
     def _rows(self, equation: Equation) -> Iterator[tuple[Any, ...]]:
         from rnncli.show.numerals import format_exactly
@@ -77,8 +82,36 @@ class ExplainAnswer(Answer):
             yield *own, "others", text(equation.others.value), "", "", ""
         yield *own, "remainder", text(equation.remainder), "", "", ""
 
+    def page(self, view: View) -> Page:
+        """Return the number in the title, its meaning, then the equations, grouped by place."""
+        found, result = self.explanation, self.result
+        root, label = found.equations[0].place, found.target.label
+        value = _align_numbers([found.value], view)[0]
+        head = (
+            Span(found.target.text, f"strong {state_part(label)}".strip()),
+            Span(f" = {value}", "strong"),
+        )
+        sentence = [meaning(label, view.lang), *_place(root, result, view)]
+        notes = [
+            line(marks(view).dot.join(filter(None, sentence)), "dim"),
+            *claim_lines(found.equals),
+            line(title(result.specs, view)[0].text, "dim"),
+            note_of(result, view),
+        ]
+        if found.without_hold is not None:
+            free = _align_numbers([found.without_hold], view)[0]
+            notes.append(line(view.say("without --hold: {value}", value=free), "dim"))
+        parts: list[Table | Line] = []
+        places = list(dict.fromkeys(equation.place for equation in found.equations))
+        together = sorted(found.equations, key=lambda equation: places.index(equation.place))
+        for place, equations in groupby(together, key=lambda equation: equation.place):
+            if place != root:
+                parts += [(), line(marks(view).dot.join(_place(place, result, view)), "strong")]
+            parts += [_table(equation, found.target.name, view) for equation in equations]
+        return Page(head, tuple(notes), tuple(parts))
 
-def _equation(equation: Equation, number: Callable[[float], Any]) -> dict[str, Any]:
+
+def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, Any]:
     others, note = equation.others, equation.note
     return {
         "key": equation.key,
@@ -89,7 +122,13 @@ def _equation(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
         "total": number(equation.total),
         "symbols": list(equation.symbols),
         "terms": [
-            {"value": number(term.value), "factors": [_factor(factor, number) for factor in term.factors]}
+            {
+                "value": number(term.value),
+                "factors": [
+                    {"name": factor.name, "value": number(factor.value), "explained": factor.explained}
+                    for factor in term.factors
+                ],
+            }
             for term in equation.terms
         ],
         "others": others and {"count": others.count, "value": number(others.value)},
@@ -98,10 +137,6 @@ def _equation(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
         "masked": note and {"kind": note.kind, "timestep": note.timestep},
         **({"held": True} if equation.is_held else {}),
     }
-
-
-def _factor(factor: Factor, number: Callable[[float], Any]) -> dict[str, Any]:
-    return {"name": factor.name, "value": number(factor.value), "explained": factor.explained}
 
 
 def _numbers(dtype: str) -> Callable[[float], Any]:
@@ -116,3 +151,121 @@ def _numbers(dtype: str) -> Callable[[float], Any]:
         return short if float(short) == value or value != value else np.float64(value)
 
     return number
+
+
+def _place(place: NumberLocation, result: Result, view: View) -> Iterator[str]:
+    """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
+    if len(result.specs) > 1:
+        yield f"{view.say('layer')} {place.layer}"
+    if place.direction and (place.direction == "backward" or "layer" in result.specs[place.layer].config):
+        yield view.say(place.direction)
+    if result.input_shape[0] > 1:
+        yield f"{view.say('batch')} {place.batch}"
+    yield f"{view.say('unit')} {place.unit}"
+    if place.timestep is not None:
+        yield f"t={place.timestep}"
+        if place.step != place.timestep and place.step is not None:
+            yield f"{view.say('step')} {place.step}"
+
+
+def _table(equation: Equation, tensor: str, view: View) -> Table:
+    """Put terms below their names if they are few, else one below the other."""
+    name = equation.name if "[" not in equation.name else tensor
+    name = {"returned": "output"}.get(name, name).replace("candidate.", "")
+    if equation.is_held or equation.note is not None:
+        row = tuple(_cells_without_terms(name, equation, view))
+        return Table(tuple(Column("") for _ in row), (row,))
+    if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
+        return _tabulate_terms(name, equation, view)
+    return _list_terms(name, equation, view)
+
+
+def _cells_without_terms(name: str, equation: Equation, view: View) -> Iterator[TableCell]:
+    """Yield `forget`, `held at 1`; or `cell`, `= cell at t=2`, `= 0.1234`, `masked at t=3: carried over`."""
+    note, value = equation.note, _align_numbers([equation.value], view)[0]
+    yield cell(name, "strong")
+    if note is None:
+        yield cell(view.say("held at {value}", value=value))
+        return
+    for term in equation.terms:
+        yield from (cell(f"= {_name(factor, view)}") for factor in term.factors)
+    yield cell(f"= {value}")
+    yield cell(view.say(NOT_COMPUTED[note.kind], t=equation.place.timestep, before=note.timestep), "dim")
+
+
+def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
+    """Return names, their numbers, their products and the sum, each below the previous."""
+    terms = equation.terms
+    numbers = [factor.value for term in terms for factor in term.factors]
+    texts = iter(_align_numbers([*numbers, *(term.value for term in terms), equation.value], view))
+    rows: list[list[TableCell]] = [[cell(name, "strong")], [()], [()]]
+    for place, term in enumerate(terms):
+        sign, digits = "+ " if place else "= ", [next(texts) for _ in term.factors]
+        names = [_name(factor, view) for factor in term.factors]
+        widths = [max(map(width_of, pair)) for pair in zip(names, digits, strict=True)]
+        for row, factors in zip(rows, (names, digits), strict=False):
+            padded = (
+                text + " " * (width - width_of(text)) for text, width in zip(factors, widths, strict=True)
+            )
+            row.append(cell(sign + f" {_times(view)} ".join(padded).rstrip()))
+    for place, _ in enumerate(terms):
+        rows[2].append(cell(("+ " if place else "= ") + next(texts)))
+    several = any(len(term.factors) > 1 for term in terms) and len(terms) > 1
+    kept = rows if several else rows[:2]
+    kept[-1].append(cell(f"= {next(texts).lstrip()}"))
+    kept.append([(), cell(_remainder(equation, view), "dim")])
+    width = max(map(len, kept))
+    return Table(
+        tuple(Column("") for _ in range(width)), tuple((*row, *[()] * (width - len(row))) for row in kept)
+    )
+
+
+def _list_terms(name: str, equation: Equation, view: View) -> Table:
+    """Return one row per term, largest first, below `input = sigmoid(x W + h U + b) = sigmoid(1.7) = 0.8`."""
+    numbers = [factor.value for term in equation.terms for factor in term.factors]
+    sums = [*(term.value for term in equation.terms), *([equation.others.value] if equation.others else [])]
+    texts = _align_numbers([*sums, *numbers, equation.total, equation.value], view)
+    factors, dot = iter(texts[len(sums) : -2]), f" {_times(view)} "
+    rows: list[tuple[TableCell, ...]] = []
+    for text, term in zip(texts, equation.terms, strict=False):
+        digits = [next(factors) for _ in term.factors]
+        names: list[Span] = []
+        for factor in term.factors:
+            names += [Span(dot, "dim")] if names else []
+            names.append(Span(_name(factor, view), "dim" if factor.is_weight else ""))
+        rows.append((cell(text), cell(f"= {dot.join(digits)}") if len(digits) > 1 else (), (tuple(names),)))
+    if equation.others:
+        count = equation.others.count
+        words = view.say("the other {count} terms" if count > 1 else "the other term", count=count)
+        rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
+    rows.append(((), (), cell(_remainder(equation, view), "dim")))
+    total, value = (text.lstrip() for text in texts[-2:])
+    symbols = " + ".join(equation.symbols).replace("·", _times(view))
+    if function := equation.function:
+        symbols = f"{function}({symbols}) = {function}({total})"
+    head = Span(name, "strong"), Span(f" = {symbols} = "), Span(value, "strong")
+    return Table((Column("", right=True), Column(""), Column("")), tuple(rows), head)
+
+
+def _name(factor: Factor, view: View) -> str:
+    return view.say(factor.shown) if factor.shown else factor.name
+
+
+def _remainder(equation: Equation, view: View) -> str:
+    return f"{view.say('remainder')} {format_difference(equation.remainder)}"
+
+
+def _times(view: View) -> str:
+    return "*" if view.ascii else "·"
+
+
+def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
+    """Format numbers aligned at the decimal point, in a format that suits the largest."""
+    import numpy as np
+
+    from rnncli.show.numerals import choose_style, format_number
+
+    style = choose_style(np.array(numbers), view.precision)
+    texts = [format_number(number, style) for number in numbers]
+    width = max(map(len, texts))
+    return [text.rjust(width) if len(numbers) > 1 else text for text in texts]

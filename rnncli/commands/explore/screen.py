@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rnncli.case import Array, format_shape
 from rnncli.cli.language import localize
-from rnncli.commands.explain.page import page
+from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.commands.explore import options
 from rnncli.commands.explore.options import OptionRow
 from rnncli.commands.explore.state import (
@@ -37,7 +37,7 @@ from rnncli.show.formats.table import draw_lines
 from rnncli.show.numerals import choose_style, format_number
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
-from rnncli.show.wording import name_factor, say
+from rnncli.show.wording import NOT_COMPUTED, say
 
 OPTIONS = (29, 40)
 """The least and the largest width of the layer pane."""
@@ -386,7 +386,7 @@ def equation_lines(state: State) -> list[Text]:
     found, lang = explained(state), state.lang
     lines = []
     if found.without_hold is not None:
-        without = say("was without hold", lang).format(value=_number(found.without_hold))
+        without = say("without --hold: {value}", lang, value=_number(found.without_hold))
         lines.append(
             Text.assemble((found.target.text, "bold"), f" = {_number(found.value)}   ", (without, "dim"))
         )
@@ -404,7 +404,7 @@ def equation_lines(state: State) -> list[Text]:
 @lru_cache(maxsize=2)
 def _full_lines(found: Explanation, result: Result, view: View) -> list[Text]:
     """Return the equations as `rnncli explain` shows them."""
-    return draw_lines(Page((), (), page(found, result, view).parts), view)
+    return draw_lines(Page((), (), ExplainAnswer(found, result).page(view).parts), view)
 
 
 def _short_lines(equation: Equation, lang: str) -> Iterator[Text]:
@@ -412,11 +412,11 @@ def _short_lines(equation: Equation, lang: str) -> Iterator[Text]:
     name = equation.name.partition("[")[0].replace("candidate.", "").replace("returned", "output")
     value = _number(equation.value)
     if equation.note is not None:
-        sentence = say(f"masked {equation.note.kind}", lang)
-        sentence = sentence.format(t=equation.place.timestep, before=equation.note.timestep)
+        times = {"t": equation.place.timestep, "before": equation.note.timestep}
+        sentence = say(NOT_COMPUTED[equation.note.kind], lang, **times)
         yield Text.assemble((name, "bold"), f" = {value}   ", (sentence, "dim"))
     elif equation.is_held:
-        yield Text.assemble((name, "bold"), " = ", say("held at", lang).format(value=value))
+        yield Text.assemble((name, "bold"), " = ", say("held at {value}", lang, value=value))
     elif equation.function or len(equation.terms) > len(equation.symbols):
         symbols = " + ".join(equation.symbols)
         if equation.function:
@@ -430,7 +430,7 @@ def _short_lines(equation: Equation, lang: str) -> Iterator[Text]:
 
 
 def _names(term: Term, lang: str) -> str:
-    return " · ".join(name_factor(factor.name, factor.words, lang) for factor in term.factors)
+    return " · ".join(say(factor.shown, lang) if factor.shown else factor.name for factor in term.factors)
 
 
 def _number(value: float) -> str:

@@ -9,16 +9,14 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
-from rnncli.commands.gradients.gradient_words import say
 from rnncli.result import Label
+from rnncli.show.answer import Answer, Records
 from rnncli.show.page import (
-    Answer,
     Column,
     Line,
     Page,
     PagePart,
     Paragraph,
-    Records,
     Span,
     Table,
     TableCell,
@@ -37,6 +35,19 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 NUMBER = 8
 DECADES = 30
 """Bars span at most this many powers of ten."""
+
+VERDICTS = {
+    "vanishes": "vanishes at t={t} and earlier: less than 1/1000 of the norm at t={reference} is left "
+    "(down to {ratio})",
+    "falls": "falls at t={t} and earlier: down to {ratio} of the norm at t={reference}",
+    "explodes": "explodes at t={t} and earlier: more than 1000 times the norm at t={reference} "
+    "(up to {ratio} times)",
+    "grows": "grows at t={t} and earlier: up to {ratio} times the norm at t={reference}",
+    "varies": "varies: at t={t} and earlier it falls to {ratio} of the norm at t={reference}, and comes back",
+    "steady": "steady: between 1/10 and 10 times the norm at t={reference} (at the first step {ratio})",
+    "independent": "has no influence",
+    "undefined": "cannot be compared: NaN or infinity",
+}
 
 NamedCurve = tuple[str, Curve]
 """A heading and its curve."""
@@ -62,7 +73,7 @@ class GradientsAnswer(Answer):
         """
         first = self.gradients[0]
         target = first.target
-        common = head_of(first)
+        common = head_of(first.header)
         del common["layer"], common["expression"]  # each stack has its own
         return {
             **common,
@@ -89,12 +100,13 @@ class GradientsAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return the norms as bars and numbers, then a verdict per curve."""
         first, curves = self.gradients[0], self._name_curves()
-        heading = line(say("norms of", view.lang).format(of=first.target.text))
+        norms = "norm of the gradient of {of}, one row per time step"
+        heading = line(view.say(norms, of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
         parts: list[PagePart] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
-        parts += [*_notes(curves, steps, scale, view.lang), ()]
-        parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view.lang)]
-        return Page(self._title(view), (note_of(first, view), heading), tuple(parts))
+        parts += [*_notes(curves, steps, scale, view), ()]
+        parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
+        return Page(self._title(view), (note_of(first.header, view), heading), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return layer, direction, part, timestep, masked, value: one norm per row."""
@@ -201,7 +213,7 @@ def _table(
     columns += [Column(name) for name, _ in curves]
     rows = []
     for step in steps:
-        status = [cell(say("masked", view.lang) if masked_steps[step] else "", "dim")] if marked else []
+        status = [cell(view.say("masked") if masked_steps[step] else "", "dim")] if marked else []
         norms = [_norm(float(curve.norms[step]), curve.part, scale, length, view) for _, curve in curves]
         rows.append((cell(f"{step}"), *status, *norms))
     return Table(tuple(columns), tuple(rows))
@@ -231,25 +243,30 @@ def _bar(share: float, length: int, some: bool, view: View) -> str:
 
 
 def _notes(
-    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, lang: str
+    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, view: View
 ) -> Iterator[Paragraph]:
     """Yield notes on how to read the table."""
     low, high = (f"{10**end:.1g}" for end in scale)
-    yield Paragraph(say("log bars", lang).format(low=low, high=high), "dim")
+    yield Paragraph(view.say("bars are logarithmic, from {low} to {high}", low=low, high=high), "dim")
     if any(curve.part.part == "cell" for _, curve in curves):
-        yield Paragraph(say("cell read", lang), "dim")
+        own = (
+            "cell: direct effect on the next step; its effect through its own step's output counts as hidden"
+        )
+        yield Paragraph(view.say(own), "dim")
     count = len(curves[0][1].norms)
     if len(steps) < count:
-        yield Paragraph(say("some steps", lang).format(shown=len(steps), count=count), "dim")
+        yield Paragraph(
+            view.say("{shown} of {count} time steps; --full shows all", shown=len(steps), count=count), "dim"
+        )
 
 
-def _verdict(name: str, curve: Curve, lang: str) -> Iterator[Paragraph]:
+def _verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     """Yield `hidden  vanishes at t=3: ...`."""
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
-    sentence = say(kind, lang).format(
-        t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
+    sentence = view.say(
+        VERDICTS[kind], t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
     )
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)

@@ -6,7 +6,7 @@ Keras computes the gradients, see tape.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rnncli import addresses, layers
@@ -15,7 +15,7 @@ from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.stack import Stack
-from rnncli.result import Claim, Index, Label, TensorInfo
+from rnncli.result import Claim, Index, Label, Result, TensorInfo
 
 INPUT = Label("input", kind="")
 ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}
@@ -79,22 +79,17 @@ class Curve:
 class Gradients:
     """Gradients of one stack: a curve per part of the last recurrent layer's state, then the input's.
 
-    conditions: same as in Result.
+    header: the case as a result without tensors.
     """
 
-    specs: tuple[Spec, ...]
+    header: Result
     target: GradientTarget
     curves: tuple[Curve, ...]
-    seed: int | None
-    input_shape: tuple[int, ...]
-    input_dtype: str
-    engine: str = "tensorflow"
-    conditions: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def hold(self) -> tuple[str, ...]:
-        """No gate is held: Keras computes the gradients, and it cannot hold one."""
-        return ()
+    def specs(self) -> tuple[Spec, ...]:
+        """The layers, first to last."""
+        return self.header.specs
 
 
 def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
@@ -245,4 +240,5 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    return Gradients(case.specs, numbers, tuple(curves), case.seed, shape, dtype, conditions=conditions)
+    header = Result(("tensorflow",), case.seed, case.specs, shape, dtype, (), conditions=conditions)
+    return Gradients(header, numbers, tuple(curves))

@@ -8,39 +8,22 @@ from itertools import product
 from typing import Any
 
 from rnncli import compute
-from rnncli.case import Array, Case, format_shape
+from rnncli.case import Array, Case
 from rnncli.commands.matrix import same_numbers
-from rnncli.commands.matrix.matrix_words import say
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
-from rnncli.result import Label, Matrix, Result
-from rnncli.show.page import (
-    Answer,
-    Grid,
-    Line,
-    Page,
-    Records,
-    Span,
-    Table,
-    View,
-    cell,
-    marks,
-    state_part,
-)
-from rnncli.show.parts import (
-    axes_of,
-    claim_lines,
-    head_of,
-    headings,
-    name_cell,
-    note_of,
-    records_header,
-    rows_of,
-    tensor_document,
-    title,
-)
+from rnncli.result import Label, Matrix
+from rnncli.show.answer import Answer, Field, Listing, Records
+from rnncli.show.page import Grid, Line, Page, Span, View, marks, state_part
+from rnncli.show.parts import head_of, note_of, records_of, tensor_document, title
 
 CHOICES = (False, True)
+FIELDS = (
+    Field("name", lambda tensor: tensor.label, heading="tensor"),
+    Field("shape", lambda tensor: tensor.values.shape, heading="shape"),
+    Field("equals", heading="equal"),
+)
+"""What the grid says of a tensor."""
 
 
 @dataclass(frozen=True)
@@ -51,42 +34,39 @@ class MatrixAnswer(Answer):
 
     def document(self, view: View) -> dict[str, Any]:
         """Take engine, seed, layer and input from the result without sequences or state; add equalities."""
+        results = self.matrix.results
         return {
-            **head_of(self.default_result),
+            **head_of(results[False, False]),
             "matrix": [
                 {
                     "return_sequences": sequences,
                     "return_state": state,
                     "outputs": [tensor_document(tensor, view.lang) for tensor in result.outputs],
                 }
-                for (sequences, state), result in self.matrix.results.items()
+                for (sequences, state), result in results.items()
             ],
-            "identities": same_numbers.build_equality_table(self.matrix.results).identities(),
+            "identities": same_numbers.build_equality_table(results).identities(),
         }
 
     def page(self, view: View) -> Page:
         """Return a grid of names and shapes, the equal entries, and what all four have in common."""
-        results, first = self.matrix.results, self.default_result
+        results = self.matrix.results
         grid = Grid(
             tuple(f"return_sequences={sequences}" for sequences in CHOICES),
             tuple(f"return_state={state}" for state in CHOICES),
-            tuple(tuple(_quadrant(results[row, column], view) for column in CHOICES) for row in CHOICES),
+            tuple(
+                tuple(Listing(FIELDS, results[row, column].outputs).table(view) for column in CHOICES)
+                for row in CHOICES
+            ),
         )
         scheme = same_numbers.draw(same_numbers.build_equality_table(results), view)
-        comparison = self._compare_combinations(view)
+        first, comparison = results[False, False], self._compare_combinations(view)
         return Page(title(first.specs, view), (note_of(first, view),), (grid, scheme, (), *comparison))
 
     def records(self, view: View) -> Records:
         """Same as in `run`, with columns for the two options first."""
-        columns = axes_of(tensor for result in self.matrix.results.values() for tensor in result.outputs)
-        header = ("return_sequences", "return_state", *records_header(columns))
-        rows = (
-            (sequences, state, *row)
-            for (sequences, state), result in self.matrix.results.items()
-            for tensor in result.outputs
-            for row in rows_of(tensor, columns, view)
-        )
-        return header, rows
+        groups = [(options, result.outputs) for options, result in self.matrix.results.items()]
+        return records_of(groups, view, "return_sequences", "return_state")
 
     def tensors(self) -> dict[str, Array]:
         """Return tensors by options and name: `return_sequences=True,return_state=False/hidden_states`."""
@@ -96,37 +76,25 @@ class MatrixAnswer(Answer):
             for tensor in result.outputs
         }
 
-    @property
-    def default_result(self) -> Result:
-        """The result without sequences or state."""
-        return self.matrix.results[False, False]
-
     def _compare_combinations(self, view: View) -> Iterator[Line]:
+        """Yield the tensors that are the same wherever they are returned, and the others."""
         found: dict[Label, list[Array]] = {}
         for result in self.matrix.results.values():
             for tensor in result.outputs:
                 found.setdefault(tensor.label, []).append(tensor.values)
-        equal = [label for label, values in found.items() if _all_equal(values)]
-        others = [label for label in found if label not in equal]
-        for key, labels in (("same", equal), ("different", others)):
+        equal = {label: _all_equal(values) for label, values in found.items()}
+        for is_equal, words in (
+            (True, view.say("identical in every combination that returns it:")),
+            (False, view.say("different between combinations that return it:")),
+        ):
+            labels = sorted(
+                (label for label in found if equal[label] == is_equal), key=lambda label: label.last
+            )
+            spans = [Span(f"{words} ", "dim")]
+            for label in labels:
+                spans += [Span(str(label), state_part(label)), Span(marks(view).dot, "dim")]
             if labels:
-                ordered = sorted(labels, key=lambda label: label.last)
-                yield _list_identities(say(key, view.lang), ordered, view)
-
-
-def _quadrant(result: Result, view: View) -> Table:
-    rows = tuple(
-        (name_cell(tensor.label), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals))
-        for tensor in result.outputs
-    )
-    return Table(headings(("tensor", "shape", "equal"), view), rows)
-
-
-def _list_identities(words: str, labels: list[Label], view: View) -> Line:
-    spans = [Span(f"{words} ", "dim")]
-    for label in labels:
-        spans += [Span(str(label), state_part(label)), Span(marks(view).dot, "dim")]
-    return tuple(spans[:-1])
+                yield tuple(spans[:-1])
 
 
 def _all_equal(values: list[Array]) -> bool:

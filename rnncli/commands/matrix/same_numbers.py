@@ -7,7 +7,6 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.matrix.matrix_words import say
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.page import (
@@ -22,8 +21,8 @@ from rnncli.show.page import (
     cell,
     line,
     marks,
+    name_line,
     select_ends,
-    state_part,
 )
 
 SOURCES = ((False, True), (True, True))
@@ -119,27 +118,27 @@ def draw(scheme: EqualityTable, view: View) -> Variants:
 def _draw_variants(scheme: EqualityTable, view: View) -> Iterator[tuple[Table | Line, ...]]:
     """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
-    legend = line(say("letters", view.lang).format(dot=dot), "dim")
+    legend = line(view.say("same letter = same numbers; {dot} = unlike all others", dot=dot), "dim")
     most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
         for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
             yield _table(scheme, select_ends(scheme.steps, columns), halves, view), legend
     sets = (" = ".join(entries) for entries in scheme.identities())
-    yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
+    yield (), line(view.say("entries with the same numbers"), "dim"), *(line(text) for text in sets)
 
 
 def _table(scheme: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:
     halves = halves and any(row.half for row in scheme.rows)
     times = (marks(view).ellipsis if place == GAP else f"t={scheme.time[place]}" for place in shown)
-    columns = [Column(say("tensor", view.lang)), *([Column("")] if halves else []), *map(Column, times)]
+    columns = [Column(view.say("tensor")), *([Column("")] if halves else []), *map(Column, times)]
     rows = []
     for number, row in enumerate(scheme.rows):
-        half = (cell(say(row.half, view.lang) if row.half else "", "dim"),) if halves else ()
+        half = (cell(view.say(row.half) if row.half else "", "dim"),) if halves else ()
         cells = (_entry(scheme, number, place, view) for place in shown)
         subscript = row.subscript if scheme.time[0] == 0 else row.subscript.replace("t", "-1-t")
-        name = (Span(str(row.label), f"strong {state_part(row.label)}".strip()), Span(subscript, "dim"))
+        name = (*name_line(row.label), Span(subscript, "dim"))
         rows.append(((name,), *half, *cells))
-    return Table(tuple(columns), tuple(rows), line(say("scheme", view.lang), "dim"))
+    return Table(tuple(columns), tuple(rows), line(view.say("entries with the same numbers"), "dim"))
 
 
 def _entry(scheme: EqualityTable, number: int, place: int, view: View) -> TableCell:

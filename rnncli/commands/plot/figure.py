@@ -16,7 +16,7 @@ from rnncli.commands.plot.fonts import DEFAULT_FONT
 from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.errors import UsageError
-from rnncli.show.width import width_of
+from rnncli.show.visible import width_of
 
 DPI = 200
 """Dots per inch of a png."""

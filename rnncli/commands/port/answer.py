@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from rnncli.errors import Message, count
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers import within
 from rnncli.show import formats
-from rnncli.show.page import Answer, Page, PagePart, Paragraph, Records, View, line
-from rnncli.show.parts import format_difference, head, note, refuse_tensors
+from rnncli.show.answer import Answer, Records, head
+from rnncli.show.page import Page, PagePart, Paragraph, View, line
+from rnncli.show.parts import format_difference, note
 from rnncli.specs import describe, to_script
 
 RESULTS = {
@@ -48,6 +49,7 @@ class PortAnswer(Answer):
     predictions: Sequence[Mapping[str, Array]] = ()
     place: str = ""
     has_file: bool = False
+    command = "port"
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every explanation with its steps and the layer that it makes in Keras."""
@@ -90,10 +92,6 @@ class PortAnswer(Answer):
             for number, (name, step) in enumerate(_steps(finding), 1)
         )
         return ("explanation", "step", "difference", "text", "remaining"), rows
-
-    def tensors(self) -> Mapping[str, Array]:
-        """Raise UsageError; the answer is text, and -o writes the weights."""
-        return refuse_tensors("port")
 
     def _title(self) -> Message:
         if not self.findings:
@@ -191,7 +189,8 @@ def build_layer_spec(finding: Hypothesis) -> Spec:
     return spec
 
 
-class PortedWeights(NamedTuple):
+@dataclass(frozen=True)
+class PortedWeights(Answer):
     """The weights in Keras's layout, in the forms that files of weights need."""
 
     weights: Mapping[str, Array]
@@ -211,7 +210,7 @@ def write_weights(finding: Hypothesis, place: str) -> None:
     weights = {name: np.ascontiguousarray(array, np.float32) for name, array in finding.weights.items()}
     if not place.casefold().endswith(".h5"):
         with files.open_output(place) as file:
-            formats.get(formats.for_output(place)).write(PortedWeights(weights), View(), file)
+            formats.FORMATS[formats.for_output(place)].write(PortedWeights(weights), View(), file)
         return
     parts = (
         [weights] if len(layer.cells) == 1 else [within(weights, path) for path in ("forward", "backward")]

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, format_shape
+from rnncli.case import format_shape
 from rnncli.result import ChunkedTensor, Label, NamedTensor, Result
-from rnncli.show.page import (
-    Answer,
-    ChunkedAnswer,
-    DeferredValue,
-    Line,
-    Numbers,
-    Page,
-    PagePart,
-    Records,
-    Table,
-    TableCell,
-    View,
-    cell,
-    line,
-)
+from rnncli.show.answer import Answer, DeferredValue, Records, claim_lines, headings
+from rnncli.show.page import Numbers, Page, PagePart, Table, TableCell, View, cell, line, name_line
 from rnncli.show.parts import (
-    axes_of,
-    claim_lines,
+    ResultAnswer,
     difference_text,
     differences_document,
     format_difference,
     head_of,
-    headings,
-    name_cell,
     note_of,
-    records_header,
-    rows_of,
+    records_of,
     short_head_of,
     tensor_document,
     tensor_head,
@@ -50,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class RunAnswer(Answer):
+class RunAnswer(ResultAnswer):
     """Every returned tensor with its name, shape, meaning and numbers.
 
     stats: empty if not requested.
@@ -67,33 +50,24 @@ class RunAnswer(Answer):
         `outputs` are those of the last call; if all calls are requested, `calls` has the outputs of each.
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
-        calls = _group_by_call(self.result.outputs)
-        last = [self._document(tensor, view, alone=True) for tensor in calls[-1]]
+        by_call = groupby(self.result.outputs, key=lambda tensor: tensor.label.call)
+        calls = [list(call) for _, call in by_call] or [[]]
+        last = [self._document(_without_call(tensor), view, tensor.label) for tensor in calls[-1]]
         document = {**head, "outputs": last}
         if any(tensor.label.call is not None for tensor in calls[-1]):
-            document["calls"] = [{"outputs": [self._document(one, view) for one in call]} for call in calls]
+            document["calls"] = [
+                {"outputs": [self._document(one, view, one.label) for one in call]} for call in calls
+            ]
         return {**document, **differences_document(self.result)}
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        parts: tuple[PagePart, ...] = (table_of(self.result, view),)
-        if self.stats:
-            from rnncli.show import statistics
-
-            parts += statistics.draw_statistics(self.stats, view)
-        return Page(title(self.result.specs, view), (note_of(self.result, view, self.line),), parts)
+        notes = (note_of(self.result, view, self.line),)
+        return Page(title(self.result.specs, view), notes, self._tables(view))
 
     def records(self, view: View) -> Records:
         """Return name, batch, timestep, unit, value; empty for axes that a tensor lacks."""
-        return records_of(self.result.outputs, view)
-
-    def tensors(self) -> dict[str, Array]:
-        """Return the returned tensors, by name."""
-        return {tensor.name: tensor.values for tensor in self.result.outputs}
-
-    def named_tensors(self) -> tuple[NamedTensor, ...]:
-        """Return the same with the names of their axes."""
-        return self.result.outputs
+        return records_of([((), self.result.outputs)], view)
 
     def first_nan(self) -> str | None:
         """Return the location of the first NaN: `hidden_states[0, 2, 1]`; None if there is none."""
@@ -105,31 +79,61 @@ class RunAnswer(Answer):
                 return f"{tensor.name}{list(place)}"
         return None
 
-    def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
-        """alone: use the names a tensor has if no other call is shown."""
-        own: dict[str, Any] = {}
-        if tensor.label in self.stats:
+    def _document(self, tensor: NamedTensor, view: View, label: Label) -> dict[str, Any]:
+        """Return a tensor with its statistics, if requested.  label: its own."""
+        document = tensor_document(tensor, view.lang)
+        if label in self.stats:
             from rnncli.show import statistics
 
-            own["stats"] = statistics.document(self.stats[tensor.label], tensor.axes)
-        own_call = tensor.label.call
-        if alone and own_call is not None:
-            equals = tuple(
-                claim.with_place(call=None) if claim.label.call == own_call else claim
-                for claim in tensor.equals
-            )
-            tensor = tensor._replace(label=tensor.label.without_call, equals=equals)
-        return {**tensor_document(tensor, view.lang), **own}
+            document["stats"] = statistics.document(self.stats[label], tensor.axes)
+        return document
+
+    def _tables(self, view: View) -> tuple[PagePart, ...]:
+        """Return a table of tensors, shapes and numbers, and the statistics."""
+        from_what = view.say(difference_text(self.result))
+        differences = {
+            name: f"{from_what} {format_difference(difference)}"
+            for name, difference in self.result.differences.items()
+        }
+        rows = tuple(_row(tensor, differences.get(tensor.name), view) for tensor in self.result.outputs)
+        table = Table(headings(("tensor", "shape", "values"), view), rows)
+        if not self.stats:
+            return (table,)
+        from rnncli.show import statistics
+
+        return (table, *statistics.draw_statistics(self.stats, view))
 
 
-def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
-    """Return the tensors of each call, or of the only one if not every call is shown."""
-    calls = groupby(tensors, key=lambda tensor: tensor.label.call)
-    return [list(call) for _, call in calls] or [[]]
+def _row(tensor: NamedTensor, difference: str | None, view: View) -> tuple[TableCell, ...]:
+    """Return the row of a tensor: name, shape, numbers and remarks."""
+    below = brief(tensor.label, view.lang)
+    return (
+        (name_line(tensor.label), *(cell(below, "dim") if below else ())),
+        cell(format_shape(tensor.values.shape)),
+        (
+            Numbers(tensor.values, tensor.axes, tensor.time),
+            *claim_lines(tensor.equals),
+            *((line(difference, "dim"),) if difference is not None else ()),
+        ),
+    )
 
 
-class ChunkedRunAnswer(ChunkedAnswer):
-    """A large run, written while it is computed; only one of these forms can be read, and only once."""
+def _without_call(tensor: NamedTensor) -> NamedTensor:
+    """Return a tensor with the names that it has if no other call is shown."""
+    call = tensor.label.call
+    if call is None:
+        return tensor
+    equals = tuple(
+        claim.with_place(call=None) if claim.label.call == call else claim for claim in tensor.equals
+    )
+    return tensor._replace(label=tensor.label.without_call, equals=equals)
+
+
+class ChunkedRunAnswer(Answer):
+    """A large run, written while it is computed, for the formats that support it.
+
+    Its arrays arrive in parts, in the order of the document; only one form can be read, and only once.
+    """
 
     def __init__(self, chunked: ChunkedResult) -> None:
         self.chunked = chunked
@@ -149,18 +153,11 @@ class ChunkedRunAnswer(ChunkedAnswer):
 
     def records(self, view: View) -> Records:
         """Same as RunAnswer."""
-        return records_of(self.chunked.outputs, view)
+        return records_of([((), self.chunked.outputs)], view)
 
     def tensors(self) -> dict[str, ChunkedArray]:
         """Return the returned tensors by name, in the order in which they can be read."""
         return {tensor.name: tensor.values for tensor in self.chunked.outputs}
-
-
-def records_of(tensors: Sequence[NamedTensor | ChunkedTensor], view: View) -> Records:
-    """Return the records of one tensor after the other."""
-    columns = axes_of(tensors)
-    rows = (row for tensor in tensors for row in rows_of(tensor, columns, view))
-    return records_header(columns), rows
 
 
 def stats_of(result: Result) -> dict[Label, Stats]:
@@ -175,26 +172,3 @@ def stats_of(result: Result) -> dict[Label, Stats]:
     return {
         one.label: statistics.summarize(one.values, bounds[one.label.without_call]) for one in result.outputs
     }
-
-
-def table_of(result: Result, view: View) -> Table:
-    """Return a table of tensors, shapes and numbers."""
-    differences = {
-        name: f"{difference_text(result, view.lang)} {format_difference(difference)}"
-        for name, difference in result.differences.items()
-    }
-    rows = tuple(row_of(tensor, differences.get(tensor.name), view) for tensor in result.outputs)
-    return Table(headings(("tensor", "shape", "values"), view), rows)
-
-
-def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[TableCell, ...]:
-    """Return the row of a tensor: name, shape, numbers and remarks."""
-    known: tuple[Line, ...] = claim_lines(tensor.equals)
-    if difference is not None:
-        known += (line(difference, "dim"),)
-    below = brief(tensor.label, view.lang)
-    return (
-        (*name_cell(tensor.label), *((line(below, "dim"),) if below else ())),
-        cell(format_shape(tensor.values.shape)),
-        (Numbers(tensor.values, tensor.axes, tensor.time), *known),
-    )

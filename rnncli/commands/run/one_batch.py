@@ -34,7 +34,7 @@ def answer(flags: RunRequest) -> None:
 def _can_grow(flags: RunRequest) -> bool:
     """Return whether the answer can be written before the last chunk is computed."""
     whole = bool(flags.whole_result_flags) or flags.ask.all_calls
-    return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
+    return not whole and formats.FORMATS[format_of(flags.output)].incremental
 
 
 def _run_in_chunks(

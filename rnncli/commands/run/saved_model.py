@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import model_tensors, models, result_checks, sources
 from rnncli.cli.output import delivery
-from rnncli.commands.run.answer import RunAnswer, stats_of, table_of
+from rnncli.commands.run.answer import RunAnswer, stats_of
 from rnncli.errors import Flag, UsageError
 from rnncli.options import first_given
 from rnncli.result import SCHEMA
-from rnncli.show import statistics
+from rnncli.show.answer import head
 from rnncli.show.page import Page, Span, View, marks
-from rnncli.show.parts import differences_document, head
-from rnncli.show.wording import say
+from rnncli.show.parts import differences_document
 
 if TYPE_CHECKING:
     from rnncli.cli.model_tensors import ModelTensors
@@ -53,25 +52,25 @@ class ModelAnswer(RunAnswer):
             "engine": self.result.engine,
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
-            "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
+            "outputs": [self._document(tensor, view, tensor.label) for tensor in self.result.outputs],
             **differences_document(self.result),
         }
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor."""
-        dot, word = marks(view).dot, say("input", view.lang)
-        pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
+        dot, word = marks(view).dot, view.say("input")
+        pieces = [] if self.line is None else [f"{view.say('line')} {self.line}"]
         pieces += [
             " ".join(
                 [word, *([] if name == "input" else [name]), format_shape(array.shape), str(array.dtype)]
             )
             for name, array in self.inputs.items()
         ]
-        pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
+        pieces.append(f"{view.say('engine')} {self.result.engine}")
         if self.masks:
-            pieces.append(say("mask from", view.lang).format(", ".join(self.masks)))
+            pieces.append(view.say("mask from {names}", names=", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
-        return Page(title, (), (table_of(self.result, view), *statistics.draw_statistics(self.stats, view)))
+        return Page(title, (), self._tables(view))
 
 
 def require(flags: RunRequest) -> None:

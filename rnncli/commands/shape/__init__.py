@@ -25,10 +25,9 @@ def shape(ask: Ask, output: OutputFlags) -> None:
     """
     from rnncli.cli import request
     from rnncli.cli.output import delivery
-    from rnncli.commands.shape import outline
-    from rnncli.commands.shape.answer import ShapeAnswer
+    from rnncli.commands.shape.answer import ShapeAnswer, outline
 
     deliver = delivery(output, ask.files)
     asked = request.outline(ask)
-    report = outline.outline(asked.stack.specs, asked.shape, all_layers=ask.all_layers)
+    report = outline(asked.stack.specs, asked.shape, all_layers=ask.all_layers)
     deliver(ShapeAnswer(report), asked.remarks)

@@ -1,27 +1,65 @@
-"""shape: tensors, shapes and parameter counts, without computing."""
+"""shape: tensors, shapes and parameter counts, without an engine and without NumPy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
-from rnncli.case import Array, Shape, format_shape
-from rnncli.commands.shape.outline import add_counts, count_parameters
+from rnncli.case import Shape, Spec, known_sizes
+from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
-from rnncli.show.page import Answer, Line, Page, Records, Span, Table, View, cell, line
-from rnncli.show.parts import (
-    claim_lines,
-    head,
-    headings,
-    input_text,
-    name_cell,
-    note,
-    refuse_tensors,
-    title,
-)
-from rnncli.show.wording import meaning, say
+from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.page import Line, Page, Span, View
+from rnncli.show.parts import input_text, note, title
+from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, describe, expression_of
+
+
+class Weight(NamedTuple):
+    """A weight by its path, `0/forward/kernel`."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def parameters(self) -> int | None:
+        """The number of parameters; None if a size is not a number."""
+        sizes = known_sizes(self.shape)
+        return None if sizes is None else prod(sizes)
+
+
+WEIGHTS = (
+    Field("name", heading="weight", style="strong"),
+    Field("shape", heading="shape"),
+    Field("parameters", heading="parameters", none="unknown"),
+)
+"""What the answer says of a weight."""
+
+
+def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
+    """Return the shape of every weight and tensor, without an engine."""
+    stack = Stack(specs)
+    parts = tuple(
+        LayerShapes(
+            stack.prefix(index).rstrip("/"),
+            layer.spec,
+            weights := layer.weight_shapes(shape),
+            _add(Weight("", shape).parameters for shape in weights.values()),
+            layer.outputs(shape),
+        )
+        for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
+    )
+    outputs = stack.outputs(input_shape, all_layers=all_layers)
+    return ShapeReport(specs, input_shape, stack.dtype, parts, outputs, stack.claims(all_layers=all_layers))
+
+
+def _add(counts: Iterable[int | None]) -> int | None:
+    """Return the sum; None if a count is unknown."""
+    every = list(counts)
+    known = [count for count in every if count is not None]
+    return sum(known) if len(known) == len(every) else None
 
 
 @dataclass(frozen=True)
@@ -29,98 +67,78 @@ class ShapeAnswer(Answer):
     """Every layer's weights, then the returned tensors and which of them are equal."""
 
     report: ShapeReport
+    command = "shape"
 
-    def document(self, view: View) -> dict[str, Any]:
-        """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
+    def about(self, view: View) -> dict[str, Any]:
+        """Return the layers and their input."""
         report = self.report
         return {
-            **head(),
             "expression": expression_of(report.specs),
             "layer": configs_of(report.specs),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
-            "weights": [
-                {"name": name, "shape": list(shape), "parameters": count_parameters(shape)}
-                for layer in report.layers
-                for name, shape in _weights(layer)
-            ],
-            "parameters": _total(report),
-            "outputs": [
-                {
-                    "name": output.name,
-                    "axes": list(output.axes),
-                    "shape": list(output.shape),
-                    "meaning": meaning(output.label, view.lang),
-                    "equals": list(map(str, report.claims.get(output.label, ()))),
-                }
-                for output in report.outputs
-            ],
+        }
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
+        weights = Listing(WEIGHTS, [one for layer in self.report.layers for one in _weights(layer)])
+        return {
+            **head(),
+            **self.about(view),
+            "weights": weights.objects(),
+            "parameters": self._total,
+            "outputs": self._outputs(view).objects(),
         }
 
     def page(self, view: View) -> Page:
-        """Return the output table, as in `run`, then a table of weights for each layer."""
-        notes = (note([input_text(self.report.input_shape, self.report.input_dtype, view)], view),)
-        weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
-        return Page(title(self.report.specs, view), notes, (self._outputs(view), *weights, *self._sum(view)))
+        """Return the output table, as in `run`, then a table of weights for each layer, and their sum."""
+        report, several = self.report, len(self.report.layers) > 1
+        tables = [self._outputs(view).table(view)]
+        for layer in report.layers:
+            if layer.weights:
+                path = (Span(f"{view.say('layer')} {layer.path}  ", "dim"),) if layer.path else ()
+                titled: Line = (*path, Span(describe(layer.spec), "strong")) if several else ()
+                tables.append(
+                    Listing(WEIGHTS, _weights(layer)).table(view, titled, _count(layer.parameters, view))
+                )
+        words = f"{view.say('parameters')}, {view.say('total')}  "
+        below: tuple[Line, ...] = (
+            ((), (Span(words, "dim"), Span(_count(self._total, view), "strong"))) if several else ()
+        )
+        notes = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
+        return Page(title(report.specs, view), notes, (*tables, *below))
 
     def records(self, view: View) -> Records:
         """Return weights and outputs, one per row."""
-        return ("kind", "name", "shape", "parameters"), self._records()
-
-    def tensors(self) -> dict[str, Array]:
-        """Raise UsageError; this command has no tensors."""
-        return refuse_tensors("shape")
-
-    def _records(self) -> Iterator[tuple[Any, ...]]:
-        for layer in self.report.layers:
-            for name, shape in _weights(layer):
-                yield "weight", name, format_shape(shape), count_parameters(shape)
-        for output in self.report.outputs:
-            yield "output", output.name, format_shape(output.shape), None
-
-    def _outputs(self, view: View) -> Table:
-        rows = tuple(
-            (
-                name_cell(output.label),
-                cell(format_shape(output.shape)),
-                (
-                    line(meaning(output.label, view.lang), "dim"),
-                    *claim_lines(self.report.claims.get(output.label, ())),
-                ),
-            )
-            for output in self.report.outputs
+        weights = [("weight", one) for layer in self.report.layers for one in _weights(layer)]
+        outputs = [("output", one) for one in self.report.outputs]
+        kinds = (
+            Field("kind", lambda row: row[0]),
+            Field("name", lambda row: row[1].name),
+            Field("shape", lambda row: row[1].shape),
+            Field("parameters", lambda row: getattr(row[1], "parameters", None)),
         )
-        return Table(headings(("tensor", "shape", "meaning"), view), rows)
+        return Listing(kinds, [*weights, *outputs]).records()
 
-    def _sum(self, view: View) -> tuple[Line, ...]:
-        """Return the total parameters of a stack, after an empty line; a single layer shows its own."""
-        if len(self.report.layers) == 1:
-            return ()
-        count = _count(_total(self.report), view)
-        words = f"{say('parameters', view.lang)}, {say('total', view.lang)}  "
-        return ((), (Span(words, "dim"), Span(count, "strong")))
+    @property
+    def _total(self) -> int | None:
+        return _add(layer.parameters for layer in self.report.layers)
 
-    def _weights(self, layer: LayerShapes, view: View) -> Table:
-        columns = headings(("weight", "shape", "parameters"), view, right=("parameters",))
-        rows = [
-            (cell(name, "strong"), cell(format_shape(shape)), cell(_count(count_parameters(shape), view)))
-            for name, shape in _weights(layer)
-        ]
-        rows.append(
-            (cell(say("total", view.lang), "dim"), (), cell(_count(layer.parameters, view), "strong"))
+    def _outputs(self, view: View) -> Listing:
+        claims: Mapping[Any, Any] = self.report.claims
+        fields = (
+            Field("name", lambda output: output.label, heading="tensor"),
+            Field("axes"),
+            Field("shape", heading="shape"),
+            Field("meaning", lambda output: meaning(output.label, view.lang), heading="meaning", style="dim"),
+            Field("equals", lambda output: claims.get(output.label, ()), below=True),
         )
-        named = (Span(f"{say('layer', view.lang)} {layer.path}  ", "dim"),) if layer.path else ()
-        alone = (*named, Span(describe(layer.spec), "strong")) if len(self.report.layers) > 1 else ()
-        return Table(columns, tuple(rows), alone)
+        return Listing(fields, self.report.outputs)
 
 
-def _weights(layer: LayerShapes) -> Iterator[tuple[str, Shape]]:
-    for name, shape in layer.weights.items():
-        yield (f"{layer.path}/{name}" if layer.path else name), shape
+def _count(parameters: int | None, view: View) -> str:
+    return view.say("unknown") if parameters is None else f"{parameters:,}"
 
 
-def _total(report: ShapeReport) -> int | None:
-    return add_counts(layer.parameters for layer in report.layers)
-
-
-def _count(number: int | None, view: View) -> str:
-    return say("unknown", view.lang) if number is None else f"{number:,}"
+def _weights(layer: LayerShapes) -> list[Weight]:
+    prefix = f"{layer.path}/" if layer.path else ""
+    return [Weight(prefix + name, shape) for name, shape in layer.weights.items()]

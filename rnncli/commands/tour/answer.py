@@ -10,8 +10,9 @@ from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import Step, say
 from rnncli.commands.tour.observations import observe
-from rnncli.show.page import Answer, Line, Page, PagePart, Paragraph, Records, Span, View, line, marks
-from rnncli.show.parts import axes_of, head, records_header, rows_of, tensor_document
+from rnncli.show.answer import Answer, Records, head
+from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, View, line, marks
+from rnncli.show.parts import records_of, tensor_document
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""
@@ -40,19 +41,12 @@ class TourAnswer(Answer):
 
     def records(self, view: View) -> Records:
         """Return one row per number, with columns for the step and its command first."""
-        found = [
-            (step.number, command, tensor)
+        groups = [
+            ((step.number, command), tensors)
             for step in self.steps
             for command, tensors in zip(step.commands, observe(step, view).outputs, strict=True)
-            for tensor in tensors
         ]
-        columns = axes_of(tensor for *_, tensor in found)
-        rows = (
-            (number, command, *row)
-            for number, command, tensor in found
-            for row in rows_of(tensor, columns, view)
-        )
-        return ("step", "command", *records_header(columns)), rows
+        return records_of(groups, view, "step", "command")
 
     def tensors(self) -> dict[str, Array]:
         """Return the tensors by step, command (if there are several) and name: `step 4/hidden_states`."""

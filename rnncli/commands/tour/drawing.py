@@ -12,9 +12,9 @@ from typing import NamedTuple
 from rnncli.case import Array, format_shape
 from rnncli.commands.tour.lesson import say
 from rnncli.result import Claim, NamedTensor
-from rnncli.show.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line
-from rnncli.show.parts import headings, name_cell
-from rnncli.show.width import longest
+from rnncli.show.answer import headings
+from rnncli.show.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line, name_line
+from rnncli.show.visible import longest
 
 COLORS = 4
 UNNAMED = cell("", "dim")
@@ -121,7 +121,8 @@ def format_rows(rows: Sequence[Array | None], view: View) -> list[str]:
 
 def _rows(tensor: NamedTensor, units: int | None, view: View) -> Iterator[RowLine]:
     """Yield the lines of a tensor; an output with two halves has a line for its name first."""
-    values, name, shape = tensor.values[0], name_cell(tensor.label), format_shape(tensor.values.shape)
+    name: TableCell = (name_line(tensor.label),)
+    values, shape = tensor.values[0], format_shape(tensor.values.shape)
     halves = [(name, shape, 0, values.shape[-1])]
     if units is not None and not tensor.label.last:
         yield RowLine(name, shape)

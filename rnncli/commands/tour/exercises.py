@@ -15,15 +15,16 @@ from random import Random
 from typing import Any, NamedTuple
 
 from rnncli import specs
-from rnncli.case import Array, format_shape, sizes
+from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
-from rnncli.show.page import Answer, Line, Page, Records, Span, Table, View, line, marks
-from rnncli.show.parts import format_difference, head, refuse_tensors
+from rnncli.show.answer import Answer, Records, head
+from rnncli.show.page import Line, Page, Span, Table, View, line, marks
+from rnncli.show.parts import format_difference
 
 Accepts = Callable[[str], bool]
 """Whether a typed answer is right: `(1, 3)`, `1,3` and `[1, 3]` are alike."""
@@ -253,6 +254,7 @@ class ExerciseAnswer(Answer):
     exercise: lesson.Exercise
     seed: int
     answer: str | None = None
+    command = "tour --exercise"
 
     def task(self, view: View) -> DrawnTask:
         """Draw the task of this seed."""
@@ -302,10 +304,6 @@ class ExerciseAnswer(Answer):
         """Return one row per line of the tables."""
         tables = enumerate(self.task(view).tables)
         return ("table", "row"), ((place, " ".join(row)) for place, table in tables for row in _texts(table))
-
-    def tensors(self) -> dict[str, Array]:
-        """Raise UsageError; an exercise is a text."""
-        return refuse_tensors("tour --exercise")
 
 
 def examine(number: int, seed: int | None, answer: str | None, lang: str) -> ExerciseAnswer:

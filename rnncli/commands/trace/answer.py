@@ -11,13 +11,14 @@ from rnncli.case import Array
 from rnncli.compute.trace import part_bounds
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
-from rnncli.show.page import Answer, Page, Records, View
-from rnncli.show.parts import differences_document, head, head_of
+from rnncli.show.answer import Records, head
+from rnncli.show.page import Page, View
+from rnncli.show.parts import ResultAnswer, differences_document, head_of
 from rnncli.show.statistics import Stats
 
 
 @dataclass(frozen=True)
-class TraceAnswer(Answer):
+class TraceAnswer(ResultAnswer):
     """Every loop of a trace, with its steps in processing order.
 
     loops: of `result`, possibly narrowed.  stats: empty if not requested.
@@ -56,16 +57,12 @@ class TraceAnswer(Answer):
         header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", *held, "value")
         return header, (row for loop in self.loops for row in _rows(loop, view.precision, marked=marked))
 
-    def tensors(self) -> dict[str, Array]:
+    def named_tensors(self) -> tuple[NamedTensor, ...]:
         """`input/activation`, (batch, steps, units), ..., `timestep`, (steps,), and `status`, (batch, steps).
 
         For a gate of --hold also `forget/held`, (steps, units): 1 where it is held at a value, else 0.
         In processing order, with prefixes `0/` and `forward/` if there are several loops.
         """
-        return {tensor.name: tensor.values for tensor in self.named_tensors()}
-
-    def named_tensors(self) -> tuple[NamedTensor, ...]:
-        """Return the same with the names of their axes and the input index of each step."""
         return tuple(
             NamedTensor(loop.label(part), axes, values, (), tuple(loop.times.tolist()))
             for loop in self.loops

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.trace.rows import TraceRow
 from rnncli.compute.trace import part_bounds
 from rnncli.result import Label, LoopTrace
-from rnncli.show.measure import BETWEEN, Room
+from rnncli.show.layout import BETWEEN
 from rnncli.show.page import GAP, Line, Span, View, bar, marks, select_ends, text_of
-from rnncli.show.width import longest
+from rnncli.show.visible import longest
 
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
@@ -22,11 +21,24 @@ HOLD_MARK = "*"
 """Marks an entry that is held at a value instead of computed."""
 
 
+class TraceRow(NamedTuple):
+    """One time step of one sequence, as indices in the arrays of a loop; GAP for omitted ones."""
+
+    entry: int
+    step: int
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether the row only marks that others are omitted."""
+        return GAP in self
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A gate or state: values (batch, steps, units) in processing order, drawn from `low` to `high`.
 
     units: the layer's own index of each unit.  texts: the numbers of every shown row.
+    widest: the width of the longest number.
     status: (batch, steps).  hold_mask: the held entries, (steps, units), if there are any.
     """
 
@@ -36,23 +48,14 @@ class Quantity:
     high: float
     units: Sequence[int]
     texts: Mapping[TraceRow, list[str]]
+    widest: int
     status: Array
     hold_mask: Array | None = None
-
-    @property
-    def heading(self) -> str:
-        """`forget`, `hidden`."""
-        return str(self.part.short)
 
     @property
     def is_gate(self) -> bool:
         """Whether it is a gate; else a state."""
         return bool(self.part.kind)
-
-    @cached_property
-    def widest(self) -> int:
-        """The width of its longest number."""
-        return max((len(text) for row in self.texts.values() for text in row), default=0)
 
     def is_unused(self, row: TraceRow) -> bool:
         """Return whether this is a gate of a masked step, which was computed but not used."""
@@ -105,44 +108,32 @@ Columns = list[QuantityColumn]
 
 def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> list[Quantity]:
     """Return the quantities cell by cell: the gates in order, then cell and hidden."""
-    parts = sorted((*loop.gates, *reversed(loop.states)), key=lambda part: part.cell or 0)
-    return [_measure(part, loop, rows, view) for part in parts]
-
-
-def _measure(part: Label, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> Quantity:
     import numpy as np
 
     from rnncli.show.numerals import choose_style, format_number
 
-    values, computed = loop.parts[part], loop.status == 0
-    counted = values[computed] if computed.any() else values
-    finite = counted[np.isfinite(counted)]
-    largest = float(np.abs(finite).max()) if finite.size else 1.0
-    positive = finite.size and (finite >= 0).all()
-    low, high = part_bounds(loop, part) or (0.0 if positive else -largest, largest)
-    style = choose_style(values, view.precision)
-    held = loop.hold_masks.get(part)
-    texts = {
-        row: [
-            format_number(value, style) + ("" if held is None else HOLD_MARK if held[row.step, unit] else " ")
-            for unit, value in enumerate(values[row])
-        ]
-        for row in rows
-        if not row.is_gap
-    }
-    units = range(values.shape[-1]) if loop.units is None else loop.units
-    return Quantity(part, values, low, high, units, texts, loop.status, held)
-
-
-def choose_columns(quantities: Sequence[Quantity], room: Room, view: View) -> list[Columns]:
-    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit."""
-    if is_single(quantities):
-        columns = [QuantityColumn(one, one.heading, numbers=(0,)) for one in quantities]
-    elif view.full:
-        columns = [column for one in quantities for column in _every_number(one, room)]
-    else:
-        columns = _add_numbers(_first_units(quantities, room, view), room, view)
-    return [columns[part] for part in room.split(_widths(columns, view))]
+    found = []
+    for part in sorted((*loop.gates, *reversed(loop.states)), key=lambda part: part.cell or 0):
+        values, computed, held = loop.parts[part], loop.status == 0, loop.hold_masks.get(part)
+        counted = values[computed] if computed.any() else values
+        finite = counted[np.isfinite(counted)]
+        largest = float(np.abs(finite).max()) if finite.size else 1.0
+        positive = finite.size and (finite >= 0).all()
+        low, high = part_bounds(loop, part) or (0.0 if positive else -largest, largest)
+        style = choose_style(values, view.precision)
+        texts = {
+            row: [
+                format_number(value, style)
+                + ("" if held is None else HOLD_MARK if held[row.step, unit] else " ")
+                for unit, value in enumerate(values[row])
+            ]
+            for row in rows
+            if not row.is_gap
+        }
+        widest = max((len(text) for row in texts.values() for text in row), default=0)
+        units = range(values.shape[-1]) if loop.units is None else loop.units
+        found.append(Quantity(part, values, low, high, units, texts, widest, loop.status, held))
+    return found
 
 
 def is_single(quantities: Sequence[Quantity]) -> bool:
@@ -150,36 +141,67 @@ def is_single(quantities: Sequence[Quantity]) -> bool:
     return all(len(one.units) == 1 for one in quantities)
 
 
-def _widths(columns: Columns, view: View) -> list[int]:
-    return [column.width(view) for column in columns]
+def choose_columns(quantities: Sequence[Quantity], room: int, view: View) -> list[Columns]:
+    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit.
+
+    room: the terminal columns for all of them.
+    """
+    if is_single(quantities):
+        columns = [QuantityColumn(one, str(one.part.short), numbers=(0,)) for one in quantities]
+    elif view.full:
+        columns = [column for one in quantities for column in _every_number(one, room)]
+    else:
+        columns = _add_numbers(_first_units(quantities, room, view), room, view)
+    return _split(columns, room, view)
 
 
-def _every_number(quantity: Quantity, room: Room) -> Iterator[QuantityColumn]:
+def _fits(columns: Columns, room: int, view: View) -> bool:
+    return sum(column.width(view) + BETWEEN for column in columns) - BETWEEN <= room
+
+
+def _split(columns: Columns, room: int, view: View) -> list[Columns]:
+    """Return the columns of each table, if each holds as many as fit, at least one."""
+    tables: list[Columns] = [[]]
+    left = room
+    for column in columns:
+        width = column.width(view)
+        if width > left and tables[-1]:
+            tables.append([])
+            left = room
+        tables[-1].append(column)
+        left -= width + BETWEEN
+    return tables
+
+
+def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
     """Yield all numbers, in as many columns as the width requires; each number has a bar in front."""
     size, own = len(quantity.units), quantity.units
-    each = max(1, min(size, room.count(quantity.widest + 1)))
+    each = max(1, min(size, (room + BETWEEN) // (quantity.widest + 1 + BETWEEN)))
     for start in range(0, size, each):
         units = tuple(range(start, min(start + each, size)))
         part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
-        yield QuantityColumn(quantity, quantity.heading + part, units, units)
+        yield QuantityColumn(quantity, f"{quantity.part.short}{part}", units, units)
 
 
-def _first_units(quantities: Sequence[Quantity], room: Room, view: View) -> Columns:
+def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
     """Return bars, with the number of the first unit beside those of every gate, if they fit."""
-    most = min(MOST_BARS, max(room.share(len(quantities)), FEWEST_BARS))
-    bars = [QuantityColumn(one, one.heading, select_ends(len(one.units), most)) for one in quantities]
-    first = [replace(column, numbers=(0,)) for column in bars]
-    pairs = list(zip(first, bars, strict=True))
-    without_cell = [bare if bare.quantity.part.part == "cell" else column for column, bare in pairs]
-    gates = [column if bare.quantity.is_gate else bare for column, bare in pairs]
-    for wanted in (first, without_cell, gates):
-        if room.fits(_widths(wanted, view)):
+    most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
+    bars = [QuantityColumn(one, str(one.part.short), select_ends(len(one.units), most)) for one in quantities]
+
+    gates = {column.heading for column in bars if column.quantity.is_gate}
+    others = {column.heading for column in bars if column.quantity.part.part != "cell"}
+    for chosen in ({column.heading for column in bars}, others, gates):
+        wanted = [replace(one, numbers=(0,)) if one.heading in chosen else one for one in bars]
+        if _fits(wanted, room, view):
             return wanted
-    few = [replace(column, bars=select_ends(len(column.quantity.units), FEWEST_BARS)) for column in first]
-    return few if len(room.split(_widths(few, view))) <= MOST_TABLES else bars
+    few = [
+        replace(column, bars=select_ends(len(column.quantity.units), FEWEST_BARS), numbers=(0,))
+        for column in bars
+    ]
+    return few if len(_split(few, room, view)) <= MOST_TABLES else bars
 
 
-def _add_numbers(columns: Columns, room: Room, view: View) -> Columns:
+def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
     """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
     states = [[place] for place, column in enumerate(columns) if not column.quantity.is_gate]
     gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
@@ -190,7 +212,7 @@ def _add_numbers(columns: Columns, room: Room, view: View) -> Columns:
             else column
             for place, column in enumerate(columns)
         ]
-        if not room.fits(_widths(more, view)):
+        if not _fits(more, room, view):
             break
         columns = more
     return columns

@@ -8,32 +8,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
-from rnncli.commands.weights.contents import CellSummary, Contents, GateSummary, LayerSummary
-from rnncli.commands.weights.figures import Figures
-from rnncli.commands.weights.weight_words import say
-from rnncli.show.page import (
-    Answer,
-    Line,
-    Page,
-    Records,
-    Table,
-    TableCell,
-    Variants,
-    View,
-    cell,
-    histogram,
-    line,
-    marks,
-)
-from rnncli.show.parts import (
-    head,
-    headings,
-    input_text,
-    note,
-    refuse_tensors,
-    title,
-)
-from rnncli.show.wording import Bilingual
+from rnncli.commands.weights.contents import CellSummary, Contents, Figures, GateSummary, LayerSummary
+from rnncli.errors import Message, join
+from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
+from rnncli.show.page import Line, Page, Table, TableCell, Variants, View, cell, histogram, line, marks
+from rnncli.show.parts import input_text, note, title
 from rnncli.specs import configs_of, expression_of
 
 if TYPE_CHECKING:
@@ -41,8 +20,24 @@ if TYPE_CHECKING:
 
 MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""
-RIGHT = ("features", "units", "parameters", "fans", "norm", "min", "max", "bias", "radius")
-"""The columns of numbers."""
+RULES = {
+    "fans": "fans: fan_in / fan_out of the whole kernel, as initializers use them",
+    "radius": "radius: spectral radius of the gate's recurrent kernel; bias: mean of the bias",
+}
+"""What a column of the table of gates means."""
+WIDE = ("gate", "weight", "shape", "fans", "norm", "min", "max", "histogram", "bias", "radius")
+FORMS = (
+    WIDE,
+    tuple(key for key in WIDE if key != "fans"),
+    tuple(key for key in WIDE if key not in ("fans", "shape")),
+    ("gate", "weight", "norm", "min", "max", "bias", "radius"),
+    ("gate", "weight", "norm", "bias", "radius"),
+    ("gate", "weight", "norm", "radius"),
+)
+"""The columns of a table of gates, for ever narrower pages."""
+RECORDS = (
+    "layer", "direction", "gate", "weight", "shape", "norm", "min", "max", "mean", "std", "spectral_radius",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,13 +46,24 @@ class WeightsAnswer(Answer):
 
     contents: Contents
     description: Description | None = None
+    command = "weights"
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every layer with its gates, and the shapes of the other tensors."""
-        found = self.contents
+        found, about = self.contents, self.description
+        first = (
+            {"file": found.file, "origin": found.origin or None}
+            if about is None
+            else {
+                "seed": about.seed,
+                "expression": expression_of(about.specs),
+                "layer": configs_of(about.specs),
+                "input": {"shape": list(about.input_shape), "dtype": about.specs[0].config["dtype"]},
+            }
+        )
         return {
             **head(),
-            **self._head(),
+            **first,
             "parameters": sum(layer.parameters for layer in found.layers),
             "layers": [_layer(layer) for layer in found.layers],
             "others": [
@@ -67,24 +73,13 @@ class WeightsAnswer(Answer):
             "notes": list(found.notes),
         }
 
-    def _head(self) -> dict[str, Any]:
-        about = self.description
-        if about is None:
-            return {"file": self.contents.file, "origin": self.contents.origin or None}
-        return {
-            "seed": about.seed,
-            "expression": expression_of(about.specs),
-            "layer": configs_of(about.specs),
-            "input": {"shape": list(about.input_shape), "dtype": about.specs[0].config["dtype"]},
-        }
-
     def page(self, view: View) -> Page:
         """Return the recurrent layers, then the gates of each of their cells, then the other tensors."""
         found, about = self.contents, self.description
         cells = [one for layer in found.layers for one in layer.cells if one.gates]
         gates = (_gates(cells, view),) if cells else ()
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
-        tables = (_layers(found, view),) if found.layers else ()
+        tables = (Listing(_layer_fields(found), found.layers).table(view),) if found.layers else ()
         parts = (*tables, *refused, *gates, *_other_tensors(found, view))
         titled = line(found.file, "strong") if about is None else title(about.specs, view)
         return Page(titled, (note(self._list_notes(view), view),), parts)
@@ -92,21 +87,32 @@ class WeightsAnswer(Answer):
     def _list_notes(self, view: View) -> list[str]:
         found, about = self.contents, self.description
         if about is not None:
-            seed = f"{say('seed', view.lang)} {about.seed}"
-            supplied = say("with weights", view.lang)
-            shown = input_text(about.input_shape, about.specs[0].config["dtype"], view)
-            return [shown, supplied if about.seed is None else seed]
-        key = "recurrent layers" if found.count is None else "layer of" if found.count == 1 else "layers of"
-        said = [
-            *filter(None, [found.origin]),
-            say(key, view.lang).format(count=found.count, recurrent=found.recurrent),
-        ]
-        return said if found.count is not None else [*said, say("no graph", view.lang)]
+            seed = view.say("weights supplied") if about.seed is None else f"{view.say('seed')} {about.seed}"
+            return [input_text(about.input_shape, about.specs[0].config["dtype"], view), seed]
+        origin = [found.origin] if found.origin else []
+        if found.count is None:
+            recurrent = view.say("recurrent layers: {recurrent}", recurrent=found.recurrent)
+            return [*origin, recurrent, view.say("no graph")]
+        template = (
+            "1 layer, {recurrent} recurrent"
+            if found.count == 1
+            else "{count} layers, {recurrent} of them recurrent"
+        )
+        return [*origin, view.say(template, count=found.count, recurrent=found.recurrent)]
 
     def records(self, view: View) -> Records:
         """Return one row per gate and weight."""
-        header = ("layer", "direction", "gate", "weight", "shape", "norm", "min", "max", "mean", "std")
-        return (*header, "spectral_radius"), self._records()
+        return RECORDS, (
+            (
+                one.name, one.direction, gate.name, part.name, format_shape(part.shape), part.norm,
+                part.stats.min and part.stats.min.value, part.stats.max and part.stats.max.value,
+                part.stats.mean, part.stats.std, part.radius,
+            )
+            for layer in self.contents.layers
+            for one in layer.cells
+            for gate in one.gates
+            for part in gate.parts
+        )  # fmt: skip
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
@@ -115,27 +121,18 @@ class WeightsAnswer(Answer):
             for layer in self.contents.layers
             for name, array in layer.weights.items()
         }
-        return found or refuse_tensors("weights")
-
-    def _records(self) -> Iterator[tuple[Any, ...]]:
-        for layer in self.contents.layers:
-            for one in layer.cells:
-                for gate in one.gates:
-                    for part in gate.parts:
-                        stats = part.stats
-                        low, high = (edge and edge.value for edge in (stats.min, stats.max))
-                        place = (one.name, one.direction, gate.name, part.name, format_shape(part.shape))
-                        yield (*place, part.norm, low, high, stats.mean, stats.std, part.radius)
+        return found or {**super().tensors()}
 
 
 def _layer(layer: LayerSummary) -> dict[str, Any]:
+    direction = layer.cells[0].direction if layer.cells else "forward"
     return {
         "name": layer.name,
         "class_name": layer.class_name,
         "config": dict(layer.config),
         "units": [summary.units for summary in layer.cells],
         "features": layer.cells[0].features if layer.cells else None,
-        "direction": _direction(layer),
+        "direction": "bidirectional" if layer.class_name.startswith("Bidirectional") else direction,
         "return": layer.return_text or None,
         "parameters": layer.parameters,
         "refused": layer.note or None,
@@ -159,12 +156,6 @@ def _layer(layer: LayerSummary) -> dict[str, Any]:
     }
 
 
-def _direction(layer: LayerSummary) -> str:
-    if layer.class_name.startswith("Bidirectional"):
-        return "bidirectional"
-    return layer.cells[0].direction if layer.cells else "forward"
-
-
 def _part(part: Figures) -> dict[str, Any]:
     stats = part.stats
     return {
@@ -181,33 +172,23 @@ def _part(part: Figures) -> dict[str, Any]:
     }
 
 
-def _layers(contents: Contents, view: View) -> Table:
-    graph = contents.count is not None
-    keys = ("layer", "class", "features", "units", *(["return"] if graph else []), "parameters")
-    rows = []
-    for layer in contents.layers:
-        texts = [
-            _class(layer),
-            str(layer.cells[0].features) if layer.cells else "",
-            " + ".join(str(summary.units) for summary in layer.cells),
-            *([_describe_returns(layer, view.lang)] if graph else []),
-            f"{layer.parameters:,}",
-        ]
-        rows.append((cell(layer.name, "strong"), *map(cell, texts)))
-    return Table(headings(keys, view, RIGHT), tuple(rows))
+def _layer_fields(contents: Contents) -> tuple[Field, ...]:
+    """Return what the table says of a layer; without a graph it is not known what a layer returns."""
+    fields = (
+        Field("name", heading="layer", style="strong"),
+        Field("class", _class, heading="class"),
+        Field("in", lambda layer: str(layer.cells[0].features) if layer.cells else "", heading="in"),
+        Field("units", lambda layer: " + ".join(str(one.units) for one in layer.cells), heading="units"),
+        Field("return", _describe_returns, heading="return"),
+        Field("parameters", heading="parameters"),
+    )
+    return tuple(field for field in fields if field.name != "return" or contents.count is not None)
 
 
-RETURNED = {
-    "sequences": Bilingual("sequences", "시퀀스"),
-    "last": Bilingual("last", "마지막"),
-    "state": Bilingual("state", "상태"),
-}
-
-
-def _describe_returns(layer: LayerSummary, lang: str) -> str:
+def _describe_returns(layer: LayerSummary) -> Message:
     """Return what the layer returns, such as `sequences + state`."""
     parts = layer.return_text.split(" + ") if layer.return_text else []
-    return " + ".join(RETURNED[part].in_language(lang) for part in parts)
+    return join((Message(part) for part in parts), " + ")
 
 
 def _class(layer: LayerSummary) -> str:
@@ -215,18 +196,6 @@ def _class(layer: LayerSummary) -> str:
     config = inner.get("config", {}) if isinstance(inner, dict) else layer.config
     extra = [name for name in ("reset_after", "go_backwards") if config.get(name)]
     return ", ".join([layer.class_name, *extra])
-
-
-WIDE = ("gate", "weight", "shape", "fans", "norm", "min", "max", "histogram", "bias", "radius")
-FORMS = (
-    WIDE,
-    tuple(key for key in WIDE if key != "fans"),
-    tuple(key for key in WIDE if key not in ("fans", "shape")),
-    ("gate", "weight", "norm", "min", "max", "bias", "radius"),
-    ("gate", "weight", "norm", "bias", "radius"),
-    ("gate", "weight", "norm", "radius"),
-)
-"""The columns of a table of gates, for ever narrower pages."""
 
 
 def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
@@ -237,13 +206,12 @@ def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
     }
 
     def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
-        rules = [key for key in ("fans", "radius") if key in keys]
-        columns = headings(keys, view, RIGHT)
+        columns = headings(keys, view)
         tables = (
             Table(columns, tuple(tuple(row[key] for key in keys) for row in cell_rows), line(name, "strong"))
             for name, cell_rows in rows.items()
         )
-        return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
+        return (*tables, *(line(view.say(rule), "dim") for key, rule in RULES.items() if key in keys))
 
     return Variants(tuple(map(form, FORMS)))
 
@@ -277,15 +245,15 @@ def _number(value: float | None, view: View) -> TableCell:
     return cell(f"{value:.{digits}f}" if plain else f"{value:.{max(digits - 1, 0)}e}")
 
 
-def _other_tensors(found: Contents, view: View) -> tuple[Line | Table, ...]:
+def _other_tensors(found: Contents, view: View) -> tuple[Table, ...]:
     """Return the names and shapes of the tensors that belong to no recurrent layer."""
-    if not found.other_shapes:
+    shapes = list(found.other_shapes.items())
+    if not shapes:
         return ()
-    shown = list(found.other_shapes.items())[: None if view.full else MAX_OTHERS]
-    total = sum(prod(shape) for shape in found.other_shapes.values())
+    shown = shapes[: None if view.full else MAX_OTHERS]
     rows = [(cell(name), cell(format_shape(shape)), cell(f"{prod(shape):,}")) for name, shape in shown]
-    if len(shown) < len(found.other_shapes):
-        rows.append((cell(f"{marks(view).ellipsis} {len(found.other_shapes) - len(shown)}", "dim"), (), ()))
-    rows.append((cell(say("total", view.lang), "dim"), (), cell(f"{total:,}", "strong")))
-    columns = headings(("other weights", "shape", "parameters"), view, RIGHT)
-    return (Table(columns, tuple(rows)),)
+    if len(shown) < len(shapes):
+        rows.append((cell(f"{marks(view).ellipsis} {len(shapes) - len(shown)}", "dim"), (), ()))
+    total = sum(prod(shape) for _, shape in shapes)
+    rows.append((cell(view.say("total"), "dim"), (), cell(f"{total:,}", "strong")))
+    return (Table(headings(("other tensors", "shape", "parameters"), view), tuple(rows)),)

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import frameworks
-from rnncli.case import Array, format_shape
+from rnncli.case import Array
 from rnncli.cli import files, sources, terminal
 from rnncli.cli.output import OutputFlags, delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
-from rnncli.commands.weights.weight_words import say
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
 from rnncli.layers import within
 from rnncli.show import formats
-from rnncli.show.page import Answer, Page, Records, Table, View, cell, line
-from rnncli.show.parts import head, headings, note
+from rnncli.show.answer import Answer, Field, Listing, head
+from rnncli.show.page import Line, View, line
+from rnncli.show.parts import note
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
 SAVE = Message(
@@ -170,6 +170,15 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[Text, ..
     return (*found.remarks, *drawn, *notes, *left)
 
 
+FIELDS = (
+    Field("name", lambda item: item[0], heading="tensor", style="strong"),
+    Field("shape", lambda item: item[1].shape, heading="shape"),
+    Field("dtype", lambda item: str(item[1].dtype), heading="dtype"),
+    Field("parameters", lambda item: item[1].size, heading="parameters", csv=False),
+)
+"""What a table says of an array; JSON has its numbers."""
+
+
 @dataclass(frozen=True)
 class ConversionAnswer(Answer):
     """The arrays of a layout, by name."""
@@ -177,27 +186,21 @@ class ConversionAnswer(Answer):
     layout: str
     arrays: Mapping[str, Array]
 
+    def listings(self, view: View) -> Mapping[str, Listing]:
+        """Return the arrays."""
+        return {"arrays": Listing(FIELDS, list(self.arrays.items()))}
+
     def document(self, view: View) -> dict[str, Any]:
         """Return every array with its numbers under `weights`, which --weights reads."""
         dtypes = {name: str(array.dtype) for name, array in self.arrays.items()}
         return {**head(), "layout": self.layout, "dtypes": dtypes, "weights": dict(self.arrays)}
 
-    def page(self, view: View) -> Page:
-        """Return the names, shapes and dtypes."""
-        columns = headings(("tensor", "shape", "dtype", "parameters"), view, right=("parameters",))
-        rows = tuple(
-            (cell(name, "strong"), cell(format_shape(one.shape)), cell(str(one.dtype)), cell(f"{one.size:,}"))
-            for name, one in self.arrays.items()
-        )
-        titled = say("layout of", view.lang).format(frameworks.get(self.layout).FRAMEWORK)
+    def heading(self, view: View) -> tuple[Line, tuple[Line, ...]]:
+        """Return the layout, and the number of parameters."""
+        titled = view.say("{framework}'s layout", framework=frameworks.get(self.layout).FRAMEWORK)
         total = sum(array.size for array in self.arrays.values())
-        text = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
-        return Page(line(titled, "strong"), (note([text], view),), (Table(columns, rows),))
-
-    def records(self, view: View) -> Records:
-        """Return one row per array."""
-        rows = ((name, format_shape(array.shape), str(array.dtype)) for name, array in self.arrays.items())
-        return ("name", "shape", "dtype"), rows
+        text = f"{view.say('parameters')}, {view.say('total')} {total:,}"
+        return line(titled, "strong"), (note([text], view),)
 
     def tensors(self) -> Mapping[str, Array]:
         """Return the arrays."""

@@ -8,18 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli.case import Array, format_shape
+from rnncli.case import format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome, attempt
+from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import (
-    Answer,
     Column,
     Line,
     Page,
     PagePart,
     Paragraph,
-    Records,
     Span,
     Table,
     TableCell,
@@ -30,25 +29,7 @@ from rnncli.show.page import (
     marks,
     state_part,
 )
-from rnncli.show.parts import head, refuse_tensors
-from rnncli.show.wording import add_words
 from rnncli.specs import expression_of
-
-say = add_words(
-    {
-        "at line": ("{file}, line {line}", "{file} {line}번째 줄"),
-        "fix": ("fix", "해결 방법"),
-        "change": ("change", "고칠 코드"),
-        "returns": ("returns", "반환값"),
-        "layer returns": ("{layer} returns", "{layer} 반환값"),
-        "with a mask": ("with a mask {shape}", "마스크 {shape}"),
-        "with states": ("with initial_state {shapes}", "initial_state {shapes}"),
-        "weights are": ("weights {shapes}", "가중치 {shapes}"),
-        "shapes only": ("shapes only: only Keras computes this layer", "형태만 표시: 이 층은 Keras만 계산"),
-        "too large": ("shapes only: too large to run here", "형태만 표시: 여기서 실행하기에는 너무 큼"),
-        "try it": ("try it", "실행해 보기"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -57,6 +38,7 @@ class WhyAnswer(Answer):
 
     diagnosis: Diagnosis
     outcomes: Sequence[Outcome]
+    command = "why"
 
     @classmethod
     def of(cls, diagnosis: Diagnosis) -> WhyAnswer:
@@ -82,17 +64,13 @@ class WhyAnswer(Answer):
         notes = () if found.call is None else (_call(found.call, view),)
         below: list[PagePart] = [Paragraph(found.hint.in_language(lang))] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            below.append(_draw_command(command, lang))
+            below.append(_draw_command(command, view))
         return Page(title, notes, (*self._fixes(view), *([(), *below] if below else [])))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor of a candidate, and one for a candidate that is not run."""
         header = ("cause", "situation", "snippet", "expression", "input_shape", "output", "shape")
         return header, self._records(view)
-
-    def tensors(self) -> dict[str, Array]:
-        """Raise UsageError; this command has no tensors."""
-        return refuse_tensors("why")
 
     def _fixes(self, view: View) -> tuple[Variants, ...]:
         """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
@@ -121,16 +99,16 @@ def command_of(outcome: Outcome) -> str:
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
 
 
-def _draw_command(command: str, lang: str) -> Variants:
+def _draw_command(command: str, view: View) -> Variants:
     """Return `try it: rnncli ...` on one line, or the command below."""
-    words = f"{say('try it', lang)}:"
+    words = f"{view.say('try it')}:"
     whole = (Span(f"{words} ", "dim"), Span(command))
     return Variants(((whole,), (line(words, "dim"), Paragraph(f"  {command}", breaks="flags"))))
 
 
 def _call(frame: Frame, view: View) -> Line:
     """Return `train.py, line 9: model.fit(x, y)`."""
-    place = say("at line", view.lang).format(file=frame.file, line=frame.line)
+    place = view.say("{file}, line {line}", file=frame.file, line=frame.line)
     return (Span(f"{place}: ", "dim"), Span(frame.code))
 
 
@@ -174,7 +152,7 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
     headings = ["fix", "change"] if beside else ["fix"]
     ran = any(outcome.stack is not None for outcome in outcomes)
     if ran:
-        headings += ["input", "layer", "returns"] if others else ["input", "layer returns"]
+        headings += ["input", "layer", "returns"] if others else ["input", "{layer} returns"]
     rows = []
     for outcome in outcomes:
         situation = line(outcome.fix.situation.in_language(view.lang), "strong")
@@ -186,7 +164,7 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
                 cells.append(cell(_format_layers(outcome, view)) if outcome.stack is not None else ())
             cells.append(_draw_returns(outcome, view))
         rows.append(tuple(cells))
-    columns = tuple(Column(say(heading, view.lang).format(layer=shared)) for heading in headings)
+    columns = tuple(Column(view.say(heading, layer=shared)) for heading in headings)
     return Table(columns, tuple(rows))
 
 
@@ -222,10 +200,10 @@ def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
         return ()
     more = []
     if fix.mask:
-        more.append(say("with a mask", view.lang).format(shape=format_shape(fix.shape[:2])))
+        more.append(view.say("with a mask {shape}", shape=format_shape(fix.shape[:2])))
     if fix.states:
         shapes = ", ".join(map(format_shape, outcome.states))
-        more.append(say("with states", view.lang).format(shapes=shapes))
+        more.append(view.say("with initial_state {shapes}", shapes=shapes))
     return (line(format_shape(fix.shape)), *(line(text, "dim") for text in more))
 
 
@@ -237,7 +215,7 @@ def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
     ]
     if outcome.fix.weights:
         shapes = ", ".join(f"{name} {format_shape(shape)}" for name, shape in outcome.weights.items())
-        lines.append(line(say("weights are", view.lang).format(shapes=shapes), "dim"))
+        lines.append(line(view.say("weights {shapes}", shapes=shapes), "dim"))
     if outcome.obstacle:
-        lines.append(line(say(outcome.obstacle, view.lang), "dim"))
+        lines.append(line(view.say(outcome.obstacle), "dim"))
     return tuple(lines)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rnncli import specs
 from rnncli.case import Array, Case, Dimension, Shape
 from rnncli.commands.why.diagnosis import Fix
-from rnncli.errors import RnncliError
+from rnncli.errors import Message, RnncliError, Text
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 
     stack: None if there is nothing to run.  sizes: of the input that was run.
     outputs: with the names and None of `shape`.  weights: shapes by path.  states: shapes that were given.
-    obstacle: why it was not run, as a key of wording; "" if it was.
+    obstacle: why it was not run, "" if it was.
     """
 
     fix: Fix
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     outputs: tuple[TensorInfo, ...] = ()
     weights: Mapping[str, Shape] = {}
     states: tuple[Shape, ...] = ()
-    obstacle: str = ""
+    obstacle: Text = ""
 
 
 def attempt(fix: Fix) -> Outcome | None:
@@ -67,14 +67,15 @@ def _size(dimension: Dimension) -> int:
     return dimension if isinstance(dimension, int) else STAND_INS.get(dimension or "", 2)
 
 
-def _obstacle(stack: Stack, sizes: tuple[int, ...]) -> str:
+def _obstacle(stack: Stack, sizes: tuple[int, ...]) -> Text:
     """Return the reason not to run: only Keras computes a layer, or the sizes of the message are huge."""
     if not all(layer.without_keras for layer in stack.layers):
-        return "shapes only"
+        return Message("shapes only: only Keras computes this layer")
     weights = sum(prod(map(_size, shape)) for shape in stack.weight_shapes(sizes).values())
     batch, steps = sizes[:2]
     large = max(prod(sizes), weights) > MOST_NUMBERS or steps > MOST_STEPS
-    return "too large" if large or weights * batch * steps > MOST_PRODUCTS else ""
+    too_large = large or weights * batch * steps > MOST_PRODUCTS
+    return Message("shapes only: too large to run here") if too_large else ""
 
 
 def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:

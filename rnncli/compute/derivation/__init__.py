@@ -22,6 +22,7 @@ from rnncli.compute.derivation.explanation import (
     parse_target,
 )
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
+from rnncli.errors import Message
 from rnncli.layers import (
     Bias,
     Constant,
@@ -204,14 +205,14 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
     state = part.part
     if earlier is not None:
         timestep = source.timestep(earlier)
-        words = ("state at t", state, timestep)
+        shown = Message("{state} at t={timestep}", state=state, timestep=timestep)
         return Note("held", timestep), Factor(
-            f"{state} at t={timestep}", source.value(earlier), words, node=earlier
+            f"{state} at t={timestep}", source.value(earlier), shown, node=earlier
         )
     if is_output:
         return Note("silent"), None
     start = source.state_before(node._replace(position=0))
-    return Note("start"), Factor(f"{state} at start", start, ("start state", state))
+    return Note("start"), Factor(f"{state} at start", start, Message("{state} at start", state=state))
 
 
 class _Spread:
@@ -269,9 +270,11 @@ class _Spread:
         own = self.source.beside(self.node, part)._replace(unit=unit)
         value = self.source.state_before(own)
         if own.position == 0:
-            return Factor(f"{name} at start", value, ("start state", name))
+            return Factor(f"{name} at start", value, Message("{state} at start", state=name))
         before = own._replace(position=own.position - 1)
-        return Factor(f"{name} before", value, ("state before", name), node=before, further=True)
+        return Factor(
+            f"{name} before", value, Message("previous {state}", state=name), node=before, further=True
+        )
 
     def _entries(self, term: DotProduct, mask: Array | None) -> Iterator[list[Factor]]:
         """Yield the factors of each entry of the row: a gate, the entry, dropout and the weight."""
@@ -310,7 +313,7 @@ class _Spread:
             return Factor(f"layer {layer - 1} {label}{list(index)}", value, node=node, further=True)
         if place < len(names):
             return Factor(names[place], value)
-        return Factor(f"feature {place}", value, ("feature", place))
+        return Factor(f"feature {place}", value, Message("feature {index}", index=place))
 
     def _column(self, gate: str) -> int:
         """Return the index of the gate's column for this unit in a kernel."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rnncli import addresses
 from rnncli.case import sizes
-from rnncli.errors import Message, UsageError, count, format_range
+from rnncli.errors import Message, Text, UsageError, count, format_range
 from rnncli.result import Claim, Label, TensorInfo
 
 
@@ -51,7 +51,7 @@ class NumberLocation(NamedTuple):
 class Factor(NamedTuple):
     """A number in a term.  name: `forget`, `feature 0`, `kernel[0, 3]`.
 
-    words: if the name can be translated, its key in show/wording.py and the values: ("feature", 0).
+    shown: the name as a message, if it can be translated.
     is_weight: whether it is an entry of a kernel.
     node: the number of the trace that it is; None if it has no equation.
     further: whether that number is of the step before, or of the layer below.
@@ -60,7 +60,7 @@ class Factor(NamedTuple):
 
     name: str
     value: float
-    words: tuple[str | int, ...] = ()
+    shown: Text = ""
     is_weight: bool = False
     node: Any = None
     further: bool = False

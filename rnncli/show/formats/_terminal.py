@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rnncli.show.formats._number_columns import ColumnLayout
-from rnncli.show.formats._styles import COLUMN_GAP, INDENT, STYLES, columns
-from rnncli.show.page import Grid, Line, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers
-from rnncli.show.page_layout import lay_out
+from rnncli.show.layout import flow, lay_out
+from rnncli.show.page import Grid, Line, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers, marks
+from rnncli.show.visible import ENDLESS
+
+if TYPE_CHECKING:
+    from rnncli.show.formats._numbers import Block
+
+NARROWEST = 30
+"""Minimum line width; in a narrower terminal, long lines are better than cut numbers."""
+COLUMN_GAP = "  "
+INDENT = "  "
+
+RISE = (103, 67, 73, 72, 107, 143, 179, 214)
+"""From the 256 colors, cold to warm; readable on dark and on light backgrounds."""
+POLES = (33, 68, 67, 103, 138, 173, 167, 203)
+"""Same, blue below zero and red above; paler near zero."""
+
+STYLES = {
+    "strong": "bold",
+    "dim": "dim",
+    "heading": "dim",
+    "alarm": "red",
+    "hidden": "cyan",
+    "cell": "magenta",
+    "number": "",
+    **{f"same{number}": color for number, color in enumerate(("cyan", "magenta", "yellow", "green"))},
+    **{f"rise{level}": f"color({color})" for level, color in enumerate(RISE)},
+    **{f"pole{level}": f"color({color})" for level, color in enumerate(POLES)},
+}
+ENOUGH_UNITS = 6
+"""If fewer fit beside the names, numbers move below them when more fit there."""
+
+
+def console(file: IO[str], view: View, record: bool = False) -> Console:
+    """Create a console that ignores the environment."""
+    return Console(
+        file=file,
+        width=columns(view),
+        color_system="256" if view.color else None,
+        force_terminal=view.color,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        record=record,
+        _environ={},
+    )
+
+
+def columns(view: View) -> int:
+    """Return the number of columns available."""
+    return ENDLESS if view.width is None else max(view.width, NARROWEST)
 
 
 def draw_page(page: Page, view: View) -> RenderableType:
@@ -212,3 +261,97 @@ def _lines(cell: TableCell, layout: ColumnLayout, width: int) -> Iterator[Text]:
             yield from layout.lines(part, width)
         else:
             yield _text(part, INDENT if position and not has_numbers(cell) else "")
+
+
+class ColumnLayout(NamedTuple):
+    """Layout of the numbers of one table, which aligns those of different tensors.
+
+    blocks: by the id of their Numbers.  gutter: width of each axis's labels.
+    widths: columns per number, by format.
+    """
+
+    view: View
+    blocks: Mapping[int, Block]
+    gutter: Mapping[str, int]
+    widths: Mapping[str, int]
+
+    @classmethod
+    def of(cls, table: Table, view: View) -> ColumnLayout:
+        """Return the layout of all numbers in `table`; loads NumPy only if there are any."""
+        found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
+        if not found:
+            return cls(view, {}, {}, {})
+        from rnncli.show.formats._numbers import block
+
+        blocks = {id(numbers): block(numbers, view) for numbers in found}
+        gutter: dict[str, int] = {}
+        widths: dict[str, int] = {}
+        for numbers in sorted(found, key=lambda numbers: -len(numbers.axes)):
+            whole = blocks[id(numbers)]
+            widths[whole.style] = max(widths.get(whole.style, 0), whole.widest)
+            for row in whole.rows:
+                for axis, label in row.labels.items():
+                    gutter[axis] = max(gutter.get(axis, 0), cell_len(label))
+        return cls(view, blocks, gutter, widths)
+
+    @property
+    def indent(self) -> int:
+        """Number of columns that labels take."""
+        return sum(width + len(COLUMN_GAP) for width in self.gutter.values())
+
+    @property
+    def gap(self) -> int:
+        """Number of columns that the ellipsis for omitted numbers takes."""
+        return cell_len(marks(self.view).ellipsis)
+
+    def count_shown(self, whole: Block, width: int) -> int:
+        """Return how many numbers of `whole` fit on a line of `width`; at least one."""
+        each = self.widths[whole.style] + len(COLUMN_GAP)
+        room = width - self.indent
+        if len(whole.units) * each - len(COLUMN_GAP) <= room:
+            return len(whole.units)
+        return max(1, (room - (0 if self.view.full else self.gap)) // each)
+
+    def prefers_beside(self, beside: int, below: int) -> bool:
+        """Return whether a column of width `beside` shows enough compared with one of width `below`."""
+        for whole in self.blocks.values():
+            shown, possible = self.count_shown(whole, beside), self.count_shown(whole, below)
+            if self.indent + self.widths[whole.style] + len(COLUMN_GAP) + self.gap > beside:
+                return False
+            if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
+                return False
+        return True
+
+    def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
+        """Yield the rows of `numbers`, then a summary if some are omitted."""
+        from rnncli.show.formats._numbers import MOST_UNITS, trim_block
+
+        whole = self.blocks[id(numbers)]
+        endless = self.view.width is None
+        fitting = self.count_shown(whole, width)
+        most = None if self.view.full else MOST_UNITS if endless else fitting
+        shown = trim_block(whole, numbers.values, most, self.view)
+        per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
+        for row in shown.rows:
+            yield from self._row(row.labels, row.texts, shown.style, per_line)
+        if shown.summary:
+            lines = flow(shown.summary, self.view._replace(width=width), indent="")
+            yield from (Text(line, STYLES["dim"]) for line in lines)
+
+    def _row(
+        self, labels: Mapping[str, str], texts: Sequence[str], style: str, per_line: int
+    ) -> Iterator[Text]:
+        each, ellipsis = self.widths[style], marks(self.view).ellipsis
+        for start in range(0, max(1, len(texts)), per_line):
+            line = Text()
+            for axis, width in self.gutter.items():
+                label = labels.get(axis, "") if start == 0 else ""
+                line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, STYLES["dim"])
+            for text in texts[start : start + per_line]:
+                line.append(
+                    text if text == ellipsis else text.rjust(each),
+                    STYLES["alarm"] if text.endswith(("NaN", "inf")) else "",
+                )
+                line.append(COLUMN_GAP)
+            line.rstrip()
+            yield line

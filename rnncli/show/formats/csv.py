@@ -9,11 +9,10 @@ from io import StringIO
 from itertools import islice
 from typing import IO, Any
 
-from rnncli.show.formats import Traits
-from rnncli.show.page import Answer, ChunkedAnswer, View
+from rnncli.show.answer import Answer
+from rnncli.show.page import View
 from rnncli.show.visible import visible
 
-TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 SIGNS = "=+-@\t\r"
 """A spreadsheet computes a cell that begins with one of these."""
@@ -25,7 +24,7 @@ ROWS_PER_WRITE = 2**14
 """Fewer than TEXT_BLOCK: these rows wait while the next chunk is computed, if this one has too few."""
 
 
-def write(answer: Answer | ChunkedAnswer, view: View, file: IO[bytes]) -> None:
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write a header and the records; rounded only if a precision is given."""
     header, found = answer.records(view)
     rows = iter(found)

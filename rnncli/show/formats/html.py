@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import IO
 
-from rnncli.show.formats import Traits
-from rnncli.show.measure import fits_page
-from rnncli.show.page import Answer, Grid, Line, Numbers, Table, TableCell, View, marks
-from rnncli.show.page_layout import PageLayout, lay_out
+from rnncli.show.answer import Answer
+from rnncli.show.layout import PageLayout, fits_page, lay_out
+from rnncli.show.page import Grid, Line, Numbers, Table, TableCell, View, marks
 
-TRAITS = Traits(has_theme=True, suffixes=("htm",))
 LIGHT = """\
 --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
         --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""
@@ -139,9 +137,9 @@ def _cell(cell: TableCell, view: View) -> str:
 
 
 def _numbers(numbers: Numbers, view: View) -> str:
-    from rnncli.show.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
+    from rnncli.show.formats._numbers import label_axes, page_block
 
-    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    shown = page_block(numbers, view)
     axes = label_axes(shown)
     rows = "\n".join(
         "<tr>"

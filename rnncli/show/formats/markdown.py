@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
-from rnncli.show.formats import Traits
-from rnncli.show.measure import fits_page
+from rnncli.show.answer import Answer
+from rnncli.show.layout import PageLayout, fits_page, lay_out
 from rnncli.show.page import (
     GAP,
-    Answer,
     Grid,
     Line,
     Numbers,
@@ -20,9 +19,6 @@ from rnncli.show.page import (
     has_numbers,
     marks,
 )
-from rnncli.show.page_layout import PageLayout, lay_out
-
-TRAITS = Traits(separator=b"\n", suffixes=("md",))
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
@@ -73,9 +69,9 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.show.formats._number_rows import MOST_UNITS, block, label_axes, trim_block
+    from rnncli.show.formats._numbers import label_axes, page_block
 
-    shown = trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+    shown = page_block(numbers, view)
     axes = label_axes(shown)
     heads = [
         *("" for _ in axes),

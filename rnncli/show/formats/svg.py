@@ -14,12 +14,10 @@ from typing import IO
 from rich.cells import cell_len
 from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
-from rnncli.show.formats import Traits
-from rnncli.show.formats._styles import console
-from rnncli.show.formats._terminal import draw_page
-from rnncli.show.page import Answer, View
+from rnncli.show.answer import Answer
+from rnncli.show.formats._terminal import console, draw_page
+from rnncli.show.page import View
 
-TRAITS = Traits(has_theme=True)
 WIDTH = 80
 FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" class="rich-terminal" viewBox="0 0 {width} {height}">

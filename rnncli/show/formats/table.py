@@ -8,12 +8,9 @@ from typing import IO
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from rnncli.show.formats import Traits
-from rnncli.show.formats._styles import console
-from rnncli.show.formats._terminal import draw_page
-from rnncli.show.page import Answer, Page, View
-
-TRAITS = Traits(separator=b"\n", suffixes=("txt",))
+from rnncli.show.answer import Answer
+from rnncli.show.formats._terminal import console, draw_page
+from rnncli.show.page import Page, View
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:

@@ -11,9 +11,10 @@ from looks import SUFFIXES, check_looks, drawn
 from results_by_hand import CELL, HIDDEN, sentence
 
 from rnncli.commands.compare.answer import CompareAnswer
-from rnncli.commands.compare.comparison import PIECES, REAL, WHOLE
+from rnncli.commands.compare.comparison import REAL
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import measure
+from rnncli.errors import Message, Text
 
 NEAR = np.nextafter(HIDDEN, np.float32(1))
 FAR = HIDDEN.copy()
@@ -24,7 +25,7 @@ RESULT = sentence()
 SEQUENCE, LAST, CELLS = RESULT.outputs
 
 
-def pairs(first: str, second: str, sequence: np.ndarray, cells: np.ndarray) -> CompareAnswer:
+def pairs(first: Text, second: Text, sequence: np.ndarray, cells: np.ndarray) -> CompareAnswer:
     sides = (first, second)
     differences = (
         measure(SEQUENCE, sequence, sides, 1e-6, 1e-5),
@@ -42,9 +43,8 @@ ANSWERS = {
     ),
     "stored": pairs("numpy", "expected.npz", FAR, CELL[:, :2]),
     "pieces": dataclasses.replace(
-        pairs("one call", "pieces of 2", FAR, CELL),
+        pairs(Message("one call"), Message("pieces of {steps}", steps=2), FAR, CELL),
         conclusion=REAL,
-        sides={"one call": WHOLE, "pieces of 2": PIECES._replace(en="pieces of 2", ko=PIECES.ko.format(2))},
     ),
 }
 

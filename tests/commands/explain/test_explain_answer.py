@@ -17,7 +17,6 @@ from rnncli.compute import derivation as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.errors import UsageError
 from rnncli.show.page import View
-from rnncli.show.wording import name_factor
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
 MASK = np.array([[True, True, False, False]])
@@ -102,23 +101,6 @@ def test_records_have_a_factor_a_row() -> None:
 def test_there_are_no_tensors() -> None:
     with pytest.raises(UsageError, match="explain returns no tensors"):
         ANSWERS["explain"].tensors()
-
-
-@pytest.mark.parametrize(
-    ("name", "words", "english", "korean"),
-    [
-        ("cell before", ("state before", "cell"), "previous cell", "이전 cell"),
-        ("hidden 1 at start", ("start state", "hidden 1"), "hidden 1 at start", "처음 hidden 1"),
-        ("cell at t=12", ("state at t", "cell", 12), "cell at t=12", "t=12의 cell"),
-        ("feature 0", ("feature", 0), "feature 0", "특성 0"),
-        ("kernel[0, 1]", (), "kernel[0, 1]", "kernel[0, 1]"),
-    ],
-)
-def test_words_in_equations_are_translated_and_names_stay(
-    name: str, words: tuple[str | int, ...], english: str, korean: str
-) -> None:
-    assert name_factor(name, words, "ko") == korean
-    assert name_factor(name, words) == english
 
 
 def test_a_name_of_a_column_is_not_translated() -> None:

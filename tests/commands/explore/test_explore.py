@@ -34,7 +34,7 @@ from rnncli.commands.explore.state import (
     tables,
 )
 from rnncli.errors import InputError, RnncliError
-from rnncli.show.width import width_of
+from rnncli.show.visible import width_of
 
 pytest.importorskip("textual")
 

@@ -13,13 +13,14 @@ from rnncli import layers as registry
 from rnncli.addresses import parse_label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
+from rnncli.commands.gradients.answer import VERDICTS
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
-from rnncli.commands.gradients.gradient_words import say
-from rnncli.commands.shape import outline
+from rnncli.commands.shape.answer import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
+from rnncli.show.wording import say
 
 STEP = 1e-5
 
@@ -31,7 +32,7 @@ def drawn(
     rng = np.random.default_rng(seed)
     built: Any = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
     case = Case(specs=built, inputs=rng.standard_normal(shape))
-    layers: Any = outline.outline(built, shape).layers
+    layers: Any = outline(built, shape).layers
     return case._replace(
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
         initial_state=tuple(
@@ -352,9 +353,9 @@ def test_every_verdict_has_its_words_in_both_languages() -> None:
         found = classify_curve(range(3), [norm, 1.0, 1.0])
         assert found.kind == kind
         for lang in ("en", "ko"):
-            assert "t=2" in say(kind, lang).format(t=found.timestep, ratio=norm, reference=found.reference)
-    assert "steady" not in say("falls", "en")
-    assert "less than 1/1000 of the norm at t={reference} is left" in say("vanishes", "en")
+            assert "t=2" in say(VERDICTS[kind], lang, t=found.timestep, ratio=norm, reference=found.reference)
+    assert "steady" not in VERDICTS["falls"]
+    assert "less than 1/1000 of the norm at t={reference} is left" in VERDICTS["vanishes"]
 
 
 def test_the_rule_goes_by_the_order_of_processing() -> None:

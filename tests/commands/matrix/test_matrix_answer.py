@@ -8,8 +8,8 @@ import numpy as np
 from results_by_hand import CELL, matrix
 
 from rnncli.commands.matrix.answer import MatrixAnswer
+from rnncli.show.layout import lay_out
 from rnncli.show.page import Grid, Table, View, text_of
-from rnncli.show.page_layout import lay_out
 
 VIEW = View()
 

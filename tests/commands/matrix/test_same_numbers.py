@@ -17,7 +17,7 @@ from rnncli import layers, specs
 from rnncli.case import Case
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
-from rnncli.commands.shape import outline
+from rnncli.commands.shape.answer import outline
 from rnncli.layers import _claims
 from rnncli.result import Label
 
@@ -102,7 +102,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        labels = [info.label for info in outline.outline((spec,), INPUTS.shape).outputs]
+        labels = [info.label for info in outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
         return dict(zip(labels, oracle.called([layer], INPUTS)[-1], strict=True))

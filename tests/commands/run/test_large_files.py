@@ -138,7 +138,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
             return len(data)
 
     answer = ChunkedRunAnswer(ChunkedResult(watched(), 40))
-    formats.get(format).write(answer, View(), cast("IO[bytes]", File()))
+    formats.FORMATS[format].write(answer, View(), cast("IO[bytes]", File()))
     assert len(seen) == 4
     assert seen[1] < seen[2] < seen[3] < len(written)
     assert seen[2] > len(written) / 8

@@ -11,8 +11,8 @@ from rnncli import __version__
 from rnncli.addresses import parse_label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.result import NamedTensor
+from rnncli.show.layout import lay_out
 from rnncli.show.page import Numbers, Table, View, text_of
-from rnncli.show.page_layout import lay_out
 
 VIEW = View()
 

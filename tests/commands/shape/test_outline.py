@@ -11,7 +11,7 @@ from claims import claim
 from convolutions import CONVOLUTIONS, FRAMES
 
 from rnncli import addresses, specs
-from rnncli.commands.shape import outline
+from rnncli.commands.shape.answer import outline
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 
@@ -55,7 +55,7 @@ class TestShapes:
         shape = FRAMES.get(rank, X.shape)
         layer = oracle.made(expression)[0]
         layer.build(shape)
-        report = outline.outline(specs.from_flags([expression], {}), shape)
+        report = outline(specs.from_flags([expression], {}), shape)
         assert report.layers[0].parameters == layer.count_params()
         assert list(report.layers[0].weights.values()) == [tuple(v.shape) for v in layer.trainable_weights]
         mine = [info.shape for info in report.outputs]
@@ -71,14 +71,14 @@ class TestShapes:
     def test_of_an_unknown_space_are_unknown_unless_it_stays(self, expression: str) -> None:
         shape = tuple(None if 1 < axis < len(FRAMES[int(expression[8])]) - 1 else size
                       for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
-        report = outline.outline(specs.from_flags([expression], {}), shape)
+        report = outline(specs.from_flags([expression], {}), shape)
         assert report.outputs[0].shape == flat(oracle.made(expression)[0].compute_output_shape(shape))[0]
 
     def test_keep_dimensions_that_are_not_known(self) -> None:
-        report = outline.outline(specs.from_flags(["LSTM(3, return_sequences=True)"], {}), ("batch", None, 5))
+        report = outline(specs.from_flags(["LSTM(3, return_sequences=True)"], {}), ("batch", None, 5))
         assert report.outputs[0].shape == ("batch", None, 3)
         assert report.layers[0].parameters == 4 * (5 * 3 + 3 * 3 + 3)
-        report = outline.outline(specs.from_flags(["LSTM(3)"], {}), (2, 4, "features"))
+        report = outline(specs.from_flags(["LSTM(3)"], {}), (2, 4, "features"))
         assert report.layers[0].parameters is None
         assert report.layers[0].weights["kernel"] == ("features", 12)
 
@@ -86,7 +86,7 @@ class TestShapes:
         stack = specs.from_flags(
             ["LSTM(3, return_sequences=True, return_state=True)", "Bidirectional(GRU(2))"], {}
         )
-        report = outline.outline(stack, X.shape, all_layers=True)
+        report = outline(stack, X.shape, all_layers=True)
         assert [(info.name, info.shape) for info in report.outputs] == [
             ("0/hidden_states", (2, 4, 3)),
             ("0/last_hidden_state", (2, 3)),
@@ -121,5 +121,5 @@ class TestShapes:
         self, stack: list[str], shape: tuple[int, ...], message: str
     ) -> None:
         with pytest.raises(LayerError) as caught:
-            outline.outline(specs.from_flags(stack, {}), shape)
+            outline(specs.from_flags(stack, {}), shape)
         assert message in caught.value.what.replace("\n", " ")

@@ -19,7 +19,7 @@ from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
 from rnncli.commands.tour.observations import OBSERVATIONS, Observation, observe
 from rnncli.result import NamedTensor
-from rnncli.show.measure import wrap_command
+from rnncli.show.layout import wrap_command
 from rnncli.show.page import View
 
 STEPS = [one.number for one in lesson.steps()]

@@ -119,9 +119,11 @@ def test_weights_of_old_keras_have_its_hard_sigmoid(rnncli: Any, tmp_path: Path)
 
 
 def test_large_matrices_have_the_same_spectral_radius() -> None:
-    from rnncli.commands.weights import figures
+    from rnncli.commands.weights import contents
 
-    matrix = np.random.default_rng(1).standard_normal((figures.EXACT + 4, figures.EXACT + 4)) / 16
-    assert figures.spectral_radius(matrix) == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-3)
-    assert figures.spectral_radius(np.triu(np.ones((300, 300)), 1)) == pytest.approx(0, abs=1e-2)
-    assert figures.spectral_radius(np.full((2, 2), np.nan)) is None
+    matrix = np.random.default_rng(1).standard_normal((contents.EXACT + 4, contents.EXACT + 4)) / 16
+    assert contents.spectral_radius(matrix) == pytest.approx(
+        np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-3
+    )
+    assert contents.spectral_radius(np.triu(np.ones((300, 300)), 1)) == pytest.approx(0, abs=1e-2)
+    assert contents.spectral_radius(np.full((2, 2), np.nan)) is None

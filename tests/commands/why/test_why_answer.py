@@ -468,7 +468,7 @@ def test_huge_shapes_are_not_run(shape: str) -> None:
 
 def test_too_large_a_fix_shows_shapes_alone() -> None:
     (first, *_) = answer_of(SERIES.replace("60", "99999")).outcomes
-    assert first.obstacle == "too large"
+    assert first.obstacle == "shapes only: too large to run here"
     assert first.outputs[0].shape == (1, 3)
     assert command_of(first) == ""
 

@@ -1,56 +1,69 @@
-"""Measure terminal columns: what fits, and where text breaks."""
+"""Lay out a page for one width: break its paragraphs, and choose among forms by what fits."""
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, cast
 
-from rnncli.show.page import Line, Numbers, Paragraph, Span, Table, View, line, marks, text_of
-from rnncli.show.width import ENDLESS, longest, width_of
+from rnncli.show.page import (
+    Grid,
+    Line,
+    Numbers,
+    Page,
+    PagePart,
+    Paragraph,
+    Span,
+    Table,
+    Variants,
+    View,
+    line,
+    marks,
+    text_of,
+)
+from rnncli.show.visible import longest, width_of
 
 BETWEEN = 2
 """Blanks between two table columns."""
 PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
-LEAST_ROOM = 20
-"""What some columns of a table get at least."""
 
 
-class Room(NamedTuple):
-    """The room that some columns of a table have, in terminal columns."""
+class PageLayout(NamedTuple):
+    """A page for one width: its title is one line, and every part has one form."""
 
-    width: int
+    title: Line
+    notes: tuple[Line, ...]
+    parts: tuple[Table | Grid | Line, ...]
 
-    @classmethod
-    def beside(cls, columns: Iterable[Iterable[str]], view: View) -> Room:
-        """Return what `view` leaves beside other columns, given by their texts."""
-        if view.width is None:
-            return cls(ENDLESS)
-        return cls(max(view.width - sum(longest(texts) + BETWEEN for texts in columns), LEAST_ROOM))
 
-    def fits(self, widths: Iterable[int]) -> bool:
-        """Return whether columns of these widths fit."""
-        return sum(width + BETWEEN for width in widths) - BETWEEN <= self.width
+def lay_out(page: Page, view: View, fits: Callable[[Table], bool] = lambda _: True) -> PageLayout:
+    """Break the paragraphs and choose among the variants.  fits: whether a table does."""
+    title, *notes = cast("Iterable[Line]", _lay_out((page.title, *page.notes), view, fits))
+    return PageLayout(title, tuple(notes), tuple(_lay_out(page.parts, view, fits)))
 
-    def share(self, count: int) -> int:
-        """Return how wide each of `count` columns of equal width may be."""
-        return self.width // count - BETWEEN
 
-    def count(self, width: int) -> int:
-        """Return how many columns of this width fit."""
-        return (self.width + BETWEEN) // (width + BETWEEN)
+def _lay_out(
+    parts: Iterable[PagePart], view: View, fits: Callable[[Table], bool]
+) -> Iterator[Table | Grid | Line]:
+    for part in parts:
+        match part:
+            case Paragraph():
+                yield from _break(part, view)
+            case Variants():
+                for form in part.forms:
+                    if _form_fits(form, view, fits):
+                        break
+                yield from _lay_out(form, view, fits)
+            case _:
+                yield part
 
-    def split(self, widths: Sequence[int]) -> list[slice]:
-        """Return the columns of each table, if each holds as many as fit, at least one."""
-        starts, left = [0], self.width
-        for place, width in enumerate(widths):
-            if width > left and place > starts[-1]:
-                starts.append(place)
-                left = self.width
-            left -= width + BETWEEN
-        return [slice(*pair) for pair in zip(starts, [*starts[1:], len(widths)], strict=True)]
+
+def _form_fits(form: Iterable[PagePart], view: View, fits: Callable[[Table], bool]) -> bool:
+    tables = [part for part in form if isinstance(part, Table)]
+    if tables:
+        return all(map(fits, tables))
+    texts = (text_of(part) for part in form if not isinstance(part, (Table, Grid, Variants, Paragraph)))
+    return view.width is None or longest(texts) <= view.width
 
 
 def fits_page(table: Table) -> bool:
@@ -64,7 +77,7 @@ def fits_page(table: Table) -> bool:
     return sum(width + BETWEEN for width in widths) - BETWEEN <= PAGE_WIDTH
 
 
-def break_paragraph(paragraph: Paragraph, view: View) -> Iterator[Line]:
+def _break(paragraph: Paragraph, view: View) -> Iterator[Line]:
     """Yield the lines of a paragraph for the width of `view`; all but the first are indented."""
     text, style, breaks, lead, mark = paragraph
     view = view._replace(width=view.width and view.width - len(mark))
@@ -74,7 +87,7 @@ def break_paragraph(paragraph: Paragraph, view: View) -> Iterator[Line]:
         case "flags":
             rows = wrap_command(text, view.width)
         case _:
-            rows = wrap(text, view)
+            rows = _wrap(text, view.width)
     first, *others = rows
     lead = lead if first.startswith(lead) else ""
     spans = (Span(mark, "dim"), Span(lead, "strong"), Span(first.removeprefix(lead), style))
@@ -82,12 +95,13 @@ def break_paragraph(paragraph: Paragraph, view: View) -> Iterator[Line]:
     yield from (line(" " * (len(mark) - 2) + row, style) for row in others)
 
 
-def wrap(text: str, view: View) -> list[str]:
-    """Wrap `text` to the width of `view`."""
-    if view.width is None:
+def _wrap(text: str, width: int | None) -> list[str]:
+    if width is None:
         return [text]
+    import textwrap
+
     wide = width_of(text) / max(len(text), 1)
-    return textwrap.wrap(text, max(int(view.width / wide) - (wide > 1) * 4, 16), subsequent_indent="  ")
+    return textwrap.wrap(text, max(int(width / wide) - (wide > 1) * 4, 16), subsequent_indent="  ")
 
 
 def wrap_command(command: str, width: int | None) -> list[str]:
@@ -97,6 +111,8 @@ def wrap_command(command: str, width: int | None) -> list[str]:
     """
     if width is None or all(width_of(text) <= width for text in command.splitlines()):
         return command.splitlines()
+    import re
+
     words = re.findall(r"(?:[^\s'\"\\]|'[^']*'|\"[^\"]*\")+", command)
     indent = " " * (len(command) - len(command.lstrip()))
     lines = [indent + words[0]]

@@ -10,7 +10,6 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.show.numerals import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
-from rnncli.show.wording import say
 
 MOST_ROWS = 20
 """Tensors with more rows show only the edges, unless View.full is set."""
@@ -70,6 +69,11 @@ def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Blo
     return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view))
 
 
+def page_block(numbers: Numbers, view: View) -> Block:
+    """Return the rows of `numbers` for a page whose width is not known."""
+    return trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
+
+
 def summary(values: Array, view: View) -> tuple[str, ...]:
     """Return `min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, non-finite count, and a histogram."""
     if not is_float(values) or not values.size:
@@ -82,7 +86,7 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
         parts = {
             "min": figures.min.value, "mean": figures.mean, "max": figures.max.value, "std": figures.std,
         }  # fmt: skip
-        pieces = [f"{say(key, view.lang)} {format_number(part, style)}" for key, part in parts.items()]
+        pieces = [f"{view.say(key)} {format_number(part, style)}" for key, part in parts.items()]
         pieces[-1] = f"{pieces[-1]}  {histogram(figures.histogram, view)}".rstrip()
     rising = np.count_nonzero(values == np.inf) if figures.infinite else 0
     odd = {"NaN": figures.nan, "inf": rising, "-inf": figures.infinite - rising}
@@ -118,7 +122,7 @@ def _rows(
     for place in _places(kept):
         changed = next((i for i, (a, b) in enumerate(zip(before, place, strict=False)) if a != b), 0)
         labels = {
-            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view.lang)
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view)
             for axis, index in list(zip(numbers.axes, place, strict=False))[changed:]
             if axis != "batch" or values.shape[0] > 1
         }
@@ -127,17 +131,10 @@ def _rows(
         before = place
 
 
-def _label(axis: str, index: int, time: Sequence[int], lang: str) -> str:
-    match axis:
-        case "timesteps":
-            return f"t={time[index] if time else index}"
-        case "batch":
-            return f"{say('batch', lang)} {index}"
-        case "rows":
-            return f"{say('row', lang)} {index}"
-        case "cols":
-            return f"{say('column', lang)} {index}"
-    return f"{axis} {index}"
+def _label(axis: str, index: int, time: Sequence[int], view: View) -> str:
+    if axis == "timesteps":
+        return f"t={time[index] if time else index}"
+    return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"
 
 
 def label_axes(shown: Block) -> tuple[str, ...]:

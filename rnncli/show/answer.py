@@ -1,0 +1,231 @@
+"""An answer described once: lists of things with their fields, from which every format is written.
+
+A table of a page, the rows of CSV and the objects of JSON show the same fields; a Field says where one
+stands, and the kind of its value how it is written:
+
+    value            JSON            CSV            page
+    Message          English         English        in the language of the reader
+    tuple of sizes   [1, null, 3]    (1, None, 3)   (1, None, 3)
+    Label            its name        its name       in the color of its part of the state
+    claims           list of texts   -              a line for each
+    integer          number          number         1,234
+    None             null            empty          what the field says
+
+An answer whose page, document or rows are more than such lists overrides that form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any, NamedTuple
+
+from rnncli import __version__
+from rnncli.case import format_shape
+from rnncli.errors import Message, UsageError
+from rnncli.result import SCHEMA, Claim, Label
+from rnncli.show.page import (
+    Column,
+    Line,
+    Page,
+    PagePart,
+    Paragraph,
+    Span,
+    Table,
+    TableCell,
+    View,
+    cell,
+    name_line,
+    state_part,
+)
+
+Records = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
+"""A header and its rows in long form, as CSV has them."""
+
+
+class Field(NamedTuple):
+    """A value that every row of a list has.
+
+    name: its key in JSON, and its heading in CSV.
+    get: returns it from a row; None for the attribute of that name.
+    heading: of its column on a page; "" for none.  below: it goes below the previous column's text.
+    style: of its text.  none: the text for None.
+    json, csv: whether it stands there.
+    """
+
+    name: str
+    get: Callable[[Any], Any] | None = None
+    heading: str = ""
+    style: str | Callable[[Any], str] = ""
+    below: bool = False
+    none: str = ""
+    json: bool = True
+    csv: bool = True
+
+    def value(self, row: Any) -> Any:
+        """Return the value of a row."""
+        return self.get(row) if self.get else getattr(row, self.name)
+
+    def draw(self, row: Any, view: View) -> TableCell:
+        """Return the value as a page shows it."""
+        value, style = self.value(row), self.style if isinstance(self.style, str) else self.style(row)
+        match value:
+            case None:
+                return cell(view.say(self.none), style)
+            case Label():
+                return (name_line(value),)
+            case bool():
+                return cell(view.say("yes" if value else "no"), style)
+            case int():
+                return cell(f"{value:,}", style)
+            case Message():
+                return cell(view.say(value), style)
+            case tuple() if value and isinstance(value[0], Claim):
+                return claim_lines(value)
+            case tuple() | list():
+                return cell(format_shape(value), style) if value else ()
+        return cell(str(value), style) if value or self.heading else ()
+
+
+class Listing(NamedTuple):
+    """Things of one kind, each with a value for every field."""
+
+    fields: Sequence[Field]
+    rows: Iterable[Any]
+
+    def table(self, view: View, title: Line = (), total: str | None = None) -> Table:
+        """Return a table with a row for each thing.  total: of the last column, in a row below."""
+        shown = [field for field in self.fields if field.heading]
+        right = {field.heading for field in shown if field.heading in NUMBERS}
+        rows = []
+        for row in self.rows:
+            cells: list[TableCell] = []
+            for field in self.fields:
+                if field.heading:
+                    cells.append(field.draw(row, view))
+                elif field.below and (below := field.draw(row, view)):
+                    cells[-1] = below if cells[-1] == cell("") else cells[-1] + below
+            rows.append(tuple(cells))
+        if total is not None:
+            blank: list[TableCell] = [()] * (len(shown) - 2)
+            rows.append((cell(view.say("total"), "dim"), *blank, cell(total, "strong")))
+        columns = tuple(Column(view.say(field.heading), field.heading in right) for field in shown)
+        return Table(columns, tuple(rows), title)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return an object of JSON for each thing."""
+        fields = [field for field in self.fields if field.json]
+        return [{field.name: _plain(field.value(row)) for field in fields} for row in self.rows]
+
+    def records(self) -> Records:
+        """Return the names of the fields, and a row of CSV for each thing."""
+        fields = [field for field in self.fields if field.csv]
+        rows = (tuple(_flat(field.value(row)) for field in fields) for row in self.rows)
+        return tuple(field.name for field in fields), rows
+
+
+NUMBERS = ("parameters", "in", "units", "fans", "norm", "min", "max", "bias", "radius")
+"""The headings of columns that are right-aligned."""
+
+
+def spell(value: Any) -> Any:
+    """Return a value; NaN and infinities as text, which JSON has no numbers for."""
+    if isinstance(value, float) and not isfinite(value):
+        from rnncli.show.numerals import spell_nonfinite
+
+        return spell_nonfinite(value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value for JSON."""
+    if isinstance(value, tuple) and not isinstance(value, Label):
+        return [str(one) if isinstance(one, Claim) else one for one in value]
+    return str(value) if isinstance(value, Label) else spell(value)
+
+
+def _flat(value: Any) -> Any:
+    """Return a value for CSV."""
+    if isinstance(value, tuple) and not isinstance(value, Label):
+        return format_shape(value)
+    return spell(value)
+
+
+class DeferredValue:
+    """A part of a document that is known only after everything before it has been written."""
+
+    def __init__(self, value: Callable[[], Any]) -> None:
+        self.value = value
+
+
+class Answer:
+    """What a command returns, in each form that a format may need.
+
+    command: its name.  listings: the lists of its document, by their keys.
+    """
+
+    command = ""
+
+    def listings(self, view: View) -> Mapping[str, Listing]:
+        """Return the lists by their keys in the document; the first one is what CSV shows."""
+        return {}
+
+    def about(self, view: View) -> dict[str, Any]:
+        """Return the entries of the document before its lists."""
+        return {}
+
+    def heading(self, view: View) -> tuple[Line | Paragraph, tuple[Line | Paragraph, ...]]:
+        """Return the title of the page and the notes below it."""
+        return (), ()
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
+        lists = {key: listing.objects() for key, listing in self.listings(view).items()}
+        return {**head(), **self.about(view), **lists}
+
+    def lines(self, view: View) -> Iterable[dict[str, Any]]:
+        """Return the documents that ndjson writes, one per line."""
+        return (self.document(view),)
+
+    def page(self, view: View) -> Page:
+        """Return the answer for readers: the tables below the title."""
+        parts: tuple[PagePart, ...] = tuple(one.table(view) for one in self.listings(view).values())
+        return Page(*self.heading(view), parts)
+
+    def records(self, view: View) -> Records:
+        """Return the rows of CSV."""
+        return next(iter(self.listings(view).values())).records()
+
+    def tensors(self) -> Mapping[str, Any]:
+        """Return the arrays to store, by name, whole or in chunks.  Raises UsageError if there are none."""
+        raise UsageError(
+            "{command} returns no tensors to store.",
+            "Use {--format json}, or store the tensors of run.",
+            command=self.command,
+        )
+
+
+class ListAnswer(Answer):
+    """An answer that is one list, under the name of its command."""
+
+    def __init__(self, command: str, fields: Sequence[Field], rows: Sequence[Any]) -> None:
+        self.command, self.listing = command, Listing(fields, rows)
+
+    def listings(self, view: View) -> Mapping[str, Listing]:
+        """Return the list."""
+        return {self.command: self.listing}
+
+
+def head() -> dict[str, Any]:
+    """Return the first entries of every document."""
+    return {"schema": SCHEMA, "version": __version__}
+
+
+def headings(keys: Iterable[str], view: View) -> tuple[Column, ...]:
+    """Return columns with these headings; those of numbers are right-aligned."""
+    return tuple(Column(view.say(key), right=key in NUMBERS) for key in keys)
+
+
+def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:
+    """Return `= hidden_states[:, -1, :]`, in the color of the tensor it equals."""
+    return tuple((Span("= ", "dim"), Span(str(claim), state_part(claim.label))) for claim in claims)
