@@ -30,9 +30,6 @@ PARTS = {"0": ONES, "1": ONES[: 36 * 4]}
 SECONDS = 10.0
 
 
-# -- pickles by hand ----------------------------------------------------------------------------------
-
-
 def text(value: str) -> bytes:
     data = value.encode()
     return b"X" + struct.pack("<I", len(data)) + data
@@ -109,52 +106,49 @@ def attempt(data: bytes) -> Modules | str:
     return found
 
 
+def weights(found: Modules | str) -> Any:
+    """The weights of the only layer in a file."""
+    assert isinstance(found, Modules), found
+    (module,) = found.modules
+    return module.nodes[0].weights
+
+
 def refused(data: bytes) -> str:
     said = attempt(data)
     assert isinstance(said, str), said
     return said
 
 
-def test_a_file_by_hand_is_read() -> None:
-    found = attempt(zipped(layer(tensor())))
-    assert isinstance(found, Modules)
-    assert found.modules[0].nodes[0].weights["kernel"].shape == (4, 12)
+@pytest.mark.parametrize("strides", [(4, 1), (0, 0)])
+def test_a_file_by_hand_is_read(strides: tuple[int, ...]) -> None:
+    kernel = weights(attempt(zipped(layer(tensor((12, 4), strides)))))["kernel"]
+    assert (kernel.shape, kernel.min(), kernel.max()) == ((4, 12), 1, 1)
 
 
-# -- more memory and time than the file ---------------------------------------------------------------
+def repeated(shape: tuple[int, ...], kind: str = "FloatStorage", count: int = 36) -> bytes:
+    """A tensor with a stride of 0, so that one stored number is repeated."""
+    return tensor(shape, (0, 0), key="1", count=count, kind=kind)
+
+
+RESIZED = group(
+    storage("0", 48), number(0), group(*map(number, (120_000, 30_000))), group(number(0), number(0))
+)
 
 
 @pytest.mark.parametrize(
-    ("kernel", "recurrent"),
+    ("kernel", "recurrent", "said"),
     [
-        (tensor((40_000, 4), (0, 0)), tensor((40_000, 10_000), (0, 0), key="1", count=36)),
-        (tensor((120_000, 4), (0, 0)), tensor((120_000, 30_000), (0, 0), key="1", count=36)),
-        (tensor((0, 2**62), (0, 0)), tensor((0, 2**62), (0, 0), key="1", count=36)),
+        (repeated((40_000, 4)), repeated((40_000, 10_000)), ""),
+        (repeated((120_000, 4)), repeated((120_000, 30_000)), ""),
+        (repeated((0, 2**62)), repeated((0, 2**62)), ""),
+        (tensor() + RESIZED + b"b", RECURRENT, ""),
+        (repeated((60_000, 4), "BFloat16Storage", 72), repeated((60_000, 15_000), "BFloat16Storage", 72),
+         " 3.4 GiB"),
     ],
-)
-def test_tensors_of_more_numbers_than_the_file(kernel: bytes, recurrent: bytes) -> None:
-    """With a stride of 0 one stored number is repeated."""
-    assert "its tensors declare" in refused(zipped(layer(kernel, recurrent)))
-
-
-def test_half_precision_takes_twice_as_much() -> None:
-    options: dict[str, Any] = {"kind": "BFloat16Storage"}
-    kernel = tensor((60_000, 4), (0, 0), count=96, **options)
-    recurrent = tensor((60_000, 15_000), (0, 0), key="1", count=72, **options)
-    assert "its tensors declare 3.4 GiB" in refused(zipped(layer(kernel, recurrent)))
-
-
-def test_a_repeated_number_is_read() -> None:
-    found = attempt(zipped(layer(tensor((12, 4), (0, 0)))))
-    assert isinstance(found, Modules)
-    assert (found.modules[0].nodes[0].weights["kernel"] == 1).all()
-
-
-def test_a_set_of_other_sizes() -> None:
-    more = group(
-        storage("0", 48), number(0), group(*map(number, (120_000, 30_000))), group(number(0), number(0))
-    )
-    assert "its tensors declare" in refused(zipped(layer(tensor() + more + b"b")))
+    ids=["small", "large", "empty", "resized", "half precision, which takes twice as much"],
+)  # fmt: skip
+def test_tensors_of_more_numbers_than_the_file(kernel: bytes, recurrent: bytes, said: str) -> None:
+    assert f"its tensors declare{said}" in refused(zipped(layer(kernel, recurrent)))
 
 
 def shared_lists(count: int) -> bytes:
@@ -175,24 +169,20 @@ def shared_tables(depth: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "method"),
     [
-        call(name("__builtin__", "bytearray"), number(2**33)),
-        b"](" + call(name("builtins", "bytearray"), number(2**28)) * 40 + b"e",
-        shared_lists(50),
-        shared_tables(13),
-        b"](" + b"".join(name(f"a{place}", "B") for place in range(20_000)) + b"e",
+        (call(name("__builtin__", "bytearray"), number(2**33)), zipfile.ZIP_STORED),
+        (b"](" + call(name("builtins", "bytearray"), number(2**28)) * 40 + b"e", zipfile.ZIP_STORED),
+        (shared_lists(50), zipfile.ZIP_STORED),
+        (shared_tables(13), zipfile.ZIP_STORED),
+        (b"](" + b"".join(name(f"a{place}", "B") for place in range(20_000)) + b"e", zipfile.ZIP_STORED),
+        (b"](" + b"}" * 2 * 10**7 + b"e", zipfile.ZIP_DEFLATED),
     ],
-    ids=["bytearray", "bytearrays", "hash", "tables", "names"],
+    ids=["bytearray", "bytearrays", "hash", "tables", "names", "compressed"],
 )
-def test_pickles_that_build_too_much(value: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pickles_that_build_too_much(value: bytes, method: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_reader, "SECONDS", 1.0)
-    refused(zipped(value))
-
-
-def test_a_compressed_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_reader, "SECONDS", 1.0)
-    refused(zipped(b"](" + b"}" * 2 * 10**7 + b"e", method=zipfile.ZIP_DEFLATED))
+    refused(zipped(value, method=method))
 
 
 def test_compressed_numbers() -> None:
@@ -215,22 +205,8 @@ def test_many_names() -> None:
 
 
 def test_a_table_inside_itself() -> None:
-    data = zipped(
-        b"}q\x00("
-        + text("a")
-        + b"h\x00"
-        + text("weight_ih_l0")
-        + tensor()
-        + text("weight_hh_l0")
-        + RECURRENT
-        + b"u"
-    )
-    found = attempt(data)
-    assert isinstance(found, Modules)
-    assert [module.name for module in found.modules] == ["lstm"]
-
-
-# -- tensors that NumPy does not have -----------------------------------------------------------------
+    items = text("a") + b"h\x00" + text("weight_ih_l0") + tensor() + text("weight_hh_l0") + RECURRENT
+    assert weights(attempt(zipped(b"}q\x00(" + items + b"u")))
 
 
 def saved(**tensors: Any) -> bytes:
@@ -240,36 +216,27 @@ def saved(**tensors: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "kernel",
+    ("data", "axes"),
     [
-        torch.ones(12, 4).to(torch.float8_e4m3fn),
-        torch.ones(12, 4).to(torch.complex64),
-        torch.ones(12, 4, dtype=torch.int32),
-        torch.ones(12, 4).to_sparse(),
+        (saved(weight_ih_l0=torch.ones(12, 4).to(torch.float8_e4m3fn), weight_hh_l0=torch.ones(12, 3)), 2),
+        (saved(weight_ih_l0=torch.ones(12, 4).to(torch.complex64), weight_hh_l0=torch.ones(12, 3)), 2),
+        (saved(weight_ih_l0=torch.ones(12, 4, dtype=torch.int32), weight_hh_l0=torch.ones(12, 3)), 2),
+        (saved(weight_ih_l0=torch.ones(12, 4).to_sparse(), weight_hh_l0=torch.ones(12, 3)), 2),
+        (zipped(layer(tensor((1,) * 70, (1,) * 70))), 70),
     ],
-    ids=["float8", "complex", "integers", "sparse"],
+    ids=["float8", "complex", "integers", "sparse", "seventy axes"],
 )
-def test_weights_that_are_not_plain_floats(kernel: Any) -> None:
-    found = attempt(saved(weight_ih_l0=kernel, weight_hh_l0=torch.ones(12, 3)))
+def test_weights_that_are_not_plain_floats(data: bytes, axes: int) -> None:
+    found = attempt(data)
     assert isinstance(found, Modules)
     assert not found.modules
-    assert found.other_shapes["weight_ih_l0"] == (12, 4)
-
-
-def test_a_weight_of_seventy_axes() -> None:
-    found = attempt(zipped(layer(tensor((1,) * 70, (1,) * 70))))
-    assert isinstance(found, Modules)
-    assert len(found.other_shapes["weight_ih_l0"]) == 70
+    assert len(found.other_shapes["weight_ih_l0"]) == axes
 
 
 def test_a_view_with_opposite_signs() -> None:
     view = torch.complex(torch.zeros(12, 4), torch.ones(12, 4)).conj().imag
     found = attempt(saved(weight_ih_l0=view, weight_hh_l0=torch.ones(12, 3)))
-    assert isinstance(found, Modules)
-    assert (found.modules[0].nodes[0].weights["kernel"] == -1).all()
-
-
-# -- code, and other files ----------------------------------------------------------------------------
+    assert (weights(found)["kernel"] == -1).all()
 
 
 @pytest.mark.parametrize(
@@ -296,9 +263,6 @@ def test_no_other_file_is_read(key: str) -> None:
     assert "PyTorch cannot read it" in refused(zipped(layer(tensor(key=key))))
 
 
-# -- the earlier format -------------------------------------------------------------------------------
-
-
 def earlier(*, whole: bool = True) -> bytes:
     """A state dict in PyTorch's format before 1.6; whether it lists the storages whose numbers follow."""
     file = io.BytesIO()
@@ -316,9 +280,6 @@ def test_numbers_that_the_earlier_format_leaves_out() -> None:
     assert "it has extra data after its tensors" in refused(earlier(whole=False))
 
 
-# -- programs -----------------------------------------------------------------------------------------
-
-
 def test_a_program_of_torch_export_is_refused_by_name() -> None:
     file = io.BytesIO()
     program = torch.export.export(torch.nn.Linear(4, 3), (torch.ones(1, 4),))
@@ -327,9 +288,6 @@ def test_a_program_of_torch_export_is_refused_by_name() -> None:
     assert detect_kind(source) == "torch"
     with pytest.raises(InputError, match=r"it is a torch\.export program, which rnncli does not run"):
         read(source)
-
-
-# -- any bytes ----------------------------------------------------------------------------------------
 
 
 def flip(data: bytes, drawn: random.Random) -> bytes:

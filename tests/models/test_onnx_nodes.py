@@ -1,8 +1,9 @@
-"""Recurrent nodes of ONNX against ONNX Runtime and against the standard's own cases."""
+"""Recurrent nodes of ONNX against ONNX Runtime and the standard's own cases; and what cannot be run."""
 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from onnx import TensorProto, helper
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import trace as tracing
-from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
+from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.inputs.formats import Source
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, ModelRequest, ModelRun
+from rnncli.models.onnx import _runtime
 from rnncli.models.onnx._nodes import nodes_in
 from rnncli.models.onnx.runner import Model
 from rnncli.models.reading import read
@@ -145,10 +147,17 @@ def test_branch_that_the_input_takes_is_followed(condition: bool, taken: str) ->
     assert found.notes[0] == f"outer (If): the input takes the {'then' if condition else 'else'} branch."
 
 
-def test_node_of_a_branch_that_is_not_taken_is_an_error() -> None:
+def test_node_of_a_branch_that_is_not_taken() -> None:
+    """It is an error to ask for it, and no obstacle that it cannot be computed."""
     made, feeds = two_ways(True)
     with pytest.raises(InputError, match="the branch that this input takes does not have lstm"):
         run(made, feeds, layers=["lstm"])
+    lstm = next(node for node in nodes_in(made.graph) if node.op_type == "LSTM")
+    lstm.attribute.append(helper.make_attribute("input_forget", 1))
+    assert [part.layer for part in run(made, feeds).parts] == ["gru"]
+    feeds["condition"] = np.array(False)
+    with pytest.raises(LayerError, match="it uses input_forget"):
+        run(made, feeds)
 
 
 def in_a_loop() -> tuple[Any, dict[str, Any]]:
@@ -176,7 +185,29 @@ def test_node_in_a_loop_is_refused_by_name_and_the_others_run() -> None:
     with pytest.raises(LayerError, match=r"inside: .*it is inside the Loop repeat") as refused:
         run(made, feeds)
     assert refused.value.advice == "To run the others: --model model.onnx#before"
-    assert [part.layer for part in run(made, feeds, layers=["before"]).parts] == ["before"]
+    found = run(made, feeds, layers=["before"], everything=True)
+    assert [part.layer for part in found.parts] == ["before"]
+    assert found.other_outputs["Y1/output"].shape == (4, 2, 3)
+    assert found.order[:2] == ("before", "Y1")
+    for name, said in (
+        ("befor", "there is no node befor"),
+        ("Y1", r"the node Y1 \(Squeeze\) is not recurrent"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            run(made, feeds, layers=[name])
+
+
+def test_model_without_recurrent_nodes() -> None:
+    feeds = {"X": np.ones((2, 3), np.float32)}
+    relu = helper.make_node("Relu", ["X"], ["Y"])
+    quantized = helper.make_node("DynamicQuantizeLSTM", ["X"], ["Y"], name="rnn", domain="com.microsoft")
+    for node, advice in (
+        (relu, "rnncli supports only these"),
+        (quantized, "rnn (com.microsoft DynamicQuantizeLSTM) is recurrent"),
+    ):
+        with pytest.raises(InputError, match="no LSTM, GRU or RNN node") as caught:
+            run(onnx_graphs.model([node], feeds, {}, ["Y"]), feeds)
+        assert advice in str(caught.value.advice)
 
 
 @pytest.mark.parametrize(
@@ -229,18 +260,14 @@ def test_states_that_are_left_out_are_zeros_with_a_note() -> None:
 )
 def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
     arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
-    made, _ = onnx_graphs.single("GRU", {**arrays, "X": np.ones((2, 1, 3), np.float32)})
+    arrays["X"] = np.ones((2, 1, 3), np.float32)
+    made, _ = onnx_graphs.single("GRU", arrays)
     with pytest.raises(InputError, match=message):
         run(made, given)
-
-
-@pytest.mark.parametrize("given", [{}, {"X": np.ones((2, 1, 3))}, np.ones((2, 1, 3))])
-def test_a_model_without_inputs_is_refused(given: Any) -> None:
-    arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
-    arrays["X"] = np.ones((2, 1, 3), np.float32)
-    made = onnx_graphs.model([onnx_graphs.node("GRU", arrays)], {}, arrays, ["Y"])
-    with pytest.raises(InputError, match="the model takes no input; all of its numbers are in the file"):
-        run(made, given)
+    closed = onnx_graphs.model([onnx_graphs.node("GRU", arrays)], {}, arrays, ["Y"])
+    for more in ({}, given, given.get("X")):
+        with pytest.raises(InputError, match="the model takes no input; all of its numbers are in the file"):
+            run(closed, more)
 
 
 def test_numbers_that_runtime_computes_otherwise_are_an_error() -> None:
@@ -266,29 +293,6 @@ def test_long_sequence_is_held_to_what_rounding_allows() -> None:
     assert np.abs(found["rnn/hidden_states"]).max() > 1000
 
 
-def test_other_nodes_are_shown_with_everything() -> None:
-    made, feeds = in_a_loop()
-    found = run(made, feeds, layers=["before"], everything=True)
-    assert found.other_outputs["Y1/output"].shape == (4, 2, 3)
-    assert found.order[:2] == ("before", "Y1")
-
-
-def test_names_that_are_not_there() -> None:
-    made, feeds = in_a_loop()
-    with pytest.raises(UsageError, match="there is no node befor"):
-        run(made, feeds, layers=["befor"])
-    with pytest.raises(UsageError, match=r"the node Y1 \(Squeeze\) is not recurrent"):
-        run(made, feeds, layers=["Y1"])
-
-
-def test_model_without_recurrent_nodes() -> None:
-    made = onnx_graphs.model(
-        [helper.make_node("Relu", ["X"], ["Y"])], {"X": np.ones(2, np.float32)}, {}, ["Y"]
-    )
-    with pytest.raises(RnncliError, match="no LSTM, GRU or RNN node"):
-        run(made, {"X": [1, 2]})
-
-
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("lengths", [None, [5, 2]])
 def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int] | None) -> None:
@@ -304,17 +308,6 @@ def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int]
     for engine in ("tensorflow", "onnx"):
         for tensor, other in zip(mine, compute.run(part.case, engine).outputs, strict=True):
             np.testing.assert_allclose(tensor.values, other.values, atol=1e-6, err_msg=engine)
-
-
-def test_node_of_a_branch_that_is_not_taken_is_not_refused() -> None:
-    """The LSTM in the other branch has input_forget."""
-    made, feeds = two_ways(True)
-    lstm = next(node for node in nodes_in(made.graph) if node.op_type == "LSTM")
-    lstm.attribute.append(helper.make_attribute("input_forget", 1))
-    assert [part.layer for part in run(made, feeds).parts] == ["gru"]
-    feeds["condition"] = np.array(False)
-    with pytest.raises(LayerError, match="it uses input_forget"):
-        run(made, feeds)
 
 
 def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,49 +328,77 @@ def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> N
         np.testing.assert_array_equal(array, other[name])
 
 
-def test_a_quantized_node_is_named() -> None:
-    node = helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], name="rnn", domain="com.microsoft")
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy")
-    made = helper.make_model(helper.make_graph([node], "g", [x], [y]))
-    with pytest.raises(InputError) as caught:
-        run(made, {"x": np.ones((2, 3), "float32")})
-    assert "rnn (com.microsoft DynamicQuantizeLSTM) is recurrent" in str(caught.value.advice)
+HUGE: dict[str, tuple[list[Any], str]] = {
+    "ConstantOfShape": ([[2**29]], "2.0 GiB"),
+    "Range": ([0, 2**28, 1], "2.0 GiB"),
+    "Pad": ([[0, 0, 0, 0, 2**27, 0]], "6.0 GiB"),
+}
+"""The operands of an operator that makes a tensor of this size."""
 
 
-@pytest.mark.parametrize(("operator", "values"), [("ConstantOfShape", [[2**29]]), ("Range", [0, 2**28, 1])])
-def test_a_constant_much_larger_than_the_file_is_rejected(operator: str, values: list[Any]) -> None:
+@pytest.mark.parametrize("operator", HUGE)
+def test_a_tensor_much_larger_than_file_and_inputs_is_rejected(operator: str) -> None:
+    """What Pad makes depends on the input, so that nothing but the allocation can tell."""
     random = np.random.default_rng(3)
     constants = onnx_graphs.weights(random, "RNN", 3, 2)
+    values, size = HUGE[operator]
     sizes = {f"size{place}": np.array(value, "i8") for place, value in enumerate(values)}
     feeds = {"x": random.normal(size=(4, 1, 3)).astype("f4")}
     nodes = [
-        helper.make_node(operator, list(sizes), ["huge"]),
+        helper.make_node(operator, [*(["x"] if operator == "Pad" else []), *sizes], ["huge"]),
         helper.make_node("Cast", ["huge"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["floats"], ["most"], keepdims=0),
         helper.make_node("Mul", ["x", "most"], ["X"]),
         onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
     ]
-    made = onnx_graphs.model(nodes, feeds, {**constants, **sizes}, ["Y"])
-    with pytest.raises(InputError, match=r"the model needs a tensor of 2\.0 GiB"):
-        run(made, feeds)
+    if operator == "Pad":  # the sizes are computed from the input
+        nodes[0].input[1] = "padding"
+        nodes[:0] = [
+            helper.make_node("Shape", ["x"], ["shape"]),
+            helper.make_node("Sub", ["shape", "shape"], ["nothing"]),
+            helper.make_node("Concat", ["nothing", "nothing"], ["zeros"], axis=0),
+            helper.make_node("Add", ["zeros", "size0"], ["padding"]),
+        ]
+    with pytest.raises(InputError, match=f"the model needs a tensor of {re.escape(size)}"):
+        run(onnx_graphs.model(nodes, feeds, {**constants, **sizes}, ["Y"]), feeds)
     small = {name: np.minimum(size, 8) for name, size in sizes.items()}
     run(onnx_graphs.model(nodes, feeds, {**constants, **small}, ["Y"]), feeds)
 
 
-def test_a_tensor_much_larger_than_the_inputs_is_rejected() -> None:
-    """Its size depends on the input, so that nothing but the allocation can tell."""
-    random = np.random.default_rng(3)
-    feeds = {"x": random.normal(size=(4, 1, 3)).astype("f4")}
-    constants = {**onnx_graphs.weights(random, "RNN", 3, 2), "more": np.array([0, 0, 0, 0, 2**27, 0], "i8")}
-    nodes = [
-        helper.make_node("Shape", ["x"], ["shape"]),
-        helper.make_node("Sub", ["shape", "shape"], ["nothing"]),
-        helper.make_node("Concat", ["nothing", "nothing"], ["zeros"], axis=0),
-        helper.make_node("Add", ["zeros", "more"], ["padding"]),
-        helper.make_node("Pad", ["x", "padding"], ["huge"]),
-        helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=1),
-        helper.make_node("Mul", ["x", "most"], ["X"]),
-        onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
-    ]
-    with pytest.raises(InputError, match=r"the model needs a tensor of 6\.0 GiB"):
-        run(onnx_graphs.model(nodes, feeds, constants, ["Y"]), feeds)
+RANDOM = np.random.default_rng(1)
+NUMBERS, IDS = RANDOM.normal(size=(4, 2, 5)).astype("f4"), np.array([[1], [2], [3], [44]])
+GATHER = helper.make_node("Gather", ["table", "given"], ["X"], name="embedding")
+RESHAPE = helper.make_node("Reshape", ["given", "sizes"], ["X"], name="reshape")
+CAST = helper.make_node("Identity", ["given"], ["X"])
+SIZES = "Give inputs of the sizes and values that the model was made for."
+
+
+@pytest.mark.parametrize(
+    ("node", "given", "dtype", "said", "advice"),
+    [
+        (GATHER, IDS, "f4", "idx=44 must be within the inclusive range [-9,8].", SIZES),
+        (RESHAPE, NUMBERS, "f4", "cannot be reshaped to the requested shape", SIZES),
+        (CAST, NUMBERS.astype("f8"), "f8", "cannot run the model: rnn: LSTM operator does not support double",
+         "Export the model in float32."),
+    ],
+)  # fmt: skip
+def test_what_runtime_refuses(node: Any, given: Any, dtype: str, said: str, advice: str) -> None:
+    """Its reason without places in its source, and advice that fits it."""
+    arrays = onnx_graphs.weights(RANDOM, "LSTM", 5, 3)
+    constants = {name: array.astype(dtype) for name, array in arrays.items()}
+    more = {"table": RANDOM.normal(size=(9, 5)).astype("f4"), "sizes": np.array([3, 7, 5])}
+    own = onnx_graphs.node("LSTM", {**arrays, "X": 1}, outputs=["Y"])
+    made = onnx_graphs.model([node, own], {"given": given}, {**constants, **more}, ["Y"], opset=17)
+    made.graph.input[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(given.dtype)
+    made.graph.output[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    with pytest.raises(InputError) as caught:
+        run(made, {"given": given})
+    assert said in caught.value.what
+    assert "onnxruntime/" not in caught.value.what
+    assert caught.value.advice == advice
+
+
+def test_a_long_reason_of_runtime_is_cut_between_words() -> None:
+    reason = _runtime._reason(RuntimeError("[ONNXRuntimeError] : 2 : FAIL : " + "some words " * 40))
+    assert reason.endswith("words…")
+    assert len(reason) <= 201

@@ -18,7 +18,7 @@ from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Program
 from rnncli.models.onnx import _file
-from rnncli.models.reading import detect_kind, read
+from rnncli.models.reading import read
 
 
 def read_bytes(content: bytes) -> Program:
@@ -32,25 +32,23 @@ def random_lstm(**attributes: Any) -> Any:
     return onnx_graphs.single("LSTM", {**arrays, "X": np.ones((4, 1, 3), np.float32)}, **attributes)[0]
 
 
-def test_origin_and_nodes() -> None:
-    made = random_lstm()
-    made.producer_name, made.producer_version = "maker", "1.2"
-    found = read_bytes(made.SerializeToString())
-    assert (found.kind, found.origin) == ("onnx", "maker 1.2, ONNX opset 14")
-    (node,) = found.nodes
-    assert (node.name, node.class_name, node.config["units"]) == ("rnn", "LSTM", 2)
-    assert {name: array.shape for name, array in node.weights.items()} == {
-        "kernel": (3, 8),
-        "recurrent_kernel": (2, 8),
-        "bias": (8,),
-    }
-
-
-def test_gates_are_in_the_order_of_keras() -> None:
-    """ONNX packs input, output, forget, candidate; Keras input, forget, candidate, output."""
+def test_origin_and_nodes(tmp_path: Path) -> None:
+    """ONNX packs the gates input, output, forget, candidate; Keras input, forget, candidate, output."""
     kernel = np.repeat(np.arange(4.0), 2).astype(np.float32).reshape(1, 8, 1)
-    arrays = {"W": kernel, "R": np.zeros((1, 8, 2), np.float32), "X": np.ones((2, 1, 1), np.float32)}
-    (node,) = read_bytes(onnx_graphs.single("LSTM", arrays)[0].SerializeToString()).nodes
+    arrays = {**onnx_graphs.weights(np.random.default_rng(0), "LSTM", 1, 2), "W": kernel}
+    made, _ = onnx_graphs.single("LSTM", {**arrays, "X": np.ones((2, 1, 1), np.float32)})
+    made.producer_name, made.producer_version = "maker", "1.2"
+    quantized = helper.make_node("DynamicQuantizeLSTM", ["X"], ["Z"], name="q", domain="com.microsoft")
+    made.graph.node.append(quantized)
+    onnx.save(made, tmp_path / "model.dat")  # recognized by its content
+    found = read(Source("model.dat", path=tmp_path / "model.dat"))
+    assert isinstance(found, Program)
+    assert (found.kind, found.origin) == ("onnx", "maker 1.2, ONNX opset 14")
+    assert found.notes == ("q (com.microsoft DynamicQuantizeLSTM) is recurrent and not shown.",)
+    node = found.nodes[0]
+    assert (node.name, node.class_name, node.config["units"]) == ("rnn", "LSTM", 2)
+    shapes = {name: array.shape for name, array in node.weights.items()}
+    assert shapes == {"kernel": (1, 8), "recurrent_kernel": (2, 8), "bias": (8,)}
     assert node.weights["kernel"].tolist() == [[0, 0, 2, 2, 3, 3, 1, 1]]
 
 
@@ -99,15 +97,6 @@ def test_nodes_in_functions_are_written_out() -> None:
     assert node.weights["kernel"].shape == (3, 2)
 
 
-def test_recurrent_operator_of_runtime_is_named_in_a_note() -> None:
-    made = random_lstm()
-    made.graph.node.append(
-        helper.make_node("DynamicQuantizeLSTM", ["X"], ["Z"], name="quantized", domain="com.microsoft")
-    )
-    note = "quantized (com.microsoft DynamicQuantizeLSTM) is recurrent and not shown."
-    assert read_bytes(made.SerializeToString()).notes == (note,)
-
-
 def with_external(folder: Path, location: str, **said: int) -> Source:
     """A model whose W lies in another file."""
     made = random_lstm()
@@ -122,11 +111,19 @@ def with_external(folder: Path, location: str, **said: int) -> Source:
     return Source("model.onnx", path=folder / "model.onnx")
 
 
-def test_data_in_another_file_is_read(tmp_path: Path) -> None:
-    found = read(with_external(tmp_path, "data.bin", offset=4, length=96))
-    whole = read_bytes(random_lstm().SerializeToString())
+@pytest.mark.parametrize("location", ["data.bin", "./sub/data.bin"])
+def test_data_in_another_file_is_read(tmp_path: Path, location: str) -> None:
+    """And nothing but the numbers: the file goes on for a tebibyte of holes."""
+    source = with_external(tmp_path, location, offset=4, length=96)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "data.bin").rename(tmp_path / location)
+    with (tmp_path / location).open("r+b") as file:
+        file.truncate(2**40)
+    found, whole = read(source), read_bytes(random_lstm().SerializeToString())
     assert isinstance(found, Program)
     np.testing.assert_array_equal(found.nodes[0].weights["kernel"], whole.nodes[0].weights["kernel"])
+    assert found.notes == (f"weights were also read from {location}.",)
+    assert len(found.content) < 2000
     assert not onnx.load_from_string(found.content).graph.initializer[0].external_data
 
 
@@ -167,45 +164,37 @@ def test_data_that_is_no_plain_file_below_the_model_is_refused(
     assert caught.value.sentence in (said, said.replace("not in loop", "in loop"))
 
 
-def test_data_in_a_folder_below_is_read(tmp_path: Path) -> None:
-    source = with_external(tmp_path, "./sub/data.bin", offset=4)
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "data.bin").rename(tmp_path / "sub" / "data.bin")
-    found = read(source)
-    assert found.notes == ("weights were also read from ./sub/data.bin.",)
+MISSING = "W is not in data.bin, which is missing or too short."
 
 
-@pytest.mark.parametrize("said", [{"offset": 8, "length": 96}, {"offset": 8}, {"offset": 2**40}])
-def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, said: dict[str, int]) -> None:
-    with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
-        read(with_external(tmp_path, "data.bin", **said))
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"offset": 8, "length": 96}, MISSING),
+        ({"offset": 8}, MISSING),
+        ({"offset": 2**40}, MISSING),
+        *(
+            ({"length": length}, f"W has {length} bytes in data.bin, but its shape and type need 96.")
+            for length in (0, 95, 97, 100, 2**40, -1, 10**30)
+        ),
+    ],
+)
+def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, given: dict[str, int], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(with_external(tmp_path, "data.bin", **given))
+    assert caught.value.sentence == said
 
 
-@pytest.mark.parametrize("length", [0, 95, 97, 100, 2**40, -1, 10**30])
-def test_a_length_that_the_shape_does_not_need_is_refused(tmp_path: Path, length: int) -> None:
-    with pytest.raises(
-        InputError, match=rf"W has {length} bytes in data\.bin, but its shape and type need 96"
-    ):
-        read(with_external(tmp_path, "data.bin", length=length))
-
-
-def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path) -> None:
-    source = with_external(tmp_path, "data.bin")
+def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = with_external(tmp_path, "data.bin", offset=4)
+    monkeypatch.setattr(_file, "MAX_BYTES", 95)
+    with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nExport only"):
+        read(source)
     made = onnx.load(tmp_path / "model.onnx", load_external_data=False)
     made.graph.initializer[0].dims[:] = [2**40, 2**40]
     (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
-    with pytest.raises(InputError, match=r"W is not in data\.bin, which is missing or too short\."):
+    with pytest.raises(InputError, match="which is missing or too short"):
         read(source)
-
-
-def test_nothing_but_the_numbers_is_read(tmp_path: Path) -> None:
-    """The file goes on for a tebibyte of holes."""
-    source = with_external(tmp_path, "data.bin", offset=4, length=96)
-    with (tmp_path / "data.bin").open("r+b") as file:
-        file.truncate(2**40)
-    found = read(source)
-    assert isinstance(found, Program)
-    assert len(found.content) < 2000
 
 
 @pytest.mark.parametrize("place", ["sparse initializer", "sparse attribute", "function", "default"])
@@ -231,18 +220,6 @@ def test_no_tensor_keeps_a_reference_to_a_file(tmp_path: Path, place: str) -> No
     path.write_bytes(made.SerializeToString())
     with pytest.raises(InputError, match="outside of the model's folder"):
         read(Source("model.onnx", path=path))
-
-
-def test_data_that_is_too_large_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_file, "MAX_BYTES", 95)
-    with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nExport only"):
-        read(with_external(tmp_path, "data.bin", offset=4, length=96))
-
-
-def test_model_is_recognized_by_its_content(tmp_path: Path) -> None:
-    path = tmp_path / "model.dat"
-    onnx.save(random_lstm(), path)
-    assert detect_kind(Source("model.dat", path=path)) == "onnx"
 
 
 def field(number: int, content: bytes) -> bytes:

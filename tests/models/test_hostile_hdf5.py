@@ -1,0 +1,273 @@
+"""HDF5 files that attack: what leads out of the file, crashes, hangs or explodes ends in one message."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from rnncli.errors import InputError
+from rnncli.inputs.formats import Source
+from rnncli.models.keras import hdf5
+from rnncli.models.weights import read_keras_layers, read_weights
+from rnncli.process import child_process
+
+KERNEL, RECURRENT, BIAS = np.ones((5, 12), "f4"), np.ones((3, 12), "f4"), np.ones(12, "f4")
+Make = Callable[[h5py.Group, Path], object]
+"""Writes the kernel, `0`, into its group; takes the folder of the file too."""
+
+
+def written(path: Path, make: Make) -> Path:
+    """An LSTM's weights as Keras 3 lays them out."""
+    with h5py.File(path, "w") as file:
+        group = file.create_group("layers/lstm/cell/vars")
+        make(group, path.parent)
+        group["1"], group["2"] = RECURRENT, BIAS
+    return path
+
+
+def of(value: Any) -> Make:
+    return lambda group, _: group.__setitem__("0", value)
+
+
+def declared(*words: Any, **options: Any) -> Make:
+    return lambda group, _: group.create_dataset("0", *words, **options)
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_weights(Source(path.name, path=path))
+    assert caught.value.what.startswith(f"{path.name}: ")
+    return caught.value.what
+
+
+def other(folder: Path) -> str:
+    with h5py.File(folder / "other.h5", "w") as file:
+        file["kernel"] = file["lstm/vars/0"] = KERNEL
+    return str(folder / "other.h5")
+
+
+def external(group: h5py.Group, folder: Path) -> None:
+    (folder / "secret").write_bytes(os.urandom(KERNEL.nbytes))
+    declared(KERNEL.shape, "f4", external=[(str(folder / "secret"), 0, KERNEL.nbytes)])(group, folder)
+
+
+def pipe(group: h5py.Group, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    declared(KERNEL.shape, "f4", external=[(str(folder / "pipe"), 0, KERNEL.nbytes)])(group, folder)
+
+
+def virtual(group: h5py.Group, folder: Path) -> None:
+    layout = h5py.VirtualLayout(KERNEL.shape, "f4")
+    layout[:] = h5py.VirtualSource(other(folder), "kernel", KERNEL.shape)
+    group.create_virtual_dataset("0", layout)
+
+
+def linked(group: h5py.Group, folder: Path) -> None:
+    group["0"] = h5py.ExternalLink(other(folder), "kernel")
+
+
+def softly(group: h5py.Group, folder: Path) -> None:
+    group["/elsewhere"] = h5py.ExternalLink(other(folder), "/")
+    group["0"] = h5py.SoftLink("/elsewhere/kernel")
+
+
+FILE, LINK, NUMBERS = "are in another file", "is a link to another place or file", "not real numbers"
+LARGE = "its datasets declare 2.8 GiB, but the file is "
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (external, FILE),
+        (pipe, FILE),
+        (virtual, FILE),
+        (linked, LINK),
+        (softly, LINK),
+        (of(np.array([b"ab"] * 60).reshape(5, 12)), NUMBERS),
+        (of(np.array(["ab"] * 60, object).reshape(5, 12)), NUMBERS),
+        (of(np.zeros((5, 12), [("a", "f4")])), NUMBERS),
+        (of(np.ones((5, 12), "c8")), NUMBERS),
+        (of(np.zeros((5, 12), "V4")), NUMBERS),
+        (of(np.ones((5, 12), bool)), NUMBERS),
+        (declared((5, 12), h5py.ref_dtype), NUMBERS),
+        (declared((5, 12), h5py.vlen_dtype(np.float32)), NUMBERS),
+        (declared((5, 12), np.dtype(("f4", (2,)))), NUMBERS),
+        (of(h5py.Empty("f4")), "is empty"),
+        (lambda group, _: group.create_group("0"), "is not a dataset"),
+        (declared((750_000_000,), "f4"), LARGE),
+        (declared((750_000_000,), "f4", chunks=(10**6,), compression="gzip"), LARGE),
+    ],
+)
+def test_what_is_no_plain_dataset_of_numbers(tmp_path: Path, make: Make, said: str) -> None:
+    assert said in complaint(written(tmp_path / "w.weights.h5", make))
+
+
+@pytest.mark.parametrize("name", ["model_weights", "layers"])
+def test_no_group_behind_a_link_is_read(tmp_path: Path, name: str) -> None:
+    other(tmp_path)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file[name] = h5py.ExternalLink("other.h5", "/")
+    assert LINK in complaint(tmp_path / "w.h5")
+
+
+@pytest.mark.parametrize(
+    ("names", "weights", "said"),
+    [
+        (3, [b"kernel"], "its layer_names is not a list of names"),
+        ([3], [b"kernel"], "its layer_names is not a list of names"),
+        ([b"lstm"], 1.5, "its weight_names is not a list of names"),
+        ([b"elsewhere"], [b"kernel"], LINK),
+        ([b"lstm"], [b"bias"], "it lists bias, but does not contain it"),
+    ],
+)
+def test_names_of_the_older_form(tmp_path: Path, names: Any, weights: Any, said: str) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["lstm/kernel"], file["elsewhere"] = KERNEL, h5py.ExternalLink(other(tmp_path), "/")
+        file.attrs["layer_names"] = names
+        file["lstm"].attrs["weight_names"] = weights
+    assert said in complaint(tmp_path / "w.h5")
+
+
+def doubled(file: h5py.File) -> None:
+    """Forty groups of two links each."""
+    group = file.create_group("layers")
+    for _ in range(40):
+        below = group.create_group("a")
+        group["b"] = below
+        group = below
+
+
+def cycle(file: h5py.File) -> None:
+    file["layers/lstm/again"] = file.create_group("layers")
+
+
+def root(file: h5py.File) -> None:
+    file["again"] = file["/"]
+
+
+def deep(file: h5py.File) -> None:
+    file.create_group("/".join(["a"] * 2000))
+
+
+@pytest.mark.parametrize("make", [doubled, cycle, root, deep])
+def test_links_without_end(tmp_path: Path, make: Callable[[h5py.File], None]) -> None:
+    """They are walked in no time; the child that reads them has a limit of its own."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        make(file)
+    said = "nested more than" if make is deep else "a group in it appears in several places"
+    assert said in complaint(tmp_path / "w.h5")
+
+
+def assert_no_child() -> None:
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (lambda *_: os.kill(os.getpid(), signal.SIGSEGV), "the HDF5 library could not read it"),
+        (lambda *_: time.sleep(60), "it took too long"),
+        (lambda *_: [None for _ in itertools.count() if False], "it took too long"),
+        (lambda *_: bytearray(2**34), "it is not a Keras file, or it is damaged"),
+    ],
+)
+def test_crash_loop_and_explosion_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
+) -> None:
+    monkeypatch.setattr(hdf5, "_describe_contents", broken)
+    monkeypatch.setattr(hdf5, "SECONDS", 0.5)
+    assert said in complaint(written(tmp_path / "w.h5", of(KERNEL)))
+    assert_no_child()
+
+
+def test_an_interrupt_ends_the_child_at_once() -> None:
+    awake, waking = os.pipe()
+
+    def work(_: Any) -> None:
+        time.sleep(30)
+        os.write(waking, b"awake")
+
+    def interrupted() -> None:
+        with child_process.run_in_child(work, 60, 2**28) as answer:
+            os.kill(os.getpid(), signal.SIGINT)
+            answer.take(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert_no_child()
+    os.close(waking)
+    assert os.read(awake, 5) == b""  # the child ended in its sleep
+    os.close(awake)
+
+
+def test_the_child_opens_nothing() -> None:
+    def work(file: Any) -> None:
+        try:
+            Path(__file__).read_bytes()
+        except OSError as error:
+            file.write(str(error.errno).encode())
+
+    with child_process.run_in_child(work, 5, 2**28) as answer:
+        assert answer.take(2) == b"24"
+
+
+def test_the_numbers_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also more than the library may take beyond the largest dataset."""
+    kernel = np.arange(3_000_000, dtype=">f8").reshape(1000, 3000)
+    monkeypatch.setattr(hdf5, "SPACE", 2**24)
+    (layer,) = read_keras_layers(Source("w", path=written(tmp_path / "w.h5", of(kernel))))
+    np.testing.assert_array_equal(layer.weights[0], kernel)
+    np.testing.assert_array_equal(layer.weights[2], BIAS)
+    assert_no_child()
+
+
+def run(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process that has imported nothing before; the child imports nothing either."""
+    words = ["run", "--weights", str(path), "-l", "lstm", "--quiet", "-f", "csv"]
+    return subprocess.run(
+        [sys.executable, "-m", "rnncli", *words],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_says_one_thing_or_reads_what_is_right(tmp_path: Path) -> None:
+    done = run(written(tmp_path / "w.h5", external))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2)
+    done = run(written(tmp_path / "v.h5", of(KERNEL)))
+    assert (done.returncode, done.stderr) == (0, "")
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["layer_names"] = [b"lstm"]
+        file["lstm/a"], file["lstm/b"], file["lstm/c"] = KERNEL, RECURRENT, BIAS
+        file["lstm"].attrs["weight_names"] = ["a", "b", "c"]
+    assert run(tmp_path / "old.h5").stdout == done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the children of a process are known otherwise elsewhere")
+def test_an_interrupted_command_leaves_no_child() -> None:
+    """A file on which the HDF5 library never comes back."""
+    path = Path(__file__).parents[1] / "inputs" / "corpus" / "binary" / "loop-1.h5"
+    with subprocess.Popen(
+        [sys.executable, "-m", "rnncli", "run", "--weights", str(path)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until = time.monotonic() + 30
+        while not (child := children.read_text().split()) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)  # to the parent alone; a terminal tells both
+        assert process.communicate(timeout=30) == (b"", b"")
+    assert process.returncode == 130
+    assert not Path(f"/proc/{child[0]}").exists()
