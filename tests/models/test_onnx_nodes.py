@@ -265,6 +265,7 @@ def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         run(made, given)
     closed = onnx_graphs.model([onnx_graphs.node("GRU", arrays)], {}, arrays, ["Y"])
+    more: Any
     for more in ({}, given, given.get("X")):
         with pytest.raises(InputError, match="the model takes no input; all of its numbers are in the file"):
             run(closed, more)
