@@ -13,7 +13,9 @@ from rnncli.models.keras import reader as reader
 
 
 def read(path: Path) -> Graph:
-    return reader.read(Source(path.name, path=path))
+    graph = reader.read(Source(path.name, path=path))
+    assert graph is not None
+    return graph
 
 
 def evaluated(graph: Graph, inputs: dict[str, Any]) -> list[np.ndarray]:

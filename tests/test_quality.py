@@ -117,7 +117,6 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
             if imported.startswith("rnncli.") and not imported.split(".")[-1].startswith("__"):
                 private = [place for place, part in enumerate(imported.split(".")) if part.startswith("_")]
                 owner = ".".join(imported.split(".")[: private[0]]) if private else ""
-                owner = "rnncli.models" if owner.startswith("rnncli.models.") else owner
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
 
 

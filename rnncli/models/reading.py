@@ -1,11 +1,13 @@
 """Readers of saved models, one for each kind that `detect_kind` returns.
 
-Each takes a Source, and returns a Graph, or Modules where files of its kind have no graph.
+Each takes a Source, and returns a Graph, or Modules where files of its kind have no graph; that of Keras's
+files returns None where a file holds weights alone.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,6 @@ from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Graph, Modules
-
-
-class NoGraphError(InputError):
-    """A file of Keras that holds weights and no model; `read` recognizes its layers."""
 
 
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
@@ -43,34 +41,34 @@ _KINDS = {
 }
 
 
-def read(source: Source) -> Graph | Modules:
+def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
     """Read the model in a file, to run it: its graph, or its layers if the file holds only weights.
 
+    or_layers: return the layers of a file of Keras, recognized by names and shapes, also if its graph cannot
+        be followed; a note says why.
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
     kind = detect_kind(source)
+    module, _, name = READERS[kind].partition(":")
+    reason: InputError | None = None
     try:
-        module, _, name = READERS[kind].partition(":")
-        found: Graph | Modules = getattr(import_module(module), name)(source)
-    except NoGraphError:
-        from rnncli.models.modules import _weights_only
-
-        found = _weights_only.read(source)
-    return found
-
-
-def read_graph_or_layers(source: Source) -> Graph | Modules:
-    """Read the graph; if it cannot be followed, the layers, recognized by names and shapes.
-
-    A note says why a graph could not be followed.  Raises InputError, EngineError.
-    """
-    kind = detect_kind(source)
-    try:
-        return read(source)
+        found: Graph | Modules | None = getattr(import_module(module), name)(source)
+        if found is not None:
+            return found
     except InputError as error:
-        if kind != "keras":
+        if kind != "keras" or not or_layers:
             raise
-        return _read_without_graph(source, error)
+        reason = error
+    from rnncli.models.modules import keras_weights
+
+    try:
+        layers = keras_weights.read(source)
+    except InputError as error:
+        raise reason or error from None
+    if reason is None:
+        return layers
+    note = Message("the graph was not followed: {sentence}", sentence=reason.sentence)
+    return replace(layers, notes=(note, *layers.notes))
 
 
 def read_graph_alone(source: Source) -> Graph | None:
@@ -81,21 +79,6 @@ def read_graph_alone(source: Source) -> Graph | None:
     except InputError:
         return None
     return found
-
-
-def _read_without_graph(source: Source, reason: InputError) -> Modules:
-    from dataclasses import replace
-
-    from rnncli.models.modules import _weights_only
-
-    try:
-        found = _weights_only.read(source)
-    except InputError:
-        raise reason from None
-    return replace(
-        found,
-        notes=(Message("the graph was not followed: {sentence}", sentence=reason.sentence), *found.notes),
-    )
 
 
 def detect_kind(source: Source) -> str:

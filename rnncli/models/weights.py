@@ -13,7 +13,7 @@ from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
 from rnncli.models.graph import Graph, Modules, Node
 from rnncli.models.keras import file as keras_file
-from rnncli.models.modules import _modules
+from rnncli.models.modules import recognize
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a --layer, which has no name."""
@@ -29,7 +29,7 @@ def read_weights(
     """
     source, names = split_source(source)
     if input_format is None and source.suffix in TORCH_SUFFIXES:
-        found = reading.read_graph_or_layers(source)
+        found = reading.read(source, or_layers=True)
         with inside(source.name):
             if isinstance(found, Graph):
                 raise InputError("it holds a whole model.", "Run it with {--model:file}.", file=found.file)
@@ -77,7 +77,7 @@ def find_layers(
         order of the layers.
     Raises InputError if a name is unknown, and if the order of all layers is.
     """
-    found = _modules.find_modules(file, arrays)
+    found = recognize.find_modules(file, arrays)
     used = [name for name in arrays if name not in found.other_shapes]
     if not names and all(_PATH.fullmatch(name) for name in used):
         return ()
@@ -86,7 +86,7 @@ def find_layers(
         for name in names:
             if name not in known:
                 raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
-        if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
+        if not names and not ordered and len(found.modules) > 1 and not recognize.is_numbered(found.modules):
             raise InputError(
                 "its layers have no order: {known}.",
                 "Name the layers to use after a #, first to last: {file}#{example}",

@@ -53,7 +53,9 @@ def recurrent_layers(model: Any, prefix: str) -> Any:
 
 
 def graph_in(path: Path) -> Graph:
-    return reader.read(Source(path.name, path=path))
+    graph = reader.read(Source(path.name, path=path))
+    assert graph is not None
+    return graph
 
 
 def compute_numpy(case: Any) -> Any:

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import old_keras as old
 import pytest
-from keras_calls import compute_numpy
+from keras_calls import compute_numpy, graph_in
 
 from rnncli.errors import EngineError
-from rnncli.inputs.formats import Source
 from rnncli.models import CasePair, ModelRequest
 from rnncli.models.framework_runs import first_sentence
 from rnncli.models.keras import framework
 from rnncli.models.keras import model as keras
-from rnncli.models.keras import reader as reader
 
 pytest.importorskip("tf_keras")
 
@@ -62,7 +60,7 @@ def test_what_tf_keras_says_is_whole(tmp_path: Path) -> None:
     weights = {"lstm": old.pairs(old.names("lstm"), old.of_gates(4, 2, 3))}
     path = tmp_path / "m.h5"
     old.write(path, "2.1.3", {"class_name": "Sequential", "config": [first]}, weights)
-    graph = reader.read(Source(path.name, path=path))
+    graph = graph_in(path)
     with pytest.raises(EngineError) as caught:
         keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
     assert caught.value.what == (
@@ -77,7 +75,7 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
     from oracle import keras as today
 
     path = earliest(tmp_path)
-    graph = reader.read(Source(path.name, path=path))
+    graph = graph_in(path)
     given = keras.Model(graph).fit_inputs(X)
     found = keras.Model(graph, path).run(ModelRequest(given, compute_numpy))
     gates = {"recurrent_activation": "hard_sigmoid"}
@@ -143,7 +141,7 @@ def test_masks_states_and_models_in_models(rnncli: Any, tmp_path: Path, suffix: 
 
 def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
     path = earliest(tmp_path)
-    graph = reader.read(Source("m.h5", path=path))
+    graph = graph_in(path)
     inputs = keras.Model(graph).fit_inputs(X)
     run = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy))
     cases = {part.layer: CasePair(part.case, part.case) for part in run.parts}
@@ -159,7 +157,7 @@ def test_without_tf_keras_the_line_to_install_is_said(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tf_keras", None)
     path = earliest(tmp_path)
-    graph = reader.read(Source("m.h5", path=path))
+    graph = graph_in(path)
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
         keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
 
@@ -178,7 +176,7 @@ def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -
     import tf_keras
 
     path = nested(tmp_path, tf_keras, ".h5")
-    graph = reader.read(Source("m.h5", path=path))
+    graph = graph_in(path)
     inputs = keras.Model(graph).fit_inputs(np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
     mine = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy, everything=True))
     theirs = framework.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
@@ -198,7 +196,7 @@ def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Pa
     model = tf_keras.Model(x, tf_keras.layers.GRU(2, recurrent_activation="hard_sigmoid", name="gru")(wide))
     model.save(tmp_path / "m.h5")
     given = np.random.default_rng(1).standard_normal((2, 4, 3)).astype("float32")
-    graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
+    graph = graph_in(tmp_path / "m.h5")
     found = keras.Model(graph, tmp_path / "m.h5").run(
         ModelRequest(keras.Model(graph).fit_inputs(given), compute_numpy)
     )
@@ -225,7 +223,7 @@ def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
     gru = tf_keras.layers.GRU(2, name="gru")(make(trap, x, tf_keras))
     tf_keras.Model(x, gru).save(tmp_path / "m.h5")
     trap.unlink(missing_ok=True)
-    graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
+    graph = graph_in(tmp_path / "m.h5")
     with pytest.raises(EngineError, match="contains or names its own code, which rnncli does not run"):
         keras.Model(graph, tmp_path / "m.h5").outputs(keras.Model(graph).fit_inputs(np.ones((1, 4, 3))), {})
     assert not trap.exists()

@@ -282,13 +282,10 @@ def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_pa
     assert "unpacked" in refusal(zipped(tmp_path / "folder.zip", **parts))
 
 
-def test_what_holds_no_graph_says_so(whole: Any, tmp_path: Path) -> None:
+def test_what_is_no_model_says_so(whole: Any, tmp_path: Path) -> None:
     keras: Any = pytest.importorskip("keras")
     _, folder = whole
-    assert "no graph" in refusal(folder / "m.weights.h5")
-    (tmp_path / "w.h5").write_bytes((folder / "m.weights.h5").read_bytes())
-    assert "no graph" in refusal(tmp_path / "w.h5")
-    assert isinstance(models.read(Source("w.h5", path=tmp_path / "w.h5")), Modules)
+    assert isinstance(models.read(Source("w", path=folder / "m.weights.h5")), Modules)
     assert "PyTorch" in refusal(zipped(tmp_path / "m.pt", archive__data_pkl=b"x"))
     assert "not a Keras model" in refusal(zipped(tmp_path / "m.zip", a_txt=b"x"))
     (tmp_path / "text.keras").write_text("no model")
@@ -309,7 +306,7 @@ def test_what_holds_no_graph_says_so(whole: Any, tmp_path: Path) -> None:
     model(np.zeros((1, 2, 3)))
     model.save(tmp_path / "own.keras")
     assert "Own" in refusal(tmp_path / "own.keras")
-    found = models.read_graph_or_layers(Source("own.keras", path=tmp_path / "own.keras"))
+    found = models.read(Source("own.keras", path=tmp_path / "own.keras"), or_layers=True)
     assert isinstance(found, Modules)
     assert [node.class_name for module in found.modules for node in module.nodes] == ["LSTM"]
 

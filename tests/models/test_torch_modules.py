@@ -28,7 +28,7 @@ KINDS = ("LSTM", "GRU", "RNN")
 
 
 def read(path: Path) -> Modules:
-    found = models.read_graph_or_layers(Source(path.name, path=path))
+    found = models.read(Source(path.name, path=path), or_layers=True)
     assert isinstance(found, Modules)
     return found
 

@@ -103,7 +103,7 @@ def read_weights(source: Source) -> dict[str, Array]:
 def _read_arrays(source: Source) -> Mapping[str, Any]:
     """Return all arrays of the file by name."""
     if source.suffix in TORCH_SUFFIXES:
-        return _name_torch_tensors(getattr(reading.read_graph_or_layers(source), "modules", ()))
+        return _name_torch_tensors(getattr(reading.read(source, or_layers=True), "modules", ()))
     if source.suffix == ".onnx":
         raise InputError(
             "port does not read weights from .onnx files.",

@@ -58,7 +58,7 @@ def read(ask: Ask) -> Weights:
     from rnncli.models import reading as models
 
     path, names = split_layers(_file(ask))
-    whole = contents.describe_file(models.read_graph_or_layers(sources.find_source(path)))
+    whole = contents.describe_file(models.read(sources.find_source(path), or_layers=True))
     return Weights(contents.select_layers(whole, tuple(filter(None, names))), whole.notes)
 
 

@@ -242,16 +242,14 @@ def direct_variables(entry: LayerEntry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
     if entry["class_name"] not in _VARIABLES:
         return None
-    pairs = (name.partition("?")[::2] for name in _VARIABLES[entry["class_name"]])
-    return [name for name, option in pairs if not option or _is_set(option, entry["config"])]
-
-
-def _is_set(option: str, config: Mapping[str, Any]) -> bool:
-    """Return whether the config sets `use_bias`, or `score_mode` to `concat`; a missing option is set."""
-    name, _, value = option.partition("=")
-    if value:
-        return bool(config.get(name) == value)
-    return bool(config.get(name, name != "bias_axes"))
+    names = []
+    for text in _VARIABLES[entry["class_name"]]:
+        name, _, condition = text.partition("?")
+        option, _, value = condition.partition("=")
+        given = entry["config"].get(option, option != "bias_axes")  # a missing option is set
+        if not condition or (given == value if value else given):
+            names.append(name)
+    return names
 
 
 def parts(entry: LayerEntry) -> list[Sublayer]:
@@ -309,7 +307,7 @@ def name_weights(
         names.sort(key=is_frozen)
     if len(names) == len(stored):
         arrays = dict(zip(names, (array for _, array in stored), strict=True))
-        return _to_plain_layout(entry, {name: arrays[name] for name in variables(entry)})
+        return cudnn.to_plain_layout({name: arrays[name] for name in variables(entry)})
     by_name = {_base(name): array for name, array in stored}
     has_more = bool(names) and len(by_name) == len(stored) and by_name.keys() >= set(names)
     if has_more:  # those of renorm, which inference does not use
@@ -329,30 +327,6 @@ def name_weights(
         wanted=wanted,
         stored=len(stored),
     )
-
-
-def _to_plain_layout(entry: LayerEntry, weights: dict[str, Array]) -> dict[str, Array]:
-    """Return the weights with each recurrent layer in Keras's plain layout."""
-    changed = dict(weights)
-    for prefix, class_name in _iterate_leaves(entry):
-        own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
-        if cudnn.is_cudnn(class_name, own):
-            converted = cudnn.to_keras(class_name, own)
-            changed.update({prefix + name: array for name, array in converted.items()})
-    return changed
-
-
-_CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
-
-
-def _iterate_leaves(entry: LayerEntry) -> Iterator[tuple[str, str]]:
-    """Yield the prefix and the class of every layer that has no parts."""
-    inside = parts(entry)
-    if not inside:
-        yield "", entry["class_name"]
-    for part in inside:
-        for prefix, class_name in _iterate_leaves(part.entry):
-            yield part.prefix + prefix, class_name
 
 
 def name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
@@ -380,16 +354,12 @@ def read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
     if "cell" in group.groups and entry["class_name"] in PLAIN | CONVOLVED:
         found += group.groups["cell"].arrays
     for part in inside:
-        inner = _descend(group, part.groups)
+        inner: Group | None = group
+        for name in part.groups:
+            inner = inner and inner.groups.get(name)
         if inner is not None:
             found += read_group(part.entry, inner)
     return found
-
-
-def _descend(group: Group | None, names: Sequence[str]) -> Group | None:
-    for name in names:
-        group = group and group.groups.get(name)
-    return group
 
 
 def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:

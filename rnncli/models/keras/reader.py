@@ -13,7 +13,6 @@ from rnncli.models.keras import layer_weights
 from rnncli.models.keras.flatten import Flattener
 from rnncli.models.keras.layer_weights import CONVOLUTIONS
 from rnncli.models.keras.versions import MODELS, Origin, Translator, is_operation, origin_of, translate_class
-from rnncli.models.reading import NoGraphError
 from rnncli.models.trees import leaves
 
 if TYPE_CHECKING:
@@ -25,20 +24,19 @@ if TYPE_CHECKING:
 BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
 
 
-def read(source: Source) -> Graph:
-    """Read the model in a file, whatever its suffix.
+def read(source: Source) -> Graph | None:
+    """Read the model in a file, whatever its suffix; None if it holds weights alone.
 
-    Raises InputError if it holds no Keras model, only weights, or a model whose graph is not in
-    the file.
+    Raises InputError if it holds no Keras model, or one whose graph is not in the file.
     """
     found = keras_file.read_stored(source)
+    if found.config is None:
+        return None
 
     def weights(model: Mapping[str, Any]) -> Weights:
         return layer_weights.weights_by_path(model, found)
 
     with inside(source.name):
-        if found.config is None:
-            raise NoGraphError("no graph.", keras_file.ADVICE)
         try:
             graph = _build_graph(found.config, weights, origin_of(found.version), source.name)
         except BROKEN as error:

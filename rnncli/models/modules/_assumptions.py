@@ -12,7 +12,7 @@ from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names,
 from rnncli.frameworks import GATES, letters, reorder
 from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.modules._modules import FRAMEWORKS
+from rnncli.models.modules.recognize import FRAMEWORKS
 from rnncli.models.operations import UnknownLayerError
 
 OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, Message, inside
 from rnncli.inputs import formats, named_arrays
-from rnncli.models.modules import _modules
+from rnncli.models.modules import recognize
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
@@ -29,12 +29,12 @@ def read_json(source: Source) -> Modules:
                 "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
                 file=shlex.quote(str(source.path or "-")),
             )
-        return _modules.find_modules(source.name, named_arrays.to_weights(value))
+        return recognize.find_modules(source.name, named_arrays.to_weights(value))
 
 
 def read_npz(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
-    return _modules.find_modules(source.name, formats.load(source, "npz"))
+    return recognize.find_modules(source.name, formats.load(source, "npz"))
 
 
 def read_safetensors(source: Source) -> Modules:
@@ -50,7 +50,7 @@ def read_safetensors(source: Source) -> Modules:
     tensors: dict[str, Any] = {}
     for name, one in found:
         tensors[name] = SimpleNamespace(shape=tuple(one["shape"]))
-        if one["dtype"] in DTYPES and _modules.is_recurrent(name):
+        if one["dtype"] in DTYPES and recognize.is_recurrent(name):
             with suppress(ValueError):  # a shape that NumPy does not have
                 tensors[name] = to_array(one)
-    return _modules.find_modules(source.name, tensors)
+    return recognize.find_modules(source.name, tensors)

@@ -19,7 +19,7 @@ import numpy as np
 
 from rnncli.errors import EngineError, InputError, Message, inside, shorten
 from rnncli.inputs import zips
-from rnncli.models.modules import _modules
+from rnncli.models.modules import recognize
 from rnncli.process import child_process
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import expansion_limit, format_size
@@ -72,7 +72,7 @@ def read(source: Source) -> Modules:
             raise EngineError(
                 "PyTorch is not installed; it is needed to read .pt files.", "pip install torch"
             ) from None
-    return _modules.find_modules(source.name, tensors, "PyTorch")
+    return recognize.find_modules(source.name, tensors, "PyTorch")
 
 
 def _unpacked_size(data: bytes) -> int:
@@ -139,7 +139,7 @@ def _answer(data: bytes, out: BinaryIO) -> None:
     head: dict[str, Any] = {"refused": None, "tensors": []}
     try:
         for key, tensor in _name_tensors(_load(data)).items():
-            dtype = _find_dtype(tensor) if _modules.is_recurrent(key) else None
+            dtype = _find_dtype(tensor) if recognize.is_recurrent(key) else None
             head["tensors"].append((key, list(tensor.shape), dtype))
             if dtype:
                 arrays.append(tensor)
@@ -218,7 +218,7 @@ def _name_tensors(value: Any) -> dict[str, Any]:
         raise InputError(
             "it holds no tensors by name, only a value of type {name}.", ADVICE, name=type(value).__name__
         )
-    recurrent = [path for path, tensors in by_path.items() if any(map(_modules.is_recurrent, tensors))]
+    recurrent = [path for path, tensors in by_path.items() if any(map(recognize.is_recurrent, tensors))]
     named: dict[str, Any] = {}
     for path, tensors in by_path.items():
         prefix = f"{path}." if path and [path] != recurrent else ""
@@ -249,7 +249,7 @@ def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, 
         if isinstance(item, Mapping):
             yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, id(value)))
         elif isinstance(item, torch.Tensor) or (
-            isinstance(item, StandIn) and _modules.is_recurrent(str(key))
+            isinstance(item, StandIn) and recognize.is_recurrent(str(key))
         ):
             yield path, str(key), item
 

@@ -16,7 +16,7 @@ from rnncli.frameworks import CellWeights, cudnn, infer_class, keras
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.keras import file as keras_file
 from rnncli.models.keras.versions import Origin, origin_of
-from rnncli.models.modules import _modules
+from rnncli.models.modules import recognize
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -132,9 +132,9 @@ def _recognize_layer(saved: SavedWeights) -> Module | None:
         )
     paths = list(known)
     if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
-        return _modules.to_module(keras.join_cells(saved.name, [known[paths[0]]]), keras.PACKAGE)
+        return recognize.to_module(keras.join_cells(saved.name, [known[paths[0]]]), keras.PACKAGE)
     if len(known) == len(cells) == 2 and _is_pair(paths):
-        return _modules.to_module(keras.join_cells(saved.name, list(known.values())), keras.PACKAGE)
+        return recognize.to_module(keras.join_cells(saved.name, list(known.values())), keras.PACKAGE)
     return Module(saved.name, (), *_explain_unclear(paths))
 
 
