@@ -114,6 +114,31 @@ def _axis_text(item: int | slice) -> str:
     return f"{start}:{stop}"
 
 
+def select_true(
+    claims: Mapping[Label, tuple[Claim, ...]], tensors: Mapping[Label, Array]
+) -> dict[Label, tuple[Claim, ...]]:
+    """Return the claims about each tensor that hold exactly for these values."""
+    return {
+        label: tuple(claim for claim in claims.get(label, ()) if _same(values, evaluate(claim, tensors)))
+        for label, values in tensors.items()
+    }
+
+
+def evaluate(claim: Claim, tensors: Mapping[Label, Array]) -> Array | None:
+    """Return the part of a tensor that the claim names; None if the tensor does not exist."""
+    values = tensors.get(claim.label)
+    return None if values is None else values[claim.slices]
+
+
+def _same(values: Array, other: Array | None) -> bool:
+    import numpy as np
+
+    if other is None or values.shape != other.shape:
+        return False
+    # First without NaN, which is rare and slow to check for.
+    return bool((values == other).all()) or np.array_equal(values, other, equal_nan=values.dtype.kind == "f")
+
+
 class TensorInfo(NamedTuple):
     """Description of a returned tensor before computation: `hidden_states`, (batch, timesteps, units)."""
 
@@ -193,7 +218,7 @@ class LoopTrace(NamedTuple):
     parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
     gate, then the states, then OUTPUT.
     start: the states before the first step, shape (batch, units).
-    dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.DropoutMasks.
+    dropout: the dropout masks of the call, in the form the cell takes, see layers.cell.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
     in_stack: whether it is one of several layers.

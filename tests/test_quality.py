@@ -49,7 +49,7 @@ BASES = {
 }  # fmt: skip
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain."""
 
-BESIDE = {"layers": {"fit", "stack"}}
+BESIDE = {"layers": {"activations", "cell", "equations", "fit", "layer", "recurrent", "stack"}}
 """Files of these folders that are not of the listed kind."""
 
 

@@ -49,7 +49,7 @@ def layer_words(incomplete: str) -> list[str]:
     from rnncli.initializers import snake_case
     from rnncli.specs.build import short_names
 
-    alone = [name for name in layers.names() if _needs_only_units(name)]
+    alone = [name for name in layers.LAYERS if _needs_only_units(name)]
     return _begin([*map(snake_case, alone), *short_names(), *alone], incomplete)
 
 

@@ -11,9 +11,8 @@ from rnncli.case import Array, Case, Shape, format_shape
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, Message, Text, UsageError
 from rnncli.initializers import SeedStream
-from rnncli.layers import claims
 from rnncli.layers.stack import Stack
-from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo
+from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo, select_true
 
 
 def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
@@ -82,7 +81,7 @@ class _PreparedCase:
                     shape=format_shape(tensors[label].shape),
                     expected=format_shape(info.shape),
                 )
-        equal = claims.select_true(self.claims, tensors)
+        equal = select_true(self.claims, tensors)
         return Result(
             engines=(self.engine,),
             seed=case.seed,
@@ -145,7 +144,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     known, start = claims_of(case), 0
     for size in sizes:
         own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = claims.select_true(known, own)
+        equal = select_true(known, own)
         outputs = tuple(
             tensor._replace(values=own[tensor.label], equals=equal[tensor.label]) for tensor in result.outputs
         )

@@ -9,7 +9,8 @@ from rnncli import compute
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, Flag, Message, UsageError, did_you_mean
-from rnncli.layers import Layer, activations
+from rnncli.layers import activations
+from rnncli.layers.layer import Layer
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace, Result, TensorInfo
 

@@ -1,7 +1,7 @@
 """Look up layers and cells by name.
 
-Their modules share only `_layer.py` (the interface), `_cell.py` (initial state and one step), `_recurrent.py`
-(a cell run over time) and the helpers that these use.
+A layer is a `Layer` (`layer.py`); a recurrent one is a `Cell` (`cell.py`: start state and one step) that a
+`RecurrentLayer` (`recurrent.py`) runs over time.  `stack.py` holds the layers of a Case.
 """
 
 from __future__ import annotations
@@ -9,57 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
-from rnncli.layers import _activations, _claims
-from rnncli.layers._cell import Cell as Cell
-from rnncli.layers._cell import StepHolds as StepHolds
-from rnncli.layers._equations import Bias as Bias
-from rnncli.layers._equations import Constant as Constant
-from rnncli.layers._equations import Current as Current
-from rnncli.layers._equations import DotProduct as DotProduct
-from rnncli.layers._equations import Entry as Entry
-from rnncli.layers._equations import LayerInput as LayerInput
-from rnncli.layers._equations import Previous as Previous
-from rnncli.layers._equations import Product as Product
-from rnncli.layers._equations import Sum as Sum
-from rnncli.layers._layer import INERT as INERT
-from rnncli.layers._layer import Call as Call
-from rnncli.layers._layer import Draw as Draw
-from rnncli.layers._layer import Layer as Layer
-from rnncli.layers._layer import LayerOutput as LayerOutput
-from rnncli.layers._layer import LoopRunner as LoopRunner
-from rnncli.layers._layer import Place as Place
-from rnncli.layers._layer import join_parts as join_parts
-from rnncli.layers._layer import split_parts as split_parts
-from rnncli.layers._layer import within as within
-from rnncli.layers._parametric import ParametricActivation as ParametricActivation
-from rnncli.layers._parametric import parse_parametric
-from rnncli.layers._recurrent import BEYOND_KERAS as BEYOND_KERAS
-from rnncli.layers._recurrent import RecurrentLayer as RecurrentLayer
+from rnncli.layers.activations import parse_parametric
+
+if TYPE_CHECKING:
+    from rnncli.layers.cell import Cell
+    from rnncli.layers.layer import Layer
 
 LAYERS = {
     "Bidirectional": "rnncli.layers.bidirectional",
     "ConvLSTM1D": "rnncli.layers.conv_lstm",
     "ConvLSTM2D": "rnncli.layers.conv_lstm",
     "ConvLSTM3D": "rnncli.layers.conv_lstm",
-    "Dense": "rnncli.layers.dense",
-    "Dropout": "rnncli.layers.dropout",
+    "Dense": "rnncli.layers.plain",
+    "Dropout": "rnncli.layers.plain",
     "GRU": "rnncli.layers.gru",
     "LSTM": "rnncli.layers.lstm",
-    "Masking": "rnncli.layers.masking",
+    "Masking": "rnncli.layers.plain",
     "RNN": "rnncli.layers.rnn",
     "SimpleRNN": "rnncli.layers.simple_rnn",
-    "TimeDistributed": "rnncli.layers.time_distributed",
+    "TimeDistributed": "rnncli.layers.plain",
 }
 CELLS = {
     "GRUCell": "rnncli.layers.gru",
     "LSTMCell": "rnncli.layers.lstm",
     "SimpleRNNCell": "rnncli.layers.simple_rnn",
 }
-activations, claims = _activations, _claims
 
 
 def make(spec: Spec) -> Layer:
@@ -75,15 +53,13 @@ def make_cell(spec: Spec) -> Cell:
 @cache
 def class_of(name: str) -> type[Layer]:
     """Return the class of a layer, ignoring case and underscores.  Raises LayerError if it does not exist."""
-    found: type[Layer] = _load(name, LAYERS, "there is no layer '{name}'.")
-    return found
+    return _load(name, LAYERS, "there is no layer '{name}'.")  # type: ignore[no-any-return]
 
 
 @cache
 def cell_of(name: str) -> type[Cell]:
     """Return the class of a cell, ignoring case and underscores.  Raises LayerError if it does not exist."""
-    found: type[Cell] = _load(name, CELLS, "there is no cell '{name}'.")
-    return found
+    return _load(name, CELLS, "there is no cell '{name}'.")  # type: ignore[no-any-return]
 
 
 def _load(name: str, listed: Mapping[str, str], refusal: str) -> Any:
@@ -102,14 +78,9 @@ def find_name(name: str, listed: Mapping[str, str] = LAYERS) -> str | None:
     return next((known for known in listed if fold_name(known) == folded), None)
 
 
-def names() -> tuple[str, ...]:
-    """Return Keras's names of all layers."""
-    return tuple(LAYERS)
-
-
-def recurrent() -> tuple[str, ...]:
+def recurrent_names() -> tuple[str, ...]:
     """Return the names of all recurrent layers."""
-    return tuple(name for name in names() if class_of(name).recurrent)
+    return tuple(name for name in LAYERS if class_of(name).recurrent)
 
 
 def beyond_keras(spec: Spec) -> Text:
@@ -135,4 +106,4 @@ def runs_a_cell(spec: Spec) -> bool:
 
     False for specs that are not layers, such as cells and initializers.
     """
-    return bool(find_name(spec.class_name)) and issubclass(class_of(spec.class_name), RecurrentLayer)
+    return bool(find_name(spec.class_name)) and class_of(spec.class_name).runs_a_cell

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from rnncli import initializers, layers
 from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.errors import LayerError, Message
-from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
-from rnncli.layers._recurrent import RecurrentLayer
+from rnncli.layers.equations import Constant, Entry, Product, Sum, times
+from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
+from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
 
 _COMMON = ("return_sequences", "return_state", "stateful")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import (
+from rnncli.layers.cell import (
     Cell,
     DropoutMasks,
     Gates,
@@ -20,8 +20,8 @@ from rnncli.layers._cell import (
     product,
     split,
 )
-from rnncli.layers._equations import Bias, Current, DotProduct, Previous, Sum, affine, times
-from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
+from rnncli.layers.equations import Bias, Current, DotProduct, Previous, Sum, affine, times
+from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape
-from rnncli.layers import _activations
-from rnncli.layers._cell import (
+from rnncli.layers import activations
+from rnncli.layers.cell import (
     Cell,
     DropoutMasks,
     Gates,
@@ -20,9 +20,9 @@ from rnncli.layers._cell import (
     product,
     split,
 )
-from rnncli.layers._equations import Current, Previous, Sum, affine, times
-from rnncli.layers._layer import draw_each
-from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
+from rnncli.layers.equations import Current, Previous, Sum, affine, times
+from rnncli.layers.layer import draw_each
+from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 
@@ -44,7 +44,7 @@ class LSTMCell(Cell):
     def cell_activation(self) -> Callable[[Array], Array]:
         """Activation of the cell state in the output: the candidate's, except in some nodes of ONNX."""
         name = self.config.get("cell_activation")
-        return self.activation if name is None else _activations.get_unguarded(name)
+        return self.activation if name is None else activations.get_unguarded(name)
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Return all weights; with unit_forget_bias, the forget gate's bias is 1 for any bias_initializer."""

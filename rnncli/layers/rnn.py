@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers._cell import Cell, DropoutMasks, Gates, State, StepHolds
-from rnncli.layers._layer import Draw, join_parts, within
-from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
+from rnncli.layers.cell import Cell, DropoutMasks, Gates, State, StepHolds
+from rnncli.layers.layer import Draw, join_parts, within
+from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Label
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import Cell, DropoutMasks, Gates, StepHolds, cell_options, hold, product
-from rnncli.layers._equations import Current, Sum, affine, times
-from rnncli.layers._recurrent import LOOP_OPTIONS, RecurrentLayer
+from rnncli.layers.cell import Cell, DropoutMasks, Gates, StepHolds, cell_options, hold, product
+from rnncli.layers.equations import Current, Sum, affine, times
+from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError, Message
-from rnncli.layers import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
+from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
 from rnncli.result import Claim, Label, TensorInfo
 
 _RATES = ("dropout", "recurrent_dropout", "rate")

@@ -13,7 +13,7 @@ from rnncli import layers
 from rnncli.case import Option, Spec
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
 from rnncli.initializers import settings
-from rnncli.layers import INERT
+from rnncli.layers.layer import INERT
 from rnncli.specs import expressions
 from rnncli.specs.arguments import (
     Argument,

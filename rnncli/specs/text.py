@@ -8,6 +8,7 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Option, Spec
 from rnncli.initializers import settings
+from rnncli.layers.recurrent import BEYOND_KERAS
 from rnncli.specs.build import options_of
 
 OLD_SIGMOID = "hard_sigmoid_keras2"
@@ -28,7 +29,7 @@ def describe(spec: Spec) -> str:
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
         own = name in options and not options[name].required and not _is_default(options[name], value)
-        if own or (name in layers.BEYOND_KERAS and value):
+        if own or (name in BEYOND_KERAS and value):
             parts.append(f"{name}={_format_option(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
 
@@ -65,7 +66,7 @@ def _is_default(option: Option, value: Any) -> bool:
 
 def to_config(spec: Spec) -> dict[str, Any]:
     """Return Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
-    names = (*options_of(spec.class_name), *(name for name in layers.BEYOND_KERAS if spec.config.get(name)))
+    names = (*options_of(spec.class_name), *(name for name in BEYOND_KERAS if spec.config.get(name)))
     return {
         "class_name": spec.class_name,
         "config": {name: _plain(name, spec.config[name]) for name in names},

@@ -20,8 +20,8 @@ from rnncli.compute import call, chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read
-from rnncli.layers._claims import evaluate
 from rnncli.process import memory
+from rnncli.result import evaluate
 
 RANDOM = np.random.default_rng(3)
 EXPRESSIONS = (

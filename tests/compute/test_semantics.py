@@ -12,7 +12,7 @@ from part_labels import gate
 
 from rnncli import addresses
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
-from rnncli.layers import _claims
+from rnncli.result import evaluate
 
 keras = oracle.keras
 RNG = np.random.default_rng(0)
@@ -430,7 +430,7 @@ def test_a_claim_is_what_is_the_same_to_the_last_bit(
     for name, text in equal.items():
         if text:
             whole = theirs[addresses.parse_label(name)]
-            np.testing.assert_array_equal(whole, _claims.evaluate(claim(text), theirs))
+            np.testing.assert_array_equal(whole, evaluate(claim(text), theirs))
 
 
 def test_a_wholly_masked_sequence_with_a_state_drops_the_claim() -> None:

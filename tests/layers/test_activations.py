@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rnncli.errors import LayerError
-from rnncli.layers import _activations
+from rnncli.layers import activations
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 ROWWISE = {"softmax", "log_softmax", "sparsemax"}
@@ -31,14 +31,14 @@ def against_keras(name: str, x: np.ndarray, dtype: str) -> None:
     theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x, dtype)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ours = _activations.get(name)(x)
+        ours = activations.get(name)(x)
     assert ours.shape == x.shape
     assert ours.dtype == dtype
     np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name in _activations.NAMES if name not in ROWWISE])
+@pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
 def test_each_number_is_kerass(name: str, dtype: str) -> None:
     against_keras(name, grid(dtype), dtype)
 
@@ -53,7 +53,7 @@ def test_each_row_is_kerass(name: str, dtype: str) -> None:
     against_keras(name, np.asarray([[[2.5]]], dtype), dtype)
 
 
-@pytest.mark.parametrize("name", _activations.NAMES)
+@pytest.mark.parametrize("name", activations.NAMES)
 @given(
     x=hnp.arrays(
         "float32", hnp.array_shapes(min_dims=2, max_dims=3, max_side=4), elements=st.floats(width=32)
@@ -62,7 +62,7 @@ def test_each_row_is_kerass(name: str, dtype: str) -> None:
 def test_nothing_warns_and_nothing_changes_shape(name: str, x: np.ndarray) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        y = _activations.get(name)(x)
+        y = activations.get(name)(x)
     assert y.shape == x.shape
     assert y.dtype == x.dtype
 
@@ -76,14 +76,14 @@ def as_keras(name: str, x: np.ndarray) -> None:
     if name == "softmax" and x.dtype == np.float32:
         # oneDNN puts 0 in some places of a row that has NaN; in which ones depends on the CPU.
         theirs[np.isnan(theirs).any(axis=-1)] = np.nan
-    ours = _activations.get(name)(x)
+    ours = activations.get(name)(x)
     np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-7, err_msg=f"{name} of {x}")
     kept = ~np.isnan(theirs) & (np.abs(ours) > 1e-37) | (theirs == 0) & (ours == 0)
     np.testing.assert_array_equal(np.signbit(ours[kept]), np.signbit(theirs[kept]), err_msg=name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name in _activations.NAMES if name not in ROWWISE])
+@pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
 def test_infinities_nan_and_zeros_go_where_keras_sends_them(name: str, dtype: str) -> None:
     largest = float(np.finfo(dtype).max)
     as_keras(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
@@ -102,7 +102,7 @@ def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int, dtype: s
 
 def test_sigmoid_keeps_small_values_apart() -> None:
     x = np.asarray([-20.0, -40.0, -80.0], "float32")
-    np.testing.assert_allclose(_activations.get("sigmoid")(x), np.exp(x.astype("float64")), rtol=1e-6)
+    np.testing.assert_allclose(activations.get("sigmoid")(x), np.exp(x.astype("float64")), rtol=1e-6)
 
 
 def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
@@ -111,10 +111,10 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
         "serialize",
         "deserialize",
     }
-    assert exported - {"glu", "threshold"} == set(_activations.NAMES)
+    assert exported - {"glu", "threshold"} == set(activations.NAMES)
     for name in ("glu", "threshold"):
         with pytest.raises(LayerError, match=name):
-            _activations.canonical_name(name)
+            activations.canonical_name(name)
 
 
 @pytest.mark.parametrize(
@@ -129,29 +129,29 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
     ],
 )
 def test_names_fold(given_name: object, expected: str) -> None:
-    assert _activations.canonical_name(given_name) == expected  # type: ignore[arg-type]
+    assert activations.canonical_name(given_name) == expected  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", _activations.NAMES)
+@pytest.mark.parametrize("name", activations.NAMES)
 def test_a_config_that_keras_wrote_is_read(name: str) -> None:
     function = keras.activations.get(name)
     config = keras.saving.serialize_keras_object(function)
-    assert _activations.canonical_name(config) == keras.activations.serialize(function)
+    assert activations.canonical_name(config) == keras.activations.serialize(function)
 
 
 @pytest.mark.parametrize("bad", ["tanhh", "", "zeros", 3, ["tanh"], {"class_name": "ReLU", "config": {}}, {}])
 def test_bad_names_are_refused(bad: object) -> None:
     with pytest.raises(LayerError):
-        _activations.get(bad)  # type: ignore[arg-type]
+        activations.get(bad)  # type: ignore[arg-type]
 
 
 def test_a_near_name_is_offered() -> None:
     with pytest.raises(LayerError, match="Did you mean sigmoid"):
-        _activations.canonical_name("sigmod")
+        activations.canonical_name("sigmod")
 
 
 def test_names_need_no_numpy() -> None:
-    name = "rnncli.layers._activations"
+    name = "rnncli.layers.activations"
     code = f"import sys, {name} as a; a.canonical_name('tanh'); assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -160,7 +160,7 @@ def test_names_need_no_numpy() -> None:
 def test_hard_sigmoid_of_keras_2_is_kept_beside_that_of_keras_3(dtype: str) -> None:
     x = grid(dtype)
     np.testing.assert_array_equal(
-        _activations.get("hard_sigmoid_keras2")(x), np.clip(0.2 * x + 0.5, 0, 1).astype(dtype)
+        activations.get("hard_sigmoid_keras2")(x), np.clip(0.2 * x + 0.5, 0, 1).astype(dtype)
     )
-    assert _activations.bounds("hard_sigmoid_keras2") == (0, 1)
-    assert "hard_sigmoid_keras2" not in _activations.NAMES
+    assert activations.bounds("hard_sigmoid_keras2") == (0, 1)
+    assert "hard_sigmoid_keras2" not in activations.NAMES

@@ -70,7 +70,7 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
         shown.append(OptionRow(MODEL_LAYER, start.model_layer, start.layers))
     if len(case.specs) > 1:
         shown.append(OptionRow(POSITION, now.layer, recurrent_places(case)))
-    with_units = [name for name in layers.recurrent() if "units" in layers.class_of(name).options]
+    with_units = [name for name in layers.recurrent_names() if "units" in layers.class_of(name).options]
     shown.append(OptionRow("layer", inner.class_name, with_units))
     shown += [row for row in options if row.name in FIRST]
     shown.append(OptionRow("bidirectional", spec is not inner, (False, True)))

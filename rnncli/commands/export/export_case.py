@@ -10,7 +10,8 @@ from typing import Any
 
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.compute import call as calling
-from rnncli.layers import Call, RecurrentLayer, within
+from rnncli.layers.layer import Call, within
+from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.result import TensorInfo

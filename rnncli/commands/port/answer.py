@@ -18,7 +18,7 @@ from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.errors import Message, count
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
-from rnncli.layers import within
+from rnncli.layers.layer import within
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Page, PagePart, Paragraph, View, line

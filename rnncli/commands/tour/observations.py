@@ -14,9 +14,8 @@ import numpy as np
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
-from rnncli.layers import claims
 from rnncli.layers.stack import Stack
-from rnncli.result import Claim, Label, NamedTensor, Result
+from rnncli.result import Claim, Label, NamedTensor, Result, select_true
 from rnncli.show.page import PagePart, View, bar, line
 from rnncli.show.parts import format_difference
 
@@ -159,7 +158,7 @@ def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_comman
         NamedTensor(Label(f"decoder/start_{part}"), ("batch", "units"), values)
         for part, values in decoder.trace[0].start.items()
     ]
-    equal = claims.select_true(
+    equal = select_true(
         {one.label: (Claim(other.label),) for one, other in zip(starts, given, strict=True)},
         {one.label: one.values for one in (*given, *starts)},
     )

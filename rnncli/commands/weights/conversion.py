@@ -17,7 +17,7 @@ from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
-from rnncli.layers import within
+from rnncli.layers.layer import within
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Field, Listing, head
 from rnncli.show.page import Line, View, line

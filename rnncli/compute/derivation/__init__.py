@@ -23,16 +23,8 @@ from rnncli.compute.derivation.explanation import (
 )
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.errors import Message
-from rnncli.layers import (
-    Bias,
-    Constant,
-    DotProduct,
-    Entry,
-    LayerInput,
-    Previous,
-    Product,
-    activations,
-)
+from rnncli.layers import activations
+from rnncli.layers.equations import Bias, Constant, DotProduct, Entry, LayerInput, Previous, Product
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
-from rnncli.layers import Current, Entry, Product, Sum, within
+from rnncli.layers.equations import Current, Entry, Product, Sum
+from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 

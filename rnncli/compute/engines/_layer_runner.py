@@ -17,7 +17,8 @@ from rnncli.layers.stack import Stack
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
-    from rnncli.layers import Call, RecurrentLayer
+    from rnncli.layers.layer import Call
+    from rnncli.layers.recurrent import RecurrentLayer
 
 
 def reason_for_keras(case: Case) -> Text | None:

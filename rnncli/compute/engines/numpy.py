@@ -14,7 +14,8 @@ from rnncli.process import memory
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 
 if TYPE_CHECKING:
-    from rnncli.layers import Call, RecurrentLayer
+    from rnncli.layers.layer import Call
+    from rnncli.layers.recurrent import RecurrentLayer
 
 PACKAGES = ("numpy",)
 NOTE = Message("fast, and records every gate of every step")

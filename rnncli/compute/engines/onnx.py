@@ -19,7 +19,9 @@ from rnncli.compute.engines._layer_runner import (
     refusal_of_library,
 )
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
-from rnncli.layers import Call, RecurrentLayer, activations, beyond_keras, runs_a_cell
+from rnncli.layers import activations, beyond_keras, runs_a_cell
+from rnncli.layers.layer import Call
+from rnncli.layers.recurrent import RecurrentLayer
 
 PACKAGES = ("onnx", "onnxruntime")
 NOTE = Message("for large float32 inputs; ONNX Runtime computes them")

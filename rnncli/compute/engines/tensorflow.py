@@ -13,7 +13,8 @@ from typing import Any
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import EngineOutput, LayerCaller, repeat
 from rnncli.errors import EngineError, Message, Text, join
-from rnncli.layers import BEYOND_KERAS, beyond_keras
+from rnncli.layers import beyond_keras
+from rnncli.layers.recurrent import BEYOND_KERAS
 from rnncli.layers.stack import Stack
 from rnncli.process.isolation import isolated
 

@@ -18,7 +18,9 @@ from rnncli.compute.engines._layer_runner import (
     refusal_of_library,
 )
 from rnncli.errors import Message, Text
-from rnncli.layers import Call, RecurrentLayer, runs_a_cell
+from rnncli.layers import runs_a_cell
+from rnncli.layers.layer import Call
+from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process.isolation import isolated
 
 PACKAGES = ("torch",)

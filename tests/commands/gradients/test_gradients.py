@@ -17,7 +17,7 @@ from rnncli.commands.gradients.answer import VERDICTS
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape.answer import outline
 from rnncli.errors import UsageError
-from rnncli.layers._layer import within
+from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 from rnncli.show.wording import say

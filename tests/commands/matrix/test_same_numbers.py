@@ -18,8 +18,7 @@ from rnncli.case import Case
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape.answer import outline
-from rnncli.layers import _claims
-from rnncli.result import Label
+from rnncli.result import Label, evaluate
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -111,7 +110,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
     found = build_equality_table(of(expression).results).identities()
     assert found
     for same in found:
-        first, *others = (_claims.evaluate(claim(entry), tensors) for entry in same)
+        first, *others = (evaluate(claim(entry), tensors) for entry in same)
         for other in others:
             assert first is not None
             assert other is not None

@@ -18,7 +18,7 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
 from rnncli.errors import UsageError
-from rnncli.layers import _activations
+from rnncli.layers import activations
 from rnncli.layers.stack import Stack
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
@@ -57,7 +57,7 @@ def holds(explanation: Explanation, tolerance: float) -> None:
             elif factor.name.startswith("(1 - "):
                 assert factor.value == 1 - meant
             elif not factor.name.startswith("softmax("):
-                function = _activations.get(factor.name.partition("(")[0])
+                function = activations.get(factor.name.partition("(")[0])
                 assert isclose(factor.value, function(np.array([meant]))[0], abs_tol=1e-15)
 
 

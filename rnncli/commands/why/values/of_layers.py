@@ -58,7 +58,7 @@ def _argument(message: FrameworkMessage, name: str, value: str) -> Fields:
     if name in FOREIGN:
         return {"kind": name, **_foreign_argument(message, name, value)}
     options = layers.class_of(message.layer).options
-    plain = [layer for layer in layers.recurrent() if not layer.startswith(("Conv", "Bi"))]
+    plain = [layer for layer in layers.recurrent_names() if not layer.startswith(("Conv", "Bi"))]
     having = [layer for layer in plain if name in layers.class_of(layer).options]
     if having:
         return {"kind": "elsewhere", "having": having[0]}

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers import _activations
-from rnncli.layers._equations import Sum
-from rnncli.layers._layer import INITIALIZED_BY, Draw, draw_each, initializers_in
+from rnncli.layers import activations
+from rnncli.layers.equations import Sum
+from rnncli.layers.layer import INITIALIZED_BY, Draw, draw_each, initializers_in
 from rnncli.result import Gate, Label
 
 Gates = Callable[[], tuple[Gate, ...]]
@@ -79,12 +79,12 @@ class Cell(ABC):
     @cached_property
     def activation(self) -> Callable[[Array], Array]:
         """Activation of the candidate, and of an LSTM's output."""
-        return _activations.get_unguarded(self.config["activation"])
+        return activations.get_unguarded(self.config["activation"])
 
     @cached_property
     def recurrent_activation(self) -> Callable[[Array], Array]:
         """Activation of the gates."""
-        return _activations.get_unguarded(self.config["recurrent_activation"])
+        return activations.get_unguarded(self.config["recurrent_activation"])
 
     @property
     def by_index(self) -> dict[int | None, Cell]:

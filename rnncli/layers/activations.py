@@ -7,13 +7,13 @@ so that names can be checked without importing it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name, format_names
-from rnncli.layers._parametric import parse_parametric
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -97,9 +97,7 @@ def _sort_descending(np: Any, x: Any) -> Any:
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
     if broken.any():
-        from rnncli.layers import _std_sort
-
-        falling[broken] = [_std_sort.sort_descending(row) for row in x[broken].tolist()]
+        falling[broken] = [_std_sort(row) for row in x[broken].tolist()]
     return falling
 
 
@@ -217,7 +215,7 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
     For loops, because entering that context takes as long as a typical function.
     """
     found = parse_parametric(name)
-    return found.function(_function) if found else _function(canonical_name(name))
+    return found.function() if found else _function(canonical_name(name))
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -226,7 +224,7 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     found = parse_parametric(name)
-    return found.bounds(_BOUNDS.get) if found else _BOUNDS.get(canonical_name(name))
+    return found.bounds() if found else _BOUNDS.get(canonical_name(name))
 
 
 @cache
@@ -251,3 +249,136 @@ def _name_in(config: Mapping[str, Any]) -> Any:
         'Write its name, or {{"class_name": "function", "config": "tanh"}}.',
         value=config.get("class_name"),
     )
+
+
+_PARAMETRIC_TEXT = r"(\w+)\[(.+)\]"
+
+_PARAMETRIC: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
+    "affine": lambda _, x, alpha, beta: alpha * x + beta,
+    "elu": lambda np, x, alpha, _: np.where(x < 0, alpha * (np.exp(np.minimum(x, 0)) - 1), x),
+    "hard_sigmoid": lambda np, x, alpha, beta: np.minimum(np.maximum(alpha * x + beta, 0), 1),
+    "leaky_relu": lambda np, x, alpha, _: np.where(x < 0, alpha * x, x),
+    "scaled_tanh": lambda np, x, alpha, beta: alpha * np.tanh(beta * x),
+    "thresholded_relu": lambda np, x, alpha, _: np.where(x < alpha, 0, x),
+}
+
+
+class ParametricActivation(NamedTuple):
+    """An activation, and the numbers in its formula, as nodes of ONNX have them; None for those it lacks.
+
+    Its text is `leaky_relu[alpha=0.01, clip=3.0]`.  Keras has no such names, so they cannot be given on the
+    command line; readers of saved models make them.
+    clip: the preactivation is limited to -clip and clip first.
+    """
+
+    name: str
+    alpha: float | None = None
+    beta: float | None = None
+    clip: float | None = None
+
+    def __str__(self) -> str:
+        numbers = {"alpha": self.alpha, "beta": self.beta, "clip": self.clip}
+        text = ", ".join(f"{name}={value}" for name, value in numbers.items() if value is not None)
+        return f"{self.name}[{text}]" if text else self.name
+
+    def function(self) -> Activation:
+        """Return the function: array -> array of the same shape and dtype."""
+        import numpy as np
+
+        if self.alpha is None:
+            formula = _function(self.name)
+        else:
+            alpha, beta = _float32(self.alpha, self.beta)
+            parametric = _PARAMETRIC[self.name]
+
+            def formula(x: Array) -> Array:
+                return np.asarray(parametric(np, x, alpha, beta), x.dtype)
+
+        if self.clip is None:
+            return formula
+        (most,) = _float32(self.clip)
+        return lambda x: formula(np.minimum(np.maximum(x, -most), most))
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Return the range of its values; None if it is unknown."""
+        if self.alpha is None:
+            return _BOUNDS.get(self.name)
+        return (0.0, 1.0) if self.name == "hard_sigmoid" else None
+
+
+def parse_parametric(text: Any) -> ParametricActivation | None:
+    """Return the activation that a text of this form names; None for any other."""
+    match = re.fullmatch(_PARAMETRIC_TEXT, text) if isinstance(text, str) and text[-1:] == "]" else None
+    if match is None:
+        return None
+    numbers = dict(part.split("=") for part in match[2].split(", "))
+    return ParametricActivation(match[1], **{name: float(value) for name, value in numbers.items()})
+
+
+def _float32(*numbers: float | None) -> list[float]:
+    """Return the numbers as ONNX stores them, in float32."""
+    import numpy as np
+
+    return [float(np.float32(0 if number is None else number)) for number in numbers]
+
+
+SHORT = 16
+"""Longest part that is left to insertion sort."""
+
+
+def _std_sort(row: list[float]) -> list[float]:
+    """Return the row in descending order, by the steps of std::sort in libstdc++.
+
+    The place of NaN, which compares neither larger nor smaller than any number, depends on these steps.
+    """
+    numbers = list(row)
+    _introsort(numbers, 0, len(numbers))
+    for place in range(1, len(numbers)):
+        _insert(numbers, place, guarded=place < SHORT)
+    return numbers
+
+
+def _introsort(row: list[float], first: int, last: int) -> None:
+    """Quicksort the part from `first` to `last` down to parts of at most SHORT numbers."""
+    while last - first > SHORT:
+        _move_median_to(row, first, first + 1, first + (last - first) // 2, last - 1)
+        middle = _partition(row, first + 1, last, row[first])
+        _introsort(row, middle, last)
+        last = middle
+
+
+def _partition(row: list[float], low: int, high: int, pivot: float) -> int:
+    """Put the numbers above the pivot first; return where the others begin (`__unguarded_partition`)."""
+    while True:
+        while low < len(row) and row[low] > pivot:
+            low += 1
+        high -= 1
+        while pivot > row[high]:
+            high -= 1
+        if low >= high:
+            return low
+        row[low], row[high] = row[high], row[low]
+        low += 1
+
+
+def _move_median_to(row: list[float], place: int, a: int, b: int, c: int) -> None:
+    if row[a] > row[b]:
+        median = b if row[b] > row[c] else c if row[a] > row[c] else a
+    else:
+        median = a if row[a] > row[c] else c if row[b] > row[c] else b
+    row[place], row[median] = row[median], row[place]
+
+
+def _insert(row: list[float], place: int, *, guarded: bool) -> None:
+    """Move the number at `place` to the left of the smaller ones.
+
+    guarded: compare with the first number before the others, as `__insertion_sort` does, unlike
+        `__unguarded_linear_insert`.
+    """
+    number, left = row[place], place
+    if guarded and number > row[0]:
+        left = 0
+    else:
+        while left and number > row[left - 1]:
+            left -= 1
+    row.insert(left, row.pop(place))

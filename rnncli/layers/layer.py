@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec, sizes
-from rnncli.layers._equations import Sum
+from rnncli.layers.equations import Sum
 from rnncli.result import Claim, Label, TensorInfo
 
 INERT = frozenset(
@@ -81,6 +81,7 @@ class Layer(ABC):
     """A layer, created from a Spec whose options have been checked.
 
     recurrent: it runs over time, and it or its inner layers have return_sequences and return_state.
+    runs_a_cell: it loops over time itself.
     takes_sequence: False if it also accepts (batch, features).
     makes_mask: True if it creates a mask for the layers after it.
     takes_mask: False if it cannot be called with a mask argument, so that the next layer gets the mask.
@@ -93,6 +94,7 @@ class Layer(ABC):
     options: ClassVar[Mapping[str, Option]]
     input_rank: int = 3
     recurrent: ClassVar[bool] = False
+    runs_a_cell: ClassVar[bool] = False
     takes_sequence: ClassVar[bool] = True
     makes_mask: ClassVar[bool] = False
     without_keras: ClassVar[bool] = True

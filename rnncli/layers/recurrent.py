@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers._equations import Entry, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, LoopRunner
+from rnncli.layers.equations import Entry, Sum, times
+from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Cell
+    from rnncli.layers.cell import Cell
 
 LOOP_OPTIONS: Mapping[str, Option] = {
     "return_sequences": Option("flag", False),
@@ -35,7 +35,7 @@ input_order: the sequence of a layer that goes backwards is returned in the orde
 class RecurrentLayer(Layer):
     """Returns its output and, with return_state, each part of its last state, (batch, units)."""
 
-    recurrent = True
+    recurrent = runs_a_cell = True
     cell_class: ClassVar[type[Cell]]
 
     def __init__(self, spec: Spec) -> None:

@@ -1,0 +1,158 @@
+"""The layers that often stand around recurrent ones: Dense, Dropout, Masking, TimeDistributed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rnncli import layers
+from rnncli.case import Option, Shape, Spec
+from rnncli.errors import LayerError
+from rnncli.layers import activations
+from rnncli.layers.cell import take_seeds
+from rnncli.layers.equations import Bias, DotProduct, LayerInput, Sum, times
+from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, axis_names
+from rnncli.result import Label, TensorInfo
+
+
+class Dense(Layer):
+    """activation(x W + b) along the last axis."""
+
+    input_rank = 0
+    takes_sequence = False
+    takes_mask = False
+    options: ClassVar[Mapping[str, Option]] = {
+        "units": Option("size", required=True),
+        "activation": Option("activation", "linear"),
+        "use_bias": Option("flag", True),
+        "kernel_initializer": Option("initializer", "glorot_uniform"),
+        "bias_initializer": Option("initializer", "zeros"),
+        "dtype": Option("dtype", "float32"),
+    }
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return kernel (features, units) and bias (units,)."""
+        units = self.config["units"]
+        shapes: dict[str, Shape] = {"kernel": (input_shape[-1], units)}
+        return {**shapes, "bias": (units,)} if self.config["use_bias"] else shapes
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """Return `output`, with the shape of the inputs except for the last axis, which has length units."""
+        axes, shape = axis_names(input_shape, "units"), (*input_shape[:-1], self.config["units"])
+        return (TensorInfo(Label("output", "timesteps" in axes), axes, shape),)
+
+    def take_seeds(self, draw: Draw) -> dict[str, int]:
+        return take_seeds(self.config, ("kernel", "bias"), draw)
+
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """Return activation(x W + b), for one unit."""
+        bias = (Bias(),) if self.config["use_bias"] else ()
+        return Sum((DotProduct("inputs", "kernel"), *bias), "activation")
+
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+        """Return activation(x W + b), and the mask unchanged."""
+        product = call.inputs @ call.weights["kernel"]
+        if self.config["use_bias"]:
+            product = product + call.weights["bias"]
+        return LayerOutput((activations.get(self.config["activation"])(product),), call.mask)
+
+
+class Dropout(Layer):
+    """Returns the inputs unchanged.  In training, only Keras can draw which of them become 0."""
+
+    input_rank = 0
+    takes_sequence = False
+    takes_mask = False
+    options: ClassVar[Mapping[str, Option]] = {
+        "rate": Option("rate", required=True),
+        "noise_shape": Option("choice", None, choices=(None,)),
+        "seed": Option("seed"),
+        "dtype": Option("dtype", "float32"),
+    }
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.trains_without_keras = not self.config["rate"]
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """Return `output`, with the shape of the inputs."""
+        axes = axis_names(input_shape, "features")
+        return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
+
+    def take_seeds(self, draw: Draw) -> dict[str, int]:
+        """Return one seed, if rate is above 0 and no seed is given."""
+        return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
+
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """Return the input itself."""
+        return Sum((times(LayerInput()),))
+
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+        """Return the inputs and their mask, unchanged; not for training."""
+        return LayerOutput((call.inputs,), call.mask)
+
+
+class Masking(Layer):
+    """Masks each step whose features all equal mask_value, and sets its features to 0."""
+
+    input_rank = 0
+    makes_mask, takes_mask = True, False
+    options: ClassVar[Mapping[str, Option]] = {
+        "mask_value": Option("number", 0.0),
+        "dtype": Option("dtype", "float32"),
+    }
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """Return `output`, with the shape of the inputs."""
+        axes = axis_names(input_shape, "features")
+        return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
+
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
+        return Sum((times(LayerInput()),))
+
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+        """Return the inputs, with masked steps set to 0, and the mask, without the axis of features."""
+        import numpy as np
+
+        mask = (call.inputs != self.config["mask_value"]).any(axis=-1)
+        return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
+
+
+class TimeDistributed(Layer):
+    """Calls the inner layer on inputs (batch, ...) of one time step each, and stacks its outputs."""
+
+    without_keras = False
+    options: ClassVar[Mapping[str, Option]] = {
+        "layer": Option("layer", required=True),
+        "dtype": Option("dtype", "float32"),
+    }
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.layer = layers.make(spec.config["layer"])
+        self.input_rank = self.layer.input_rank and self.layer.input_rank + 1
+        # Keras gives a recurrent layer the mask of its own steps, so there must be one per inner step.
+        self.mask_ranks = (3,) if self.layer.recurrent else (2, 3)
+        if self.layer.config.get("return_state"):
+            raise LayerError(
+                "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",
+                "Leave return_state out of the inner layer.",
+            )
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return self.layer.weight_shapes(_step_shape(input_shape))
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """Return the output of the inner layer, with the time axis added."""
+        info = self.layer.outputs(_step_shape(input_shape))[0]
+        inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
+        label = info.label._replace(sequence=True)
+        return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
+
+    def initializers(self) -> dict[str, Any]:
+        return self.layer.initializers()
+
+
+def _step_shape(shape: Shape) -> Shape:
+    return (shape[0], *shape[2:])
