@@ -1,4 +1,4 @@
-"""Layers built in an engine and called: their weights, their calls, and what an engine returns wrongly."""
+"""What is refused before a call, which engine is called, and what it returns."""
 
 from __future__ import annotations
 
@@ -7,99 +7,171 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from convolutions import CONVOLUTIONS, FRAMES
 
 from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.compute import engines
-from rnncli.errors import EngineError, InputError, UsageError
+from rnncli.errors import EngineError, InputError, LayerError, UsageError
+from rnncli.layers.stack import Stack
 
+keras = oracle.keras
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 3)).astype("float32")
-
 WANTED = {"kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (8,)}
 
 
-class TestWeights:
-    def given(self, **changes: Any) -> dict[str, np.ndarray]:
-        weights = {name: np.full(shape, 0.1, "float32") for name, shape in WANTED.items()} | changes
-        return {name: weight for name, weight in weights.items() if weight is not None}
-
-    @pytest.mark.parametrize(
-        ("changes", "message"),
-        [
-            ({"bias": None}, "weights: bias is missing"),
-            ({"kernal": np.zeros(3)}, "weights: there is no weight kernal in this layer"),
-            ({"kernel": np.zeros((8, 3), "float32")}, "weights: kernel has shape (8, 3)"),
-        ],
-    )
-    @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
-    def test_missing_unknown_or_misshapen_are_refused(self, changes: Any, message: str, engine: str) -> None:
-        with pytest.raises(InputError) as caught:
-            oracle.asked(["LSTM(2)"], X, engine, weights=self.given(**changes))
-        assert message in caught.value.what
-
-    def test_in_another_dtype_and_order_are_the_same(self) -> None:
-        backwards = {name: weight.astype("float64") for name, weight in reversed(self.given().items())}
-        mine = oracle.asked(["LSTM(2)"], X, weights=backwards)
-        oracle.alike(mine, [oracle.asked(["LSTM(2)"], X, weights=self.given()).outputs[0].values])
-        assert list(mine.weights) == list(WANTED)
-
-    def test_come_back_in_the_result_and_give_the_same_again(self) -> None:
-        for engine in ("numpy", "tensorflow"):
-            first = oracle.asked(["Bidirectional(GRU(2))", "Dense(1)"], X, engine, seed=4)
-            again = oracle.asked(
-                ["Bidirectional(GRU(2))", "Dense(1)"], X, engine, seed=9, weights=first.weights
-            )
-            np.testing.assert_array_equal(first.outputs[0].values, again.outputs[0].values)
-            assert next(iter(first.weights)) == "0/forward/kernel"
+def weights(**changes: Any) -> dict[str, np.ndarray]:
+    given = {name: np.full(shape, 0.1, "float32") for name, shape in WANTED.items()} | changes
+    return {name: weight for name, weight in given.items() if weight is not None}
 
 
-class TestEngines:
-    def test_an_engine_that_is_not_there_or_cannot(self) -> None:
-        with pytest.raises(UsageError, match="no engine 'nunpy'"):
-            oracle.asked(["LSTM(2)"], X, "nunpy")
-        with pytest.raises(UsageError, match="only Keras computes ConvLSTM1D"):
-            oracle.asked(["ConvLSTM1D(2, 2)"], X[..., None], "numpy")
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("LSTM(2)", {"weights": weights(bias=None)}, "weights: bias is missing"),
+    ("LSTM(2)", {"weights": weights(kernal=np.zeros(3))}, "there is no weight kernal in this layer"),
+    ("LSTM(2)", {"weights": weights(kernel=np.zeros((8, 3), "float32"))}, r"kernel has shape \(8, 3\)"),
+    ("LSTM(2)", {"mask": np.ones((2, 3), bool)}, "mask has shape"),
+    ("GRU(2)", {"initial_state": [np.zeros((2, 3), "float32")]}, "last_hidden_state has shape"),
+    ("LSTM(3000000)", {}, "memory"),
+]
 
-    def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        onnx = engines.get("onnx")
-        build = onnx.build_layers
 
-        def build_wrong(*given: Any) -> engines.LayerCaller:
-            layers: engines.LayerCaller = build(*given)
+@pytest.mark.parametrize(("expression", "given", "message"), REFUSED)
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_what_does_not_fit_is_refused(
+    expression: str, given: dict[str, Any], message: str, engine: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        oracle.asked([expression], X, engine, **given)
 
-            def called(case: Case) -> engines.EngineOutput:
-                output = layers(case)
-                cut = tuple(tuple(tensor[..., :-1] for tensor in layer) for layer in output.tensors)
-                return output._replace(tensors=cut)
 
-            return called
+def test_a_state_that_keras_would_halve_wrongly_is_refused() -> None:
+    uneven = "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))"
+    states = tuple(np.zeros((len(X), 2), "float32") for _ in range(3))
+    with pytest.raises(LayerError, match="splits the initial states in half, but its layers keep 2 and 1"):
+        oracle.case([uneven], X, initial_state=states)
 
-        monkeypatch.setattr(engines, "choose", lambda case: "onnx")
-        assert compute.run(oracle.case(["LSTM(2)"], X)).engines == ("onnx",)
-        monkeypatch.setattr(onnx, "build_layers", build_wrong)
-        with pytest.raises(EngineError, match=r"onnx returned hidden_state as \(2, 1\)"):
-            compute.run(oracle.case(["LSTM(2)"], X))
+
+def test_weights_in_another_dtype_and_order_are_the_same() -> None:
+    backwards = {name: weight.astype("float64") for name, weight in reversed(weights().items())}
+    mine = oracle.asked(["LSTM(2)"], X, weights=backwards)
+    oracle.alike(mine, [oracle.asked(["LSTM(2)"], X, weights=weights()).outputs[0].values])
+    assert list(mine.weights) == list(WANTED)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_weights_come_back_in_the_result_and_give_the_same_again(engine: str) -> None:
+    layers = ["Bidirectional(GRU(2))", "Dense(1)"]
+    first = oracle.asked(layers, X, engine, seed=4)
+    again = oracle.asked(layers, X, engine, seed=9, weights=first.weights)
+    np.testing.assert_array_equal(first.outputs[0].values, again.outputs[0].values)
+    assert next(iter(first.weights)) == "0/forward/kernel"
+
+
+def test_engines_say_what_can_compute_here() -> None:
+    found = {info.name: info for info in engines.available()}
+    assert found["numpy"].available
+    assert found["numpy"].version == f"numpy {np.__version__}"
+    assert keras.__version__ in found["tensorflow"].version
+
+
+def test_an_engine_that_is_not_there_or_cannot() -> None:
+    with pytest.raises(UsageError, match="no engine 'nunpy'"):
+        oracle.asked(["LSTM(2)"], X, "nunpy")
+    with pytest.raises(UsageError, match="only Keras computes ConvLSTM1D"):
+        oracle.asked(["ConvLSTM1D(2, 2)"], X[..., None], "numpy")
+
+
+def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx = engines.get("onnx")
+    build = onnx.build_layers
+
+    def build_wrong(*given: Any) -> engines.LayerCaller:
+        layers: engines.LayerCaller = build(*given)
+
+        def called(case: Case) -> engines.EngineOutput:
+            output = layers(case)
+            cut = tuple(tuple(tensor[..., :-1] for tensor in layer) for layer in output.tensors)
+            return output._replace(tensors=cut)
+
+        return called
+
+    monkeypatch.setattr(engines, "choose", lambda case: "onnx")
+    assert compute.run(oracle.case(["LSTM(2)"], X)).engines == ("onnx",)
+    monkeypatch.setattr(onnx, "build_layers", build_wrong)
+    with pytest.raises(EngineError, match=r"onnx returned hidden_state as \(2, 1\)"):
+        compute.run(oracle.case(["LSTM(2)"], X))
 
 
 def test_calls_and_all_layers_of_a_stateful_stack() -> None:
     stack = ["LSTM(3, stateful=True, return_sequences=True)", "GRU(2, stateful=True)"]
     layers = oracle.built(oracle.made(*stack), X)
-    weights = oracle.filled(layers, RNG)
+    filled = oracle.filled(layers, RNG)
     theirs = oracle.called(layers, X, calls=3)
     for engine in ("numpy", "tensorflow"):
-        result = compute.run(
-            Case(specs.from_flags(stack, {}), X, weights=weights, calls=3, all_layers=True), engine
-        )
+        case = Case(specs.from_flags(stack, {}), X, weights=filled, calls=3, all_layers=True)
+        result = compute.run(case, engine)
         assert [tensor.name for tensor in result.outputs] == ["0/hidden_states", "1/hidden_state"]
         oracle.alike(result, [tensor for tensors in theirs for tensor in tensors])
 
 
 def test_a_result_says_what_else_was_asked_for() -> None:
-    plain = oracle.asked(["GRU(2)"], X, "numpy")
-    assert plain.conditions == {}
+    assert oracle.asked(["GRU(2)"], X, "numpy").conditions == {}
     mask = np.ones(X.shape[:2], bool)
     asked = oracle.asked(["GRU(2)"], X, "numpy", mask=mask, calls=3, training=True)
     assert asked.conditions == {"training": 1, "calls": 3, "mask": 1}
+
+
+ALONE: list[tuple[list[str], tuple[int, ...]]] = [
+    *(([expression], FRAMES[int(expression[8])]) for expression in CONVOLUTIONS),
+    (["TimeDistributed(Dense(5))"], X.shape),
+    (["TimeDistributed(LSTM(2))"], (2, 3, 4, 3)),
+    # A layer for any rank takes the input of the next layer.
+    (["Masking()", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4)),
+    (["Dense(3)", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4)),
+    (["Dropout(0.5)", "ConvLSTM2D(2, 2)"], (1, 2, 3, 4, 2)),
+    (["Masking()", "LSTM(2)"], (2, 3, 4)),
+]
+
+
+@pytest.mark.parametrize(("expressions", "shape"), ALONE)
+def test_what_only_keras_computes_are_kerass_own_numbers(
+    expressions: list[str], shape: tuple[int, ...]
+) -> None:
+    inputs = np.random.default_rng(1).standard_normal(shape).astype("float32")
+    inputs[0, -1] = 0
+    assert Stack(oracle.case(expressions, inputs).specs).input_rank == len(shape)
+    keras.utils.set_random_seed(8)
+    theirs = oracle.called(oracle.made(*expressions), inputs)[-1]
+    result = oracle.asked(expressions, inputs, "auto", seed=8)
+    assert result.engines == ("numpy" if expressions[-1] == "LSTM(2)" else "tensorflow",)
+    oracle.alike(result, theirs)
+
+
+def test_conv_lstm_takes_weights_states_and_a_mask() -> None:
+    expression = "ConvLSTM2D(2, 2, return_sequences=True, return_state=True)"
+    inputs = np.random.default_rng(1).standard_normal(FRAMES[2]).astype("float32")
+    layers = oracle.built(oracle.made(expression), inputs)
+    filled = oracle.filled(layers, RNG)
+    states = [RNG.standard_normal((2, 8, 7, 2)).astype("float32") for _ in range(2)]
+    mask = np.array([[1, 0, 1], [1, 1, 0]], bool)
+    theirs = keras.tree.flatten(layers[0](inputs, initial_state=states, mask=mask))
+    result = oracle.asked([expression], inputs, "auto", weights=filled, initial_state=states, mask=mask)
+    oracle.alike(result, [tensor.numpy() for tensor in theirs])
+
+
+@pytest.mark.parametrize("inner", ["LSTM(2)", "Bidirectional(GRU(2))"])
+def test_recurrent_layers_of_each_step_take_a_mask_of_their_own_steps(inner: str) -> None:
+    inputs = np.random.default_rng(1).standard_normal((2, 2, 3, 4)).astype("float32")
+    mask = np.array([[[1, 1, 0], [1, 0, 0]], [[0, 1, 1], [1, 1, 1]]], bool)
+    expression = f"TimeDistributed({inner})"
+    keras.utils.set_random_seed(8)
+    theirs = oracle.called(oracle.made(expression), inputs, mask=mask)[-1]
+    oracle.alike(oracle.asked([expression], inputs, "auto", seed=8, mask=mask), theirs)
+    with pytest.raises(InputError, match=r"the mask has shape \(2, 2\), but the inputs need \(2, 2, 3\)"):
+        oracle.asked([expression], inputs, "auto", mask=mask[..., 0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_left_to_keras(dtype: str) -> None:
+    assert engines.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"

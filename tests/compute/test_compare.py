@@ -1,36 +1,39 @@
-"""How far a tensor differs: held to numpy.testing and to NumPy's count of floats."""
+"""How far a tensor, or a whole result, differs: held to numpy.testing and to NumPy's count of floats."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
+import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from rnncli import compute
 from rnncli.addresses import parse_label
-from rnncli.compute.compare import count_ulps, measure
+from rnncli.compute import compare
+from rnncli.compute.compare import TensorDifference, count_ulps
 from rnncli.result import NamedTensor
 
-SEQUENCE = ("batch", "timesteps", "units")
 FLOATS = st.floats(width=32)
-SIDES = ("one", "two")
+VALUES = arrays.arrays(np.float32, (2, 3, 2), elements=FLOATS)
+X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
 
 
-def tensor(values: Any, time: tuple[int, ...] = ()) -> NamedTensor:
-    return NamedTensor(parse_label("hidden_states"), SEQUENCE, np.asarray(values, np.float32), (), time)
+def measure(
+    first: Any, second: Any, atol: Any = 0, rtol: Any = 0, time: tuple[int, ...] = ()
+) -> TensorDifference:
+    axes = ("batch", "timesteps", "units")
+    tensor = NamedTensor(parse_label("hidden_states"), axes, np.asarray(first, np.float32), (), time)
+    return compare.measure(tensor, np.asarray(second), ("one", "two"), atol, rtol)
 
 
-@given(
-    arrays.arrays(np.float32, (2, 3, 2), elements=FLOATS),
-    arrays.arrays(np.float32, (2, 3, 2), elements=FLOATS),
-    st.sampled_from([0.0, 1e-6, 0.5]),
-    st.sampled_from([0.0, 1e-5, 0.5]),
-)
+@given(VALUES, VALUES, st.sampled_from([0.0, 1e-6, 0.5]), st.sampled_from([0.0, 1e-5, 0.5]))
 def test_agreement_is_that_of_numpy_testing(first: Any, second: Any, atol: float, rtol: float) -> None:
-    found = measure(tensor(first), second, SIDES, atol, rtol)
+    found = measure(first, second, atol, rtol)
     try:
         np.testing.assert_allclose(first.astype(np.float64), second.astype(np.float64), rtol=rtol, atol=atol)
     except AssertionError:
@@ -39,9 +42,9 @@ def test_agreement_is_that_of_numpy_testing(first: Any, second: Any, atol: float
         assert found.agrees
 
 
-@given(arrays.arrays(np.float32, (2, 3, 2), elements=FLOATS))
+@given(VALUES)
 def test_a_tensor_equals_itself(values: Any) -> None:
-    found = measure(tensor(values), values.copy(), SIDES, 0, 0)
+    found = measure(values, values.copy())
     assert (found.absolute, found.relative, found.place, found.step) == (0, 0, None, None)
     assert found.agrees
 
@@ -59,52 +62,66 @@ def test_ulps_count_the_floats_between(start: float, steps: int, dtype: Any) -> 
 def test_place_step_and_mismatch() -> None:
     first, second = np.zeros((1, 4, 2)), np.zeros((1, 4, 2))
     second[0, 2, 1], second[0, 3, 0] = 0.25, -0.5
-    found = measure(tensor(first), second, SIDES, 1e-6, 1e-5)
-    assert (found.absolute, found.relative) == (0.5, 1.0)
-    assert found.place == (0, 3, 0)
-    assert found.step == 2
-    assert found.mismatch is not None
+    found = measure(first, second, 1e-6, 1e-5)
+    assert (found.absolute, found.relative, found.place, found.step) == (0.5, 1.0, (0, 3, 0), 2)
     assert found.mismatch == ((0, 2, 1), 0.0, 0.25, 2)
-
-
-def test_differences_from_zero_alone_are_relatively_infinite() -> None:
-    found = measure(tensor(np.array([[[0.5, 3.0]]])), np.array([[[0.0, 3.0]]]), SIDES, 0, 0)
+    assert measure(first, second, time=(3, 2, 1, 0)).step == 1  # the input's index
+    found = measure([[[0.5, 3.0]]], [[[0.0, 3.0]]])
     assert (found.absolute, found.relative) == (0.5, np.inf)
 
 
-def test_a_step_is_the_input_s_index() -> None:
-    second = np.zeros((1, 4, 2))
-    second[0, 0, 0] = 1
-    assert measure(tensor(second * 0, (3, 2, 1, 0)), second, SIDES, 0, 0).step == 3
+@pytest.mark.parametrize(
+    ("atol", "agrees"),
+    [
+        (0.3, True), (0.2, False), ({"": 0, "hidden_states": 1}, True), ({"": 1, "hidden_states": 0}, False),
+        ({"": 0, "other": 1}, False),
+    ],
+)  # fmt: skip
+def test_a_number_within_the_tolerance_is_no_mismatch(atol: Any, agrees: bool) -> None:
+    found = measure(np.ones((1, 1, 2)), np.full((1, 1, 2), 1.25), atol)
+    assert (found.agrees, found.absolute, found.relative) == (agrees, 0.25, 0.2)
+    assert (found.step is None) == agrees
 
 
-def test_a_number_within_the_tolerance_is_no_mismatch() -> None:
-    found = measure(tensor(np.ones((1, 1, 2))), np.full((1, 1, 2), 1.25), SIDES, 0.3, 0)
-    assert found.agrees
-    assert (found.absolute, found.relative, found.step) == (0.25, 0.2, None)
-    assert not measure(tensor(np.ones((1, 1, 2))), np.full((1, 1, 2), 1.25), SIDES, 0.2, 0).agrees
+def test_other_shapes_differ() -> None:
+    found = measure(np.zeros((1, 2, 3)), np.zeros((1, 3, 2)), 1, 1)
+    assert (found.agrees, found.mismatch, found.shapes) == (False, None, ((1, 2, 3), (1, 3, 2)))
 
 
-def test_a_tolerance_of_one_tensor() -> None:
-    values = np.ones((1, 1, 2))
-    assert measure(tensor(values), values + 1, SIDES, {"": 0, "hidden_states": 1}, 0).agrees
-    assert not measure(tensor(values), values + 1, SIDES, {"": 1, "hidden_states": 0}, 0).agrees
-    assert not measure(tensor(values), values + 1, SIDES, {"": 0, "other": 1}, 0).agrees
+def changed(value: float) -> Any:
+    """A result, and the same with one other number."""
+    result = oracle.asked(["GRU(2)"], X, seed=1)
+    values = result.outputs[0].values.copy()
+    values[1, 1] = value
+    return result, dataclasses.replace(result, outputs=(result.outputs[0]._replace(values=values),))
+
+
+def test_differences_of_results_are_absolute_and_the_largest() -> None:
+    result, other = changed(9.0)
+    expected = abs(float(result.outputs[0].values[1, 1]) - 9)
+    assert compare.differences(result, other)["hidden_state"] == pytest.approx(expected, abs=1e-12)
+    assert compare.find_disagreements(result, other, 1e-5, 1e-5) == ["hidden_state"]
+    assert compare.find_disagreements(result, other, 10, 0) == []
+    assert compare.find_disagreements(result, result, 0, 0) == []
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_not_finite_differs_from_others_alone(odd: float) -> None:
-    values = np.zeros((1, 1, 2))
-    values[0, 0, 1] = odd
-    assert measure(tensor(values), values, SIDES, 0, 0).agrees
-    found = measure(tensor(values), np.zeros((1, 1, 2)), SIDES, 1e9, 1e9)
-    assert not found.agrees
-    assert found.absolute == np.inf
-    assert found.ulps is None
+    assert measure([[[0, odd]]], [[[0, odd]]]).agrees
+    found = measure([[[0, odd]]], [[[0, 0]]], 1e9, 1e9)
+    assert (found.agrees, found.absolute, found.ulps) == (False, np.inf, None)
+    result, other = changed(odd)
+    assert compare.differences(other, other) == {"hidden_state": 0.0}
+    assert compare.differences(result, other) == {"hidden_state": np.inf}
+    assert compare.find_disagreements(other, other, 0, 0) == []
+    assert compare.find_disagreements(result, other, 1e9, 0) == ["hidden_state"]
 
 
-def test_other_shapes_differ() -> None:
-    found = measure(tensor(np.zeros((1, 2, 3))), np.zeros((1, 3, 2)), SIDES, 1, 1)
-    assert not found.agrees
-    assert found.mismatch is None
-    assert found.shapes == ((1, 2, 3), (1, 3, 2))
+def test_check_fills_the_largest_difference_by_name_and_compares_nothing_with_itself() -> None:
+    case = oracle.case(["LSTM(3, return_state=True)"], X, seed=1)
+    result, apart = compare.compare_with_keras(case, compute.run(case, "numpy"))
+    assert apart == []
+    assert list(result.differences) == ["hidden_state", "last_hidden_state", "last_cell_state"]
+    assert max(result.differences.values()) < 4e-6
+    result, apart = compare.compare_with_keras(case, compute.run(case, "tensorflow"))
+    assert (result.differences, apart) == ({}, [])

@@ -22,20 +22,8 @@ PACKED = {
     "SimpleRNN": ("candidate",),
 }
 INPUTS = np.random.default_rng(7).normal(size=(2, STEPS, FEATURES))
-
-
-def preactivation(gate: str, value: float) -> float:
-    """Return the bias at which a gate without kernels has this value."""
-    return float(np.arctanh(value)) if gate == "candidate" else float(np.log(value / (1 - value)))
-
-
-def with_gate(weights: list[Array], name: str, gate: str, units: list[int], value: float) -> list[Array]:
-    """Return Keras's weights with the columns of these units replaced, so that the gate is constant."""
-    kernel, recurrent, bias = (array.copy() for array in weights)
-    columns = [PACKED[name].index(gate) * UNITS + unit for unit in units]
-    kernel[:, columns], recurrent[:, columns], bias[..., columns] = 0, 0, 0
-    (bias[0] if bias.ndim == 2 else bias)[columns] = preactivation(gate, value)
-    return [kernel, recurrent, bias]
+EVERY = [(name, gate, "") for name, gates in PACKED.items() for gate in gates]
+EVERY += [("GRU", gate, ", reset_after=False") for gate in PACKED["GRU"]]
 
 
 def keras_run(expression: str, held: list[Array], plain: list[Array], first: int, stop: int) -> list[Array]:
@@ -52,11 +40,7 @@ def keras_run(expression: str, held: list[Array], plain: list[Array], first: int
     return [np.concatenate(rows, axis=1), *map(np.asarray, state)]
 
 
-EVERY = [(name, gate) for name, gates in PACKED.items() for gate in gates]
-
-
-@pytest.mark.parametrize("extra", ["", ", reset_after=False"])
-@pytest.mark.parametrize(("name", "gate"), EVERY)
+@pytest.mark.parametrize(("name", "gate", "extra"), EVERY)
 @pytest.mark.parametrize(
     ("index", "units", "at", "first", "stop"),
     [("", [0, 1, 2], "", 0, STEPS), ("[:, 1]", [1], "@2:", 2, STEPS), ("[:, -2:]", [1, 2], "@1:4", 1, 4)],
@@ -64,21 +48,24 @@ EVERY = [(name, gate) for name, gates in PACKED.items() for gate in gates]
 def test_a_held_gate_gives_the_numbers_of_keras(
     name: str, gate: str, extra: str, index: str, units: list[int], at: str, first: int, stop: int
 ) -> None:
-    if extra and name != "GRU":
-        pytest.skip("only GRU has reset_after")
     text = f"{name}({UNITS}, return_sequences=True, return_state=True, dtype='float64'{extra})"
     case = Case(specs.from_flags([text], {}), INPUTS, seed=3)
     weights = list(compute.run(case, "numpy").weights.values())
-    held = with_gate(weights, name, gate, units, 0.7)
-    theirs = keras_run(text, held, weights, first, stop)
+    kernel, recurrent, bias = (array.copy() for array in weights)
+    columns = [PACKED[name].index(gate) * UNITS + unit for unit in units]
+    kernel[:, columns], recurrent[:, columns], bias[..., columns] = 0, 0, 0
+    # The bias at which a gate without kernels is 0.7.
+    (bias[0] if bias.ndim == 2 else bias)[columns] = np.arctanh(0.7) if gate == "candidate" else np.log(7 / 3)
+    theirs = keras_run(text, [kernel, recurrent, bias], weights, first, stop)
     ours = compute.run(holds.hold_gates(case, [f"{gate}{index}=0.7{at}"]))
     assert ours.engines == ("numpy",)
     for tensor, values in zip(ours.outputs, theirs, strict=True):
         np.testing.assert_allclose(tensor.values, values, rtol=0, atol=1e-12)
 
 
-def flagged(*layers: str, inputs: Array = INPUTS) -> Case:
-    return Case(specs.from_flags(list(layers), {}), inputs.astype(np.float32), seed=1)
+def flagged(*layers: str, hold: Any = (), inputs: Array = INPUTS) -> Case:
+    case = Case(specs.from_flags(list(layers), {}), inputs.astype(np.float32), seed=1)
+    return holds.hold_gates(case, hold)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +79,7 @@ def flagged(*layers: str, inputs: Array = INPUTS) -> Case:
     ],
 )
 def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, name: str) -> None:
-    case = holds.hold_gates(flagged(*layers), [text])
+    case = flagged(*layers, hold=[text])
     (hold,) = case.hold
     found = tracing.trace(tracing.with_all_outputs(case))
     for loop in found.trace:
@@ -100,27 +87,21 @@ def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, pat
             if (loop.path, str(label.short)) != (path, name):
                 assert label not in loop.hold_masks
                 continue
-            entries = loop.hold_masks[label]
-            values = loop.parts[label]
+            entries, values = loop.hold_masks[label], loop.parts[label]
             assert (values[:, entries] == np.float32(hold.value)).all()
             assert (values[:, ~entries] != np.float32(hold.value)).all()
             assert [bool(row.any()) for row in entries] == [int(t) in hold.steps for t in loop.times]
 
 
-def test_chunks_and_calls_hold_alike() -> None:
-    case = holds.hold_gates(flagged("LSTM(3, stateful=True)"), ["forget=1"])
+def test_chunks_and_calls_hold_alike_and_the_difference_is_from_the_run_without_it() -> None:
+    case = flagged("LSTM(3, stateful=True)", hold=["forget=1"])
     assert compute.run(case._replace(calls=2)).hold == ("forget=1",)
-    case = holds.hold_gates(flagged("lstm"), ["forget=1"])
+    case = flagged("lstm", hold=["forget=1"])
     whole, apart = compute.run(case), compute.run(case, budget=1)
     assert np.array_equal(whole.outputs[0].values, apart.outputs[0].values)
-
-
-def test_the_difference_is_from_the_run_without_it() -> None:
-    case = holds.hold_gates(flagged("lstm"), ["forget=1"])
-    plain, held = compute.run(case._replace(hold=()), "numpy"), compute.run(case)
-    compared = holds.compare_without(case, held)
-    largest = np.abs(plain.outputs[0].values.astype(float) - held.outputs[0].values).max()
-    assert compared.differences == {"hidden_state": largest}
+    plain = compute.run(case._replace(hold=()), "numpy")
+    largest = np.abs(plain.outputs[0].values.astype(float) - whole.outputs[0].values).max()
+    assert holds.compare_without(case, whole).differences == {"hidden_state": largest}
     assert largest > 0
 
 
@@ -147,27 +128,26 @@ def test_the_difference_is_from_the_run_without_it() -> None:
 )
 def test_what_does_not_fit_is_refused(layer: str, texts: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        holds.hold_gates(flagged(layer), texts)
+        flagged(layer, hold=texts)
 
 
 def test_holds_that_do_not_meet_are_taken_together() -> None:
-    case = holds.hold_gates(flagged("lstm"), ["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
+    case = flagged("lstm", hold=["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
     loop = tracing.trace(tracing.with_all_outputs(case)).trace[0]
     assert loop.parts[gate("forget")][0, 3, :2].tolist() == [1, 0]
     assert (loop.parts[gate("forget")][0, :2] == 0.5).all()
 
 
-def test_a_dtype_that_numpy_cannot_compute_is_its_own_reason() -> None:
-    case = holds.hold_gates(flagged("LSTM(3, dtype='float16')"), ["forget=1"])
+@pytest.mark.parametrize(
+    ("layer", "engine", "said"),
+    [
+        ("LSTM(3, dtype='float16')", "auto",
+         "--hold: the engine numpy, the only one that holds gates, cannot compute this: "
+         "it does not round as Keras does in float16."),
+        ("lstm", "tensorflow", "--hold: the engine tensorflow cannot hold a gate."),
+    ],
+)  # fmt: skip
+def test_only_numpy_holds_a_gate(layer: str, engine: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        compute.run(case)
-    assert caught.value.what == (
-        "--hold: the engine numpy, the only one that holds gates, cannot compute this: "
-        "it does not round as Keras does in float16."
-    )
-
-
-def test_no_other_engine_holds_a_gate() -> None:
-    case = holds.hold_gates(flagged("lstm"), ["forget=1"])
-    with pytest.raises(UsageError, match="the engine tensorflow cannot hold a gate"):
-        compute.run(case, "tensorflow")
+        compute.run(flagged(layer, hold=["forget=1"]), engine)
+    assert caught.value.what == said
