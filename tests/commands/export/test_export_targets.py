@@ -111,14 +111,14 @@ def cases() -> dict[str, Case]:
     return found
 
 
-def expressed(target: str) -> dict[str, str]:
-    """Return the text for each case that the target can express."""
-    found = {}
-    for name, case in cases().items():
-        export = build_export(case)
-        if targets.get(target).refusal([export]) is None:
-            found[name] = targets.get(target).write([export])
-    return found
+@cache
+def expressed(target: str) -> dict[str, Any]:
+    """Return what the target writes for each case that it can express."""
+    exports = {name: build_export(case) for name, case in cases().items()}
+    module = targets.get(target)
+    return {
+        name: module.write([export]) for name, export in exports.items() if module.refusal([export]) is None
+    }
 
 
 @cache
@@ -139,20 +139,49 @@ def printed(target: str) -> dict[str, str]:
         return {paths[path]: text for path, text in json.loads(done.stdout).items()}
 
 
-def agrees(found: Mapping[str, Any], case: Case) -> None:
-    """Assert that these are the tensors that rnncli returns."""
-    result = compute(case, "numpy")
-    assert list(found) == [tensor.name for tensor in result.outputs]
-    for tensor in result.outputs:
-        oracle.near(found[tensor.name].astype(tensor.values.dtype), tensor.values, name=tensor.name)
+def run_script(target: str, text: str, folder: Path) -> dict[str, Any]:
+    """Run one script in its own process; return what it prints."""
+    if target == "c":
+        if which("gcc") is None:
+            pytest.skip("there is no gcc")
+        (folder / "a.c").write_text(text, encoding="utf-8")
+        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["gcc", *strict, "a.c", "-o", "a", "-lm"], cwd=folder, check=True)
+        run: list[Any] = [folder / "a"]
+    else:
+        run = [sys.executable, "-W", "ignore", "-I", "-c", text]
+    return numbers(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
+
+@cache
+def computed(name: str) -> dict[str, Any]:
+    """Return the tensors that rnncli returns for a case."""
+    return {tensor.name: tensor.values for tensor in compute(cases()[name], "numpy").outputs}
+
+
+def agrees(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        oracle.near(found[name].astype(values.dtype), values, name=name)
 
 
 @pytest.mark.parametrize("name", list(cases()))
-@pytest.mark.parametrize("target", SCRIPTS)
-def test_a_script_prints_the_same_numbers(target: str, name: str) -> None:
-    if name not in printed(target):
-        pytest.skip(f"{target} cannot express it")
-    agrees(numbers(printed(target)[name]), cases()[name])
+def test_every_target_gives_the_same_numbers(name: str, tmp_path: Path) -> None:
+    for target in SCRIPTS:
+        if name in expressed(target):
+            agrees(numbers(printed(target)[name]), computed(name))
+    agrees(run_script("c", expressed("c")[name], tmp_path), computed(name))
+
+
+@pytest.mark.parametrize("name", list(cases()))
+def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if name not in expressed("onnx"):
+        pytest.skip("onnx cannot express it")
+    session = onnxruntime.InferenceSession(expressed("onnx")[name])
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, {"input": cases()[name].inputs}), strict=True))
+    agrees(found, computed(name))
 
 
 @pytest.mark.parametrize("target", ["keras", "numpy", "c"])
@@ -171,90 +200,33 @@ def test_torch_and_onnx_express_what_their_engines_compute() -> None:
     assert not {"cells", "lstm any", "masking", "double"} & set(expressed("onnx"))
 
 
-@pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
-@pytest.mark.parametrize("name", list(cases()))
-def test_a_file_of_c_compiles_and_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
-    (tmp_path / "layer.c").write_text(expressed_c(name), encoding="utf-8")
-    strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run(
-        ["gcc", *strict, "layer.c", "-o", "layer", "-lm"], cwd=tmp_path, check=True, capture_output=True
-    )
-    done = subprocess.run([tmp_path / "layer"], capture_output=True, text=True, check=True)
-    agrees(numbers(done.stdout), cases()[name])
-
-
-def expressed_c(name: str) -> str:
-    case = cases()[name]
-    text: str = targets.get("c").write([build_export(case)])
-    return text
-
-
-@pytest.mark.parametrize("name", list(cases()))
-def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    case = cases()[name]
-    export = build_export(case)
-    if targets.get("onnx").refusal([export]):
-        pytest.skip("onnx cannot express it")
-    session = onnxruntime.InferenceSession(targets.get("onnx").write([export]))
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(None, {"input": case.inputs}), strict=True))
-    agrees(found, case)
-
-
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     case = cases()[name]
-    text = targets.get("config").write([build_export(case)])
-    configs = json.loads(text)
+    configs = json.loads(targets.get("config").write([build_export(case, options_only=True)]))
     layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
     assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.specs]
     oracle.built(layers, case.inputs)
     for path, variable in oracle.variables(layers).items():
         variable.assign((case.weights or {})[path])
-    oracle.alike(compute(case, "numpy"), oracle.called(layers, case.inputs)[-1])
+    agrees(dict(zip(computed(name), oracle.called(layers, case.inputs)[-1], strict=True)), computed(name))
 
 
 @pytest.mark.parametrize("target", ["numpy", "c"])
 def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None:
-    if target == "c" and which("gcc") is None:
-        pytest.skip("there is no gcc")
-    for activation in targets.get(target).ACTIVATIONS:
-        if activation == "hard_sigmoid_keras2":
-            continue
-        layers = [f"SimpleRNN(6, activation={activation!r}, return_sequences=True, dtype='float64')"]
-        case = make_case(layers, seed=3)
-        text = targets.get(target).write([build_export(case)])
-        if target == "c":
-            (tmp_path / "a.c").write_text(text, encoding="utf-8")
-            subprocess.run(["gcc", "-std=c99", "a.c", "-o", "a", "-lm"], cwd=tmp_path, check=True)
-            run: list[Any] = [tmp_path / "a"]
-        else:
-            run = [sys.executable, "-I", "-c", text]
-        done = subprocess.run(run, capture_output=True, text=True, check=True)
-        agrees(numbers(done.stdout), case)
+    activations = [name for name in targets.get(target).ACTIVATIONS if name != "hard_sigmoid_keras2"]
+    layer = "SimpleRNN(6, activation={!r}, return_sequences=True, dtype='float64')"
+    made = {name: make_case([layer.format(name)], seed=3) for name in activations}
+    exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
+    found = run_script(target, targets.get(target).write(exports), tmp_path)
+    for name, case in made.items():
+        expected = compute(case, "numpy").outputs[0].values
+        oracle.near(found[f"{name}/hidden_states"], expected, name=name)
 
 
 EXTREMES = (
-    0,
-    5e-324,
-    1e-40,
-    1e-8,
-    1e-3,
-    0.5,
-    1,
-    3,
-    20,
-    88.8,
-    104,
-    710,
-    1e19,
-    1e30,
-    1e38,
-    1e300,
-    np.inf,
-    np.nan,
-)
+    0, 5e-324, 1e-40, 1e-8, 1e-3, 0.5, 1, 3, 20, 88.8, 104, 710, 1e19, 1e30, 1e38, 1e300, np.inf, np.nan,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -262,27 +234,17 @@ EXTREMES = (
 def test_every_activation_has_the_numbers_of_run_for_extreme_values(
     target: str, dtype: str, tmp_path: Path
 ) -> None:
-    if target == "c" and which("gcc") is None:
-        pytest.skip("there is no gcc")
     with np.errstate(over="ignore", under="ignore"):
         values = np.array([*EXTREMES, *(-value for value in EXTREMES)]).astype(dtype)
-    cases = {}
+    made = {}
     for name in targets.get(target).ACTIVATIONS:
         layer = f"Dense(1, activation={name!r}, use_bias=False, dtype={dtype!r})"
         weights = {"kernel": np.ones((1, 1), dtype)}
-        cases[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)
-    exports = [build_export(case, {name: f"_{name}"}) for name, case in cases.items()]
-    text = targets.get(target).write(exports)
-    if target == "c":
-        (tmp_path / "a.c").write_text(text, encoding="utf-8")
-        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["gcc", *strict, "a.c", "-o", "a", "-lm"], cwd=tmp_path, check=True)
-        run: list[Any] = [tmp_path / "a"]
-    else:
-        run = [sys.executable, "-W", "ignore", "-I", "-c", text]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    found, eps = numbers(done.stdout), float(np.finfo(dtype).eps)
-    for name, case in cases.items():
+        made[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)
+    exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
+    found = run_script(target, targets.get(target).write(exports), tmp_path)
+    eps = float(np.finfo(dtype).eps)
+    for name, case in made.items():
         expected = compute(case, "numpy").outputs[0].values
         ours = found[f"{name}/output"].astype(dtype)
         np.testing.assert_allclose(ours, expected, rtol=8 * eps, atol=2 * eps, err_msg=name)
