@@ -195,6 +195,28 @@ def reorder(array: Array, before: Sequence[str], after: Sequence[str]) -> Array:
     return np.concatenate([parts[gate] for gate in after], axis=-1)
 
 
+def to_rows(class_name: str, weights: Mapping[str, Array], gates: Sequence[str]) -> list[Array]:
+    """Return kernel (gates * units, features), recurrent kernel (gates * units, units), and both biases.
+
+    gates: their order.  A layer without a bias has no biases.
+    """
+    kernels = [reorder(weights[name], GATES[class_name], gates).T for name in ("kernel", "recurrent_kernel")]
+    biases = two_biases(weights["bias"]) if "bias" in weights else ()
+    ordered = (reorder(bias, GATES[class_name], gates) for bias in biases)
+    return [np.ascontiguousarray(array) for array in (*kernels, *ordered)]
+
+
+def from_rows(
+    class_name: str, kernels: Sequence[Array], biases: Sequence[Array], gates: Sequence[str], *, apart: bool
+) -> dict[str, Array]:
+    """Return Keras's weights from the arrays of `to_rows`.  apart: keep both biases instead of their sum."""
+    arrays = {"kernel": kernels[0].T, "recurrent_kernel": kernels[1].T}
+    if biases:
+        arrays["bias"] = np.stack(biases) if apart else sum(biases[1:], biases[0])
+    keras = GATES[class_name]
+    return {name: np.ascontiguousarray(reorder(array, gates, keras)) for name, array in arrays.items()}
+
+
 def two_biases(bias: Array) -> tuple[Array, Array]:
     """Return the input bias and the recurrent bias, (gates * units,) each.
 

@@ -24,11 +24,10 @@ from rnncli.frameworks import (
     adds_bias,
     cell_of,
     explain_uneven,
+    from_rows,
     infer_class,
-    reorder,
-    two_biases,
+    to_rows,
 )
-from rnncli.frameworks import GATES as KERAS
 
 FRAMEWORK = "ONNX"
 PACKAGE = "onnx"
@@ -56,14 +55,9 @@ ACTIVATIONS = frozenset(
 
 def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return W (gates * units, features), R (gates * units, units) and, if there is a bias, B."""
-    before, after = KERAS[class_name], GATES[class_name]
-    arrays = {
-        "W": reorder(weights["kernel"], before, after).T,
-        "R": reorder(weights["recurrent_kernel"], before, after).T,
-    }
-    if "bias" in weights:
-        arrays["B"] = np.concatenate([reorder(bias, before, after) for bias in two_biases(weights["bias"])])
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    kernel, recurrent, *biases = to_rows(class_name, weights, GATES[class_name])
+    arrays = {"W": kernel, "R": recurrent}
+    return arrays | {"B": np.concatenate(biases)} if biases else arrays
 
 
 def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -71,16 +65,9 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
     arrays: may have linear_before_reset, 0 or 1; the two biases of a GRU stay two rows if it is 1.
     """
-    before, after = GATES[class_name], KERAS[class_name]
-    weights = {
-        "kernel": np.ascontiguousarray(reorder(arrays["W"].T, before, after)),
-        "recurrent_kernel": np.ascontiguousarray(reorder(arrays["R"].T, before, after)),
-    }
-    if "B" in arrays:
-        first, second = (reorder(bias, before, after) for bias in np.split(arrays["B"], 2))
-        two = class_name == "GRU" and is_after_product(arrays)
-        weights["bias"] = np.stack([first, second]) if two else first + second
-    return weights
+    biases = np.split(arrays["B"], 2) if "B" in arrays else ()
+    apart = class_name == "GRU" and is_after_product(arrays)
+    return from_rows(class_name, [arrays["W"], arrays["R"]], biases, GATES[class_name], apart=apart)
 
 
 def is_after_product(arrays: Mapping[str, Array]) -> bool:

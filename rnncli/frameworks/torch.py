@@ -25,9 +25,9 @@ from rnncli.frameworks import (
     cell_of,
     convert,
     explain_uneven,
+    from_rows,
     infer_class,
-    reorder,
-    two_biases,
+    to_rows,
 )
 from rnncli.frameworks import GATES as KERAS
 
@@ -48,15 +48,8 @@ GATES: Mapping[str, tuple[str, ...]] = {**KERAS, "GRU": ("reset", "update", "can
 
 def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return weight_ih, weight_hh and, if there is a bias, bias_ih and bias_hh."""
-    before, after = KERAS[class_name], GATES[class_name]
-    arrays = {
-        "weight_ih": reorder(weights["kernel"], before, after).T,
-        "weight_hh": reorder(weights["recurrent_kernel"], before, after).T,
-    }
-    if "bias" in weights:
-        biases = (reorder(bias, before, after) for bias in two_biases(weights["bias"]))
-        arrays.update(zip(("bias_ih", "bias_hh"), biases, strict=True))
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = to_rows(class_name, weights, GATES[class_name])
+    return dict(zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), arrays, strict=False))
 
 
 def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -64,21 +57,13 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
     arrays: one of the biases, or both, may be missing.
     """
-    before, after = GATES[class_name], KERAS[class_name]
-    weights = {
-        "kernel": reorder(arrays["weight_ih"].T, before, after),
-        "recurrent_kernel": reorder(arrays["weight_hh"].T, before, after),
-    }
-    biases = [
-        None if arrays.get(name) is None else reorder(arrays[name], before, after)
-        for name in ("bias_ih", "bias_hh")
-    ]
+    apart = class_name == "GRU"
+    biases = [arrays.get("bias_ih"), arrays.get("bias_hh")]
     given = [bias for bias in biases if bias is not None]
-    if given and class_name == "GRU":
-        weights["bias"] = np.stack([np.zeros_like(given[0]) if bias is None else bias for bias in biases])
-    elif given:
-        weights["bias"] = given[0] + given[1] if len(given) == 2 else given[0]
-    return {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    if apart and len(given) == 1:
+        given = [np.zeros_like(given[0]) if bias is None else bias for bias in biases]
+    kernels = [arrays["weight_ih"], arrays["weight_hh"]]
+    return from_rows(class_name, kernels, given, GATES[class_name], apart=apart)
 
 
 def refusal(layer: LayerWeights) -> Text | None:

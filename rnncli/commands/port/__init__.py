@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from rnncli.cli import sources
 from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
@@ -31,47 +31,17 @@ ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
 
 
-class PortFlags(NamedTuple):
-    """Files of the other framework, and tolerances."""
-
-    weights: str | None
-    expect: str | None
-    initial_state: str | None
-    probe: str | None
-    atol: float
-    rtol: float
-
-    @property
-    def files(self) -> Mapping[str, str | None]:
-        """What is read, by its flag."""
-        from rnncli.inputs.source import split_layers
-
-        return {
-            "--weights": self.weights and split_layers(self.weights)[0],
-            "--expect": self.expect,
-            "--initial-state": self.initial_state,
-        }
-
-    def validate(self) -> None:
-        """Raise UsageError for a missing file, and for a tolerance that is not a finite number."""
-        for name, value in (("--weights", self.weights), ("--expect", self.expect)):
-            if value is None:
-                raise UsageError(
-                    "port needs {name} FILE.",
-                    "For example: rnncli port x.npy --weights weights.npz --expect y.npy",
-                    name=name,
-                )
-        for name, number in (("--atol", self.atol), ("--rtol", self.rtol)):
-            if not math.isfinite(number):
-                raise UsageError(
-                    "{name} {number:g}: a tolerance must be a finite number.",
-                    "For example {name} 1e-4.",
-                    name=name,
-                    number=number,
-                )
-
-
-def port(ask: Ask, output: OutputFlags, **flags: Any) -> None:
+def port(
+    ask: Ask,
+    output: OutputFlags,
+    *,
+    weights: str | None,
+    expect: str | None,
+    initial_state: str | None,
+    probe: str | None,
+    atol: float,
+    rtol: float,
+) -> None:
     """Find which known differences, singly or in pairs, explain another framework's numbers.
 
     INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
@@ -81,19 +51,18 @@ def port(ask: Ask, output: OutputFlags, **flags: Any) -> None:
     from rnncli.cli.output import delivery
     from rnncli.commands.port import answer, evidence, port_task
     from rnncli.commands.port.search import Tolerances, search_readings
+    from rnncli.inputs.source import split_layers
 
-    port_flags = PortFlags(**flags)
-    port_flags.validate()
+    weights, expect = _require(weights, "--weights"), _require(expect, "--expect")
+    tolerances = Tolerances(_require_finite(atol, "--atol"), _require_finite(rtol, "--rtol"))
     if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
-    place, probe, reading = output.output, port_flags.probe or "", {**ask.files, **port_flags.files}
-    _require_places(place, port_flags.probe, reading)
+    own = {"--weights": split_layers(weights)[0], "--expect": expect, "--initial-state": initial_state}
+    place, reading = output.output, {**ask.files, **own}
+    _require_places(place, probe, reading)
     deliver = delivery(output._replace(output=None), reading)
-    sources.validate_sources(ask, port_flags.files)
-    runs, remarks = port_task.collect(
-        ask, port_flags.weights or "", port_flags.expect or "", port_flags.initial_state
-    )
-    tolerances = Tolerances(port_flags.atol, port_flags.rtol)
+    sources.validate_sources(ask, own)
+    runs, remarks = port_task.collect(ask, weights, expect, initial_state)
     run, found, hypothesis_count = search_readings(runs, tolerances)
     if len(runs) > 1 and found and found[0].matches:
         name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
@@ -102,17 +71,16 @@ def port(ask: Ask, output: OutputFlags, **flags: Any) -> None:
     findings = [finding for finding in found if finding.matches and not weighed.doubts]
     if place is not None and len(findings) == 1:
         answer.write_weights(findings[0], place)
-    inputs, predictions = evidence.predict_apart(run, findings if probe else [])
-    if inputs is not None:
-        evidence.write_probe(inputs, probe)
+    predictions = evidence.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
-        text = Message(
-            "{place} was not written: no input was found that tells the explanations apart", place=probe
+        remarks.append(
+            Message("{place} was not written: only one explanation fits", place=probe)
+            if len(findings) == 1
+            else Message(
+                "{place} was not written: no input was found that tells the explanations apart", place=probe
+            )
         )
-        if len(findings) == 1:
-            text = Message("{place} was not written: only one explanation fits", place=probe)
-        remarks.append(text)
-    deliver(answer.PortAnswer(findings, weighed, predictions, probe, place is not None), remarks)
+    deliver(answer.PortAnswer(findings, weighed, predictions, probe or "", place is not None), remarks)
     if not findings:
         raise _explain_failure(run, found, tolerances, hypothesis_count, doubts=weighed.doubts)
     if len(findings) > 1 and place is not None:
@@ -122,6 +90,26 @@ def port(ask: Ask, output: OutputFlags, **flags: Any) -> None:
             place=place,
             count=len(findings),
         )
+
+
+def _require(word: str | None, name: str) -> str:
+    """Return the file.  Raises UsageError if it is missing."""
+    if word is None:
+        example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
+        raise UsageError("port needs {name} FILE.", example, name=name)
+    return word
+
+
+def _require_finite(number: float, name: str) -> float:
+    """Return the tolerance.  Raises UsageError if it is not a finite number."""
+    if not math.isfinite(number):
+        raise UsageError(
+            "{name} {number:g}: a tolerance must be a finite number.",
+            "For example {name} 1e-4.",
+            name=name,
+            number=number,
+        )
+    return number
 
 
 def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:

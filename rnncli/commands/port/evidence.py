@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -101,24 +101,27 @@ def _find_constants(run: ForeignRun) -> Iterator[Message]:
         yield Message("all numbers of the input are equal, which hides the order of axes, time and features")
 
 
-def predict_apart(
-    run: ForeignRun, findings: Sequence[Hypothesis]
-) -> tuple[Array | None, list[dict[str, Array]]]:
-    """Return the smallest input that tells all explanations apart, and what each predicts for it, by tensor.
+def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], place: str) -> list[dict[str, Array]]:
+    """Write the smallest input that tells all explanations apart; return what each predicts for it.
 
-    None and nothing if there are none to tell apart, or if none of the inputs tried does.
+    Writes and returns nothing if there are none to tell apart, or if none of the inputs tried does.
     """
     features = run.inputs.shape[-1]
-    for batch, steps in SIZES if len(findings) > 1 else ():
-        for scale in (1.0, 3.0):
-            random = np.random.default_rng(0)
-            inputs = np.round(random.normal(0, scale, (batch, steps, features)), 3)
-            probed = run._replace(inputs=inputs, initial_state=(), mask=None)
-            tried = [Hypothesis(probed, finding.differences) for finding in findings]
-            predictions = [one.in_file_form(one.compute()) for one in tried]
-            if all(_differ(one, other) for one, other in combinations(predictions, 2)):
-                return inputs, predictions
-    return None, []
+    for (batch, steps), scale in product(SIZES, (1.0, 3.0)) if len(findings) > 1 else ():
+        random = np.random.default_rng(0)
+        inputs = np.round(random.normal(0, scale, (batch, steps, features)), 3)
+        probed = run._replace(inputs=inputs, initial_state=(), mask=None)
+        tried = [Hypothesis(probed, finding.differences) for finding in findings]
+        predictions = [one.in_file_form(one.compute()) for one in tried]
+        if not all(_differ(one, other) for one, other in combinations(predictions, 2)):
+            continue
+        if place.casefold().endswith(".json"):
+            files.write(place, json.dumps(inputs.tolist()) + "\n")
+        else:
+            with files.open_output(place) as file:
+                np.save(file, inputs.astype(np.float32))
+        return predictions
+    return []
 
 
 def _differ(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
@@ -127,12 +130,3 @@ def _differ(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
         array.shape != other[key].shape or np.abs(array - other[key]).max() > VISIBLE_DIFFERENCE
         for key, array in one.items()
     )
-
-
-def write_probe(inputs: Array, place: str) -> None:
-    """Write the input that tells the explanations apart."""
-    if place.casefold().endswith(".json"):
-        files.write(place, json.dumps(inputs.tolist()) + "\n")
-        return
-    with files.open_output(place) as file:
-        np.save(file, inputs.astype(np.float32))

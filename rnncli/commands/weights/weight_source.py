@@ -41,9 +41,10 @@ class Weights(NamedTuple):
 
 def require_plain(ask: Ask) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
-    for name in set(ask.given(*RUN_OPTIONS)).difference(DESCRIBING, ("model",)):
-        flag = flag_name(name)
-        raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=Flag(flag))
+    for name in ask.given(*RUN_OPTIONS):
+        if name not in (*DESCRIBING, "model"):
+            flag = Flag(flag_name(name))
+            raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=flag)
 
 
 def files(ask: Ask) -> dict[str, str | None]:
