@@ -22,17 +22,6 @@ SUFFIXES = (".h5", ".hdf5")
 CLASSES = ("LSTM", "GRU")
 
 
-def is_cudnn(class_name: str, weights: Mapping[str, Array]) -> bool:
-    """Return whether the bias of an LSTM or a GRU has cuDNN's shape, (2 * gates * units,).
-
-    weights: kernel, recurrent_kernel and bias of one direction.
-    """
-    bias, recurrent = weights.get("bias"), weights.get("recurrent_kernel")
-    if class_name not in CLASSES or bias is None or recurrent is None:
-        return False
-    return bias.ndim == 1 and bias.size == 2 * len(GATES[class_name]) * len(recurrent)
-
-
 def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return kernel, recurrent_kernel and bias, (2 * gates * units,)."""
     gates = len(GATES[class_name])
@@ -99,13 +88,19 @@ def to_plain_layout(weights: Mapping[str, Any]) -> dict[str, Any]:
     plain = dict(weights)
     for names in group_by_path(weights).values():
         arrays = {role: weights[name] for role, name in names.items()}
-        kernel, recurrent = arrays.get("kernel"), arrays.get("recurrent_kernel")
-        if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
-            continue
-        class_name = infer_class(*recurrent.shape) or ""
-        if is_cudnn(class_name, arrays) and kernel.shape[1] == recurrent.shape[1]:
+        if class_name := _recognize_class(*map(arrays.get, ROLES)):
             plain |= {names[role]: array for role, array in to_keras(class_name, arrays).items()}
     return plain
+
+
+def _recognize_class(kernel: Any, recurrent: Any, bias: Any) -> str | None:
+    """Return the class of a cell in cuDNN's layout, whose bias is (2 * gates * units,); None for others."""
+    shapes = [None if array is None else array.shape for array in (kernel, recurrent, bias)]
+    match shapes:
+        case [(_, columns), (units, width), (size,)] if columns == width and size == 2 * width:
+            class_name = infer_class(units, width)
+            return class_name if class_name in CLASSES else None
+    return None
 
 
 def to_plain_layer(weights: tuple[Array, ...]) -> tuple[Array, ...]:

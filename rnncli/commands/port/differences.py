@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis
 from rnncli.errors import Message
+from rnncli.frameworks import letters
 
-LETTERS = {"input": "i", "forget": "f", "output": "o", "update": "z", "reset": "r"}
+KERAS_LETTERS = str.maketrans("gn", "ch")
+"""Of the candidates, which Keras calls c and h."""
 GATE_ACTIVATIONS = {
     "sigmoid": "sigmoid",
     "hard_sigmoid": "hard_sigmoid of Keras 3, relu6(x + 3) / 6",
@@ -116,13 +118,16 @@ def _traits(run: ForeignRun) -> Iterator[str]:
 
 def _orders_of_gates(run: ForeignRun) -> Iterator[Difference]:
     """Yield every other order of the gates."""
-    letters = {**LETTERS, "candidate": "c" if run.layer.class_name == "LSTM" else "h"}
-    ours = ", ".join(letters[gate] for gate in run.gates)
+
+    def text(order: Sequence[str]) -> str:
+        return ", ".join(letters(run.layer.class_name, order).translate(KERAS_LETTERS))
+
     for order in permutations(run.gates):
         if order != run.gates:
-            theirs = ", ".join(letters[gate] for gate in order)
-            text = Message("gates are packed {theirs}; Keras packs {ours}", theirs=theirs, ours=ours)
-            yield Difference(f"gates={','.join(order)}", text, {"gates": order})
+            packed = Message(
+                "gates are packed {theirs}; Keras packs {ours}", theirs=text(order), ours=text(run.gates)
+            )
+            yield Difference(f"gates={','.join(order)}", packed, {"gates": order})
 
 
 def _activations(run: ForeignRun) -> Iterator[Difference]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rnncli.errors import Message, Text
 from rnncli.frameworks import CellWeights, cudnn, infer_class, keras
+from rnncli.frameworks.keras import ROLES
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.keras import file as keras_file
 from rnncli.models.keras.versions import Origin, origin_of
@@ -31,7 +32,6 @@ HARD_BEFORE_TF = (2, 2, 4)
 """The same for tf.keras."""
 GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
 """The gates of Keras 1 in today's order; "" where they stand side by side already."""
-ROLES = ("kernel", "recurrent_kernel", "bias")
 FORWARD, BACKWARD = "forward", "backward"
 
 
