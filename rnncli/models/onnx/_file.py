@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
-from rnncli.errors import InputError, Message, Text, shorten
+from rnncli.errors import InputError, Message, shorten
 from rnncli.inputs.source import Source, import_package, open_file
 from rnncli.models.onnx._nodes import inner_graphs, is_recurrent, nodes_in
 from rnncli.process import child_process
@@ -147,12 +147,25 @@ def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
     ]
     total, names = model.ByteSize(), []
     for tensor in external:
-        part = _locate_data(onnx, tensor, source)
-        total += part.size
+        file, path, start, size = _locate_data(onnx, tensor, source)
+        total += size
         if total > MAX_BYTES:
             raise InputError("with its external data it has more than 2 GiB.", SMALLER)
-        tensor.raw_data = part.read()
-        names.append(part.file)
+        fields: dict[str, Any] = {"name": tensor.name or Message("a tensor"), "file": file}
+        try:
+            with open_file(path) as opened:
+                opened.seek(start)
+                tensor.raw_data = opened.read(size)
+        except OSError as error:
+            raise InputError(
+                "{name} is in {file}, which cannot be read: {strerror}.",
+                Message("Check its permissions.") if isinstance(error, PermissionError) else BESIDE,
+                strerror=error.strerror,
+                **fields,
+            ) from None
+        if len(tensor.raw_data) < size:
+            raise InputError("{name} is not in {file}, which is missing or too short.", BESIDE, **fields)
+        names.append(file)
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
     return tuple(dict.fromkeys(names))
@@ -173,84 +186,45 @@ def _iterate_tensors(model: Any) -> Iterator[Any]:
         yield from (tensor for pair in sparse for tensor in (pair.values, pair.indices))
 
 
-class _ExternalData(NamedTuple):
-    """The bytes of one tensor in another file.  name: of the tensor.  file: as the model names it."""
-
-    name: Text
-    file: str
-    path: Path
-    start: int
-    size: int
-
-    def read(self) -> bytes:
-        """Return the bytes.  Raises InputError if they are not all in the file."""
-        try:
-            with open_file(self.path) as opened:
-                opened.seek(self.start)
-                found = opened.read(self.size)
-        except OSError as error:
-            raise InputError(
-                "{name} is in {file}, which cannot be read: {strerror}.",
-                Message("Check its permissions.") if isinstance(error, PermissionError) else BESIDE,
-                name=self.name,
-                file=self.file,
-                strerror=error.strerror,
-            ) from None
-        if len(found) < self.size:
-            raise InputError(
-                "{name} is not in {file}, which is missing or too short.",
-                BESIDE,
-                name=self.name,
-                file=self.file,
-            )
-        return found
-
-
-def _locate_data(onnx: Any, tensor: Any, source: Source) -> _ExternalData:
-    """Return where the bytes of a tensor in another file are.
+def _locate_data(onnx: Any, tensor: Any, source: Source) -> tuple[str, Path, int, int]:
+    """Return the file of a tensor as the model names it, its path, and the place and number of the bytes.
 
     The file is beside the model or in a folder below; it is not hidden, and no link leads to it.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if not all(isinstance(text, str) for text in (tensor.name, *entries, *entries.values())):
         raise _explain_invalid()
-    name, file = tensor.name or Message("a tensor"), entries.get("location", "")
+    file = entries.get("location", "")
+    fields: dict[str, Any] = {"name": tensor.name or Message("a tensor"), "file": file}
     if source.path is None:
-        raise InputError(
-            "{name} is in another file, and the model has no folder.", "Give the model as a file.", name=name
-        )
-    folder = source.path.resolve().parent
-    path = folder / file
+        what = "{name} is in another file, and the model has no folder."
+        raise InputError(what, "Give the model as a file.", **fields)
+    path = source.path.resolve().parent / file
     if not file or Path(file).is_absolute() or ".." in Path(file).parts:
-        raise InputError("{name} is in a file outside of the model's folder.", BESIDE, name=name)
+        raise InputError("{name} is in a file outside of the model's folder.", BESIDE, **fields)
     if any(part.startswith(".") for part in Path(file).parts):
         raise InputError(
-            "{name} is in {file}, which is a hidden file or in a hidden folder.", BESIDE, name=name, file=file
+            "{name} is in {file}, which is a hidden file or in a hidden folder.", BESIDE, **fields
         )
     try:
         is_link, whole = path.resolve() != path, path.stat().st_size if path.is_file() else -1
     except (OSError, ValueError, RuntimeError):  # no file has such a name, or its links form a loop
         is_link, whole = False, -1
     if is_link:
-        raise InputError(
-            "{name} is in {file}, which is a link or in a linked folder.", BESIDE, name=name, file=file
-        )
+        raise InputError("{name} is in {file}, which is a link or in a linked folder.", BESIDE, **fields)
     size = _count_bytes(onnx, tensor)
     start, length = _parse_number(entries.get("offset", "0")), entries.get("length")
     if length is not None and _parse_number(length) != size:
-        what = Message(
-            "{name} has {length} bytes in {file}, but its shape and type need {size}.",
-            name=name,
-            length=length,
-            file=file,
-            size=size,
-        )
-        raise InputError(what, ADVICE)
-    if start < 0 or start + size > whole:
         raise InputError(
-            "{name} is not in {file}, which is missing or too short.", BESIDE, name=name, file=file
+            "{name} has {length} bytes in {file}, but its shape and type need {size}.",
+            ADVICE,
+            length=length,
+            size=size,
+            **fields,
         )
-    return _ExternalData(name, file, path, start, size)
+    if start < 0 or start + size > whole:
+        raise InputError("{name} is not in {file}, which is missing or too short.", BESIDE, **fields)
+    return file, path, start, size
 
 
 def _count_bytes(onnx: Any, tensor: Any) -> int:

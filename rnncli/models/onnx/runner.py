@@ -7,7 +7,7 @@ has to agree with ONNX Runtime.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import (
@@ -86,41 +86,34 @@ class Model(SavedModel):
         the model cannot take the inputs, EngineError if ONNX Runtime is missing, fails or differs.
         """
         wanted = self.choose(request.layers)
-        prepared = _prepare(self.contents, request.inputs, wanted)
-        present = _graph.recurrent_in(prepared.model.graph)
+        prepared = _Prepared(self.contents, request.inputs, wanted)
+        present = _graph.recurrent_in(prepared.graph)
         names = [name for name in wanted if name in present]
         if not names or (request.layers and len(names) < len(wanted)):
-            _refuse_branch(self.contents, [name for name in wanted if name not in present], names)
+            raise InputError(
+                "the branch that this input takes does not have {missing}.",
+                "It has {present}." if names else "Give a different input, or choose different nodes.",
+                missing=", ".join(name for name in wanted if name not in present),
+                present=", ".join(names),
+            )
         self._require_computable(names)
-        _runtime.require_known(prepared.model, prepared.find_needed(names))
-        parts = []
+        prepared.require_known(names)
+        parts, masks = [], []
         for name, given in prepared.node_calls(names).items():
             case = build_node_case(given)
-            result = compute_alike(given, case, request.compute)
-            parts.append(LayerUse(name, case, result))
-        others = prepared.other_outputs() if request.everything else {}
-        turned = [name for name in names if name not in prepared.batch_first]
-        notes = (
-            *prepared.notes,
-            *(
-                [
-                    Message(
-                        "{turned}: shown batch first; in the file, X and Y have time first.",
-                        turned=format_names(turned),
-                    )
-                ]
-                if turned
-                else []
-            ),
-            *(prepared.list_omissions() if request.everything else ()),
-        )
+            parts.append(LayerUse(name, case, compute_alike(given, case, request.compute)))
+            if case.mask is not None:
+                masks.append(inputs_of(given.node)[4])
+        notes = prepared.notes
+        if turned := [name for name in names if name not in prepared.batch_first]:
+            note = "{turned}: shown batch first; in the file, X and Y have time first."
+            notes.append(Message(note, turned=format_names(turned)))
+        others: dict[str, Array] = {}
+        if request.everything:
+            others = prepared.other_outputs()
+            notes += prepared.list_omissions()
         order = tuple(node.name for node in self.contents.nodes)
-        masks = tuple(
-            dict.fromkeys(
-                inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None
-            )
-        )
-        return ModelRun(tuple(parts), others, notes, masks, order)
+        return ModelRun(tuple(parts), others, tuple(notes), tuple(dict.fromkeys(masks)), order)
 
     @property
     def framework(self) -> str:
@@ -130,7 +123,7 @@ class Model(SavedModel):
     @name_file
     def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
         """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
-        prepared = _prepare(self.contents, inputs, list(cases))
+        prepared = _Prepared(self.contents, inputs, list(cases))
         found = {
             f"{name}/{tensor}": array
             for name, given in prepared.node_calls(list(cases)).items()
@@ -160,38 +153,68 @@ class Model(SavedModel):
         )
 
 
-class PreparedModel(NamedTuple):
+class _Prepared:
     """A model with its inputs; every If that holds a requested node is replaced by the branch taken.
 
-    feeds: every input.  nodes: the recurrent nodes by name, as in the file.  output_names: of each of them,
-    all that it can return.  names: of all nodes in the file.  batch_first: the nodes with layout 1 there.
-    notes: the states and branches chosen.
+    feeds: every input, with zeros for missing states.  nodes: the recurrent nodes by name, as in the file.
+    batch_first: those with layout 1 there.  notes: the states and branches chosen.
     """
 
-    model: Any
-    feeds: Mapping[str, Array]
-    nodes: Mapping[str, Any]
-    output_names: Mapping[str, tuple[str, ...]]
-    names: frozenset[str]
-    batch_first: frozenset[str]
-    notes: tuple[Text, ...]
+    def __init__(self, program: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> None:
+        self.model = _runtime.parse(program.content)
+        self.graph = self.model.graph
+        self.batch_first = {node.name for node in nodes_in(self.graph) if _graph.is_batch_first(node)}
+        self.feeds, self.notes = dict(inputs), list[Text]()
+        self._names = {node.name for node in program.nodes}
+        _graph.time_first(self.graph)
+        self._add_states(program)
+        while (node := _graph.find_if(self.graph, wanted)) is not None:
+            condition = _runtime.values(self.model, self.feeds, [node.input[0]])[node.input[0]]
+            taken = bool(condition.ravel()[0])
+            branch = "then" if taken else "else"
+            note = "{name} (If): the input takes the {branch} branch."
+            self.notes.append(Message(note, name=node.name, branch=branch))
+            _graph.inline_branch(self.graph, node, taken=taken)
+        recurrent = [node for node in self.graph.node if is_recurrent(node)]
+        self.nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
+        self._made = {node.name: _graph.complete_outputs(node) for node in recurrent}
 
-    def find_needed(self, names: Sequence[str]) -> list[Any]:
-        """Return the nodes that these recurrent nodes depend on, and these."""
-        return _graph.select_needed(
-            self.model.graph, [one for name in names for one in self.output_names[name]]
-        )
+    def _add_states(self, program: Program) -> None:
+        """Feed zeros for missing initial states, with a note."""
+        states = _graph.states_of(self.graph)
+        own = [one for one in program.inputs if one.name in states and not one.optional]
+        missing = [wanted for wanted in own if wanted.name not in self.feeds]
+        given = dict(self.feeds)
+        for wanted in missing:
+            zeros = model_inputs.zeros_for(wanted, program.inputs, given)
+            if zeros is None:
+                raise InputError(
+                    "missing input: {name}; the sizes of a state of zeros are not in the file.",
+                    "The model expects {name}: {wanted}.",
+                    name=wanted.name,
+                    wanted=model_inputs.describe(wanted),
+                )
+            self.feeds[wanted.name] = zeros
+        if missing:
+            names = ", ".join(wanted.name for wanted in missing)
+            note = "initial states that were not given are zeros: {missing}."
+            self.notes.append(Message(note, missing=names))
+
+    def require_known(self, names: Sequence[str]) -> None:
+        """Raise LayerError if these recurrent nodes depend on one that ONNX Runtime does not compute."""
+        made = [one for name in names for one in self._made[name]]
+        _runtime.require_known(self.model, _graph.select_needed(self.graph, made))
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
-        tensors = [one for name in names for one in (*filter(None, taken[name]), *self.output_names[name])]
+        tensors = [one for name in names for one in (*filter(None, taken[name]), *self._made[name])]
         found = _runtime.values(self.model, self.feeds, tensors)
         return {
             name: NodeCall(
                 self.nodes[name],
                 tuple(found[one] if one else None for one in taken[name]),
-                tuple(found[one] for one in self.output_names[name]),
+                tuple(found[one] for one in self._made[name]),
             )
             for name in names
         }
@@ -200,82 +223,20 @@ class PreparedModel(NamedTuple):
         """Yield a note on each unknown operator, with the nodes that depend on it."""
         unknown = _runtime.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
-            names = [name for name, own in unknown.items() if own == cause]
             yield Message(
                 "skipped {names}: ONNX Runtime does not know the operator {cause}.",
-                names=", ".join(names),
+                names=", ".join(name for name, own in unknown.items() if own == cause),
                 cause=cause,
             )
 
     def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
-        unknown = _runtime.find_dependents(self.model)
-        for node in self.model.graph.node:
-            if node.name in unknown:
-                continue
-            if node.name not in self.names or is_recurrent(node) or node.op_type == "Constant":
-                continue
-            made = [name for name in node.output if name]
-            named |= zip(name_outputs(node.name, len(made)), made, strict=True)
+        shown = self._names - _runtime.find_dependents(self.model).keys() - self.nodes.keys()
+        for node in self.graph.node:
+            if node.name in shown and node.op_type != "Constant":
+                made = [name for name in node.output if name]
+                named |= zip(name_outputs(node.name, len(made)), made, strict=True)
         found = _runtime.values(self.model, self.feeds, list(named.values()))
-        numeric = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
-        return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
-
-
-def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> PreparedModel:
-    """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
-    parsed = _runtime.parse(model.content)
-    batch_first = frozenset(node.name for node in nodes_in(parsed.graph) if _graph.is_batch_first(node))
-    _graph.time_first(parsed.graph)
-    feeds, notes = _with_states(model, parsed.graph, inputs)
-    while (node := _graph.find_if(parsed.graph, wanted)) is not None:
-        condition = _runtime.values(parsed, feeds, [node.input[0]])[node.input[0]]
-        taken = bool(condition.ravel()[0])
-        notes.append(
-            Message(
-                "{name} (If): the input takes the {branch} branch.",
-                name=node.name,
-                branch="then" if taken else "else",
-            )
-        )
-        _graph.inline_branch(parsed.graph, node, taken=taken)
-    recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
-    nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
-    made = {node.name: _graph.complete_outputs(node) for node in recurrent}
-    names = frozenset(node.name for node in model.nodes)
-    return PreparedModel(parsed, feeds, nodes, made, names, batch_first, tuple(notes))
-
-
-def _with_states(
-    model: Program, graph: Any, inputs: Mapping[str, Array]
-) -> tuple[dict[str, Array], list[Text]]:
-    """Return the inputs, with zeros for missing initial states, and a note on these."""
-    states = _graph.states_of(graph)
-    required = {
-        wanted.name: wanted for wanted in model.inputs if wanted.name in states and not wanted.optional
-    }
-    missing = [name for name in required if name not in inputs]
-    feeds = dict(inputs)
-    for name in missing:
-        zeros = model_inputs.zeros_for(required[name], model.inputs, inputs)
-        if zeros is None:
-            what = Message(
-                "missing input: {name}; the sizes of a state of zeros are not in the file.", name=name
-            )
-            advice = Message(
-                "The model expects {name}: {wanted}.", name=name, wanted=model_inputs.describe(required[name])
-            )
-            raise InputError(what, advice)
-        feeds[name] = zeros
-    note = Message("initial states that were not given are zeros: {missing}.", missing=", ".join(missing))
-    return feeds, [note] if missing else []
-
-
-def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
-    raise InputError(
-        "the branch that this input takes does not have {missing}.",
-        "It has {present}." if present else "Give a different input, or choose different nodes.",
-        missing=", ".join(missing),
-        present=", ".join(present),
-    )
+        arrays = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
+        return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
