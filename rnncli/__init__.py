@@ -5,23 +5,7 @@ In Python: `sequence, h, c = rnncli.run(x, "LSTM(3, return_sequences=True, retur
 
 from __future__ import annotations
 
-import sys
-
-_words = getattr(sys, "argv", None) or [""]
-# While `python -m` looks for its module, that is the word before the arguments.
-_program = sys.orig_argv[-len(_words)].removeprefix("-m") if _words[0] == "-m" else _words[0]
-if _program.rpartition("/")[2] == "rnncli":
-    # While the command loads, before it installs its handlers, an interrupt ends it without a traceback.
-    # `signal`, and `typing` below, take longer to load than everything else here.  With SIG_DFL as the
-    # handler, Python would print a traceback for an interrupt that came just before, and go on.
-    import _signal  # type: ignore[import-not-found]
-    import os
-
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, lambda *_: os._exit(130))
-
-from typing import TYPE_CHECKING, Any  # noqa: E402 - see above
-
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load than everything else here
 if TYPE_CHECKING:
     from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
     from rnncli.errors import (
@@ -56,7 +40,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public function, or a class of error, on first access."""
     if name in __all__:
         from rnncli import api, errors

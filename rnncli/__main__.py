@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-from contextlib import suppress
-from typing import NoReturn
 
-from rnncli.errors import INTERRUPTED
-from rnncli.process.signals import interrupt_handler
+TYPE_CHECKING = False  # as in `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 SOON = "20"
 """Put the idle threads of NumPy's matrix products to sleep after 2**20 ticks, about 0.4 ms.
@@ -26,14 +24,18 @@ def main() -> NoReturn:
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
     if not os.environ.get("RNNCLI_DEBUG"):  # hide errors from closing interrupted code
         sys.unraisablehook = lambda _: None
-    try:
+    try:  # around every import that takes time, so that Ctrl-C is silent from the start
+        import signal
+
+        from rnncli.process.signals import interrupt_handler
+
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, interrupt_handler)
         from rnncli.cli.app import main as answer
 
         code = answer(sys.argv[1:])
-    except KeyboardInterrupt:  # the signal came while the modules above were loading
-        code = INTERRUPTED
+    except KeyboardInterrupt:
+        code = 130  # INTERRUPTED of `errors`, which may not be loaded yet
     except SystemExit as leaving:  # a signal, raised after the interrupted code was cleaned up
         code = int(leaving.code or 0)
     _leave(code)
@@ -44,7 +46,9 @@ def _leave(code: int) -> NoReturn:
 
     If interrupted, print nothing more: there may be no reader.
     """
-    for stream in (sys.stdout, sys.stderr) if code < INTERRUPTED - signal.SIGINT else ():
+    from contextlib import suppress
+
+    for stream in (sys.stdout, sys.stderr) if code < 128 else ():
         with suppress(AttributeError, OSError, ValueError):  # stdout is closed, or its reader has gone
             stream.flush()
     os._exit(code)

@@ -18,10 +18,7 @@ from rnncli.initializers._contract import Initializer as Initializer
 
 FAMILIES = (
     "rnncli.initializers.constant",
-    "rnncli.initializers.orthogonal",
-    "rnncli.initializers.probe",
     "rnncli.initializers.random",
-    "rnncli.initializers.variance_scaling",
 )
 DTYPES = ("float16", "float32", "float64")
 

@@ -1,9 +1,21 @@
-"""Initializers that draw from a fixed distribution: RandomNormal, RandomUniform, TruncatedNormal."""
+"""Initializers that draw: from a fixed distribution, by the shape of the weight, or an orthogonal matrix.
+
+VarianceScaling, Glorot, He and Lecun have the variance scale / fan, where fan is the number of inputs or
+outputs of a unit.
+"""
 
 from __future__ import annotations
 
-from rnncli.case import Array, Option
+import math
+from typing import Any
+
+from rnncli.case import Array, Option, format_shape
+from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
+
+_TRUNCATED_STDDEV = 0.87962566103423978
+"""Standard deviation of a standard normal distribution truncated to [-2, 2]."""
+_LARGE = 128
 
 
 def _normal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
@@ -24,11 +36,109 @@ def _uniform(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     return _draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)
 
 
+def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+    """Return (fan_in, fan_out) of a weight; a convolution multiplies both by the window size.
+
+    Raises LayerError if input_axes or output_axes are out of range.
+    """
+    if input_axes is not None and output_axes is not None:
+        try:
+            return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
+        except IndexError:
+            raise LayerError(
+                "not all of input_axes and output_axes are in a weight of shape {shape}.",
+                "Leave input_axes and output_axes out.",
+                shape=format_shape(shape),
+            ) from None
+    if len(shape) < 2:
+        size = shape[0] if shape else 1
+        return size, size
+    window = math.prod(shape[:-2])
+    return shape[-2] * window, shape[-1] * window
+
+
+def _variance_scaling(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
+    from rnncli.initializers import _draws
+
+    fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
+    variance = config["scale"] / max(1.0, fan)
+    match config["distribution"]:
+        case "uniform":
+            limit = math.sqrt(3.0 * variance)
+            return _draws.uniform(shape, -limit, limit, dtype, seed)
+        case "untruncated_normal":
+            return _draws.normal(shape, 0.0, math.sqrt(variance), dtype, seed)
+        case _:
+            return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV, dtype, seed)
+
+
+def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
+    """Return Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
+    import numpy as np
+
+    from rnncli.initializers import _draws
+
+    if len(shape) < 2:
+        raise LayerError(
+            "Orthogonal needs a weight of two axes or more, but this one has shape {shape}.",
+            "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+            shape=format_shape(shape),
+        )
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    tall = _draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)
+    q = _orthonormal(tall.astype(np.float64)).astype(dtype)
+    flat = q.T if rows < columns else q
+    return np.ascontiguousarray(np.dtype(dtype).type(config["gain"]) * flat.reshape(shape))
+
+
+def _orthonormal(a: Array) -> Array:
+    """Return Q of the QR decomposition of `a` in which R has a positive diagonal, in float64.
+
+    a: (rows, columns), rows >= columns.
+    R is also the Cholesky factor of a'a, which is several times faster to compute but squares the condition
+    number.  It is used only for large, tall matrices, where normal draws are far from singular.
+    """
+    import numpy as np
+
+    if a.shape[1] >= _LARGE and a.shape[0] >= 2 * a.shape[1]:
+        return np.asarray(a @ np.linalg.inv(np.linalg.cholesky(a.T @ a)).T)
+    q, r = np.linalg.qr(a)
+    return np.asarray(q * np.sign(np.diagonal(r)))
+
+
 _BELL = {"mean": Option("scalar", 0.0), "stddev": Option("scalar", 0.05), **SEED}
 _RANGE = {"minval": Option("scalar", -0.05), "maxval": Option("scalar", 0.05), **SEED}
+_AXES = {"input_axes": Option("axes"), "output_axes": Option("axes")}
+_DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform", "normal")
+_SCALING = {
+    "scale": Option("positive", 1.0),
+    "mode": Option("word", "fan_in", choices=("fan_in", "fan_out", "fan_avg")),
+    "distribution": Option("choice", "truncated_normal", choices=_DISTRIBUTIONS),
+    **SEED,
+    **_AXES,
+}
+
+
+def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
+    fixed = {"scale": scale, "mode": mode, "distribution": distribution}
+
+    def fill(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
+        return _variance_scaling({**config, **fixed}, shape, dtype, seed)
+
+    return Initializer(class_name, fill, {**SEED, **_AXES})
+
 
 INITIALIZERS = (
     Initializer("RandomNormal", _normal, _BELL, ("normal",)),
     Initializer("RandomUniform", _uniform, _RANGE, ("uniform",)),
     Initializer("TruncatedNormal", _truncated_normal, _BELL),
+    Initializer("VarianceScaling", _variance_scaling, _SCALING),
+    _preset("GlorotUniform", 1.0, "fan_avg", "uniform"),
+    _preset("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),
+    _preset("HeUniform", 2.0, "fan_in", "uniform"),
+    _preset("HeNormal", 2.0, "fan_in", "truncated_normal"),
+    _preset("LecunUniform", 1.0, "fan_in", "uniform"),
+    _preset("LecunNormal", 1.0, "fan_in", "truncated_normal"),
+    Initializer("Orthogonal", _orthogonal, {"gain": Option("scalar", 1.0), **SEED}),
 )

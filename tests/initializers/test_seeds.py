@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rnncli.initializers import SeedStream, _bits, _draws, dropout_mask
+from rnncli.initializers import SeedStream, _draws, dropout_mask
 
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 SIZES = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 64, 129, 1001])
@@ -19,7 +19,7 @@ NEAR = {"float16": 2e-3, "float32": 2.4e-7, "float64": 1e-14}
 
 
 def test_key_counter_and_first_block_of_seed_42() -> None:
-    source = _bits.stream(42)
+    source = _draws.stream(42)
     assert source.key == (0x89E74CEF, 0x53939B05)
     assert source.upper == (0x8E9181C6, 0xB2CA7BFA)
     assert source.first(1).tolist() == [[0x48A426C5, 0x3CBFCC20, 0x715B9425, 0x9E0295FB]]
@@ -43,13 +43,13 @@ def test_draws_of_seed_42() -> None:
 
 @pytest.mark.parametrize(("seed", "reduced"), [(-1, 2147483645), (2**31 - 1, 1), (2**31, 2), (2**32 - 1, 3)])
 def test_seeds_are_reduced(seed: int, reduced: int) -> None:
-    assert _bits.stream(seed) == _bits.stream(reduced)
+    assert _draws.stream(seed) == _draws.stream(reduced)
 
 
 def test_blocks_count_past_32_bits() -> None:
-    source = _bits.stream(7)
+    source = _draws.stream(7)
     far = source.words(np.asarray([2**32, 0], np.uint64))
-    expected = _bits.philox([np.full(1, word, np.uint64) for word in (0, 1, *source.upper)], source.key)
+    expected = _draws.philox([np.full(1, word, np.uint64) for word in (0, 1, *source.upper)], source.key)
     assert far[0].tolist() == expected[0].tolist()
     assert far[0].tolist() != far[1].tolist()
 

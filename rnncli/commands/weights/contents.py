@@ -13,7 +13,7 @@ import numpy as np
 from rnncli.case import Array, Case
 from rnncli.errors import Message, Text, UsageError, did_you_mean
 from rnncli.frameworks import GATES, default_name, infer_class
-from rnncli.initializers.variance_scaling import fans
+from rnncli.initializers.random import fans
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program
 from rnncli.models.keras.choice import explain_hidden
