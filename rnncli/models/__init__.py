@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MODELS = {
     "keras": "rnncli.models.keras.model",
-    "modules": "rnncli.models.modules.runner",
-    "onnx": "rnncli.models.onnx.runner",
+    "modules": "rnncli.models.modules.model",
+    "onnx": "rnncli.models.onnx.model",
 }
 """The files, by the kind of their contents."""
 

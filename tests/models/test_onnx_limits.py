@@ -20,8 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 import rnncli as api
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
-from rnncli.models.onnx import _file, _runtime
+from rnncli.models.onnx import file as onnx_file
 from rnncli.models.onnx import reader as onnx_reader
+from rnncli.models.onnx import runtime
 from rnncli.models.reading import read
 
 FEEDS = {"x": np.ones((5, 2, 4), np.float32)}
@@ -103,8 +104,8 @@ def saved(folder: Path, made: Any) -> str:
 def test_a_model_without_an_end_is_refused(
     make: Callable[[], Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_runtime, "SECONDS", 0.6)
-    monkeypatch.setattr(_file, "SECONDS", 0.6)
+    monkeypatch.setattr(runtime, "SECONDS", 0.6)
+    monkeypatch.setattr(onnx_file, "SECONDS", 0.6)
     path, threads = saved(tmp_path, make()), threading.active_count()
     with processor_time(10), pytest.raises(InputError) as caught:
         api.run(FEEDS, model=path)
@@ -127,7 +128,7 @@ def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any],
 def test_more_time_is_allowed(
     allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_runtime, "SECONDS", 0.6)
+    monkeypatch.setattr(runtime, "SECONDS", 0.6)
     monkeypatch.setenv("RNNCLI_SECONDS", allowed)
     with pytest.raises(InputError, match=f"the model has not finished after {seconds} s"):
         api.run(FEEDS, model=saved(tmp_path, endless()))

@@ -20,9 +20,9 @@ from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.inputs.formats import Source
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, ModelRequest, ModelRun
-from rnncli.models.onnx import _runtime
-from rnncli.models.onnx._nodes import nodes_in
-from rnncli.models.onnx.runner import Model
+from rnncli.models.onnx import runtime
+from rnncli.models.onnx.model import Model
+from rnncli.models.onnx.nodes import nodes_in
 from rnncli.models.reading import read
 from rnncli.result import Result
 
@@ -400,6 +400,6 @@ def test_what_runtime_refuses(node: Any, given: Any, dtype: str, said: str, advi
 
 
 def test_a_long_reason_of_runtime_is_cut_between_words() -> None:
-    reason = _runtime._reason(RuntimeError("[ONNXRuntimeError] : 2 : FAIL : " + "some words " * 40))
+    reason = runtime._reason(RuntimeError("[ONNXRuntimeError] : 2 : FAIL : " + "some words " * 40))
     assert reason.endswith("words…")
     assert len(reason) <= 201

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Program
-from rnncli.models.onnx import _file
+from rnncli.models.onnx import file as onnx_file
 from rnncli.models.reading import read
 
 
@@ -187,7 +187,7 @@ def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, given: dict[str
 
 def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = with_external(tmp_path, "data.bin", offset=4)
-    monkeypatch.setattr(_file, "MAX_BYTES", 95)
+    monkeypatch.setattr(onnx_file, "MAX_BYTES", 95)
     with pytest.raises(InputError, match=r"with its external data it has more than 2 GiB\.\nExport only"):
         read(source)
     made = onnx.load(tmp_path / "model.onnx", load_external_data=False)

@@ -18,8 +18,8 @@ from oracle import keras
 from rnncli.errors import LayerError
 from rnncli.inputs.formats import Source
 from rnncli.models import ModelRequest
+from rnncli.models.onnx import model as program
 from rnncli.models.onnx import reader as reader
-from rnncli.models.onnx import runner as program
 
 L = keras.layers
 NUMBERS = json.dumps(np.random.default_rng(1).normal(size=(2, 5, 4)).round(3).tolist())

@@ -19,8 +19,9 @@ from rnncli.inputs.formats import Source
 from rnncli.models import ModelRequest
 from rnncli.models import reading as models
 from rnncli.models.graph import Modules
-from rnncli.models.modules import runner as runner
-from rnncli.models.modules._assumptions import assume
+from rnncli.models.modules import assumptions
+from rnncli.models.modules import model as modules_model
+from rnncli.models.modules.assumptions import assume
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -47,7 +48,7 @@ def stored(tensors: Any, path: Path) -> Path:
 
 
 def outputs(found: Modules, inputs: np.ndarray, layers: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    model = runner.Model(found)
+    model = modules_model.Model(found)
     request = ModelRequest(model.fit_inputs(inputs), lambda case: compute.run(case, "numpy"), layers)
     run = model.run(request)
     results = {part.layer: part.result or compute.run(part.case, "numpy") for part in run.parts}
@@ -159,7 +160,7 @@ def test_other_activations_can_be_assumed(both: bool, tmp_path: Path) -> None:
         wanted = module(torch.from_numpy(inputs))[0].numpy()
     relu = assume(found, {"activation": "relu"})
     np.testing.assert_allclose(outputs(relu, inputs)["rnn_l1"], wanted, rtol=0, atol=1e-5)
-    assert "activation=relu" in str(runner.assumptions(relu))
+    assert "activation=relu" in str(assumptions.assumptions(relu))
     with pytest.raises(UsageError, match="no layer in it takes recurrent_activation"):
         assume(found, {"recurrent_activation": "relu"})
 

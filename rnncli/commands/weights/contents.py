@@ -17,7 +17,7 @@ from rnncli.initializers.random import fans
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program
 from rnncli.models.keras.choice import explain_hidden
-from rnncli.models.modules.runner import assumptions
+from rnncli.models.modules.assumptions import assumptions
 from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config

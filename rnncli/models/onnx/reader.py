@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, join, shorten
 from rnncli.models.graph import ModelInput, Node, Program
-from rnncli.models.onnx import _file, _nodes
+from rnncli.models.onnx import file as onnx_file
+from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.process.child_process import advise_more, allow
 from rnncli.process.memory import limit_growth
 from rnncli.specs import to_config
@@ -42,7 +43,7 @@ def read(source: Source) -> Program:
     Raises EngineError if the package onnx is missing; InputError if the file is not an ONNX model.
     """
     with inside(source.name):
-        model, files = _file.load(source)
+        model, files = onnx_file.load(source)
         content = model.SerializeToString()
         try:
             with limit_growth(len(content)):
@@ -51,7 +52,7 @@ def read(source: Source) -> Program:
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(
-                "it does not describe an ONNX model ({reason}).", _file.ADVICE, reason=reason
+                "it does not describe an ONNX model ({reason}).", onnx_file.ADVICE, reason=reason
             ) from None
     others = [
         Message(
@@ -60,7 +61,7 @@ def read(source: Source) -> Program:
             domain=node.domain,
             op_type=node.op_type,
         )
-        for node in _nodes.nodes_in(model.graph)
+        for node in onnx_nodes.nodes_in(model.graph)
         if node.op_type in OTHERS
     ]
     more = [Message("weights were also read from {files}.", files=format_names(files))] if files else []
@@ -89,7 +90,7 @@ def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, Text]]:
     nodes: list[Node] = []
     refused: dict[str, Text] = {}
     for node, loop in _iterate_nodes(model.graph, ""):
-        if not _nodes.is_recurrent(node):
+        if not onnx_nodes.is_recurrent(node):
             shapes = {name: SimpleNamespace(shape=shape) for name, shape in constants.shapes(node)}
             nodes.append(_make_node(node, node.op_type, "onnx", {}, shapes))
             continue
@@ -107,7 +108,7 @@ def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
     for node in graph.node:
         yield node, loop
         inside = loop or (f"the {node.op_type} {node.name}" if node.op_type in LOOPS else "")
-        for inner in _nodes.inner_graphs(node):
+        for inner in onnx_nodes.inner_graphs(node):
             yield from _iterate_nodes(inner, inside)
 
 
@@ -117,15 +118,15 @@ def _make_node(node: Any, class_name: str, module: str, config: Any, weights: Ma
 
 def _read_recurrent(node: Any, constants: _Constants) -> tuple[Node, Text]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
-    kernel, recurrent, bias = (constants.array(name) for name in _nodes.inputs_of(node)[1:4])
-    loop = _nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
+    kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
+    loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
     try:
-        spec = _nodes.layer_of(loop)
+        spec = onnx_nodes.layer_of(loop)
         if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
-            weights = _nodes.weights_of(loop, kernel, recurrent, bias)
+            weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
-        return _make_node(node, _nodes.CLASSES[node.op_type], "keras.layers", {}, weights), error.sentence
+        return _make_node(node, onnx_nodes.CLASSES[node.op_type], "keras.layers", {}, weights), error.sentence
     reason: Text = ""
     if loop.unsupported:
         reason = Message("it uses {unsupported}", unsupported=join(loop.unsupported, " and "))
@@ -168,7 +169,7 @@ class _Constants:
                 if node.op_type == "Constant" and attribute.name == "value":
                     self._tensors[node.output[0]] = attribute.t
             self._makers.update((name, node) for name in node.output if name)
-            for inner in _nodes.inner_graphs(node):
+            for inner in onnx_nodes.inner_graphs(node):
                 self._collect(inner)
 
     def array(self, name: str, steps: int = 0) -> Array | None:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from rnncli.errors import InputError, Message, shorten
 from rnncli.inputs.source import Source, import_package, open_file
-from rnncli.models.onnx._nodes import inner_graphs, is_recurrent, nodes_in
+from rnncli.models.onnx.nodes import inner_graphs, is_recurrent, nodes_in
 from rnncli.process import child_process
 from rnncli.process.child_process import IncompleteOutputError
 

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, LayerError, Message, first_nonblank_line
 from rnncli.models.framework_runs import shorten_sentence
-from rnncli.models.onnx import _graph
-from rnncli.models.onnx._nodes import inputs_of, is_recurrent
+from rnncli.models.onnx import graph as graphs
+from rnncli.models.onnx.nodes import inputs_of, is_recurrent
 from rnncli.process import child_process
 from rnncli.process.memory import format_size, limit_growth, total
 from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread
@@ -61,7 +61,7 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
         if name in constants and name not in feeds
     }
     if computed:
-        needed = _graph.with_outputs(model, computed)
+        needed = graphs.with_outputs(model, computed)
         content = _content(needed)
         size = len(content) + sum(array.nbytes for array in feeds.values())
         with limit_growth(size):

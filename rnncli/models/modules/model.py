@@ -24,8 +24,7 @@ from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, S
 from rnncli.models.graph import Module, Modules, Node, model_option
 from rnncli.models.inputs import empty_input, to_numbers
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.modules._assumptions import assume
-from rnncli.models.modules._assumptions import assumptions as assumptions
+from rnncli.models.modules.assumptions import assume, assumptions
 
 CHANGES = Message("Change the values with {--assume}, the order of the axes with {--input-axes}.")
 
@@ -114,12 +113,12 @@ class Model(SavedModel):
         Raises EngineError if the framework is not installed.
         """
         from rnncli import compute
-        from rnncli.models.modules import _torch_layers
+        from rnncli.models.modules import torch_layers
 
         modules = tuple(module for module in self.contents.modules if module.tensors)
         theirs = {node.name for module in modules for node in module.nodes}
         own = {layer: both for layer, both in cases.items() if layer in theirs}
-        found = _torch_layers.outputs(replace(self.contents, modules=modules), inputs, own) if own else {}
+        found = torch_layers.outputs(replace(self.contents, modules=modules), inputs, own) if own else {}
         for layer, (_, shown) in cases.items():
             if layer not in theirs:
                 found |= {

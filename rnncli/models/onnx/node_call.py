@@ -11,7 +11,7 @@ from rnncli.errors import EngineError, LayerError
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.models.inputs import empty_input
-from rnncli.models.onnx import _nodes
+from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def build_node_case(given: NodeCall) -> Case:
     lengths = given.inputs[4]
     steps = len(sequence)
     masked = lengths is not None and bool((lengths < steps).any())
-    loop = _nodes.recurrence_of(given.node, recurrent.shape[-1])
+    loop = onnx_nodes.recurrence_of(given.node, recurrent.shape[-1])
     try:
-        spec = _nodes.layer_of(loop, masked=masked)
-        weights = _nodes.weights_of(loop, kernel, recurrent, bias)
+        spec = onnx_nodes.layer_of(loop, masked=masked)
+        weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         raise LayerError(
             "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence

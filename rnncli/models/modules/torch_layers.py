@@ -10,7 +10,7 @@ from rnncli.errors import EngineError, UsageError
 from rnncli.frameworks.torch import GATES, MODULES
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Modules, Node
-from rnncli.models.modules._assumptions import default_order, order_of_gates
+from rnncli.models.modules.assumptions import default_order, order_of_gates
 from rnncli.process.isolation import isolated
 from rnncli.result import Label
 

@@ -25,9 +25,10 @@ from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models import inputs as model_inputs
 from rnncli.models.framework_runs import name_outputs
 from rnncli.models.graph import model_option
-from rnncli.models.onnx import _graph, _runtime
-from rnncli.models.onnx._node_call import NodeCall, build_node_case, compute_alike, list_returns
-from rnncli.models.onnx._nodes import inputs_of, is_recurrent, nodes_in
+from rnncli.models.onnx import graph as graphs
+from rnncli.models.onnx import runtime
+from rnncli.models.onnx.node_call import NodeCall, build_node_case, compute_alike, list_returns
+from rnncli.models.onnx.nodes import inputs_of, is_recurrent, nodes_in
 
 if TYPE_CHECKING:
     from rnncli.models.graph import Program
@@ -75,8 +76,8 @@ class Model(SavedModel):
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every given input in the dtype that the model expects; initial states are optional."""
-        graph = _runtime.parse(self.contents.content).graph
-        return model_inputs.fit_inputs(self.contents, given, optional=_graph.states_of(graph))
+        graph = runtime.parse(self.contents.content).graph
+        return model_inputs.fit_inputs(self.contents, given, optional=graphs.states_of(graph))
 
     @name_file
     def run(self, request: ModelRequest) -> ModelRun:
@@ -87,7 +88,7 @@ class Model(SavedModel):
         """
         wanted = self.choose(request.layers)
         prepared = _Prepared(self.contents, request.inputs, wanted)
-        present = _graph.recurrent_in(prepared.graph)
+        present = graphs.recurrent_in(prepared.graph)
         names = [name for name in wanted if name in present]
         if not names or (request.layers and len(names) < len(wanted)):
             raise InputError(
@@ -161,27 +162,27 @@ class _Prepared:
     """
 
     def __init__(self, program: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> None:
-        self.model = _runtime.parse(program.content)
+        self.model = runtime.parse(program.content)
         self.graph = self.model.graph
-        self.batch_first = {node.name for node in nodes_in(self.graph) if _graph.is_batch_first(node)}
+        self.batch_first = {node.name for node in nodes_in(self.graph) if graphs.is_batch_first(node)}
         self.feeds, self.notes = dict(inputs), list[Text]()
         self._names = {node.name for node in program.nodes}
-        _graph.time_first(self.graph)
+        graphs.time_first(self.graph)
         self._add_states(program)
-        while (node := _graph.find_if(self.graph, wanted)) is not None:
-            condition = _runtime.values(self.model, self.feeds, [node.input[0]])[node.input[0]]
+        while (node := graphs.find_if(self.graph, wanted)) is not None:
+            condition = runtime.values(self.model, self.feeds, [node.input[0]])[node.input[0]]
             taken = bool(condition.ravel()[0])
             branch = "then" if taken else "else"
             note = "{name} (If): the input takes the {branch} branch."
             self.notes.append(Message(note, name=node.name, branch=branch))
-            _graph.inline_branch(self.graph, node, taken=taken)
+            graphs.inline_branch(self.graph, node, taken=taken)
         recurrent = [node for node in self.graph.node if is_recurrent(node)]
         self.nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
-        self._made = {node.name: _graph.complete_outputs(node) for node in recurrent}
+        self._made = {node.name: graphs.complete_outputs(node) for node in recurrent}
 
     def _add_states(self, program: Program) -> None:
         """Feed zeros for missing initial states, with a note."""
-        states = _graph.states_of(self.graph)
+        states = graphs.states_of(self.graph)
         own = [one for one in program.inputs if one.name in states and not one.optional]
         missing = [wanted for wanted in own if wanted.name not in self.feeds]
         given = dict(self.feeds)
@@ -203,13 +204,13 @@ class _Prepared:
     def require_known(self, names: Sequence[str]) -> None:
         """Raise LayerError if these recurrent nodes depend on one that ONNX Runtime does not compute."""
         made = [one for name in names for one in self._made[name]]
-        _runtime.require_known(self.model, _graph.select_needed(self.graph, made))
+        runtime.require_known(self.model, graphs.select_needed(self.graph, made))
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self._made[name])]
-        found = _runtime.values(self.model, self.feeds, tensors)
+        found = runtime.values(self.model, self.feeds, tensors)
         return {
             name: NodeCall(
                 self.nodes[name],
@@ -221,7 +222,7 @@ class _Prepared:
 
     def list_omissions(self) -> Iterator[Text]:
         """Yield a note on each unknown operator, with the nodes that depend on it."""
-        unknown = _runtime.find_dependents(self.model)
+        unknown = runtime.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             yield Message(
                 "skipped {names}: ONNX Runtime does not know the operator {cause}.",
@@ -232,11 +233,11 @@ class _Prepared:
     def other_outputs(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
-        shown = self._names - _runtime.find_dependents(self.model).keys() - self.nodes.keys()
+        shown = self._names - runtime.find_dependents(self.model).keys() - self.nodes.keys()
         for node in self.graph.node:
             if node.name in shown and node.op_type != "Constant":
                 made = [name for name in node.output if name]
                 named |= zip(name_outputs(node.name, len(made)), made, strict=True)
-        found = _runtime.values(self.model, self.feeds, list(named.values()))
+        found = runtime.values(self.model, self.feeds, list(named.values()))
         arrays = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
         return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
