@@ -184,14 +184,17 @@ def test_layers_without_an_order_must_be_named(rnncli: Any, tmp_path: Path) -> N
     assert one != other
 
 
-@pytest.mark.parametrize("package", ["tensorflow", "keras", "torch", "onnx", "onnxruntime"])
-def test_no_framework_is_needed_for_arrays(package: str, rnncli: Any, tmp_path: Path) -> None:
-    (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not to be loaded')")
+def test_no_framework_is_needed_for_arrays(rnncli_process: Any, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((4, 5)), keras.layers.LSTM(3)]).save(tmp_path / "m.keras")
+    (tmp_path / "m.pt").write_bytes(b"\x80\x02}q\x00.")
+    for package in ("tensorflow", "keras", "torch", "onnx", "onnxruntime"):
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not to be loaded')")
     place = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"}
     for to in ("keras", "torch", "onnx", "cudnn"):
-        assert rnncli("weights", "-l", "LSTM(3)", "--to", to, env=place).returncode == 0
-    if package == "torch":
-        done = rnncli("weights", "-l", "LSTM(3)", "--to", "torch", "-o", str(tmp_path / "w.pt"), env=place)
+        assert rnncli_process("weights", "-l", "LSTM(3)", "--to", to, env=place).returncode == 0
+    assert rnncli_process("weights", "m.keras", cwd=tmp_path, env=place).returncode == 0
+    for args in (["m.pt"], ["-l", "LSTM(3)", "--to", "torch", "-o", "w.pt"]):
+        done = rnncli_process("weights", *args, cwd=tmp_path, env=place)
         assert done.returncode == 3
         assert "pip install torch" in done.stderr
 

@@ -15,7 +15,6 @@ from rnncli.cli.app import main
 
 L = keras.layers
 X = np.zeros((1, 4, 3), "float32")
-ROWS = json.dumps(X.tolist())
 
 
 class EncoderDecoder(keras.Model):  # type: ignore[misc]
@@ -83,7 +82,7 @@ def own_cell() -> Any:
 
 def beside() -> Any:
     x = keras.Input((4, 3), name="x")
-    return keras.Model(x, [L.LSTM(7, name="top")(x), Block(name="block")(x)])
+    return keras.Model(x, [L.LSTM(7, name="lstm")(x), Block(name="block")(x)])
 
 
 def saved(build: Callable[[], Any], path: Path) -> Path:
@@ -135,40 +134,32 @@ def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.Captur
         np.testing.assert_allclose(array, theirs, atol=1e-7)
 
 
-def refused(capfd: pytest.CaptureFixture[str], *args: str) -> str:
-    capfd.readouterr()
-    assert main(list(args)) == 2
-    out, message = capfd.readouterr()
-    assert out == ""
-    return message
+UNFIT = "its weights do not fit LSTM, GRU or SimpleRNN."
+UNKNOWN = "classes>Block is not a class of Keras; it may have recurrent weights."
+TO_TORCH = "weights PATH --to torch"
+EXPORT = f"export {json.dumps(X.tolist(), separators=(',', ':'))} --model PATH --to numpy"
+CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\nChoose others: --model"
 
 
-def test_a_cell_of_the_users_own_is_listed_and_not_left_out(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = str(saved(own_cell, tmp_path / "m.weights.h5"))
+@pytest.mark.parametrize(
+    ("build", "file", "name", "why", "command", "said"),
+    [
+        (own_cell, "m.weights.h5", "own", UNFIT, TO_TORCH, CONVERTED),
+        (beside, "m.keras", "block", UNKNOWN, TO_TORCH, CONVERTED),
+        (beside, "m.keras", "block", UNKNOWN, EXPORT, EXPORTED),
+    ],
+)
+def test_a_layer_of_the_users_own_is_listed_as_not_understood(
+    build: Any, file: str, name: str, why: str, command: str, said: str, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = str(saved(build, tmp_path / file))
     layers, notes = described(capfd, path)
     assert layers == {"lstm": "LSTM"}
-    assert "own is not shown: its weights do not fit LSTM, GRU or SimpleRNN." in notes
-    message = refused(capfd, "weights", path, "--to", "torch")
-    assert "own cannot be converted: its weights do not fit LSTM, GRU or SimpleRNN." in message
-    assert f"Name the others after a #: {path}#lstm" in message
-    assert main(["weights", f"{path}#lstm", "--to", "torch"]) == 0
-
-
-def test_a_layer_of_the_users_own_in_a_graph_is_not_left_out(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = str(saved(beside, tmp_path / "m.keras"))
-    layers, notes = described(capfd, path)
-    assert layers == {"top": "LSTM"}
-    why = "classes>Block is not a class of Keras; it may have recurrent weights."
-    assert f"block is not shown: {why}" in notes
-    message = refused(capfd, "weights", path, "--to", "torch")
-    assert f"block cannot be converted: {why}" in message
-    assert f"Name the others after a #: {path}#top" in message
-    assert main(["weights", f"{path}#top", "--to", "torch"]) == 0
-    message = refused(capfd, "export", ROWS, "--model", path, "--to", "numpy")
-    assert f"block cannot be exported: {why}" in message
-    assert f"Choose others: --model {path}#top" in message
-    assert main(["export", ROWS, "--model", f"{path}#top", "--to", "numpy"]) == 0
+    assert f"{name} is not shown: {why}" in notes
+    assert main(command.replace("PATH", path).split()) == 2
+    out, message = capfd.readouterr()
+    assert out == ""
+    assert f"{name} cannot be {said.format(why)}" in message
+    assert f"{path}#lstm" in message
+    assert main(command.replace("PATH", f"{path}#lstm").split()) == 0

@@ -87,18 +87,6 @@ def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_pa
     assert [layer["class_name"] for layer in shown["layers"]] == ["Bidirectional(LSTM)", "GRU"]
 
 
-def test_tensorflow_and_torch_are_not_loaded(tagger: Any, rnncli: Any, tmp_path: Path) -> None:
-    for package in ("tensorflow", "keras", "torch"):
-        (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not to be loaded')")
-    place = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"}
-    assert rnncli("weights", str(tagger[1] / "tagger.keras"), env=place).returncode == 0
-    state = tmp_path / "model.pt"
-    state.write_bytes(b"\x80\x02}q\x00.")
-    done = rnncli("weights", str(state), env=place)
-    assert done.returncode == 3
-    assert "pip install torch" in done.stderr
-
-
 def test_weights_of_old_keras_have_its_hard_sigmoid(rnncli: Any, tmp_path: Path) -> None:
     path = tmp_path / "old_weights.h5"
     random = np.random.default_rng(0)
