@@ -129,8 +129,7 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
 
     Raises LayerError for the first layer that the layout cannot hold, and if two arrays would get one name.
     """
-    layout = get(name)
-    require(name, (layer for chain in chains for layer in chain.layers))
+    layout = _require(name, chains)
     found: dict[str, Array] = {}
     for chain in chains:
         for key, array in layout.name_arrays(chain).items():
@@ -145,12 +144,17 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
     return found
 
 
-def require(name: str, layers: Iterable[LayerWeights]) -> None:
-    """Raise LayerError for the first layer that a layout cannot hold."""
+def dump(name: str, chains: Sequence[Chain], suffix: str) -> bytes:
+    """Return the content of a file of a layout, with one of its SUFFIXES.  Raises what `convert` raises."""
+    content: bytes = _require(name, chains).dump(chains, suffix)
+    return content
+
+
+def _require(name: str, chains: Sequence[Chain]) -> ModuleType:
+    """Return a layout.  Raises LayerError for the first layer that it cannot hold."""
     layout = get(name)
-    for layer in layers:
-        reason = layout.refusal(layer)
-        if reason:
+    for layer in (layer for chain in chains for layer in chain.layers):
+        if reason := layout.refusal(layer):
             raise LayerError(
                 "{title} cannot be converted to {framework}'s layout: {reason}.",
                 "Leave this layer out, or convert to another layout; keras holds every layer.",
@@ -158,6 +162,7 @@ def require(name: str, layers: Iterable[LayerWeights]) -> None:
                 framework=layout.FRAMEWORK,
                 reason=reason,
             )
+    return layout
 
 
 def infer_class(units: int, width: int) -> str | None:

@@ -218,4 +218,4 @@ def write_weights(finding: Hypothesis, place: str) -> None:
     cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
     saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
     suffix = ".weights.h5" if place.casefold().endswith(".weights.h5") else ".h5"
-    files.write(place, frameworks.get("keras").dump([Chain("", (saved,))], suffix))
+    files.write(place, frameworks.dump("keras", [Chain("", (saved,))], suffix))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,15 +38,14 @@ def answer(
     suffix = _layout_suffix(to, output)
     if suffix is None:
         deliver = delivery(output, reading)
-        found = read()
-        chains = chains_of(found.contents)
-        deliver(ConversionAnswer(to, frameworks.convert(to, chains)), _remarks(to, chains, found))
-        return
-    files.require_place(output.output, sources.words_of(reading))
+    else:
+        files.require_place(output.output, sources.words_of(reading))
     found = read()
     chains = chains_of(found.contents)
-    frameworks.require(to, (layer for chain in chains for layer in chain.layers))
-    data = frameworks.get(to).dump(chains, suffix)
+    if suffix is None:
+        deliver(ConversionAnswer(to, frameworks.convert(to, chains)), _remarks(to, chains, found))
+        return
+    data = frameworks.dump(to, chains, suffix)
     terminal.remark(_remarks(to, chains, found), output.quiet)
     send(data, output.output)
 
@@ -62,14 +60,17 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     name = Path(output.output or "").name.casefold()
     own = frameworks.get(to).SUFFIXES
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
-    if found is None and not _is_format(name):
-        raise UsageError(
-            "{output}: {framework}'s layout cannot be saved with this suffix.",
-            "Use one of {value}.",
-            output=output.output,
-            framework=frameworks.get(to).FRAMEWORK,
-            value=", ".join((*own, *ARRAYS)),
-        )
+    if found is None:
+        try:
+            formats.for_output(name)
+        except UsageError:
+            raise UsageError(
+                "{output}: {framework}'s layout cannot be saved with this suffix.",
+                "Use one of {value}.",
+                output=output.output,
+                framework=frameworks.get(to).FRAMEWORK,
+                value=", ".join((*own, *ARRAYS)),
+            ) from None
     if found == ".h5" and name.endswith(".weights.h5"):
         raise UsageError(
             "{output}: a .weights.h5 file holds Keras's layout only.",
@@ -77,13 +78,6 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
             output=output.output,
         )
     return found
-
-
-def _is_format(name: str) -> bool:
-    """Return whether the suffix belongs to an output format."""
-    with suppress(UsageError):
-        return bool(formats.for_output(name))
-    return False
 
 
 def chains_of(found: Contents) -> tuple[Chain, ...]:
@@ -112,36 +106,35 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
             raise LayerError(
                 "{name} cannot be converted: {why}.", choice if others else SAVE, name=name, why=why
             )
-    whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
-    chain_of = {name: names for names in whole for name in names}
-    kept = dict.fromkeys(chain_of.get(name, (name,)) for name in layers)
+    chain_of = {
+        name: (module, names)
+        for module, names in _list_chains(found)
+        if all(name in layers for name in names)
+        for name in names
+    }
+    kept = dict.fromkeys(chain_of.get(name, (name, (name,))) for name in layers)
     alone = len(kept) == 1 and not found.file
     return tuple(
-        Chain("" if alone else _module(names), tuple(layer_weights(layers[name]) for name in names))
-        for names in kept
+        Chain("" if alone else module, tuple(layer_weights(layers[name]) for name in names))
+        for module, names in kept
     )
 
 
-def _list_chains(found: Contents) -> Iterator[tuple[str, ...]]:
-    """Yield the names of each chain; in a file without a graph `a_l0, a_l1, ...` are one, as in PyTorch."""
+def _list_chains(found: Contents) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the name of each chain and its layers; `a_l0, a_l1, ...` are one chain, as in PyTorch."""
     numbered: dict[str, list[str]] = {}
     for names in found.chains:
         match = NUMBERED.fullmatch(names[0])
-        if len(names) > 1 or match is None:
-            yield names
+        if match is None or len(names) > 1:
+            yield match["name"] if match else names[0], names
         else:
             numbered.setdefault(match["name"], []).append(names[0])
     for module, parts in numbered.items():
         ordered = sorted(parts, key=lambda name: int(name.rpartition("_l")[2]))
-        if ordered == [f"{module}_l{number}" for number in range(len(parts))]:
-            yield tuple(ordered)
+        if len(parts) > 1 and ordered == [f"{module}_l{number}" for number in range(len(parts))]:
+            yield module, tuple(ordered)
         else:
-            yield from ((name,) for name in parts)
-
-
-def _module(names: Sequence[str]) -> str:
-    match = NUMBERED.fullmatch(names[0])
-    return match["name"] if match and len(names) > 1 else names[0]
+            yield from ((name, (name,)) for name in parts)
 
 
 def layer_weights(layer: LayerSummary) -> LayerWeights:

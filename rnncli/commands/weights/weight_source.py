@@ -6,10 +6,9 @@ import shlex
 from typing import NamedTuple
 
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask
-from rnncli.case import Case, Shape, Spec, format_shape, known_sizes
+from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.cli import case_request, layer_files, request, sources
 from rnncli.cli.case_request import Remarks
-from rnncli.cli.request import Outline
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import Flag, Message, UsageError
@@ -93,7 +92,12 @@ def _file(ask: Ask) -> str:
 
 
 def _describe_layers(ask: Ask) -> Weights:
-    from rnncli.compute import call
+    """Return the weights of the layers, made with an input of zeros that takes no memory."""
+    import numpy as np
+
+    from rnncli.compute import call, checks
+    from rnncli.inputs.arrange import Arrangement
+    from rnncli.inputs.case_builder import draw_seed
 
     if ask.model is not None:
         raise UsageError(
@@ -102,11 +106,25 @@ def _describe_layers(ask: Ask) -> Weights:
         )
     _require_no_model(ask)
     outline = request.outline(ask)
-    case = _case(outline, ask)
+    stack, shape = outline.stack, outline.shape
+    filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
+    sizes = known_sizes(tuple(filled))
+    if sizes is None:
+        raise UsageError(
+            "{--input-shape:shape}: the weights depend on the features, which are unknown.",
+            "Give the last size as a number, such as batch,None,8.",
+            shape=format_shape(shape),
+        )
+    options = request.collect_options(ask, stack, draw_seed(), where=outline.where)
+    document = outline.document._replace(initial_state=None)
+    builder = case_request.make_builder(ask.options, stack, options, document)
+    inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
+    case = builder.case(Arrangement(inputs))
+    checks.require_room(case, 1)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
-    return Weights(found, outline.remarks, Description(case.specs, outline.shape, seed))
+    return Weights(found, outline.remarks, Description(case.specs, shape, seed))
 
 
 def _require_no_model(ask: Ask) -> None:
@@ -129,34 +147,3 @@ def _require_no_model(ask: Ask) -> None:
             word=word,
             flag=Flag(flag),
         )
-
-
-def _case(outline: Outline, ask: Ask) -> Case:
-    """Return the Case of the layers, with an input of zeros that takes no memory."""
-    import numpy as np
-
-    from rnncli.compute import checks
-    from rnncli.inputs.arrange import Arrangement
-    from rnncli.inputs.case_builder import draw_seed
-
-    stack, sizes = outline.stack, _sizes(outline.shape)
-    options = request.collect_options(ask, stack, draw_seed(), where=outline.where)
-    document = outline.document._replace(initial_state=None)
-    builder = case_request.make_builder(ask.options, stack, options, document)
-    inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
-    case = builder.case(Arrangement(inputs))
-    checks.require_room(case, 1)
-    return case
-
-
-def _sizes(shape: Shape) -> tuple[int, ...]:
-    """Return the shape with 1 for an unknown batch or time.  Raises UsageError for another unknown size."""
-    filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
-    sizes = known_sizes(tuple(filled))
-    if sizes is None:
-        raise UsageError(
-            "{--input-shape:shape}: the weights depend on the features, which are unknown.",
-            "Give the last size as a number, such as batch,None,8.",
-            shape=format_shape(shape),
-        )
-    return sizes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Mo
             named.append((found.names, _count_parameters(to_module(found, framework.PACKAGE), arrays)))
     used = {name for names, _ in named for name in names}
     others = {name: tuple(map(int, tensor.shape)) for name, tensor in tensors.items() if name not in used}
-    sorted_others = _Names(others)
+    sorted_others = sorted(others)
     layers = tuple(_refuse_unknown_weights(module, names, sorted_others) for names, module in named)
     if is_numbered(layers):
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
@@ -95,14 +96,14 @@ def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
     return replace(module, nodes=tuple(replace(node, parameters=size) for node, size in nodes))
 
 
-def _refuse_unknown_weights(module: Module, names: Sequence[str], others: _Names) -> Module:
+def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Sequence[str]) -> Module:
     """Return the module; refuse it if it has more weights than a plain layer.
 
     A layer that normalizes its gates has the weights of an LSTM and others, and returns different numbers.
     """
     path = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
     # The weights of a bare layer have no path.
-    extra = others.below(path[0]) if path else [name for name in others if _LIKE_A_WEIGHT.match(name)]
+    extra = _below(others, path[0]) if path else [name for name in others if _LIKE_A_WEIGHT.match(name)]
     if module.refusal or not extra:
         return module
     more = Message(
@@ -128,21 +129,9 @@ def _convert_numbers(name: str, value: Any) -> Array | None:
     return value if known else None
 
 
-class _Names:
-    """Names in order, to find those that start with a prefix without looking at all of them."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = sorted(names)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def below(self, prefix: str) -> list[str]:
-        """Return the names that start with `prefix`."""
-        start = end = bisect_left(self._names, prefix)
-        while end < len(self._names) and self._names[end].startswith(prefix):
-            end += 1
-        return self._names[start:end]
+def _below(names: Sequence[str], prefix: str) -> list[str]:
+    """Return the names that start with `prefix`, without looking at all.  names: in order."""
+    return list(takewhile(lambda name: name.startswith(prefix), names[bisect_left(names, prefix) :]))
 
 
 def _restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
@@ -153,11 +142,11 @@ def _restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tup
     file is.
     """
     found = dict(tensors)
-    names, used = _Names(tensors), []
+    names, used = sorted(tensors), []
     for name in tensors:
         path, _, leaf = name.removesuffix(RAW).rpartition(".")
         inside = f"{path}.module." if path else "module."
-        if name.endswith(RAW) and names.below(f"{inside}weight_"):
+        if name.endswith(RAW) and _below(names, f"{inside}weight_"):
             found[f"{inside}{leaf}"] = found.pop(name)
             used.append(name)
     note = Message("weights with dropout were replaced by the complete ones: {used}.", used=", ".join(used))
