@@ -48,9 +48,9 @@ class _PreparedCase:
 
     def __init__(self, case: Case, engine: str) -> None:
         require_able(case, engine)
-        build = engines.get(engine).build_layers
         self.engine, self.dtype = engine, str(case.inputs.dtype)
-        self.call: engines.LayerCaller = build(case, *weights_and_seeds(case, engine))
+        layers = engines.get(engine).Layers
+        self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, engine))
         self.claims = claims_of(case)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
 

@@ -190,21 +190,6 @@ def _layer_bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
     return activations.bounds(config["activation"]) if "activation" in config else None
 
 
-def verify(result: Result) -> None:
-    """Raises EngineError if the trace does not end in the outputs and states that were returned."""
-    import numpy as np
-
-    returned = {tensor.label: tensor.values for tensor in result.outputs}
-    for label, values in traced_outputs(result):
-        if not np.array_equal(values, returned[label], equal_nan=True):
-            raise EngineError(
-                "the trace of {engine} does not end in the {label} that it returned.",
-                "This is a bug in rnncli; please report it.",
-                engine=result.engine,
-                label=label,
-            )
-
-
 def traced_outputs(result: Result) -> Iterator[tuple[Label, Array]]:
     """Yield every tensor returned by a recurrent layer, with its values from the trace."""
     for index, layer, infos in _iterate_returned(result):
@@ -233,6 +218,8 @@ def trace(case: Case) -> Result:
 
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
+    import numpy as np
+
     checks.require_room(case, len(case.inputs))
     refusal = engines.get(engines.STEPWISE).refusal(case)
     if refusal:
@@ -243,7 +230,15 @@ def trace(case: Case) -> Result:
             refusal=refusal,
         )
     result = compute.run(case._replace(with_trace=True), engines.STEPWISE)
-    verify(result)
+    returned = {tensor.label: tensor.values for tensor in result.outputs}
+    for label, values in traced_outputs(result):
+        if not np.array_equal(values, returned[label], equal_nan=True):
+            raise EngineError(
+                "the trace of {engine} does not end in the {label} that it returned.",
+                "This is a bug in rnncli; please report it.",
+                engine=result.engine,
+                label=label,
+            )
     return result
 
 

@@ -84,7 +84,7 @@ def test_an_engine_that_is_not_there_or_cannot() -> None:
 
 def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     onnx = engines.get("onnx")
-    build = onnx.build_layers
+    build = onnx.Layers
 
     def build_wrong(*given: Any) -> engines.LayerCaller:
         layers: engines.LayerCaller = build(*given)
@@ -98,7 +98,7 @@ def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(monkeypatch
 
     monkeypatch.setattr(engines, "choose", lambda case: "onnx")
     assert compute.run(oracle.case(["LSTM(2)"], X)).engines == ("onnx",)
-    monkeypatch.setattr(onnx, "build_layers", build_wrong)
+    monkeypatch.setattr(onnx, "Layers", build_wrong)
     with pytest.raises(EngineError, match=r"onnx returned hidden_state as \(2, 1\)"):
         compute.run(oracle.case(["LSTM(2)"], X))
 

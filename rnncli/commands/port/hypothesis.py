@@ -265,7 +265,7 @@ class Hypothesis:
             initial_state=tuple(state[:sequences] for state in self.initial_state) or None,
             seed=None,
         )
-        (tensors,) = engines.get("numpy").build_layers(case, self.weights, {})(case).tensors
+        (tensors,) = engines.get("numpy").Layers(case, self.weights, {})(case).tensors
         return name_tensors(self.run, tensors)
 
 

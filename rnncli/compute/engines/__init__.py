@@ -4,7 +4,7 @@ An engine's file has
     PACKAGES                       the packages it needs
     NOTE                           one line for the user
     refusal(case)                  why the engine cannot give Keras's numbers for the case, or None
-    build_layers(case, weights, seeds)   builds the layers once and returns a function that calls them
+    Layers(case, weights, seeds)   the layers, built once; called with a Case, they give an EngineOutput
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def reason_for_keras(case: Case) -> Text | None:
 class LayerRunner(ABC):
     """Calls the layers of a case, and keeps the states of stateful layers between calls."""
 
-    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
-        self.stack, self.weights = Stack(case.specs), weights
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        self.stack, self.weights, self.seeds = Stack(case.specs), weights, seeds
         self.states: dict[str, Any] = {}
         self.traces: list[LoopTrace] = []
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, Hold, walk
-from rnncli.compute.engines import EngineOutput, LayerCaller
+from rnncli.compute.engines import EngineOutput
 from rnncli.compute.engines._layer_runner import LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.process import memory
@@ -36,18 +36,12 @@ def refusal(case: Case) -> Text | None:
     return reason_for_keras(case)
 
 
-def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
-    """Build the layers of `case` with these weights; return a function that calls them."""
-    return _NumpyRun(case, weights, seeds)
-
-
-class _NumpyRun(LayerRunner):
+class Layers(LayerRunner):
     """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
-        super().__init__(case, weights)
+        super().__init__(case, weights, seeds)
         self.training, self.with_trace, self.hold = case.training, case.with_trace, case.hold
-        self.seeds = seeds
         self.draw_counts: dict[str, int] = {}
 
     def __call__(self, case: Case) -> EngineOutput:

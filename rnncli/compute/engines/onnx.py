@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import InexactError, LayerCaller
+from rnncli.compute.engines import InexactError
 from rnncli.compute.engines._layer_runner import (
     LayerRunner,
     import_packages,
@@ -83,25 +83,20 @@ def refusal(case: Case) -> Text | None:
     return refusal_of_library(case)
 
 
-def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
-    """Build the layers of `case` with these weights; return a function that calls them.
-
-    Raises EngineError if a package is missing; a call raises it for numbers that ONNX Runtime mishandles.
-    """
-    _packages()
-    return _OnnxRun(case, weights)
-
-
 @cache
 def _packages() -> list[Any]:
     return import_packages("onnx", *PACKAGES)
 
 
-class _OnnxRun(LayerRunner):
-    """Keeps one session per recurrent layer, with and without a mask, created when it is first needed."""
+class Layers(LayerRunner):
+    """Keeps one session per recurrent layer, with and without a mask, created when it is first needed.
 
-    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
-        super().__init__(case, weights)
+    Raises EngineError if a package is missing; a call raises it for numbers that ONNX Runtime mishandles.
+    """
+
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        super().__init__(case, weights, seeds)
+        _packages()
         self.sessions: dict[tuple[str, bool], Any] = {}
 
     def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
@@ -124,7 +119,20 @@ class _OnnxRun(LayerRunner):
         key = call.place.path, call.mask is not None
         if key not in self.sessions:
             _require_safe(*call.weights.values())
-            self.sessions[key] = _session(_model(layer, call.weights, padded=call.mask is not None))
+            _, onnxruntime = _packages()
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 4
+            try:
+                model = _model(layer, call.weights, padded=call.mask is not None).SerializeToString()
+                self.sessions[key] = onnxruntime.InferenceSession(
+                    model, options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:  # protobuf's own class: more than 2 GiB, or too little memory
+                raise EngineError(
+                    "ONNX Runtime refused the graph: {what}.",
+                    "Use another engine: {--engine numpy}",
+                    what=first_nonblank_line(error).rstrip("."),
+                ) from error
         return self.sessions[key]
 
 
@@ -142,8 +150,8 @@ def _require_safe(*arrays: Array) -> None:
             )
 
 
-def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool) -> bytes:
-    """Return a serialized graph with one node.
+def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool) -> Any:
+    """Return a model of one node.
 
     Its inputs are X (timesteps, batch, features) and the states.  It returns the states, and the outputs
     if they are needed.
@@ -176,11 +184,7 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
         [helper.make_tensor_value_info(name, floats, None) for name in outputs if name],
         [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
-    try:
-        return model.SerializeToString()  # type: ignore[no-any-return]
-    except Exception as error:  # protobuf's own class: more than 2 GiB, or too little memory
-        raise _refusal_error(error) from error
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
 
 
 def attributes_of(layer: RecurrentLayer) -> dict[str, Any]:
@@ -199,20 +203,3 @@ def attributes_of(layer: RecurrentLayer) -> dict[str, Any]:
         "linear_before_reset": int(config["reset_after"]) if name == "GRU" else None,
     }
     return {attribute: value for attribute, value in attributes.items() if value not in ([], None)}
-
-
-def _session(model: bytes) -> Any:
-    _, onnxruntime = _packages()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise _refusal_error(error) from error
-
-
-def _refusal_error(error: Exception) -> EngineError:
-    what = first_nonblank_line(error).rstrip(".")
-    return EngineError(
-        "ONNX Runtime refused the graph: {what}.", "Use another engine: {--engine numpy}", what=what
-    )

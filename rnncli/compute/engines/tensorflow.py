@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import EngineOutput, LayerCaller, repeat
+from rnncli.compute.engines import EngineOutput, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import beyond_keras
 from rnncli.layers.recurrent import BEYOND_KERAS
@@ -37,23 +37,22 @@ def refusal(case: Case) -> Text | None:
     return None
 
 
-def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
-    """Create and build the layers of `case` once; return a function that calls them.
+class Layers:
+    """The layers of `case`, which Keras creates and builds once; it draws the weights that are not given.
 
-    weights: weights to set; Keras draws the others from the seed.
     seeds: unused, because Keras has its own.
     Raises EngineError if Keras fails.
     """
-    with make_layers(case, weights) as (keras, layers):
-        variables = _variables(case, layers)
-        used = {path: variable.numpy() for path, variable in variables.items()}
 
-    def call(one: Case) -> EngineOutput:
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        with make_layers(case, weights) as (self.keras, self.layers):
+            variables = _variables(case, self.layers)
+            self.weights = {path: variable.numpy() for path, variable in variables.items()}
+
+    def __call__(self, one: Case) -> EngineOutput:
         with _guard(one):
-            *earlier, last = repeat(one, lambda case: tuple(call_layers(keras, case, layers)))
-        return EngineOutput(last, used, earlier=tuple(earlier))
-
-    return call
+            *earlier, last = repeat(one, lambda case: tuple(call_layers(self.keras, case, self.layers)))
+        return EngineOutput(last, self.weights, earlier=tuple(earlier))
 
 
 @contextmanager
@@ -62,7 +61,10 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
     with _guard(case):
         keras = _keras()
         keras.utils.set_random_seed(case.seed or 0)
-        layers = _build(keras, case)
+        layers = [_make(keras, keras.layers, spec) for spec in case.specs]  # all before one is built
+        shapes = Stack(case.specs).input_shapes(case.inputs.shape)
+        for layer, (_, shape) in zip(layers, shapes, strict=True):
+            layer.build(shape)
         variables = _variables(case, layers)
         for path, values in weights.items():
             variables[path].assign(values)
@@ -78,19 +80,14 @@ def _guard(case: Case) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        raise EngineError(
-            "Keras failed: {line}", _explain_failure(case, error), line=informative_line(error)
-        ) from error
+        from rnncli.compute.keras_differences import note_keras_errors
 
-
-def _explain_failure(case: Case, error: Exception) -> Text:
-    """Return what to install, or what is known of such a case, or where the versions are."""
-    from rnncli.compute.keras_differences import note_keras_errors
-
-    if missing := re.search(r"requires the (\w+) module", str(error)):
-        return f"pip install {missing[1]}"
-    known = join(note_keras_errors(case), "; ")
-    return Message("{known}.", known=known) if known else Message("See rnncli engines for the versions.")
+        advice: Text = Message("See rnncli engines for the versions.")
+        if missing := re.search(r"requires the (\w+) module", str(error)):
+            advice = f"pip install {missing[1]}"
+        elif known := join(note_keras_errors(case), "; "):
+            advice = Message("{known}.", known=known)
+        raise EngineError("Keras failed: {line}", advice, line=informative_line(error)) from error
 
 
 def _keras() -> Any:
@@ -112,14 +109,6 @@ def _keras() -> Any:
             backend=keras.backend.backend(),
         )
     return keras
-
-
-def _build(keras: Any, case: Case) -> list[Any]:
-    """Return the built Keras layers; all are created before the first is built, as in a script."""
-    layers = [_make(keras, keras.layers, spec) for spec in case.specs]
-    for layer, (_, shape) in zip(layers, Stack(case.specs).input_shapes(case.inputs.shape), strict=True):
-        layer.build(shape)
-    return layers
 
 
 def _make(keras: Any, module: Any, spec: Spec) -> Any:

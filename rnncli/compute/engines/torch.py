@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import LayerCaller
 from rnncli.compute.engines._layer_runner import (
     LayerRunner,
     import_packages,
@@ -46,36 +45,38 @@ def refusal(case: Case) -> Text | None:
     return refusal_of_library(case)
 
 
-def build_layers(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> LayerCaller:
-    """Build the layers of `case` with these weights; return a function that calls them.
-
-    Raises EngineError if PyTorch is missing.
-    """
-    _package()
-    return _TorchRun(case, weights)
-
-
 def _package() -> Any:
     return import_packages("torch", *PACKAGES)[0]
 
 
-class _TorchRun(LayerRunner):
-    """Keeps one module per recurrent layer, created when it is first needed."""
+class Layers(LayerRunner):
+    """Keeps one module per recurrent layer, created when it is first needed.
 
-    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
-        super().__init__(case, weights)
+    Raises EngineError if PyTorch is missing.
+    """
+
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        super().__init__(case, weights, seeds)
+        _package()
         self.modules: dict[str, Any] = {}
 
     def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
+        import numpy as np
+
         if call.place.path not in self.modules:
             self.modules[call.place.path] = _module(layer, call.weights)
+        inputs, order, timesteps = call.inputs, None, call.inputs.shape[1]
         lengths = None if call.mask is None else call.mask.sum(axis=1)
-        order = _reversal(call.inputs.shape[:2], lengths) if layer.config["go_backwards"] else None
-        inputs = _along_time(call.inputs, order)
+        if layer.config["go_backwards"]:  # the indices that reverse every sequence within its length
+            steps = np.arange(timesteps)
+            ends = np.full(len(inputs), timesteps) if lengths is None else lengths
+            order = np.where(steps < ends[:, None], ends[:, None] - 1 - steps, steps)[..., None]
+            inputs = np.take_along_axis(inputs, order, axis=1)
         outputs, parts = _call(self.modules[call.place.path], inputs, lengths, tuple(state))
+        if order is not None and layer.sequences:
+            outputs = np.take_along_axis(outputs, order, axis=1)
         after = layer.cell.pack(parts)
-        outputs = _along_time(outputs, order) if layer.sequences else outputs
-        return mask_outputs(layer, outputs, lengths, layer.cell.output(after), inputs.shape[1]), after
+        return mask_outputs(layer, outputs, lengths, layer.cell.output(after), timesteps), after
 
 
 def _module(layer: RecurrentLayer, weights: Mapping[str, Array]) -> Any:
@@ -117,19 +118,3 @@ def _call(
             found, _ = packing.pad_packed_sequence(found, batch_first=True, total_length=inputs.shape[1])
     parts = after if isinstance(after, tuple) else (after,)
     return found.numpy(), tuple(part[0].numpy() for part in parts)
-
-
-def _reversal(shape: tuple[int, ...], lengths: Array | None) -> Array:
-    """Return the indices (batch, timesteps) that reverse every sequence within its length."""
-    import numpy as np
-
-    steps = np.arange(shape[1])
-    ends = np.full(shape[0], shape[1]) if lengths is None else lengths
-    return np.where(steps < ends[:, None], ends[:, None] - 1 - steps, steps)
-
-
-def _along_time(sequences: Array, order: Array | None) -> Array:
-    """Return the sequences with their time steps in this order."""
-    import numpy as np
-
-    return sequences if order is None else np.take_along_axis(sequences, order[..., None], axis=1)

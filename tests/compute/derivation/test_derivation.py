@@ -81,6 +81,7 @@ CASES = {
     "lstm": case("lstm"),
     "lstm32": case("lstm", dtype="float32"),
     "lstm_sequences": case("lstm", flags={"return_sequences": True, "return_state": True}),
+    "both_states": case("bilstm", flags={"return_sequences": True, "return_state": True}),
     "lstm_without_bias": case("LSTM(2, use_bias=False, activation='softmax', dtype=D)"),
     "gru_after": case("gru"),
     "gru_before": case("gru", flags={"reset_after": False}),
@@ -233,35 +234,31 @@ def test_nan_comes_first() -> None:
         ("lstm_sequences", "hidden_states[1,2,0]", ()),
         ("lstm_sequences", "last_cell_state[1,0]", ()),
         ("lstm", "hidden_state[0,1]", ()),
+        ("both_states", "backward_last_hidden_state[0,1]", ("hidden_states[0, 0, 3]",)),
+        ("both_states", "hidden_states[0,-1,0]", ("forward_last_hidden_state[0, 0]",)),
     ],
-)  # fmt: skip
+)
 def test_what_equals_it_is_named(name: Any, text: Any, equal: Any) -> None:
-    assert explaining.explain(CASES[name], text)[0].equals == tuple(map(claim, equal))
+    explanation, _ = explaining.explain(CASES[name], text)
+    assert explanation.equals == tuple(map(claim, equal))
+    if text.startswith("backward"):
+        assert explanation.equations[0].place[1:4] == ("backward", 0, 3)
 
 
-def test_bidirectional_states_are_entries_of_its_sequence() -> None:
-    asked = case("bilstm", flags={"return_sequences": True, "return_state": True})
-    back, _ = explaining.explain(asked, "backward_last_hidden_state[0,1]")
-    assert back.equals == (claim("hidden_states[0, 0, 3]"),)
-    assert back.equations[0].place[1:4] == ("backward", 0, 3)
-    forth, _ = explaining.explain(asked, "hidden_states[0,-1,0]")
-    assert forth.equals == (claim("forward_last_hidden_state[0, 0]"),)
-
-
-def test_masked_steps_say_so() -> None:
-    notes = {
-        ("masked", "hidden_states[0,2,0]"): ("held", 1),
-        ("masked", "hidden_states[0,0,0]"): ("silent", None),
-        ("masked", "last_cell_state[1,0]"): ("held", 1),
-        ("zeroed", "hidden_states[0,2,0]"): ("zeroed", None),
-        ("zeroed", "last_cell_state[1,0]"): ("held", 1),
-        ("never", "last_cell_state[1,0]"): ("start", None),
-        ("masking", "0/output[1,2,0]"): ("masked", None),
-    }
-    for (name, text), (kind, timestep) in notes.items():
-        note = explaining.explain(CASES[name], text)[0].equations[0].note
-        assert note is not None
-        assert (note.kind, note.timestep) == (kind, timestep), (name, text)
+@pytest.mark.parametrize(
+    ("name", "text", "kind", "timestep"),
+    [
+        ("masked", "hidden_states[0,2,0]", "held", 1),
+        ("masked", "hidden_states[0,0,0]", "silent", None),
+        ("masked", "last_cell_state[1,0]", "held", 1),
+        ("zeroed", "hidden_states[0,2,0]", "zeroed", None),
+        ("zeroed", "last_cell_state[1,0]", "held", 1),
+        ("never", "last_cell_state[1,0]", "start", None),
+        ("masking", "0/output[1,2,0]", "masked", None),
+    ],
+)
+def test_masked_steps_say_so(name: Any, text: Any, kind: str, timestep: Any) -> None:
+    assert explaining.explain(CASES[name], text)[0].equations[0].note == (kind, timestep)
 
 
 def test_dropout_is_a_factor_of_its_own() -> None:
