@@ -60,11 +60,16 @@ def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
 ASKED = ("run", "--go-backwards", "--return-sequences", "--return-state")
 
 
-def test_json_has_time_beside_axes(capfd: pytest.CaptureFixture[str]) -> None:
+def test_data_has_the_time(capfd: pytest.CaptureFixture[str]) -> None:
     first, *others = json.loads(print_answer(capfd, *ASKED, "-f", "json"))["outputs"]
-    assert list(first)[1:3] == ["axes", "time"]
     assert first["time"] == [3, 2, 1, 0]
     assert all("time" not in tensor for tensor in others)
+    steps = json.loads(print_answer(capfd, "trace", *ASKED[1:], "-f", "json"))["trace"]
+    assert [(step["timestep"], step["output"][0]) for step in steps] == list(
+        zip(first["time"], first["values"][0], strict=True)
+    )
+    rows = [line.split(",") for line in print_answer(capfd, *ASKED, "-f", "csv").splitlines()]
+    assert [row[2] for row in rows if row[0] == "hidden_states"][::3] == ["3", "2", "1", "0"]
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
@@ -74,22 +79,8 @@ def test_tables_label_the_rows(capfd: pytest.CaptureFixture[str], format: str) -
     assert places == sorted(places)
 
 
-def test_csv_counts_the_inputs_time(capfd: pytest.CaptureFixture[str]) -> None:
-    rows = [line.split(",") for line in print_answer(capfd, *ASKED, "-f", "csv").splitlines()]
-    assert [row[2] for row in rows if row[0] == "hidden_states"][::3] == ["3", "2", "1", "0"]
-
-
 def test_matrix_labels_its_columns(capfd: pytest.CaptureFixture[str]) -> None:
     text = print_answer(capfd, "matrix", "--go-backwards")
     line = next(line for line in text.splitlines() if "t=3" in line)
     assert line.split()[1:] == ["t=3", "t=2", "t=1", "t=0"]
     assert "hidden_states[:, -1-t, :]" in text
-
-
-def test_a_run_and_a_trace_say_the_same(capfd: pytest.CaptureFixture[str]) -> None:
-    steps = json.loads(print_answer(capfd, "trace", "--go-backwards", "--return-sequences", "-f", "json"))[
-        "trace"
-    ]
-    first = json.loads(print_answer(capfd, *ASKED, "-f", "json"))["outputs"][0]
-    assert first["time"] == [step["timestep"] for step in steps]
-    assert first["values"][0] == [step["output"][0] for step in steps]

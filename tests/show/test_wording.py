@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from rnncli.addresses import parse_label
 from rnncli.show.page import state_part
 from rnncli.show.wording import brief, meaning, say
 
-STATES = ("hidden_state", "hidden_states", "last_hidden_state", "last_cell_state")
-NAMES = [f"{way}{state}" for way in ("", "forward_", "backward_") for state in STATES]
+ONE_WAY = "forward, last step"
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("lang", ["en", "ko"])
-def test_every_name_of_a_result_has_a_meaning(name: Any, lang: Any) -> None:
-    assert meaning(parse_label(name), lang)
-    assert brief(parse_label(name), lang)
+@pytest.mark.parametrize(
+    ("name", "lang", "said", "below"),
+    [
+        ("hidden_state", "en", "hidden state of the last time step", "last time step"),
+        ("hidden_states", "en", "hidden state at every time step", "every time step"),
+        ("hidden_states", "ko", "모든 시점의 은닉 상태", "모든 시점"),
+        ("last_cell_state", "ko", "마지막 시점의 셀 상태", "마지막 시점"),
+        (
+            "forward_hidden_states",
+            "en",
+            "hidden state of the forward layer at every time step",
+            "forward, every step",
+        ),
+        (
+            "forward_last_cell_state",
+            "ko",
+            "정방향 층이 마지막 시점을 마친 뒤의 셀 상태",
+            "정방향, 마지막 시점",
+        ),
+        ("backward_hidden_states", "ko", "모든 시점에서 역방향 층의 은닉 상태", "역방향, 모든 시점"),
+        ("1/hidden_states", "en", "layer 1: hidden state at every time step", "layer 1: every time step"),
+        ("call 2/hidden_state", "en", "call 2: hidden state of the last time step", "last time step"),
+        ("something_else", "en", "", ""),
+        ("0/forward/cell", "en", "layer 0: cell", ""),
+    ],
+)
+def test_meanings(name: str, lang: str, said: str, below: str) -> None:
+    assert meaning(parse_label(name), lang) == said
+    assert brief(parse_label(name), lang) == below
 
 
-def test_meanings() -> None:
-    assert meaning(parse_label("hidden_state")) == "hidden state of the last time step"
-    assert meaning(parse_label("hidden_states")) == "hidden state at every time step"
-    assert (
-        meaning(parse_label("forward_hidden_states"))
-        == "hidden state of the forward layer at every time step"
-    )
-    last = "정방향 층이 마지막 시점을 마친 뒤의 셀 상태"
-    assert meaning(parse_label("forward_last_cell_state"), "ko") == last
-    assert brief(parse_label("backward_hidden_states")) == "backward, every step"
-    assert meaning(parse_label("last_cell_state"), "ko") == "마지막 시점의 셀 상태"
-    assert meaning(parse_label("hidden_states"), "ko") == "모든 시점의 은닉 상태"
-    assert meaning(parse_label("1/hidden_states")) == "layer 1: hidden state at every time step"
-    assert meaning(parse_label("something_else")) == ""
-    assert meaning(parse_label("0/forward/cell")) == "layer 0: cell"
-    assert say("seed", "fr") == say("seed", "en")
+def test_an_unknown_language_is_english() -> None:
+    assert say("seed", "fr") == say("seed", "en") == "seed"
 
 
 def test_equal_tensors_are_of_one_part_of_the_state() -> None:

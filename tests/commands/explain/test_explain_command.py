@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+from command import print_here
 
 SEED = ("--seed", "42", "--quiet")
 
@@ -50,6 +51,8 @@ def test_a_file_in_the_place_of_the_tensor_is_named(rnncli: Any, tmp_path: Any) 
     "layers",
     [
         ("-l", "bilstm", "--return-sequences"),
+        ("-l", "lstm"),
+        ("-l", "RNN([LSTMCell(2), GRUCell(1)])"),
         ("-l", "gru", "--bidirectional"),
         ("-l", "Dense(2)"),
         ("-l", "lstm", "-l", "Dense(2)"),
@@ -98,6 +101,8 @@ def test_how_many_terms(rnncli: Any) -> None:
     [
         (("hidden_state[0,3]",), 2, "index 3 is out of range for units (0 to 2)"),
         (("hidden_states[0,3]",), 2, "2 indices for 3 axes (batch, timesteps, units)"),
+        (("forget[0,1]", "-l", "gru"), 2, "there is no tensor 'forget'"),
+        (("forget[0,9]",), 2, "index 9 is out of range for units"),
         (("hidden_state[0,0]", "--depth", "0"), 2, "--depth"),
         (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "Leave --engine out; rnncli trace --check"),
         (("hidden_state[0,0,0]", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), 2, "ConvLSTM1D"),
@@ -117,3 +122,47 @@ def test_any_depth_ends_where_nothing_is_left_to_explain(rnncli: Any) -> None:
     command = [sys.executable, "-m", "rnncli", *words, "--depth", "2147483647"]
     deepest = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert deepest.stdout == rnncli(*words, "--depth", "9").stdout
+
+
+# gates and sequences
+
+MORE = ["--seed", "1", "--quiet"]
+MASKED = ["[[1, 2], [3, 4]]", "--mask", "[[false, false]]"]
+
+
+def print_answer(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
+    return print_here(capfd, *args, *MORE, code=code)
+
+
+def traced(capfd: pytest.CaptureFixture[str], *flags: str) -> list[Any]:
+    return list(json.loads(print_answer(capfd, "trace", "-f", "json", *flags))["trace"])
+
+
+GATES = [
+    ("forget[0,1]", (), "forget", 3, 1),
+    ("forget[0,1,2]", (), "forget", 1, 2),
+    ("forget[0,-1,2]", (), "forget", 3, 2),
+    ("reset[0,2,0]", ("-l", "gru", "--go-backwards"), "reset", 1, 0),
+    ("cell_1/update[0,1]", ("-l", "RNN([LSTMCell(3), GRUCell(2)])"), "cell_1/update", 3, 1),
+    ("1/candidate[0,0]", ("-l", "LSTM(3, return_sequences=True)", "-l", "simple_rnn"), "candidate", 7, 0),
+]
+
+
+@pytest.mark.parametrize(("number", "flags", "gate", "step", "unit"), GATES, ids=[one[0] for one in GATES])
+def test_a_gate_is_explained(
+    number: str, flags: tuple[str, ...], gate: str, step: int, unit: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    theirs = traced(capfd, *flags)[step]["gates"][gate]["activation"][0][unit]
+    found = json.loads(print_answer(capfd, "explain", number, "-f", "json", *flags))["explanation"]
+    assert found["value"] == theirs == found["equations"][0]["value"]
+
+
+def test_a_sequence_needs_no_flag(capfd: pytest.CaptureFixture[str]) -> None:
+    with_flag = print_answer(capfd, "explain", "hidden_states[0,1,0]", "--return-sequences")
+    without = print_answer(capfd, "explain", "hidden_states[0,1,0]")
+    assert without.splitlines()[:2] == with_flag.splitlines()[:2]
+    assert without.splitlines()[3:] == with_flag.splitlines()[3:]
+
+
+def test_a_gate_of_a_masked_step_has_its_equation(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "sigmoid(" in print_answer(capfd, "explain", "forget[0,0,1]", *MASKED)

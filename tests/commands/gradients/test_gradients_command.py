@@ -48,21 +48,19 @@ def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Run) -> None:
     assert "conditions" not in json.loads(rnncli("gradients", "-f", "json").stdout)
 
 
-def test_a_csv_has_a_row_a_norm(rnncli: Run) -> None:
-    rows = rnncli("gradients", "--seed", "1", "-f", "csv").stdout.splitlines()
-    assert rows[0] == "layer,direction,part,timestep,masked,value"
-    assert len(rows) == 1 + 3 * 4
-
-
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["--of", "hidden"], "there is no tensor 'hidden'"),
-        (["--of", "hidden_state[3]"], "index 3 is out of range for batch"),
         (["--engine", "numpy"], "--engine numpy"),
         (["--training"], "--training"),
         (["--calls", "2"], "--calls"),
         (["--against", "lstn"], "lstn"),
+        (["--against", " , "], "--against does not name a layer"),
+        (
+            ["--against", "lstm", "--initial-state", "[[[0, 0, 0]]]", "-l", "gru"],
+            "--against draws the weights",
+        ),
         (["--against", "lstm,gru", "--reset-after"], "reset-after"),
         (["--layer", "Dense(2)"], "cannot track the states of Dense"),
     ],
@@ -73,17 +71,3 @@ def test_what_cannot_be_meant(rnncli: Run, args: Any, said: Any) -> None:
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-
-
-def test_weights_are_not_for_several_layers(rnncli: Run) -> None:
-    case = json.dumps({"inputs": [[[1.0]]], "initial_state": [[[0.0, 0.0]]], "layer": "GRU(2)"})
-    done = rnncli("gradients", case, "--layer", "gru", "--units", "2", "--against", "lstm", "--quiet")
-    assert done.returncode == 2
-    assert "--against" in done.stderr
-
-
-@pytest.mark.parametrize("nothing", ["", " , "])
-def test_against_nothing_is_a_mistake(rnncli: Run, nothing: Any) -> None:
-    done = rnncli("gradients", "--against", nothing, "--seed", "1")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--against does not name a layer" in done.stderr

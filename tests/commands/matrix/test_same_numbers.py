@@ -11,7 +11,7 @@ import oracle
 import pytest
 from claims import claim
 from looks import drawn as table_of
-from results_by_hand import matrix
+from results_by_hand import CELL, matrix
 
 from rnncli import layers, specs
 from rnncli.case import Case
@@ -125,3 +125,17 @@ def test_long_sequences_show_their_ends(width: Any) -> None:
     assert "t=49" in text
     assert "t=25" not in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_other_numbers_of_a_tensor_are_said_to_differ() -> None:
+    text = table_of(MatrixAnswer(matrix(spoilt=True)), width=200)
+    same, different = text.splitlines()[-2:]
+    assert different == "different between combinations that return it: last_cell_state"
+    assert same.startswith("identical in every combination")
+    assert "last_cell_state" not in same
+
+
+def test_tensors_are_told_apart() -> None:
+    tensors = MatrixAnswer(matrix()).tensors()
+    assert len(tensors) == 8
+    assert np.array_equal(tensors["return_sequences=False,return_state=True/last_cell_state"], CELL)
