@@ -11,7 +11,7 @@ import pytest
 from rnncli import compute, specs
 from rnncli import layers as registry
 from rnncli.addresses import parse_label
-from rnncli.case import Case
+from rnncli.case import Case, sizes
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.answer import VERDICTS
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
@@ -36,7 +36,7 @@ def drawn(
     return case._replace(
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
         initial_state=tuple(
-            rng.standard_normal(info.shape) for info in Stack(built).states(shape)
+            rng.standard_normal(sizes(info.shape)) for info in Stack(built).states(shape)
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
