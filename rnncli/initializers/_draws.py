@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rnncli.initializers._contract import ArrayShape
-
+    ArrayShape: TypeAlias = tuple[int, ...]
     Words: TypeAlias = NDArray[np.uint32]
 
 _MODULUS = 2147483646

@@ -6,7 +6,7 @@ import math
 
 from rnncli.case import Array, Option, format_shape
 from rnncli.errors import EngineError, LayerError
-from rnncli.initializers._contract import ArrayShape, Config, Fill, Initializer
+from rnncli.initializers import ArrayShape, Config, Fill, Initializer
 
 
 def _fill_with(number: int) -> Fill:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnncli.case import Array, Option, format_shape
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, ArrayShape, Config, Initializer
+from rnncli.initializers import SEED, ArrayShape, Config, Initializer
 
 _TRUNCATED_STDDEV = 0.87962566103423978
 """Standard deviation of a standard normal distribution truncated to [-2, 2]."""

@@ -203,12 +203,6 @@ class Bidirectional(Layer):
         forward = self.forward.take_seeds(draw)
         return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        loops = self.loops.items()
-        return join_parts(
-            {name: layer.draw_weights(input_shape, within(seeds, name), dtype) for name, layer in loops}
-        )
-
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""
         parts = self._split_states(call)

@@ -11,7 +11,7 @@ from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers import activations
 from rnncli.layers.equations import Sum
-from rnncli.layers.layer import INITIALIZED_BY, Draw, draw_each, initializers_in
+from rnncli.layers.layer import INITIALIZED_BY, Draw, initializers_in
 from rnncli.result import Gate, Label
 
 Gates = Callable[[], tuple[Gate, ...]]
@@ -118,10 +118,6 @@ class Cell(ABC):
         own = self.config["seed"]
         drawing = self.seed_order if own is None else [part for part in self.seed_order if part != "dropout"]
         return {"dropout": own, **take_seeds(self.config, drawing, draw)}
-
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Return all weights, as Keras draws them for these seeds."""
-        return draw_each(self.initializers(), self.weight_shapes(input_shape), seeds, dtype)
 
     def start(self, batch: int, dtype: Any) -> Any:
         """Return the state before the first step: zeros, (batch, units) each."""

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from rnncli import initializers
-from rnncli.case import Array, Option, Shape, Spec, sizes
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers.equations import Sum
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -147,17 +146,12 @@ class Layer(ABC):
         return output
 
     def initializers(self) -> dict[str, Any]:
-        """Return the initializer of each weight, by the weight's name."""
+        """Return the initializer of each weight by its name, or a function (shape, dtype, seed) -> array."""
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return the seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
         return {}
-
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Return all weights as Keras draws them for these seeds; none if only Keras can compute it."""
-        shapes = self.weight_shapes(input_shape) if self.without_keras else {}
-        return draw_each(self.initializers(), shapes, seeds, dtype)
 
     def with_returns(self, **returns: bool) -> Spec:
         """Return the Spec with these values of return_sequences or return_state, if the layer has them."""
@@ -189,16 +183,6 @@ def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the initializers in the options of a layer or a cell, by the weight that each one fills."""
     return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
-
-
-def draw_each(
-    values: Mapping[str, Any], shapes: Mapping[str, Shape], seeds: Mapping[str, int], dtype: str
-) -> dict[str, Array]:
-    """Return the weights that these initializers fill, as Keras draws them for these seeds, by name."""
-    return {
-        name: initializers.make(values[name], sizes(shape), dtype, seeds.get(name))
-        for name, shape in shapes.items()
-    }
 
 
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:

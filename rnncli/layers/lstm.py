@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import ClassVar, NamedTuple
+from functools import cached_property, partial
+from typing import Any, ClassVar, NamedTuple
 
 from rnncli import initializers
-from rnncli.case import Array, Option, Shape
+from rnncli.case import Array, Option
 from rnncli.layers import activations
 from rnncli.layers.cell import (
     Cell,
@@ -21,7 +21,6 @@ from rnncli.layers.cell import (
     split,
 )
 from rnncli.layers.equations import Current, Previous, Sum, affine, times
-from rnncli.layers.layer import draw_each
 from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
@@ -46,20 +45,20 @@ class LSTMCell(Cell):
         name = self.config.get("cell_activation")
         return self.activation if name is None else activations.get_unguarded(name)
 
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Return all weights; with unit_forget_bias, the forget gate's bias is 1 for any bias_initializer."""
-        if not (self.config["use_bias"] and self.config["unit_forget_bias"]):
-            return super().draw_weights(input_shape, seeds, dtype)
+    def initializers(self) -> dict[str, Any]:
+        """Return the initializers; with unit_forget_bias, the forget gate's bias is 1 for any but `probe`."""
+        found = super().initializers()
+        if self.config["use_bias"] and self.config["unit_forget_bias"] and found["bias"] != "probe":
+            found["bias"] = partial(self._draw_bias, found["bias"])
+        return found
+
+    def _draw_bias(self, value: Any, _: tuple[int, ...], dtype: str, seed: int | None) -> Array:
         import numpy as np
 
-        shapes, values = self.weight_shapes(input_shape), self.initializers()
-        del shapes["bias"]
         before, after = (
-            initializers.make(values["bias"], (size,), dtype, seeds.get("bias"))
-            for size in (self.units, 2 * self.units)
+            initializers.make(value, (size,), dtype, seed) for size in (self.units, 2 * self.units)
         )
-        bias = np.concatenate([before, np.ones(self.units, dtype), after])
-        return {**draw_each(values, shapes, seeds, dtype), "bias": bias}
+        return np.concatenate([before, np.ones(self.units, dtype), after])
 
     def step(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnncli.case import Array, Option, Shape, Spec
+from rnncli.case import Option, Shape, Spec
 from rnncli.layers.equations import Entry, Sum, times
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
@@ -115,9 +115,6 @@ class RecurrentLayer(Layer):
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return self.cell.take_seeds(draw)  # type: ignore[no-any-return]
-
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the output of the loop and, with return_state, its last states."""

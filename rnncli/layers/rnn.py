@@ -53,12 +53,6 @@ class StackedCells:
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return join_parts({key: cell.take_seeds(draw) for key, cell in self.cells.items()})
 
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        shapes, cells = self._input_shapes(input_shape), self.cells.items()
-        return join_parts(
-            {key: cell.draw_weights(shapes[key], within(seeds, key), dtype) for key, cell in cells}
-        )
-
     def start(self, batch: int, dtype: Any) -> State:
         return tuple(cell.start(batch, dtype) for cell in self.cells.values())
 

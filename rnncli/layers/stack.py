@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -195,12 +196,20 @@ class Stack:
         return self._join([layer.take_seeds(draw) for layer in self.layers])
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
-        """Return all weights by path, each in the dtype of its layer."""
-        parts = self._split(seeds)
-        pairs = zip(self.input_shapes(input_shape), parts, strict=True)
-        return self._join(
-            [layer.draw_weights(shape, own, layer.config["dtype"]) for (layer, shape), own in pairs]
-        )
+        """Return all weights by path, in the dtype of their layers, as Keras draws them for these seeds.
+
+        None are returned for a layer that only Keras can compute.
+        """
+        drawn = []
+        for (layer, shape), own in zip(self.input_shapes(input_shape), self._split(seeds), strict=True):
+            values, dtype = layer.initializers(), layer.config["dtype"]
+            found: dict[str, Array] = {}
+            for path, wanted in (layer.weight_shapes(shape) if layer.without_keras else {}).items():
+                value = values[path]
+                make = value if callable(value) else partial(initializers.make, value)
+                found[path] = make(sizes(wanted), dtype, own.get(path))
+            drawn.append(found)
+        return self._join(drawn)
 
     def call(
         self,
