@@ -32,6 +32,8 @@ NONE = "none"
 """The value of a row in which nothing is masked or held."""
 SEPARATOR = ";"
 """Between the gates to hold in one typed text."""
+MOST_TERMS = 40
+"""Terms of an equation that are listed: drawing hundreds would delay every key."""
 
 
 class Start(NamedTuple):
@@ -321,14 +323,13 @@ class Computation:
         return None
 
 
-@lru_cache(maxsize=2)  # a screen is drawn more often than its number changes
+@lru_cache(maxsize=4)  # a screen is drawn more often than its number changes
 def explain(found: Computation, target: Target) -> Explanation:
-    """Return where a number comes from."""
-    explanation = explain_number(found.case, found.trace, target)
+    """Return where a number comes from, with the largest terms of each equation."""
+    explanation = explain_number(found.case, found.trace, target, terms=MOST_TERMS)
     if found.without_hold is None:
         return explanation
-    free = explain_number(found.without_hold.case, found.without_hold.trace, target)
-    return replace(explanation, without_hold=free.value)
+    return replace(explanation, without_hold=explain(found.without_hold, target).value)
 
 
 @lru_cache(maxsize=2)  # undo shows the numbers before without computing them again

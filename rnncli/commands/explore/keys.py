@@ -341,7 +341,7 @@ KEYS = (
     Key("]", "next time step", partial(_step, by=1)),
     Key("b", "next sequence of the batch", partial(_next_sequence, by=1)),
     Key("B", "previous sequence", partial(_next_sequence, by=-1)),
-    Key("e", "every term of the equations", _show_terms, True),
+    Key("e", "the terms of the equations", _show_terms, True),
     Key("m", "mask this step, or unmask it", _mask, True),
     Key("h", "hold a gate at a value", _hold, True),
     Key("H", "release every held gate", _release, True),

@@ -70,7 +70,7 @@ class State:
     size: columns and lines of the terminal.
     view: results, input, weights or gates.  focus: the pane that gets the keys, options, numbers or step.
     option: name of the row under the cursor in the layer pane.  scroll: first line of the equations.
-    every_term: list the terms of every equation, not only their sums.
+    every_term: list the terms of each equation, not only their sum.
     subtracts: show what the held gates change.
     help: keys and what they do, shown instead of the panes; () to show the panes.
     is_slow: whether the computation takes so long that the screen says it.

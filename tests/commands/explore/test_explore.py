@@ -178,6 +178,15 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
             assert explained(explorer.state).value == table.values[row, column]
 
 
+def test_the_largest_terms_are_listed() -> None:
+    explorer = Explorer("rnncli run -l lstm --units 64 --seed 42")
+    assert len(screen.equation_lines(explorer.state)) == 8
+    explorer.press("e")
+    lines = [line.plain for line in screen.equation_lines(explorer.state)]
+    assert sum("kernel[" in line for line in lines) >= 4 * 39
+    assert sum("the other 30 terms" in line for line in lines) == 4
+
+
 def test_the_time_step_of_a_state_is_the_one_at_which_it_was_computed() -> None:
     explorer = Explorer("rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
     explorer.press("1", "end", *["down"] * 4)
