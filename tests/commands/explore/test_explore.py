@@ -34,6 +34,7 @@ from rnncli.commands.explore.state import (
     tables,
 )
 from rnncli.errors import InputError, RnncliError
+from rnncli.result import Label
 from rnncli.show.visible import width_of
 
 pytest.importorskip("textual")
@@ -130,6 +131,18 @@ def test_halves_and_masked_steps_are_marked() -> None:
     assert explorer.shows("u2 │      u3")
     assert sum("t=1   / " in line for line in explorer.lines()) == 1
     assert matches_golden("explore", "120_en_halves.txt", "\n".join(explorer.lines()) + "\n")
+    explorer.option("return_sequences", " ")
+    assert sum("│" in line for line in explorer.lines()) == 2  # the title, and the state
+
+
+def test_a_difference_of_equal_infinities_is_zero() -> None:
+    explorer = Explorer("rnncli run '[[[1], [1e39]]]' -l simple_rnn --activation relu --seed 3")
+    explorer.press("4", "h")
+    explorer.type("candidate[:, 0]=1@0:1")
+    explorer.press("d")
+    values = tables(explorer.state)[0].values
+    assert np.isfinite(values).all()
+    assert not np.isfinite(explorer.state.shown.trace.trace[0].parts[Label("hidden", kind="")]).all()
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -288,6 +301,8 @@ def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int
     pasted = explorer.state.typed
     assert pasted is not None
     assert pasted.text == ("12" if typed.is_new else text[:caret] + "12" + text[caret:])
+    explorer.press("end", *"6" * 100, "x")
+    assert explorer.lines()[-2].endswith("66x")
 
 
 def test_numbers_are_edited_and_undone() -> None:
@@ -315,6 +330,10 @@ def test_numbers_are_edited_and_undone() -> None:
     explorer.option("units", "right")
     explorer.press("U")
     assert explorer.message == "nothing to redo"  # a new change drops what was undone
+    explorer.press("3", "enter", "9", "enter")
+    assert explorer.state.experiment.case.weights is not None
+    explorer.option("seed", "right")
+    assert explorer.state.experiment.case.weights is None
 
 
 def test_time_unit_sequence_and_mask() -> None:
