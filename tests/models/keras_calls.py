@@ -10,8 +10,11 @@ from oracle import keras
 
 from rnncli import compute
 from rnncli.inputs.formats import Source
+from rnncli.models import ModelRequest, ModelRun
 from rnncli.models.graph import Graph
 from rnncli.models.keras import reader as reader
+from rnncli.models.keras.model import Model
+from rnncli.models.keras.walk import run_graph
 
 NEAR = 1e-5
 
@@ -56,6 +59,26 @@ def graph_in(path: Path) -> Graph:
     graph = reader.read(Source(path.name, path=path))
     assert graph is not None
     return graph
+
+
+def follow(graph: Graph, given: Any, **more: Any) -> ModelRun:
+    """The graph run in NumPy."""
+    return run_graph(graph, ModelRequest(Model(graph).fit_inputs(given), compute_numpy, **more))
+
+
+def evaluated(graph: Graph, given: Any) -> list[np.ndarray]:
+    """What the model returns, in NumPy."""
+    found = follow(graph, given, everything=True)
+    parts = {part.layer: part for part in found.parts}
+    values = []
+    for ref in graph.outputs:
+        if ref.node in parts:
+            result = parts[ref.node].result or compute_numpy(parts[ref.node].case)
+            values.append(result.outputs[ref.tensor].values)
+        else:
+            names = [name for name in found.other_outputs if name.startswith(f"{ref.node}/output")]
+            values.append(found.other_outputs[names[ref.tensor]])
+    return values
 
 
 def compute_numpy(case: Any) -> Any:

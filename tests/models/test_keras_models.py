@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from keras_graphs import evaluated, read
+from keras_calls import evaluated, graph_in
 
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
@@ -136,11 +134,10 @@ def pieces(k: Any) -> Any:
     first, second = two([y, x])
     third, _ = two([chain(y), x])
     outputs = named({"z": first})
-    each = layers.TimeDistributed(k.Sequential([layers.Dense(4, name="e"), layers.Dense(2)]))(chain(chain(y)))
-    return k.Model([x, y], [outputs["p"], outputs["q"], second, third, each, named({"z": third})["q"]]), {
-        "x": X,
-        "y": Y,
-    }
+    each = layers.TimeDistributed(k.Sequential([layers.Dense(4, name="e"), layers.Dense(2)]))(y)
+    again = layers.GRU(2)(chain(chain(y)))
+    returned = [outputs["p"], outputs["q"], second, third, each, again, named({"z": third})["q"]]
+    return k.Model([x, y], returned), {"x": X, "y": Y}
 
 
 MODELS = {made.__name__: made for made in (branches, tokens, states, nested, cells, chain, pieces)}
@@ -159,7 +156,7 @@ def test_what_is_read_computes_what_the_model_predicts(model: Any, tmp_path: Pat
     made, inputs = model
     for name in ("m.keras", "m.h5"):
         made.save(tmp_path / name)
-    graph, legacy = read(tmp_path / "m.keras"), read(tmp_path / "m.h5")
+    graph, legacy = graph_in(tmp_path / "m.keras"), graph_in(tmp_path / "m.h5")
     assert_same(graph, legacy)
     inputs = {name or graph.inputs[0].name: array for name, array in inputs.items()}
     expected = made(inputs if len(inputs) > 1 else next(iter(inputs.values())))  # predict would compile it
@@ -200,7 +197,7 @@ def whole(tmp_path_factory: Any) -> Any:
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     model, folder = whole
-    graph = read(folder / name)
+    graph = graph_in(folder / name)
     shown = [node for node in graph.nodes if ".ops." not in node.module]
     assert [node.name for node in shown] == ["ids", "words", "both", "last", "last@1", "add", "out"]
     for node in shown:
@@ -219,42 +216,11 @@ def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     assert graph.notes == ()
 
 
-def test_a_live_model_is_a_graph_too(whole: Any) -> None:
-    model, folder = whole
-    entry = json.loads(model.to_json())
-    stored = read(folder / "m.keras")
-    weights = {
-        node.layer: dict(zip(node.weights, model.get_layer(node.layer).get_weights(), strict=True))
-        for node in stored.nodes
-        if node.weights
-    }
-    graph = reader.graph_of(entry, weights, "Keras 3.15.1")
-    assert [node.name for node in graph.nodes] == [node.name for node in stored.nodes]
-    assert [node.args for node in graph.nodes] == [node.args for node in stored.nodes]
-    assert [list(node.weights) for node in graph.nodes] == [list(node.weights) for node in stored.nodes]
-
-
 def test_content_decides_and_not_the_suffix(whole: Any, tmp_path: Path) -> None:
     _, folder = whole
     for old, new in (("m.keras", "a.h5"), ("m.h5", "b.keras"), ("m.h5", "c.hdf5")):
         (tmp_path / new).write_bytes((folder / old).read_bytes())
-        assert read(tmp_path / new).outputs == (Ref("out"),)
-
-
-def test_reading_needs_no_framework(whole: Any) -> None:
-    _, folder = whole
-    script = """
-import sys
-from pathlib import Path
-from rnncli.inputs.formats import Source
-from rnncli.models.keras import reader as keras
-for path in map(Path, sys.argv[1:]):
-    keras.read(Source(path.name, path=path))
-print([name for name in ("tensorflow", "keras", "tf_keras", "torch") if name in sys.modules])
-"""
-    command = [sys.executable, "-c", script, folder / "m.keras", folder / "m.h5"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+        assert graph_in(tmp_path / new).outputs == (Ref("out"),)
 
 
 def zipped(path: Path, **files: Any) -> Path:
@@ -266,7 +232,7 @@ def zipped(path: Path, **files: Any) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(InputError) as caught:
-        read(path)
+        graph_in(path)
     return str(caught.value)
 
 
@@ -275,7 +241,7 @@ def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_pa
     content = (folder / "m.keras").read_bytes()
     outer = zipped(tmp_path / "outer.keras", inner_keras=content, read_me=b"x")
     assert "outer.keras!inner.keras" in refusal(outer)
-    assert read(tmp_path / "outer.keras!inner.keras").outputs == (Ref("out"),)
+    assert graph_in(tmp_path / "outer.keras!inner.keras").outputs == (Ref("out"),)
     assert "no file other.keras in it" in refusal(tmp_path / "outer.keras!other.keras")
     with zipfile.ZipFile(folder / "m.keras") as archive:
         parts = {f"m__{name.replace('.', '_')}": archive.read(name) for name in archive.namelist()}
@@ -288,6 +254,8 @@ def test_what_is_no_model_says_so(whole: Any, tmp_path: Path) -> None:
     assert isinstance(models.read(Source("w", path=folder / "m.weights.h5")), Modules)
     assert "PyTorch" in refusal(zipped(tmp_path / "m.pt", archive__data_pkl=b"x"))
     assert "not a Keras model" in refusal(zipped(tmp_path / "m.zip", a_txt=b"x"))
+    said = refusal(zipped(tmp_path / "a.keras", model_weights_h5=b"x"))
+    assert said.startswith("a.keras: there is no config.json in it.\nSave the whole model with")
     (tmp_path / "text.keras").write_text("no model")
     assert "text.keras" in refusal(tmp_path / "text.keras")
     (tmp_path / "folder").mkdir()
@@ -319,26 +287,6 @@ def test_a_model_without_weights_is_to_be_built(tmp_path: Path) -> None:
     assert refusal(tmp_path / "m.keras") == said
 
 
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        ([["x", 0, 0, {}], ["x", 0, 0, {}]], "this model has 1 input, and it is called with 2."),
-        ([["x", 0, 0, {"mask": [["x", 0, 0], ["x", 0, 0]]}]], "it has 1 input and gets 2 masks."),
-    ],
-)
-def test_one_input_is_singular(whole: Any, tmp_path: Path, call: Any, said: str) -> None:
-    _, folder = whole
-    given = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_shape": [None, 6, 4]}}
-    own = {"name": "inside", "layers": [given], "input_layers": [["x", 0, 0]], "output_layers": [["x", 0, 0]]}
-    inside = {"class_name": "Functional", "name": "inside", "config": own, "inbound_nodes": [call]}
-    config = {**own, "name": "m", "layers": [given, inside], "output_layers": [["inside", 1, 0]]}
-    with zipfile.ZipFile(folder / "m.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
-        text = json.dumps({"class_name": "Functional", "config": config})
-        new.writestr("config.json", text)
-        new.writestr("model.weights.h5", old.read("model.weights.h5"))
-    assert f"m.keras: inside: {said}" in refusal(tmp_path / "m.keras")
-
-
 def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = keras.layers
@@ -350,7 +298,7 @@ def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path)
     marked = layers.Dropout(0.5)(layers.Masking(name="marked")(y))
     model = keras.Model([y, given, ids], [inner(y, mask=given), inner(words), inner(marked), inner(y)])
     model.save(tmp_path / "m.keras")
-    graph = read(tmp_path / "m.keras")
+    graph = graph_in(tmp_path / "m.keras")
     inputs = {"y": Y, "given": IDS % 2 == 0, "ids": IDS}
     assert [node.name for node in graph.nodes if node.class_name == "Identity"] == ["inside/a"]
     expected = model([inputs[port.name] for port in graph.inputs])
@@ -358,38 +306,61 @@ def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+def of_layers(*layers: Any, outputs: Any = (), inputs: Any = ()) -> dict[str, Any]:
+    ends = {"input_layers": list(inputs), "output_layers": list(outputs)}
+    return {"class_name": "Functional", "name": "m", "config": {"name": "m", "layers": list(layers), **ends}}
+
+
+GIVEN = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_shape": [None, 6, 4]}}
+
+
+def model_of_a_model(call: Any) -> dict[str, Any]:
+    """A model whose inner model is called with these arguments."""
+    x = [["x", 0, 0]]
+    inside = {**of_layers(GIVEN, inputs=x, outputs=x), "name": "inside", "inbound_nodes": [call]}
+    return of_layers(GIVEN, inside, inputs=x, outputs=[["inside", 1, 0]])
+
+
 @pytest.mark.parametrize(
-    "config",
+    ("config", "said"),
     [
-        [],
-        {"class_name": "Functional"},
-        {"class_name": "Functional", "config": {"layers": 3, "input_layers": [], "output_layers": []}},
-        {"class_name": "Sequential", "config": {"layers": []}},
-        {
-            "class_name": "Sequential",
-            "config": {"layers": [{"class_name": "LSTM", "config": {"units": "a"}}]},
-        },
-        {
-            "class_name": "Functional",
-            "config": {
-                "layers": [
-                    {"class_name": "Add", "name": "a", "config": {}, "inbound_nodes": [[["b", 0, 0]]]},
-                    {"class_name": "Add", "name": "b", "config": {}, "inbound_nodes": [[["a", 0, 0]]]},
-                ],
-                "input_layers": [],
-                "output_layers": [["b", 0, 0]],
-            },
-        },
+        ([], "its config does not describe a Keras model."),
+        ({"class_name": "Functional"}, "its config does not describe a Keras model."),
+        ({"class_name": "Functional", "config": {"layers": 3, "input_layers": [], "output_layers": []}}, ""),
+        ({"class_name": "Sequential", "config": {"layers": []}}, "None: there is no layer in this model."),
+        ({"class_name": "Sequential", "config": {"name": "s"}}, "the config of this model has no layers."),
+        (
+            {"class_name": "Sequential", "config": {"layers": [{"class_name": "LSTM", "config": {}}]}},
+            "lstm: its config has no recurrent_activation",
+        ),
+        (
+            of_layers(
+                *(
+                    {"class_name": "Add", "name": one, "config": {}, "inbound_nodes": [[[other, 0, 0]]]}
+                    for one, other in ("ab", "ba")
+                ),
+                outputs=[["b", 0, 0]],
+            ),
+            "a: the input of this layer depends on its own output.",
+        ),
+        (
+            model_of_a_model([["x", 0, 0, {}], ["x", 0, 0, {}]]),
+            "inside: this model has 1 input, and it is called with 2.",
+        ),
+        (
+            model_of_a_model([["x", 0, 0, {"mask": [["x", 0, 0], ["x", 0, 0]]}]]),
+            "inside: it has 1 input and gets 2 masks.",
+        ),
     ],
 )
-def test_a_config_that_is_none_is_bad_input(tmp_path: Path, config: Any, whole: Any) -> None:
+def test_a_config_that_is_none_is_bad_input(tmp_path: Path, config: Any, said: str, whole: Any) -> None:
     _, folder = whole
     with zipfile.ZipFile(folder / "m.keras") as archive:
         weights = archive.read("model.weights.h5")
     path = zipped(tmp_path / "m.keras", metadata_json=b"{}", config_json=json.dumps(config))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("model.weights.h5", weights)
-    assert refusal(path).startswith("m.keras: ")
+    assert refusal(path).startswith(f"m.keras: {said}")
 
 
 def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path: Path) -> None:
@@ -405,25 +376,9 @@ def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path: Path) -
     model.get_layer("small").quantize("int8")
     for name in ("m.keras", "m.h5"):
         model.save(tmp_path / name)
-        held = {node.name: node for node in read(tmp_path / name).nodes}
+        held = {node.name: node for node in graph_in(tmp_path / name).nodes}
         assert not held["said"].weights
         assert list(held["learned"].weights) == ["mean", "variance", "count"]
         assert len(held["heads"].weights) == 8
         assert held["small"].config["dtype"] == "int8_from_float32"
         np.testing.assert_array_equal(held["gru"].weights["kernel"], model.get_layer("gru").get_weights()[0])
-
-
-def test_a_zip_file_that_lacks_a_part_of_a_model_names_it(whole: Any, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
-        archive.writestr("model.weights.h5", b"x")
-    said = refusal(tmp_path / "a.keras")
-    assert said.startswith("a.keras: there is no config.json in it.\nSave the whole model with")
-
-
-def test_a_sequential_model_without_layers_is_not_called_another_class(whole: Any, tmp_path: Path) -> None:
-    _, folder = whole
-    with zipfile.ZipFile(folder / "m.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
-        for name in old.namelist():
-            config = b'{"class_name": "Sequential", "config": {"name": "s"}}'
-            new.writestr(name, config if name == "config.json" else old.read(name))
-    assert refusal(tmp_path / "m.keras").startswith("m.keras: the config of this model has no layers.\nSave")

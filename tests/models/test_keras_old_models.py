@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from keras_graphs import evaluated, read
+from keras_calls import evaluated, graph_in
 from old_keras import (
     GATES,
     LOOP,
@@ -32,7 +32,9 @@ from old_keras import (
 )
 
 from rnncli.errors import InputError
-from rnncli.models.graph import Ref
+from rnncli.models.graph import Graph, Ref
+
+ROLES = ("kernel", "recurrent_kernel", "bias")
 
 
 def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path: Pa
         "dense_1": pairs(names("dense_1", "kernel", "bias"), three),
     }
     write(tmp_path / "m.h5", "2.1.3", config, weights)
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     assert graph.origin == "Keras 2.1.3"
     assert [node.name for node in graph.nodes] == ["lstm_1_input", "lstm_1", "gru_1", "dense_1"]
     assert graph.inputs[0].shape == ("batch", 5, 2)
@@ -84,7 +86,7 @@ def test_numbers_are_tf_keras_s(tmp_path: Path) -> None:
     write(tmp_path / "m.h5", "2.11.0", config, weights)
     x = RANDOM.normal(size=(3, 5, 2)).astype("float32")
     expected = tf_keras.models.load_model(tmp_path / "m.h5", compile=False).predict(x, verbose=0)
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     (ours,) = evaluated(graph, {graph.inputs[0].name: x})
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
@@ -107,7 +109,7 @@ def test_encoder_and_decoder_of_keras_2_2_pass_states_as_more_inputs(tmp_path: P
         "decoder": pairs(names("decoder"), of_gates(4, 2, 3)),
     }
     write(tmp_path / "m.h5", "2.2.4", config, weights)
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     first, second = graph.nodes[3:]
     assert (first.name, second.name, second.layer) == ("decoder", "decoder@1", "decoder")
     assert first.args == (Ref("y"),)
@@ -142,7 +144,7 @@ def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path: Path, shift: An
         *names(starts[1], "moving_mean", "moving_variance"),
     ]
     write(tmp_path / "m.h5", "2.2.0", config, {"x": [], "inside": pairs(paths, arrays)})
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     assert [node.name for node in graph.nodes[1:]] == [
         "inside/deep",
         "inside/norm",
@@ -191,7 +193,7 @@ def test_cudnn_weights_are_converted(tmp_path: Path, gates: Any, class_name: Any
     entry["config"]["activity_regularizer"] = None
     model = {"class_name": "Sequential", "config": {"name": "s", "layers": [entry]}}
     write(tmp_path / "m.h5", "2.2.4-tf", model, {"rnn": pairs(names("rnn"), there)})
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     node = graph.nodes[1]
     assert node.class_name == kind
     np.testing.assert_array_equal(node.weights["kernel"], plain[0])
@@ -224,21 +226,12 @@ def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path: Path) -> None
         "out": pairs(names("out", "kernel", "bias"), drawn((2, 1), (1,))),
     }
     write(tmp_path / "m.h5", "2.2.4", model, weights)
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     node = graph.nodes[1]
     for ours, saved in zip(node.weights.values(), sides[0] + sides[1], strict=True):
         np.testing.assert_array_equal(ours, saved)
     assert node.config["layer"]["class_name"] == "LSTM"
     assert graph.inputs[0].shape == ("batch", None, 3)
-
-
-def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:
-    entry = gru("gru", 2, batch_input_shape=[None, 5, 3])
-    model = {"class_name": "Sequential", "config": [entry]}
-    write(tmp_path / "m.h5", "2.1.2", model, {"gru": pairs(names("gru"), drawn((3, 6), (2, 6), (2, 6)))})
-    graph = read(tmp_path / "m.h5")
-    assert graph.nodes[1].config["reset_after"] is True
-    assert not any("reset_after" in note for note in map(str, graph.notes))
 
 
 def test_long_lists_of_names_are_in_pieces(tmp_path: Path) -> None:
@@ -251,36 +244,41 @@ def test_long_lists_of_names_are_in_pieces(tmp_path: Path) -> None:
         listed = list(attrs["layer_names"])
         del attrs["layer_names"]
         attrs["layer_names0"], attrs["layer_names1"] = listed[:3], listed[3:]
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     np.testing.assert_array_equal(graph.nodes[4].weights["bias"], weights["lstm_3"][2][1])
 
 
+def only(path: Path, version: str, entry: Any, arrays: Any, backend: str = "tensorflow") -> Graph:
+    """Return the graph of a file with one layer.  arrays: for its variables, or by their names."""
+    name = entry["config"]["name"]
+    named = arrays if isinstance(arrays, dict) else dict(zip(names("", *ROLES), arrays, strict=False))
+    held = {name: [(f"{name}/{variable.strip('/')}", array) for variable, array in named.items()]}
+    write(path / "m.h5", version, {"class_name": "Sequential", "config": [entry]}, held, backend)
+    return graph_in(path / "m.h5")
+
+
+SHAPE = {"batch_input_shape": [None, 5, 2]}
+LSTM, GRU = lstm("lstm", 2, **SHAPE), gru("gru", 2, **SHAPE)
+
+
+def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:
+    graph = only(tmp_path, "2.1.2", GRU, drawn((2, 6), (2, 6), (2, 6)))
+    assert graph.nodes[1].config["reset_after"] is True
+    assert not any("reset_after" in note for note in map(str, graph.notes))
+
+
 def test_kernels_of_theano_are_turned_round(tmp_path: Path) -> None:
-    conv = layer(
-        "Conv1D", "conv", filters=2, kernel_size=[3], padding="same", activation="linear", use_bias=True
-    )
-    conv["config"]["batch_input_shape"] = [None, 5, 3]
-    kernel, bias = drawn((3, 3, 2), (2,))
-    weights = {"conv": pairs(names("conv", "kernel", "bias"), [kernel, bias])}
-    model = {"class_name": "Sequential", "config": [conv]}
-    write(tmp_path / "m.h5", "2.1.0", model, weights, backend="theano")
-    graph = read(tmp_path / "m.h5")
+    conv = layer("Conv1D", "conv", filters=2, kernel_size=[3], padding="same", use_bias=True, **SHAPE)
+    kernel, bias = drawn((3, 2, 2), (2,))
+    graph = only(tmp_path, "2.1.0", conv, {"kernel:0": kernel, "bias:0": bias}, "theano")
     np.testing.assert_array_equal(graph.nodes[1].weights["kernel"], kernel[::-1])
     assert any("Theano" in note for note in map(str, graph.notes))
-
-
-def test_without_convolutions_nothing_is_said_of_theano_s(tmp_path: Path) -> None:
-    entry = lstm("lstm", 2, batch_input_shape=[None, 5, 2])
-    weights = {"lstm": pairs(names("lstm"), of_gates(4, 2, 2))}
-    write(tmp_path / "m.h5", "2.1.0", {"class_name": "Sequential", "config": [entry]}, weights, "theano")
-    assert not any("Theano" in note for note in map(str, read(tmp_path / "m.h5").notes))
+    graph = only(tmp_path, "2.1.0", LSTM, of_gates(4, 2, 2), "theano")  # which has no convolution
+    assert not any("Theano" in note for note in map(str, graph.notes))
 
 
 def test_a_file_without_a_version_is_of_keras_2(tmp_path: Path) -> None:
-    entry = gru("gru", 2, batch_input_shape=[None, 5, 2])
-    weights = {"gru": pairs(names("gru"), of_gates(3, 2, 2))}
-    write(tmp_path / "m.h5", "", {"class_name": "Sequential", "config": [entry]}, weights)
-    assert read(tmp_path / "m.h5").notes == (
+    assert only(tmp_path, "", GRU, of_gates(3, 2, 2)).notes == (
         "the file does not say which version of Keras saved it; Keras 2 is assumed.",
         "hard_sigmoid in gru is clip(0.2 x + 0.5, 0, 1), as in Keras 2; "
         "Keras 3 computes clip(x / 6 + 0.5, 0, 1).",
@@ -288,52 +286,34 @@ def test_a_file_without_a_version_is_of_keras_2(tmp_path: Path) -> None:
     )
 
 
-REFUSED = {
-    "time_major": (
-        lstm("lstm", 2, time_major=True, batch_input_shape=[None, 5, 2]),
-        "2.4.0",
-        "lstm.*time_major",
-    ),
-    "no gates": (
-        layer("LSTM", "lstm", units=2, batch_input_shape=[None, 5, 2]),
-        "2.1.0",
-        "lstm.*recurrent_activation",
-    ),
-    "keras 1": (lstm("lstm", 2, batch_input_shape=[None, 5, 2]), "1.2.2", "Keras 1.2.2"),
-}
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, kind: Any) -> None:
-    entry, version, message = REFUSED[kind]
-    write(
-        tmp_path / "m.h5",
-        version,
-        {"class_name": "Sequential", "config": [entry]},
-        {"lstm": pairs(names("lstm"), of_gates(4, 2, 2))},
-    )
+@pytest.mark.parametrize(
+    ("version", "entry", "arrays", "message"),
+    [
+        ("2.4.0", lstm("lstm", 2, time_major=True, **SHAPE), of_gates(4, 2, 2), "lstm.*time_major"),
+        ("2.1.0", layer("LSTM", "lstm", units=2), of_gates(4, 2, 2), "lstm.*recurrent_activation"),
+        ("1.2.2", LSTM, of_gates(4, 2, 2), "Keras 1.2.2"),
+        ("2.1.0", LSTM, of_gates(4, 2, 2)[:2], "lstm: LSTM has 3 weights"),
+        ("2.1.0", LSTM, of_gates(4, 2, 3), "lstm: its config says 2 units"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(
+    tmp_path: Path, version: str, entry: Any, arrays: Any, message: str
+) -> None:
     with pytest.raises(InputError, match=rf"^m\.h5: .*{message}"):
-        read(tmp_path / "m.h5")
-
-
-def test_a_layer_without_its_weights_is_refused(tmp_path: Path) -> None:
-    entry = lstm("lstm", 2, batch_input_shape=[None, 5, 2])
-    model = {"class_name": "Sequential", "config": [entry]}
-    write(tmp_path / "m.h5", "2.1.0", model, {"lstm": pairs(names("lstm")[:2], of_gates(4, 2, 2)[:2])})
-    with pytest.raises(InputError, match="lstm: LSTM has 3 weights"):
-        read(tmp_path / "m.h5")
-    write(tmp_path / "m.h5", "2.1.0", model, {"lstm": pairs(names("lstm"), of_gates(4, 2, 3))})
-    with pytest.raises(InputError, match="lstm: its config says 2 units"):
-        read(tmp_path / "m.h5")
+        only(tmp_path, version, entry, arrays)
 
 
 def test_a_layer_normalization_of_keras_2_2_is_not_today_s(tmp_path: Path) -> None:
-    entry = layer("LayerNormalization", "ln", batch_input_shape=[None, 5, 2], epsilon=1e-14)
-    model = {"class_name": "Sequential", "config": [entry]}
-    weights = {"ln": pairs(names("ln", "gamma", "beta"), drawn((2,), (2,)))}
+    entry = layer("LayerNormalization", "ln", **SHAPE, epsilon=1e-14)
+    gamma, beta = drawn((2,), (2,))
     for version, class_name in (("2.2.4", "Custom>LayerNormalization"), ("2.2.4-tf", "LayerNormalization")):
-        write(tmp_path / "m.h5", version, model, weights)
-        assert read(tmp_path / "m.h5").nodes[1].class_name == class_name
+        graph = only(tmp_path, version, entry, {"gamma:0": gamma, "beta:0": beta})
+        assert graph.nodes[1].class_name == class_name
+
+
+def test_not_a_number_in_a_config_is_read(tmp_path: Path) -> None:
+    graph = only(tmp_path, "2.4.0", layer("Masking", "mask", mask_value=float("nan"), **SHAPE), {})
+    assert np.isnan(graph.nodes[1].config["mask_value"])
 
 
 def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path: Path) -> None:
@@ -356,7 +336,7 @@ def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path: Path) -> None:
             archive.writestr("metadata.json", json.dumps({"keras_version": "2.12.0"}))
             archive.writestr("config.json", config)
             archive.writestr("model.weights.h5", made.getvalue())
-        graph = read(tmp_path / "m.keras")
+        graph = graph_in(tmp_path / "m.keras")
         assert graph.origin == "Keras 2.12.0"
         for ours, theirs in zip(graph.nodes[1:], layers, strict=True):
             np.testing.assert_array_equal(ours.weights["kernel"], theirs.get_weights()[0])
@@ -377,15 +357,9 @@ def test_states_of_cells_that_stand_last_cell_first_are_refused(tmp_path: Path) 
         write(tmp_path / "m.h5", version, model, weights)
         if refused:
             with pytest.raises(InputError, match=r"rnn: Keras 2\.1\.6 orders the states of several cells"):
-                read(tmp_path / "m.h5")
+                graph_in(tmp_path / "m.h5")
         else:
-            assert list(read(tmp_path / "m.h5").nodes[1].weights)[3] == "1/kernel"
-
-
-def test_not_a_number_in_a_config_is_read(tmp_path: Path) -> None:
-    mask = layer("Masking", "mask", mask_value=float("nan"), batch_input_shape=[None, 5, 2])
-    write(tmp_path / "m.h5", "2.4.0", {"class_name": "Sequential", "config": {"layers": [mask]}}, {})
-    assert np.isnan(read(tmp_path / "m.h5").nodes[1].config["mask_value"])
+            assert list(graph_in(tmp_path / "m.h5").nodes[1].weights)[3] == "1/kernel"
 
 
 def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_path: Path) -> None:
@@ -393,7 +367,7 @@ def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_
     config = functional("m", layers, [["x", 0, 0]], [["out", 0, 0]])
     weights = {"x": [], "out": pairs(names("out", "kernel", "bias"), drawn((2, 2), (2,)))}
     write(tmp_path / "m.h5", "2.4.0", {**config, "class_name": "Tagger"}, weights)
-    graph = read(tmp_path / "m.h5")
+    graph = graph_in(tmp_path / "m.h5")
     assert graph.outputs == (Ref("out"),)
     assert graph.notes == (
         "the class of the model is Tagger; if it has its own call method, that is not in the file, and "
@@ -409,4 +383,4 @@ def test_models_in_models_that_double_are_refused_in_time(tmp_path: Path) -> Non
         inner = functional(name, [given(f"x{depth}", 2), one], [[f"x{depth}", 0, 0]], [[before, 2, 0]])
     write(tmp_path / "m.h5", "2.4.0", inner, {})
     with pytest.raises(InputError, match=r"calls more than 50000 layers\.\nSave only the part"):
-        read(tmp_path / "m.h5")
+        graph_in(tmp_path / "m.h5")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -168,20 +164,3 @@ class TestKerasModel:
                 for reader in (read_weights, keras_models.read, weights_only.read):
                     with pytest.raises(InputError, match=r"^m: "):
                         reader(Source("m", data[:cut], Path("m.h5")))
-
-    def test_a_zip_that_is_no_model(self) -> None:
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("a.txt", "a")
-        for reader in (keras_models.read, weights_only.read):
-            with pytest.raises(InputError, match="not a Keras model"):
-                reader(Source("m", buffer.getvalue()))
-
-    def test_a_model_is_read_without_tensorflow(self, models: Any) -> None:
-        program = (
-            "import sys; from pathlib import Path; from rnncli.models.weights import *; "
-            f"read_weights(Source('m', path=Path({str(models / 'stack.weights.h5')!r}))); "
-            "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
-        )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "False False"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_calls import Recorded, alike, compute_numpy, fed_alike, graph_in
+from keras_calls import Recorded, alike, compute_numpy, fed_alike, follow, graph_in
 from oracle import keras
 
 from rnncli import compute
@@ -24,6 +24,7 @@ from rnncli.models.keras.walk import run_graph
 from rnncli.models.operations import UnknownLayerError
 
 L = keras.layers
+SEQUENCE = {"return_sequences": True}
 IDS = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")
 OTHER = np.array([[1, 0, 0, 0], [3, 4, 5, 0]], "int32")
 
@@ -38,11 +39,14 @@ def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tu
     return model, graph_in(path), path
 
 
-def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], **more: Any) -> ModelRun:
+def opened(graph: Graph, path: Path, given: Any, **more: Any) -> ModelRun:
+    """The model run as a command runs it: by Keras where NumPy does not know a layer."""
+    return models.Model(graph, path).run(ModelRequest(given, compute_numpy, **more))
+
+
+def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], compute: Any = compute_numpy) -> ModelRun:
     """Every recurrent layer gets what it gets from Keras, and returns the same."""
-    found = run_graph(
-        graph, ModelRequest(models.Model(graph).fit_inputs(given), more.pop("compute", compute_numpy), **more)
-    )
+    found = run_graph(graph, ModelRequest(models.Model(graph).fit_inputs(given), compute))
     recorded = Recorded(model)
     functional = getattr(model, "_functional", None) or model
     arrays = [given[tensor.name] for tensor in model.inputs]
@@ -82,7 +86,7 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     model, graph, _ = saved(tmp_path, *two_embeddings(join))
     given = {"a": IDS, "b": OTHER}
     first, second = IDS != 0, OTHER != 0
-    today = run_graph(graph, ModelRequest(given, compute_numpy)).parts[0].case.mask
+    today = follow(graph, given).parts[0].case.mask
     expected = None if join.name == "half" and isinstance(join, L.Add) else first | second
     if join.name == "half" and isinstance(join, L.Concatenate):
         expected = np.ones((2, 4), bool)
@@ -90,13 +94,13 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     if today is not None and expected is not None:
         np.testing.assert_array_equal(today, expected)
     held_to_keras(model, graph, given)
-    found = run_graph(unrecorded(graph, "Keras 2.4.0"), ModelRequest(given, compute_numpy))
+    found = follow(unrecorded(graph, "Keras 2.4.0"), given)
     np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
     (note,) = found.notes
     assert str(note).startswith(
         "gru: masks follow Keras 2, which saved the model; today's Keras combines them"
     )
-    earliest = run_graph(unrecorded(graph, "Keras 3.1.1"), ModelRequest(given, compute_numpy))
+    earliest = follow(unrecorded(graph, "Keras 3.1.1"), given)
     assert earliest.parts[0].case.mask is None
     assert len(earliest.notes) == (join.name != "half")  # else the numbers are the same
     assert all("Keras 3.0 to 3.3" in note for note in map(str, earliest.notes))
@@ -125,7 +129,7 @@ def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path)
     found = held_to_keras(model, graph, {"a": IDS})
     assert found.parts[1].case.mask is None
     assert not found.notes
-    old = run_graph(replace(graph, origin="Keras 2.11.0"), ModelRequest({"a": IDS}, compute_numpy))
+    old = follow(replace(graph, origin="Keras 2.11.0"), {"a": IDS})
     np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
     assert "decoder" in str(old.notes[0])
 
@@ -143,40 +147,92 @@ def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
     with pytest.raises(
         UnknownLayerError, match=r"model\.keras: lstm \(LSTM\) depends on.*odd \(Lambda\)"
     ) as raised:
-        models.Model(graph, path).run(ModelRequest(x, compute_numpy))
+        opened(graph, path, x)
     assert raised.value.exit_code == 2
     assert str(raised.value.advice).startswith("Rebuild the model without it")
     _, graph, _ = lambda_model(tmp_path, before=False)
-    assert not run_graph(graph, ModelRequest(x, compute_numpy)).notes
-    found = run_graph(graph, ModelRequest(x, compute_numpy, everything=True))
+    assert not follow(graph, x).notes
+    found = follow(graph, x, everything=True)
     assert str(found.notes[0]).startswith("skipped odd, head: the layer odd (Lambda) is not supported")
     assert not found.other_outputs
     assert [part.layer for part in found.parts] == ["lstm"]
 
 
-def test_a_refusal_names_the_layers_that_do_not_need_it(tmp_path: Path) -> None:
-    x = keras.Input((4, 3), name="x")
-    odd = L.Lambda(lambda t: t * 2, name="odd", output_shape=(4, 3))(x)
-    outputs = [L.LSTM(2, name="one")(odd), L.LSTM(2, name="two")(x)]
-    _, graph, _ = saved(tmp_path, x, outputs)
-    given = {"x": np.ones((2, 4, 3), "float32")}
-    with pytest.raises(UnknownLayerError, match=r"do not depend on it: --model model\.keras#two$"):
-        run_graph(graph, ModelRequest(given, compute_numpy))
-    assert len(run_graph(graph, ModelRequest(given, compute_numpy, layers=["two"])).parts) == 1
+def masks_by_position(x: Any, m: Any) -> list[Any]:
+    """The layer uses such a mask, and Keras 3 does not pass it on to what follows."""
+    masked = L.Masking()(x)
+    tall = L.Reshape((3, 1))
+    inner = keras.Sequential([keras.Input((4, 3)), L.LSTM(3, return_sequences=True)], name="inner")
+    return [
+        L.LSTM(3, return_sequences=True)(x, None, m),
+        L.Bidirectional(L.GRU(2, return_sequences=True))(masked, None, m),
+        L.Attention()([x, masked], [m, m]),
+        L.AdditiveAttention()([x, x], [None, m]),
+        L.TimeDistributed(L.Dense(3))(x, None, m),
+        L.BatchNormalization()(masked, None, m),
+        tall(L.GlobalAveragePooling1D()(x, m)),
+        L.Softmax()(x, keras.ops.repeat(keras.ops.expand_dims(m, -1), 3, axis=2)),
+        inner(x * 2, None, m),
+    ]
 
 
-def test_training_for_good_is_refused(tmp_path: Path) -> None:
-    x = keras.Input((4, 3), name="x")
-    given = {"x": np.ones((2, 4, 3), "float32")}
-    for drawing in (L.Dropout(0.5), L.TimeDistributed(L.Dropout(0.5)), L.BatchNormalization()):
-        _, graph, _ = saved(tmp_path, x, L.LSTM(2)(drawing(x, training=True)))
-        with pytest.raises(UnknownLayerError, match="training=True"):
-            run_graph(graph, ModelRequest(given, compute_numpy))
-    _, graph, _ = saved(tmp_path, x, L.LSTM(2, dropout=0.5, name="lstm")(x, training=True))
-    with pytest.raises(UnknownLayerError, match=r"lstm.*training=True"):
-        run_graph(graph, ModelRequest(given, compute_numpy))
-    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(x, training=True))
+def called_as_outside_of_training(x: Any, _: Any) -> list[Any]:
+    y = keras.Input((4, 3))
+    return [keras.Model(y, L.BatchNormalization()(y, training=True), name="inner")(x, training=False)]
+
+
+HELD: dict[str, tuple[str, Any]] = {
+    "masks by position": ("float32", masks_by_position),
+    "a call as outside of training": ("float32", called_as_outside_of_training),
+    "training without dropout": (
+        "float32",
+        lambda x, _: [L.LSTM(2, return_sequences=True)(x, training=True)],
+    ),
+    "whole numbers": (
+        "int32",
+        lambda x, _: [L.Average()([L.Rescaling(0.5)(L.Masking(0.5)(x)), L.Dense(3)(x)])],
+    ),
+    "float64": (
+        "float32",
+        lambda x, _: [L.LSTM(2, dtype="float64", return_sequences=True)(L.Dense(3, dtype="float64")(x))],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_model_computes_what_it_computes_in_keras(name: str, tmp_path: Path) -> None:
+    dtype, make = HELD[name]
+    x, m = keras.Input((4, 3), dtype=dtype, name="x"), keras.Input((4,), dtype="bool", name="m")
+    model, graph, _ = saved(tmp_path, [x, m], [L.GRU(2)(one) for one in make(x, m)])
+    random = np.random.default_rng(1)
+    given = {"x": (random.standard_normal((3, 4, 3)) * 2).astype(dtype), "m": random.random((3, 4)) < 0.6}
+    given["x"][0, 1] = 0
     held_to_keras(model, graph, given)
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "dropout": (lambda x: L.Dropout(0.5)(x, training=True), "training=True"),
+    "dropout inside": (lambda x: L.TimeDistributed(L.Dropout(0.5))(x, training=True), "training=True"),
+    "statistics": (lambda x: L.BatchNormalization()(x, training=True), "training=True"),
+    "a recurrent layer": (
+        lambda x: L.LSTM(2, dropout=0.5, name="it", return_sequences=True)(x, training=True),
+        "it.*training=True",
+    ),
+    "whole numbers": (lambda x: L.Activation("tanh")(keras.ops.cast(x, "int32")), "gets integers"),
+    "half precision": (
+        lambda x: L.LSTM(2, dtype="mixed_float16", return_sequences=True)(x),
+        "does not compute in float32",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_layer_that_is_not_computed_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    make, message = REFUSED[name]
+    x = keras.Input((4, 3), name="x")
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2)(make(x)))
+    with pytest.raises(UnknownLayerError, match=message):
+        follow(graph, {"x": np.ones((2, 4, 3), "float32")})
 
 
 def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
@@ -196,12 +252,12 @@ def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
         with pytest.raises(
             UnknownLayerError, match=rf"after \(LSTM\) depends.*{drawing.name}.*training="
         ) as raised:
-            models.Model(graph, path).run(ModelRequest(given, compute_numpy))
+            opened(graph, path, given)
         assert str(raised.value.advice).endswith("model.keras#free")
     still = L.MultiHeadAttention(2, 3, name="heads")(x, x, training=True)
     noise = L.Dense(2, name="head")(L.GaussianNoise(1.0, name="noise")(x, training=True))
     _, graph, path = saved(tmp_path, x, [L.LSTM(2, name="lstm")(still), noise])
-    found = models.Model(graph, path).run(ModelRequest(given, compute_numpy, everything=True))
+    found = opened(graph, path, given, everything=True)
     assert set(found.other_outputs) == {"heads/output"}
     assert str(found.notes[0]).startswith(
         "skipped noise, head: the layer noise (GaussianNoise) is called with training"
@@ -225,41 +281,10 @@ def test_a_model_called_as_in_training_calls_its_layers_so(
     graph = graph_in(tmp_path / "model.keras")
     given = {"x": np.ones((2, 2, 4, 3) if spread else (2, 4, 3), "float32")}
     if family == "tf_keras" and inside is False:
-        assert run_graph(graph, ModelRequest(given, compute_numpy)).parts
+        assert follow(graph, given).parts
         return
     with pytest.raises(UnknownLayerError, match="training=True, which draws random numbers"):
-        run_graph(graph, ModelRequest(given, compute_numpy))
-
-
-def test_a_model_called_as_outside_of_training(tmp_path: Path) -> None:
-    y, x = keras.Input((4, 3)), keras.Input((4, 3), name="x")
-    inner = keras.Model(y, L.BatchNormalization()(y, training=True), name="inner")
-    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(inner(x, training=False)))
-    held_to_keras(model, graph, {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")})
-
-
-def test_masks_that_are_passed_by_position(tmp_path: Path) -> None:
-    """The layer uses such a mask, and Keras 3 does not pass it on to what follows."""
-    x, m = keras.Input((4, 3), name="x"), keras.Input((4,), dtype="bool", name="m")
-    masked = L.Masking()(x)
-    tall = L.Reshape((3, 1))
-    sequences = [
-        L.LSTM(3, return_sequences=True)(x, None, m),
-        L.Bidirectional(L.GRU(2, return_sequences=True))(masked, None, m),
-        L.Attention()([x, masked], [m, m]),
-        L.AdditiveAttention()([x, x], [None, m]),
-        L.TimeDistributed(L.Dense(3))(x, None, m),
-        L.BatchNormalization()(masked, None, m),
-        tall(L.GlobalAveragePooling1D()(x, m)),
-        L.Softmax()(x, keras.ops.repeat(keras.ops.expand_dims(m, -1), 3, axis=2)),
-    ]
-    inner = keras.Sequential([keras.Input((4, 3)), L.LSTM(3, return_sequences=True)], name="inner")
-    sequences.append(inner(x * 2, None, m))
-    model, graph, _ = saved(tmp_path, [x, m], [L.GRU(2)(one) for one in sequences])
-    random = np.random.default_rng(1)
-    given = {"x": random.standard_normal((3, 4, 3)).astype("float32"), "m": random.random((3, 4)) < 0.6}
-    given["x"][0, 1] = 0
-    held_to_keras(model, graph, given)
+        follow(graph, given)
 
 
 def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
@@ -269,17 +294,6 @@ def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype("float32")}
     found = run_graph(graph, ModelRequest(given, lambda case: compute.run(case, "auto")))
     alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
-
-
-def test_whole_numbers_are_taken_as_keras_takes_them(tmp_path: Path) -> None:
-    x = keras.Input((4, 3), dtype="int32", name="x")
-    masked = L.Masking(0.5)(x)
-    y = L.Average()([L.Rescaling(0.5)(masked), L.Dense(3)(x)])
-    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(y))
-    held_to_keras(model, graph, {"x": np.arange(24, dtype="int32").reshape(2, 4, 3) % 3})
-    _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.Activation("tanh")(x)))
-    with pytest.raises(UnknownLayerError, match="gets integers"):
-        run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "int32")}, compute_numpy))
 
 
 def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
@@ -293,13 +307,13 @@ def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
     model, graph, path = saved(tmp_path, x, out)
     given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
     with pytest.raises(UnknownLayerError, match="heads"):
-        run_graph(graph, ModelRequest(given, compute_numpy))
-    found = models.Model(graph, path).run(ModelRequest(given, compute_numpy, everything=True))
+        follow(graph, given)
+    found = opened(graph, path, given, everything=True)
     assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
     assert "heads/output" in found.other_outputs
     assert found.parts[-1].result
     alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
-    only = models.Model(graph, path).run(ModelRequest(given, compute_numpy, layers=("inside/deep@1",)))
+    only = opened(graph, path, given, layers=("inside/deep@1",))
     assert [part.layer for part in only.parts] == ["inside/deep@1"]
 
 
@@ -335,18 +349,6 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
         run_graph(graph, ModelRequest(given, compute, layers=("twoo",)))
 
 
-def test_layers_inside_time_distributed(tmp_path: Path) -> None:
-    x = keras.Input((3, 4, 5), name="x")
-    y = L.TimeDistributed(L.Bidirectional(L.GRU(2)), name="words")(x)
-    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="sentences")(y))
-    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
-    found = run_graph(graph, ModelRequest(given, compute_numpy))
-    assert [part.layer for part in found.parts] == ["words", "sentences"]
-    alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
-    words = compute.run(found.parts[0].case)
-    alike(words.outputs[0].values, found.parts[1].case.inputs, "words")
-
-
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])
 def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     k = pytest.importorskip(family)
@@ -369,10 +371,10 @@ def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     given = {"ids": np.array([[[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0]]] * 2, "int32")}
     if family == "tf_keras":
         given["ids"][1, 1:] = 0
-    found = run_graph(graph, ModelRequest(given, compute_numpy, layers=["sentences"]))
+    found = follow(graph, given, layers=["sentences"])
     alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
     if family == "tf_keras":
-        part = run_graph(graph, ModelRequest(given, compute_numpy)).parts[0]
+        part = follow(graph, given).parts[0]
         words = np.asarray(k.Model(ids, both)(given["ids"]))
         assert part.result is not None
         assert part.case.mask is not None
@@ -397,19 +399,11 @@ def test_a_model_inside_time_distributed_is_computed_and_noted(family: str, tmp_
     model.save(path)
     graph = graph_in(path)
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
-    found = run_graph(graph, ModelRequest(given, compute_numpy))
+    found = follow(graph, given)
     assert found.notes[0] == "every (TimeDistributed) contains recurrent layers that are not shown."
     old = [note for note in map(str, found.notes[1:]) if note.startswith("with the hard_sigmoid of Keras 3")]
     assert (len(found.notes), len(old)) == ((1, 0) if family == "keras" else (2, 1))
     alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
-
-
-def test_a_shared_stateful_layer_is_refused(tmp_path: Path) -> None:
-    x = keras.Input(batch_shape=(2, 4, 3), name="x")
-    layer = L.LSTM(3, return_sequences=True, stateful=True, name="memory")
-    _, graph, _ = saved(tmp_path, x, layer(layer(x)))
-    with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once"):
-        run_graph(graph, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
 
 
 def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) -> None:
@@ -419,9 +413,9 @@ def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) 
     _, graph, path = saved(tmp_path, [x, y], [layer(x), layer(y), L.GRU(2, name="free")(x)])
     given = dict.fromkeys("xy", np.ones((1, 4, 3), "float32"))
     with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once") as raised:
-        models.Model(graph, path).run(ModelRequest(given, compute_numpy))
+        opened(graph, path, given)
     assert str(raised.value.advice).endswith("#free")
-    assert len(models.Model(graph, path).run(ModelRequest(given, compute_numpy, layers=["free"])).parts) == 1
+    assert len(opened(graph, path, given, layers=["free"]).parts) == 1
 
 
 def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None:
@@ -429,23 +423,9 @@ def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None
     _, graph, path = saved(tmp_path, [x, m], L.GRU(2, name="gru")(x, mask=m))
     given = {"x": np.ones((1, 5, 4), "float32"), "m": np.ones((1, 4), bool)}
     with pytest.raises(LayerError, match=r"gets a mask of \(1, 4\).* Keras cannot run this") as raised:
-        models.Model(graph, path).run(ModelRequest(given, compute_numpy))
+        opened(graph, path, given)
     assert "Exception encountered" not in raised.value.what
     assert raised.value.advice == "Correct the model so that Keras runs it, or give different inputs."
-
-
-def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> None:
-    given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3))}
-    for dtype in ("float64", "mixed_float16"):
-        x = keras.Input((4, 3), name="x")
-        y = L.LSTM(2, dtype=dtype, name="lstm")(L.Dense(3, dtype=dtype)(x))
-        model, graph, _ = saved(tmp_path, x, y)
-        given["x"] = given["x"].astype("float32")
-        if dtype == "float64":
-            held_to_keras(model, graph, given)
-        else:
-            with pytest.raises(UnknownLayerError, match="does not compute in float32"):
-                run_graph(graph, ModelRequest(given, compute_numpy))
 
 
 def embedding_graph() -> Graph:
@@ -513,9 +493,9 @@ def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
     x = keras.Input((None, 3), name="x")
     _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.ZeroPadding1D()(L.Conv1D(3, 4, name="conv")(x))))
     with pytest.raises(InputError, match=r"the layer conv \(Conv1D\) cannot take \(2, 3, 3\)"):
-        run_graph(graph, ModelRequest({"x": np.ones((2, 3, 3), "float32")}, compute_numpy))
+        follow(graph, {"x": np.ones((2, 3, 3), "float32")})
     with pytest.raises(InputError, match="no recurrent layer"):
-        run_graph(embedding_graph(), ModelRequest(FINE, compute_numpy))
+        follow(embedding_graph(), FINE)
 
 
 def test_functions_between_layers_of_keras_2() -> None:
@@ -540,7 +520,7 @@ def test_functions_between_layers_of_keras_2() -> None:
         "m.h5", "Keras 2.11.0", nodes, (ModelInput("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ()
     )
     x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
-    found = run_graph(graph, ModelRequest({"x": x}, compute_numpy, everything=True))
+    found = follow(graph, {"x": x}, everything=True)
     np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
     assert not found.other_outputs
     request = ModelRequest({"x": x}, compute_numpy, everything=True)
