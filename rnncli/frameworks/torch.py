@@ -156,40 +156,26 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
 
 
 def _modules(chain: Chain) -> Iterator[tuple[str, tuple[LayerWeights, ...]]]:
-    """Yield the path and the layers of each module."""
-    if len(chain.layers) == 1 or _is_one_module(chain.layers):
-        yield _path(chain.name), chain.layers
-        return
-    for layer in chain.layers:
-        yield _path(layer.name), (layer,)
+    """Yield the path and the layers of each module.
 
-
-def _path(name: str) -> str:
-    """Return a module's path; the names of nodes that PyTorch exports to ONNX begin with a slash."""
-    return name.strip("/").replace("/", ".")
+    A path begins without the slash of the nodes that PyTorch exports to ONNX.
+    """
+    whole = len(chain.layers) == 1 or _is_one_module(chain.layers)
+    parts = [(chain.name, chain.layers)] if whole else [(layer.name, (layer,)) for layer in chain.layers]
+    return ((name.strip("/").replace("/", "."), layers) for name, layers in parts)
 
 
 def _is_one_module(layers: Sequence[LayerWeights]) -> bool:
     """Return whether the layers are those of one module: alike, each as wide as the next one needs."""
-    first = layers[0].cells
-    for before, layer in zip((None, *layers), layers, strict=False):
-        alike = len(layer.cells) == len(first) and layer.cells[0].units == first[0].units
-        alike = alike and _kind(layer) == _kind(layers[0])
-        merged = layer.merge_mode != "concat" and len(first) > 1
-        fits = before is None or layer.cells[0].features == len(first) * first[0].units
-        if not alike or merged or not fits:
+    kinds, width = set(), layers[0].cells[0].features
+    for layer in layers:
+        cell, directions = layer.cells[0], len(layer.cells)
+        if cell.features != width or (directions > 1 and layer.merge_mode != "concat"):
             return False
-    return True
-
-
-def _kind(layer: LayerWeights) -> tuple[Any, ...]:
-    cell = layer.cells[0]
-    return (
-        cell.class_name,
-        "bias" in cell.weights,
-        cell.config.get("activation", "tanh"),
-        cell.weights["kernel"].dtype,
-    )
+        width = directions * cell.units
+        activation, dtype = cell.config.get("activation", "tanh"), cell.weights["kernel"].dtype
+        kinds.add((cell.class_name, cell.units, directions, "bias" in cell.weights, activation, dtype))
+    return len(kinds) == 1
 
 
 def _call(layers: Sequence[LayerWeights]) -> str:
@@ -214,11 +200,13 @@ def find_chains(tensors: Mapping[str, Any]) -> Iterator[FoundChain]:
             by_path.setdefault(match["path"] or "", []).append(match)
     for path, matches in by_path.items():
         layers: dict[int | None, dict[bool, dict[str, Any]]] = {}
-        for match in matches:
+        for match in sorted(matches, key=lambda match: int(match["layer"] or -1)):
             role = "weight" if match["role"].lower() in ("weight", "w") else "bias"
             cells = layers.setdefault(None if match["layer"] is None else int(match["layer"]), {})
             own = cells.setdefault(bool(match["back"]), {})
             own[f"{role}_{match['which'].lower()}"] = tensors[match.string]
+        for roles in (roles for cells in layers.values() for roles in cells.values()):
+            _turn_upright(roles)
         found = _read_module(path, layers)
         if found is None:
             continue
@@ -227,12 +215,23 @@ def find_chains(tensors: Mapping[str, Any]) -> Iterator[FoundChain]:
         yield found._replace(names=[match.string for match in matches])
 
 
+def _turn_upright(roles: dict[str, Any]) -> None:
+    """Make the kernels (gates, features) and (gates, units); some files store `w_ih` transposed."""
+    kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
+    if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
+        return
+    wide, units = recurrent.shape
+    lying = units > wide and "weight_hr" not in roles
+    square = units == wide and kernel.shape[0] != wide and kernel.shape[1] == wide
+    if lying or square:
+        roles |= {"weight_ih": kernel.T, "weight_hh": recurrent.T}
+
+
 def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> FoundChain | None:
     """Return one module; None if its tensors are not those of a recurrent layer.
 
     layers: by number, None for a cell, which has none; each with its directions by whether they go backward.
     """
-    layers = {number: layers[number] for number in sorted(layers, key=lambda one: -1 if one is None else one)}
     cells = {
         number: {back: _read_cell(roles) for back, roles in both.items()} for number, both in layers.items()
     }
@@ -241,14 +240,23 @@ def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -
     if not whole:
         return None
     name = path or BARE[next(cell for both in known.values() for cell in both.values()).class_name]
-    titles = [name if len(layers) == 1 else f"{name}_l{number}" for number in whole]
     found = tuple(
-        LayerWeights(title, tuple(known[number][back] for back in sorted(known[number])))
-        for title, number in zip(titles, whole, strict=True)
+        LayerWeights(
+            name if len(layers) == 1 else f"{name}_l{number}",
+            tuple(known[number][back] for back in sorted(known[number])),
+        )
+        for number in whole
+    )
+    stored = tuple(
+        {
+            f"{role}{'_reverse' if back else ''}": array
+            for back, roles in layers[number].items()
+            for role, array in roles.items()
+        }
+        for number in whole
     )
     projects = any("weight_hr" in roles for both in layers.values() for roles in both.values())
     way_out = Message("build the layer without proj_size") if projects else ""
-    stored = tuple(_collect_tensors(layers[number]) for number in whole)
     return FoundChain(Chain(name, found), (), _explain_refusal(layers, cells), way_out, stored)
 
 
@@ -260,38 +268,14 @@ def _read_cell(roles: Roles) -> CellWeights | None:
     kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
-    kernel, recurrent = _make_upright(kernel, recurrent, roles.get("weight_hr"))
-    wide, units = recurrent.shape
-    state = units
-    if "weight_hr" in roles:  # the state is narrower than the gates
-        units = roles["weight_hr"].shape[-1]
+    wide, state = recurrent.shape
+    units = roles["weight_hr"].shape[-1] if "weight_hr" in roles else state
     class_name = infer_class(units, wide)
     if class_name is None or not state or len(kernel) != wide:
         return None
-    biases = {name: roles[name] for name in ("bias_ih", "bias_hh") if roles.get(name) is not None}
-    if any(bias.shape != (wide,) for bias in biases.values()):
+    if any(bias.shape != (wide,) for name, bias in roles.items() if name.startswith("bias_")):
         return None
-    weights = to_keras(class_name, {"weight_ih": kernel, "weight_hh": recurrent, **biases})
-    return cell_of(class_name, weights, units=units)
-
-
-def _make_upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
-    """Return the kernels as (gates, features) and (gates, units); some files store `w_ih` transposed."""
-    wide, units = recurrent.shape
-    lying = units > wide and projection is None
-    square = units == wide and kernel.shape[0] != wide and kernel.shape[1] == wide
-    return (kernel.T, recurrent.T) if lying or square else (kernel, recurrent)
-
-
-def _collect_tensors(cells: Mapping[bool, Roles]) -> dict[str, Array]:
-    """Return the tensors of both directions as PyTorch has them."""
-    found: dict[str, Array] = {}
-    for back, roles in cells.items():
-        upright = dict(roles)
-        kernels = _make_upright(roles["weight_ih"], roles["weight_hh"], roles.get("weight_hr"))
-        upright["weight_ih"], upright["weight_hh"] = kernels
-        found |= {f"{role}{'_reverse' if back else ''}": array for role, array in upright.items()}
-    return found
+    return cell_of(class_name, to_keras(class_name, roles), units=units)
 
 
 def _refuse_ambiguous_axes(found: FoundChain) -> FoundChain:
@@ -334,11 +318,13 @@ def _explain_refusal(
     width = None
     for place, directions in enumerate(known):
         wanted = {cell.features for cell in directions}
-        if len(wanted) > 1 or (width is not None and wanted != {width}):
+        if len(wanted) > 1:
+            return Message("its two directions are of different classes, or take different inputs")
+        if width is not None and wanted != {width}:
             return Message(
                 "layer {number} takes {wanted} features, but gets {width}",
                 number=place,
-                wanted=", ".join(map(str, sorted(wanted))),
+                wanted=directions[0].features,
                 width=width,
             )
         width = sum(len(cell.weights["recurrent_kernel"]) for cell in directions)
