@@ -22,27 +22,21 @@ def nothing_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "interrupt_handler", signals.InterruptHandler())
 
 
-def test_a_signal_waits_until_the_block_has_ended() -> None:
+@pytest.mark.parametrize("failure", [None, ImportError()])
+def test_a_signal_waits_until_the_block_has_ended(failure: Exception | None) -> None:
+    """It counts more than what went wrong meanwhile."""
     done = []
 
     def loading() -> None:
         with defer_signals():
             signal.raise_signal(signal.SIGINT)
             done.append("loaded")
+            if failure:
+                raise failure
 
     with pytest.raises(KeyboardInterrupt):
         loading()
     assert done == ["loaded"]
-
-
-def test_and_counts_more_than_what_went_wrong_meanwhile() -> None:
-    def loading() -> None:
-        with defer_signals():
-            signal.raise_signal(signal.SIGINT)
-            raise ImportError
-
-    with pytest.raises(KeyboardInterrupt):
-        loading()
 
 
 def test_a_signal_waits_until_a_package_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -238,8 +236,3 @@ def test_a_fault_points_at_its_place() -> None:
     error = fault(TokenSpan("LSTM(3)", 1, 5, 6), "units is odd", "Take 4.")
     assert error.what == "units is odd.\n  LSTM(3)\n       ^"
     assert error.advice == "Take 4."
-
-
-def test_parsing_needs_no_numpy() -> None:
-    code = "import sys, rnncli.specs.expressions as e; e.parse('f(3)'); assert 'numpy' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)

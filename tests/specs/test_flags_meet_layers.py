@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.cli.app import main
 from rnncli.errors import LayerError
 
 keras = oracle.keras
@@ -112,15 +109,3 @@ def test_a_flag_that_says_otherwise_is_refused(written: Any, flags: Any, message
     with pytest.raises(LayerError) as caught:
         specs.from_flags([written], flags)
     assert message in caught.value.what
-
-
-def test_the_second_step_of_a_learner(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    asked = ["run", "[[1,2],[3,4]]", "--seed", "1", "-f", "json", "--quiet"]
-    assert main([*asked, "-l", "LSTM(3, return_sequences=True)"]) == 0
-    whole = capfd.readouterr().out
-    assert main([*asked, "-l", "LSTM(3)", "--return-sequences"]) == 0
-    assert capfd.readouterr().out == whole
-    file = tmp_path / "layer.json"
-    file.write_text(json.dumps({"class_name": "LSTM", "config": {"units": 3}}))
-    assert main([*asked, "-l", f"@{file}", "--return-sequences"]) == 0
-    assert json.loads(capfd.readouterr().out)["outputs"] == json.loads(whole)["outputs"]

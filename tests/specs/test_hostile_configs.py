@@ -83,15 +83,6 @@ CORPUS: tuple[Any, ...] = (
 )
 """What once ended otherwise."""
 
-REFUSED = (
-    ("RNN(StackedRNNCells(LSTMCell(3)))", "StackedRNNCells: cells=LSTMCell(...) is not a list of cells"),
-    ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes 1 positional argument"),
-    ("RNN(StackedRNNCells([LSTMCell(2)], foo=3))", "StackedRNNCells has no argument 'foo'"),
-    ("RNN(StackedRNNCells([LSTMCell(2)], cells=[]))", "cells is given twice"),
-    ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),
-    ("RNN(StackedRNNCells())", "StackedRNNCells needs cells"),
-)
-
 
 def is_deep(tree: Any) -> bool:
     """Too deep for json.dumps, which would write the file."""
@@ -150,14 +141,6 @@ def test_what_once_broke(config: Any, capfd: pytest.CaptureFixture[str], tmp_pat
         assert streams.out == ""
         assert "internal" not in streams.err
         assert len(streams.err) < 2000
-
-
-@pytest.mark.parametrize(("expression", "message"), REFUSED)
-def test_cells_in_a_stack_drop_nothing(
-    expression: str, message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["run", "[[1, 2]]", "-l", expression]) == 2
-    assert message in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("layer", LAYERS)
