@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rnncli.models.onnx.nodes import inner_graphs, inputs_of, is_recurrent, nodes_in
+from rnncli.models.onnx.nodes import MOVING, inner_graphs, inputs_of, is_recurrent, nodes_in
 
 BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
 """Permutations of axes from layout 0 to layout 1; those of X and the states are their own inverses."""
@@ -157,10 +157,7 @@ def with_outputs(model: Any, names: Sequence[str]) -> Any:
     return small
 
 
-SHAPED = (
-    "Cast", "Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
-    "Unsqueeze",
-)  # fmt: skip
+SHAPED = (*MOVING, "Expand")
 """Operators that only move the numbers of a state on their way to a node."""
 
 

@@ -15,6 +15,11 @@ from rnncli.specs.build import build
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
 """Keras's class of each operator."""
 
+MOVING = (
+    "Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+)  # fmt: skip
+"""Operators that only move numbers."""
+
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 _OPTIONS = {
     "LSTM": ("recurrent_activation", "activation", "cell_activation"),

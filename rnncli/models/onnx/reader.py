@@ -23,10 +23,7 @@ LOOPS = ("Loop", "Scan", "SequenceMap")
 BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, MemoryError)
 OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 """Recurrent operators of ONNX Runtime that are not ONNX's own."""
-EVALUATED = (
-    "Cast", "Concat", "DequantizeLinear", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
-    "Transpose", "Unsqueeze",
-)  # fmt: skip
+EVALUATED = (*onnx_nodes.MOVING, "DequantizeLinear")
 """Operators with which exporters prepare weights; the package onnx evaluates them."""
 SIZE = 2**26
 """Maximum size of a tensor that an evaluated node takes."""

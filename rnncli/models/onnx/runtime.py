@@ -33,12 +33,9 @@ SIMPLIFY = Message("Give smaller inputs, or export the model without the loop th
 
 
 def parse(content: bytes) -> Any:
-    """Return the model as a ModelProto.  Raises EngineError if the package onnx is missing."""
-    try:
-        with defer_signals():
-            import onnx
-    except ImportError:
-        raise EngineError("onnx is not installed; it is needed to read ONNX models.", INSTALL) from None
+    """Return the model as a ModelProto; its reader has loaded the package onnx."""
+    import onnx
+
     return onnx.ModelProto.FromString(content)
 
 
