@@ -58,34 +58,36 @@ class TestPlan:
         assert max(sizes) - min(sizes) <= max(1, len(sizes) - 1)
         assert max(sizes) == 1 or cut(case, max(sizes)) <= budget
 
-    def test_what_is_small_goes_whole(self) -> None:
-        assert chunks.plan(case_of("LSTM(3)", 300), 2**40) == (slice(0, 300),)
-
-    def test_what_has_few_sequences_goes_whole_where_the_budget_holds_it(self) -> None:
-        case = case_of("LSTM(64)", chunks.ROWS, 2000)
-        assert cut(case, chunks.ROWS) > chunks.COMFORTABLE
-        assert len(chunks.plan(case, 2**40)) == 1
-        assert len(chunks.plan(case, cut(case, chunks.ROWS // 4))) == 4
-
-    def test_more_than_is_comfortable_goes_in_chunks(self) -> None:
-        case = case_of("LSTM(64)", 4 * chunks.ROWS, 2000)
-        assert len(chunks.plan(case, 2**40)) == 4
-
     @pytest.mark.parametrize(
-        ("expression", "training", "whole"),
+        ("expression", "batch", "sequences", "count"),
         [
-            ("LSTM(3, stateful=True)", False, True),
-            ("Bidirectional(LSTM(3, stateful=True))", False, True),
-            ("LSTM(3, dropout=0.5)", True, True),
-            ("RNN(GRUCell(3, recurrent_dropout=0.5))", True, True),
-            ("Dropout(0.5)", True, True),
-            ("LSTM(3, dropout=0.5)", False, False),
-            ("LSTM(3)", True, False),
+            ("LSTM(3)", 300, 10**6, 1),
+            # Few sequences go whole where the budget holds them; more than is comfortable goes in chunks.
+            ("LSTM(64)", chunks.ROWS, 10**6, 1),
+            ("LSTM(64)", chunks.ROWS, chunks.ROWS // 4, 4),
+            ("LSTM(64)", 4 * chunks.ROWS, 10**6, 4),
         ],
     )
-    def test_what_belongs_together_goes_whole(self, expression: str, training: bool, whole: bool) -> None:
-        case = case_of(expression, training=training)
-        assert (len(chunks.plan(case, 1)) == 1) is whole
+    def test_how_many_chunks(self, expression: str, batch: int, sequences: int, count: int) -> None:
+        case = case_of(expression, batch, 2000 if "64" in expression else 5)
+        assert len(chunks.plan(case, cut(case, sequences))) == count
+        assert (cut(case, chunks.ROWS) > chunks.COMFORTABLE) == ("64" in expression)
+
+    @pytest.mark.parametrize(
+        ("expression", "more", "whole"),
+        [
+            ("LSTM(3, stateful=True)", {}, True),
+            ("Bidirectional(LSTM(3, stateful=True))", {}, True),
+            ("LSTM(3, dropout=0.5)", {"training": True}, True),
+            ("RNN(GRUCell(3, recurrent_dropout=0.5))", {"training": True}, True),
+            ("Dropout(0.5)", {"training": True}, True),
+            ("LSTM(3)", {"with_trace": True}, True),
+            ("LSTM(3, dropout=0.5)", {}, False),
+            ("LSTM(3)", {"training": True}, False),
+        ],
+    )
+    def test_what_belongs_together_goes_whole(self, expression: str, more: Any, whole: bool) -> None:
+        assert (len(chunks.plan(case_of(expression, **more), 1)) == 1) is whole
 
     def test_what_is_let_go_chunk_by_chunk_may_be_more_than_the_memory(
         self, monkeypatch: pytest.MonkeyPatch
@@ -99,48 +101,33 @@ class TestPlan:
             with pytest.raises(InputError, match="memory"):
                 compute.run(case, budget=refused)
 
-    def test_a_trace_is_whole(self) -> None:
-        assert len(chunks.plan(case_of("LSTM(3)", with_trace=True), 1)) == 1
 
-
-def differ_at_most(case: Case, engine: str = "numpy", sequences: int = 3) -> None:
-    whole = compute.run(case, engine, 2**40)
-    parted = compute.run(case, engine, cut(case, sequences))
-    assert len(chunks.plan(case, cut(case, sequences))) > 1
-    assert parted.input_shape == whole.input_shape
-    assert [tensor.name for tensor in parted.outputs] == [tensor.name for tensor in whole.outputs]
-    for mine, theirs in zip(parted.outputs, whole.outputs, strict=True):
-        assert mine.values.shape == theirs.values.shape
-        assert mine.equals == theirs.equals
-        np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
+STATES = tuple(RANDOM.standard_normal((11, 4)).astype(np.float32) for _ in range(2))
+STACK = ["Masking()", "GRU(4, return_sequences=True)", "LSTM(2)", "Dense(3)"]
+ALIKE: list[tuple[Any, dict[str, Any], str]] = [
+    *((expression, {}, "numpy") for expression in EXPRESSIONS),
+    *((expression, {"mask": RANDOM.random((11, 5)) < 0.6}, "numpy") for expression in EXPRESSIONS[:5]),
+    (EXPRESSIONS[1], {"initial_state": STATES}, "numpy"),
+    (STACK, {"all_layers": True}, "numpy"),
+    ("LSTM(3)", {"calls": 3}, "numpy"),
+    (EXPRESSIONS[4], {}, "tensorflow"),
+    (EXPRESSIONS[1], {}, "onnx"),
+]
 
 
 class TestTheSameNumbers:
-    @pytest.mark.parametrize("expression", EXPRESSIONS)
-    def test_layers(self, expression: str) -> None:
-        differ_at_most(case_of(expression))
-
-    @pytest.mark.parametrize("expression", EXPRESSIONS[:5])
-    def test_masks(self, expression: str) -> None:
-        differ_at_most(case_of(expression, mask=RANDOM.random((11, 5)) < 0.6))
-
-    def test_initial_states(self) -> None:
-        states = tuple(RANDOM.standard_normal((11, 4)).astype(np.float32) for _ in range(2))
-        differ_at_most(case_of(EXPRESSIONS[1], initial_state=states))
-
-    def test_a_stack_with_all_its_layers(self) -> None:
-        stack = ["Masking()", "GRU(4, return_sequences=True)", "LSTM(2)", "Dense(3)"]
-        differ_at_most(case_of(stack, all_layers=True))
-
-    def test_several_calls(self) -> None:
-        differ_at_most(case_of("LSTM(3)", calls=3))
-
-    def test_keras(self) -> None:
-        differ_at_most(case_of(EXPRESSIONS[4]), "tensorflow")
-
-    def test_onnx(self) -> None:
-        pytest.importorskip("onnxruntime")
-        differ_at_most(case_of(EXPRESSIONS[1]), "onnx")
+    @pytest.mark.parametrize(("expression", "more", "engine"), ALIKE)
+    def test_of_a_whole_batch(self, expression: Any, more: dict[str, Any], engine: str) -> None:
+        case = case_of(expression, **more)
+        assert len(chunks.plan(case, cut(case, 3))) > 1
+        whole = compute.run(case, engine, 2**40)
+        parted = compute.run(case, engine, cut(case, 3))
+        assert parted.input_shape == whole.input_shape
+        assert [tensor.name for tensor in parted.outputs] == [tensor.name for tensor in whole.outputs]
+        for mine, theirs in zip(parted.outputs, whole.outputs, strict=True):
+            assert mine.values.shape == theirs.values.shape
+            assert mine.equals == theirs.equals
+            np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = compute.run(case_of(EXPRESSIONS[1], 4), "numpy")

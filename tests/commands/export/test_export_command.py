@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from command import Run
@@ -78,33 +75,6 @@ def test_many_numbers_are_embedded_as_bytes(target: str, rnncli: Any, tmp_path: 
     (found,) = printed(script).values()
     result = json.loads(rnncli("run", *flags, "-f", "json").stdout)
     np.testing.assert_allclose(found, result["outputs"][0]["values"], rtol=0, atol=1e-6)
-
-
-def test_nan_and_infinity_reach_the_script(rnncli: Any) -> None:
-    text = '[[[1, "NaN"], [3, "-Infinity"]], [[1, 2], [3, 4]]]'
-    flags = ("-l", "SimpleRNN(2, return_sequences=True)", "--seed", "2")
-    script = rnncli("export", text, *flags, "--to", "numpy").stdout
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
-    assert np.isnan(values(done.stdout)[0]).all()
-    assert np.isfinite(values(done.stdout)[1]).all()
-
-
-@pytest.mark.parametrize("target", ["numpy", "torch", "keras"])
-def test_a_layer_of_a_saved_model_is_exported_with_its_input(
-    target: str, rnncli: Any, tmp_path: Path
-) -> None:
-    file = str(tmp_path / "m.keras")
-    inputs = keras.Input((3, 2))
-    first = keras.layers.LSTM(4, return_sequences=True, name="first")(inputs)
-    keras.Model(inputs, keras.layers.GRU(2, name="second")(first)).save(file)
-    text = "[[[1, 2], [3, 4], [5, 6]]]"
-    script = tmp_path / "layer.py"
-    done = rnncli("export", text, "--model", f"{file}#second", "--to", target, "-o", str(script))
-    assert done.returncode == 0, done.stderr
-    (found,) = printed(script).values()
-    result = json.loads(rnncli("run", text, "--model", f"{file}#second", "-f", "json").stdout)
-    expected = result["outputs"][0]["values"]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 def test_a_config_is_a_layer_for_rnncli_too(rnncli: Any, tmp_path: Path) -> None:

@@ -36,16 +36,8 @@ TAKEN: dict[str, Any] = {
 class TestNumbers:
     @pytest.mark.parametrize(("expression", "mask", "given", "dtype"), pairs_of_options(TAKEN))
     def test_of_every_pair_of_options(self, expression: str, mask: str, given: bool, dtype: str) -> None:
-        holds(expression, mask, given, dtype, "onnx")
-
-    @pytest.mark.parametrize("activation", engine.ACTIVATIONS)
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_of_both_functions_in_every_combination(self, kind: str, activation: str) -> None:
         """onnx reads alphas and betas one after the other, those of all functions of a node."""
-        for recurrent in engine.GATES if kind != "SimpleRNN" else (None,):
-            functions = f"activation={activation!r}"
-            functions += f", recurrent_activation={recurrent!r}" if recurrent else ""
-            holds(f"{kind}(3, {functions})", "right", given=True, engine="onnx")
+        holds(expression, mask, given, dtype, "onnx")
 
     @pytest.mark.parametrize("activation", engine.ACTIVATIONS)
     def test_of_an_activation_over_its_whole_range(self, activation: str) -> None:
