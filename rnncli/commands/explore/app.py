@@ -19,12 +19,12 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widget import Widget
 
-from rnncli.cli.language import localize
 from rnncli.commands.explore import command_text, experiment, keys, screen
 from rnncli.commands.explore.experiment import Computation, Experiment
 from rnncli.commands.explore.state import State, describe, give_up, show
 from rnncli.errors import Message, RnncliError
 from rnncli.process import signals
+from rnncli.show.wording import say
 
 PATIENCE = 0.3
 """Seconds of work before the screen says that it goes on; at once, the message would only flicker."""
@@ -152,13 +152,13 @@ class ExploreApp(App[None]):
         """Yield the entries of the command palette."""
         for key in keys.KEYS:
             if key.in_palette and key.act is not None:
-                text = localize(key.text, self.state.lang)
+                text = say(key.text, self.state.lang)
                 yield SystemCommand(text, "", lambda act=key.act: self.show(act(self.state)))
 
     def action_command_palette(self) -> None:
         """Show the command palette."""
         if not any(isinstance(one, CommandPalette) for one in self.screen_stack):
-            text = localize(Message("search for a command"), self.state.lang)
+            text = say("search for a command", self.state.lang)
             self.push_screen(CommandPalette(placeholder=text))
 
 

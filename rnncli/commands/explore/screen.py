@@ -12,7 +12,6 @@ from rich.style import Style
 from rich.text import Text
 
 from rnncli.case import Array, format_shape
-from rnncli.cli.language import localize
 from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.commands.explore import options
 from rnncli.commands.explore.options import OptionRow
@@ -124,12 +123,12 @@ def _title(state: State) -> Text:
     """Return the views with their keys, the input, the sequence and, if it fits, the seed."""
     line, lang = Text(), state.lang
     for name, text in VIEW_NAMES.items():
-        line.append(f" {localize(text, lang)} ", "reverse" if name == state.view else "dim")
+        line.append(f" {say(text, lang)} ", "reverse" if name == state.view else "dim")
     case = state.shown.case
     line.append(f"  {say('input', lang)} {format_shape(case.inputs.shape)}")
     if len(case.inputs) > 1:
         place, last = state.cursor.batch, len(case.inputs) - 1
-        line.append(f" · {localize(Message('sequence {place} (0-{last})', place=place, last=last), lang)}")
+        line.append(f" · {say('sequence {place} (0-{last})', lang, place=place, last=last)}")
     seed = Text("" if case.seed is None else f" · {say('seed', lang)} {case.seed}")
     return line + seed if line.cell_len + seed.cell_len <= state.size[0] else line
 
@@ -139,10 +138,10 @@ def _lines_below(state: State) -> list[Text]:
     width, lang = state.size[0], state.lang
     unsaved = Message("edited: press s to save it, then the command can be shown")
     lines = [Text(visible(state.shown.experiment.expression), "dim")]
-    lines += _wrap(visible(state.command or localize(unsaved, lang)), width, COMMAND_LINES)
+    lines += _wrap(visible(state.command or say(unsaved, lang)), width, COMMAND_LINES)
     keys = KEYS
     if state.help:
-        lines, keys = [Text(localize(COLORS, lang), "dim")], ANY_KEY
+        lines, keys = [Text(say(COLORS, lang), "dim")], ANY_KEY
     elif state.typed is not None:
         lines += [
             *_wrap(_write(state.typed.question, lang), width, MESSAGE_LINES),
@@ -152,11 +151,11 @@ def _lines_below(state: State) -> list[Text]:
     else:
         message = state.message or (Message("computing...") if state.is_slow else "")
         lines += _wrap(_write(message, lang), width, MESSAGE_LINES)
-    return [*lines, Text(localize(keys, lang), "dim")]
+    return [*lines, Text(say(keys, lang), "dim")]
 
 
 def _write(words: Words, lang: str) -> str:
-    return visible(localize(words, lang))
+    return visible(say(words, lang))
 
 
 def _wrap(words: str, width: int, most: int) -> list[Text]:
@@ -181,7 +180,7 @@ def _typed_line(typed: TypedLine, width: int) -> Text:
 
 def _help_lines(state: State) -> list[Text]:
     """Return the keys and what they do, in two columns if there is room."""
-    lines = [Text(f"{key:{KEY}}{localize(text, state.lang)}") for key, text in state.help]
+    lines = [Text(f"{key:{KEY}}{say(text, state.lang)}") for key, text in state.help]
     width = state.size[0]
     if width < TWO_COLUMNS:
         return lines
@@ -262,9 +261,7 @@ def draw_tables(
                 here = (number, row) == cursor[:2]
                 line = _draw_row(table, row, columns, cursor.column if here else -1, focus=focus)
             elif row == -_headings(table):
-                line = Text.assemble(
-                    (visible(table.title), "bold"), (f" {localize(table.note, lang)}", "dim")
-                )
+                line = Text.assemble((visible(table.title), "bold"), (f" {say(table.note, lang)}", "dim"))
             else:
                 line = Text(" " * LABEL + "".join(_name(table, column) for column in columns), "dim")
             line.truncate(width, overflow="ellipsis")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rnncli.case import Array, Case
-from rnncli.cli.language import localize
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.visible import visible
@@ -45,10 +44,6 @@ class SheetSelection(NamedTuple):
     scale: str = "fixed"
     lang: str = "en"
     undrawable: frozenset[str] = frozenset()
-
-    def say(self, text: Text) -> str:
-        """Return a label in the language of the picture."""
-        return localize(text, self.lang)
 
 
 @dataclass(frozen=True)
@@ -164,7 +159,7 @@ def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         for layer, panels in tensors.items()
     ]
     mask = _masked(case, _times(case, selection), selection)
-    return _sheet(case, result, selection, rows, mask, Message("masked") if any(mask) else "")
+    return _sheet(case, result, selection, rows, mask, "masked" if any(mask) else "")
 
 
 def _layer_label(layer: int | str, selection: SheetSelection) -> str:
@@ -219,13 +214,13 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
         if part.kind and part.part == "candidate":
             yield panel(name, "candidate", part)
         elif part.kind:
-            yield panel(selection.say(Message("{name} gate", name=name)), "gate", part)
+            yield panel(say("{name} gate", selection.lang, name=name), "gate", part)
         elif part.part in ("hidden", "cell"):  # a cell state may exceed 1, so it has its own scale
             state = say(f"{part.part} state", selection.lang)
             kind = "cell" if part.part == "cell" else "state"
             yield panel(name.removesuffix(part.part) + state, kind, part)
         else:
-            yield panel(selection.say(Message("{name} state", name=name)), "state", part)
+            yield panel(say("{name} state", selection.lang, name=name), "state", part)
     if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
         yield panel("output", "state", OUTPUT)
 
@@ -266,24 +261,24 @@ def _sheet(
         rows = [MapRow("", (_draw_input(case, selection, skipped),)), *rows]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
-    last, seed = len(case.inputs) - 1, result.seed
-    notes = [Message("batch {batch} of 0..{last}", batch=selection.batch, last=last)] if last else []
+    last, seed, lang = len(case.inputs) - 1, result.seed, selection.lang
+    notes = [say("batch {batch} of 0..{last}", lang, batch=selection.batch, last=last)] if last else []
     if case.weights is None and seed is not None:
-        notes.append(Message("seed {seed}", seed=seed))
-    notes.append(Message("engine {name}", name=result.engine))
+        notes.append(say("seed {seed}", lang, seed=seed))
+    notes.append(say("engine {name}", lang, name=result.engine))
     return Sheet(
         title=visible(" → ".join(expressions_of(case.specs))),
-        note=", ".join(map(selection.say, notes)),
+        note=", ".join(notes),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
-        time_axis=selection.say(Message("time step")),
-        masked=selection.say(masked),
+        time_axis=say("time step", selection.lang),
+        masked=say(masked, selection.lang),
     )
 
 
 def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...]) -> Panel:
     """Return the heat map of the input; long names of features are cut."""
-    axis = selection.say(Message("feature"))
+    axis = say("feature", selection.lang)
     names = []
     for place, name in enumerate(map(visible, case.feature_names)):
         short = name if len(name) <= NARROW else f"{name[: NARROW - 1].rstrip()}…"
@@ -302,11 +297,10 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
     for panel in panels:
         values.setdefault("state" if panel.kind == "candidate" else panel.kind, []).append(panel.values)
     has_candidate = any(panel.kind == "candidate" for panel in panels)
-    states = Message("candidate and states") if has_candidate else Message("states")
     labels = {
         "input": say("input", selection.lang),
-        "gate": selection.say(Message("gates")),
-        "state": selection.say(states),
+        "gate": say("gates", selection.lang),
+        "state": say("candidate and states" if has_candidate else "states", selection.lang),
         "cell": say("cell state", selection.lang),
     }
     scales = {

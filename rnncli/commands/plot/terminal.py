@@ -15,11 +15,10 @@ from rich.style import Style as RichStyle
 from rich.text import Text
 
 from rnncli.case import Array
-from rnncli.cli.language import localize
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
-from rnncli.errors import Message
 from rnncli.show.page import View
+from rnncli.show.wording import say
 
 Depth = Literal["truecolor", "256", "none"]
 UPPER = "▀"
@@ -159,13 +158,10 @@ class _Drawing:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
         together = self.steps_per_column(max(panel.values.shape[1] for panel in sheet.panels))
         if together > 1:
-            text = Message("a column: the mean of {count} time steps", count=together)
-            yield Text(localize(text, self.view.lang))
+            yield Text(say("a column: the mean of {count} time steps", self.view.lang, count=together))
         if max(map(_units_per_row, sheet.panels)) > 1:
-            text = Message(
-                "a row: the mean of several units, where there are more than {most_rows}", most_rows=MOST_ROWS
-            )
-            yield Text(localize(text, self.view.lang))
+            text = "a row: the mean of several units, where there are more than {most_rows}"
+            yield Text(say(text, self.view.lang, most_rows=MOST_ROWS))
 
 
 def _units_per_row(panel: Panel) -> int:
