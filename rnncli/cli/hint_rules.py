@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from rnncli.errors import Message
+
 Values = Mapping[str, Any]
 """The flags of a command by their names in Python: `return_sequences`, `layer`."""
 
@@ -21,13 +23,12 @@ class Hint(NamedTuple):
     """A suggestion to show after a command if `applies` returns True for its flags.
 
     line: the command to try, with `{same}` for the flags of the input, the layers and the weights, or
-        `{tensor}`.  en, ko: what that command shows.
+        `{tensor}`.  shows: what that command shows.
     """
 
     applies: Callable[[Values], bool]
     line: str
-    en: str
-    ko: str
+    shows: Message
 
 
 def _layers(values: Values) -> list[str]:
@@ -62,5 +63,5 @@ def has_known_sizes(values: Values) -> bool:
     return bool(re.fullmatch(r"[\d,\s]*", values["input_shape"] or ""))
 
 
-TRACE = Hint(is_traceable, "trace{same}", "every gate at every time step", "모든 시점의 모든 게이트")
+TRACE = Hint(is_traceable, "trace{same}", Message("every gate at every time step"))
 """The suggestion of every command that shows what a layer returns."""

@@ -13,18 +13,19 @@ from typer.core import TyperOption
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.cli import catalog, terminal
 from rnncli.cli.hint_rules import Values
-from rnncli.show.wording import Bilingual
+from rnncli.cli.language import localize
+from rnncli.errors import Message
 
 UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
 """Flags whose meaning differs between the commands of the table."""
 LONGEST = 100
 """Maximum number of characters of an input that is JSON text; a longer one would fill the terminal."""
 
-FIRST_STEPS = Bilingual("Start with:", "시작하기:")
+FIRST_STEPS = Message("Start with:")
 START = (
-    ("run --layer lstm --return-sequences --seed 42", Bilingual("what a layer returns", "층이 반환하는 값")),
-    ("tour", Bilingual("the lesson, step by step", "단계별 학습")),
-    ("--help", Bilingual("every command", "모든 명령")),
+    ("run --layer lstm --return-sequences --seed 42", Message("what a layer returns")),
+    ("tour", Message("the lesson, step by step")),
+    ("--help", Message("every command")),
 )
 """The commands to start with, and what they show."""
 
@@ -32,8 +33,8 @@ START = (
 def start(lang: str) -> str:
     """Return the heading and the three lines at the end of what `rnncli` alone prints."""
     width = max(len(line) for line, _ in START)
-    lines = (f"  rnncli {line.ljust(width)}  {text.in_language(lang)}\n" for line, text in START)
-    return f"{FIRST_STEPS.in_language(lang)}\n{''.join(lines)}"
+    lines = (f"  rnncli {line.ljust(width)}  {localize(text, lang)}\n" for line, text in START)
+    return f"{localize(FIRST_STEPS, lang)}\n{''.join(lines)}"
 
 
 def find(context: click.Context, lang: str) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def find(context: click.Context, lang: str) -> tuple[str, ...]:
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])
             commands.append(f"rnncli {hint.line.format(same=same, tensor=tensor)}")
-            lines.append(f"{hint.ko if lang == 'ko' else hint.en}: {commands[-1]}")
+            lines.append(f"{localize(hint.shows, lang)}: {commands[-1]}")
     return (*lines, *commands)
 
 

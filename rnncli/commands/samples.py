@@ -18,9 +18,7 @@ rnncli samples
 rnncli samples sensors > sensors.csv
 rnncli samples sentence | rnncli run --layer gru
 """
-HINTS = (
-    Hint(lambda values: values["name"] is None, "run series", "a sample as the input", "예제를 입력으로"),
-)
+HINTS = (Hint(lambda values: values["name"] is None, "run series", Message("a sample as the input")),)
 
 
 def samples(output: OutputFlags, *, name: str | None) -> None:

@@ -7,7 +7,6 @@ on them; only the explanations are translated.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from rnncli.errors import Message, write
 from rnncli.result import Label
@@ -21,17 +20,6 @@ def say(text: object, lang: str, /, **fields: object) -> str:
     from rnncli.locale import translate
 
     return write(message, translate)
-
-
-class Bilingual(NamedTuple):
-    """A text in both languages, from a file that holds both."""
-
-    en: str
-    ko: str
-
-    def in_language(self, lang: str) -> str:
-        """Return the text in `lang`; in English if there is none."""
-        return self.ko if lang == "ko" else self.en
 
 
 NOT_COMPUTED = {

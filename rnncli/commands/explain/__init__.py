@@ -21,8 +21,7 @@ HINTS = (
     Hint(
         lambda values: values["depth"] == 1,
         "explain{tensor}{same} --depth 2",
-        "one time step further back",
-        "한 시점 더 거슬러 올라가기",
+        Message("one time step further back"),
     ),
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.cli.hint_rules import TRACE, Hint, is_bidirectional, returns_last_output
 from rnncli.commands.run.run_request import RunRequest
+from rnncli.errors import Message
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -23,20 +24,17 @@ HINTS = (
     Hint(
         is_bidirectional,
         "matrix{same}",
-        "all four of return_sequences x return_state",
-        "return_sequences와 return_state의 네 가지 조합",
+        Message("all four of return_sequences x return_state"),
     ),
     Hint(
         lambda values: values["seed"] is None and values["weights"] is None,
         "run{same} --seed 42",
-        "the same weights in every run",
-        "실행할 때마다 같은 가중치",
+        Message("the same weights in every run"),
     ),
     Hint(
         returns_last_output,
         "run{same} --return-sequences --return-state",
-        "every time step, and the last state",
-        "모든 시점과 마지막 상태",
+        Message("every time step, and the last state"),
     ),
     TRACE,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rnncli.cli.hint_rules import Hint, has_known_sizes
+from rnncli.errors import Message
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -15,7 +16,7 @@ rnncli shape --layer lstm --return-sequences --return-state
 rnncli shape --input-shape batch,None,8 --layer gru --units 64
 rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
 """
-HINTS = (Hint(has_known_sizes, "run{same}", "the numbers", "값 계산하기"),)
+HINTS = (Hint(has_known_sizes, "run{same}", Message("the numbers")),)
 
 
 def shape(ask: Ask, output: OutputFlags) -> None:

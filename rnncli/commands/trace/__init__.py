@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
+from rnncli.errors import Message
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -20,10 +21,9 @@ HINTS = (
     Hint(
         lambda values: is_one_lstm(values) and not values["hold"],
         "trace{same} --hold forget=1",
-        "with the forget gate held open",
-        "망각 게이트를 연 채로 고정",
+        Message("with the forget gate held open"),
     ),
-    Hint(is_traceable, "plot{same} --terminal", "the same as a picture", "같은 값을 그림으로"),
+    Hint(is_traceable, "plot{same} --terminal", Message("the same as a picture")),
 )
 
 

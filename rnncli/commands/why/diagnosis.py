@@ -16,7 +16,6 @@ from rnncli.commands.why.fields import fields_of, fill, holds, values_of
 from rnncli.commands.why.message import SEQUENCE, Fields, Frame, FrameworkMessage, last_frame, normalize
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
-from rnncli.show.wording import Bilingual
 
 FOLDER = Path(__file__).parent / "causes"
 FILES = (
@@ -38,6 +37,17 @@ FILES = (
 
 CauseTable = dict[str, Any]
 """A table of TOML."""
+
+
+class Bilingual(NamedTuple):
+    """A text in both languages, from a file that holds both."""
+
+    en: str
+    ko: str
+
+    def in_language(self, lang: str) -> str:
+        """Return the text in `lang`; in English if there is none."""
+        return self.ko if lang == "ko" else self.en
 
 
 @dataclass(frozen=True)

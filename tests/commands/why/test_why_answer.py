@@ -17,12 +17,11 @@ from looks import PAGES, VIEWS, drawn, matches_golden, misfits
 from rnncli.cli.app import main
 from rnncli.commands.why import trial
 from rnncli.commands.why.answer import WhyAnswer, command_of
-from rnncli.commands.why.diagnosis import Fix, diagnose, matches, read_causes
+from rnncli.commands.why.diagnosis import Bilingual, Fix, diagnose, matches, read_causes
 from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
 from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.show.page import View
-from rnncli.show.wording import Bilingual
 
 SERIES = (
     "ValueError: Input 0 of layer lstm is incompatible with the layer: expected ndim=3, found ndim=2. "

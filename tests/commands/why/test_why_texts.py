@@ -14,9 +14,8 @@ from test_why_torch import NAMES as TORCH_NAMES
 from test_why_torch import PROVOKED as TORCH
 
 from rnncli.commands.why import diagnosis
-from rnncli.commands.why.diagnosis import Cause, matches, read_causes
+from rnncli.commands.why.diagnosis import Bilingual, Cause, matches, read_causes
 from rnncli.commands.why.values import COMPUTE
-from rnncli.show.wording import Bilingual
 
 pytestmark = [  # the mistakes are meant
     pytest.mark.filterwarnings("ignore:Do not pass an .input_shape.:UserWarning"),
