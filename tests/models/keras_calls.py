@@ -1,4 +1,4 @@
-"""What Keras gives to every layer of a saved model, and how to compare it with ours."""
+"""A saved model followed in NumPy, and how to compare it with the model in Keras."""
 
 from __future__ import annotations
 
@@ -19,46 +19,14 @@ from rnncli.models.keras.walk import run_graph
 NEAR = 1e-5
 
 
-class Recorded:
-    """What Keras gives to each call of each recurrent layer of a model while the model runs."""
-
-    def __init__(self, model: Any) -> None:
-        self.calls: dict[str, list[dict[str, Any]]] = {}
-        for path, layer in recurrent_layers(model, ""):
-            layer.call = self._recorder(path, layer.call)
-
-    def _recorder(self, path: str, call: Any) -> Any:
-        def recorder(sequences: Any, initial_state: Any = None, mask: Any = None, **rest: Any) -> Any:
-            outputs = call(sequences, initial_state=initial_state, mask=mask, **rest)
-            states = keras.tree.flatten(initial_state) if initial_state is not None else []
-            found = {"inputs": sequences, "mask": mask, "states": states}
-            self.calls.setdefault(path, []).append(
-                {name: _numbers(value) for name, value in found.items()}
-                | {"outputs": _numbers(keras.tree.flatten(outputs))}
-            )
-            return outputs
-
-        return recorder
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    return None if value is None else keras.ops.convert_to_numpy(value)
-
-
-def recurrent_layers(model: Any, prefix: str) -> Any:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from recurrent_layers(layer, f"{prefix}{layer.name}/")
-        elif isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)):
-            yield prefix + layer.name, layer
-
-
 def graph_in(path: Path) -> Graph:
     graph = reader.read(Source(path.name, path=path))
     assert graph is not None
     return graph
+
+
+def compute_numpy(case: Any) -> Any:
+    return compute.run(case, "numpy")
 
 
 def follow(graph: Graph, given: Any, **more: Any) -> ModelRun:
@@ -66,46 +34,51 @@ def follow(graph: Graph, given: Any, **more: Any) -> ModelRun:
     return run_graph(graph, ModelRequest(Model(graph).fit_inputs(given), compute_numpy, **more))
 
 
+def tensors_in(found: ModelRun) -> dict[str, list[Any]]:
+    """What every layer returns, by our name of its use."""
+    tensors: dict[str, list[Any]] = {}
+    for part in found.parts:
+        result = part.result or compute_numpy(part.case)
+        tensors[part.layer] = [tensor.values for tensor in result.outputs]
+    for name, array in found.other_outputs.items():
+        tensors.setdefault(name.rpartition("/")[0], []).append(array)
+    return tensors
+
+
 def evaluated(graph: Graph, given: Any) -> list[np.ndarray]:
     """What the model returns, in NumPy."""
+    tensors = tensors_in(follow(graph, given, everything=True))
+    return [tensors[ref.node][ref.tensor] for ref in graph.outputs]
+
+
+def tensors_of(model: Any) -> dict[tuple[str, int], Any]:
+    """Every output of every layer of a model of Keras or tf_keras, by our name of its use, and its number."""
+    inside = {id(node) for level in model._nodes_by_depth.values() for node in level}
+    found = {}
+    for layer in getattr(model, "operations", model.layers):
+        nodes = [node for node in layer._inbound_nodes if id(node) in inside and not node.is_input]
+        for number, node in enumerate(nodes):
+            outputs = keras.tree.flatten(node.outputs if hasattr(node, "outputs") else node.output_tensors)
+            for index, tensor in enumerate(outputs):
+                found[layer.name + (f"@{number}" if number else ""), index] = tensor
+    return found
+
+
+def held(model: Any, graph: Graph, given: dict[str, Any], family: Any = keras) -> ModelRun:
+    """Every layer returns what it returns in Keras, and so does the model."""
+    model = getattr(model, "_functional", None) or model
     found = follow(graph, given, everything=True)
-    parts = {part.layer: part for part in found.parts}
-    values = []
-    for ref in graph.outputs:
-        if ref.node in parts:
-            result = parts[ref.node].result or compute_numpy(parts[ref.node].case)
-            values.append(result.outputs[ref.tensor].values)
-        else:
-            names = [name for name in found.other_outputs if name.startswith(f"{ref.node}/output")]
-            values.append(found.other_outputs[names[ref.tensor]])
-    return values
-
-
-def compute_numpy(case: Any) -> Any:
-    return compute.run(case, "numpy")
-
-
-def fed_alike(part: Any, calls: list[dict[str, Any]], what: str) -> None:
-    """The layer got what one of Keras's calls of it got, and returned the same; takes that call away."""
-    case = part.case
-    for number, call in enumerate(calls):
-        states = case.initial_state or ()
-        if call["inputs"].shape != case.inputs.shape or len(states) != len(call["states"]):
-            continue
-        if not np.allclose(call["inputs"], case.inputs, rtol=NEAR, atol=NEAR, equal_nan=True):
-            continue
-        if (call["mask"] is None) != (case.mask is None):
-            continue
-        if case.mask is not None and not np.array_equal(call["mask"], case.mask):
-            continue
-        for mine, theirs in zip(states, call["states"], strict=True):
-            alike(mine, theirs, what)
-        result = part.result or compute_numpy(case)
-        for tensor, theirs in zip(result.outputs, call["outputs"], strict=True):
-            alike(tensor.values, theirs, f"{what} {tensor.name}")
-        del calls[number]
-        return
-    raise AssertionError(f"{what}: no call of Keras's got this input, mask {case.mask} and state")
+    mine, tensors = tensors_in(found), tensors_of(model)
+    whole = family.Model(model.inputs, [*tensors.values(), *model.outputs])
+    theirs = keras.tree.flatten(whole([given[tensor.name] for tensor in model.inputs]))
+    for (name, index), values in zip(tensors, theirs, strict=False):
+        if name in mine:
+            alike(mine[name][index], np.asarray(values), f"{name} {index}")
+    for ref, values in zip(graph.outputs, theirs[len(tensors) :], strict=True):
+        if ref.node in mine:
+            alike(mine[ref.node][ref.tensor], np.asarray(values), f"{ref}")
+    assert {name for name, _ in tensors} & mine.keys()
+    return found
 
 
 def alike(mine: Any, theirs: Any, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_calls import Recorded, alike, compute_numpy, fed_alike, follow, graph_in
+from keras_calls import alike, compute_numpy, follow, graph_in, held
 from oracle import keras
 
 from rnncli import compute
@@ -42,18 +42,6 @@ def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tu
 def opened(graph: Graph, path: Path, given: Any, **more: Any) -> ModelRun:
     """The model run as a command runs it: by Keras where NumPy does not know a layer."""
     return models.Model(graph, path).run(ModelRequest(given, compute_numpy, **more))
-
-
-def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], compute: Any = compute_numpy) -> ModelRun:
-    """Every recurrent layer gets what it gets from Keras, and returns the same."""
-    found = run_graph(graph, ModelRequest(models.Model(graph).fit_inputs(given), compute))
-    recorded = Recorded(model)
-    functional = getattr(model, "_functional", None) or model
-    arrays = [given[tensor.name] for tensor in model.inputs]
-    model(keras.tree.pack_sequence_as(functional._inputs_struct, arrays))
-    for part in found.parts:
-        fed_alike(part, recorded.calls[part.layer.split("@")[0]], part.layer)
-    return found
 
 
 def two_embeddings(join: Any) -> tuple[list[Any], Any]:
@@ -93,7 +81,7 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     assert (today is None) == (expected is None)
     if today is not None and expected is not None:
         np.testing.assert_array_equal(today, expected)
-    held_to_keras(model, graph, given)
+    held(model, graph, given)
     found = follow(unrecorded(graph, "Keras 2.4.0"), given)
     np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
     (note,) = found.notes
@@ -126,7 +114,7 @@ def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path)
     state = L.GRU(2, name="encoder")(x)
     out = L.GRU(2, name="decoder")(x, initial_state=state)
     model, graph, _ = saved(tmp_path, a, out)
-    found = held_to_keras(model, graph, {"a": IDS})
+    found = held(model, graph, {"a": IDS})
     assert found.parts[1].case.mask is None
     assert not found.notes
     old = follow(replace(graph, origin="Keras 2.11.0"), {"a": IDS})
@@ -181,7 +169,26 @@ def called_as_outside_of_training(x: Any, _: Any) -> list[Any]:
     return [keras.Model(y, L.BatchNormalization()(y, training=True), name="inner")(x, training=False)]
 
 
+def attention(x: Any, _: Any) -> list[Any]:
+    """A .keras file numbers their weights: each needs its name."""
+    y = L.LSTM(3, **SEQUENCE)(x)
+    return [
+        L.Attention(use_scale=True)([y, x]),
+        L.Attention(score_mode="concat")([y, x]),
+        L.Attention(use_scale=True, score_mode="concat")([y, x]),
+        L.AdditiveAttention()([y, x]),
+        L.AdditiveAttention(use_scale=False)([y, x]),
+        L.RMSNormalization()(y),
+    ]
+
+
+def numbers_of_its_own(x: Any, _: Any) -> list[Any]:
+    return [keras.ops.matmul(L.Dense(2)(x), np.array([[0.5, 2], [-1, 3]], "float32"))]
+
+
 HELD: dict[str, tuple[str, Any]] = {
+    "attention": ("float32", attention),
+    "an operation with numbers": ("float32", numbers_of_its_own),
     "masks by position": ("float32", masks_by_position),
     "a call as outside of training": ("float32", called_as_outside_of_training),
     "training without dropout": (
@@ -199,15 +206,16 @@ HELD: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", HELD)
-def test_a_model_computes_what_it_computes_in_keras(name: str, tmp_path: Path) -> None:
+def test_a_model_computes_what_it_computes_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
     dtype, make = HELD[name]
     x, m = keras.Input((4, 3), dtype=dtype, name="x"), keras.Input((4,), dtype="bool", name="m")
-    model, graph, _ = saved(tmp_path, [x, m], [L.GRU(2)(one) for one in make(x, m)])
+    model, graph, _ = saved(tmp_path, [x, m], [L.GRU(2)(one) for one in make(x, m)], suffix)
     random = np.random.default_rng(1)
     given = {"x": (random.standard_normal((3, 4, 3)) * 2).astype(dtype), "m": random.random((3, 4)) < 0.6}
     given["x"][0, 1] = 0
-    held_to_keras(model, graph, given)
+    held(model, graph, given)
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -334,7 +342,7 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
     x = keras.Input((4, 3), name="x")
     one = L.LSTM(2, return_sequences=True, name="one")(x)
     two, three = L.GRU(2, name="two")(one), L.GRU(2, name="three")(one)
-    model, graph, _ = saved(tmp_path, x, [two, three])
+    _, graph, _ = saved(tmp_path, x, [two, three])
     given, computed = {"x": np.ones((2, 4, 3), "float32")}, []
 
     def compute(case: Any) -> Any:
@@ -343,7 +351,7 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
 
     found = run_graph(graph, ModelRequest(given, compute, layers=("two",)))
     assert ([part.layer for part in found.parts], computed) == (["two"], ["LSTM"])
-    found = held_to_keras(model, graph, given, compute=compute)
+    found = run_graph(graph, ModelRequest(given, compute))
     assert ([part.layer for part in found.parts], computed) == (["one", "two", "three"], ["LSTM"] * 2)
     with pytest.raises(UsageError, match=r"there is no layer twoo\.\nDid you mean two"):
         run_graph(graph, ModelRequest(given, compute, layers=("twoo",)))
