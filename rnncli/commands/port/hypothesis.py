@@ -58,11 +58,8 @@ class Difference(NamedTuple):
     changes: Mapping[str, Any]
 
 
-OF_COMPUTATION = (
-    "gates", "update_negated", "transposed", "kernels_exchanged", "biases", "forget_bias", "reset_after",
-    "activation", "recurrent_activation", "swap_inputs", "flip_inputs", "initial_exchanged",
-)  # fmt: skip
-"""Attributes of a Hypothesis that change what is computed; the others are about the returned tensors."""
+OF_OUTPUTS = ("swap_outputs", "flip_outputs", "states_exchanged", "backward_first", "last_row")
+"""Attributes of a Hypothesis that are about the returned tensors, and not about what is computed."""
 
 
 class Hypothesis:
@@ -109,9 +106,10 @@ class Hypothesis:
         return self.excess <= 1
 
     @property
-    def computation(self) -> tuple[Any, ...]:
-        """Its attributes without those of the returned tensors: what they share is computed once."""
-        return tuple(getattr(self, name) for name in OF_COMPUTATION)
+    def computation(self) -> frozenset[tuple[str, Any]]:
+        """What it changes in the computation; hypotheses that change the same are computed once."""
+        changes = (change for one in self.differences for change in one.changes.items())
+        return frozenset(change for change in changes if change[0] not in OF_OUTPUTS)
 
     @property
     def resets_after(self) -> bool:

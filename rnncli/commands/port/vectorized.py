@@ -32,7 +32,7 @@ def compute_all(hypotheses: Sequence[Hypothesis], sequences: int, steps: int) ->
     units = sequences * len(run.layer.cells[0].recurrent)
     most = KEPT // (units * min(steps, max(run.inputs.shape[:2])) * len(run.layer.cells))
     size = max(1, min(TOGETHER // (units * len(run.gates)), most))
-    tensors: dict[tuple[object, ...], dict[str, Array]] = {}
+    tensors: dict[object, dict[str, Array]] = {}
     with np.errstate(all="ignore"):
         for group in groups.values():
             for start in range(0, len(group), size):
