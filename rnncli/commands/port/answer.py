@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnncli import frameworks
-from rnncli.case import Array, Spec, format_shape
+from rnncli.case import Array, format_shape
 from rnncli.cli import files
 from rnncli.cli.language import localize
 from rnncli.commands.port.evidence import Evidence
@@ -119,23 +118,23 @@ class PortAnswer(Answer):
 
     def _explain(self, place: int, lang: str) -> Iterator[PagePart]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
-        finding = self.findings[place]
+        explanation = self._document(place, lang)
         if len(self.findings) > 1:
             yield line(localize(Message("explanation {number}:", number=place + 1), lang), "heading")
-        for number, (_, step) in enumerate(_steps(finding), 1):
-            yield Paragraph(localize(step, lang), mark=f"  {number}. ")
-        written, definition = to_script(build_layer_spec(finding))
-        yield Paragraph(localize(Message("in Keras: {layer}", layer=written), lang), "dim")
-        if definition:
+        for number, step in enumerate(explanation["steps"], 1):
+            yield Paragraph(step, mark=f"  {number}. ")
+        yield Paragraph(localize(Message("in Keras: {layer}", layer=explanation["keras"]), lang), "dim")
+        if "definition" in explanation:
             text = Message("Keras 3 has no such activation; define it before the layer:")
             yield Paragraph(localize(text, lang), "dim")
-            yield from (line(row, "dim") for row in definition.splitlines())
-        for name, array in self.predictions[place].items() if self.predictions else ():
+            yield from (line(row, "dim") for row in explanation["definition"].splitlines())
+        for name, values in explanation.get("predicts", {}).items():
+            array = np.array(values)
             numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
             text = Message(
                 "on {place} it predicts {name} {shape}: {numbers}",
                 place=self.place,
-                name=_public(name, finding),
+                name=name,
                 shape=format_shape(array.shape),
                 numbers=numbers + (", ..." if array.size > MOST_PREDICTED else ""),
             )
@@ -144,7 +143,9 @@ class PortAnswer(Answer):
     def _document(self, place: int, lang: str) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
         finding = self.findings[place]
-        spec = build_layer_spec(finding)
+        spec = finding.spec(return_sequences=False, return_state=False, dtype="float32", go_backwards=False)
+        if spec.class_name == "Bidirectional":
+            spec = spec.with_option("merge_mode", finding.run.merge_mode)
         script, definition = to_script(spec)
         document = {
             "differences": [difference.name for difference in finding.differences],
@@ -179,14 +180,6 @@ def _public(key: str, finding: Hypothesis) -> str:
     part, _, place = key.partition(" ")
     two = place and len(finding.run.layer.cells) == 2
     return (("forward_", "backward_")[int(place)] if two else "") + RESULTS[part]
-
-
-def build_layer_spec(finding: Hypothesis) -> Spec:
-    """Return the layer, without what it returns."""
-    spec = finding.spec(return_sequences=False, return_state=False, dtype="float32", go_backwards=False)
-    if spec.class_name == "Bidirectional":
-        spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": finding.run.merge_mode})
-    return spec
 
 
 @dataclass(frozen=True)
