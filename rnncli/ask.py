@@ -1,19 +1,52 @@
-"""What is asked for, as one plain value: the command line, Python and the lines of a stream fill it."""
+"""What is asked for, as one plain value, and the one door from it to a Case.
+
+The command line, Python and the lines of a stream fill an Ask, which reads nothing; `case` reads what it
+names.
+"""
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
+import math
+import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli import options
+from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape, known_sizes
+from rnncli.errors import Either, Flag, InputError, LayerError, Message, Text, UsageError, inside, join
+from rnncli.options import first_given, flag_name, names
+
+if TYPE_CHECKING:
+    from rnncli.inputs.arrange import Arrangement, ArrangeOptions
+    from rnncli.inputs.formats import ReadOptions
+    from rnncli.inputs.source import Source
+    from rnncli.layers.stack import Stack
+    from rnncli.models.call import Model, ModelCall, ModelLayer
+
+Remarks = tuple[Text, ...]
+
+SEEDS = 1_000_000_000
+"""Random seeds are below this, so that they are short enough to retype."""
+KEPT_WITH_MODEL = frozenset((
+    "model", "assume", "engine", "calls", "return_sequences", "return_state", "input", "input_format",
+    "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
+))  # fmt: skip
+"""The options that apply to a saved model."""
+GIVE = Either(
+    Message("Give a file, or JSON on the command line."),
+    Message("Give an array, arrays by name, or the path of a file."),
+)
 
 
 class Ask(NamedTuple):
     """A layer, its input, and how to run it.  Nothing is read before the Case is made from it.
 
-    The fields are those of the table of options.  A file is its path, `-` or JSON text, as typed.
-    layer: names, expressions and `@` files, first to last.
+    The fields are those of the table of options.  A file is its path, `-` or JSON text, as typed; in Python,
+    a path, or the value itself.
+    layer: names, expressions, `@` files and configs, first to last.
     options: of the layers, by Keras's names; only those that are given.
+    python: whether a function was called, where text is never `-` or JSON.
     """
 
     input: Any = None
@@ -28,7 +61,7 @@ class Ask(NamedTuple):
     pad_value: float | None = None
     mask: Any = None
     mask_value: float | None = None
-    layer: Any = None
+    layer: Sequence[Any] | None = None
     options: Mapping[str, Any] = {}
     seed: int | None = None
     weights: Any = None
@@ -42,6 +75,8 @@ class Ask(NamedTuple):
     all_calls: bool = False
     hold: Sequence[str] | None = None
 
+    python: bool = False
+
     def given(self, *names: str) -> dict[str, Any]:
         """Return those of these fields that are not at their defaults; of all, without names."""
         values = {name: getattr(self, name) for name in names or self._fields}
@@ -51,6 +86,11 @@ class Ask(NamedTuple):
             for name, value in values.items()
             if value is not None and value is not False and not (name in usual and value == usual[name])
         }
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether the input is no file but an array, arrays by name, or one array a sequence."""
+        return self.input is not None and not isinstance(self.input, (str, PathLike))
 
     @property
     def files(self) -> dict[str, str | None]:
@@ -66,8 +106,622 @@ class Ask(NamedTuple):
             "--model": self.model and split_layers(self.model)[0],
         }
 
+    def case(self, *, one_call: bool = False) -> tuple[Case, Remarks]:
+        """Return the Case that is asked for, and remarks.  one_call: see `choose`."""
+        return self.choose(one_call=one_call)[:2]
+
+    def choose(self, address: str = "", *, one_call: bool = False) -> "Chosen":
+        """Return the Case that is asked for; of a saved model, that of its layer.
+
+        address: a number, `gru/last_hidden_state[0,3]`, which may name the layer.
+        one_call: whether the command refuses several calls, or makes them itself.
+        """
+        if self.model is not None:
+            part, notes, prefix = call_of(self).choose_address(address)
+            return Chosen(_hold_gates(self, part.case), notes, part, prefix)
+        require_options(self)
+        from rnncli.compute import engines, keras_differences
+        from rnncli.inputs.arrange import add_batch
+
+        seed = draw_seed() if self.seed is None else self.seed
+        remarks: Remarks = ()
+        if self.input_shape is None:
+            document, where = read_document(self)
+            stack = stack_of(self, document, where)
+        else:
+            asked = shape_of(self)
+            stack = stack_of(self)
+            shape, remarks = add_batch(asked, stack.input_rank)
+            where = f"--input-shape {','.join(map(str, shape))}"
+            document = _make_input(self, stack, shape, seed)
+        given = prepare(self, stack, document, where, seed)
+        arranged = given.arrange(document)
+        made = given.case(arranged)
+        if self.engine != engines.REFERENCE:
+            keras_notes: Remarks = keras_differences.note_keras_errors(made)
+        else:
+            keras_notes = ()
+        remarks = (
+            *remarks, *arranged.remarks, *keras_notes, *keras_differences.note_sequential(stack),
+            *(() if one_call else note_missing(made)), *_note_whole_model(self),
+            *note_dropout(self.options, made.calls, training=given.training),
+        )  # fmt: skip
+        return Chosen(_hold_gates(self, made), remarks)
+
 
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
 """INPUT, and the options about it."""
-LAYER_OPTIONS = options.names("options")
+LAYER_OPTIONS = names("options")
 RUN_OPTIONS = ("seed", "weights", "initial_state", "training", "calls", "engine", "model", "assume")
+
+
+class Chosen(NamedTuple):
+    """The Case that is asked for, and remarks.
+
+    part: the layer of a saved model; None for a layer that is described.
+    prefix: what the names of its tensors begin with in the model, `gru/`, if an address chose the layer.
+    """
+
+    case: Case
+    remarks: Remarks
+    part: "ModelLayer | None" = None
+    prefix: str = ""
+
+
+def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
+    """Raise UsageError if an option lacks what it needs, or if standard input would be read twice.
+
+    others: the other files that are read, by their flags.
+    """
+    if ask.pad_value is not None and ask.pad is None:
+        raise UsageError("{--pad-value} needs {--pad}.", "Add {--pad post}.")
+    if ask.all_calls and ask.calls == 1:
+        raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
+    if ask.assume is not None and ask.model is None:
+        raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
+    if ask.python:
+        return
+    from rnncli.inputs import given
+
+    readers = [name for name, word in (*ask.files.items(), *others.items()) if word == "-"]
+    if len(readers) > 1:
+        raise UsageError(
+            "- is given twice, for {first} and {second}, but standard input can be read only once.",
+            "Put one of them into a file.",
+            first=readers[0],
+            second=readers[1],
+        )
+    if readers and ask.input is None and ask.input_shape is None and given.stdin_holds_data():
+        raise UsageError(
+            "standard input is already the input; {reader} cannot read it too.",
+            "Name the input, or give {reader} a file.",
+            reader=readers[0],
+        )
+
+
+class RawValue(NamedTuple):
+    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
+
+    value: Any = None
+    where: Text = ""
+
+
+class Given(NamedTuple):
+    """The layers, and all that is given besides the inputs: it makes the Case of every input."""
+
+    stack: "Stack"
+    arranging: "ArrangeOptions"
+    weights: RawValue
+    initial_state: RawValue
+    seed: int
+    training: bool | None
+    ask: Ask
+
+    def arrange(self, document: Document) -> "Arrangement":
+        """Return the inputs and the mask of the document.  Raises InputError if they do not fit."""
+        from rnncli.inputs.arrange import arrange
+
+        return arrange(document, self.arranging)
+
+    def case(self, arranged: "Arrangement") -> Case:
+        """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
+        from rnncli.layers import fit
+
+        shape = arranged.inputs.shape
+        made = Case(
+            specs=self.stack.specs,
+            inputs=arranged.inputs,
+            mask=arranged.mask,
+            initial_state=fit_states(self.initial_state, self.stack, shape),
+            weights=self.fit_weights(shape),
+            seed=self.seed,
+            training=bool(self.training),
+            calls=self.ask.calls,
+            all_layers=self.ask.all_layers,
+            all_calls=self.ask.all_calls,
+            feature_names=arranged.feature_names,
+        )
+        return fit.cast(made)
+
+    def fit_weights(self, shape: Shape) -> Mapping[str, Array] | None:
+        """Return the weights by path, in Keras's order.  Raises InputError if they do not fit the layers."""
+        from rnncli.layers import fit
+
+        if self.weights.value is None:
+            return None
+        with inside(self.weights.where):
+            return fit.fit_weights(self.weights.value, self.stack, shape, self.weights.where)
+
+
+def fit_states(states: RawValue, stack: "Stack", shape: Shape) -> tuple[Array, ...] | None:
+    """Return the initial states in Keras's order.  Raises InputError or LayerError if they do not fit."""
+    from rnncli.layers import fit
+
+    if states.value is None:
+        return None
+    stack.require_start()
+    with inside(states.where):
+        return fit.fit_states(states.value, stack, shape)
+
+
+def draw_seed() -> int:
+    """Return a random seed, for use when none was given."""
+    import random
+
+    return random.Random().randrange(SEEDS)  # the caller's generator stays as it is
+
+
+def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed: int | None = None) -> Given:
+    """Read what is asked for besides the inputs; what is not given is taken from the document.
+
+    where: the name of the document in errors.  seed: used if neither the options nor the document set one.
+    """
+    weights = _read_value(ask, "weights")
+    states = _read_value(ask, "initial_state")
+    if ask.seed is None and document.seed is not None and document.seed > HIGHEST_SEED:
+        with inside(where):
+            raise InputError(
+                "seed is {seed}.",
+                "The highest seed is {highest_seed}.",
+                seed=document.seed,
+                highest_seed=HIGHEST_SEED,
+            )
+    idle = next((name for name in ask.options if name.endswith("_initializer")), "")
+    if idle and not (weights.value is document.weights is None):
+        raise UsageError(
+            "{flag} has no effect: {source} supplies every weight.",
+            "Leave one of them out.",
+            flag=Flag(flag_name(idle)),
+            source=Message("the input") if weights.value is None else Message("{--weights}"),
+        )
+    chosen = next((one for one in (ask.seed, document.seed, seed) if one is not None), None)
+    return Given(
+        stack,
+        _arrange_options(ask, stack, where),
+        _or_else(weights, document.weights, where, "weights"),
+        _or_else(states, document.initial_state, where, "initial_state"),
+        draw_seed() if chosen is None else chosen,
+        document.training if ask.training is None else ask.training,
+        ask,
+    )
+
+
+def _or_else(given: RawValue, value: Any, where: Text, name: str) -> RawValue:
+    """Return what is given; otherwise, that of the document."""
+    if given.value is not None:
+        return given
+    return RawValue(value, join((one for one in (where, name) if one), ": "))
+
+
+def _read_value(ask: Ask, name: str) -> RawValue:
+    """Return the weights or the states: those in a file, or in Python the arrays themselves."""
+    value: Any = getattr(ask, name)
+    if not isinstance(value, (str, PathLike)):
+        return RawValue(value, name)
+    with inside(name if ask.python else ""):
+        source = source_of(ask, value)
+        if name == "weights":
+            from rnncli.models.weights import read_weights
+
+            return RawValue(read_weights(source), source.name)
+        from rnncli.inputs.formats import read_states
+
+        return RawValue(read_states(source), source.name)
+
+
+def source_of(ask: Ask, word: str | PathLike[str]) -> "Source":
+    """Return the source that an option names."""
+    from rnncli.inputs.given import find_source
+    from rnncli.inputs.source import Source, expand_user
+
+    if ask.python:
+        return Source(str(word), path=expand_user(str(word)))
+    return find_source(str(word))
+
+
+def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
+    """Return the options for arranging an input, called `where` in errors, for these layers."""
+    mask = ask.mask
+    mask_where: Text = ""
+    if isinstance(mask, (str, PathLike)):
+        from rnncli.inputs.formats import read_tensor
+
+        with inside("mask" if ask.python else ""):
+            source = source_of(ask, mask)
+            mask, mask_where = read_tensor(source), source.name
+    return order_of(ask)._replace(
+        mask=mask,
+        mask_value=ask.mask_value,
+        dtype=stack.dtype,
+        ndim=stack.input_rank,
+        where=where,
+        mask_where=mask_where,
+    )
+
+
+def order_of(ask: Ask) -> "ArrangeOptions":
+    """Return the order of the input's axes, and where shorter sequences are padded."""
+    from rnncli.inputs.arrange import ArrangeOptions
+
+    axes = ask.input_axes.split(",") if isinstance(ask.input_axes, str) else ask.input_axes
+    return ArrangeOptions(None if axes is None else tuple(axes), ask.pad, ask.pad_value or 0.0)
+
+
+def read_document(ask: Ask) -> tuple[Document, Text]:
+    """Read the input; return it with its name in errors."""
+    from rnncli.inputs import formats
+
+    if ask.fill is not None:
+        raise UsageError(
+            "{--fill:fill} applies only to a generated input.",
+            "Give its shape: {--input-shape 2,10,8}.",
+            fill=ask.fill,
+        )
+    place = "inputs" if ask.python else ""
+    if ask.holds_numbers:
+        return Document(inputs=ask.input), place
+    with inside(place):
+        source, remarks = input_source(ask)
+        document = formats.read(source, ask.input_format, read_options(ask, source))
+    return document._replace(remarks=(*remarks, *document.remarks)), place or source.name
+
+
+def input_source(ask: Ask) -> tuple["Source", Remarks]:
+    """Return the source of the input, with remarks on it."""
+    from rnncli.inputs import given
+
+    if not ask.python:
+        return given.choose_input(ask.input)
+    if ask.input is None:
+        return given.sample(given.SAMPLE), (given.SAMPLE_REMARK,)
+    return source_of(ask, ask.input), ()
+
+
+def read_options(ask: Ask, source: "Source") -> "ReadOptions":
+    """Return the options on how CSV is read.  Raises UsageError if one is given and the source is not CSV."""
+    from rnncli.inputs.formats import ReadOptions, detect_format
+
+    options = ReadOptions(ask.delimiter, ask.decimal, ask.batch_column)
+    flag = first_given(options._asdict(), options._fields)
+    if flag and (format_name := detect_format(source, ask.input_format)) != "csv":
+        raise UsageError(
+            "{flag} applies to CSV, but {name} is {format_name}.",
+            "Leave {flag} out.",
+            flag=Flag(flag),
+            name=source.name,
+            format_name=format_name,
+        )
+    return options
+
+
+def shape_of(ask: Ask) -> Shape:
+    """Return the shape of a generated input, which cannot be combined with one that is read."""
+    from rnncli.specs.shapes import parse_shape, write_with_commas
+
+    shape = ask.input_shape
+    if ask.input is not None:
+        sizes = write_with_commas(f"{shape} {ask.input}")
+        raise UsageError(
+            "both an input, {input!r}, and {--input-shape} are given.",
+            Message("Write {--input-shape:shape}", shape=sizes)
+            if sizes
+            else Message("Leave one of them out."),
+            input=ask.input[:40],
+        )
+    if ask.input_axes is not None:
+        raise UsageError(
+            "{--input-axes} applies only to an input that is read.", "Give {--input-shape} in Keras's order."
+        )
+    unread = ("input_format", "batch_column", "delimiter", "decimal", "pad")
+    if flag := first_given(ask._asdict(), unread):
+        raise UsageError(
+            "{flag} applies to an input that is read, not to {--input-shape}.",
+            "Leave it out.",
+            flag=Flag(flag),
+        )
+    return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape)))
+
+
+def stack_of(ask: Ask, document: Document | None = None, name: Text = "") -> "Stack":
+    """Return the layers, first to last; those of the document, called `name`, if no others are asked for."""
+    from rnncli import specs
+    from rnncli.layers.stack import Stack
+
+    layers = layers_of(ask)
+    own = None if document is None else document.layer
+    if not layers and own is not None:
+        with inside(name):
+            specs.from_flags([own], {})
+    return Stack(specs.from_flags(layers, ask.options, own, all_layers=ask.all_layers))
+
+
+def layers_of(ask: Ask) -> list[Any]:
+    """Return the layers as they were given; those of files are read."""
+    return [_read_layer(ask, layer) for layer in ask.layer or ()]
+
+
+def _read_layer(ask: Ask, layer: Any) -> Any:
+    """Return the configs in the JSON file after an @; anything else as it is.
+
+    Raises UsageError for the name of a model or of a file of weights, LayerError for a file without the @.
+    """
+    if not isinstance(layer, str):
+        return layer
+    word = layer.removeprefix("@")
+    _require_no_model(ask, layer, word)
+    if word == layer:
+        if Path(layer).suffix.lower() == ".json" and "(" not in layer:
+            raise LayerError(
+                "{--layer:text}: it is not a layer.",
+                "For a file that contains layers, write {word}.",
+                text=layer,
+                word=Either(f"@{layer}", Message("{--layer:word}", word=f"@{layer}")),
+            )
+        return layer
+    from rnncli import specs
+    from rnncli.inputs import formats
+
+    with inside("layer" if ask.python else ""):
+        source = source_of(ask, word)
+        expected = Message("A layer file contains a Keras config, which is JSON.")
+        config = formats.load(source, "json", expected)
+        with inside(word):
+            specs.from_flags([config], {})
+    return config
+
+
+def _require_no_model(ask: Ask, text: str, word: str) -> None:
+    """Raise UsageError for a layer that names an existing model file, or some of its layers after a #."""
+    from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, split_layers
+
+    places = (word, split_layers(word)[0])  # both layer names and file names may contain a # or a dot
+    file = next((one for one in places if one.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
+    if file is None or "(" in file:
+        return
+    from rnncli.inputs.given import find_source
+
+    if not ask.python:
+        find_source(file).file()
+    quoted = shlex.quote(word)
+    if file.lower().endswith(WEIGHT_SUFFIXES):
+        advice = Message(
+            "Name the layer, and load its weights: {--layer 'LSTM(3)'} {--weights:word}", word=quoted
+        )
+        raise UsageError("{--layer:text}: it contains weights, not layers.", advice, text=text)
+    typed = Message("rnncli run INPUT --model {word}", word=quoted)
+    raise UsageError(
+        "{--layer:text}: it is a saved model, not a layer.",
+        "Run the model as it was saved: {way}",
+        text=text,
+        way=Either(typed, Message("{--model:word}", word=word)),
+    )
+
+
+class Outline(NamedTuple):
+    """The layers, the shape of their input, and the document that was read for them, if any."""
+
+    stack: "Stack"
+    shape: Shape
+    remarks: Remarks
+    document: Document = Document()
+    where: Text = ""
+
+
+def outline_of(ask: Ask) -> Outline:
+    """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
+    from rnncli.compute.keras_differences import note_sequential
+    from rnncli.inputs import arrange, given
+
+    require_options(ask)
+    document = Document()
+    where: Text = ""
+    if ask.input_shape is not None:
+        stack = stack_of(ask)
+        shape, remarks = arrange.add_batch(shape_of(ask), stack.input_rank)
+    elif is_bare(ask) and not ask.given(*INPUT_OPTIONS):
+        stack = stack_of(ask)
+        shape, remarks = given.SAMPLE_SHAPE, (given.SAMPLE_REMARK,)
+    else:
+        document, where = read_document(ask)
+        stack = stack_of(ask, document, where)
+        arranged = arrange.arrange(document, _arrange_options(ask, stack, where))
+        shape, remarks = arranged.inputs.shape, arranged.remarks
+    return Outline(stack, shape, (*remarks, *note_sequential(stack)), document, where)
+
+
+def is_bare(ask: Ask) -> bool:
+    """Return whether there is no input, not even on standard input, so that the built-in sample is used."""
+    from rnncli.inputs.given import stdin_holds_data
+
+    return ask.input is None and ask.input_shape is None and (ask.python or not stdin_holds_data())
+
+
+def require_steps(ask: Ask) -> None:
+    """Raise UsageError for an engine that does not record steps."""
+    from rnncli.compute import engines
+
+    if ask.engine not in ("auto", engines.STEPWISE):
+        raise UsageError(
+            "{--engine:engine}: this engine does not record steps.",
+            "{way}",
+            engine=ask.engine,
+            way=Either(
+                Message("Leave {--engine} out; rnncli trace --check compares a trace with tensorflow."),
+                Message("Leave it out."),
+            ),
+        )
+
+
+def _hold_gates(ask: Ask, made: Case) -> Case:
+    """Return the case with the gates that are to be held at their values.
+
+    Raises UsageError for a text that does not fit the layers, or an engine without this ability.
+    """
+    if not ask.hold:
+        return made
+    from rnncli.compute import engines, holds
+
+    if ask.engine not in ("auto", engines.STEPWISE):
+        raise UsageError(
+            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=ask.engine
+        )
+    return holds.hold_gates(made, ask.hold)
+
+
+def call_of(ask: Ask) -> "ModelCall":
+    """Open the saved model, and read its inputs."""
+    from rnncli.inputs import formats
+    from rnncli.models import call
+
+    model, order = model_of(ask), order_of(ask)
+    if is_bare(ask):
+        raise UsageError(
+            "{--model:file} needs an input. The model expects {inputs}.",
+            "{give}",
+            file=model.saved.file,
+            inputs=model.saved.describe_inputs(),
+            give=GIVE,
+        )
+    call.require_paddable(model, order)
+    place = "inputs" if ask.python else ""
+    notes: Remarks = ()
+    name: Text = ""
+    if ask.holds_numbers:
+        raw = ask.input
+    else:
+        with inside(place):
+            source, remarks = input_source(ask)
+            raw, more = formats.read_raw(source, ask.input_format, read_options(ask, source))
+        notes, name = (*remarks, *more), source.name
+    inputs, others = call.arrange_inputs(model, raw, order, name)
+    return call.ModelCall(model, inputs, call.ReturnFlags.of_options(ask.options), (*notes, *others))
+
+
+def _refuse_layer(ask: Ask) -> None:
+    """Raise UsageError for an option that describes a layer: a saved model has its own."""
+    given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
+    named = [name for name in given if name not in KEPT_WITH_MODEL] + ["calls"] * (ask.calls > 1)
+    if named:
+        flag = Flag(flag_name(named[0]))
+        if named[0] in {"input_shape", "fill"}:
+            raise UsageError(
+                "{flag} cannot be combined with {--model}: it generates the input of a {--layer}.",
+                "{give}",
+                flag=flag,
+                give=GIVE,
+            )
+        raise UsageError(
+            "{flag} cannot be combined with {--model}: a saved model has its own layers, weights and masks.",
+            "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",
+            flag=flag,
+        )
+
+
+def model_of(ask: Ask) -> "Model":
+    """Open the saved model.  Raises UsageError for an option that does not apply to it."""
+    from rnncli.inputs.given import find_source
+    from rnncli.inputs.source import split_layers
+    from rnncli.models.call import open_model
+
+    _refuse_layer(ask)
+    require_options(ask)
+    word = str(ask.model)
+    return open_model(word, find_source(split_layers(word)[0]), ask.assume)
+
+
+def note_missing(case: Case) -> Remarks:
+    """Return remarks on what a stateful layer, or several calls, need to have an effect."""
+    from rnncli.layers.stack import Stack
+
+    stack = Stack(case.specs)
+    if stack.is_stateful and case.calls == 1:
+        return (
+            Message("stateful has no effect on the first call; add {--calls 2} to see the state carry over"),
+        )
+    if stack.is_stateful and case.initial_state is not None:
+        return (
+            Message("every call restarts from the given initial state; leave it out to carry the state over"),
+        )
+    return note_equal_calls(stack, case.calls, training=case.training)
+
+
+def note_equal_calls(stack: "Stack", calls: int, *, training: bool) -> Remarks:
+    """Return a remark if several calls return the same numbers."""
+    if calls == 1 or stack.is_stateful or (training and stack.draws_in_training):
+        return ()
+    if calls == 2:
+        return (Message("both calls return the same numbers: only a stateful layer keeps its state"),)
+    note = "all {calls} calls return the same numbers: only a stateful layer keeps its state"
+    return (Message(note, calls=calls),)
+
+
+def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool | None) -> Remarks:
+    """Return a remark on an option that changes nothing, because Keras leaves out values only in training.
+
+    training: None if neither a flag nor the input says whether the call is in training.
+    """
+    name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
+    if not name or training is not None or calls > 1:
+        return ()
+    return (Message("{flag} has no effect without {--training}", flag=Flag(flag_name(name))),)
+
+
+def _make_input(ask: Ask, stack: "Stack", shape: Shape, seed: int) -> Document:
+    """Generate the input.
+
+    Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
+    shape, and InputError if memory is too small.
+    """
+    import numpy as np
+
+    from rnncli.compute import checks
+    from rnncli.inputs import arrange
+
+    sizes = known_sizes(shape)
+    if sizes is None:
+        unknown = next(size for size in shape if not isinstance(size, int))
+        raise UsageError(
+            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
+            "works only with shape.",
+            "Give every size, or use rnncli shape, which accepts names.",
+            option=",".join(map(str, shape)),
+            unknown=unknown,
+        )
+    if not isinstance(ask.weights, (str, PathLike)) and math.prod(sizes) < 2**40:
+        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
+        checks.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
+    return Document(inputs=arrange.make_input(sizes, ask.fill or "normal", seed, "float64"))
+
+
+def _note_whole_model(ask: Ask) -> Remarks:
+    """Return a remark for a file that may hold a whole model, of which only the weights are used."""
+    from rnncli.inputs.source import KERAS_SUFFIXES, split_layers
+
+    file = split_layers(str(ask.weights))[0] if isinstance(ask.weights, (str, PathLike)) else ""
+    if not file.lower().endswith(KERAS_SUFFIXES) or file.lower().endswith(".weights.h5"):
+        return ()
+    from rnncli.inputs.given import find_source
+    from rnncli.models.call import note_whole_model
+
+    note = note_whole_model(find_source(file))
+    return () if note is None else (note,)

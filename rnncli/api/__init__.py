@@ -9,21 +9,24 @@ and what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from numbers import Integral
 from typing import Any, Literal, Unpack
 
-from rnncli.api import _case, _comparison, _values
-from rnncli.api._comparison import compare
+from rnncli.api._keywords import (
+    ask_of,
+    complete_tolerances,
+    expand_options,
+    join_names,
+    read_expectation,
+    require_kinds,
+    several,
+    view_of,
+)
 from rnncli.api._options import Options
-from rnncli.api._results import Report, by_name, view_of
+from rnncli.api._results import Report
 from rnncli.api._results import RunResult as Result
-from rnncli.api._signature import expand_options, require_kind
-from rnncli.cli import result_checks
-from rnncli.cli.case_request import add_batch
-from rnncli.compute import engines
-from rnncli.compute.compare import Tolerance, TolerancePair
-from rnncli.compute.keras_differences import note_sequential
+from rnncli.ask import Remarks, outline_of, require_steps
+from rnncli.cli.result_checks import ResultChecks, refuse_check_of_held
+from rnncli.compute.compare import Tolerance
 from rnncli.errors import UsageError
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
@@ -57,24 +60,29 @@ def run(
     fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
     hold: gates to hold at a value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without them.
     """
-    from rnncli.commands.run.answer import RunAnswer, stats_of
+    checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
+    limits, names = checks.tolerances if check else None, several(select)
+    ask = ask_of(inputs, layer, options, hold=hold, all_layers=all_layers, all_calls=all_calls)
+    answer: Any
+    if ask.model is not None:
+        from rnncli.commands.run import saved_model
 
-    limits = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
-    if options.get("model") is not None:
-        from rnncli.api import _model
-        from rnncli.commands.run.saved_model import refuse_layer_flags
-
-        refuse_layer_flags(memory=memory, all_calls=all_calls or None, hold=hold or None)
-        result, beyond = _model.run(inputs, layer, options, everything=all_layers, stats=stats, limits=limits)
+        saved_model.refuse_layer_flags(memory=memory, all_calls=all_calls or None, hold=hold or None)
+        answer, beyond, remarks = saved_model.compute_answer(ask, limits, names, stats=stats)
     else:
-        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-        case = _case.hold_gates(case, hold, options, check=check)
-        computed, beyond, notes = _comparison.run_and_check(case, options, limits, memory)
-        result = Result.of(computed, remarks=(*remarks, *notes), view=view_of(options))
-    result = _select(result, select, limits if expect is None else None)
-    _comparison.require_checks(beyond, result, limits, RunAnswer(result).first_nan() if fail_on_nan else None)
-    result = _require_expected(result, expect, atol, rtol)
-    return replace(result, stats=by_name(stats_of(result))) if stats and result.answer is None else result
+        from rnncli import compute
+        from rnncli.commands.run import one_batch
+        from rnncli.process import memory as sizes
+
+        budget = sizes.parse(memory) if isinstance(memory, str) else memory
+        case, remarks = ask.case()
+        computed = compute.run(case, ask.engine, budget)
+        answer, beyond, notes = one_batch.check_and_select(case, computed, limits, names, budget, stats=stats)
+        remarks = (*remarks, *notes)
+    answer, remarks = _check(checks, answer, remarks, beyond)
+    figures = {str(label): one for label, one in answer.stats.items()}
+    own = answer if ask.model is not None else None
+    return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options), answer=own)
 
 
 @expand_options
@@ -87,13 +95,12 @@ def shape(
     """
     from rnncli.commands.shape.answer import ShapeAnswer, outline
 
-    if options.get("input_shape") is not None and inputs is None:
-        stack = _case.stack_of(layer, options, all_layers=all_layers)
-        sizes, remarks = add_batch(_case.shape_of(inputs, options), stack.input_rank)
-        remarks += note_sequential(stack)
+    ask = ask_of(inputs, layer, options, all_layers=all_layers)
+    if ask.input_shape is not None and inputs is None:
+        stack, sizes, remarks, *_ = outline_of(ask)
         specs = stack.specs
     else:
-        case, remarks = _case.build_case(inputs, layer, options, all_layers=all_layers)
+        case, remarks = ask.case()
         specs, sizes = case.specs, case.inputs.shape
     found = outline(specs, sizes, all_layers=all_layers)
     return Report("shape", specs, found, ShapeAnswer(found), remarks, view_of(options))
@@ -102,16 +109,11 @@ def shape(
 @expand_options
 def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
     """Run all four combinations of return_sequences and return_state: `found.results[True, False]`."""
-    from rnncli.commands.matrix.answer import MatrixAnswer, combinations
+    from rnncli.commands import matrix
 
-    for name in ("return_sequences", "return_state"):
-        if dict(options).get(name) is not None:
-            raise UsageError(
-                "{name}: matrix shows every combination of it.", "Leave it out, or use run.", name=name
-            )
-    case, remarks = _case.build_case(inputs, layer, options)
-    found = combinations(case, options.get("engine") or "auto")
-    return Report("matrix", case.specs, found, MatrixAnswer(found), remarks, view_of(options))
+    answer, remarks = matrix.compute_answer(ask_of(inputs, layer, options))
+    specs = answer.matrix.results[False, False].specs
+    return Report("matrix", specs, answer.matrix, answer, remarks, view_of(options))
 
 
 @expand_options
@@ -138,27 +140,19 @@ def trace(
     check, expect, atol, rtol, fail_on_nan, hold: same as for `run`.
     stats: add statistics to the printed answer.
     """
-    from rnncli.commands.trace.answer import TraceAnswer, stats_of
-    from rnncli.compute import trace as tracing
+    from rnncli.commands import trace
 
-    _require_steps(options)
-    _values.require_texts("gate", gate, "For example gate='forget'.")
-    for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
-        _require_indices(name, indices)
-    tolerances = _comparison.tolerances_of_check(atol, rtol, check=check, expect=expect)
-    case, remarks, chosen = _case.build_or_choose(inputs, layer, options)
-    case_with_outputs = tracing.with_all_outputs(_case.hold_gates(case, hold, options, check=check))
-    result = tracing.trace(case_with_outputs)
-    result, beyond, notes = result_checks.verify(case_with_outputs, result, tolerances, chosen=chosen)
-    wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
-    kept = tracing.narrow(tracing.list_loops(result), wanted)
-    answer = TraceAnswer(replace(result, specs=case.specs), kept, stats_of(kept) if stats else {})
-    _comparison.require_known_names(result.outputs, tolerances if expect is None else None)
-    _comparison.require_checks(beyond, result, tolerances, answer.first_nan() if fail_on_nan else None)
-    left = _comparison.require_expected(
-        answer.named_tensors(), result.engine, expect, atol, rtol, require_names=True
-    )
-    return Report("trace", case.specs, kept, answer, (*remarks, *notes, *left), view_of(options))
+    checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
+    ask = ask_of(inputs, layer, options, hold=hold)
+    require_steps(ask)
+    if checks.expected is not None:
+        checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
+    steps = None if step is None else [str(one) for one in several(step)]
+    wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
+    limits = checks.tolerances if check else None
+    answer, beyond, remarks = trace.compute_answer(ask, limits, wanted, stats=stats)
+    answer, remarks = _check(checks, answer, remarks, beyond)
+    return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
 
 @expand_options
@@ -177,20 +171,14 @@ def explain(
     terms: number of largest terms of a sum to list; None lists all.
     depth: number of time steps to explain; 1 does not follow the states back.  hold: same as for `run`.
     """
-    from rnncli.commands.explain.answer import ExplainAnswer
-    from rnncli.compute import derivation as explaining
+    from rnncli.commands import explain
 
-    _require_steps(options)
     if not isinstance(tensor, str):
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
-    _values.require_integer("depth", depth, 1, 2**31)
-    _values.require_integer("terms", terms, 0, 2**31)
-    tensor = tensor.strip()
-    case, remarks, prefix = _case.build_at_address(inputs, layer, options, tensor)
-    case = _case.hold_gates(case, hold, options)
     most = None if options.get("full") else terms
-    found, result = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
-    return Report("explain", case.specs, found, ExplainAnswer(found, result), remarks, view_of(options))
+    ask = ask_of(inputs, layer, options, hold=hold)
+    answer, remarks = explain.compute_answer(ask, tensor, depth, most)
+    return Report("explain", answer.result.specs, answer.explanation, answer, remarks, view_of(options))
 
 
 @expand_options
@@ -207,29 +195,46 @@ def gradients(
     `found` has one item per layer.
     against: other layers to compare with, also several in a text, "lstm,gru"; only names take the options.
     """
-    from rnncli.commands.gradients import curves, variants
-    from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.commands import gradients
 
-    other_engine = options.get("engine") not in (None, "auto", "tensorflow")
-    if other_engine or options.get("training"):
-        raise UsageError(
-            "gradients are computed by tensorflow, for one call without dropout.",
-            "Leave {word} out.",
-            word="engine" if other_engine else "training",
-        )
-    _values.require_texts("of", of, "For example of='hidden_state'.")
-    first, *others = variants.list_layers(layer, _several(against))
-    given = _case.layer_options(options)
-    if first is not layer:
-        layer = _case.layers_of(first)
-        options = _case.replace_layer_options(options, variants.own_options(layer, given))
-    plain: Options = options if options.get("model") else {**options, "training": False}
-    case, remarks = _case.build_case(inputs, layer, plain, one_call=True)
-    if case.calls > 1:
-        raise UsageError("gradients are computed for one call.", "Leave calls out.")
-    cases = [case, *variants.make_variants(case, list(map(_case.layers_of, others)), given)]
-    found = tuple(curves.gradients(one, of) for one in cases)
-    return Report("gradients", case.specs, found, GradientsAnswer(found), remarks, view_of(options))
+    answer, remarks = gradients.compute_answer(ask_of(inputs, layer, options), of, several(against))
+    return Report("gradients", answer.gradients[0].specs, answer.gradients, answer, remarks, view_of(options))
+
+
+@expand_options
+def compare(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    engines: Sequence[str] | str | None = None,
+    expect: Any = None,
+    split: int | None = None,
+    select: Sequence[str] | str | None = None,
+    atol: Tolerance | None = None,
+    rtol: Tolerance | None = None,
+    **options: Unpack[Options],
+) -> Report:
+    """Compare engines; or a result with stored arrays; or one call with consecutive pieces.
+
+    The result is falsy if a tensor differs, `r.agrees`.  `found` has one item per tensor and pair.
+    engines: their names; default: all that can compute the layer.
+    expect: arrays by name, one array, or the path of a file that holds them.
+    split: time steps of each piece, which starts from the previous piece's last state.
+    atol, rtol: same as for `run`.
+    """
+    from rnncli.commands import compare
+
+    compare.require_one_kind(engines, expect, split)
+    report = compare.compute_report(
+        ask_of(inputs, layer, options),
+        complete_tolerances(atol, rtol),
+        join_names(engines),
+        read_expectation(expect),
+        split,
+        several(select),
+    )
+    answer, specs = report.answer, report.answer.header.specs
+    return Report("compare", specs, answer.differences, answer, report.remarks, view_of(options))
 
 
 def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:
@@ -243,40 +248,32 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
 
     if not isinstance(text, str) or not text.strip():
         raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
-    require_kind("lang", lang)
-    view = view_of({"width": width, "lang": lang})
+    shown = {"width": width, "lang": lang}
+    require_kinds("why", shown)
     found = diagnose(text)
-    return Report("why", (), found, WhyAnswer.of(found), (), view)
+    return Report("why", (), found, WhyAnswer.of(found), (), view_of(shown))
 
 
-def _select(found: Result, select: str | Sequence[str] | None, limits: TolerancePair | None) -> Result:
-    """Return the result with the tensors to keep.  limits: of a check, by names of all tensors."""
-    _comparison.require_known_names(found.outputs, limits)
-    _values.require_texts("select", select, _comparison.NAMES)
-    return replace(found, outputs=result_checks.select_tensors(found, _several(select)).outputs)
+def _checks(
+    atol: Tolerance | None,
+    rtol: Tolerance | None,
+    expect: Any,
+    hold: str | Sequence[str] | None,
+    *,
+    check: bool,
+    fail_on_nan: bool,
+) -> ResultChecks:
+    """Return the checks that are asked for.  Raises UsageError if a tolerance compares nothing."""
+    for name, tolerance in (("atol", atol), ("rtol", rtol)):
+        if tolerance is not None and not check and expect is None:
+            raise UsageError("{name} needs check or expect.", "Add check=True.", name=name)
+    if hold and check:
+        refuse_check_of_held()
+    return ResultChecks(complete_tolerances(atol, rtol), "table", read_expectation(expect), fail_on_nan)
 
 
-def _require_expected(found: Result, expect: Any, atol: Tolerance | None, rtol: Tolerance | None) -> Result:
-    """Return the result with remarks on the tensors that are not compared."""
-    left = _comparison.require_expected(found.outputs, found.engine, expect, atol, rtol)
-    return replace(found, remarks=(*found.remarks, *left))
-
-
-def _several(one: Any) -> Any:
-    """Wrap a single value such as `3` or `"forget"` in a list."""
-    return [one] if isinstance(one, (str, Integral)) else one
-
-
-def _require_indices(name: str, indices: Any) -> None:
-    """Raise InputError for anything but a whole number or a list of them."""
-    for index in indices if isinstance(indices, (list, tuple)) else [indices]:
-        _values.require_integer(name, index, -(2**31), 2**31)
-
-
-def _require_steps(options: Options) -> None:
-    if options.get("engine") not in (None, "auto", engines.STEPWISE):
-        raise UsageError(
-            "engine={value!r}: this engine does not record steps.",
-            "Leave it out.",
-            value=options.get("engine"),
-        )
+def _check(checks: ResultChecks, answer: Any, remarks: Remarks, beyond: Sequence[str]) -> tuple[Any, Remarks]:
+    """Return the answer with its remarks.  Raises DisagreementError for a check that it does not pass."""
+    kept: list[tuple[Any, Remarks]] = []
+    checks.show(answer, remarks, beyond, lambda shown, notes=(): kept.append((shown, tuple(notes))))
+    return kept[0]

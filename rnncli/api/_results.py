@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli import result
-from rnncli.api._options import Options
-from rnncli.api._values import require_integer
 from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import Text, did_you_mean
 from rnncli.show.answer import Answer
@@ -24,18 +22,6 @@ if TYPE_CHECKING:
 
 
 PLAIN = View()
-
-
-def view_of(options: Options) -> View:
-    """Return the display settings in the options.  Raises InputError for an impossible width or precision."""
-    require_integer("width", options.get("width"), 1, 2**31)
-    require_integer("precision", options.get("precision"), 0, 17)
-    return View(
-        lang=options.get("lang") or "en",
-        precision=options.get("precision"),
-        full=bool(options.get("full")),
-        width=options.get("width"),
-    )
 
 
 class _Tables:
@@ -134,11 +120,6 @@ class RunResult(_Tables, result.Result):
             return RunAnswer(self, stats)
         shown: Answer = dataclasses.replace(self.answer, result=self, stats=stats)
         return shown
-
-
-def by_name(stats: Mapping[result.Label, Stats]) -> dict[str, Stats]:
-    """Return statistics by the names of the tensors."""
-    return {str(label): one for label, one in stats.items()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

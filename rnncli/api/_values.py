@@ -1,28 +1,101 @@
-"""Check and convert the values of arguments."""
+"""Values that are passed to a function: numbers as arrays, and paths."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from rnncli import specs
 from rnncli.api._options import Options
 from rnncli.case import Array, format_shape
-from rnncli.cli.files import expand_user
-from rnncli.errors import InputError, UsageError, did_you_mean, inside
-from rnncli.inputs.formats import ReadOptions, Source
+from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, inside
+from rnncli.inputs import sample_files
+from rnncli.inputs.source import expand_user
+from rnncli.options import first_given
+
+FILES = ("layer", "mask", "weights", "initial_state", "expect")
+FILE_OPTIONS = ("input_format", "delimiter", "decimal", "batch_column")
 
 
-def file(path: str | PathLike[str], what: str) -> Source:
-    """Return the source of a path.  Raises UsageError for an empty one, or if there is no such user."""
-    if not str(path).strip():
-        raise UsageError("{what}: the file name is empty.", "Give the path of a file.", what=what)
-    return Source(f"{what}: {path}", path=expand_user(str(path)))
+def pass_inputs(inputs: Any, options: Options) -> Any:
+    """Return the inputs as arrays, or as the path of a file; a built-in sample is its file."""
+    if isinstance(inputs, (str, PathLike)):
+        if options.get("input_shape") is not None:
+            advice = _suggest_layer(inputs) or Message("Leave one of them out.")
+            raise UsageError("both inputs and an input_shape are given.", advice)
+        return _pass_file(str(inputs))
+    if inputs is not None and options.get("input_shape") is not None:
+        raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
+    if options.get("input_shape") is None and (flag := first_given(options, FILE_OPTIONS)):
+        raise UsageError(
+            "{flag} applies only to a file, and the inputs are arrays.",
+            "Leave out {flag}, or give the path of a file.",
+            flag=Flag(flag),
+        )
+    if options.get("model") is not None and isinstance(inputs, Mapping):
+        if inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
+            inputs = inputs["inputs"]  # as in a JSON document
+        return {name: to_sequences(value, name) for name, value in inputs.items()}
+    return None if inputs is None else to_sequences(inputs, "inputs")
 
 
-def array(value: Any, name: str) -> Array:
+def _pass_file(word: str) -> str:
+    if word and expand_user(word).exists():  # Path("") is the current directory
+        return word
+    if word in sample_files.names():
+        return str(sample_files.path(sample_files.get(word)))
+    advice = Message(
+        "Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
+        samples=", ".join(sample_files.names()),
+    )
+    raise InputError("inputs: there is no file {name!r}.", _suggest_layer(word) or advice, name=word)
+
+
+def _suggest_layer(inputs: Any) -> Text:
+    """Return how to name a layer, if the inputs are the name or the expression of one; otherwise ""."""
+    if isinstance(inputs, str):
+        with suppress(LayerError, UsageError):
+            specs.from_flags([inputs], {})
+            what = "The input comes first, then the layer: name it with layer={inputs!r}."
+            return Message(what, inputs=inputs)
+    return ""
+
+
+def pass_value(name: str, value: Any) -> Any:
+    """Return the weights, the states, the mask or another option as an Ask holds it.
+
+    Raises UsageError or InputError for what it cannot be.
+    """
+    if isinstance(value, (str, PathLike)):
+        if name in FILES and not str(value).strip():
+            raise UsageError("{what}: the file name is empty.", "Give the path of a file.", what=name)
+        return value
+    if name == "mask":
+        return np.asarray(value)
+    if name == "weights":
+        if not isinstance(value, Mapping):
+            advice = 'Give {{"kernel": ..., "recurrent_kernel": ...}}.'
+            raise InputError("weights: they have no names.", advice)
+        return {path: to_array(one, path) for path, one in value.items()}
+    if name == "initial_state":
+        if isinstance(value, Mapping):
+            return {key: to_array(one, name) for key, one in value.items()}
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            advice = "Give a list of arrays, (batch, units) each."
+            raise InputError("initial_state is {given!r}.", advice, given=value)
+        return [to_array(one, name) for one in value]
+    if name == "input_shape" and not isinstance(value, (tuple, list)):
+        raise UsageError("input_shape is {shape!r}.", "Give every size: input_shape=(2, 10, 8).", shape=value)
+    if name == "assume" and not isinstance(value, Mapping):
+        raise UsageError("assume is {assume!r}.", "For example assume='activation=relu'.", assume=value)
+    return value
+
+
+def to_array(value: Any, name: str) -> Array:
     """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
     with inside(name):
         try:
@@ -43,17 +116,17 @@ def array(value: Any, name: str) -> Array:
     return found
 
 
-def sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
+def to_sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
     """Return one array, or one array per sequence if their lengths differ.
 
     Raises InputError, with `name` in the message, for anything else.
     """
     try:
-        return array(inputs, name)
+        return to_array(inputs, name)
     except InputError:
         if not isinstance(inputs, (list, tuple)) or len({np.ndim(one) for one in _arrays(inputs)}) != 1:
             raise
-    several = tuple(array(one, name) for one in inputs)
+    several = tuple(to_array(one, name) for one in inputs)
     if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
         raise InputError(
             "{name}: its sequences do not fit together.", "Give each (timesteps, features).", name=name
@@ -66,55 +139,3 @@ def _arrays(inputs: Sequence[Any]) -> list[Any]:
         return [np.asarray(one) for one in inputs]
     except ValueError:
         return []
-
-
-def require_pad(options: Options) -> Literal["pre", "post"] | None:
-    """Return the option pad.  Raises UsageError for another value, and for a pad_value without it."""
-    pad = options.get("pad")
-    if pad not in (None, "pre", "post"):
-        raise UsageError("pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")), pad=pad)
-    if pad is None and options.get("pad_value") is not None:
-        raise UsageError("pad_value needs pad.", "Add pad='post'.")
-    return pad
-
-
-def require_texts(name: str, value: Any, advice: str) -> None:
-    """Raise UsageError if the value is given and neither text nor a list of texts."""
-    if value is None or isinstance(value, str):
-        return
-    if not isinstance(value, Collection) or not all(isinstance(one, str) for one in value):
-        raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
-
-
-def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
-    """Raise InputError if the value is given and not a whole number in these bounds."""
-    if value is None:
-        return
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    if not (whole and lowest <= value <= highest):
-        raise InputError(
-            "{name} is {value!r}.",
-            "It must be a whole number from {lowest} to {highest}.",
-            name=name,
-            value=value,
-            lowest=lowest,
-            highest=highest,
-        )
-
-
-def read_options(options: Options) -> ReadOptions:
-    """Return the options on how a file is read."""
-    every: dict[str, Any] = dict(options)
-    return ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
-
-
-def require_no_file_options(options: Options) -> None:
-    """Raise UsageError for an option on how a file is read, where the inputs are arrays."""
-    every: dict[str, Any] = dict(options)
-    given = [name for name in ("input_format", *ReadOptions._fields) if every.get(name) is not None]
-    if given:
-        raise UsageError(
-            "{given} applies only to a file, and the inputs are arrays.",
-            "Leave out {given}, or give the path of a file.",
-            given=given[0],
-        )

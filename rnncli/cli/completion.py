@@ -106,6 +106,7 @@ def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
 def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete one number that explain takes: a tensor or a gate with the index of its first entry."""
     from rnncli.compute.trace import list_loop_parts
+    from rnncli.layers.stack import Stack
 
     stack = _stack(ctx)
     if stack is None:
@@ -167,12 +168,12 @@ def _needs_only_units(name: str) -> bool:
 
 def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
     """Return the files with these suffixes, and the folders, whose path begins with `start`."""
-    from rnncli.cli import files
     from rnncli.errors import UsageError
+    from rnncli.inputs.source import expand_user
 
     folder, name = os.path.split(start)
     try:
-        entries = sorted(files.expand_user(folder or ".").iterdir())
+        entries = sorted(expand_user(folder or ".").iterdir())
     except (OSError, UsageError):
         return []
     shown = (entry for entry in entries if entry.name.startswith(name) and (name or entry.name[0] != "."))
@@ -183,11 +184,11 @@ def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
 
 def _model_layers(file: str) -> list[str]:
     """Return the names of a saved model's recurrent layers; none if the file cannot be read."""
-    from rnncli.cli import model_files
+    from rnncli.ask import Ask, model_of
     from rnncli.errors import RnncliError
 
     try:
-        model = model_files.open_model(file)
+        model = model_of(Ask(model=file))
         return list(model.saved.choose(()))
     except RnncliError:
         return []
@@ -195,15 +196,14 @@ def _model_layers(file: str) -> list[str]:
 
 def _stack(ctx: typer.Context) -> "Stack | None":
     """Return the layers that the command line describes so far; None if it describes none."""
-    from rnncli.ask import LAYER_OPTIONS, Ask
+    from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
     from rnncli.case import Document
-    from rnncli.cli import request
     from rnncli.errors import RnncliError
 
     given = {name: ctx.params[name] for name in LAYER_OPTIONS if ctx.params.get(name) is not None}
     asked = Ask(layer=ctx.params.get("layer"), options=given, all_layers=True)
     try:
-        return request.stack_of(asked, Document())
+        return stack_of(asked, Document())
     except RnncliError:
         return None
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.cli import files, sources
+from rnncli.cli import files
 from rnncli.errors import DisagreementError, Message, Text, UsageError, format_names
+from rnncli.inputs import given
 from rnncli.result import NamedTensor
 
 if TYPE_CHECKING:
@@ -69,16 +70,22 @@ def read_expectation(
     from rnncli.inputs.expected import read_expected
 
     files.require_place(output, (0 if word == "-" else word,))
-    if word == "-" and sources.is_stdin(ask):
+    if word == "-" and _is_stdin(ask):
         raise UsageError(
             "standard input is already the input; {--expect} cannot read it too.",
             "Put one of them into a file.",
         )
-    source = sources.find_source(word)
+    source = given.find_source(word)
     expected = Expectation(source.name, read_expected(source), "trace" if require_names else "run")
     if require_names:
         expected.require_names()
     return expected
+
+
+def _is_stdin(ask: Ask) -> bool:
+    """Return whether the input is read from standard input, named or not."""
+    bare = ask.input is None and ask.input_shape is None
+    return ask.input == "-" or (bare and given.stdin_holds_data())
 
 
 def require_same(found: Sequence[TensorDifference]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from rnncli.errors import Message, Text, UsageError
-from rnncli.inputs.source import was_read
+from rnncli.inputs.source import expand_user, was_read
 from rnncli.process.signals import exit_cleanly
 
 
@@ -48,18 +48,6 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         raise _explain_input(output)
     if path.is_file() and not _is_writable(path):
         raise UsageError("{output}: cannot be written: it is read-only.", "Name another file.", output=output)
-
-
-def expand_user(text: str) -> Path:
-    """Return the path with `~` expanded.  Raises UsageError if there is no such user."""
-    if not text.startswith("~"):  # expanduser would read ./~name as ~name
-        return Path(text)
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        user = text.partition("/")[0]
-        what = Message("{text}: there is no home folder {user}.", text=text, user=user)
-        raise UsageError(what, "A file of that name is ./{text}", text=text) from None
 
 
 def _explain_input(output: str) -> UsageError:

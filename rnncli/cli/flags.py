@@ -182,16 +182,10 @@ class CommandLine(NamedTuple):
 
         initial_state: replaces the file that --initial-state names.
         """
-        from rnncli.cli import request
-        from rnncli.cli.sources import SAMPLE
         from rnncli.inputs import sample_files
-        from rnncli.inputs.case_builder import RawValue
+        from rnncli.inputs.given import SAMPLE
 
         ask: Ask = self.values["ask"]
         if ask.input is None and ask.input_shape is None:
             ask = ask._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
-        fields: dict[str, Any] = {}
-        if initial_state is not None:
-            ask = ask._replace(initial_state=None)
-            fields["initial_state"] = RawValue(initial_state, "initial_state")
-        return request.case(ask, **fields)[0]
+        return (ask if initial_state is None else ask._replace(initial_state=initial_state)).case()[0]

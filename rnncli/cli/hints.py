@@ -84,10 +84,10 @@ def show(context: click.Context) -> None:
     values = context.params
     if os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
         return
-    from rnncli.cli import sources
+    from rnncli.inputs.given import stdin_holds_data
 
     given = values.get("input") or values.get("input_shape")
-    if given is None and "input" in values and sources.stdin_holds_data():
+    if given is None and "input" in values and stdin_holds_data():
         return  # the command would read another input
     terminal.say_dim(find(context, terminal.displayable_language(values.get("lang"))))
 

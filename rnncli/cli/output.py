@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from functools import cached_property
 from typing import IO, Any, NamedTuple, Protocol, cast
 
-from rnncli.cli import files, sources, terminal
+from rnncli.cli import files, terminal
 from rnncli.errors import Message, Text, UsageError
+from rnncli.inputs.given import words_of
 from rnncli.show import formats
 from rnncli.show.answer import Answer
 from rnncli.show.page import UNICODE, View
@@ -46,7 +47,7 @@ def delivery(flags: OutputFlags, reading: Mapping[str, str | None] = {}) -> Deli
 
     reading: the files to read, by their flags; they must not be overwritten.
     """
-    files.require_place(flags.output, sources.words_of(reading))
+    files.require_place(flags.output, words_of(reading))
     name = format_of(flags)
     if flags.theme is not None and not formats.FORMATS[name].has_theme:
         raise UsageError(
@@ -83,7 +84,7 @@ def stream_answers(
 
     Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.
     """
-    files.require_place(flags.output, sources.words_of(reading))
+    files.require_place(flags.output, words_of(reading))
     name = format_of(flags)
     renderer = formats.FORMATS[name]
     separator = renderer.separator

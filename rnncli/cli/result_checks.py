@@ -11,12 +11,12 @@ from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError
 from rnncli.show import formats as output_formats
 
 if TYPE_CHECKING:
+    from rnncli.ask import Remarks
     from rnncli.case import Case
-    from rnncli.cli.case_request import Remarks
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.models import ModelLayer
     from rnncli.cli.output import Delivery
     from rnncli.compute.compare import TensorDifference, TolerancePair
+    from rnncli.models.call import ModelLayer
     from rnncli.result import Result
     from rnncli.show.parts import ResultAnswer
 
@@ -57,7 +57,6 @@ class ResultChecks(NamedTuple):
         tolerances = self.tolerances
         if self.expected is not None:
             return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
-        require_known(tolerances, [tensor.name for tensor in answer.result.outputs])
         return (), ()
 
 
@@ -104,6 +103,7 @@ def verify(
         result = holds.compare_without(case, result, budget)
     if tolerances is None:
         return result, [], ()
+    require_known(tolerances, [tensor.name for tensor in result.outputs])
     if chosen is not None:
         return *chosen.compare_with_framework(result, *tolerances), ()
     from rnncli.compute import compare, keras_differences
@@ -144,6 +144,8 @@ def _suggest(name: str, known: Sequence[str], result: Result) -> Text:
 
 def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequence[str] = ()) -> Remarks:
     """Return the findings of --check as remarks if `format_name`, or one of `elsewhere`, cannot show them."""
+    if not result.differences:
+        return ()
     if format_name not in elsewhere and not output_formats.FORMATS[format_name].only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}

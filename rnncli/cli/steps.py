@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rnncli.errors import Message, UsageError
 
@@ -22,7 +23,7 @@ def parse_range(text: str) -> slice:
     return slice(*(int(side) if side else None for side in found.groups()[:2]))
 
 
-def select_indices(texts: list[str] | None, count: int) -> list[int] | None:
+def select_indices(texts: Sequence[str] | None, count: int) -> list[int] | None:
     """Return every named time step of `count`; a single one is not checked against `count` here."""
     if not texts:
         return None

@@ -71,8 +71,7 @@ def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, ad
 
 def _suggest_model(error: click.ClickException) -> Text:
     """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
-    from rnncli.cli.layer_files import MODEL_SUFFIXES
-    from rnncli.inputs.source import split_layers
+    from rnncli.inputs.source import MODEL_SUFFIXES, split_layers
 
     rest = str(_sentence(error.format_message()).fields["words"])
     word = rest if Path(split_layers(rest)[0]).exists() else rest.rpartition(" ")[2]

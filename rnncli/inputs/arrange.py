@@ -7,7 +7,7 @@ from math import prod
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
-from rnncli.case import FILLS, Array, Document, format_shape
+from rnncli.case import FILLS, Array, Document, Shape, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.process import memory
@@ -322,3 +322,54 @@ def _cast(array: Array, dtype: str, remarks: list[Text]) -> Array:
             Message("{numbers} too large for {target}: stored as infinity", numbers=numbers, target=target)
         )
     return inputs  # type: ignore[no-any-return]
+
+
+def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:
+    """Add a batch axis to a shape, as `arrange` does to arrays; return it with a remark.
+
+    Raises UsageError if that does not give `rank` axes.
+    """
+    if len(shape) == rank:
+        return shape, ()
+    if len(shape) == rank - 1:
+        new = (1, *shape)
+        changed: dict[str, Any] = {"before": format_shape(shape), "after": format_shape(new)}
+        if rank != 3 or 1 in shape[1:]:
+            return new, (Message("added a batch axis: {before} -> {after}", **changed),)
+        one = (*shape, 1)
+        note = Message(
+            "added a batch axis: {before} -> {after}; for one feature in {shape}, write "
+            "{--input-shape:option}",
+            **changed,
+            shape=format_shape(one),
+            option=_write(one),
+        )
+        return new, (note,)
+    axes = Message("1 axis") if len(shape) == 1 else Message("{count} axes", count=len(shape))
+    raise UsageError(
+        "{--input-shape} {shape} has {axes}, but this layer needs {rank}.",
+        _remedy(shape, rank),
+        shape=format_shape(shape),
+        axes=axes,
+        rank=rank,
+    )
+
+
+def _remedy(shape: Shape, rank: int) -> Text:
+    """Suggest a shape of the right rank that keeps as many of the sizes as possible."""
+    if rank != 3:
+        return Message("Give {rank} sizes, (batch, timesteps, ..., channels).", rank=rank)
+    wanted = Message("A recurrent layer needs (batch, timesteps, features)")
+    if len(shape) == 1:
+        steps, features = _write((1, *shape, 1)), _write((1, 1, *shape))
+        return Message(
+            "{wanted}: {steps} is a series of one feature, {features} one time step.",
+            wanted=wanted,
+            steps=steps,
+            features=features,
+        )
+    return Message("{wanted}, such as {option}.", wanted=wanted, option=_write(shape[:3]))
+
+
+def _write(shape: Shape) -> str:
+    return ",".join(map(str, shape))

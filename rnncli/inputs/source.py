@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
-from rnncli.errors import EngineError, InputError, Message, Text, inside, nearest
+from rnncli.errors import EngineError, InputError, Message, Text, UsageError, inside, nearest
 from rnncli.process.signals import defer_signals
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -21,6 +21,8 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 """Files that only PyTorch writes."""
 NEVER_INPUTS = (".pt", ".pth", ".onnx")
 """Files that hold a model or its weights, and never an input."""
+MODEL_SUFFIXES = (*KERAS_SUFFIXES, *NEVER_INPUTS)
+WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
 BLOCK = 2**20
 """Bytes of a pipe that are read at a time."""
 MAX_PIPE = 2**31
@@ -124,6 +126,18 @@ def report_os_errors(name: Text, advice: Text = Message("Check the path.")) -> I
             raise InputError(
                 "it cannot be read: {strerror}.", advice, strerror=error.strerror or error
             ) from None
+
+
+def expand_user(text: str) -> Path:
+    """Return the path with `~` expanded.  Raises UsageError if there is no such user."""
+    if not text.startswith("~"):  # expanduser would read ./~name as ~name
+        return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = text.partition("/")[0]
+        what = Message("{text}: there is no home folder {user}.", text=text, user=user)
+        raise UsageError(what, "A file of that name is ./{text}", text=text) from None
 
 
 def split_layers(word: str) -> tuple[str, tuple[str, ...]]:

@@ -123,7 +123,7 @@ def test_flags_of_messages_are_keywords_in_python(message: Message, said: str) -
         (lambda: rnncli.run(X, engine=5), "engine is 5.", "It must be text."),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
-        (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "'en' or 'ko'"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "Choose one of en, ko."),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, width=0), "width is 0.", "from 1"),
         (lambda: rnncli.run(X, precision=18), "precision is 18.", "from 0 to 17"),
         (lambda: rnncli.run(X, weights=[X]), "weights: they have no names.", "kernel"),  # type: ignore[arg-type]
@@ -131,9 +131,9 @@ def test_flags_of_messages_are_keywords_in_python(message: Message, said: str) -
         (lambda: rnncli.run(X, mask=""), "mask: the file name is empty.", "the path of a file"),
         (lambda: rnncli.run(X, expect=""), "expect: the file name is empty.", "the path of a file"),
         (lambda: rnncli.run(X, "@"), "layer: the file name is empty.", "the path of a file"),
-        (lambda: rnncli.run(X, "m.keras"), "layer m.keras: it is a saved model", "model='m.keras'."),
-        (lambda: rnncli.run(X, "@w.npz"), "layer @w.npz: it contains weights", "weights='w.npz'."),
-        (lambda: rnncli.run(X, "a.json"), "layer a.json: it is not a layer.", "write layer='@a.json'."),
+        (lambda: rnncli.run(X, "m.keras"), "layer='m.keras': it is a saved model", "model='m.keras'"),
+        (lambda: rnncli.run(X, "@w.npz"), "layer='@w.npz': it contains weights", "weights='w.npz'"),
+        (lambda: rnncli.run(X, "a.json"), "layer='a.json': it is not a layer.", "write layer='@a.json'."),
         (lambda: rnncli.trace(X, expect=X), "a trace has several.", "another trace"),
         (lambda: rnncli.run(X, initial_state=5), "initial_state is 5.", "list"),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, memory=-1), "memory is -1.", "whole number"),
@@ -163,12 +163,17 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
         ("trace", {"hold": ["forget=1", 3]}, "hold is ['forget=1', 3].", "hold="),
         ("trace", {"gate": 3}, "gate is 3.", "gate='forget'"),
         ("run", {"input_axes": ("time", 3, "batch")}, "input_axes is ('time', 3, 'batch').", "time,features"),
-        ("run", {"fill": 3, "inputs": None, "input_shape": (1, 2, 3)}, "there is no fill '3'.", "normal"),
+        ("run", {"fill": 3, "inputs": None, "input_shape": (1, 2, 3)}, "fill is 3.", "It must be text."),
         ("run", {"atol": 1}, "atol needs check or expect.", "Add check=True."),
         ("trace", {"rtol": {"cell": 1}}, "rtol needs check or expect.", "Add check=True."),
         ("run", {"atol": {"hiden": 1}, "check": True}, "atol: there is no tensor 'hiden'.", "hidden_state"),
         ("gradients", {"of": 3}, "of is 3.", "of='hidden_state'"),
-        ("gradients", {"training": True}, "computed by tensorflow", "Leave training out."),
+        (
+            "gradients",
+            {"training": True},
+            "computed for one call without dropout, not with training",
+            "Leave it out.",
+        ),
         (
             "gradients",
             {"layer": "lstm", "against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def test_matrix_does_not_offer_what_it_refuses(ask: Any) -> None:
 
 
 def test_what_engines_says_to_install_is_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_version", lambda package: "")
+    def missing(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", missing)
     notes = {engine.name: str(engine.note) for engine in engines.available()}
     assert notes["onnx"].endswith("pip install onnx onnxruntime")
     assert notes["tensorflow"].endswith("pip install tensorflow keras")

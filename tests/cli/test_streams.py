@@ -321,7 +321,7 @@ def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Si
         "from rnncli.show.formats import json\n"
         "def slow(answer, view, file):\n"
         "    file.write(b'{'); file.flush(); print('writing', flush=True); time.sleep(30)\n"
-        "json.write = slow\n"
+        "json.write_json = slow\n"
         f"sys.exit(app.main(['run', '--seed', '1', '--quiet', '-o', {str(tmp_path / 'out.json')!r}]))"
     )
     with subprocess.Popen(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case, SavedLayer
+from rnncli.ask import Ask, RawValue, fit_states, prepare
+from rnncli.case import Case, Document, SavedLayer
 from rnncli.errors import InputError
-from rnncli.inputs import case_builder
 from rnncli.inputs.formats import Source
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
@@ -88,10 +88,10 @@ def test_errors_begin_with_the_source() -> None:
     stack = Stack(specs.from_flags(["LSTM(3)"], {}))
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            case_builder.weights(case_builder.RawValue(given, "w.npz"), stack, (2, 3, 4))
+            prepare(Ask(python=True), stack, Document(weights=given), "w.npz").fit_weights((2, 3, 4))
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            case_builder.states(case_builder.RawValue(states, "h.npy"), stack, (2, 3, 4))
+            fit_states(RawValue(states, "h.npy"), stack, (2, 3, 4))
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:

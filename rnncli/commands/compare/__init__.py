@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
+    from rnncli.cli.expectation import Expectation
     from rnncli.cli.output import OutputFlags
+    from rnncli.commands.compare.comparison import ComparisonReport
+    from rnncli.compute.compare import TolerancePair
 
 EXAMPLES = """\
 rnncli compare --layer lstm --engines numpy,tensorflow --seed 1
@@ -31,30 +37,51 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    from rnncli.cli import expectation, request
+    from rnncli.cli import expectation
     from rnncli.cli.output import delivery
     from rnncli.cli.tolerances import parse_tolerances
-    from rnncli.commands.compare import comparison, engine_pairs
 
     tolerances = parse_tolerances(atol, rtol)
-    comparison.require_one_kind(engines, expect, split)
+    require_one_kind(engines, expect, split)
     deliver = delivery(output, ask.files)
-    alone = expect is not None or split is not None
-    settings = comparison.Comparison(
-        tolerances,
-        engine_pairs.choose_engines(engines, ask.engine, alone=alone),
-        ask.engine,
-        expectation.read_expectation(expect, ask, output.output),
-        split,
-        tuple(select or ()),
-    )
-    if ask.model is not None and settings.expected is not None and not settings.engines:
-        from rnncli.cli import models
-
-        report = comparison.compare_model(models.read_call(ask), settings, everything=ask.all_layers)
-    else:
-        case, remarks = request.case(ask, one_call=split is not None)
-        report = comparison.compare_case(case, settings)
-        report = report._replace(remarks=(*remarks, *report.remarks))
+    expected = expectation.read_expectation(expect, ask, output.output)
+    report = compute_report(ask, tolerances, engines, expected, split, select)
     deliver(report.answer, report.remarks)
     expectation.require_same(report.answer.differences)
+
+
+def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:
+    """Raise UsageError for two kinds of comparison that exclude each other."""
+    if split is not None and (engines is not None or expect is not None):
+        raise UsageError(
+            "{--split} compares one engine with itself, not with {given}.",
+            "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
+            given=Flag("--engines" if engines is not None else "--expect"),
+        )
+
+
+def compute_report(
+    ask: Ask,
+    tolerances: TolerancePair,
+    engines: str | None,
+    expected: Expectation | None,
+    split: int | None,
+    select: Sequence[str] | None,
+) -> ComparisonReport:
+    """Return the answer with remarks.
+
+    engines: their names, with commas between.  expected: what to compare with, instead of engines.
+    split: time steps of a piece, to compare one engine with itself.
+    """
+    from rnncli.ask import call_of
+    from rnncli.commands.compare import comparison, engine_pairs
+
+    alone = expected is not None or split is not None
+    chosen = engine_pairs.choose_engines(engines, ask.engine, alone=alone)
+    names = tuple(select or ())
+    settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, names)
+    if ask.model is not None and expected is not None and not chosen:
+        return comparison.compare_model(call_of(ask), settings, everything=ask.all_layers)
+    case, remarks = ask.case(one_call=split is not None)
+    report = comparison.compare_case(case, settings)
+    return report._replace(remarks=(*remarks, *report.remarks))

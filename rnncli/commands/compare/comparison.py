@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case
@@ -19,7 +19,7 @@ from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.models import ModelCall
+    from rnncli.models.call import ModelCall
 
 IDENTICAL = Message("one call and the pieces return exactly the same numbers")
 ROUNDING = Message("the difference between one call and the pieces is rounding")
@@ -51,16 +51,6 @@ class ComparisonReport(NamedTuple):
 
     answer: CompareAnswer
     remarks: tuple[Text, ...] = ()
-
-
-def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:
-    """Raise UsageError for two kinds of comparison that exclude each other."""
-    if split is not None and (engines is not None or expect is not None):
-        raise UsageError(
-            "{--split} compares one engine with itself, not with --{given}.",
-            "Leave {--split} or --{given} out; {--engine} chooses the engine for {--split}.",
-            given="engines" if engines is not None else "expect",
-        )
 
 
 def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
@@ -104,9 +94,9 @@ def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = F
 
     everything: include all layers that are not recurrent.
     """
-    from rnncli.cli import model_tensors
+    from rnncli.models.call import compute_tensors
 
-    tensors = model_tensors.compute_tensors(call, settings.engine, everything=everything)
+    tensors = compute_tensors(call, settings.engine, everything=everything)
     found = _compare_stored({tensors.result.engine: tensors.result}, settings)
     return found._replace(remarks=(*tensors.notes, *found.remarks))
 

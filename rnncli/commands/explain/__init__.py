@@ -9,8 +9,9 @@ from rnncli.cli.hint_rules import Hint
 from rnncli.errors import Message, Text, UsageError
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask
+    from rnncli.ask import Ask, Remarks
     from rnncli.cli.output import OutputFlags
+    from rnncli.commands.explain.answer import ExplainAnswer
 
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
@@ -32,21 +33,27 @@ def explain(ask: Ask, output: OutputFlags, *, tensor: str | None, depth: int, te
     The layer's equation with its numbers, term by term, down to the inputs and the previous states.
     The terms add up to the number, apart from the rounding shown.
     """
-    from rnncli.cli import request
     from rnncli.cli.output import delivery
-    from rnncli.commands.explain.answer import ExplainAnswer
-    from rnncli.compute import derivation as explaining
 
     if tensor is None or not tensor.strip():
         raise UsageError("no tensor was named.", _example(ask))
     _require_no_file(tensor, ask)
     deliver = delivery(output, ask.files)
-    request.require_steps(ask)
+    answer, remarks = compute_answer(ask, tensor, depth, None if output.full else terms)
+    deliver(answer, remarks)
+
+
+def compute_answer(ask: Ask, tensor: str, depth: int, terms: int | None) -> tuple[ExplainAnswer, Remarks]:
+    """Return the answer, and remarks.  terms: the most terms of a sum; None for all."""
+    from rnncli.ask import require_steps
+    from rnncli.commands.explain.answer import ExplainAnswer
+    from rnncli.compute import derivation
+
+    require_steps(ask)
     tensor = tensor.strip()
-    case, remarks, prefix = request.case_of_address(ask, tensor)
-    most = None if output.full else terms
-    explained = explaining.explain(case, tensor.removeprefix(prefix), depth, most, prefix)
-    deliver(ExplainAnswer(*explained), remarks)
+    case, remarks, _, prefix = ask.choose(tensor)
+    explained = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)
+    return ExplainAnswer(*explained), remarks
 
 
 def _require_no_file(tensor: str, ask: Ask) -> None:
@@ -60,15 +67,15 @@ def _require_no_file(tensor: str, ask: Ask) -> None:
 
 def _example(ask: Ask) -> Text:
     """Return a command that explains a number of these layers, or of those in the file that is the input."""
+    from rnncli.ask import read_document, stack_of
     from rnncli.case import Document
-    from rnncli.cli import request, sources
     from rnncli.compute import derivation
 
-    document, name = (Document(), "") if ask.input is None else sources.read(ask)
-    stack = request.stack_of(ask, document, name)
+    document, name = (Document(), "") if ask.input is None else read_document(ask)
+    stack = stack_of(ask, document, name)
     if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
         ask = ask._replace(layer=None, options={})
-        stack = request.stack_of(ask, Document())
+        stack = stack_of(ask, Document())
     words = [f"'{derivation.example(stack)}'", *([shlex.quote(str(name))] if name else [])]
     words += [f"-l {shlex.quote(text)}" for text in ask.layer or ()]
     words += ["--bidirectional"] if ask.options.get("bidirectional") else []

@@ -12,6 +12,7 @@ from rnncli.case import Array, Case
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
+from rnncli.inputs.source import expand_user
 from rnncli.options import flag_name, write_words
 from rnncli.process.signals import defer_signals
 from rnncli.show import numerals
@@ -114,7 +115,7 @@ def save(name: str, now: Experiment) -> None:
 
     Raises UsageError for a file that exists, or that would not be read as JSON.
     """
-    path = files.expand_user(name)
+    path = expand_user(name)
     if path.suffix.lower() != ".json":
         raise UsageError("{place} does not end in .json.", "A case document is a .json file.", place=path)
     if path.exists():

@@ -9,16 +9,15 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, specs
-from rnncli.ask import Ask
+from rnncli.ask import Ask, Remarks, model_of
 from rnncli.case import HIGHEST_SEED, Array, Case, Spec
-from rnncli.cli import model_files, request, sources
-from rnncli.cli.case_request import Remarks
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explain_number
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import LayerError, UsageError
 from rnncli.inputs import sample_files
+from rnncli.inputs.given import SAMPLE
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
@@ -61,15 +60,15 @@ class Start(NamedTuple):
         ask = self.ask._replace(layer=written, options={}, seed=seed, hold=None)
         if ask.input is None and ask.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
-            ask = ask._replace(input=str(sample_files.path(sample_files.get(sources.SAMPLE))))
-        case, _ = request.case(ask)
+            ask = ask._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
+        case, _ = ask.case()
         return self._replace(case=self.case._replace(inputs=case.inputs))
 
     def in_model_layer(self, name: str) -> Start:
         """Return the flags for another layer of the model, with what it gets and returns there."""
         model = f"{(self.ask.model or '').rpartition('#')[0]}#{name}"
         ask = self.ask._replace(model=model, options={}, hold=None)
-        case, _ = request.case(ask)
+        case, _ = ask.case()
         return self._replace(ask=ask, case=case)
 
 
@@ -134,11 +133,11 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     """
     names: tuple[str, ...] = ()
     if ask.model is not None:
-        model = model_files.open_model(ask.model, ask.assume)
+        model = model_of(ask)
         names = tuple(model.saved.choose(model.names if len(model.names) > 1 else ()))
         if len(names) > 1 and len(model.names) != 1:
             ask = ask._replace(model=f"{model.saved.path}#{names[0]}")
-    case, remarks = request.case(ask)
+    case, remarks = ask.case()
     if case.inputs.ndim != 3:
         raise UsageError(
             "explore shows inputs of 3 axes, but this layer needs {ndim}.",

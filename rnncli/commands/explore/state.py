@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from rnncli.ask import note_missing
 from rnncli.case import Array, Case, format_shape
-from rnncli.cli import case_request
 from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
 from rnncli.compute.derivation.explanation import Explanation, Target
@@ -149,7 +149,7 @@ def show(state: State, asked: Experiment, found: Computation) -> State:
     """Return the state with the numbers of `asked`, unless another experiment is wanted meanwhile."""
     if state.experiment is not asked:
         return state
-    note = join(case_request.note_missing(found.experiment.case), "; ")
+    note = join(note_missing(found.experiment.case), "; ")
     message = state.message or note
     return settle(replace(state, experiment=found.experiment, shown=found, message=message, is_slow=False))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rnncli.ask import Ask
+from rnncli.ask import Ask, call_of
 from rnncli.case import Case
-from rnncli.cli import files, models, request, sources, terminal
-from rnncli.cli.model_files import Model
+from rnncli.cli import files, terminal
 from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import refusals, targets
 from rnncli.commands.export.export_case import ExportCase, build_export, join_layers
 from rnncli.compute import checks
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
+from rnncli.inputs.given import words_of
+from rnncli.models.call import Model
 from rnncli.models.graph import Graph, model_option
 from rnncli.models.keras.choice import explain_hidden, runnable_layers
 
@@ -31,7 +32,7 @@ def answer(flags: ExportRequest) -> None:
     """Write the requested export.  Raises LayerError for what the target cannot express."""
     name = _target(flags)
     target = targets.get(name)
-    files.require_place(flags.output, sources.words_of(flags.ask.files))
+    files.require_place(flags.output, words_of(flags.ask.files))
     cases, remarks = _cases(flags)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
@@ -50,10 +51,9 @@ def answer(flags: ExportRequest) -> None:
 def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[Text, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
     if flags.ask.model is None:
-        case, remarks = request.case(flags.ask, one_call=True)
+        case, remarks = flags.ask.case(one_call=True)
         return [(case, {})], remarks
-    sources.validate_sources(flags.ask)
-    called = models.read_call(flags.ask)
+    called = call_of(flags.ask)
     _require_whole(called.model)
     parts, remarks = called.choose_parts()
     return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks

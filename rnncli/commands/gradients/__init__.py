@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import UsageError
+from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask
+    from rnncli.ask import Ask, Remarks
     from rnncli.cli.output import OutputFlags
+    from rnncli.commands.gradients.answer import GradientsAnswer
 
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
@@ -24,21 +26,31 @@ def gradients(ask: Ask, output: OutputFlags, *, of: str | None, against: list[st
     sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
-    from rnncli.cli import request
-    from rnncli.cli.layer_files import read_layer
     from rnncli.cli.output import delivery
+
+    deliver = delivery(output, ask.files)
+    answer, remarks = compute_answer(ask, of, against or ())
+    deliver(answer, remarks)
+
+
+def compute_answer(ask: Ask, of: str | None, against: Sequence[Any]) -> tuple[GradientsAnswer, Remarks]:
+    """Return the answer, and remarks.
+
+    against: other layers to compare with; a text may name several.
+    """
+    from rnncli.ask import layers_of
     from rnncli.commands.gradients import curves, variants
     from rnncli.commands.gradients.answer import GradientsAnswer
 
-    deliver = delivery(output, ask.files)
     ask = _without_training(ask)
-    first, *others = variants.list_layers(ask.layer, against or ())
+    first, *others = variants.list_layers(ask.layer, against)
     options = ask.options
     if first is not ask.layer:
         ask = ask._replace(layer=[first], options=variants.own_options([first], options))
-    case, remarks = request.case(ask, one_call=True)
-    cases = [case, *variants.make_variants(case, list(map(read_layer, others)), options)]
-    deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
+    case, remarks = ask.case(one_call=True)
+    stacks = [layers_of(ask._replace(layer=[other])) for other in others]
+    cases = [case, *variants.make_variants(case, stacks, options)]
+    return GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks
 
 
 def _without_training(ask: Ask) -> Ask:
@@ -57,6 +69,6 @@ def _without_training(ask: Ask) -> Ask:
         raise UsageError(
             "gradients are computed for one call without dropout, not with {name}.",
             "Leave it out.",
-            name=name,
+            name=Flag(name),
         )
     return ask if ask.model else ask._replace(training=False)

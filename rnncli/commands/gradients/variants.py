@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Case
-from rnncli.cli.case_request import make_stack
 from rnncli.commands.gradients.curves import units_of
 from rnncli.errors import UsageError
+from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
 
 
@@ -41,7 +41,9 @@ def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[
             "Leave out weights and initial states.",
         )
     sized = {**options, "units": options.get("units") or units_of(case)}
-    return [case._replace(specs=make_stack(layers, own_options(layers, sized)).specs) for layers in others]
+    return [
+        case._replace(specs=tuple(from_flags(list(layers), own_options(layers, sized)))) for layers in others
+    ]
 
 
 def _separate(word: str) -> list[str]:

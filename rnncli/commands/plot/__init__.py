@@ -50,7 +50,7 @@ def plot(ask: Ask, **flags: Any) -> None:
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
     one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
-    from rnncli.cli import request, terminal
+    from rnncli.cli import terminal
     from rnncli.cli.steps import parse_range
     from rnncli.commands.plot.palette import STYLES
 
@@ -65,7 +65,7 @@ def plot(ask: Ask, **flags: Any) -> None:
     size = _size(asked)
     steps = slice(None) if asked.steps is None else parse_range(asked.steps)
     format_name = _format(asked, ask)
-    case, remarks = request.case(ask)
+    case, remarks = ask.case()
     draw = _drawing(case, ask.engine, asked, steps)
     lang = terminal.displayable_language(asked.lang)
     style = STYLES[asked.style or asked.theme or "light"]
@@ -124,7 +124,7 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
         what = Message("-o -: plot needs a file.") if flags.output else Message("plot needs an output file.")
         raise UsageError(what, "Name one, -o FILE.png, or draw here: {--terminal}")
     from rnncli.cli.files import require_place
-    from rnncli.cli.sources import words_of
+    from rnncli.inputs.given import words_of
 
     require_place(flags.output, words_of(ask.files))
     suffix = Path(flags.output).suffix.lstrip(".").casefold()

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rnncli.cli import sources
 from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
 from rnncli.options import first_given
 
@@ -48,6 +47,7 @@ def port(
     applies every known difference to Keras's computation, and shows those that explain all numbers.
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
+    from rnncli.ask import require_options
     from rnncli.cli.output import delivery
     from rnncli.commands.port import answer, evidence, port_task
     from rnncli.commands.port.search import Tolerances, search_readings
@@ -61,7 +61,7 @@ def port(
     place, reading = output.output, {**ask.files, **own}
     _require_places(place, probe, reading)
     deliver = delivery(output._replace(output=None), reading)
-    sources.validate_sources(ask, own)
+    require_options(ask, own)
     runs, remarks = port_task.collect(ask, weights, expect, initial_state)
     run, found, hypothesis_count = search_readings(runs, tolerances)
     if len(runs) > 1 and found and found[0].matches:
@@ -115,9 +115,10 @@ def _require_finite(number: float, name: str) -> float:
 def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     from rnncli.cli import files
+    from rnncli.inputs import given
 
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
-        files.require_place(place, sources.words_of(reading))
+        files.require_place(place, given.words_of(reading))
         if place is not None and not place.casefold().endswith(suffixes):
             raise UsageError(
                 "{place}: port cannot write files with this suffix.",

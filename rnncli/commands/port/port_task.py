@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.ask import LAYER_OPTIONS, Ask
+from rnncli.ask import LAYER_OPTIONS, Ask, RawValue, fit_states, stack_of
 from rnncli.case import Array, Document, Spec, format_shape
-from rnncli.cli import request, sources
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
 from rnncli.frameworks import GATES, default_name
-from rnncli.inputs import case_builder, formats
+from rnncli.inputs import formats
 from rnncli.inputs.expected import read_expected
+from rnncli.inputs.given import find_source
 from rnncli.inputs.source import split_layers
 from rnncli.layers.stack import Stack
 from rnncli.specs import describe
@@ -56,9 +56,9 @@ def collect(ask: Ask, weights: str, expect: str, states: str | None) -> tuple[li
     Raises InputError or UsageError if something does not fit together.
     """
     file, _ = split_layers(weights)
-    arrays = read_weights(sources.find_source(weights))
+    arrays = read_weights(find_source(weights))
     described = _parse_layer(ask)
-    case, remarks = request.case(ask._replace(layer=None, options={}, seed=0))
+    case, remarks = ask._replace(layer=None, options={}, seed=0).case()
     notes = list(remarks)
     inputs = np.asarray(case.inputs, np.float64)
     class_name = None if described is None else described.inner.class_name
@@ -68,7 +68,7 @@ def collect(ask: Ask, weights: str, expect: str, states: str | None) -> tuple[li
         names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
         spec = _complete_layer(ask, found) if described is None or names_alone else described
         _require_fit(spec, found, ask.options.get("units"))
-    stored = read_expected(sources.find_source(expect))
+    stored = read_expected(find_source(expect))
     batch, steps, _ = inputs.shape
     with inside(expect):
         readings = _list_readings(stored, ReturnedSizes(batch, steps, found.units, len(found.cells)))
@@ -90,7 +90,7 @@ def _parse_layer(ask: Ask) -> Spec | None:
     """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
     if not ask.layer:
         return None
-    stack = request.stack_of(ask, Document())
+    stack = stack_of(ask, Document())
     spec = stack.specs[0]
     if len(stack.specs) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
         raise LayerError(
@@ -108,7 +108,7 @@ def _complete_layer(ask: Ask, found: ForeignLayer) -> Spec:
         layers = [default_name(found.class_name)]
         options |= {"bidirectional": True} if len(found.cells) == 2 else {}
     ordered = {name: options[name] for name in LAYER_OPTIONS if name in options}
-    return request.stack_of(ask._replace(layer=layers, options=ordered), Document()).specs[0]
+    return stack_of(ask._replace(layer=layers, options=ordered), Document()).specs[0]
 
 
 def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
@@ -147,14 +147,14 @@ def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, 
 
     shape: of the input, (batch, timesteps, features); the other framework may have the time first.
     """
-    source = sources.find_source(word)
-    given = case_builder.RawValue(formats.read_states(source), source.name)
+    source = find_source(word)
+    given = RawValue(formats.read_states(source), source.name)
     try:
-        return case_builder.states(given, Stack([spec]), shape)
+        return fit_states(given, Stack([spec]), shape)
     except InputError:
         swapped = (shape[1], shape[0], *shape[2:])
         with suppress(InputError):
-            return case_builder.states(given, Stack([spec]), swapped)
+            return fit_states(given, Stack([spec]), swapped)
         raise
 
 

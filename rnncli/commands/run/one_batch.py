@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rnncli import compute
+from rnncli.ask import Remarks
 from rnncli.case import Case
-from rnncli.cli import progress, request, result_checks, terminal
-from rnncli.cli.case_request import Remarks
+from rnncli.cli import progress, result_checks, terminal
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
 from rnncli.compute import chunks
@@ -16,6 +17,8 @@ from rnncli.show import formats
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
     from rnncli.commands.run.run_request import RunRequest
+    from rnncli.compute.compare import TolerancePair
+    from rnncli.result import Result
 
 
 def answer(flags: RunRequest) -> None:
@@ -23,7 +26,7 @@ def answer(flags: RunRequest) -> None:
     _ = flags.tolerances
     deliver = delivery(flags.output, flags.ask.files)
     expected = flags.read_expectation()
-    case, remarks = request.case(flags.ask)
+    case, remarks = flags.ask.case()
     plan = compute.plan(case, flags.budget)
     if len(plan) > 1 and _can_grow(flags):
         _run_in_chunks(flags, case, plan, deliver, remarks)
@@ -58,11 +61,29 @@ def _run_whole(
     remarks: Remarks,
     expected: Expectation | None,
 ) -> None:
-    batch = len(case.inputs)
-    with progress.bar(batch, enabled=len(plan) > 1 and not flags.output.quiet) as watch:
-        result = chunks.join_results(watch(compute.run_chunks(case, flags.ask.engine, plan)), batch)
+    with progress.bar(len(case.inputs), enabled=len(plan) > 1 and not flags.output.quiet) as watch:
+        results = watch(compute.run_chunks(case, flags.ask.engine, plan))
+        result = chunks.join_results(results, len(case.inputs))
     tolerances = flags.tolerances if flags.check else None
-    result, disagreeing, notes = result_checks.verify(case, result, tolerances, flags.budget)
-    result = result_checks.select_tensors(result, flags.select)
-    run_answer = RunAnswer(result, stats_of(result) if flags.stats else {})
+    run_answer, disagreeing, notes = check_and_select(
+        case, result, tolerances, flags.select, flags.budget, stats=flags.stats
+    )
     flags.checks(expected).show(run_answer, (*remarks, *notes), disagreeing, deliver)
+
+
+def check_and_select(
+    case: Case,
+    result: Result,
+    tolerances: TolerancePair | None,
+    select: Sequence[str] | None,
+    budget: int | None,
+    *,
+    stats: bool,
+) -> tuple[RunAnswer, list[str], Remarks]:
+    """Return the answer, the tensors that differ from Keras's, and remarks.
+
+    tolerances: of a check; None without one.  select: names of the tensors to show.
+    """
+    result, disagreeing, notes = result_checks.verify(case, result, tolerances, budget)
+    result = result_checks.select_tensors(result, select)
+    return RunAnswer(result, stats_of(result) if stats else {}), disagreeing, notes

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rnncli.ask import Ask, Remarks, call_of
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import model_tensors, models, result_checks, sources
+from rnncli.cli import result_checks
 from rnncli.cli.output import delivery
+from rnncli.cli.tolerances import require_known
 from rnncli.commands.run.answer import RunAnswer, stats_of
 from rnncli.errors import Flag, UsageError
+from rnncli.models.call import compute_tensors
 from rnncli.options import first_given
 from rnncli.result import SCHEMA
 from rnncli.show.answer import head
@@ -18,8 +21,9 @@ from rnncli.show.page import Page, Span, View, marks
 from rnncli.show.parts import differences_document
 
 if TYPE_CHECKING:
-    from rnncli.cli.model_tensors import ModelTensors
     from rnncli.commands.run.run_request import RunRequest
+    from rnncli.compute.compare import TolerancePair
+    from rnncli.models.call import ModelTensors
     from rnncli.result import Label
     from rnncli.show.statistics import Stats
 
@@ -75,8 +79,6 @@ class ModelAnswer(RunAnswer):
 
 def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
-    models.require_alone(flags.ask)
-    sources.validate_sources(flags.ask)
     refuse_layer_flags(memory=flags.memory, all_calls=flags.ask.all_calls or None, hold=flags.ask.hold)
 
 
@@ -94,22 +96,35 @@ def answer(flags: RunRequest) -> None:
     require(flags)
     deliver = delivery(flags.output, flags.ask.files)
     expected = flags.read_expectation()
-    call = models.read_call(flags.ask)
-    everything = flags.ask.all_layers
-    found = model_tensors.compute_tensors(call, flags.ask.engine, everything=everything)
+    tolerances = flags.tolerances if flags.check else None
+    found, disagreeing, notes = compute_answer(flags.ask, tolerances, flags.select, stats=flags.stats)
+    flags.checks(expected).show(found, notes, disagreeing, deliver)
+
+
+def compute_answer(
+    ask: Ask, tolerances: TolerancePair | None, select: Sequence[str] | None, *, stats: bool
+) -> tuple[ModelAnswer, list[str], Remarks]:
+    """Return the answer, the tensors that differ from those of the model's framework, and remarks.
+
+    tolerances: of a check; None without one.  select: names of the tensors to show.
+    """
+    call = call_of(ask)
+    found = compute_tensors(call, ask.engine, everything=ask.all_layers)
     result = found.result
     disagreeing: list[str] = []
-    if flags.check:
-        result, disagreeing = call.compare_with_framework(found.cases, result, *flags.tolerances)
-    result = result_checks.select_tensors(result, flags.select)
+    if tolerances is not None:
+        require_known(tolerances, [tensor.name for tensor in result.outputs])
+        result, disagreeing = call.compare_with_framework(found.cases, result, *tolerances)
+    result = result_checks.select_tensors(result, select)
     kept = {tensor.label for tensor in result.outputs}
-    figures = stats_by_tensor(found) if flags.stats else {}
-    stats = {label: one for label, one in figures.items() if label in kept}
-    model_answer = ModelAnswer(result, stats, None, call.model.saved, call.inputs, found.specs, found.masks)
-    flags.checks(expected).show(model_answer, found.notes, disagreeing, deliver)
+    figures = _stats_by_tensor(found) if stats else {}
+    shown = {label: one for label, one in figures.items() if label in kept}
+    saved = call.model.saved
+    answer = ModelAnswer(result, shown, None, saved, call.inputs, found.specs, found.masks)
+    return answer, disagreeing, found.notes
 
 
-def stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:
+def _stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:
     """Return the statistics of the recurrent layers' tensors."""
     return {
         label._replace(layer=layer): stats

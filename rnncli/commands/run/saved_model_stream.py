@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.cli import model_files, model_inputs, model_tensors, models, result_checks
-from rnncli.cli.model_files import Model
+from rnncli.ask import model_of, order_of
+from rnncli.cli import result_checks
 from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
@@ -15,6 +15,14 @@ from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
 from rnncli.inputs import formats
 from rnncli.inputs.formats import Source
+from rnncli.models.call import (
+    Model,
+    ModelCall,
+    ReturnFlags,
+    arrange_inputs,
+    compute_tensors,
+    require_paddable,
+)
 
 
 def answer(flags: RunRequest) -> None:
@@ -22,8 +30,8 @@ def answer(flags: RunRequest) -> None:
     stream.require(flags)
     model_answers.require(flags)
     stream.require_lines(flags.ask)
-    model = model_files.open_model(flags.ask.model or "", flags.ask.assume)
-    model_inputs.require_paddable(model, flags.ask)
+    model = model_of(flags.ask)
+    require_paddable(model, order_of(flags.ask))
     require_stateless(model)
     answers = ModelLines(model, flags)
     stream.relay(answers, answers.remarks, flags)
@@ -34,7 +42,7 @@ class ModelLines:
 
     def __init__(self, model: Model, flags: RunRequest) -> None:
         self.model, self.flags = model, flags
-        self.returns = models.ReturnFlags.asked(flags.ask)
+        self.returns = ReturnFlags.of_options(flags.ask.options)
         self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[InputLine]) -> Iterator[RunAnswer | RnncliError]:
@@ -51,10 +59,10 @@ class ModelLines:
     def _answer(self, line: InputLine) -> ModelAnswer:
         stream.require_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
-        inputs, notes = model_inputs.arrange_inputs(self.model, raw, self.flags.ask)
+        inputs, notes = arrange_inputs(self.model, raw, order_of(self.flags.ask))
         engine, everything = self.flags.ask.engine, self.flags.ask.all_layers
-        call = models.ModelCall(self.model, inputs, self.returns, (*remarks, *notes))
-        found = model_tensors.compute_tensors(call, engine, everything=everything)
+        call = ModelCall(self.model, inputs, self.returns, (*remarks, *notes))
+        found = compute_tensors(call, engine, everything=everything)
         self.remarks.add(found.notes)
         result = result_checks.select_tensors(found.result, self.flags.select)
         saved = self.model.saved

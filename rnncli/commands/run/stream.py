@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import arrays
-from rnncli.ask import Ask
+from rnncli.ask import Ask, fit_states, note_dropout, note_equal_calls, prepare, require_options, stack_of
 from rnncli.case import Array, Case, Document, SavedLayer
-from rnncli.cli import case_request, request, result_checks, sources, terminal
+from rnncli.cli import result_checks, terminal
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
@@ -27,7 +27,7 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.inputs import case_builder, formats
+from rnncli.inputs import formats, given
 from rnncli.inputs.formats import Source, ndjson
 from rnncli.options import first_given
 
@@ -53,7 +53,7 @@ def require(flags: RunRequest) -> None:
 def answer(flags: RunRequest) -> None:
     """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
-    sources.validate_sources(flags.ask)
+    require_options(flags.ask)
     require_lines(flags.ask)
     records = LineCases(flags.ask)
     stream = Stream(records, flags.ask.engine)
@@ -99,9 +99,9 @@ def relay(
     answers: one for each line, in order.  remarks: those since the last answer, shown before it.
     """
     bad, empty = 0, True
-    file, where = sources.open_lines(flags.ask)
+    file, where = given.open_lines(flags.ask.input)
     with file, stream_answers(flags.output, flags.ask.files) as show:
-        for lines in whole_lines(lambda: sources.read_arrived(file, arrays.BLOCK, where), where):
+        for lines in whole_lines(lambda: given.read_arrived(file, arrays.BLOCK, where), where):
             for outcome in answers(lines):
                 empty = False
                 if not isinstance(outcome, RnncliError):
@@ -137,7 +137,7 @@ def require_lines(ask: Ask) -> None:
             "Leave {--stream} out; a large batch is processed in chunks.",
             format_name=format_name,
         )
-    if ask.input is None and not sources.stdin_holds_data():
+    if ask.input is None and not given.stdin_holds_data():
         raise UsageError("{--stream} has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
 
@@ -156,14 +156,12 @@ class LineCases:
     """
 
     def __init__(self, ask: Ask) -> None:
-        seed = case_builder.draw_seed() if ask.seed is None else ask.seed
-        stack = request.stack_of(ask)
-        given = request.collect_options(ask, stack, seed)
-        self.builder = case_request.make_builder(ask.options, stack, given, Document())
+        stack = stack_of(ask)
+        self.given = prepare(ask, stack, Document())
         self.first_case: Case | None = None
-        notes = case_request.note_equal_calls(stack, ask.calls, training=bool(ask.training))
+        notes = note_equal_calls(stack, ask.calls, training=bool(ask.training))
         notes += keras_differences.note_sequential(stack)
-        notes += case_request.note_dropout(ask.options, ask.calls, training=ask.training)
+        notes += note_dropout(ask.options, ask.calls, training=ask.training)
         self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._checked_masks: set[bool] = {False, True} if ask.engine == engines.REFERENCE else set()
@@ -174,10 +172,10 @@ class LineCases:
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
         _require_inputs_alone(document)
-        arranged = self.builder.arrange(document)
+        arranged = self.given.arrange(document)
         if self.first_case is None:
             self._require_fit(arranged.inputs)
-            self.first_case = self.builder.case(arranged)
+            self.first_case = self.given.case(arranged)
         where = line.name if line.number > 1 else ""
         self.remarks.add(arranged.remarks, where)
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
@@ -188,12 +186,11 @@ class LineCases:
 
     def _require_fit(self, inputs: Array) -> None:
         """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
-        stack, given = self.builder
-        states, weights = given.initial_state, given.weights
+        stack, states, weights = self.given.stack, self.given.initial_state, self.given.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
-        self._require(lambda n: case_builder.states(states, stack, (n, *inputs.shape[1:])), batches)
-        self._require(lambda n: case_builder.weights(weights, stack, (*inputs.shape[:-1], n)), features)
+        self._require(lambda n: fit_states(states, stack, (n, *inputs.shape[1:])), batches)
+        self._require(lambda n: self.given.fit_weights((*inputs.shape[:-1], n)), features)
 
     def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:
         """Call `fit` with the line's size; if it fails, raise UsageError unless another size would fit."""

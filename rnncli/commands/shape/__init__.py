@@ -24,11 +24,11 @@ def shape(ask: Ask, output: OutputFlags) -> None:
 
     In --input-shape a dimension may be None or a name, such as batch.
     """
-    from rnncli.cli import request
+    from rnncli.ask import outline_of
     from rnncli.cli.output import delivery
     from rnncli.commands.shape.answer import ShapeAnswer, outline
 
     deliver = delivery(output, ask.files)
-    asked = request.outline(ask)
+    asked = outline_of(ask)
     report = outline(asked.stack.specs, asked.shape, all_layers=ask.all_layers)
     deliver(ShapeAnswer(report), asked.remarks)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
 from rnncli.errors import Message
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask
+    from rnncli.ask import Ask, Remarks
     from rnncli.cli.output import OutputFlags
+    from rnncli.commands.trace.answer import TraceAnswer
+    from rnncli.compute.compare import TolerancePair
 
 EXAMPLES = """\
 rnncli trace --layer lstm --seed 42 --unit 0
@@ -46,28 +49,51 @@ def trace(
 
     Steps are listed in the order in which the layer processed them; t is the index in the input.
     """
-    from dataclasses import replace
-
-    from rnncli.cli import expectation, request, steps
+    from rnncli.ask import require_steps
+    from rnncli.cli import expectation, steps
     from rnncli.cli.output import delivery, format_of
-    from rnncli.cli.result_checks import ResultChecks, parse_checks, verify
-    from rnncli.commands.trace.answer import TraceAnswer, stats_of
-    from rnncli.compute import trace as tracing
+    from rnncli.cli.result_checks import ResultChecks, parse_checks
 
     tolerances = parse_checks(atol, rtol, check=check, expect=expect, hold=ask.hold)
     for text in step or ():
         steps.parse_range(text)
     deliver = delivery(output, ask.files)
-    request.require_steps(ask)
+    require_steps(ask)
     expected = expectation.read_expectation(expect, ask, output.output, require_names=True)
-    case, remarks, chosen = request.case_or_layer(ask)
-    case, specs = tracing.with_all_outputs(case), case.specs
-    result, disagreeing, notes = verify(
-        case, tracing.trace(case), tolerances if check else None, chosen=chosen
-    )
-    loops = tracing.list_loops(result)
-    wanted = steps.select_indices(step, len(loops[0].times))
-    kept = tracing.narrow(loops, tracing.TraceSelection(wanted, unit, batch, gate))
-    answer = TraceAnswer(replace(result, specs=specs), kept, stats_of(kept) if stats else {})
+    selection = Selection(step, unit, batch, gate)
+    answer, disagreeing, remarks = compute_answer(ask, tolerances if check else None, selection, stats=stats)
     checks = ResultChecks(tolerances, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
-    checks.show(answer, (*remarks, *notes), disagreeing, deliver)
+    checks.show(answer, remarks, disagreeing, deliver)
+
+
+class Selection(NamedTuple):
+    """What to keep of a trace: steps, `-1` or `0:5`, units, sequences and gates; None for all."""
+
+    step: Sequence[str] | None = None
+    unit: Sequence[int] | None = None
+    batch: Sequence[int] | None = None
+    gate: Sequence[str] | None = None
+
+
+def compute_answer(
+    ask: Ask, tolerances: TolerancePair | None, selection: Selection, *, stats: bool
+) -> tuple[TraceAnswer, list[str], Remarks]:
+    """Return the answer, the tensors that differ from Keras's, and remarks.
+
+    tolerances: of a check; None without one.
+    """
+    from dataclasses import replace
+
+    from rnncli.cli import steps
+    from rnncli.cli.result_checks import verify
+    from rnncli.commands.trace.answer import TraceAnswer, stats_of
+    from rnncli.compute import trace as tracing
+
+    case, remarks, part, _ = ask.choose()
+    case, specs = tracing.with_all_outputs(case), case.specs
+    result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=part)
+    loops = tracing.list_loops(result)
+    wanted = steps.select_indices(selection.step, len(loops[0].times))
+    kept = tracing.narrow(loops, tracing.TraceSelection(wanted, *selection[1:]))
+    answer = TraceAnswer(replace(result, specs=specs), kept, stats_of(kept) if stats else {})
+    return answer, disagreeing, (*remarks, *notes)

@@ -10,12 +10,13 @@ from typing import Any
 
 from rnncli import frameworks
 from rnncli.case import Array
-from rnncli.cli import files, sources, terminal
+from rnncli.cli import files, terminal
 from rnncli.cli.output import OutputFlags, delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
+from rnncli.inputs.given import words_of
 from rnncli.layers.layer import within
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Field, Listing, head
@@ -39,7 +40,7 @@ def answer(
     if suffix is None:
         deliver = delivery(output, reading)
     else:
-        files.require_place(output.output, sources.words_of(reading))
+        files.require_place(output.output, words_of(reading))
     found = read()
     chains = chains_of(found.contents)
     if suffix is None:

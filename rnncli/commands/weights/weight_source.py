@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask
+from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, outline_of, prepare
 from rnncli.case import Shape, Spec, format_shape, known_sizes
-from rnncli.cli import case_request, layer_files, request, sources
-from rnncli.cli.case_request import Remarks
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import Flag, Message, UsageError
-from rnncli.inputs.source import split_layers
+from rnncli.inputs.given import find_source
+from rnncli.inputs.source import MODEL_SUFFIXES, split_layers
 from rnncli.options import flag_name
 
 DESCRIBING = ("seed", "weights")
@@ -58,7 +57,7 @@ def read(ask: Ask) -> Weights:
     from rnncli.models import reading as models
 
     path, names = split_layers(_file(ask))
-    whole = contents.describe_file(models.read(sources.find_source(path), or_layers=True))
+    whole = contents.describe_file(models.read(find_source(path), or_layers=True))
     return Weights(contents.select_layers(whole, tuple(filter(None, names))), whole.notes)
 
 
@@ -97,7 +96,6 @@ def _describe_layers(ask: Ask) -> Weights:
 
     from rnncli.compute import call, checks
     from rnncli.inputs.arrange import Arrangement
-    from rnncli.inputs.case_builder import draw_seed
 
     if ask.model is not None:
         raise UsageError(
@@ -105,7 +103,7 @@ def _describe_layers(ask: Ask) -> Weights:
             "Leave out {--model}, or the flags of the layer.",
         )
     _require_no_model(ask)
-    outline = request.outline(ask)
+    outline = outline_of(ask)
     stack, shape = outline.stack, outline.shape
     filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
     sizes = known_sizes(tuple(filled))
@@ -115,11 +113,10 @@ def _describe_layers(ask: Ask) -> Weights:
             "Give the last size as a number, such as batch,None,8.",
             shape=format_shape(shape),
         )
-    options = request.collect_options(ask, stack, draw_seed(), where=outline.where)
     document = outline.document._replace(initial_state=None)
-    builder = case_request.make_builder(ask.options, stack, options, document)
+    given = prepare(ask, stack, document, outline.where)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
-    case = builder.case(Arrangement(inputs))
+    case = given.case(Arrangement(inputs))
     checks.require_room(case, 1)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
@@ -131,7 +128,7 @@ def _require_no_model(ask: Ask) -> None:
     """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
     word = ask.input or ""
     path = split_layers(word)[0]
-    if path.casefold().endswith(layer_files.MODEL_SUFFIXES):
+    if path.casefold().endswith(MODEL_SUFFIXES):
         names = [*ask.given("layer"), *ask.options, *ask.given(*DESCRIBING)]
         flag = flag_name(names[0]) if names else "--input-shape"
         advice = Message(

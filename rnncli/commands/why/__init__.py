@@ -33,9 +33,9 @@ def why(output: OutputFlags, *, text: str | None) -> None:
 
 def _read_message(text: str | None) -> str:
     """Return the argument, else standard input.  Raises UsageError if there is no text."""
-    from rnncli.cli import sources
+    from rnncli.inputs import given
 
-    if text is None and not sources.stdin_holds_data():
+    if text is None and not given.stdin_holds_data():
         raise UsageError(
             "why needs an error message.", "Write rnncli why 'MESSAGE', or pipe the output of your script in."
         )
@@ -44,16 +44,16 @@ def _read_message(text: str | None) -> str:
             "{text} is a file, not a message.", "rnncli why < {file}", text=text, file=shlex.quote(text)
         )
     if text in (None, "-"):
-        text = (sources.stdin().data or b"").decode("utf-8", "replace")
+        text = (given.stdin().data or b"").decode("utf-8", "replace")
     if not text or not text.strip():
         raise UsageError("the message is empty.", "Paste the last lines of the traceback.")
     return text
 
 
 def _is_file(text: str) -> bool:
-    from rnncli.cli import files
+    from rnncli.inputs.source import expand_user
 
     try:
-        return "\n" not in text and files.expand_user(text).is_file()
+        return "\n" not in text and expand_user(text).is_file()
     except (OSError, ValueError, UsageError):  # a message is seldom the name of a file
         return False

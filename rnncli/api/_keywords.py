@@ -1,0 +1,211 @@
+"""Keywords of the functions of rnncli: their signature, their checks, and the Ask that they fill."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
+from math import inf
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, TypeVar
+
+from rnncli.api._options import Options
+from rnncli.api._values import pass_inputs, pass_value, to_array
+from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
+from rnncli.cli.expectation import Expectation
+from rnncli.cli.tolerances import ATOL, RTOL
+from rnncli.compute.compare import Tolerance, TolerancePair
+from rnncli.errors import InputError, RnncliError, Text, UsageError, did_you_mean, write
+from rnncli.inputs.expected import ALONE, read_expected
+from rnncli.inputs.source import Source, expand_user
+from rnncli.options import Entry, entries
+from rnncli.show.page import View
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+PASSED = (
+    "input_shape",
+    "mask",
+    "weights",
+    "initial_state",
+    "model",
+    "assume",
+    "expect",
+    "atol",
+    "rtol",
+    "against",
+)
+"""Keywords that take more than the text of a flag, and are checked where they are used."""
+SEVERAL = ("step", "unit", "batch")
+"""Keywords that take one whole number or several."""
+EXAMPLES = {
+    "hold": "For example hold='forget[:, 1]=1@2:'.",
+    "gate": "For example gate='forget'.",
+    "of": "For example of='hidden_state'.",
+    "select": "Give names, such as select='hidden_state'.",
+    "engines": "Name two, such as engines=['numpy', 'tensorflow'].",
+    "input_axes": "For example input_axes='time,features'.",
+}
+"""Keywords that take one text or several, with an example."""
+
+
+KINDS: dict[str, tuple[Any, Text]] = {
+    "text": (str, "It must be text."),
+    "number": (Real, "It must be a number."),
+    "switch": (int, "It must be True or False."),
+    "on": (int, "It must be True or False."),
+}
+"""The type of a value by the kind of its option."""
+
+
+def expand_options(function: Decorated) -> Decorated:
+    """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
+
+    The function raises TypeError for an unknown option, and suggests the nearest one.  Errors and remarks
+    name keywords where those of the command line name flags.
+    """
+    signature = inspect.signature(function)
+    plain = [one for one in signature.parameters.values() if one.kind != one.VAR_KEYWORD]
+    known = {*(parameter.name for parameter in plain), *Options.__annotations__}
+
+    @wraps(function)
+    def wrapper(*args: Any, **keywords: Any) -> Any:
+        for name in keywords:
+            if name not in known:
+                raise TypeError(
+                    f"{function.__name__}() has no argument {name!r}. {did_you_mean(name, sorted(known))}"
+                )
+        require_kinds(function.__name__, keywords)
+        try:
+            answer = function(*args, **keywords)
+        except RnncliError as error:
+            error.python = True
+            raise
+        return replace(answer, remarks=tuple(write(remark, python=True) for remark in answer.remarks))
+
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in Options.__annotations__.items()
+    ]
+    texts = [
+        one.replace(annotation=getattr(one.annotation, "__forward_arg__", one.annotation)) for one in more
+    ]
+    wrapper.__signature__ = signature.replace(parameters=[*plain, *texts])  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
+
+
+def require_kinds(command: str, keywords: Mapping[str, Any]) -> None:
+    """Raise UsageError or InputError for a value that an option cannot have, by the table of options.
+
+    The options of a layer are checked with the layer, but that a saved model has its own.
+    """
+    table = {entry.name: entry for name in ("run", command) for entry in entries(name)}
+    for name, value in keywords.items():
+        entry = table.get(name)
+        if value is None or entry is None or name in PASSED or name == "layer":
+            continue
+        if name in EXAMPLES:
+            several = value if isinstance(value, Collection) else [value]
+            if not all(isinstance(one, str) for one in several):
+                raise UsageError("{name} is {value!r}.", EXAMPLES[name], name=name, value=value)
+        elif entry.goes != "options" or keywords.get("model") is not None or name == "bidirectional":
+            for one in value if isinstance(value, (list, tuple)) and name in SEVERAL else [value]:
+                _require_value(name, one, entry)
+
+
+def _require_value(name: str, value: Any, entry: Entry) -> None:
+    if name == "memory" and not isinstance(value, str):
+        require_integer(name, value, 1, 2**63)
+    elif entry.kind == "integer" or name == "step":
+        least = 0 if name == "terms" else -(2**31) if entry.least is None else int(entry.least)
+        require_integer(name, value, least, int(entry.most or 2**31))
+    else:
+        kind, advice = KINDS[entry.kind]
+        if not isinstance(value, kind):
+            raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
+        if isinstance(entry.choices, tuple) and entry.choices and value not in entry.choices:
+            advice = did_you_mean(value, entry.choices)
+            raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
+
+
+def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
+    """Raise InputError for anything but a whole number in these bounds."""
+    if not (isinstance(value, Integral) and not isinstance(value, bool) and lowest <= int(value) <= highest):
+        raise InputError(
+            "{name} is {value!r}.",
+            "It must be a whole number from {lowest} to {highest}.",
+            name=name,
+            value=value,
+            lowest=lowest,
+            highest=highest,
+        )
+
+
+def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
+    """Return what the arguments of a function ask for."""
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    passed = {name: pass_value(name, given[name]) for name in (*INPUT_OPTIONS, *RUN_OPTIONS) if name in given}
+    layers = layer if layer is None or isinstance(layer, (list, tuple)) else [layer]
+    for one in layers or ():
+        if isinstance(one, str) and one.startswith("@"):
+            pass_value("layer", one[1:])
+    return Ask(
+        input=pass_inputs(inputs, options),
+        layer=layers,
+        options={name: given[name] for name in LAYER_OPTIONS if name in given},
+        hold=several(more.pop("hold", None)) or None,
+        python=True,
+        **passed,
+        **more,
+    )
+
+
+def several(one: Any) -> Any:
+    """Wrap a single value such as `3` or `"forget"` in a list."""
+    return [one] if isinstance(one, (str, Integral)) else None if one is None else list(one)
+
+
+def view_of(options: Mapping[str, Any]) -> View:
+    """Return the display settings in the options."""
+    return View(
+        lang=options.get("lang") or "en",
+        precision=options.get("precision"),
+        full=bool(options.get("full")),
+        width=options.get("width"),
+    )
+
+
+def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> TolerancePair:
+    """Return both tolerances; a missing one, and tensors that a mapping leaves out, get the default."""
+    return _complete("atol", atol, ATOL), _complete("rtol", rtol, RTOL)
+
+
+def _complete(name: str, tolerance: Tolerance | None, default: float) -> Tolerance:
+    for one in tolerance.values() if isinstance(tolerance, Mapping) else [tolerance]:
+        if one is not None and not (isinstance(one, Real) and 0 <= one < inf):
+            raise UsageError("{name} is {one!r}.", "It must be a number, 0 or greater.", name=name, one=one)
+    if isinstance(tolerance, Mapping):
+        return {"": default, **tolerance}
+    return default if tolerance is None else tolerance
+
+
+def read_expectation(expect: Any) -> Expectation | None:
+    """Return the tensors to compare with: those of a file, or the arrays themselves; None for none."""
+    if expect is None:
+        return None
+    if isinstance(expect, (str, PathLike)):
+        path = str(pass_value("expect", expect))
+        return Expectation(path, read_expected(Source(path, path=expand_user(path))))
+    arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
+    return Expectation("expect", {str(name): to_array(value, "expect") for name, value in arrays.items()})
+
+
+def join_names(engines: Sequence[str] | str | None) -> str | None:
+    """Return the names with commas, as on the command line; None for all.  Raises UsageError for none."""
+    if engines is None or isinstance(engines, str):
+        return engines or None
+    if not engines:
+        raise UsageError("engines is {engines!r}.", EXAMPLES["engines"], engines=engines)
+    return ",".join(engines)

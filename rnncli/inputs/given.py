@@ -1,0 +1,194 @@
+"""What is given, as a source of bytes or as an array: a word of the command line, or a value in Python."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import stat
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from rnncli import specs
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError, nearest
+from rnncli.inputs import sample_files
+from rnncli.inputs.source import (
+    NoFileError,
+    Source,
+    expand_user,
+    open_file,
+    read_bytes,
+    read_to_end,
+    refuse_device,
+    report_os_errors,
+)
+from rnncli.specs.shapes import write_with_commas
+
+SAMPLE = "sentence"
+SAMPLE_SHAPE = (1, 4, 5)
+SAMPLE_REMARK = Message(
+    "no input given: using the built-in sample '{sample}' {sample_shape}",
+    sample=SAMPLE,
+    sample_shape=SAMPLE_SHAPE,
+)
+LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
+
+
+def choose_input(word: str | None) -> tuple[Source, tuple[Text, ...]]:
+    """Return the source of INPUT, and a remark if that is a built-in sample."""
+    if word is None:
+        return (stdin(), ()) if stdin_holds_data() else (sample(SAMPLE), (SAMPLE_REMARK,))
+    if word in sample_files.names() and not Path(word).exists():
+        remark = Message("there is no file {input}: using the built-in sample", input=word)
+        return sample(word), (remark,)
+    source = find_source(word)
+    if source.path is not None:  # report a missing file before an unknown suffix
+        try:
+            source.file()
+        except InputError as error:
+            error.advice = _suggest_input(str(source.name), error)
+            raise
+    return source, ()
+
+
+def find_source(text: str) -> Source:
+    """Return the source that a command line word names: `-`, JSON text, or a path."""
+    if not text.strip():
+        raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON text.")
+    if text == "-":
+        return stdin()
+    if text.lstrip()[0] in "[{":
+        return Source(Message("the command line"), data=text.encode("utf-8", "surrogateescape"))
+    path = expand_user(text)
+    if is_pipe(path):
+        with report_os_errors(text):
+            data = read_bytes(path)  # now, like stdin: it can be read only once
+        return Source(text, data, path if path.suffix else None)
+    return Source(text, path=path)
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether the path can be read only once, from the start: /dev/stdin, <(a command)."""
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except (OSError, ValueError):  # JSON may be too long for a file name
+        return False
+
+
+def sample(name: str) -> Source:
+    """Return the source of a built-in sample."""
+    return Source(Message("the sample {name}", name=name), path=sample_files.path(sample_files.get(name)))
+
+
+def stdin() -> Source:
+    """Read standard input to its end."""
+    if sys.stdin is None:
+        raise _explain_closed()
+    _wait_for_stdin()
+    with report_os_errors(Message("standard input"), "Name a file."):
+        refuse_device(0)
+        return Source(Message("standard input"), data=read_to_end(sys.stdin.buffer))
+
+
+def _wait_for_stdin() -> None:
+    """Make stdin blocking: another process may have made it non-blocking, and a read would end early."""
+    with suppress(OSError):
+        os.set_blocking(0, True)
+
+
+def _explain_closed() -> InputError:
+    return InputError("standard input is closed.", "Name a file, or pipe the input in.")
+
+
+def stdin_holds_data() -> bool:
+    """Return whether stdin is a pipe, a file or a socket, not a terminal, the null device or closed."""
+    if sys.stdin is None:
+        return False
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def open_lines(word: str | None) -> tuple[BinaryIO, Text]:
+    """Open the input for reading lines as they arrive; return it with its name in errors.
+
+    The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
+    """
+    if word in (None, "-"):
+        if sys.stdin is None:
+            raise _explain_closed()
+        with report_os_errors(Message("standard input")):
+            refuse_device(0)
+        _wait_for_stdin()
+        return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
+    if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := expand_user(word)):
+        with report_os_errors(word):
+            return open_file(path), word if path.suffix else ""
+    source, remarks = choose_input(word)
+    if remarks:
+        raise UsageError(
+            "{--stream} reads one record per line, but {name} is a single input.",
+            "Leave {--stream} out.",
+            name=source.name,
+        )
+    if source.data is not None:
+        return io.BytesIO(source.data), ""
+    with report_os_errors(source.name):
+        return source.open(), source.name
+
+
+def read_arrived(file: BinaryIO, most: int, where: Text) -> bytes:
+    """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
+    with report_os_errors(where or Message("the input")):
+        return file.read(most)
+
+
+def words_of(files: Mapping[str, str | None]) -> list[str | int]:
+    """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
+    words = ("-" if name == "INPUT" and word is None else word for name, word in files.items())
+    return [0 if word == "-" else word for word in words if word]
+
+
+def _suggest_input(word: str, error: InputError) -> Message:
+    """Return advice on what a word that is not a file may have been meant as.
+
+    error: that of `Source.file`; its own advice is kept if there is no better one.
+    """
+    similar = error.similar if isinstance(error, NoFileError) else None
+    if isinstance(error, NoFileError) and not similar and _ends_as_json(word) and not _is_layer(word):
+        return Message("JSON on the command line must begin with [ or {{.")
+    if shape := write_with_commas(word):
+        return Message("To generate an input of this shape: {--input-shape:shape}", shape=shape)
+    if not re.fullmatch(LAYER_LIKE, word):
+        return error.advice
+    if word.casefold() in {"true", "false"}:
+        return Message("Flags such as {--return-sequences} take no value.")
+    if near := nearest(word, sample_files.names()):
+        return Message("Did you mean {near}?", near=near)
+    if similar:
+        return error.advice
+    advice = error.advice
+    if _is_layer(word):
+        advice = Message("Name the layer with {--layer:word}", word=shlex.quote(word))
+    return Message(
+        "{advice}; the built-in samples are {names}.", advice=advice, names=", ".join(sample_files.names())
+    )
+
+
+def _ends_as_json(word: str) -> bool:
+    """Return whether a word has a bracket that opens, and ends with one that closes."""
+    ends = max(word.rfind("]"), word.rfind("}"))
+    starts = min((place for place in map(word.find, "[{") if place >= 0), default=ends)
+    return starts < ends and not re.search(r"\w", word[ends:])
+
+
+def _is_layer(word: str) -> bool:
+    with suppress(LayerError, UsageError):
+        return bool(specs.from_flags([word], {}))
+    return False

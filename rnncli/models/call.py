@@ -1,0 +1,412 @@
+"""A saved model with its inputs: the Cases of the recurrent layers that `--model FILE[#names]` chooses."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli import addresses, models
+from rnncli.addresses import label_in_model
+from rnncli.case import Array, Case, Spec, format_shape
+from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside, join
+from rnncli.inputs import arrange
+from rnncli.inputs.arrange import ArrangeOptions
+from rnncli.inputs.source import Source, split_layers
+from rnncli.layers.stack import Stack
+from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.result import NamedTensor, Result
+
+if TYPE_CHECKING:
+    from rnncli.compute.compare import Tolerance
+
+Remarks = tuple[Text, ...]
+
+
+class ReturnFlags(NamedTuple):
+    """The options return_sequences and return_state for every recurrent layer; None keeps the model's own."""
+
+    sequences: bool | None = None
+    state: bool | None = None
+
+    @classmethod
+    def of_options(cls, options: Mapping[str, Any]) -> ReturnFlags:
+        """Return those that are asked for."""
+        return cls(options.get("return_sequences"), options.get("return_state"))
+
+    def of(self, case: Case) -> Case:
+        """Return the case with these flags in its last layer."""
+        wanted = {"return_sequences": self.sequences, "return_state": self.state}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        last = case.specs[-1]
+        if not given or last.class_name == "TimeDistributed":
+            return case
+        return case._replace(specs=Stack(case.specs).with_returns(**given))
+
+
+class Model(NamedTuple):
+    """A saved model after reading.  names: the layers after the #; empty for all."""
+
+    saved: SavedModel
+    names: tuple[str, ...]
+
+    def request(
+        self, inputs: Mapping[str, Array], engine: str = "auto", *, everything: bool = False
+    ) -> ModelRequest:
+        """Return the request for the layers in `names`.  everything: see ModelRequest."""
+        from rnncli import compute
+
+        return ModelRequest(inputs, lambda case: compute.run(case, engine), self.names, everything)
+
+    def run(self, request: ModelRequest) -> ModelRun:
+        """Return the Case of each requested recurrent layer."""
+        return self.saved.run(request)
+
+    def notes_on(self, run: ModelRun) -> tuple[Text, ...]:
+        """Return the notes on the file and on a run of it, each with the name of the file."""
+        return tuple(join((self.saved.file, note), ": ") for note in (*self.saved.notes, *run.notes))
+
+
+def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None = None) -> Model:
+    """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
+
+    word: with the names of layers.  source: the file without them.
+    assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
+    """
+    file, names = split_layers(word)
+    if file != word and not any(names):
+        raise UsageError(
+            "{--model:word}: there is no layer name after the #.",
+            "For all layers: {--model:file}",
+            word=word,
+            file=shlex.quote(file),
+        )
+    model = Model(models.open(source), tuple(filter(None, names)))
+    model.saved.choose(model.names)
+    if assume is None:
+        return model
+    if model.saved.has_graph:
+        raise UsageError(
+            "{--assume} is for files without a graph, and {file} has a graph.",
+            "Leave {--assume} out.",
+            file=model.saved.file,
+        )
+    options = _parse_assumptions(assume) if isinstance(assume, str) else assume
+    written = {name: str(value) for name, value in options.items()}
+    return model._replace(saved=model.saved.assume(written))
+
+
+def _parse_assumptions(text: str) -> dict[str, str]:
+    """Parse `activation=relu,gates=iofg`."""
+    found: dict[str, str] = {}
+    for item in text.split(","):
+        name, sign, value = (part.strip() for part in item.partition("="))
+        if not (name and sign and value) or name in found:
+            what = (
+                Message("{name} is given twice", name=name)
+                if name in found
+                else Message("{item!r} is not NAME=VALUE", item=item.strip())
+            )
+            raise UsageError(
+                "{--assume:text}: {what}.",
+                "Write NAME=VALUE, several with commas between: {--assume activation=relu,gates=iofg}.",
+                text=text,
+                what=what,
+            )
+        found[name] = value
+    return found
+
+
+def note_whole_model(source: Source) -> Text | None:
+    """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
+    from rnncli.models import reading
+    from rnncli.models.graph import model_option
+    from rnncli.models.keras.choice import runnable_layers
+
+    graph, file = reading.read_graph_alone(source), str(source.name)
+    names = [] if graph is None else runnable_layers(graph)
+    if graph is None or not names:
+        return None
+    if len(names) == len(graph.recurrent_nodes):
+        return Message(
+            "only the weights of {file} are used; {--model:path} runs the layers of the file",
+            file=file,
+            path=shlex.quote(file),
+        )
+    option = model_option(file, names)
+    return Message(
+        "only the weights of {file} are used; {option} runs only {names}",
+        file=file,
+        option=option,
+        names=format_names(names),
+    )
+
+
+def arrange_inputs(
+    model: Model, raw: Any, order: ArrangeOptions, where: Text = ""
+) -> tuple[dict[str, Array], tuple[Text, ...]]:
+    """Pad the inputs and reorder their axes as asked; return them by name, and remarks.
+
+    where: the name of their source in errors.
+    """
+    with inside(where):
+        raw = _pad_sequences(raw, order)
+    return _fit_inputs(model, _reorder_axes(model, raw, order.axes))
+
+
+def _pad_sequences(raw: Any, order: ArrangeOptions) -> Any:
+    """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
+    if isinstance(raw, dict):
+        padded = {}
+        for name, value in raw.items():
+            with inside(name):
+                padded[name] = _pad_sequences(value, order)
+        return padded
+    if not isinstance(raw, tuple):
+        return raw
+    if order.pad is None:
+        first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
+        raise InputError(
+            "sequences differ in length: [0] has {length}, [{first}] has {other}.",
+            "Pad the shorter ones with {--pad post}; they are masked only if the model itself does so.",
+            length=len(raw[0]),
+            first=first,
+            other=len(raw[first]),
+        )
+    return arrange.pad(raw, order.pad, order.pad_value)[0]
+
+
+def _reorder_axes(model: Model, raw: Any, axes: tuple[str, ...] | None) -> Any:
+    """Return the only input in the order batch, time, features, if --input-axes names another.
+
+    Raises UsageError for several inputs, and for a graph that may want an order of its own.
+    """
+    if axes is None:
+        return raw
+    reason = (
+        Message("{file} has the order of its own graph", file=model.saved.file)
+        if model.saved.own_axes
+        else ""
+    )
+    if isinstance(raw, Mapping):
+        reason = Message("an input with a name must have the axes in the order that the model expects")
+    if reason:
+        raise UsageError(
+            "{--input-axes}: {reason}.",
+            "Leave it out, and give {inputs}.",
+            reason=reason,
+            inputs=model.saved.describe_inputs(),
+        )
+    return arrange.reorder_axes(raw, axes)
+
+
+def require_paddable(model: Model, order: ArrangeOptions) -> None:
+    """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes."""
+    if order.pad is not None and order.axes is not None:
+        raise UsageError(
+            "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
+        )
+    if order.pad is not None and not model.saved.makes_masks:
+        raise UsageError(
+            "{--pad}: {file} has no mask, so the padding would be computed as data.",
+            "Give sequences of the same length.",
+            file=model.saved.file,
+        )
+
+
+def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[Text, ...]]:
+    """Return the inputs by name, and a remark for each one that got a batch axis."""
+    import numpy as np
+
+    inputs = model.saved.fit_inputs(raw)
+    remarks: tuple[Text, ...] = ()
+    for name, array in inputs.items():
+        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
+        if len(given) < array.ndim:
+            place = f"{name}: " if len(inputs) > 1 else ""
+            change = f"{format_shape(given)} -> {format_shape(array.shape)}"
+            remarks += (Message("{place}added a batch axis: {change}", place=place, change=change),)
+    return inputs, remarks
+
+
+class ModelCall(NamedTuple):
+    """A saved model, and what to run it with.
+
+    inputs: by name.  returns: what its recurrent layers return.  remarks: on the inputs.
+    """
+
+    model: Model
+    inputs: Mapping[str, Array]
+    returns: ReturnFlags
+    remarks: Remarks = ()
+
+    def choose_layer(self) -> tuple[ModelLayer, Remarks]:
+        """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
+        part, notes = self._run_layer()
+        return ModelLayer(self, part.layer, part.case, self.returns.of(part.case)), notes
+
+    def choose_address(self, text: str) -> tuple[ModelLayer, Remarks, str]:
+        """Return the layer that `gru/last_hidden_state[0,3]` begins with, notes, and the prefix `gru/`.
+
+        Without a layer in the text, the model has the only one, and the prefix is "".
+        """
+        name = addresses.layer_in_model(text, self.model.saved.layer_names())
+        if not name:
+            return *self.choose_layer(), ""
+        return *self._replace(model=self.model._replace(names=(name,))).choose_layer(), f"{name}/"
+
+    def choose_parts(self) -> tuple[tuple[LayerUse, ...], Remarks]:
+        """Return every chosen recurrent layer, in the order of the model, and notes."""
+        if len(self._choose_names()) == 1:
+            part, notes = self._run_layer()
+            parts: tuple[LayerUse, ...] = (part,)
+        else:
+            found = self.model.run(self.model.request(self.inputs))
+            parts, notes = found.parts, (*self.remarks, *self.model.notes_on(found))
+        return tuple(part._replace(case=self.returns.of(part.case)) for part in parts), notes
+
+    def _run_layer(self) -> tuple[LayerUse, Remarks]:
+        """Run the model up to the only chosen layer; return that, as it is in the model, and notes."""
+        model, names = self.model, self._choose_names()
+        file = model.saved.file
+        if len(names) > 1:
+            raise UsageError(
+                "{--model:file}: this command takes one recurrent layer, but the model has several: {names}.",
+                "Name one: {--model:value}",
+                file=file,
+                names=", ".join(names),
+                value=shlex.quote(f"{file}#{names[0]}"),
+            )
+        # The engine of the flags is for this layer alone; what comes before it has its own.
+        narrowed = model._replace(names=names)
+        found = narrowed.run(narrowed.request(self.inputs))
+        part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
+        note = Message(
+            "{file}: this is the layer {layer}, with the inputs and weights that it has in the model",
+            file=file,
+            layer=part.layer,
+        )
+        return part, (*self.remarks, *model.notes_on(found), note)
+
+    def _choose_names(self) -> tuple[str, ...]:
+        """Return the names of the chosen layers."""
+        names = self.model.saved.choose(self.model.names)
+        if len(self.model.names) == 1 and self.model.names[0] in names:
+            return self.model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
+        return names
+
+    def compare_with_framework(
+        self,
+        cases: Mapping[str, CasePair],
+        result: Result,
+        atol: Tolerance,
+        rtol: Tolerance,
+        *,
+        prefix: str = "",
+    ) -> tuple[Result, list[str]]:
+        """Return the result with its differences from the framework, and the tensors beyond tolerance.
+
+        prefix: precedes the names of `result` in the model, such as `gru/`.
+        Raises EngineError if the framework is not installed or cannot run the model.
+        """
+        from rnncli.compute import compare
+
+        saved = self.model.saved
+        theirs = saved.outputs(self.inputs, cases)
+        outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
+        other = replace(result, outputs=outputs)
+        compared = replace(
+            result,
+            differences=compare.differences(result, other),
+            reference=saved.framework,
+            assumed=saved.assumed,
+        )
+        return compared, compare.find_disagreements(result, other, atol, rtol)
+
+
+class ModelLayer(NamedTuple):
+    """The one layer that --model chooses.  original: the Case before the flags."""
+
+    call: ModelCall
+    name: str
+    original: Case
+    case: Case
+
+    def compare_with_framework(
+        self, result: Result, atol: Tolerance, rtol: Tolerance
+    ) -> tuple[Result, list[str]]:
+        """See ModelCall.  result: with every output and state of the layer."""
+        cases = {self.name: CasePair(self.original, ReturnFlags(state=True).of(self.case))}
+        return self.call.compare_with_framework(cases, result, atol, rtol, prefix=f"{self.name}/")
+
+
+class ModelTensors(NamedTuple):
+    """What a model returned.
+
+    result: every tensor by `gru/hidden_state`.  by_layer: the results of the recurrent layers.
+    masks: the layers that create masks.  notes: on the inputs, the file and the run.
+    """
+
+    result: Result
+    by_layer: Mapping[str, Result]
+    cases: Mapping[str, CasePair]
+    masks: tuple[str, ...]
+    notes: tuple[Text, ...]
+
+    @property
+    def specs(self) -> dict[str, Spec]:
+        """The recurrent layers, by name."""
+        return {layer: result.specs[-1] for layer, result in self.by_layer.items()}
+
+
+def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelTensors:
+    """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
+    request = call.model.request(call.inputs, engine, everything=everything)
+    run = call.model.run(request)
+    cases = {part.layer: CasePair(part.case, call.returns.of(part.case)) for part in run.parts}
+    results = {
+        part.layer: part.result
+        if part.result and cases[part.layer].display is part.case
+        else request.compute(cases[part.layer].display)
+        for part in run.parts
+    }
+    notes = (*call.remarks, *call.model.notes_on(run))
+    return ModelTensors(_combine(call.inputs, results, run), results, cases, run.masks, notes)
+
+
+def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
+    """Return the tensors of all layers as one result."""
+    tensors = [
+        tensor._replace(
+            label=tensor.label._replace(layer=layer),
+            equals=tuple(claim.with_place(layer=layer) for claim in tensor.equals),
+        )
+        for layer, result in results.items()
+        for tensor in result.outputs
+    ]
+    first = next(iter(inputs.values()))
+    return Result(
+        engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
+        seed=None,
+        specs=tuple(spec for result in results.values() for spec in result.specs),
+        input_shape=first.shape,
+        input_dtype=str(first.dtype),
+        outputs=_order_tensors(tensors, run),
+    )
+
+
+def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+    """Return the tensors of all layers, in the order of the model."""
+    others = (
+        NamedTensor(label_in_model(name), _axes(array), array) for name, array in run.other_outputs.items()
+    )
+    places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
+    return tuple(sorted((*tensors, *others), key=lambda tensor: places[tensor.label.layer]))
+
+
+def _axes(array: Array) -> tuple[str, ...]:
+    """Return the names of the axes of a layer's output, which depend on their number."""
+    if array.ndim <= 3:
+        return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
+    return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")
