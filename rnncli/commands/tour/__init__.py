@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from rnncli.errors import UsageError
 
@@ -21,37 +21,15 @@ WIDTH = 80
 """Width of the lesson, or of the terminal if that is narrower: long lines are hard to read."""
 
 
-class TourFlags(NamedTuple):
-    """Which part of the lesson, or which exercise."""
-
-    step: int | None
-    plain: bool
-    exercise: int | None
-    seed: int | None
-    answer: str | None
-
-    def validate(self) -> None:
-        """Raise UsageError for flags that cannot be combined."""
-        if self.exercise is not None and (self.step is not None or self.plain):
-            other = "--plain" if self.step is None else f"--step {self.step}"
-            raise UsageError(
-                "{other} cannot be combined with {--exercise:exercise}.",
-                "Leave one out.",
-                other=other,
-                exercise=self.exercise,
-            )
-        for name, value in (("--seed", self.seed), ("--answer", self.answer)):
-            if value is not None and self.exercise is None:
-                raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
-        if self.answer is not None and self.seed is None:
-            raise UsageError(
-                "{--answer} needs {--seed}: each seed gives the exercise its own numbers.",
-                "Take the seed that rnncli tour --exercise {exercise} printed.",
-                exercise=self.exercise,
-            )
-
-
-def tour(output: OutputFlags, **flags: Any) -> None:
+def tour(
+    output: OutputFlags,
+    *,
+    step: int | None,
+    plain: bool,
+    exercise: int | None,
+    seed: int | None,
+    answer: str | None,
+) -> None:
     """The lesson: what recurrent layers return, step by step.
 
     In a terminal, one step at a time: Enter continues, ? shows the answer, b goes back, q quits.
@@ -59,30 +37,44 @@ def tour(output: OutputFlags, **flags: Any) -> None:
     from rnncli.cli import pager
     from rnncli.cli.output import delivery, format_of, is_stdout, view_of
 
-    part = TourFlags(**flags)
-    part.validate()
+    if exercise is not None and (step is not None or plain):
+        raise UsageError(
+            "{other} cannot be combined with {--exercise:exercise}.",
+            "Leave one out.",
+            other="--plain" if step is None else f"--step {step}",
+            exercise=exercise,
+        )
+    for name, value in (("--seed", seed), ("--answer", answer)):
+        if value is not None and exercise is None:
+            raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
+    if answer is not None and seed is None:
+        raise UsageError(
+            "{--answer} needs {--seed}: each seed gives the exercise its own numbers.",
+            "Take the seed that rnncli tour --exercise {exercise} printed.",
+            exercise=exercise,
+        )
     table = format_of(output) == "table"
     deliver = delivery(_limit_width(output) if table else output)
-    if part.exercise is not None:
+    if exercise is not None:
         from rnncli.commands.tour import exercises
 
         lang = view_of(output, format_of(output)).lang
-        deliver(exercises.examine(part.exercise, part.seed, part.answer, lang))
+        deliver(exercises.examine(exercise, seed, answer, lang))
         return
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
 
     steps = lesson.steps()
-    if part.step is not None:
-        if not 0 <= part.step < len(steps):
+    if step is not None:
+        if not 0 <= step < len(steps):
             raise UsageError(
                 "{--step:step}: there is no such step.",
                 "The steps are 0 to {last}.",
-                step=part.step,
+                step=step,
                 last=len(steps) - 1,
             )
-        deliver(TourAnswer((steps[part.step],)))
-    elif table and not part.plain and is_stdout(output.output) and pager.is_possible():
+        deliver(TourAnswer((steps[step],)))
+    elif table and not plain and is_stdout(output.output) and pager.is_possible():
         _read(output)
     else:
         deliver(TourAnswer(steps))
