@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rnncli.case import Array, SavedLayer, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, format_names, inside
@@ -61,11 +61,14 @@ def read_keras_layers(source: Source) -> tuple[SavedLayer, ...]:
 
 def _choose(layers: tuple[SavedLayer, ...], names: Sequence[str]) -> tuple[SavedLayer, ...]:
     """Return the layers with these names, in the model's order; all of them without names."""
-    known = [layer.name for layer in layers]
+    _require_known(names, [layer.name for layer in layers])
+    return tuple(layer for layer in layers if not names or layer.name in names)
+
+
+def _require_known(names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
             raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
-    return tuple(layer for layer in layers if not names or layer.name in names)
 
 
 def find_layers(
@@ -83,9 +86,7 @@ def find_layers(
         return ()
     with inside(file):
         known = {layer.name: layer for layer in _iterate_layers(found, names)}
-        for name in names:
-            if name not in known:
-                raise InputError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
+        _require_known(names, known)
         if not names and not ordered and len(found.modules) > 1 and not recognize.is_numbered(found.modules):
             raise InputError(
                 "its layers have no order: {known}.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import Message, Text
+from rnncli.errors import Message
 from rnncli.frameworks import CellWeights, cudnn, infer_class, keras
 from rnncli.frameworks.keras import ROLES
 from rnncli.models.graph import Module, Modules, Node
@@ -32,7 +32,6 @@ HARD_BEFORE_TF = (2, 2, 4)
 """The same for tf.keras."""
 GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
 """The gates of Keras 1 in today's order; "" where they stand side by side already."""
-FORWARD, BACKWARD = "forward", "backward"
 
 
 _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
@@ -126,16 +125,23 @@ def _recognize_layer(saved: SavedWeights) -> Module | None:
     cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
-        seen = any(_looks_recurrent(path, own) for path, own in saved.cells.items())
-        return (
-            Module(saved.name, (), Message("its weights do not fit LSTM, GRU or SimpleRNN")) if seen else None
-        )
-    paths = list(known)
-    if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
-        return recognize.to_module(keras.join_cells(saved.name, [known[paths[0]]]), keras.PACKAGE)
-    if len(known) == len(cells) == 2 and _is_pair(paths):
+        if not any(_looks_recurrent(path, own) for path, own in saved.cells.items()):
+            return None
+        return Module(saved.name, (), Message("its weights do not fit LSTM, GRU or SimpleRNN"))
+    distributed = any(path.split("/")[0] == "layer" or path.startswith("time_distributed") for path in known)
+    both = zip(known, ("forward", "backward"), strict=False)
+    is_pair = all(any(part.startswith(word) for part in path.split("/")) for path, word in both)
+    if len(known) == len(cells) and ((len(known) == 1 and not distributed) or (len(known) == 2 and is_pair)):
         return recognize.to_module(keras.join_cells(saved.name, list(known.values())), keras.PACKAGE)
-    return Module(saved.name, (), *_explain_unclear(paths))
+    if distributed:
+        why = Message("it is in a TimeDistributed, whose inputs have one more axis")
+        return Module(saved.name, (), why)
+    why = Message(
+        "it has {count} sets of recurrent weights, and the file does not say how they are connected",
+        count=len(known),
+    )
+    way_out = "describe it, as in -l 'RNN([LSTMCell(3), LSTMCell(3)])', and give this file to {--weights}"
+    return Module(saved.name, (), why, Message(way_out))
 
 
 def _recognize_cell(own: Sequence[tuple[str, Array]]) -> CellWeights | None:
@@ -156,31 +162,6 @@ def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
     return any(
         kernel[1] == recurrent[1] and infer_class(*recurrent) is not None
         for kernel, recurrent in permutations(matrices, 2)
-    )
-
-
-def _is_pair(paths: Sequence[str]) -> bool:
-    """Return whether these are the two directions of a Bidirectional, in order."""
-    return all(
-        any(part.startswith(word) for part in path.split("/"))
-        for path, word in zip(paths, (FORWARD, BACKWARD), strict=True)
-    )
-
-
-def _is_distributed(path: str) -> bool:
-    return path.split("/")[0] == "layer" or path.startswith("time_distributed")
-
-
-def _explain_unclear(paths: Sequence[str]) -> tuple[Text, Text]:
-    """Return why its weights do not say what it computes, and what to do about that; "" if nothing."""
-    if any(map(_is_distributed, paths)):
-        return Message("it is in a TimeDistributed, whose inputs have one more axis"), ""
-    why = Message(
-        "it has {count} sets of recurrent weights, and the file does not say how they are connected",
-        count=len(paths),
-    )
-    return why, Message(
-        "describe it, as in -l 'RNN([LSTMCell(3), LSTMCell(3)])', and give this file to {--weights}"
     )
 
 
