@@ -32,4 +32,4 @@ def export(
     """
     from rnncli.commands.export import export_request
 
-    export_request.answer(export_request.ExportRequest(ask, to, output, quiet))
+    export_request.answer(ask, to, output, quiet=quiet)

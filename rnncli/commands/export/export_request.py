@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
 from rnncli.ask import Ask, call_of
 from rnncli.case import Case
 from rnncli.cli import files, terminal
 from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import refusals, targets
-from rnncli.commands.export.export_case import ExportCase, build_export, join_layers
+from rnncli.commands.export.export_case import ExportCase, Names, build_export, join_layers
 from rnncli.compute import checks
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs.given import words_of
@@ -19,41 +16,36 @@ from rnncli.models.graph import Graph, model_option
 from rnncli.models.keras.choice import explain_hidden, runnable_layers
 
 
-class ExportRequest(NamedTuple):
-    """The flags.  to: the target."""
-
-    ask: Ask
-    to: str | None
-    output: str | None
-    quiet: bool
-
-
-def answer(flags: ExportRequest) -> None:
-    """Write the requested export.  Raises LayerError for what the target cannot express."""
-    name = _target(flags)
+def answer(ask: Ask, to: str | None, output: str | None, *, quiet: bool) -> None:
+    """Write the requested export.  to: the target.  Raises LayerError for what it cannot express."""
+    name = _require_target(ask, to, output)
     target = targets.get(name)
-    files.require_place(flags.output, words_of(flags.ask.files))
-    cases, remarks = _cases(flags)
+    files.require_place(output, words_of(ask.files))
+    cases, remarks = _cases(ask)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
     if reason:
-        raise LayerError(
-            "{--to:name} cannot express this: {reason}.", _alternatives(exports), name=name, reason=reason
-        )
+        able = [other for other in targets.names() if targets.get(other).refusal(exports) is None]
+        advice = Message("Use one of {able}.", able=format_names(able))
+        if not able:
+            several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
+            choice = Message("Choose different layers: {--model FILE#LAYER}.")
+            advice = choice if several else Message("Use another layer.")
+        raise LayerError("{--to:name} cannot express this: {reason}.", advice, name=name, reason=reason)
     data = target.write(exports)
     case = cases[0][0]
-    drawn = case.weights is None and flags.ask.seed is None and name != "config"
+    drawn = case.weights is None and ask.seed is None and name != "config"
     notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
-    terminal.remark((*remarks, *notes), flags.quiet)
-    send(data.encode() if isinstance(data, str) else data, flags.output)
+    terminal.remark((*remarks, *notes), quiet)
+    send(data.encode() if isinstance(data, str) else data, output)
 
 
-def _cases(flags: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[Text, ...]]:
+def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], tuple[Text, ...]]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
-    if flags.ask.model is None:
-        case, remarks = flags.ask.case(one_call=True)
+    if ask.model is None:
+        case, remarks = ask.case(one_call=True)
         return [(case, {})], remarks
-    called = call_of(flags.ask)
+    called = call_of(ask)
     _require_whole(called.model)
     parts, remarks = called.choose_parts()
     return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
@@ -71,43 +63,35 @@ def _require_whole(model: Model) -> None:
             raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
 
 
-def _target(flags: ExportRequest) -> str:
-    """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
-    if flags.to is None:
+def _require_target(ask: Ask, to: str | None, output: str | None) -> str:
+    """Return the target.  Raises UsageError if there is none, or for a flag that does not fit it."""
+    if to is None:
         raise UsageError(
             "export needs a target.", "Add {--to} and one of {names}.", names=format_names(targets.names())
         )
-    target = targets.get(flags.to)
-    if target.BINARY and is_stdout(flags.output):
+    target = targets.get(to)
+    own = target.SUFFIX
+    if target.BINARY and is_stdout(output):
         raise UsageError(
-            "{--to:to} writes a binary file.",
-            "Name the file: {--output} FILE{suffix}.",
-            to=flags.to,
-            suffix=target.SUFFIX,
+            "{--to:to} writes a binary file.", "Name the file: {--output} FILE{suffix}.", to=to, suffix=own
         )
-    _require_suffix(flags.to, flags.output or "")
-    if flags.ask.engine != "auto":
-        raise UsageError("{--engine} does not change the export.", "Leave {--engine} out.")
-    if flags.ask.calls > 1:
-        raise UsageError("export writes one call of the layer.", "Leave {--calls} out.")
-    return flags.to
-
-
-def _require_suffix(name: str, output: str) -> None:
-    """Raise UsageError if the suffix of the file belongs to another target."""
-    own = targets.get(name).SUFFIX
     others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
-    if output.casefold().endswith(tuple(others)):
+    if (output or "").casefold().endswith(tuple(others)):
         raise UsageError(
             "{output}: {--to:name} writes a {own} file.",
             "Name the file: {--output} FILE{own}.",
             output=output,
-            name=name,
+            name=to,
             own=own,
         )
+    if ask.engine != "auto":
+        raise UsageError("{--engine} does not change the export.", "Leave {--engine} out.")
+    if ask.calls > 1:
+        raise UsageError("export writes one call of the layer.", "Leave {--calls} out.")
+    return to
 
 
-def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
+def _export(name: str, case: Case, names: Names) -> ExportCase:
     """Return what the target writes.  Raises LayerError for a layer that no target can express.
 
     names: of the layers in a model, see build_export.
@@ -120,12 +104,3 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     if not options_only:
         checks.require_mask(case)
     return build_export(case, names, options_only=options_only)
-
-
-def _alternatives(exports: Sequence[ExportCase]) -> Text:
-    """Return the targets that can express them, as advice."""
-    able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
-    several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
-    if able:
-        return Message("Use one of {able}.", able=format_names(able))
-    return Message("Choose different layers: {--model FILE#LAYER}." if several else "Use another layer.")

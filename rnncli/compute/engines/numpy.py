@@ -53,119 +53,103 @@ class Layers(LayerRunner):
             raise
 
     def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
-        loop = _TimeLoop(layer, call, self._dropout(layer, call), self._holds(layer, call))
+        import numpy as np
+
+        cell, config, place, (batch, timesteps) = layer.cell, layer.config, call.place, call.inputs.shape[:2]
+        order = range(timesteps)[::-1] if config["go_backwards"] else range(timesteps)
+        dropout, dtype = cell.no_dropout(), call.inputs.dtype
+        if self.training:
+            shape = batch, call.inputs.shape[-1]
+            dropout = cell.dropout_of(shape, str(dtype), place.path, self.seeds, self.draw_counts)
+        held = [hold for hold in self.hold if (hold.layer, hold.direction) == (place.layer, place.direction)]
+        holds = _GateHolds(held, cell, dtype) if held else None
         if not self.with_trace:
-            return loop.run(state, None)
-        recorder = _Recorder(layer.cell, call.inputs.shape[1])
-        outputs, after = loop.run(state, recorder)
-        self.traces.append(loop.trace(recorder.parts(), state, in_stack=len(self.stack.layers) > 1))
+            return _run(layer, call, state, order, dropout, holds, None)
+        recorder = _Recorder(cell, timesteps)
+        outputs, after = _run(layer, call, state, order, dropout, holds, recorder)
+        status = np.zeros((batch, timesteps), np.int8)
+        if call.mask is not None:
+            status[~call.mask[:, order]] = STATUSES.index(
+                "zeroed" if config["zero_output_for_mask"] else "held"
+            )
+        self.traces.append(
+            LoopTrace(
+                layer=place.layer,
+                direction=place.direction or ("backward" if config["go_backwards"] else "forward"),
+                cells={index: one.config for index, one in cell.by_index.items()},
+                times=np.array(order),
+                status=status,
+                parts=recorder.parts(),
+                start=dict(zip(_state_labels(cell), cell.unpack(state), strict=True)),
+                dropout=dropout,
+                hold_masks=holds.masks(order) if holds else {},
+                in_stack=len(self.stack.layers) > 1,
+                is_half=bool(place.direction),
+            )
+        )
         return outputs, after
 
-    def _holds(self, layer: RecurrentLayer, call: Call) -> _GateHolds | None:
-        """Return the gates of this loop that are held at a value; None if there are none."""
-        place = call.place.layer, call.place.direction
-        holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
-        if not holds:
-            return None
-        return _GateHolds(holds, layer.cell, call.inputs)
 
-    def _dropout(self, layer: RecurrentLayer, call: Call) -> Any:
-        if not self.training:
-            return layer.cell.no_dropout()
-        shape, dtype = (call.inputs.shape[0], call.inputs.shape[-1]), str(call.inputs.dtype)
-        return layer.cell.dropout_of(shape, dtype, call.place.path, self.seeds, self.draw_counts)
+def _run(
+    layer: RecurrentLayer,
+    call: Call,
+    state: Any,
+    order: range,
+    dropout: Any,
+    gate_holds: _GateHolds | None,
+    recorder: _Recorder | None,
+) -> tuple[Array, Any]:
+    """Run one layer over the time steps in this order; return (outputs, last state).
+
+    outputs: (batch, timesteps, units), or (batch, units) of the last step.
+    """
+    import numpy as np
+
+    cell, inputs, weights, mask = layer.cell, call.inputs, call.weights, call.mask
+    sequences, zeroes_masked = layer.sequences, layer.config["zero_output_for_mask"]
+    outputs = np.empty((len(inputs), len(order) if sequences else 1, cell.units), inputs.dtype)
+    output = np.zeros((len(inputs), cell.units), inputs.dtype)
+    for processed, (timestep, projected) in enumerate(_project_inputs(cell, call, order, dropout)):
+        holds = None if gate_holds is None else gate_holds.at(timestep)
+        after, gates = cell.step(projected, state, weights, dropout, holds)
+        computed = cell.output(after)
+        if mask is None:
+            output, state = computed, after
+        else:
+            unmasked = mask[:, timestep]
+            output = _select_state(unmasked, computed, np.zeros_like(output) if zeroes_masked else output)
+            state = _select_state(unmasked, after, state)
+        outputs[:, processed if sequences else 0] = output
+        if recorder is not None:
+            recorder.add(gates(), (*cell.unpack(state), output))
+    return (outputs if sequences else outputs[:, 0]), state
 
 
-class _TimeLoop:
-    """Runs one layer over the time steps of one call."""
+def _project_inputs(cell: Any, call: Call, order: range, dropout: Any) -> Iterator[tuple[int, Array]]:
+    """Yield every time step and its input projection, computed for several megabytes of steps at once.
 
-    def __init__(self, layer: RecurrentLayer, call: Call, dropout: Any, holds: _GateHolds | None) -> None:
-        self.layer, self.call, self.dropout, self.gate_holds = layer, call, dropout, holds
-        self.backwards: bool = layer.config["go_backwards"]
-        self.zeroes_masked: bool = layer.config["zero_output_for_mask"]
-        steps = range(call.inputs.shape[1])
-        self.order = steps[::-1] if self.backwards else steps
+    Time is the first axis, so that the numbers of one step are contiguous.
+    """
+    from rnncli import arrays
 
-    def run(self, state: Any, recorder: _Recorder | None) -> tuple[Array, Any]:
-        """Return (outputs, last state).
-
-        outputs: (batch, timesteps, units), or (batch, units) of the last step.
-        """
-        import numpy as np
-
-        cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
-        batch, timesteps = inputs.shape[:2]
-        sequences, gate_holds = self.layer.sequences, self.gate_holds
-        outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
-        output = np.zeros((batch, cell.units), inputs.dtype)
-        for processed, (timestep, projected) in enumerate(self._project_inputs(self.order)):
-            holds = None if gate_holds is None else gate_holds.at(timestep)
-            after, gates = cell.step(projected, state, weights, self.dropout, holds)
-            unmasked = None if self.call.mask is None else self.call.mask[:, timestep]
-            computed = cell.output(after)
-            if unmasked is None:
-                output, state = computed, after
-            else:
-                output = _select_state(
-                    unmasked, computed, np.zeros_like(output) if self.zeroes_masked else output
-                )
-                state = _select_state(unmasked, after, state)
-            outputs[:, processed if sequences else 0] = output
-            if recorder is not None:
-                recorder.add(gates(), (*cell.unpack(state), output))
-        return (outputs if sequences else outputs[:, 0]), state
-
-    def _project_inputs(self, order: range) -> Iterator[tuple[int, Array]]:
-        """Yield every time step and its input projection, computed for several megabytes of steps at once.
-
-        Time is the first axis, so that the numbers of one step are contiguous.
-        """
-        from rnncli import arrays
-
-        widest = max(weight.shape[-1] for weight in self.call.weights.values())
-        together = max(1, arrays.BLOCK // (len(self.call.inputs) * widest))
-        for start in range(0, len(order), together):
-            times = order[start : start + together]
-            first = min(times[0], times[-1])
-            inputs = self.call.inputs[:, first : first + len(times)].swapaxes(0, 1)
-            projected = self.layer.cell.project(inputs, self.call.weights, self.dropout)
-            yield from ((time, projected[time - first]) for time in times)
-
-    def trace(self, parts: Mapping[Label, Array], start: Any, *, in_stack: bool) -> LoopTrace:
-        """Return the trace.
-
-        parts, in_stack: see LoopTrace.  start: the state before the first step.
-        """
-        import numpy as np
-
-        cell, place, mask = self.layer.cell, self.call.place, self.call.mask
-        status = np.zeros(self.call.inputs.shape[:2], np.int8)
-        if mask is not None:
-            masked = ~mask[:, self.order]
-            status[masked] = STATUSES.index("zeroed" if self.zeroes_masked else "held")
-        return LoopTrace(
-            layer=place.layer,
-            direction=place.direction or ("backward" if self.backwards else "forward"),
-            cells={index: one.config for index, one in cell.by_index.items()},
-            times=np.array(self.order),
-            status=status,
-            parts=parts,
-            start=dict(zip(_state_labels(cell), cell.unpack(start), strict=True)),
-            dropout=self.dropout,
-            hold_masks={} if self.gate_holds is None else self.gate_holds.masks(self.order),
-            in_stack=in_stack,
-            is_half=bool(place.direction),
-        )
+    widest = max(weight.shape[-1] for weight in call.weights.values())
+    together = max(1, arrays.BLOCK // (len(call.inputs) * widest))
+    for start in range(0, len(order), together):
+        times = order[start : start + together]
+        first = min(times[0], times[-1])
+        inputs = call.inputs[:, first : first + len(times)].swapaxes(0, 1)
+        projected = cell.project(inputs, call.weights, dropout)
+        yield from ((time, projected[time - first]) for time in times)
 
 
 class _GateHolds:
     """The gates of one loop over time that are held at a value, step by step, as its cell takes them.
 
-    cell: of the loop; its gates may have different numbers of units.  inputs: (batch, timesteps, features).
+    cell: of the loop; its gates may have different numbers of units.
     """
 
-    def __init__(self, holds: Sequence[Hold], cell: Any, inputs: Array) -> None:
-        self.holds, self.dtype = tuple(holds), inputs.dtype
+    def __init__(self, holds: Sequence[Hold], cell: Any, dtype: Any) -> None:
+        self.holds, self.dtype = tuple(holds), dtype
         self.units = {index: one.units for index, one in cell.by_index.items()}
         self._arrays = lru_cache(64)(self._make)
 
