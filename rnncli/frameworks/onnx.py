@@ -44,13 +44,19 @@ GATES: Mapping[str, tuple[str, ...]] = {
 }
 ATTRIBUTE = "linear_before_reset"
 NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>[WRB]|{ATTRIBUTE})")
-ACTIVATIONS = frozenset(
-    {
-        "tanh", "sigmoid", "relu", "hard_sigmoid", "hard_sigmoid_keras2", "softsign", "softplus", "elu",
-        "leaky_relu", "linear",
-    }
-)  # fmt: skip
-"""Activations that a node can have, by Keras's names."""
+ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
+    "tanh": ("Tanh", ()),
+    "sigmoid": ("Sigmoid", ()),
+    "relu": ("Relu", ()),
+    "softsign": ("Softsign", ()),
+    "softplus": ("Softplus", ()),
+    "hard_sigmoid": ("HardSigmoid", (1 / 6, 0.5)),
+    "hard_sigmoid_keras2": ("HardSigmoid", (0.2, 0.5)),
+    "elu": ("Elu", (1.0,)),
+    "leaky_relu": ("LeakyRelu", (0.2,)),
+    "linear": ("Affine", (1.0, 0.0)),
+}
+"""Activations that a node can have, by Keras's names: ONNX's name, and alpha and beta if it has them."""
 
 
 def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import InexactError
@@ -25,27 +25,8 @@ from rnncli.layers.recurrent import RecurrentLayer
 
 PACKAGES = ("onnx", "onnxruntime")
 NOTE = Message("for large float32 inputs; ONNX Runtime computes them")
-
-
-class Function(NamedTuple):
-    """An activation: its onnx name, and its alpha and beta if it has them."""
-
-    name: str
-    alpha: tuple[float, ...] = ()
-    beta: tuple[float, ...] = ()
-
-
-ACTIVATIONS: Mapping[str, Function] = {
-    "tanh": Function("Tanh"),
-    "sigmoid": Function("Sigmoid"),
-    "relu": Function("Relu"),
-    "hard_sigmoid": Function("HardSigmoid", (1 / 6,), (0.5,)),
-    "softsign": Function("Softsign"),
-    "elu": Function("Elu", (1.0,)),
-    "leaky_relu": Function("LeakyRelu", (0.2,)),
-    "linear": Function("Affine", (1.0,), (0.0,)),
-}
-"""Activations by Keras name.  Softplus is omitted, because ONNX Runtime's is infinite above 88."""
+INEXACT = ("softplus", "hard_sigmoid_keras2")
+"""ONNX Runtime's softplus is infinite above 88; Keras 3 has no hard_sigmoid_keras2 to compare with."""
 GATES = ("sigmoid", "hard_sigmoid")
 """With other gate activations, small differences in a GRU grow beyond 1e-6 within a few steps."""
 
@@ -55,8 +36,9 @@ _SAFE_LIMIT = 1e18
 
 def refusal(case: Case) -> Text | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
-    from rnncli.frameworks.onnx import OPERATORS
+    from rnncli.frameworks.onnx import ACTIVATIONS, OPERATORS
 
+    known = ACTIVATIONS.keys() - set(INEXACT)
     for spec in walk(case.specs):
         config = spec.config
         if spec.class_name == "RNN":
@@ -69,7 +51,7 @@ def refusal(case: Case) -> Text | None:
                 class_name=spec.class_name,
                 config=config["dtype"],
             )
-        if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:
+        if spec.class_name in OPERATORS and config["activation"] not in known:
             return Message("it has no activation {config}", config=config["activation"])
         if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
             gates = " or ".join(GATES)
@@ -189,6 +171,8 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
 
 def attributes_of(layer: RecurrentLayer) -> dict[str, Any]:
     """Return the attributes of the node that runs a layer."""
+    from rnncli.frameworks.onnx import ACTIVATIONS
+
     config, name = layer.config, layer.spec.class_name
     candidate, gates = config["activation"], config.get("recurrent_activation")
     used = {"SimpleRNN": [candidate], "GRU": [gates, candidate], "LSTM": [gates, candidate, candidate]}[name]
@@ -196,10 +180,10 @@ def attributes_of(layer: RecurrentLayer) -> dict[str, Any]:
     attributes = {
         "hidden_size": layer.cell.units,
         "direction": "reverse" if config["go_backwards"] else "forward",
-        "activations": [function.name for function in functions],
+        "activations": [function for function, _ in functions],
         # Each function takes as many values as it needs from the front of these lists, possibly none.
-        "activation_alpha": [alpha for function in functions for alpha in function.alpha],
-        "activation_beta": [beta for function in functions for beta in function.beta],
+        "activation_alpha": [alpha for _, numbers in functions for alpha in numbers[:1]],
+        "activation_beta": [beta for _, numbers in functions for beta in numbers[1:]],
         "linear_before_reset": int(config["reset_after"]) if name == "GRU" else None,
     }
     return {attribute: value for attribute, value in attributes.items() if value not in ([], None)}

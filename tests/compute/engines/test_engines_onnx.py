@@ -25,8 +25,9 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 5, 3)).astype("float32")
 RIGHT = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool)
 LEFT, MIDDLE = RIGHT[:, ::-1].copy(), np.array([[1, 0, 1, 1, 1]] * 4, bool)
+ACTIVATIONS = [name for name in layout.ACTIVATIONS if name not in engine.INEXACT]
 TAKEN: dict[str, Any] = {
-    "activation": tuple(engine.ACTIVATIONS),
+    "activation": tuple(ACTIVATIONS),
     "recurrent_activation": engine.GATES,
     "dtype": ("float32",),
     "mask": ("none", "right"),
@@ -39,7 +40,7 @@ class TestNumbers:
         """onnx reads alphas and betas one after the other, those of all functions of a node."""
         holds(expression, mask, given, dtype, "onnx")
 
-    @pytest.mark.parametrize("activation", engine.ACTIVATIONS)
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
     def test_of_an_activation_over_its_whole_range(self, activation: str) -> None:
         ends = [0.0, -0.0, 1e-8, -1e-8, 1e4, -1e4, 1e17, -1e17]
         points = np.concatenate([np.linspace(-120, 120, 4001), np.linspace(-4, 4, 4001), ends])
