@@ -120,11 +120,11 @@ def _parse_assumptions(text: str) -> dict[str, str]:
 
 def note_whole_model(source: Source) -> Text | None:
     """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
-    from rnncli.models import reading
     from rnncli.models.graph import model_option
+    from rnncli.models.keras import reader
     from rnncli.models.keras.choice import runnable_layers
 
-    graph, file = reading.read_graph_alone(source), str(source.name)
+    graph, file = reader.read_graph_alone(source), str(source.name)
     names = [] if graph is None else runnable_layers(graph)
     if graph is None or not names:
         return None

@@ -109,6 +109,11 @@ class Node:
         return operations.from_keras(self.module) and is_recurrent_class(self.class_name)
 
     @property
+    def makes_mask(self) -> bool:
+        """Whether it is a Masking, or an Embedding with mask_zero."""
+        return self.class_name == "Masking" or bool(self.config.get("mask_zero"))
+
+    @property
     def refs(self) -> Iterator[Ref]:
         """Every Ref in its arguments: what it depends on."""
         return iterate_refs([self.args, self.kwargs])

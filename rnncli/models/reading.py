@@ -71,16 +71,6 @@ def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
     return replace(layers, notes=(note, *layers.notes))
 
 
-def read_graph_alone(source: Source) -> Graph | None:
-    """Return the graph in a file of Keras, without weights; None if there is none that can be followed."""
-    reader = import_module("rnncli.models.keras.reader")
-    try:
-        found: Graph | None = reader.read_graph_alone(source)
-    except InputError:
-        return None
-    return found
-
-
 def detect_kind(source: Source) -> str:
     """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
     path = source.path

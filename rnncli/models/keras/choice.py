@@ -83,11 +83,7 @@ def masking_layers(graph: Graph, masks: Iterable[Any]) -> tuple[str, ...]:
     """Return the layers that make masks; none if all of these masks, those of the parts, are None."""
     if all(mask is None for mask in masks):
         return ()
-    return tuple(
-        node.name
-        for node in graph.nodes
-        if node.class_name == "Masking" or (node.class_name == "Embedding" and node.config.get("mask_zero"))
-    )
+    return tuple(node.name for node in graph.nodes if node.makes_mask)
 
 
 def require_one_use(graph: Graph, node: Node) -> None:

@@ -36,13 +36,8 @@ def read_stored(source: Source) -> FileContents:
 
 def read_config(source: Source) -> tuple[Any, str]:
     """Return the config and the version of Keras; the arrays are not read.  Raises InputError."""
-    data = _read_content(source, ADVICE)
-    with inside(source.name):
-        if data.startswith(b"PK"):
-            text, version, _ = _unpack(source.name, data)
-            return _parse_config(text), version
-        stored = hdf5.read(data, ADVICE, datasets="none")
-        return _parse_config(stored.config), stored.version
+    stored = _read(source, ADVICE, "none")
+    return stored.config, stored.version
 
 
 def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[Array, ...]]]:
@@ -69,6 +64,8 @@ def _read(source: Source, advice: Text, datasets: hdf5.Datasets) -> FileContents
         if data.startswith(b"PK"):
             text, version, data = _unpack(source.name, data)
             advice = ADVICE
+            if datasets == "none":
+                return FileContents(_parse_config(text), version, "", hdf5.Group(), None)
         stored = hdf5.read(data, advice, datasets=datasets)
         config = _parse_config(stored.config if text is None else text)
     return stored._replace(config=config, version=stored.version or version)

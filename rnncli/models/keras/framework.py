@@ -310,7 +310,7 @@ def _other_outputs(
 
 def _require_same_rules(graph: Graph) -> None:
     """Raise UnrunnableError if today's Keras would pass on different masks than the Keras of the model."""
-    masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
+    masked = any(node.makes_mask for node in graph.nodes)
     joined = any(
         node.class_name in merging.NAMES or node.kwargs.get("initial_state") is not None
         for node in graph.nodes

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, Mapping[str, Array]]
 
+TRANSLATED = "Keras 3.15.1"
+"""The version whose configs the Translator writes."""
 BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
 
 
@@ -33,12 +35,12 @@ def read(source: Source) -> Graph | None:
     if found.config is None:
         return None
 
-    def weights(model: Mapping[str, Any]) -> Weights:
+    def read_weights(model: Mapping[str, Any]) -> Weights:
         return layer_weights.weights_by_path(model, found)
 
     with inside(source.name):
         try:
-            graph = _build_graph(found.config, weights, origin_of(found.version), source.name)
+            graph = _build_graph(found.config, read_weights, origin_of(found.version), source.name)
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(
@@ -50,47 +52,39 @@ def read(source: Source) -> Graph | None:
     return graph
 
 
-def read_graph_alone(source: Source) -> Graph:
-    """Return the graph without weights.  Raises InputError, also if there is none."""
-    config, version = keras_file.read_config(source)
+def read_graph_alone(source: Source) -> Graph | None:
+    """Return the graph without weights; None if there is none that can be followed."""
     try:
+        config, version = keras_file.read_config(source)
         return _build_graph(config, lambda _: {}, origin_of(version), source.name)
-    except BROKEN:
-        raise InputError("its config does not describe a Keras model.", keras_file.ADVICE) from None
-
-
-def graph_of(config: Mapping[str, Any], weights: Weights, origin: str) -> Graph:
-    """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
-
-    weights: by the layer's path, `inside/deep`, under the names of today's Keras.  origin: `Keras 2.4.0`.
-    """
-    return _build_graph(config, lambda _: weights, origin_of(origin), "")
+    except (InputError, *BROKEN):
+        return None
 
 
 def _build_graph(
-    config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: Text
+    config: Any, read_weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: Text
 ) -> Graph:
+    """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
+
+    read_weights: returns the weights of a translated config by the layer's path, `inside/deep`, under the
+        names of today's Keras.
+    """
     _check(config, origin)
     translator = Translator(origin)
     model = translator.entry(config, "")
-    known = translate_class(config, origin) in MODELS
-    if known and "layers" not in model["config"]:
-        raise InputError("the config of this model has no layers.", keras_file.ADVICE)
-    if not known:
+    if translate_class(config, origin) not in MODELS:
         raise InputError(
             "the file does not hold the graph of this model, which is in its class {config}.",
             "Build it as a Sequential or functional model, and save that.",
             config=config["class_name"],
         )
-    found = weights(model["config"])
-    flattener = Flattener(found, origin.old)
+    if "layers" not in model["config"]:
+        raise InputError("the config of this model has no layers.", keras_file.ADVICE)
+    flattener = Flattener(read_weights(model["config"]), origin.old)
     outputs = flattener.add_model(model)
     for node in flattener.nodes:
         _require_state_order(node, translator)
-    nodes = tuple(
-        _count_cudnn(_add_inner_graph(_infer_reset_after(node, translator)), translator)
-        for node in flattener.nodes
-    )
+    nodes = tuple(_complete(node, translator) for node in flattener.nodes)
     inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
     return Graph(str(file), origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
@@ -121,38 +115,30 @@ def _require_state_order(node: Node, translator: Translator) -> None:
         )
 
 
-def _infer_reset_after(node: Node, translator: Translator) -> Node:
-    """Return the node; the bias of a GRU tells reset_after if its config does not."""
-    if node.class_name != "GRU":
-        return node
-    bias = node.weights.get("bias")
-    if node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
-        translator.no_reset.remove(node.layer)
-        translator.reset.append(node.layer)
-    return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
+def _complete(node: Node, translator: Translator) -> Node:
+    """Return the node with what its weights say, and with the graph of a model inside TimeDistributed.
 
-
-def _count_cudnn(node: Node, translator: Translator) -> Node:
-    """Return the node; cuDNN's LSTM has two biases, whose sum is in the weights."""
-    if node.layer not in translator.cudnn or node.core_class != "LSTM":
-        return node
-    biases = [array.size for name, array in node.weights.items() if name.rpartition("/")[2] == "bias"]
-    return replace(node, parameters=sum(array.size for array in node.weights.values()) + sum(biases))
-
-
-def _add_inner_graph(node: Node) -> Node:
-    """Return a TimeDistributed with the graph of the model inside it, whose config is translated already."""
-    config = node.config.get("layer")
-    if node.class_name != "TimeDistributed" or not isinstance(config, Mapping):
-        return node
-    if config.get("class_name") not in ("Sequential", "Functional", "Model"):
-        return node
-    weights: dict[str, dict[str, Array]] = {}
-    for path, array in node.weights.items():
-        parts = path.removeprefix("layer/").split("/")
-        for count in range(1, len(parts)):
-            weights.setdefault("/".join(parts[:count]), {})["/".join(parts[count:])] = array
-    return replace(node, inner=graph_of(config, weights, "Keras 3.15.1"))
+    The bias of a GRU tells reset_after if its config does not.  cuDNN's LSTM has two biases, whose sum is in
+    the weights.
+    """
+    inner = node.config.get("layer") if node.class_name == "TimeDistributed" else None
+    if isinstance(inner, Mapping) and inner.get("class_name") in MODELS:
+        weights: dict[str, dict[str, Array]] = {}
+        for path, array in node.weights.items():
+            parts = path.removeprefix("layer/").split("/")
+            for count in range(1, len(parts)):
+                weights.setdefault("/".join(parts[:count]), {})["/".join(parts[count:])] = array
+        return replace(node, inner=_build_graph(inner, lambda _: weights, origin_of(TRANSLATED), ""))
+    if node.class_name == "GRU":
+        bias = node.weights.get("bias")
+        if node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
+            translator.no_reset.remove(node.layer)
+            translator.reset.append(node.layer)
+        return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
+    if node.layer in translator.cudnn and node.core_class == "LSTM":
+        biases = [array.size for name, array in node.weights.items() if name.rpartition("/")[2] == "bias"]
+        return replace(node, parameters=sum(array.size for array in node.weights.values()) + sum(biases))
+    return node
 
 
 def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
@@ -198,7 +184,7 @@ def _note_differences(translator: Translator, nodes: Sequence[Node], class_name:
         yield Message(
             "{cudnn}: the weights are converted from cuDNN's layout.", cudnn=format_names(translator.cudnn)
         )
-    masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
+    masked = any(node.makes_mask for node in nodes)
     both = [
         node.name
         for node in nodes
