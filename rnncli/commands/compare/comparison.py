@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli import compute
-from rnncli.case import Case
+import numpy as np
+
+from rnncli import arrays, compute
+from rnncli.case import Array, Case, walk
 from rnncli.cli import result_checks, tolerances
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
-from rnncli.commands.compare.caution import find_cautions
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import Message, Text, UsageError, join
-from rnncli.result import Result
+from rnncli.layers.stack import Stack
+from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
@@ -71,7 +73,7 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
     outputs = next(iter(results.values())).outputs if results else ()
-    cautions = tuple(find_cautions(case, weights, outputs))
+    cautions = tuple(_find_cautions(case, weights, outputs))
     if settings.expected is not None:
         report = _compare_stored(results, settings)
         return report._replace(remarks=(*report.remarks, *cautions))
@@ -87,6 +89,57 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
     results = _select(results, settings)
     differences = engine_pairs.compare_pairs(results, *settings.tolerances)
     return ComparisonReport(_answer(results, differences, settings, refused), cautions)
+
+
+def _find_cautions(
+    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]
+) -> Iterator[Text]:
+    """Yield a note for constant weights, a zero input, one unit, one time step and results without numbers.
+
+    weights: those that the layers computed with, by path.  outputs: what one engine returned.
+    """
+    constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
+    if constant:
+        instead = (
+            Message("give different weights")
+            if case.weights is not None
+            else Message("use {--kernel-initializer probe}")
+        )
+        yield Message(
+            "this proves little: every number in {constant} is the same, so gates, units and "
+            "features in a wrong order give the same result; {instead}",
+            constant=", ".join(constant),
+            instead=instead,
+        )
+    if not any(block.any() for block in arrays.blocks(case.inputs)):
+        yield Message(
+            "this proves little: every input is 0, so the kernel has no effect; give a different input"
+        )
+    if any(spec.config.get("units") == 1 for spec in walk(case.specs)):
+        yield Message(
+            "this proves little: with one unit, a wrong order of units cannot show; use several units"
+        )
+    recurrent = any(layer.recurrent for layer in Stack(case.specs).layers)
+    if recurrent and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1:
+        yield Message(
+            "this proves little: with one time step from zeros, the recurrent kernel has no "
+            "effect; give a longer input"
+        )
+    names = [
+        tensor.name
+        for tensor in outputs
+        if not any(np.isfinite(block).any() for block in arrays.blocks(tensor.values))
+    ]
+    if names:
+        yield Message(
+            "this proves little: no number in {names} is finite, and NaN counts as equal to NaN; "
+            "give a finite input and finite weights",
+            names=", ".join(names),
+        )
+
+
+def _is_constant(array: Array) -> bool:
+    return bool(array.size > 1 and (array == array.flat[0]).all())
 
 
 def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = False) -> ComparisonReport:

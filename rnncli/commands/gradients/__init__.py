@@ -39,17 +39,17 @@ def compute_answer(ask: Ask, of: str | None, against: Sequence[Any]) -> tuple[Gr
     against: other layers to compare with; a text may name several.
     """
     from rnncli.ask import layers_of
-    from rnncli.commands.gradients import curves, variants
+    from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
 
     ask = _without_training(ask)
-    first, *others = variants.list_layers(ask.layer, against)
+    first, *others = curves.list_layers(ask.layer, against)
     options = ask.options
     if first is not ask.layer:
-        ask = ask._replace(layer=[first], options=variants.own_options([first], options))
+        ask = ask._replace(layer=[first], options=curves.own_options([first], options))
     case, remarks = ask.case(one_call=True)
     stacks = [layers_of(ask._replace(layer=[other])) for other in others]
-    cases = [case, *variants.make_variants(case, stacks, options)]
+    cases = [case, *curves.make_variants(case, stacks, options)]
     return GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite, log10
+from math import inf, isfinite, log10
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
@@ -49,6 +49,8 @@ VERDICTS = {
     "undefined": "cannot be compared: NaN or infinity",
 }
 
+OWN_STEP = "cell: direct effect on the next step; its effect through its own step's output counts as hidden"
+
 NamedCurve = tuple[str, Curve]
 """A heading and its curve."""
 
@@ -91,7 +93,16 @@ class GradientsAnswer(Answer):
                 {
                     "expression": expression_of(found.specs),
                     "layer": configs_of(found.specs),
-                    "curves": [_curve(curve) for curve in found.curves],
+                    "curves": [
+                        {
+                            "part": str(curve.part),
+                            "direction": curve.direction,
+                            "norms": curve.norms,
+                            "masked": curve.masked_steps.tolist(),
+                            "verdict": curve.verdict._asdict(),
+                        }
+                        for curve in found.curves
+                    ],
                 }
                 for found in self.gradients
             ],
@@ -102,9 +113,8 @@ class GradientsAnswer(Answer):
         first, curves = self.gradients[0], self._name_curves()
         norms = "norm of the gradient of {of}, one row per time step"
         heading = line(view.say(norms, of=first.target.text))
-        steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
-        parts: list[PagePart] = [Variants(_draw_variants(curves, steps, scale, view)), ()]
-        parts += [*_notes(curves, steps, scale, view), ()]
+        tables = CurveTables.of(curves, view)
+        parts: list[PagePart] = [Variants(tables.draw()), (), *tables.notes(), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         return Page(self._title(view), (note_of(first.header, view), heading), tuple(parts))
 
@@ -113,8 +123,7 @@ class GradientsAnswer(Answer):
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
             (name, curve.direction, str(curve.part), step, int(curve.masked_steps[step]), repr(float(norm)))
-            for name, found in zip(self._names(), self.gradients, strict=True)
-            for curve in found.curves
+            for name, curve in self._named()
             for step, norm in enumerate(curve.norms)
         )
 
@@ -123,29 +132,29 @@ class GradientsAnswer(Answer):
         several = len(self.gradients) > 1
         return {
             str(curve.part._replace(layer=name if several else None, direction=curve.direction)): curve.norms
-            for name, found in zip(self._names(), self.gradients, strict=True)
-            for curve in found.curves
+            for name, curve in self._named()
         }
 
     def _title(self, view: View) -> Line:
         first, *others = (title(found.specs, view) for found in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
-    def _names(self) -> list[str]:
-        """Return names such as `LSTM`; a second one of the same class is `LSTM 2`."""
-        kinds = [_kind(found) for found in self.gradients]
-        counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
-        return [kind if count == 1 else f"{kind} {count}" for kind, count in zip(kinds, counts, strict=True)]
+    def _named(self) -> Iterator[tuple[str, Curve]]:
+        """Yield every curve with the name of its layer, such as `LSTM`; a second one is `LSTM 2`."""
+        kinds: list[str] = []
+        for found in self.gradients:
+            kinds.append(_kind(found))
+            count = kinds.count(kinds[-1])
+            yield from ((kinds[-1] if count == 1 else f"{kinds[-1]} {count}", one) for one in found.curves)
 
     def _name_curves(self) -> list[NamedCurve]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
         both = {curve.direction for found in self.gradients for curve in found.curves} > {"forward"}
         named = []
-        for layer, found in zip(self._names(), self.gradients, strict=True):
-            for curve in found.curves:
-                way = curve.direction if both else ""
-                words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
-                named.append((" ".join(filter(None, words)), curve))
+        for layer, curve in self._named():
+            way = curve.direction if both else ""
+            words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
+            named.append((" ".join(filter(None, words)), curve))
         return sorted(named, key=lambda pair: pair[1].part == INPUT)
 
 
@@ -158,106 +167,80 @@ def _kind(found: Gradients) -> str:
     return f"Bi{inner.class_name}" if inner is not None else spec.class_name
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
-    return {
-        "part": str(curve.part),
-        "direction": curve.direction,
-        "norms": curve.norms,
-        "masked": curve.masked_steps.tolist(),
-        "verdict": curve.verdict._asdict(),
-    }
+class CurveTables(NamedTuple):
+    """Curves side by side, one row per step; low, high: the range of their bars, in powers of ten."""
 
-
-class BarScale(NamedTuple):
-    """The range of the bars of all curves, in powers of ten."""
-
+    curves: Sequence[NamedCurve]
+    steps: Sequence[int]
     low: float
     high: float
+    view: View
 
     @classmethod
-    def of(cls, curves: Sequence[NamedCurve]) -> BarScale:
-        """Return the range of all norms, at least one power of ten and at most DECADES."""
+    def of(cls, curves: Sequence[NamedCurve], view: View) -> CurveTables:
+        """Return all curves, with evenly spaced steps and the last one if there are many.
+
+        The range is that of all norms, at least one power of ten and at most DECADES.
+        """
         norms = [float(norm) for _, curve in curves for norm in curve.norms]
         logs = [log10(norm) for norm in norms if norm > 0 and isfinite(norm)] or [0.0]
-        high = max(logs)
-        return cls(max(min(min(logs), high - 1), high - DECADES), high)
+        count, high = len(curves[0][1].norms), max(logs)
+        spacing = 1 if view.full else -(-count // MOST_ROWS)
+        steps = sorted({*range(0, count, spacing), count - 1})
+        return cls(curves, steps, max(min(min(logs), high - 1), high - DECADES), high, view)
 
-    def share(self, norm: float) -> float:
-        """Return the part of the longest bar that shows this norm; 0 for NaN."""
-        if not norm > 0:
-            return 0.0
-        share = (log10(norm) - self.low) / (self.high - self.low) if isfinite(norm) else 1.0
-        return min(max(share, 0.0), 1.0)
+    def draw(self) -> Iterator[tuple[Table, ...]]:
+        """Yield all curves in one table, its bars ever shorter, then in two tables, and so on."""
+        count = len(self.curves)
+        below_heading = max(len(name) for name, _ in self.curves) - NUMBER - 1
+        shortest = min(max(below_heading, SHORTEST_BAR), LONGEST_BAR)
+        for each in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
+            for length in range(LONGEST_BAR, (shortest if each > 1 else 0) - 1, -1):
+                yield tuple(
+                    self._table(self.curves[start : start + each], length) for start in range(0, count, each)
+                )
 
+    def _table(self, curves: Sequence[NamedCurve], length: int) -> Table:
+        """Return one row per time step.  length: of the longest bar."""
+        masked_steps = curves[0][1].masked_steps
+        marked = masked_steps.any()
+        columns = [Column("t", right=True), *([Column("")] if marked else [])]
+        columns += [Column(name) for name, _ in curves]
+        rows = []
+        for step in self.steps:
+            status = [cell(self.view.say("masked") if masked_steps[step] else "", "dim")] if marked else []
+            norms = [self._cell(float(curve.norms[step]), curve.part, length) for _, curve in curves]
+            rows.append((cell(f"{step}"), *status, *norms))
+        return Table(tuple(columns), tuple(rows))
 
-def _draw_variants(
-    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, view: View
-) -> Iterator[tuple[Table, ...]]:
-    """Yield all curves in one table, its bars ever shorter, then in two tables, and so on."""
-    count = len(curves)
-    below_heading = max(len(name) for name, _ in curves) - NUMBER - 1
-    shortest = min(max(below_heading, SHORTEST_BAR), LONGEST_BAR)
-    for each in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
-        for length in range(LONGEST_BAR, (shortest if each > 1 else 0) - 1, -1):
-            groups = (curves[start : start + each] for start in range(0, count, each))
-            yield tuple(_table(group, steps, scale, length, view) for group in groups)
-
-
-def _table(
-    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, length: int, view: View
-) -> Table:
-    """Return one row per time step.  length: of the longest bar."""
-    masked_steps = curves[0][1].masked_steps
-    marked = masked_steps.any()
-    columns = [Column("t", right=True), *([Column("")] if marked else [])]
-    columns += [Column(name) for name, _ in curves]
-    rows = []
-    for step in steps:
-        status = [cell(view.say("masked") if masked_steps[step] else "", "dim")] if marked else []
-        norms = [_norm(float(curve.norms[step]), curve.part, scale, length, view) for _, curve in curves]
-        rows.append((cell(f"{step}"), *status, *norms))
-    return Table(tuple(columns), tuple(rows))
-
-
-def _choose_steps(count: int, view: View) -> list[int]:
-    """Return all steps, or evenly spaced ones and the last."""
-    spacing = 1 if view.full else -(-count // MOST_ROWS)
-    return sorted({*range(0, count, spacing), count - 1})
-
-
-def _norm(norm: float, part: Label, scale: BarScale, length: int, view: View) -> TableCell:
-    """Return `███▌      0.0312`."""
-    style = "" if part == INPUT else part.part
-    digits = 3 if view.precision is None else max(view.precision, 1)
-    number = f"{norm:#.{digits}g}".rstrip(".") if norm else "0"
-    bar = _bar(scale.share(norm), length, norm > 0, view)
-    return ((Span(bar, style), Span(" " if length else ""), Span(f"{number:>{NUMBER}}")),)
-
-
-def _bar(share: float, length: int, some: bool, view: View) -> str:
-    """Draw a bar for `share` of `length`; a value above 0 is always visible."""
-    if view.ascii:
-        return ("#" * max(round(share * length), int(some and length > 0))).ljust(length)
-    eighths = max(round(share * length * 8), int(some and length > 0))
-    return (EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8]).strip().ljust(length)[:length]
-
-
-def _notes(
-    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, view: View
-) -> Iterator[Paragraph]:
-    """Yield notes on how to read the table."""
-    low, high = (f"{10**end:.1g}" for end in scale)
-    yield Paragraph(view.say("bars are logarithmic, from {low} to {high}", low=low, high=high), "dim")
-    if any(curve.part.part == "cell" for _, curve in curves):
-        own = (
-            "cell: direct effect on the next step; its effect through its own step's output counts as hidden"
+    def _cell(self, norm: float, part: Label, length: int) -> TableCell:
+        """Return `███▌      0.0312`; the bar of a norm above 0 is always visible, NaN has none."""
+        precision = self.view.precision
+        share = (log10(norm) - self.low) / (self.high - self.low) if 0 < norm < inf else float(norm > 0)
+        size, least = min(max(share, 0.0), 1.0) * length, int(norm > 0 and length > 0)
+        eighths = max(round(size * 8), least)
+        bar = EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+        bar = "#" * max(round(size), least) if self.view.ascii else bar
+        number = f"{norm:#.{3 if precision is None else max(precision, 1)}g}".rstrip(".") if norm else "0"
+        style = "" if part == INPUT else part.part
+        return (
+            (
+                Span(bar.ljust(length)[:length], style),
+                Span(" " if length else ""),
+                Span(f"{number:>{NUMBER}}"),
+            ),
         )
-        yield Paragraph(view.say(own), "dim")
-    count = len(curves[0][1].norms)
-    if len(steps) < count:
-        yield Paragraph(
-            view.say("{shown} of {count} time steps; --full shows all", shown=len(steps), count=count), "dim"
-        )
+
+    def notes(self) -> Iterator[Paragraph]:
+        """Yield notes on how to read the table."""
+        say, (low, high) = self.view.say, (f"{10**end:.1g}" for end in (self.low, self.high))
+        yield Paragraph(say("bars are logarithmic, from {low} to {high}", low=low, high=high), "dim")
+        if any(curve.part.part == "cell" for _, curve in self.curves):
+            yield Paragraph(say(OWN_STEP), "dim")
+        shown, count = len(self.steps), len(self.curves[0][1].norms)
+        if shown < count:
+            some = say("{shown} of {count} time steps; --full shows all", shown=shown, count=count)
+            yield Paragraph(some, "dim")
 
 
 def _verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:

@@ -5,7 +5,8 @@ Keras computes the gradients, see tape.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from rnncli.compute import checks
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, Result, TensorInfo
+from rnncli.specs import from_flags
+from rnncli.specs.build import is_name
 
 INPUT = Label("input", kind="")
 ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}
@@ -242,3 +245,42 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(("tensorflow",), case.seed, case.specs, shape, dtype, (), conditions=conditions)
     return Gradients(header, numbers, tuple(curves))
+
+
+def list_layers(layer: Any, against: Collection[Any]) -> list[Any]:
+    """Return the first layer, which is `layer` if that is given, and those to compare it with.
+
+    against: layers; a text may name several, `lstm,GRU(3)`.  Raises UsageError if the texts name none.
+    """
+    others: list[Any] = []
+    for item in against:
+        words = (
+            re.split(r",(?![^(\[]*[)\]])", item) if isinstance(item, str) else [item]
+        )  # not inside brackets
+        others += [word.strip() if isinstance(word, str) else word for word in words]
+    others = [word for word in others if word != ""]
+    if against and not others:
+        raise UsageError("{--against} does not name a layer.", "For example {--against simple_rnn,lstm,gru}.")
+    return [layer, *others] if layer or not others else others
+
+
+def own_options(layers: Sequence[Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options for layers of --against: names take them, expressions and configs have their own."""
+    return options if all(map(is_name, layers)) else {}
+
+
+def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[str, Any]) -> list[Case]:
+    """Return cases with the same input and seed and other layers, with the same units unless specified.
+
+    others: the layers of each stack.  options: of the layers given by name.
+    Raises UsageError if weights or states are supplied, which are for the layers of `case`.
+    """
+    if others and (case.weights is not None or case.initial_state is not None):
+        raise UsageError(
+            "{--against} draws the weights of each layer and starts from zero states.",
+            "Leave out weights and initial states.",
+        )
+    sized = {**options, "units": options.get("units") or units_of(case)}
+    return [
+        case._replace(specs=tuple(from_flags(list(layers), own_options(layers, sized)))) for layers in others
+    ]
