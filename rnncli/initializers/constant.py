@@ -1,8 +1,6 @@
-"""Initializers without random numbers: Zeros, Ones, Constant, Identity, STFT, Probe."""
+"""Initializers without random numbers: Zeros, Ones, Constant, Identity, STFT."""
 
 from __future__ import annotations
-
-import math
 
 from rnncli.case import Array, Option, format_shape
 from rnncli.errors import EngineError, LayerError
@@ -102,23 +100,6 @@ def _window(config: Config, frames: int) -> Array:
         ) from None
 
 
-def _probe(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    """Fill every weight with a different number, so that mixing up any two shows in the results.
-
-    This initializer does not exist in Keras.  The weight at flat index i in C order, counted from `start`, is
-
-        1.2 * frac((i + 1) / g) - 0.6        with g = (1 + sqrt(5)) / 2
-
-    Multiples of 1 / g are evenly spread and never repeat.  For a bare `probe`, `start` is the number of
-    weights before it in the whole stack; it also fills the forget gate's bias.
-    """
-    import numpy as np
-
-    index = config["start"] + np.arange(math.prod(shape), dtype=np.float64)
-    turns = (index + 1) / ((1 + math.sqrt(5)) / 2)
-    return np.asarray(1.2 * (turns % 1.0) - 0.6).reshape(shape).astype(dtype)
-
-
 _STFT = {
     "side": Option("word", "real", choices=("real", "imag")),
     "window": Option("window", "hann"),
@@ -132,5 +113,4 @@ INITIALIZERS = (
     Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, required_option="value"),
     Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}, unsaved=frozenset({"gain"})),
     Initializer("STFT", _stft, _STFT),
-    Initializer("Probe", _probe, {"start": Option("index", 0)}),
 )

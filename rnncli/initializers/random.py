@@ -1,4 +1,4 @@
-"""Initializers that draw: from a fixed distribution, by the shape of the weight, or an orthogonal matrix.
+"""Initializers that draw numbers, and Probe, which counts instead.
 
 VarianceScaling, Glorot, He and Lecun have the variance scale / fan, where fan is the number of inputs or
 outputs of a unit.
@@ -107,6 +107,23 @@ def _orthonormal(a: Array) -> Array:
     return np.asarray(q * np.sign(np.diagonal(r)))
 
 
+def _probe(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
+    """Fill every weight with a different number, so that mixing up any two shows in the results.
+
+    This initializer does not exist in Keras.  The weight at flat index i in C order, counted from `start`, is
+
+        1.2 * frac((i + 1) / g) - 0.6        with g = (1 + sqrt(5)) / 2
+
+    Multiples of 1 / g are evenly spread and never repeat.  For a bare `probe`, `start` is the number of
+    weights before it in the whole stack; it also fills the forget gate's bias.
+    """
+    import numpy as np
+
+    index = config["start"] + np.arange(math.prod(shape), dtype=np.float64)
+    turns = (index + 1) / ((1 + math.sqrt(5)) / 2)
+    return np.asarray(1.2 * (turns % 1.0) - 0.6).reshape(shape).astype(dtype)
+
+
 _BELL = {"mean": Option("scalar", 0.0), "stddev": Option("scalar", 0.05), **SEED}
 _RANGE = {"minval": Option("scalar", -0.05), "maxval": Option("scalar", 0.05), **SEED}
 _AXES = {"input_axes": Option("axes"), "output_axes": Option("axes")}
@@ -130,6 +147,8 @@ def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Init
 
 
 INITIALIZERS = (
+    Initializer("Orthogonal", _orthogonal, {"gain": Option("scalar", 1.0), **SEED}),
+    Initializer("Probe", _probe, {"start": Option("index", 0)}),
     Initializer("RandomNormal", _normal, _BELL, ("normal",)),
     Initializer("RandomUniform", _uniform, _RANGE, ("uniform",)),
     Initializer("TruncatedNormal", _truncated_normal, _BELL),
@@ -140,5 +159,4 @@ INITIALIZERS = (
     _preset("HeNormal", 2.0, "fan_in", "truncated_normal"),
     _preset("LecunUniform", 1.0, "fan_in", "uniform"),
     _preset("LecunNormal", 1.0, "fan_in", "truncated_normal"),
-    Initializer("Orthogonal", _orthogonal, {"gain": Option("scalar", 1.0), **SEED}),
 )
