@@ -28,7 +28,6 @@ NUMBERS = [one.number for one in lesson.exercises()]
 LETTERED = (6, 8)
 """Exercises whose answer is one letter or several."""
 SEEDS = range(20)
-ALL = [(number, seed) for number in NUMBERS for seed in SEEDS]
 
 
 def posed(number: int, seed: int) -> ExerciseAnswer:
@@ -118,17 +117,19 @@ def solved(number: int, seed: int) -> str:
     return SOLVERS[number - 1](document(number, seed))
 
 
-@pytest.mark.parametrize(("number", "seed"), ALL)
-def test_the_right_answer_is_accepted(number: int, seed: int) -> None:
-    assert posed(number, seed).task(View()).accepts(solved(number, seed))
-
-
-@pytest.mark.parametrize(("number", "seed"), ALL)
-def test_other_answers_are_not_accepted(number: int, seed: int) -> None:
-    accepts, right = posed(number, seed).task(View()).accepts, solved(number, seed)
-    for wrong in ("", "x", "999", "1e999", f"{right}, 77", "D", f"{right}Q", "nan", "[:, , ]"):
-        if number in LETTERED or not wrong.endswith("Q"):
-            assert not accepts(wrong), wrong
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_right_answer_alone_is_accepted(number: int) -> None:
+    """And it depends on the seed; the example in the command is wrong."""
+    rights = set()
+    for seed in SEEDS:
+        accepts, right = posed(number, seed).task(View()).accepts, solved(number, seed)
+        assert accepts(right), seed
+        rights.add(right)
+        example = lesson.exercises()[number - 1].form
+        for wrong in ("", "x", "999", "1e999", f"{right}, 77", "D", f"{right}Q", "nan", "[:, , ]", example):
+            if number in LETTERED or not wrong.endswith("Q"):
+                assert not accepts(wrong), (seed, wrong)
+    assert len(rights) > 1
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -140,14 +141,7 @@ def test_the_same_seed_gives_the_same_task(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_answer_depends_on_the_seed(number: int) -> None:
-    assert len({solved(number, seed) for seed in SEEDS}) > 1
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_the_answer_is_in_neither_the_document_nor_the_command(number: int) -> None:
-    for seed in SEEDS:
-        assert not posed(number, seed).task(View()).accepts(lesson.exercises()[number - 1].form)
+def test_the_answer_is_not_in_the_document(number: int) -> None:
     assert not {"answer", "right", "key", "hint"} & set(document(number, 1))
 
 

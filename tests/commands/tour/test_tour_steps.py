@@ -190,17 +190,13 @@ def test_the_notebook_s_numbers_are_there() -> None:
     assert rows == ["0.3591", "0.5511", "0.5912", "0.6303", "0.7039", "0.5886", "0.3952", "0.2194"]
 
 
-def test_the_equation_of_a_gate_holds_for_the_numbers_shown() -> None:
-    facts = {name: float(text) for name, text in seen(9).facts.items()}
-    cell = facts["forget"] * facts["before"] + facts["input"] * facts["candidate"]
-    assert cell == pytest.approx(facts["cell"], abs=2e-4)
-    assert facts["output"] * np.tanh(facts["cell"]) == pytest.approx(facts["hidden"], abs=2e-4)
-
-
-def test_the_equation_of_a_gru_holds_for_the_numbers_shown() -> None:
-    facts = {name: float(text) for name, text in seen(10).facts.items()}
-    hidden = facts["update"] * facts["before"] + (1 - facts["update"]) * facts["candidate"]
-    assert hidden == pytest.approx(facts["hidden"], abs=2e-4)
+def test_the_equations_of_the_gates_hold_for_the_numbers_shown() -> None:
+    lstm, gru = ({name: float(text) for name, text in seen(step).facts.items()} for step in (9, 10))
+    cell = lstm["forget"] * lstm["before"] + lstm["input"] * lstm["candidate"]
+    assert cell == pytest.approx(lstm["cell"], abs=2e-4)
+    assert lstm["output"] * np.tanh(lstm["cell"]) == pytest.approx(lstm["hidden"], abs=2e-4)
+    hidden = gru["update"] * gru["before"] + (1 - gru["update"]) * gru["candidate"]
+    assert hidden == pytest.approx(gru["hidden"], abs=2e-4)
 
 
 def test_both_kinds_of_gru_agree_at_the_first_step_alone() -> None:
