@@ -164,3 +164,44 @@ def parse_decimal(text: str) -> float:
 def is_plain(number: str) -> bool:
     """Return whether a number has no underscore and no digit of another script; Python takes both."""
     return number.isascii() and "_" not in number
+
+
+def parse_steps(text: str) -> slice:
+    """Parse one time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
+    found = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
+    if found is None or "-" in found.groups():
+        raise UsageError(
+            "{--steps:text}: this is not a time step or a range.",
+            "Write 7, -1, 0:50 or -20: instead.",
+            text=text,
+        )
+    if found[3]:
+        only = int(found[3])
+        return slice(only, only + 1 or None)
+    return slice(*(int(side) if side else None for side in found.groups()[:2]))
+
+
+def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
+    """Return every named time step of `count`; a single one is not checked against `count` here."""
+    if not texts:
+        return None
+    chosen: list[int] = []
+    for text in texts:
+        steps = parse_steps(text)
+        if ":" not in text:
+            chosen.append(int(text))
+        elif not (places := range(count)[steps]):
+            known = (
+                Message("there are {count}, 0 to {last}", count=count, last=count - 1)
+                if count > 1
+                else Message("the only one is 0")
+            )
+            raise UsageError(
+                "{--steps:text}: this contains no time step; {known}.",
+                "A negative index counts from the end: -1 is the last.",
+                text=text,
+                known=known,
+            )
+        else:
+            chosen += places
+    return chosen

@@ -25,7 +25,7 @@ from rnncli.api._options import Options
 from rnncli.api._results import Report
 from rnncli.api._results import RunResult as Result
 from rnncli.ask import Remarks, outline_of, require_steps
-from rnncli.cli.result_checks import ResultChecks, refuse_check_of_held
+from rnncli.cli.checks import ResultChecks, refuse_check_of_held
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import UsageError
 

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 from rnncli.api._options import Options
 from rnncli.api._values import pass_inputs, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
-from rnncli.cli.expectation import Expectation
-from rnncli.cli.tolerances import ATOL, RTOL
+from rnncli.cli.checks import ATOL, RTOL, Expectation
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import InputError, RnncliError, Text, UsageError, did_you_mean, write
 from rnncli.inputs.expected import ALONE, read_expected

@@ -1,4 +1,4 @@
-"""Write an answer to stdout or, atomically, to a file."""
+"""Write an answer to stdout or, atomically, to a file; show the progress of a long run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 from rnncli.cli import files, terminal
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.given import words_of
+from rnncli.process.signals import exit_cleanly
+from rnncli.result import Result
 from rnncli.show import formats
 from rnncli.show.answer import Answer
 from rnncli.show.page import UNICODE, View
 
+Watch = Callable[[Iterator[Result]], Iterator[Result]]
 BUFFER_SIZE = 2**20
 """Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
@@ -212,3 +215,38 @@ def view_of(flags: OutputFlags, format_name: str) -> View:
         ascii=not terminal.encodes(stdout, BEYOND_ASCII),
         encoding=terminal.encoding(),
     )
+
+
+@contextmanager
+def progress_bar(batch: int, *, enabled: bool) -> Iterator[Watch]:
+    """Show a bar while the block runs; the yielded function wraps the results and counts them.
+
+    batch: total number of sequences.  enabled: show the bar, if stderr is a terminal.
+    """
+    if not enabled or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda results: results
+        return
+    with exit_cleanly(), _draw() as drawn:
+        task = drawn.add_task("", total=batch)
+
+        def watch(results: Iterator[Result]) -> Iterator[Result]:
+            for result in results:
+                drawn.advance(task, result.input_shape[0])
+                yield result
+
+        yield watch
+
+
+def _draw() -> Any:
+    """Return a bar of sequences done, sequences per second and time left; it is erased at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("sequences"), Rate(), TimeLeft())
+    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hint_rules import Hint
+from rnncli.cli.hints import Hint
 from rnncli.errors import Message, UsageError
 from rnncli.inputs.sample_files import Sample
 from rnncli.show.answer import Field, ListAnswer

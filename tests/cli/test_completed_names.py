@@ -18,8 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from rnncli.cli import shell_words
-from rnncli.cli.completion import input_words, model_words
+from rnncli.cli.completion import for_bash, for_zsh, input_words, model_words
 from rnncli.show.visible import visible
 
 NAMES = (
@@ -83,13 +82,13 @@ def test_files_with_such_names_are_not_offered(tmp_path: Path, monkeypatch: pyte
 
 @given(st.text(st.characters()).filter(lambda text: visible(text) == text), st.sampled_from(["", "'", '"']))
 def test_a_shell_takes_a_quoted_word_literally(text: str, mark: str) -> None:
-    found = shell_words.for_bash([f"m#x{text}"], f"{mark}m#").removesuffix("\n")
+    found = for_bash([f"m#x{text}"], f"{mark}m#").removesuffix("\n")
     assert shlex.split(f"{mark}{found}{mark}") == [f"m#x{text}"]
 
 
 @pytest.mark.skipif(which("zsh") is None, reason="there is no zsh")
 def test_zsh_reads_the_words_that_were_offered() -> None:
-    code = shell_words.for_zsh([*NAMES, "run\tWhat it's: $(touch ran)  \\`a`"])
+    code = for_zsh([*NAMES, "run\tWhat it's: $(touch ran)  \\`a`"])
     show = "_describe() { print -rN -- ${(P)2} }; eval $(cat)"
     done = subprocess.run(["zsh", "-f", "-c", show], input=code, capture_output=True, text=True, check=True)
     read = [name.replace("\\", "\\\\").replace(":", "\\:") for name in NAMES]

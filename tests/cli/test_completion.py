@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from command import HEAVY, environment
 
-from rnncli.cli.completion import layer_words
-from rnncli.cli.shell_words import join_words
+from rnncli.cli.completion import join_words, layer_words
 
 BASH = shutil.which("bash")
 SCRIPT = """

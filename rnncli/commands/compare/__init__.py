@@ -9,7 +9,7 @@ from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
-    from rnncli.cli.expectation import Expectation
+    from rnncli.cli.checks import Expectation
     from rnncli.cli.output import OutputFlags
     from rnncli.commands.compare.comparison import ComparisonReport
     from rnncli.compute.compare import TolerancePair
@@ -37,17 +37,17 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    from rnncli.cli import expectation
+    from rnncli.cli import checks
+    from rnncli.cli.checks import parse_tolerances
     from rnncli.cli.output import delivery
-    from rnncli.cli.tolerances import parse_tolerances
 
     tolerances = parse_tolerances(atol, rtol)
     require_one_kind(engines, expect, split)
     deliver = delivery(output, ask.files)
-    expected = expectation.read_expectation(expect, ask, output.output)
+    expected = checks.read_expectation(expect, ask, output.output)
     report = compute_report(ask, tolerances, engines, expected, split, select)
     deliver(report.answer, report.remarks)
-    expectation.require_same(report.answer.differences)
+    checks.require_same(report.answer.differences)
 
 
 def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:

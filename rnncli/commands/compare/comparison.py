@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli import arrays, compute
 from rnncli.case import Array, Case, walk
-from rnncli.cli import result_checks, tolerances
+from rnncli.cli import checks
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.engine_pairs import RefusedEngine
@@ -20,7 +20,7 @@ from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.cli.expectation import Expectation
+    from rnncli.cli.checks import Expectation
     from rnncli.models.call import ModelCall
 
 IDENTICAL = Message("one call and the pieces return exactly the same numbers")
@@ -191,9 +191,9 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
 
 def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Result]:
     """Return the results with the tensors to compare.  Raises UsageError if a tolerance names another one."""
-    found = {name: result_checks.select_tensors(one, settings.select) for name, one in results.items()}
+    found = {name: checks.select_tensors(one, settings.select) for name, one in results.items()}
     for result in found.values():
-        tolerances.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
+        checks.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
     return found
 
 
@@ -205,5 +205,5 @@ def _answer(
 ) -> CompareAnswer:
     engines = tuple(dict.fromkeys(name for result in results.values() for name in result.engines))
     header = dataclasses.replace(next(iter(results.values())), engines=engines)
-    atol, rtol = map(tolerances.format_tolerance, settings.tolerances)
+    atol, rtol = map(checks.format_tolerance, settings.tolerances)
     return CompareAnswer(header, differences, (atol, rtol), refused)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hint_rules import Hint
+from rnncli.cli.hints import Hint
 from rnncli.errors import Message, Text, UsageError
 
 if TYPE_CHECKING:

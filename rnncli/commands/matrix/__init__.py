@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hint_rules import TRACE
+from rnncli.cli.hints import TRACE
 from rnncli.errors import Either, Flag, Message, UsageError
 from rnncli.options import flag_name
 

@@ -50,8 +50,8 @@ def plot(ask: Ask, **flags: Any) -> None:
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
     one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
+    from rnncli.addresses import parse_steps
     from rnncli.cli import terminal
-    from rnncli.cli.steps import parse_range
     from rnncli.commands.plot.palette import STYLES
 
     asked = PlotFlags(**flags)
@@ -63,7 +63,7 @@ def plot(ask: Ask, **flags: Any) -> None:
             theme=asked.theme,
         )
     size = _size(asked)
-    steps = slice(None) if asked.steps is None else parse_range(asked.steps)
+    steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
     format_name = _format(asked, ask)
     case, remarks = ask.case()
     draw = _drawing(case, ask.engine, asked, steps)

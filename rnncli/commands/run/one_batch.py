@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from rnncli import compute
 from rnncli.ask import Remarks
 from rnncli.case import Case
-from rnncli.cli import progress, result_checks, terminal
-from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
+from rnncli.cli import checks, terminal
+from rnncli.cli.output import Delivery, delivery, format_of, is_stdout, progress_bar
 from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
 from rnncli.compute import chunks
 from rnncli.show import formats
 
 if TYPE_CHECKING:
-    from rnncli.cli.expectation import Expectation
-    from rnncli.commands.run.run_request import RunRequest
+    from rnncli.cli.checks import Expectation
+    from rnncli.commands.run import RunRequest
     from rnncli.compute.compare import TolerancePair
     from rnncli.result import Result
 
@@ -47,9 +47,9 @@ def _run_in_chunks(
 
     batch = len(case.inputs)
     among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()
-    with progress.bar(batch, enabled=not flags.output.quiet and not among_numbers) as watch:
+    with progress_bar(batch, enabled=not flags.output.quiet and not among_numbers) as watch:
         results = watch(compute.run_chunks(case, flags.ask.engine, plan))
-        kept = (result_checks.select_tensors(each, flags.select) for each in results)
+        kept = (checks.select_tensors(each, flags.select) for each in results)
         deliver(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
 
 
@@ -61,7 +61,7 @@ def _run_whole(
     remarks: Remarks,
     expected: Expectation | None,
 ) -> None:
-    with progress.bar(len(case.inputs), enabled=len(plan) > 1 and not flags.output.quiet) as watch:
+    with progress_bar(len(case.inputs), enabled=len(plan) > 1 and not flags.output.quiet) as watch:
         results = watch(compute.run_chunks(case, flags.ask.engine, plan))
         result = chunks.join_results(results, len(case.inputs))
     tolerances = flags.tolerances if flags.check else None
@@ -84,6 +84,6 @@ def check_and_select(
 
     tolerances: of a check; None without one.  select: names of the tensors to show.
     """
-    result, disagreeing, notes = result_checks.verify(case, result, tolerances, budget)
-    result = result_checks.select_tensors(result, select)
+    result, disagreeing, notes = checks.verify(case, result, tolerances, budget)
+    result = checks.select_tensors(result, select)
     return RunAnswer(result, stats_of(result) if stats else {}), disagreeing, notes

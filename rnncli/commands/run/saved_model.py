@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.ask import Ask, Remarks, call_of
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import result_checks
+from rnncli.cli import checks
+from rnncli.cli.checks import require_known
 from rnncli.cli.output import delivery
-from rnncli.cli.tolerances import require_known
 from rnncli.commands.run.answer import RunAnswer, stats_of
 from rnncli.errors import Flag, UsageError
 from rnncli.models.call import compute_tensors
@@ -21,7 +21,7 @@ from rnncli.show.page import Page, Span, View, marks
 from rnncli.show.parts import differences_document
 
 if TYPE_CHECKING:
-    from rnncli.commands.run.run_request import RunRequest
+    from rnncli.commands.run import RunRequest
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.call import ModelTensors
     from rnncli.result import Label
@@ -115,7 +115,7 @@ def compute_answer(
     if tolerances is not None:
         require_known(tolerances, [tensor.name for tensor in result.outputs])
         result, disagreeing = call.compare_with_framework(found.cases, result, *tolerances)
-    result = result_checks.select_tensors(result, select)
+    result = checks.select_tensors(result, select)
     kept = {tensor.label for tensor in result.outputs}
     figures = _stats_by_tensor(found) if stats else {}
     shown = {label: one for label, one in figures.items() if label in kept}

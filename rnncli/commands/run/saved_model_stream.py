@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli.ask import model_of, order_of
-from rnncli.cli import result_checks
+from rnncli.cli import checks
+from rnncli.commands.run import RunRequest, stream
 from rnncli.commands.run import saved_model as model_answers
-from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.line_batches import InputLine, name_line
-from rnncli.commands.run.run_request import RunRequest
 from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
 from rnncli.inputs import formats
@@ -64,7 +63,7 @@ class ModelLines:
         call = ModelCall(self.model, inputs, self.returns, (*remarks, *notes))
         found = compute_tensors(call, engine, everything=everything)
         self.remarks.add(found.notes)
-        result = result_checks.select_tensors(found.result, self.flags.select)
+        result = checks.select_tensors(found.result, self.flags.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
 

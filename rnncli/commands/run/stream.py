@@ -9,11 +9,11 @@ from typing import Any
 from rnncli import arrays
 from rnncli.ask import Ask, fit_states, note_dropout, note_equal_calls, prepare, require_options, stack_of
 from rnncli.case import Array, Case, Document, SavedLayer
-from rnncli.cli import result_checks, terminal
+from rnncli.cli import checks, terminal
 from rnncli.cli.output import stream_answers
+from rnncli.commands.run import RunRequest
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
-from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import (
     DisagreementError,
@@ -63,7 +63,7 @@ def answer(flags: RunRequest) -> None:
             if isinstance(result, RnncliError):
                 yield result
             else:
-                yield RunAnswer(result_checks.select_tensors(result, flags.select), line=line.number)
+                yield RunAnswer(checks.select_tensors(result, flags.select), line=line.number)
 
     relay(answers, records.remarks, flags)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hint_rules import Hint, has_known_sizes
+from rnncli.cli.hints import Hint, has_known_sizes
 from rnncli.errors import Message
 
 if TYPE_CHECKING:

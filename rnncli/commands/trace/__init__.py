@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.cli.hint_rules import Hint, is_one_lstm, is_traceable
+from rnncli.cli.hints import Hint, is_one_lstm, is_traceable
 from rnncli.errors import Message
 
 if TYPE_CHECKING:
@@ -49,17 +49,17 @@ def trace(
 
     Steps are listed in the order in which the layer processed them; t is the index in the input.
     """
+    from rnncli.addresses import parse_steps
     from rnncli.ask import require_steps
-    from rnncli.cli import expectation, steps
+    from rnncli.cli.checks import ResultChecks, parse_checks, read_expectation
     from rnncli.cli.output import delivery, format_of
-    from rnncli.cli.result_checks import ResultChecks, parse_checks
 
     tolerances = parse_checks(atol, rtol, check=check, expect=expect, hold=ask.hold)
     for text in step or ():
-        steps.parse_range(text)
+        parse_steps(text)
     deliver = delivery(output, ask.files)
     require_steps(ask)
-    expected = expectation.read_expectation(expect, ask, output.output, require_names=True)
+    expected = read_expectation(expect, ask, output.output, require_names=True)
     selection = Selection(step, unit, batch, gate)
     answer, disagreeing, remarks = compute_answer(ask, tolerances if check else None, selection, stats=stats)
     checks = ResultChecks(tolerances, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
@@ -84,8 +84,8 @@ def compute_answer(
     """
     from dataclasses import replace
 
-    from rnncli.cli import steps
-    from rnncli.cli.result_checks import verify
+    from rnncli.addresses import select_steps
+    from rnncli.cli.checks import verify
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
@@ -93,7 +93,7 @@ def compute_answer(
     case, specs = tracing.with_all_outputs(case), case.specs
     result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=part)
     loops = tracing.list_loops(result)
-    wanted = steps.select_indices(selection.step, len(loops[0].times))
+    wanted = select_steps(selection.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, *selection[1:]))
     answer = TraceAnswer(replace(result, specs=specs), kept, stats_of(kept) if stats else {})
     return answer, disagreeing, (*remarks, *notes)

@@ -1,0 +1,388 @@
+"""The checks of a result: --check, --expect with its tolerances, --fail-on-nan; and --select."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from rnncli.addresses import parse_decimal
+from rnncli.case import Array, format_shape
+from rnncli.cli import files
+from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.inputs import given
+from rnncli.result import NamedTensor
+from rnncli.show import formats as output_formats
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask, Remarks
+    from rnncli.case import Case
+    from rnncli.cli.output import Delivery
+    from rnncli.compute.compare import (
+        TensorDifference,
+        Tolerance,  # help must not load it
+        TolerancePair,
+    )
+    from rnncli.models.call import ModelLayer
+    from rnncli.result import Result
+    from rnncli.show.parts import ResultAnswer
+
+ATOL, RTOL = 1e-6, 1e-5
+
+
+def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> tuple[Tolerance, Tolerance]:
+    """Return the absolute and the relative tolerance, given or default."""
+    return _parse_tolerance("--atol", atol, ATOL), _parse_tolerance("--rtol", rtol, RTOL)
+
+
+def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
+    """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but nonnegative numbers."""
+    by_name: dict[str, float] = {}
+    for word in words or ():
+        name, _, text = word.rpartition("=")
+        try:
+            value = parse_decimal(text)
+        except ValueError:
+            raise UsageError(
+                "{flag}: {text!r} is not a valid number.", "For example {flag} 1e-4.", flag=flag, text=text
+            ) from None
+        if value < 0:
+            raise UsageError(
+                "{flag}: {text} is less than 0.", "For example {flag} 1e-4.", flag=flag, text=text
+            )
+        if not math.isfinite(value):
+            raise UsageError(
+                "{flag} {text}: a tolerance must be a finite number.",
+                "For example {flag} 1e-4.",
+                flag=flag,
+                text=text,
+            )
+        if name in by_name:
+            raise UsageError(
+                "{flag} is given twice for {name}.",
+                "Leave one of them out.",
+                flag=flag,
+                name=name or "every tensor",
+            )
+        by_name[name] = value
+    return {"": default, **by_name} if set(by_name) - {""} else by_name.get("", default)
+
+
+def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
+    """Raise UsageError if --atol or --rtol names a tensor that is not there."""
+    for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
+        for name in tolerance if isinstance(tolerance, Mapping) else ():
+            if name and name not in names:
+                raise UsageError(
+                    "{flag}: there is no tensor {name!r}.", did_you_mean(name, names), flag=flag, name=name
+                )
+
+
+def format_tolerance(tolerance: Tolerance) -> str:
+    """Return `1e-06`, or `1e-06, last_cell_state=0.0001`."""
+    if not isinstance(tolerance, Mapping):
+        return f"{tolerance:g}"
+    return ", ".join(f"{name}={value:g}" if name else f"{value:g}" for name, value in tolerance.items())
+
+
+class Expectation(NamedTuple):
+    """The tensors of a file, by name.  file: its name in messages.  command: that writes such a file."""
+
+    file: Text
+    tensors: Mapping[str, Array]
+    command: str = "run"
+
+    def require_names(
+        self, advice: Text = Message("Give what the same command writes with -o expected.npz.")
+    ) -> None:
+        """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
+        from rnncli.inputs.expected import ALONE
+
+        if ALONE in self.tensors:
+            raise UsageError(
+                "{file}: it holds one tensor without a name, and a trace has several.", advice, file=self.file
+            )
+
+    def compare(
+        self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
+    ) -> tuple[tuple[TensorDifference, ...], tuple[Text, ...]]:
+        """Compare the tensors that the file also has; return the differences, and remarks on the others.
+
+        side: name of what returned the tensors, such as an engine.
+        """
+        from rnncli.compute import compare
+        from rnncli.inputs.expected import match_names
+
+        require_known(tolerances, [tensor.name for tensor in tensors])
+        shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
+        stored, remarks = match_names(self.tensors, list(shapes), shapes, self.file, self.command)
+        found = tuple(
+            compare.measure(tensor, stored[tensor.name], (side, self.file), *tolerances)
+            for tensor in tensors
+            if tensor.name in stored
+        )
+        return found, remarks
+
+
+def read_expectation(
+    word: str | None, ask: Ask, output: str | None, *, require_names: bool = False
+) -> Expectation | None:
+    """Read the file of --expect; None without the flag.
+
+    require_names: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
+    Raises UsageError if standard input is the input already, or if --output would overwrite the file.
+    """
+    if word is None:
+        return None
+    from rnncli.inputs.expected import read_expected
+
+    files.require_place(output, (0 if word == "-" else word,))
+    if word == "-" and _is_stdin(ask):
+        raise UsageError(
+            "standard input is already the input; {--expect} cannot read it too.",
+            "Put one of them into a file.",
+        )
+    source = given.find_source(word)
+    expected = Expectation(source.name, read_expected(source), "trace" if require_names else "run")
+    if require_names:
+        expected.require_names()
+    return expected
+
+
+def _is_stdin(ask: Ask) -> bool:
+    """Return whether the input is read from standard input, named or not."""
+    bare = ask.input is None and ask.input_shape is None
+    return ask.input == "-" or (bare and given.stdin_holds_data())
+
+
+def require_same(found: Sequence[TensorDifference]) -> None:
+    """Raise DisagreementError for the first tensor that differs, in the terms of numpy.testing."""
+    disagreeing = [one for one in found if not one.agrees]
+    if disagreeing:
+        first = disagreeing[0]
+        others = list(dict.fromkeys(one.name for one in disagreeing if one.name != first.name))
+        raise DisagreementError(
+            describe_mismatch(first),
+            "{limits} Also different: {others}." if others else "{limits}",
+            limits=_limits(first),
+            others=format_names(others),
+        )
+
+
+def describe_mismatch(one: TensorDifference) -> Text:
+    """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
+    first, second = one.sides
+    if one.mismatch is None:
+        shape, other_shape = map(format_shape, one.shapes)
+        return Message(
+            "{name}: shape mismatch: {shape} ({side}), {other_shape} ({other_side}).",
+            name=one.name,
+            shape=shape,
+            side=first,
+            other_shape=other_shape,
+            other_side=second,
+        )
+    wrong = one.mismatch
+    share = f"{wrong.number} / {one.size} ({100 * wrong.number / one.size:.3g}%)"
+    return Message(
+        "{name} differs: mismatched elements: {share}; first mismatch at index {index}: "
+        "{first} ({side}), {second} ({other_side}).",
+        name=one.name,
+        share=share,
+        index=list(wrong.place),
+        first=_digits(wrong.first),
+        side=first,
+        second=_digits(wrong.second),
+        other_side=second,
+    )
+
+
+def _digits(number: float) -> str:
+    """Format a number with enough digits for any float32."""
+    from rnncli.show.numerals import spell_nonfinite
+
+    return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)
+
+
+def _limits(one: TensorDifference) -> Text:
+    if one.mismatch is None:
+        return Message("Compare results of the same layer, input and flags.")
+    return Message(
+        "Not equal to tolerance rtol={rtol:g}, atol={atol:g}; max absolute difference: "
+        "{absolute:.6g}; max relative difference: {relative:.6g}.",
+        rtol=one.rtol,
+        atol=one.atol,
+        absolute=one.absolute,
+        relative=one.relative,
+    )
+
+
+class ResultChecks(NamedTuple):
+    """The checks that the flags ask for.
+
+    tolerances: absolute and relative.
+    format: of the output.  expected: the tensors of --expect.
+    hidden_in: formats that do not show the differences of this answer, besides those of numbers alone.
+    """
+
+    tolerances: TolerancePair
+    format: str
+    expected: Expectation | None
+    fail_on_nan: bool
+    hidden_in: tuple[str, ...] = ()
+
+    def show(
+        self, answer: ResultAnswer, remarks: Remarks, disagreeing: Sequence[str], deliver: Delivery
+    ) -> None:
+        """Show the answer; only then raise DisagreementError for the first check that it does not pass.
+
+        disagreeing: the tensors beyond the tolerances of --check.
+        """
+        hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
+        stored, left = self._compare(answer)
+        deliver(answer, (*remarks, *hidden, *left))
+        require_agreement(disagreeing, answer.result, self.tolerances)
+        if stored:
+            require_same(stored)
+        refuse_nan(answer.first_nan() if self.fail_on_nan else None)
+
+    def _compare(self, answer: ResultAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
+        """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
+        tolerances = self.tolerances
+        if self.expected is not None:
+            return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
+        return (), ()
+
+
+def parse_checks(
+    atol: Sequence[str] | None,
+    rtol: Sequence[str] | None,
+    *,
+    check: bool,
+    expect: str | None,
+    hold: Sequence[str] | None,
+) -> TolerancePair:
+    """Return the tolerances.  Raises UsageError for a wrong one, and if there is nothing to compare."""
+    for name, words in (("--atol", atol), ("--rtol", rtol)):
+        if words and not check and expect is None:
+            raise UsageError("{flag} needs {--check} or {--expect}.", "Add {--check:on}.", flag=Flag(name))
+    if hold and check:
+        refuse_check_of_held()
+    return parse_tolerances(atol, rtol)
+
+
+def refuse_check_of_held() -> NoReturn:
+    """Raise UsageError: --check is about Keras's numbers."""
+    raise UsageError(
+        "{--check} compares with Keras, and Keras cannot hold a gate.",
+        "Leave {--check} out; {--hold} compares with the run without it.",
+    )
+
+
+def verify(
+    case: Case,
+    result: Result,
+    tolerances: TolerancePair | None,
+    budget: int | None = None,
+    chosen: ModelLayer | None = None,
+) -> tuple[Result, list[str], Remarks]:
+    """Compare with the result without --hold, and for --check with Keras or the framework of a saved model.
+
+    tolerances: of --check; None without it.  chosen: the layer of --model.
+    Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
+    """
+    if case.hold:
+        from rnncli.compute import holds
+
+        result = holds.compare_without(case, result, budget)
+    if tolerances is None:
+        return result, [], ()
+    require_known(tolerances, [tensor.name for tensor in result.outputs])
+    if chosen is not None:
+        return *chosen.compare_with_framework(result, *tolerances), ()
+    from rnncli.compute import compare, keras_differences
+
+    result, disagreeing = compare.compare_with_keras(case, result, *tolerances, budget)
+    return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
+
+
+def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
+    """Return `result` with only those tensors, in Keras's order."""
+    if not names:
+        return result
+    known = [tensor.name for tensor in result.outputs]
+    # A name without a call selects that tensor of every call.
+    short = [str(tensor.label.without_call) for tensor in result.outputs]
+    for name in names:
+        if name not in (*known, *short):
+            raise UsageError(
+                "{--select}: there is no tensor {name!r}.", _suggest(name, known, result), name=name
+            )
+    kept = tuple(
+        tensor
+        for tensor, plain in zip(result.outputs, short, strict=True)
+        if tensor.name in names or plain in names
+    )
+    return replace(result, outputs=kept)
+
+
+def _suggest(name: str, known: Sequence[str], result: Result) -> Text:
+    """Return advice: --all-layers for a tensor of one layer of a stack, else a tensor of a similar name."""
+    from rnncli import addresses
+
+    hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.specs) > 1
+    if hidden and addresses.parse_label(name).layer is not None:
+        return Message("Add {--all-layers:on}, which shows the tensors of every layer.")
+    return addresses.suggest_tensor(name, known)
+
+
+def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequence[str] = ()) -> Remarks:
+    """Return the findings of --check as remarks if `format_name`, or one of `elsewhere`, cannot show them."""
+    if not result.differences:
+        return ()
+    if format_name not in elsewhere and not output_formats.FORMATS[format_name].only_values:
+        return ()
+    shown = {tensor.name for tensor in result.outputs}
+    return tuple(
+        Message(
+            "{name}: largest difference from {reference} under the same assumptions {difference:.1e}",
+            name=name,
+            reference=result.reference,
+            difference=difference,
+        )
+        if result.assumed
+        else Message(
+            "{name}: largest difference from {reference} {difference:.1e}",
+            name=name,
+            reference=result.reference,
+            difference=difference,
+        )
+        for name, difference in result.differences.items()
+        if name in shown
+    )
+
+
+def require_agreement(disagreeing: Sequence[str], result: Result, tolerances: TolerancePair) -> None:
+    """Raise DisagreementError if a tensor of `result` is among the disagreeing ones."""
+    shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
+    if shown:
+        atol, rtol = map(format_tolerance, tolerances)
+        raise DisagreementError(
+            "{shown} differs from {reference}." if len(shown) == 1 else "{shown} differ from {reference}.",
+            "The difference is larger than {--atol:atol} and {--rtol:rtol} allow.",
+            shown=", ".join(shown),
+            reference=result.reference,
+            atol=atol,
+            rtol=rtol,
+        )
+
+
+def refuse_nan(place: str | None) -> None:
+    """Raise DisagreementError for a NaN at `place`."""
+    if place is not None:
+        raise DisagreementError(
+            "the output contains NaN, first in {place}.",
+            "Look for a NaN or a very large number in the input and the weights.",
+            place=place,
+        )
