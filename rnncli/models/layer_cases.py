@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Case, Spec, format_shape
@@ -54,12 +53,8 @@ def spec_of(node: Node) -> Spec:
     """Return the Spec of the layer.  Raises UnknownLayerError for an unknown cell or option."""
     from rnncli.specs.build import build
 
-    layer = _without_unroll({"class_name": node.class_name, "config": node.config})
     try:
-        try:
-            return build(layer)
-        except LayerError:
-            return build(_strip_training(layer))
+        return build({"class_name": node.class_name, "config": node.config})
     except LayerError as error:
         raise UnknownLayerError(
             node.name,
@@ -71,28 +66,6 @@ def spec_of(node: Node) -> Spec:
             ),
             error.advice,
         ) from None
-
-
-def _without_unroll(layer: Any) -> Any:
-    """Return the layer without the option `unroll` of a ConvLSTM, which is saved but changes no number."""
-    if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping):
-        return layer
-    plain = not str(layer.get("class_name")).startswith("ConvLSTM")
-    kept = {
-        name: _without_unroll(value) for name, value in layer["config"].items() if plain or name != "unroll"
-    }
-    return {**layer, "config": kept}
-
-
-def _strip_training(config: Any) -> Any:
-    """Return the config without initializers and other options that matter only for training."""
-    if isinstance(config, Mapping):
-        return {
-            name: _strip_training(value)
-            for name, value in config.items()
-            if not name.endswith(("_initializer", "_regularizer", "_constraint"))
-        }
-    return [_strip_training(item) for item in config] if isinstance(config, (list, tuple)) else config
 
 
 def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
@@ -110,7 +83,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
 def draws(config: Any) -> bool:
     """Return whether any part of the layer applies dropout or noise in training."""
     rates = ("dropout", "recurrent_dropout", "rate", "stddev")
-    return any(part.get(rate) for part in trees.mappings(_strip_training(config)) for rate in rates)
+    return any(part.get(rate) for part in trees.mappings(config) for rate in rates)
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:

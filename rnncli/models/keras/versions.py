@@ -131,7 +131,8 @@ _GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
 
 _COMMON = ("name", "trainable", "dtype")
 _RETURNS = ("return_sequences", "return_state", "zero_output_for_mask")
-_LOOP = (*_COMMON, *_RETURNS, "go_backwards", "stateful", "unroll")
+_CONVOLVED_LOOP = (*_COMMON, *_RETURNS, "go_backwards", "stateful")
+_LOOP = (*_CONVOLVED_LOOP, "unroll")  # which ConvLSTM saves too, but it changes none of its numbers
 _UNITS = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
 _LSTM, _GRU = ("recurrent_activation", "unit_forget_bias"), ("recurrent_activation", "reset_after")
 _CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_UNITS[1:], *_LSTM)
@@ -147,7 +148,7 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "StackedRNNCells": (*_COMMON, "cells"),
     "Bidirectional": (*_COMMON, "layer", "backward_layer", "merge_mode"),
     "TimeDistributed": (*_COMMON, "layer"),
-    **dict.fromkeys(CONVOLVED, (*_LOOP, *_CONV)),
+    **dict.fromkeys(CONVOLVED, (*_CONVOLVED_LOOP, *_CONV)),
     "Dense": (*_COMMON, "units", "activation", "use_bias", "lora_rank", "quantization_config"),
     "Embedding": (*_COMMON, "input_dim", "output_dim", "mask_zero", "lora_rank", "quantization_config"),
     "BatchNormalization": (*_COMMON, "axis", "momentum", "epsilon", "center", "scale"),
