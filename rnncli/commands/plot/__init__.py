@@ -105,10 +105,12 @@ def _drawing(
             "Leave {--engine} out, or use {--what result}.",
             engine=engine,
         )
-    result = tracing.trace(case) if what == "trace" else compute.run(case, engine)
+    traced = what == "trace"
+    result = tracing.trace(case) if traced else compute.run(case, engine)
     selection = sheet.SheetSelection(flags.batch, steps, tuple(flags.gate or ()), flags.scale)
-    draw = sheet.draw_trace if what == "trace" else sheet.draw_result
-    return lambda lang, undrawable: draw(case, result, selection._replace(lang=lang, undrawable=undrawable))
+    return lambda lang, undrawable: sheet.draw(
+        case, result, selection._replace(lang=lang, undrawable=undrawable), traced=traced
+    )
 
 
 def _format(flags: PlotFlags, ask: Ask) -> str | None:

@@ -119,9 +119,36 @@ class Sheet:
         ]
 
 
-def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
-    """Return every gate, candidate and state of one sequence: one row per layer and direction."""
-    selection = _entry(case, selection)
+FoundRows = tuple[list[MapRow], tuple[bool, ...], Text]
+"""Rows, which steps of the input are masked, and what the legend calls a masked step, or ""."""
+
+
+def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool) -> Sheet:
+    """Return a picture of one sequence: of a trace, one row per layer and direction; else one per layer."""
+    selection, lang = _entry(case, selection), selection.lang
+    find = _find_trace_rows if traced else _find_result_rows
+    rows, skipped, masked = find(case, result, selection)
+    if case.inputs.ndim == 3:
+        rows = [MapRow("", (_draw_input(case, selection, skipped),)), *rows]
+    if any(len(panel.times) > LONG for row in rows for panel in row.panels):
+        rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
+    last, seed = len(case.inputs) - 1, result.seed
+    notes = [say("batch {batch} of 0..{last}", lang, batch=selection.batch, last=last)] if last else []
+    if case.weights is None and seed is not None:
+        notes.append(say("seed {seed}", lang, seed=seed))
+    notes.append(say("engine {name}", lang, name=result.engine))
+    return Sheet(
+        title=visible(" → ".join(expressions_of(case.specs))),
+        note=", ".join(notes),
+        rows=tuple(rows),
+        scales=_scales([panel for row in rows for panel in row.panels], selection),
+        time_axis=say("time step", lang),
+        masked=say(masked, lang),
+    )
+
+
+def _find_trace_rows(case: Case, result: Result, selection: SheetSelection) -> FoundRows:
+    """Return every gate, candidate and state: one row per layer and direction."""
     if not result.trace:
         raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
     known = [str(part.short) for loop in result.trace for part in (*loop.gates, *loop.states)]
@@ -141,13 +168,11 @@ def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         skipped.update(STATUSES[status] for status in loop.status[selection.batch, places].tolist() if status)
     loop = result.trace[0]
     first = _find_masked_steps(loop, _places(case, loop, selection), selection)
-    masked = MASKED[frozenset(skipped)] if skipped else ""
-    return _sheet(case, result, selection, rows, first, masked)
+    return rows, first, MASKED[frozenset(skipped)] if skipped else ""
 
 
-def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
-    """Return every returned tensor of one sequence: one row per layer."""
-    selection = _entry(case, selection)
+def _find_result_rows(case: Case, result: Result, selection: SheetSelection) -> FoundRows:
+    """Return every returned tensor: one row per layer."""
     if selection.gates:
         raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
     tensors: dict[int | str | None, list[Panel]] = {}
@@ -159,7 +184,7 @@ def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
         for layer, panels in tensors.items()
     ]
     mask = _masked(case, _times(case, selection), selection)
-    return _sheet(case, result, selection, rows, mask, "masked" if any(mask) else "")
+    return rows, mask, "masked" if any(mask) else ""
 
 
 def _layer_label(layer: int | str, selection: SheetSelection) -> str:
@@ -247,33 +272,6 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
     times = tuple(tensor.time[place] for place in kept) if tensor.time else tuple(kept)
     masked = _masked(case, times, selection)
     return Panel(name, kind, values[kept].T, axis, times=times, masked_steps=masked)
-
-
-def _sheet(
-    case: Case,
-    result: Result,
-    selection: SheetSelection,
-    rows: list[MapRow],
-    skipped: tuple[bool, ...],
-    masked: Text,
-) -> Sheet:
-    if case.inputs.ndim == 3:
-        rows = [MapRow("", (_draw_input(case, selection, skipped),)), *rows]
-    if any(len(panel.times) > LONG for row in rows for panel in row.panels):
-        rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
-    last, seed, lang = len(case.inputs) - 1, result.seed, selection.lang
-    notes = [say("batch {batch} of 0..{last}", lang, batch=selection.batch, last=last)] if last else []
-    if case.weights is None and seed is not None:
-        notes.append(say("seed {seed}", lang, seed=seed))
-    notes.append(say("engine {name}", lang, name=result.engine))
-    return Sheet(
-        title=visible(" → ".join(expressions_of(case.specs))),
-        note=", ".join(notes),
-        rows=tuple(rows),
-        scales=_scales([panel for row in rows for panel in row.panels], selection),
-        time_axis=say("time step", selection.lang),
-        masked=say(masked, selection.lang),
-    )
 
 
 def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...]) -> Panel:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands.plot.sheet import SheetSelection, draw_result, draw_trace
+from rnncli.commands.plot.sheet import SheetSelection, draw
 from rnncli.compute import trace as tracing
 
 
@@ -33,11 +33,11 @@ def case(
 
 
 def sheet(asked: Case, **wanted: Any) -> Any:
-    return draw_trace(asked, tracing.trace(asked), SheetSelection(**wanted))
+    return draw(asked, tracing.trace(asked), SheetSelection(**wanted), traced=True)
 
 
 def result(asked: Case, **wanted: Any) -> Any:
-    return draw_result(asked, compute.run(asked), SheetSelection(**wanted))
+    return draw(asked, compute.run(asked), SheetSelection(**wanted), traced=False)
 
 
 def masked(shape: Any = (2, 5)) -> np.ndarray:
