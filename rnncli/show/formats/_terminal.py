@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rnncli.show.layout import flow, lay_out
-from rnncli.show.page import Grid, Line, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers, marks
+from rnncli.show.page import Grid, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers, marks
 from rnncli.show.visible import ENDLESS
 
 if TYPE_CHECKING:
@@ -75,18 +75,15 @@ def draw_page(page: Page, view: View) -> RenderableType:
     for part in layout.parts:
         if parts and isinstance(part, (Table, Grid)):
             parts.append(Text(""))
-        parts.append(_part(part, view))
+        match part:
+            case Table():
+                parts += [_text(part.title)] if part.title else []
+                parts.append(_table(part, view))
+            case Grid():
+                parts.append(_grid(part, view))
+            case _:
+                parts.append(_text(part))
     return Group(*parts)
-
-
-def _part(part: Table | Grid | Line, view: View) -> RenderableType:
-    match part:
-        case Table():
-            titled = [_text(part.title)] if part.title else []
-            return Group(*titled, _table(part, view))
-        case Grid():
-            return _grid(part, view)
-    return _text(part)
 
 
 def _text(line: Iterable[Span], before: str = "") -> Text:
@@ -136,52 +133,37 @@ def _table(table: Table, view: View) -> RenderableType:
 
 
 def _grid(grid: Grid, view: View) -> RenderableType:
-    """Draw tables side by side if they fit, else one below the other, with aligned columns."""
-    folded = grid._replace(cells=tuple(tuple(map(_fold, tables)) for tables in grid.cells))
-    for shape in (grid, folded):
-        abreast = [
-            _widths(tables, across)
-            for across, tables in zip(grid.across, zip(*shape.cells, strict=True), strict=True)
-        ]
-        if len(INDENT) + sum(map(_sum_widths, abreast)) <= columns(view):
-            return _draw_side_by_side(shape, abreast)
-    return _one_by_one(folded)
+    """Draw tables side by side if they fit, else one below the other, with aligned columns.
 
-
-def _fold(table: Table) -> Table:
-    """Move the last column below the first, to save width."""
-    rows = tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)
-    return table._replace(columns=table.columns[:-1], rows=rows)
-
-
-def _one_by_one(grid: Grid) -> RenderableType:
-    widths = _widths([table for tables in grid.cells for table in tables])
+    To save width, the last column of every table moves below the first.
+    """
+    folded = [
+        [table._replace(rows=tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)) for table in tables]
+        for tables in grid.cells
+    ]
     parts: list[RenderableType] = []
-    for down, tables in zip(grid.down, grid.cells, strict=True):
+    for rows in (grid.cells, folded):
+        abreast = [_widths(tables, across) for across, *tables in zip(grid.across, *rows, strict=True)]
+        if len(INDENT) + sum(map(_sum_widths, abreast)) <= columns(view):
+            widths = [width for widths in abreast for width in widths]
+            heads = [
+                cell(text, "dim")
+                for across, inner in zip(grid.across, abreast, strict=True)
+                for text in (across, *[""] * (len(inner) - 1))
+            ]
+            parts.append(_plain_rows([[tuple(heads)]], widths))
+            for down, tables in zip(grid.down, rows, strict=True):
+                parts += [
+                    Text(down, STYLES["dim"]),
+                    _plain_rows([table.rows for table in tables], widths),
+                ]
+            return Group(*parts)
+    widths = _widths([table for tables in folded for table in tables])
+    for down, tables in zip(grid.down, folded, strict=True):
         for across, table in zip(grid.across, tables, strict=True):
             parts += [Text("")] if parts else []
-            parts += [Text(f"{down}, {across}", STYLES["dim"])]
-            parts += [_indent(_plain_rows([table.rows], widths))]
+            parts += [Text(f"{down}, {across}", STYLES["dim"]), _plain_rows([table.rows], widths)]
     return Group(*parts)
-
-
-def _draw_side_by_side(grid: Grid, abreast: Sequence[Sequence[int]]) -> RenderableType:
-    widths = [width for widths in abreast for width in widths]
-    heads = [
-        text
-        for across, inner in zip(grid.across, abreast, strict=True)
-        for text in (across, *[""] * (len(inner) - 1))
-    ]
-    parts: list[RenderableType] = [
-        _indent(_plain_rows([[tuple(cell(head, "dim") for head in heads)]], widths))
-    ]
-    for down, tables in zip(grid.down, grid.cells, strict=True):
-        parts += [Text(down, STYLES["dim"]), _indent(_plain_rows([table.rows for table in tables], widths))]
-    return Group(*parts)
-
-
-def _indent(drawing: RenderableType) -> Padding:
-    return Padding(drawing, (0, 0, 0, len(INDENT)), expand=False)
 
 
 def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
@@ -191,16 +173,26 @@ def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
     return [_natural_width(cells) for cells in zip(*rows, strict=True)]
 
 
-def _plain_rows(groups: Sequence[Sequence[tuple[TableCell, ...]]], widths: Sequence[int]) -> RichTable:
-    """Lay out the rows of several tables without headings, side by side."""
+def _plain_rows(groups: Sequence[Sequence[tuple[TableCell, ...]]], widths: Sequence[int]) -> Padding:
+    """Lay out the rows of several tables without headings, side by side and indented."""
     drawing = RichTable(box=None, padding=(0, len(COLUMN_GAP), 0, 0), pad_edge=False, show_header=False)
     for width in filter(None, widths):
         drawing.add_column(width=width, no_wrap=True)
     blank: tuple[TableCell, ...] = ((),) * (len(widths) // len(groups))
     for rows in zip_longest(*groups, fillvalue=blank):
-        cells = (cell for row in rows for cell in row)
-        drawing.add_row(*(_text_cell(cell) for cell, width in zip(cells, widths, strict=True) if width))
-    return drawing
+        cells = zip((cell for row in rows for cell in row), widths, strict=True)
+        drawing.add_row(
+            *(
+                Text("\n").join(
+                    _text(part, INDENT if place else "")
+                    for place, part in enumerate(cell)
+                    if not isinstance(part, Numbers)
+                )
+                for cell, width in cells
+                if width
+            )
+        )
+    return Padding(drawing, (0, 0, 0, len(INDENT)), expand=False)
 
 
 def _bare(table: Table) -> RichTable:
@@ -244,14 +236,6 @@ def _flow(pieces: Sequence[Text], width: int) -> list[Text]:
         else:
             lines.append(Text(INDENT if lines else "") + piece)
     return lines
-
-
-def _text_cell(cell: TableCell) -> Text:
-    return Text("\n").join(
-        _text(part, INDENT if position else "")
-        for position, part in enumerate(cell)
-        if not isinstance(part, Numbers)
-    )
 
 
 def _lines(cell: TableCell, layout: ColumnLayout, width: int) -> Iterator[Text]:
