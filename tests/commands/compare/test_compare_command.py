@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,7 @@ def test_engines_agree_on_random_layers(seed: int, filling: dict[str, str]) -> N
         "return_state": True,
         **filling,
     }
-    inputs = random.normal(size=(2, 5, 3)).astype("float32")
-    report = package.compare(inputs, name, seed=seed, **flags)
+    report = package.compare(random.normal(size=(2, 5, 3)).astype("f4"), name, seed=seed, **flags)
     assert {"numpy", "tensorflow", "torch"} <= {side for one in report.found for side in one.sides}
     assert all(one.agrees for one in report.found)
     assert not report.remarks
@@ -97,10 +97,6 @@ def test_trace_expects_what_trace_wrote(suffix: str, rnncli: Run, tmp_path: Path
     assert rnncli("trace", *layers, "-o", path).returncode == 0
     same = rnncli("trace", *layers, "--expect", path, "--quiet", "--atol", "0", "--rtol", "0")
     assert (same.returncode, same.stderr) == (0, "")
-    other = rnncli(
-        "trace", *layers, "--expect", path, "--quiet", "--reset-after", "--kernel-initializer", "ones"
-    )
-    assert other.returncode == (2 if "LSTM" in other.stderr else 1)
     changed = rnncli("trace", *layers[:-1], "2", "--expect", path, "--quiet", "--kernel-initializer", "ones")
     assert changed.returncode == 1
     assert "0/forward/input/preactivation differs" in changed.stderr
@@ -121,45 +117,37 @@ def test_what_is_not_compared_is_said(rnncli: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "code", "says"),
+    ("args", "says"),
     [
-        (["--engines", "numpy,nump"], 2, "Did you mean numpy?"),
-        (["--engines", "numpy,numpy"], 2, "named twice"),
-        (["--engines", "numpy"], 2, "--engines numpy,tensorflow"),
-        (["--engine", "torch"], 2, "--engines torch,numpy"),
-        (["--engine", "numpy", "--engines", "numpy,torch"], 2, "Leave --engine out."),
-        (
-            ["--engines", "numpy,onnx", "-l", "RNN(LSTMCell(2))"],
-            2,
-            "These can: --engines numpy,tensorflow.",
-        ),
-        (
-            ["--engines", "numpy,onnx,torch", "-l", "RNN(LSTMCell(2))"],
-            2,
-            "Leave onnx out of --engines.",
-        ),
-        (["--dtype", "bfloat16"], 2, "rnncli: no engine can compute this here (numpy: "),
-        (["--dtype", "bfloat16", "--engines", "numpy,torch"], 2, "Choose different options of the layer."),
-        (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
-        (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
-        (["--split", "4"], 2, "leaves one piece: the input has only 4 time steps.\nUse a smaller N, or give"),
-        (["[[1, 2]]", "--split", "4"], 2, "has only 1 time step.\nGive a longer input: --input-shape 1,8,2"),
-        (["--split", "30", "--input-shape", "1,25,4"], 2, "longer input: --input-shape 1,60,4."),
-        (["--split", "2", "-l", "dense", "--input-shape", "1,4,2"], 2, "needs a recurrent layer"),
-        (["--split", "2", "--training"], 2, "Leave --training out."),
-        (["--split", "2", "--calls", "2"], 2, "Leave --calls out."),
-        (["--expect", "nothing.npz"], 2, "there is no such file"),
-        (["--expect", "[[0, 0, 0]]", "--return-state"], 2, "Choose one: --select hidden_state"),
-        (["--expect", "[[0, 0, 0]]", "--atol", "x=1"], 2, "--atol: there is no tensor 'x'."),
-        (["--expect", "[[0, 0, 0]]", "--atol", "x"], 2, "'x' is not a valid number"),
-        (["--expect", "[[0, 0, 0]]", "--rtol", "-1"], 2, "-1 is less than 0"),
-        (["--expect", "[[0, 0, 0]]", "--atol", "1", "--atol", "2"], 2, "given twice"),
-        (["-", "--expect", "-"], 2, "--expect cannot read it too"),
+        ("--engines numpy,nump", "Did you mean numpy?"),
+        ("--engines numpy,numpy", "named twice"),
+        ("--engines numpy", "--engines numpy,tensorflow"),
+        ("--engine torch", "--engines torch,numpy"),
+        ("--engine numpy --engines numpy,torch", "Leave --engine out."),
+        ("--engines numpy,onnx -l 'RNN(LSTMCell(2))'", "These can: --engines numpy,tensorflow."),
+        ("--engines numpy,onnx,torch -l 'RNN(LSTMCell(2))'", "Leave onnx out of --engines."),
+        ("--dtype bfloat16", "rnncli: no engine can compute this here (numpy: "),
+        ("--dtype bfloat16 --engines numpy,torch", "Choose different options of the layer."),
+        ("-l 'ConvLSTM1D(2, 2)' --input-shape 1,3,5,2", "only tensorflow can compute this"),
+        ("--split 2 --expect x.npz", "not with --expect"),
+        ("--split 4", "leaves one piece: the input has only 4 time steps.\nUse a smaller N, or give"),
+        ("'[[1, 2]]' --split 4", "has only 1 time step.\nGive a longer input: --input-shape 1,8,2"),
+        ("--split 30 --input-shape 1,25,4", "longer input: --input-shape 1,60,4."),
+        ("--split 2 -l dense --input-shape 1,4,2", "needs a recurrent layer"),
+        ("--split 2 --training", "Leave --training out."),
+        ("--split 2 --calls 2", "Leave --calls out."),
+        ("--expect nothing.npz", "there is no such file"),
+        ("--expect '[[0, 0, 0]]' --return-state", "Choose one: --select hidden_state"),
+        ("--expect '[[0, 0, 0]]' --atol x=1", "--atol: there is no tensor 'x'."),
+        ("--expect '[[0, 0, 0]]' --atol x", "'x' is not a valid number"),
+        ("--expect '[[0, 0, 0]]' --rtol -1", "-1 is less than 0"),
+        ("--expect '[[0, 0, 0]]' --atol 1 --atol 2", "given twice"),
+        ("- --expect -", "--expect cannot read it too"),
     ],
 )
-def test_bad_requests_are_one_message(args: list[str], code: int, says: str, rnncli: Run) -> None:
-    done = rnncli("compare", *args)
-    assert (done.returncode, done.stdout) == (code, "")
+def test_bad_requests_are_one_message(args: str, says: str, rnncli: Run) -> None:
+    done = rnncli("compare", *shlex.split(args))
+    assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\nrnncli: ") <= 1
@@ -180,11 +168,9 @@ def test_a_missing_engine_is_exit_3(
 @pytest.mark.parametrize("seed", range(6))
 def test_pieces_that_carry_the_state_are_rounding(seed: int) -> None:
     random = np.random.default_rng(seed)
-    layer: Any = [*LAYERS, "GRU(3, return_sequences=True)", LAYERS, "RNN([LSTMCell(2), GRUCell(3)])"][
-        seed % 5
-    ]
+    layers: Any = [*LAYERS, "GRU(3, return_sequences=True)", LAYERS, "RNN([LSTMCell(2), GRUCell(3)])"]
     inputs = random.normal(size=(2, 7, 3)).astype("float32")
-    report = package.compare(inputs, layer, split=int(random.integers(1, 7)), seed=seed)
+    report = package.compare(inputs, layers[seed % 5], split=int(random.integers(1, 7)), seed=seed)
     assert all(one.agrees for one in report.found)
     exact = all(one.absolute == 0 for one in report.found)
     conclusion = "return exactly the same numbers" if exact else "is rounding"
@@ -285,21 +271,10 @@ def test_python_takes_arrays_and_files(stored: Path) -> None:
         package.compare(layer="RNN(LSTMCell(2))", engines=["numpy", "onnx"])
 
 
-def test_a_trace_is_not_compared_with_a_tensor_without_a_name(rnncli: Run) -> None:
-    done = rnncli("trace", "-l", "gru", "--seed", "1", "--expect", "[[1, 2, 3]]")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "a trace has several" in done.stderr
-    assert "--select" not in done.stderr
-
-
 @pytest.mark.parametrize(
     ("layer", "input", "proves"),
     [
-        (
-            "SimpleRNN(3, recurrent_initializer='zeros', return_sequences=True)",
-            "[[[1], [2], [3], [4]]]",
-            False,
-        ),
+        ("SimpleRNN(3, recurrent_initializer='zeros')", "[[[1], [2], [3], [4]]]", False),
         ("LSTM(3, return_sequences=True)", "[[[0], [0], [0], [0]]]", False),
         ("GRU(3)", '[[["NaN"], [0], [0], [0]]]', True),
         ("LSTM(3, return_sequences=True)", "[[[1], [2], [3], [4]]]", True),
@@ -340,6 +315,9 @@ def test_one_engine_that_can_is_named_with_the_stored_result(rnncli: Run, tmp_pa
 def test_a_trace_is_told_to_store_a_trace(rnncli: Run, stored: Path, tmp_path: Path) -> None:
     done = rnncli("trace", "-l", "lstm", "--seed", "1", "--expect", str(stored))
     assert "as `rnncli trace -o expected.npz` does." in done.stderr
+    unnamed = rnncli("trace", "-l", "gru", "--seed", "1", "--expect", "[[1, 2, 3]]")
+    assert (unnamed.returncode, unnamed.stdout) == (2, "")
+    assert "a trace has several" in unnamed.stderr
     whole = str(tmp_path / "trace.npz")
     assert rnncli("trace", "-l", "lstm", "--seed", "1", "-o", whole).returncode == 0
     assert rnncli("trace", "-l", "lstm", "--seed", "1", "--expect", whole).returncode == 0

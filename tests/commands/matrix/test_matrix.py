@@ -18,6 +18,7 @@ from rnncli.case import Case
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape.answer import outline
+from rnncli.errors import LayerError
 from rnncli.result import Label, evaluate
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
@@ -139,3 +140,32 @@ def test_tensors_are_told_apart() -> None:
     tensors = MatrixAnswer(matrix()).tensors()
     assert len(tensors) == 8
     assert np.array_equal(tensors["return_sequences=False,return_state=True/last_cell_state"], CELL)
+
+
+@pytest.mark.parametrize(
+    "expression", ["LSTM(3)", "Bidirectional(GRU(2), merge_mode='sum')", "RNN([LSTMCell(2)])"]
+)
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_all_four_share_their_weights_and_are_keras_four(expression: str, engine: str) -> None:
+    matrix = combinations(oracle.case([expression], INPUTS, seed=6), engine)
+    assert list(matrix.results) == [(False, False), (False, True), (True, False), (True, True)]
+    for (sequences, state), result in matrix.results.items():
+        text = specs.describe(result.specs[0])
+        assert ("return_sequences=True" in text) == sequences
+        assert ("return_state=True" in text) == state
+        oracle.keras.utils.set_random_seed(6)
+        oracle.alike(result, oracle.called(oracle.made(text), INPUTS)[-1], 4e-6)
+    kept = [list(result.weights.values()) for result in matrix.results.values()]
+    for other in kept[1:]:
+        for one, two in zip(kept[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_changes_the_last_layer_alone() -> None:
+    matrix = combinations(oracle.case(["LSTM(3, return_sequences=True)", "GRU(2)"], INPUTS))
+    assert matrix.results[True, True].outputs[0].values.shape == (2, 4, 2)
+
+
+def test_of_a_layer_without_these_flags_is_refused() -> None:
+    with pytest.raises(LayerError, match="neither return_sequences nor return_state"):
+        combinations(oracle.case(["Dense(3)"], INPUTS))
