@@ -148,7 +148,7 @@ def list_choices(entry: Entry) -> Sequence[str]:
     if entry.choices == "engines":
         from rnncli.compute import engines
 
-        return ("auto", *engines.names())
+        return ("auto", *engines.ENGINES)
     return tuple(entry.choices)
 
 

@@ -25,9 +25,9 @@ def parse_engines(text: str) -> tuple[str, ...]:
     """Parse `numpy,torch`.  Raises UsageError for an unknown engine, and for one that is named twice."""
     names = tuple(word.strip().casefold() for word in text.split(","))
     for name in names:
-        if name not in engines.names():
+        if name not in engines.ENGINES:
             raise UsageError(
-                "{--engines}: there is no engine {name!r}.", did_you_mean(name, engines.names()), name=name
+                "{--engines}: there is no engine {name!r}.", did_you_mean(name, engines.ENGINES), name=name
             )
         if names.count(name) > 1:
             raise UsageError("{--engines}: {name} is named twice.", "Name each engine once.", name=name)

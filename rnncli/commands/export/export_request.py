@@ -25,7 +25,7 @@ def answer(ask: Ask, to: str | None, output: str | None, *, quiet: bool) -> None
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
     if reason:
-        able = [other for other in targets.names() if targets.get(other).refusal(exports) is None]
+        able = [other for other in targets.TARGETS if targets.get(other).refusal(exports) is None]
         advice = Message("Use one of {able}.", able=format_names(able))
         if not able:
             several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
@@ -67,7 +67,9 @@ def _require_target(ask: Ask, to: str | None, output: str | None) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that does not fit it."""
     if to is None:
         raise UsageError(
-            "export needs a target.", "Add {--to} and one of {names}.", names=format_names(targets.names())
+            "export needs a target.",
+            "Add {--to} and one of {names}.",
+            names=format_names(tuple(targets.TARGETS)),
         )
     target = targets.get(to)
     own = target.SUFFIX
@@ -75,7 +77,7 @@ def _require_target(ask: Ask, to: str | None, output: str | None) -> str:
         raise UsageError(
             "{--to:to} writes a binary file.", "Name the file: {--output} FILE{suffix}.", to=to, suffix=own
         )
-    others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
+    others = {targets.get(other).SUFFIX for other in targets.TARGETS} - {own}
     if (output or "").casefold().endswith(tuple(others)):
         raise UsageError(
             "{output}: {--to:name} writes a {own} file.",

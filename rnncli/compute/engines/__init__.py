@@ -83,21 +83,16 @@ def repeat(case: Case, call: Callable[[Case], Tensors]) -> Sequence[Tensors]:
     return deque((call(case) for _ in range(case.calls)), None if case.all_calls else 1)
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all engines."""
-    return tuple(ENGINES)
-
-
 def get(name: str) -> ModuleType:
     """Return the engine's module.  Raises UsageError if there is no such engine."""
     if name not in ENGINES:
-        raise UsageError("there is no engine '{name}'.", did_you_mean(name, ("auto", *names())), name=name)
+        raise UsageError("there is no engine '{name}'.", did_you_mean(name, ("auto", *ENGINES)), name=name)
     return import_module(ENGINES[name])
 
 
 def available() -> list[EngineInfo]:
     """Return all engines, with the installed versions of their packages; does not import the packages."""
-    return [_info(name) for name in names()]
+    return [_info(name) for name in ENGINES]
 
 
 def _info(name: str) -> EngineInfo:

@@ -24,11 +24,6 @@ TARGETS = {
 }
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all targets."""
-    return tuple(TARGETS)
-
-
 def get(name: str) -> ModuleType:
     """Return the module of a target."""
     return import_module(TARGETS[name])
