@@ -11,29 +11,23 @@ from typing import Any
 
 from rnncli.case import Array, Option, format_shape
 from rnncli.errors import LayerError
-from rnncli.initializers import SEED, ArrayShape, Config, Initializer
+from rnncli.initializers import SEED, ArrayShape, Config, Fill, Initializer
 
 _TRUNCATED_STDDEV = 0.87962566103423978
 """Standard deviation of a standard normal distribution truncated to [-2, 2]."""
 _LARGE = 128
 
 
-def _normal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import _draws
+def _draw(distribution: str, *numbers: str) -> Fill:
+    """Return what fills a weight from a distribution of `_draws`, with these options as its numbers."""
 
-    return _draws.normal(shape, config["mean"], config["stddev"], dtype, seed)
+    def fill(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
+        from rnncli.initializers import _draws
 
+        found: Array = getattr(_draws, distribution)(shape, *(config[name] for name in numbers), dtype, seed)
+        return found
 
-def _truncated_normal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import _draws
-
-    return _draws.truncated_normal(shape, config["mean"], config["stddev"], dtype, seed)
-
-
-def _uniform(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import _draws
-
-    return _draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)
+    return fill
 
 
 def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
@@ -149,9 +143,9 @@ def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Init
 INITIALIZERS = (
     Initializer("Orthogonal", _orthogonal, {"gain": Option("scalar", 1.0), **SEED}),
     Initializer("Probe", _probe, {"start": Option("index", 0)}),
-    Initializer("RandomNormal", _normal, _BELL, ("normal",)),
-    Initializer("RandomUniform", _uniform, _RANGE, ("uniform",)),
-    Initializer("TruncatedNormal", _truncated_normal, _BELL),
+    Initializer("RandomNormal", _draw("normal", "mean", "stddev"), _BELL, ("normal",)),
+    Initializer("RandomUniform", _draw("uniform", "minval", "maxval"), _RANGE, ("uniform",)),
+    Initializer("TruncatedNormal", _draw("truncated_normal", "mean", "stddev"), _BELL),
     Initializer("VarianceScaling", _variance_scaling, _SCALING),
     _preset("GlorotUniform", 1.0, "fan_avg", "uniform"),
     _preset("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
-from rnncli.errors import LayerError, Message
+from rnncli.errors import LayerError
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -101,32 +101,19 @@ class Stack:
                 last=last,
                 before=before,
             )
-        rank, axes, shown = layer.input_rank, len(shape), format_shape(shape)
-        before = self.layers[index - 1].spec.class_name
-        what = (
-            Message(
-                "layer {index} ({name}) needs an input of {rank} axes, but layer {other} "
-                "({before}) returns {axes}: {shown}.",
-                index=index,
-                name=name,
-                rank=rank,
-                other=index - 1,
-                before=before,
-                axes=axes,
-                shown=shown,
-            )
-            if index
-            else Message(
-                "layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}.",
-                index=index,
-                name=name,
-                rank=rank,
-                axes=axes,
-                shown=shown,
-            )
-        )
         raise LayerError(
-            what, "Leave layer {index} out, or give it an input of {rank} axes.", index=index, rank=rank
+            "layer {index} ({name}) needs an input of {rank} axes, but layer {other} ({before}) "
+            "returns {axes}: {shown}."
+            if index
+            else "layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}.",
+            "Leave layer {index} out, or give it an input of {rank} axes.",
+            index=index,
+            name=name,
+            rank=layer.input_rank,
+            other=index - 1,
+            before=self.layers[index - 1].spec.class_name,
+            axes=len(shape),
+            shown=format_shape(shape),
         )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
