@@ -35,7 +35,7 @@ def to_inputs(arrays: dict[str, Array]) -> Document:
             "Name the array to read `inputs`, or save it alone.",
         )
     with with_path_prefix(name):
-        return Document(inputs=require_numbers(arrays[name]), mask=arrays.get("mask"))
+        return Document(inputs=nested.require_numbers(arrays[name]), mask=arrays.get("mask"))
 
 
 def to_model_inputs(value: Any) -> Any:
@@ -133,19 +133,6 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
     raise InputError("{place} is {value}, not a list of states.", STATES, (), value=nested.describe(value))
 
 
-def require_numbers(array: Array) -> Array:
-    """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
-    nested.require_real(array)
-    if not array.size:
-        raise InputError(
-            "{place} is empty, with shape {shape}.",
-            "No axis may have size 0.",
-            (),
-            shape=format_shape(array.shape),
-        )
-    return array
-
-
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:
     """Yield every array in nested objects by its path."""
     for name, item in value.items():
@@ -163,5 +150,5 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Arr
 def _to_array(item: Any, step: str | int) -> Array:
     with with_path_prefix(step):
         if isinstance(item, np.ndarray):
-            return require_numbers(np.asarray(item))
+            return nested.require_numbers(np.asarray(item))
         return nested.to_array(item, nested.TENSOR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Path, Text, count, format_path, shorten
 
 MAX_DEPTH = 32
@@ -88,6 +88,19 @@ def require_real(array: Array, kinds: str = "fiu") -> Array:
     if array.dtype.kind not in kinds and array.dtype.name != "bfloat16":
         raise InputError(
             "{place} has dtype {dtype}, not numbers.", "Save real numbers.", (), dtype=array.dtype
+        )
+    return array
+
+
+def require_numbers(array: Array) -> Array:
+    """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
+    require_real(array)
+    if not array.size:
+        raise InputError(
+            "{place} is empty, with shape {shape}.",
+            "No axis may have size 0.",
+            (),
+            shape=format_shape(array.shape),
         )
     return array
 

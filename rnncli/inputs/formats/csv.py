@@ -12,7 +12,6 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, UsageError, count, did_you_mean, shorten
-from rnncli.inputs import rnncli_output
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, read_blocks
 
@@ -47,6 +46,8 @@ def read(source: Source, options: ReadOptions) -> Document:
             table.take([(number, line) for number, line in enumerate(lines, start=first) if line.strip()])
         return table.document()
     except InputError:
+        from rnncli.inputs import rnncli_output
+
         if rnncli_output.is_printed(next((text for _, text in read_blocks(source)), "")):
             raise InputError(
                 "it looks like rnncli's own output, written for people to read.", rnncli_output.ONLY_JSON

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
-from rnncli.inputs import named_arrays, nested, rnncli_output
+from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, import_package, read_utf8, too_large
 from rnncli.process import memory
@@ -167,6 +167,8 @@ def to_document(value: Any) -> Document:
 
 def _take_output(value: dict[str, Any]) -> Document:
     """Use the first output of a run, which is its main output, as inputs."""
+    from rnncli.inputs import rnncli_output
+
     rnncli_output.require_schema(value, rnncli_output.ONLY_JSON)
     tensor, values = next(iter(rnncli_output.read_outputs(value).items()))
     with with_path_prefix(tensor):
@@ -178,6 +180,8 @@ def _take_output(value: dict[str, Any]) -> Document:
 
 
 def _read_case(value: dict[str, Any]) -> Document:
+    from rnncli.inputs import named_arrays
+
     for key in value:
         if key not in KEYS:
             raise InputError("there is no key {key!r} in a case document.", did_you_mean(key, KEYS), key=key)

@@ -13,7 +13,7 @@ from rnncli import arrays
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text
 from rnncli.inputs.formats import ReadOptions
-from rnncli.inputs.named_arrays import require_numbers
+from rnncli.inputs.nested import require_numbers
 from rnncli.inputs.source import Source, report_os_errors
 
 MAPPED_FROM = 2**24
