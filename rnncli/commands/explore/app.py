@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import FrameType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from rich.text import Text
 from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widget import Widget
@@ -69,7 +68,6 @@ class ExploreApp(App[None]):
 
     CSS = "Canvas { width: 100%; height: 100%; }"
     TITLE = "rnncli explore"
-    BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self, state: State) -> None:
         super().__init__()
