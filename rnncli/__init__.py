@@ -5,6 +5,8 @@ In Python: `sequence, h, c = rnncli.run(x, "LSTM(3, return_sequences=True, retur
 
 from __future__ import annotations
 
+from rnncli.version import __version__
+
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load than everything else here
 if TYPE_CHECKING:
     from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
         RnncliError,
         UsageError,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DisagreementError",

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from rnncli import __version__
 from rnncli.case import format_shape
 from rnncli.errors import Message, UsageError
 from rnncli.result import SCHEMA, Claim, Label
@@ -38,6 +37,7 @@ from rnncli.show.page import (
     name_line,
     state_part,
 )
+from rnncli.version import __version__
 
 Records = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 """A header and its rows in long form, as CSV has them."""

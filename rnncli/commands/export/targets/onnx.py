@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli import __version__
 from rnncli.case import Array
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
@@ -15,6 +14,7 @@ from rnncli.compute.engines.onnx import attributes_of
 from rnncli.compute.engines.onnx import refusal as engine_refusal
 from rnncli.errors import EngineError, Message, Text
 from rnncli.frameworks.onnx import IR, OPERATORS, OPSET, from_keras
+from rnncli.version import __version__
 
 SUFFIX = ".onnx"
 BINARY = True
