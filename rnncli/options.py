@@ -61,9 +61,9 @@ class Entry(NamedTuple):
         return flag_name(self.name)
 
     @property
-    def keyword(self) -> str:
-        """The parameter of the command that gets the value, alone or with others."""
-        return {"options": "ask"}.get(self.goes, self.goes) or self.name
+    def takes_value(self) -> bool:
+        """Whether a word follows the flag."""
+        return self.kind not in ("switch", "on")
 
 
 def _text(name: str, heading: str, metavar: str, text: str, **more: Any) -> Entry:

@@ -15,7 +15,7 @@ from rnncli.ask import Ask
 from rnncli.case import Array, Case
 from rnncli.cli import catalog
 from rnncli.cli.help import Command
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
 
 COMPLETING = "_RNNCLI_COMPLETE" in os.environ
@@ -102,37 +102,54 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | TyperOption:
 
 def _type(entry: Entry) -> click.ParamType | None:
     """Return how a word is read; None for a flag that takes none."""
-    if entry.kind == "integer":
-        return _PlainInteger(entry.least, entry.most)
-    if entry.kind == "number":
-        return _PlainFloat(entry.least, entry.most)
+    if entry.kind in ("integer", "number"):
+        return _Number(entry)
     if entry.choices:
         return click.FuncParamType(lambda word: require_choice(entry, word.casefold(), word))
     return click.STRING if entry.kind == "text" else None
 
 
-class _PlainNumber(click.ParamType):
-    """Refuses the underscores and the digits of other scripts that Python takes in a number."""
+class _Number(click.ParamType):
+    """A number in its bounds, without the underscores and the digits of other scripts that Python takes."""
+
+    name = "number"
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         from rnncli.addresses import is_plain
+        from rnncli.cli.usage_errors import list_flags
 
-        if isinstance(value, str) and not is_plain(value):
+        if not isinstance(value, str):
+            return value
+        flag, least, most = param.opts[0], self.entry.least, self.entry.most
+        if not is_plain(value):
             raise UsageError(
                 "{opts}: {value!r} is not a plain number.",
                 "Write it with the digits 0 to 9, without underscores.",
-                opts=param.opts[0],
+                opts=flag,
                 value=value,
             )
-        return super().convert(value, param, ctx)
-
-
-class _PlainInteger(_PlainNumber, click.IntRange):
-    """A whole number."""
-
-
-class _PlainFloat(_PlainNumber, click.FloatRange):
-    """Any number."""
+        is_whole = self.entry.kind == "integer"
+        try:
+            number = int(value) if is_whole else float(value)
+        except ValueError:
+            fault = (
+                Message("{value} is not a valid integer.", value=repr(value))
+                if is_whole
+                else Message("{value} is not a valid number.", value=repr(value))
+            )
+        else:
+            low, high = least is not None and number < least, most is not None and number > most
+            if not low and not high:
+                return number
+            fault = Message("{value} is less than {least}.", value=number, least=least)
+            if most is not None:
+                fault = Message(
+                    "{value} is not between {least} and {most}.", value=number, least=least, most=most
+                )
+        raise UsageError("{name}: {fault}", list_flags(ctx.command_path), name=flag, fault=fault)
 
 
 def list_choices(entry: Entry) -> Sequence[str]:

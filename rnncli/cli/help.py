@@ -53,7 +53,13 @@ class Command(LocalizedCommand, TyperCommand):
         """Parse as click does, but never take a flag as the previous flag's value."""
         if not ctx.resilient_parsing:  # shell completion, where the last word may be missing
             refuse_swallowed_flags(self.get_params(ctx), args)
-        return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True  # click's own error is one text
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            from rnncli.cli import usage_errors
+
+            raise usage_errors.explain_extra(ctx, rest)
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; in a terminal, add one line that suggests what to try next."""

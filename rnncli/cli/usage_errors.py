@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-import typer
 from typer import _click as click
 
 from rnncli.cli import catalog
 from rnncli.errors import Message, Text, UsageError
+from rnncli.options import OPTIONS
 
 
 def convert(error: click.ClickException, command: str) -> UsageError:
     """Return the error that `command` prints for an error of click."""
-    advice = Message("`{command} {--help}` lists the flags.", command=command)
     if isinstance(error, click.exceptions.NoSuchOption):
-        return _explain_unknown_flag(error, command, advice)
-    if isinstance(error, click.exceptions.BadOptionUsage) and "does not take a value" in error.message:
+        return _explain_unknown_flag(error, command, list_flags(command))
+    if isinstance(error, click.exceptions.BadOptionUsage):
         name = error.option_name
+        takes_value = any(name in (entry.flag, *entry.others) and entry.takes_value for entry in OPTIONS)
+        if takes_value:
+            return UsageError(
+                "{option_name} needs a value, but nothing follows it.", "Add its value.", option_name=name
+            )
         return UsageError("{name} does not take a value.", "Write {name} alone, or leave it out.", name=name)
-    if isinstance(error, click.exceptions.BadOptionUsage) and "requires" in error.message:
-        return UsageError(
-            "{option_name} needs a value, but nothing follows it.",
-            "Add its value.",
-            option_name=error.option_name,
-        )
-    if isinstance(error, typer.BadParameter) and error.param is not None:
-        names = getattr(error.param, "opts", [])
-        return UsageError(
-            "{name}: {fault}",
-            advice,
-            name=names[0] if names else "INPUT",
-            fault=_sentence(error.message),
-        )
-    what = _sentence(error.format_message())
-    if "words" in what.fields:
-        quote = Message(
-            "Quote an argument that has spaces; `{command} {--help}` lists the flags.", command=command
-        )
-        return UsageError(what, _suggest_model(error) or _suggest_shape(error) or quote)
-    return UsageError(what, advice)
+    text = error.format_message().strip().rstrip(".")
+    return UsageError("{text}.", list_flags(command), text=f"{text[:1].lower()}{text[1:]}")
+
+
+def list_flags(command: str) -> Message:
+    """Return where the flags of a command are listed, as advice."""
+    return Message("`{command} {--help}` lists the flags.", command=command)
+
+
+def explain_extra(context: click.Context, words: Sequence[str]) -> UsageError:
+    """Return the error for words beyond the arguments of a command, which may be a model or sizes."""
+    advice = _suggest_model(context, words) or _suggest_shape(context, words)
+    return UsageError(
+        "unexpected argument: {words}.",
+        advice or "Quote an argument that has spaces; `{command} {--help}` lists the flags.",
+        words=" ".join(words),
+        command=context.command_path,
+    )
 
 
 def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, advice: Message) -> UsageError:
@@ -69,25 +70,23 @@ def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, ad
     )
 
 
-def _suggest_model(error: click.ClickException) -> Text:
+def _suggest_model(context: click.Context, words: Sequence[str]) -> Text:
     """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
     from rnncli.inputs.source import MODEL_SUFFIXES, split_layers
 
-    rest = str(_sentence(error.format_message()).fields["words"])
-    word = rest if Path(split_layers(rest)[0]).exists() else rest.rpartition(" ")[2]
-    params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
-    known = any("--model" in param.opts for param in params)
+    rest = " ".join(words)
+    word = rest if Path(split_layers(rest)[0]).exists() else words[-1]
+    known = any("--model" in param.opts for param in context.command.params)
     saved = known and split_layers(word)[0].lower().endswith(MODEL_SUFFIXES)
     return Message("Name a saved model with {--model:word}.", word=shlex.quote(word)) if saved else ""
 
 
-def _suggest_shape(error: click.ClickException) -> Text:
+def _suggest_shape(context: click.Context, words: Sequence[str]) -> Text:
     """Return advice if the extra arguments are sizes, as in --input-shape 1 4 5; else ""."""
     from rnncli.specs.shapes import write_with_commas
 
-    given = error.ctx.params if isinstance(error, click.exceptions.UsageError) and error.ctx else {}
-    rest = error.format_message().rpartition("(")[2].strip(").")
-    shape = write_with_commas(f"{given.get('input_shape')} {given.get('input')} {rest}")
+    given = context.params
+    shape = write_with_commas(f"{given.get('input_shape')} {given.get('input')} {' '.join(words)}")
     return Message("Write {--input-shape:shape}", shape=shape) if given.get("input_shape") and shape else ""
 
 
@@ -109,24 +108,3 @@ def _find_nearest_flag(error: click.exceptions.NoSuchOption) -> str:
     begun = [name for name in same if stem and name.startswith(stem)]
     near = begun or difflib.get_close_matches(stem, same, n=1, cutoff=0.65)
     return f"{dashes}{near[0]}" if near else ""
-
-
-TEXTS = (
-    (r"(?P<value>.*) is not a valid int(eger)?( range)?", "{value} is not a valid integer."),
-    (r"(?P<value>.*) is not a valid (float|number)( range)?", "{value} is not a valid number."),
-    (r"(?P<value>.*) is not in the range x>=(?P<least>\S+)", "{value} is less than {least}."),
-    (
-        r"(?P<value>.*) is not in the range (?P<least>\S+)<=x<=(?P<most>\S+)",
-        "{value} is not between {least} and {most}.",
-    ),
-    (r"Got unexpected extra argument(?:\(s\)|s)? \((?P<words>.*)\)", "unexpected argument: {words}."),
-)
-"""What click says, and our templates for it."""
-
-
-def _sentence(text: str) -> Message:
-    text = text.strip().rstrip(".")
-    for pattern, template in TEXTS:
-        if found := re.fullmatch(pattern, text, re.DOTALL):
-            return Message(template, **found.groupdict())
-    return Message("{text}.", text=f"{text[:1].lower()}{text[1:]}")
