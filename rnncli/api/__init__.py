@@ -212,6 +212,8 @@ def compare(
     select: Sequence[str] | str | None = None,
     atol: Tolerance | None = None,
     rtol: Tolerance | None = None,
+    all_layers: bool = False,
+    all_calls: bool = False,
     **options: Unpack[Options],
 ) -> Report:
     """Compare engines; or a result with stored arrays; or one call with consecutive pieces.
@@ -220,13 +222,13 @@ def compare(
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
     split: time steps of each piece, which starts from the previous piece's last state.
-    atol, rtol: same as for `run`.
+    atol, rtol, all_layers, all_calls: same as for `run`.
     """
     from rnncli.commands import compare
 
     compare.require_one_kind(engines, expect, split)
     report = compare.compute_report(
-        ask_of(inputs, layer, options),
+        ask_of(inputs, layer, options, all_layers=all_layers, all_calls=all_calls),
         complete_tolerances(atol, rtol),
         join_names(engines),
         read_expectation(expect),

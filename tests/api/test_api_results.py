@@ -17,9 +17,11 @@ from rich.console import Console
 
 import rnncli
 from rnncli import api
+from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOptions
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.cli.app import main
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
+from rnncli.options import entries
 
 BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
 NAMES = ("hidden_states", "last_hidden_state", "last_cell_state")
@@ -77,30 +79,23 @@ def test_a_result_is_copied() -> None:
         np.testing.assert_array_equal(other.hidden_state, result.hidden_state)
 
 
-@pytest.mark.parametrize(
-    "function", [api.run, api.shape, api.matrix, api.trace, api.explain, api.gradients, api.compare]
-)
-def test_the_flags_of_a_layer_and_of_a_run_are_keywords(function: Any) -> None:
-    keywords = set(inspect.signature(function).parameters)
-    assert {"layer", *LAYER_OPTIONS, *RUN_OPTIONS} <= keywords
-    assert set(INPUT_OPTIONS[1:]) <= keywords
-    assert "inputs" in keywords
+def test_the_keywords_are_those_of_the_table() -> None:
+    groups = (InputOptions, INPUT_OPTIONS[1:]), (LayerOptions, LAYER_OPTIONS), (RunOptions, RUN_OPTIONS)
+    for group, names in groups:
+        assert tuple(group.__annotations__) == names
+    assert set(ViewOptions.__annotations__) < {one.name for one in entries("run") if one.goes == "output"}
 
 
-def test_run_takes_the_flags_of_the_command_run() -> None:
-    keywords = set(inspect.signature(rnncli.run).parameters)
-    assert {
-        "check",
-        "expect",
-        "atol",
-        "rtol",
-        "all_layers",
-        "select",
-        "stats",
-        "fail_on_nan",
-        "memory",
-    } <= keywords
-    assert {"precision", "full", "width", "lang"} <= keywords
+@pytest.mark.parametrize("name", ["run", "trace", "explain", "gradients", "compare", "matrix", "shape"])
+def test_a_function_has_the_options_of_its_command(name: str) -> None:
+    parameters = inspect.signature(getattr(rnncli, name)).parameters
+    table = {entry.name: entry for entry in entries(name) if entry.goes != "output"}
+    table = {name: entry for name, entry in table.items() if name not in ("input", "stream", "keep_going")}
+    assert {*table, "inputs"} <= set(parameters)
+    own = {name: entry for name, entry in table.items() if name in parameters and not entry.goes}
+    defaults = {name: parameters[name].default for name in own}
+    for found, entry in zip(defaults.values(), own.values(), strict=True):
+        assert found in (entry.default, (), inspect.Parameter.empty)
 
 
 @pytest.mark.parametrize(
