@@ -27,8 +27,6 @@ from rnncli.show.page import (
     Column,
     Line,
     Page,
-    PagePart,
-    Paragraph,
     Span,
     Table,
     TableCell,
@@ -159,42 +157,25 @@ class DeferredValue:
 
 
 class Answer:
-    """What a command returns, in each form that a format may need.
-
-    command: its name.  listings: the lists of its document, by their keys.
-    """
+    """What a command returns, in each form that a format may need.  command: its name."""
 
     command = ""
 
-    def listings(self, view: View) -> Mapping[str, Listing]:
-        """Return the lists by their keys in the document; the first one is what CSV shows."""
-        return {}
-
-    def about(self, view: View) -> dict[str, Any]:
-        """Return the entries of the document before its lists."""
-        return {}
-
-    def heading(self, view: View) -> tuple[Line | Paragraph, tuple[Line | Paragraph, ...]]:
-        """Return the title of the page and the notes below it."""
-        return (), ()
-
     def document(self, view: View) -> dict[str, Any]:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
-        lists = {key: listing.objects() for key, listing in self.listings(view).items()}
-        return {**head(), **self.about(view), **lists}
+        raise NotImplementedError
 
     def lines(self, view: View) -> Iterable[dict[str, Any]]:
         """Return the documents that ndjson writes, one per line."""
         return (self.document(view),)
 
     def page(self, view: View) -> Page:
-        """Return the answer for readers: the tables below the title."""
-        parts: tuple[PagePart, ...] = tuple(one.table(view) for one in self.listings(view).values())
-        return Page(*self.heading(view), parts)
+        """Return the answer for readers."""
+        raise NotImplementedError
 
     def records(self, view: View) -> Records:
         """Return the rows of CSV."""
-        return next(iter(self.listings(view).values())).records()
+        raise NotImplementedError
 
     def tensors(self) -> Mapping[str, Any]:
         """Return the arrays to store, by name, whole or in chunks.  Raises UsageError if there are none."""
@@ -211,9 +192,17 @@ class ListAnswer(Answer):
     def __init__(self, command: str, fields: Sequence[Field], rows: Sequence[Any]) -> None:
         self.command, self.listing = command, Listing(fields, rows)
 
-    def listings(self, view: View) -> Mapping[str, Listing]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the list."""
-        return {self.command: self.listing}
+        return {**head(), self.command: self.listing.objects()}
+
+    def page(self, view: View) -> Page:
+        """Return the table."""
+        return Page((), (), (self.listing.table(view),))
+
+    def records(self, view: View) -> Records:
+        """Return a row for each thing."""
+        return self.listing.records()
 
 
 def head() -> dict[str, Any]:

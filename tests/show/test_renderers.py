@@ -172,14 +172,6 @@ def test_what_is_left_out_is_summed_up() -> None:
     assert "min" not in one(values[:3, :3], width=120)
 
 
-def test_equal_tensors_share_a_color() -> None:
-    text = drawn(ANSWERS["run"], color=True, width=80)
-    assert "\x1b[1;36mhidden_states" in text
-    colors = dict(re.findall(r"\x1b\[1;(\d+)m(\w+)", text)[::-1])
-    assert len(colors) == 2
-    assert "\x1b" not in drawn(ANSWERS["run"], color=False, width=80)
-
-
 # What programs read
 
 

@@ -69,21 +69,15 @@ class ShapeAnswer(Answer):
     report: ShapeReport
     command = "shape"
 
-    def about(self, view: View) -> dict[str, Any]:
-        """Return the layers and their input."""
+    def document(self, view: View) -> dict[str, Any]:
+        """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
         report = self.report
+        weights = Listing(WEIGHTS, [one for layer in report.layers for one in _weights(layer)])
         return {
+            **head(),
             "expression": expression_of(report.specs),
             "layer": configs_of(report.specs),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
-        }
-
-    def document(self, view: View) -> dict[str, Any]:
-        """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
-        weights = Listing(WEIGHTS, [one for layer in self.report.layers for one in _weights(layer)])
-        return {
-            **head(),
-            **self.about(view),
             "weights": weights.objects(),
             "parameters": self._total,
             "outputs": self._outputs(view).objects(),

@@ -19,8 +19,8 @@ from rnncli.frameworks import CellWeights, Chain, LayerWeights
 from rnncli.inputs.given import words_of
 from rnncli.layers.layer import within
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Field, Listing, head
-from rnncli.show.page import Line, View, line
+from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.page import Page, View, line
 from rnncli.show.parts import note
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
@@ -180,21 +180,22 @@ class ConversionAnswer(Answer):
     layout: str
     arrays: Mapping[str, Array]
 
-    def listings(self, view: View) -> Mapping[str, Listing]:
-        """Return the arrays."""
-        return {"arrays": Listing(FIELDS, list(self.arrays.items()))}
-
     def document(self, view: View) -> dict[str, Any]:
         """Return every array with its numbers under `weights`, which --weights reads."""
         dtypes = {name: str(array.dtype) for name, array in self.arrays.items()}
         return {**head(), "layout": self.layout, "dtypes": dtypes, "weights": dict(self.arrays)}
 
-    def heading(self, view: View) -> tuple[Line, tuple[Line, ...]]:
-        """Return the layout, and the number of parameters."""
+    def page(self, view: View) -> Page:
+        """Return the names, shapes and dtypes below the layout and the number of parameters."""
         titled = view.say("{framework}'s layout", framework=frameworks.get(self.layout).FRAMEWORK)
         total = sum(array.size for array in self.arrays.values())
         text = f"{view.say('parameters')}, {view.say('total')} {total:,}"
-        return line(titled, "strong"), (note([text], view),)
+        table = Listing(FIELDS, self.arrays.items()).table(view)
+        return Page(line(titled, "strong"), (note([text], view),), (table,))
+
+    def records(self, view: View) -> Records:
+        """Return one row per array."""
+        return Listing(FIELDS, self.arrays.items()).records()
 
     def tensors(self) -> Mapping[str, Array]:
         """Return the arrays."""
