@@ -70,13 +70,13 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
     if stored.layers is None:
         return _share_twins(dict(_read_groups(model, stored.root, "")), model)
     by_path: dict[str, dict[str, Array]] = {}
-    for entry in layers_of(model):
+    for entry in _layers_of(model):
         found = stored.layers.get(name_of(entry), [])
         for path, layer, own in _split_list(entry, name_of(entry), found):
-            weights = name_weights(path, layer, own)
+            weights = _name_weights(path, layer, own)
             _require_units(path, layer, weights)
             if stored.backend == "theano":
-                weights = flip_kernels(layer["class_name"], weights)
+                weights = _flip_kernels(layer["class_name"], weights)
             by_path[path] = weights
     return by_path
 
@@ -100,7 +100,7 @@ def _read_groups(
 ) -> Iterator[tuple[str, dict[str, Array]]]:
     """Yield every layer that has a group of its own."""
     container = next((group.groups[name] for name in _CONTAINERS if name in group.groups), None)
-    entries = layers_of(model)
+    entries = _layers_of(model)
     for entry, own in zip(entries, _match_groups(entries, container), strict=True):
         path = prefix + name_of(entry)
         if own is None:
@@ -108,9 +108,9 @@ def _read_groups(
         if entry["class_name"] in MODELS:
             yield from _read_groups(entry["config"], own, f"{path}/")
             continue
-        found = read_group(entry, own)
-        if found or not variables(entry):
-            weights = name_weights(path, entry, found, grouped=True)
+        found = _read_group(entry, own)
+        if found or not _variables(entry):
+            weights = _name_weights(path, entry, found, grouped=True)
             _require_units(path, entry, weights)
             yield path, weights
 
@@ -123,7 +123,7 @@ def _match_groups(entries: Sequence[LayerEntry], container: Group | None) -> lis
     known = {group.name: group for group in groups.values() if group.name is not None}
     if all(name_of(entry) in known for entry in entries if entry["class_name"] != "InputLayer"):
         return [known.get(name_of(entry)) for entry in entries]
-    kinds = [group_name(entry) for entry in entries]
+    kinds = [_group_name(entry) for entry in entries]
     exact = make_unique(kinds)
     found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
@@ -144,12 +144,12 @@ def _share_twins(
     weights: dict[str, dict[str, Array]], model: Mapping[str, Any]
 ) -> dict[str, dict[str, Array]]:
     """Give a layer that two models share the weights of its twin, found by name and class."""
-    leaves = list(plain_layers(model))
+    leaves = list(_plain_layers(model))
     alike: dict[str, list[tuple[str, LayerEntry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
     for path, entry in leaves:
-        if path in weights or not variables(entry):
+        if path in weights or not _variables(entry):
             continue
         twins = {
             id(weights[other]): other
@@ -164,12 +164,12 @@ def _share_twins(
     return weights
 
 
-def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, LayerEntry]]:
+def _plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, LayerEntry]]:
     """Yield every layer that is not a model, with its path `inside/deep`."""
-    for entry in layers_of(model):
+    for entry in _layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
-            yield from plain_layers(entry["config"], f"{path}/")
+            yield from _plain_layers(entry["config"], f"{path}/")
         else:
             yield path, entry
 
@@ -179,7 +179,7 @@ def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[st
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
-    leaves = list(plain_layers(entry["config"], f"{path}/"))
+    leaves = list(_plain_layers(entry["config"], f"{path}/"))
     shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(
@@ -203,9 +203,9 @@ def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> d
             return None
         shared[own[layer]].append((name, array))
     fit = all(
-        len(shared[path]) == len(variables(entry))
+        len(shared[path]) == len(_variables(entry))
         for path, entry in leaves
-        if direct_variables(entry) is not None
+        if _direct_variables(entry) is not None
     )
     return shared if fit else None
 
@@ -213,9 +213,9 @@ def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> d
 def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
     """Assign arrays as Keras loads them: layer by layer those that training changes, then the others."""
     slots = [
-        (path, name, is_frozen(name) or entry["config"].get("trainable") is False)
+        (path, name, _is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves
-        for name in sorted(variables(entry), key=is_frozen)
+        for name in sorted(_variables(entry), key=_is_frozen)
     ]
     slots.sort(key=lambda slot: slot[2])
     if len(slots) != len(found):
@@ -226,7 +226,7 @@ def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> 
     return shared
 
 
-class Sublayer(NamedTuple):
+class _Sublayer(NamedTuple):
     """A layer inside a layer.
 
     prefix: of its variables' names, `forward/`.
@@ -238,7 +238,7 @@ class Sublayer(NamedTuple):
     entry: LayerEntry
 
 
-def direct_variables(entry: LayerEntry) -> list[str] | None:
+def _direct_variables(entry: LayerEntry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
     if entry["class_name"] not in _VARIABLES:
         return None
@@ -252,49 +252,49 @@ def direct_variables(entry: LayerEntry) -> list[str] | None:
     return names
 
 
-def parts(entry: LayerEntry) -> list[Sublayer]:
+def _parts(entry: LayerEntry) -> list[_Sublayer]:
     """Return the inner layers that hold its variables, in the order of `layer.weights`."""
     class_name, config = entry["class_name"], entry["config"]
     if class_name == "Bidirectional":
         backward = config.get("backward_layer") or config["layer"]
         return [
-            Sublayer("forward/", ("forward_layer",), config["layer"]),
-            Sublayer("backward/", ("backward_layer",), backward),
+            _Sublayer("forward/", ("forward_layer",), config["layer"]),
+            _Sublayer("backward/", ("backward_layer",), backward),
         ]
     if class_name in _WRAPPERS:
-        return [Sublayer("layer/", ("layer",), config["layer"])]
+        return [_Sublayer("layer/", ("layer",), config["layer"])]
     if class_name == "RNN":
-        return [Sublayer("", ("cell",), config["cell"])]
+        return [_Sublayer("", ("cell",), config["cell"])]
     if class_name == "StackedRNNCells":
-        names = make_unique(map(group_name, config["cells"]))
+        names = make_unique(map(_group_name, config["cells"]))
         return [
-            Sublayer(f"{number}/", ("cells", name), cell)
+            _Sublayer(f"{number}/", ("cells", name), cell)
             for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
         ]
     if class_name in MODELS:
-        entries = layers_of(config)
-        names = make_unique(map(group_name, entries))
+        entries = _layers_of(config)
+        names = make_unique(map(_group_name, entries))
         return [
-            Sublayer(f"{name_of(inner)}/", ("layers", name), inner)
+            _Sublayer(f"{name_of(inner)}/", ("layers", name), inner)
             for name, inner in zip(names, entries, strict=True)
         ]
     return []
 
 
-def variables(entry: LayerEntry) -> list[str]:
+def _variables(entry: LayerEntry) -> list[str]:
     """Return the names of a layer's variables and of those inside it; none for an unknown class."""
-    names = list(direct_variables(entry) or ())
-    for part in parts(entry):
-        names += [part.prefix + name for name in variables(part.entry)]
+    names = list(_direct_variables(entry) or ())
+    for part in _parts(entry):
+        names += [part.prefix + name for name in _variables(part.entry)]
     return names
 
 
-def is_frozen(name: str) -> bool:
+def _is_frozen(name: str) -> bool:
     """Return whether training never changes the variable; Keras lists such variables last."""
     return name.rpartition("/")[2] in _FROZEN
 
 
-def name_weights(
+def _name_weights(
     path: str, entry: LayerEntry, stored: Sequence[tuple[str, Array]], *, grouped: bool = False
 ) -> dict[str, Array]:
     """Return the arrays under the names of today's variables.
@@ -302,18 +302,18 @@ def name_weights(
     stored: each with its name in the file, in the order of `layer.get_weights()`.
     grouped: they are in the order of a .keras file, which does not list frozen variables last.
     """
-    names, class_name = variables(entry), entry["class_name"]
+    names, class_name = _variables(entry), entry["class_name"]
     if not grouped:
-        names.sort(key=is_frozen)
+        names.sort(key=_is_frozen)
     if len(names) == len(stored):
         arrays = dict(zip(names, (array for _, array in stored), strict=True))
-        return cudnn.to_plain_layout({name: arrays[name] for name in variables(entry)})
+        return cudnn.to_plain_layout({name: arrays[name] for name in _variables(entry)})
     by_name = {_base(name): array for name, array in stored}
     has_more = bool(names) and len(by_name) == len(stored) and by_name.keys() >= set(names)
     if has_more:  # those of renorm, which inference does not use
         return {name: by_name[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
-        return name_by_path(stored)
+        return _name_by_path(stored)
     wanted = Message(
         "{class_name} has {count} weights ({names})",
         class_name=class_name,
@@ -329,7 +329,7 @@ def name_weights(
     )
 
 
-def name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
+def _name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
     """Return the arrays by the last parts of their paths, as many as needed to tell them apart."""
     paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
     for length in range(1, max(map(len, paths), default=1) + 1):
@@ -345,10 +345,10 @@ def _base(name: str) -> str:
     return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
 
 
-def read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
+def _read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
     """Return a layer's arrays in Keras's order, from its group in a .keras file."""
-    inside = parts(entry)
-    if direct_variables(entry) is None and not inside:
+    inside = _parts(entry)
+    if _direct_variables(entry) is None and not inside:
         return list(_read_all_arrays(group))
     found = list(group.arrays)
     if "cell" in group.groups and entry["class_name"] in PLAIN | CONVOLVED:
@@ -358,7 +358,7 @@ def read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
         for name in part.groups:
             inner = inner and inner.groups.get(name)
         if inner is not None:
-            found += read_group(part.entry, inner)
+            found += _read_group(part.entry, inner)
     return found
 
 
@@ -370,17 +370,17 @@ def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Arra
             yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 
-def layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:
+def _layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:
     """Return the layers of a model, without operations."""
     return [entry for entry in config["layers"] if not is_operation(entry)]
 
 
-def group_name(entry: LayerEntry) -> str:
+def _group_name(entry: LayerEntry) -> str:
     """Return the name of a layer's group in a .keras file, without a number."""
     return default_name(str(entry.get("saved_class", entry["class_name"])).rpartition(">")[2])
 
 
-def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
+def _flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
     """Flip the kernels of convolutions, which Theano stored reversed along their spatial axes."""
     if class_name not in CONVOLUTIONS:
         return weights
