@@ -12,7 +12,6 @@ import numpy as np
 from rnncli import frameworks
 from rnncli.case import Array, format_shape
 from rnncli.cli import files
-from rnncli.cli.language import localize
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.errors import Message, count
@@ -56,37 +55,37 @@ class PortAnswer(Answer):
             **head(),
             "found": bool(self.findings),
             "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
-            "doubts": [localize(doubt, view.lang) for doubt in self.evidence.doubts],
-            "explanations": [self._document(place, view.lang) for place in range(len(self.findings))],
+            "doubts": [view.say(doubt) for doubt in self.evidence.doubts],
+            "explanations": [self._document(place, view) for place in range(len(self.findings))],
         }
 
     def page(self, view: View) -> Page:
         """Return the steps, numbered, then the layer and what can be done next."""
-        title = localize(self._title(), view.lang)
+        title = view.say(self._title())
         if not self.findings:
-            doubts = (Paragraph(localize(doubt, view.lang)) for doubt in self.evidence.doubts)
+            doubts = (Paragraph(view.say(doubt)) for doubt in self.evidence.doubts)
             return Page(line(title, "strong"), tuple(doubts))
-        parts = [part for place in range(len(self.findings)) for part in self._explain(place, view.lang)]
+        parts = [part for place in range(len(self.findings)) for part in self._explain(place, view)]
         if len(self.findings) > 1:
             advice = Message("write an input that tells them apart: add --probe probe.json")
         else:
             file = f"{default_name(self.findings[0].run.layer.class_name)}.npz"
             advice = Message("write them in Keras's layout: add -o {file}", file=file)
         if not self.predictions and not (self.has_file and len(self.findings) == 1):
-            parts.append(Paragraph(localize(advice, view.lang), "dim"))
+            parts.append(Paragraph(view.say(advice), "dim"))
         remaining = max(finding.remaining for finding in self.findings)
         agreement = Message(
             "{number:,} numbers agree to {digits} digits of the largest",
             number=self.evidence.numbers,
             digits=int(-math.log10(max(remaining / self.evidence.highest, 1e-15))),
         )
-        below = note([localize(agreement, view.lang)], view)
+        below = note([view.say(agreement)], view)
         return Page(Paragraph(title, "strong"), (below,), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per step."""
         rows = (
-            (place, number, name, localize(step, view.lang), finding.remaining)
+            (place, number, name, view.say(step), finding.remaining)
             for place, finding in enumerate(self.findings, 1)
             for number, (name, step) in enumerate(_steps(finding), 1)
         )
@@ -116,17 +115,17 @@ class PortAnswer(Answer):
             remaining=remaining,
         )
 
-    def _explain(self, place: int, lang: str) -> Iterator[PagePart]:
+    def _explain(self, place: int, view: View) -> Iterator[PagePart]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
-        explanation = self._document(place, lang)
+        explanation = self._document(place, view)
         if len(self.findings) > 1:
-            yield line(localize(Message("explanation {number}:", number=place + 1), lang), "heading")
+            yield line(view.say("explanation {number}:", number=place + 1), "heading")
         for number, step in enumerate(explanation["steps"], 1):
             yield Paragraph(step, mark=f"  {number}. ")
-        yield Paragraph(localize(Message("in Keras: {layer}", layer=explanation["keras"]), lang), "dim")
+        yield Paragraph(view.say("in Keras: {layer}", layer=explanation["keras"]), "dim")
         if "definition" in explanation:
             text = Message("Keras 3 has no such activation; define it before the layer:")
-            yield Paragraph(localize(text, lang), "dim")
+            yield Paragraph(view.say(text), "dim")
             yield from (line(row, "dim") for row in explanation["definition"].splitlines())
         for name, values in explanation.get("predicts", {}).items():
             array = np.array(values)
@@ -138,9 +137,9 @@ class PortAnswer(Answer):
                 shape=format_shape(array.shape),
                 numbers=numbers + (", ..." if array.size > MOST_PREDICTED else ""),
             )
-            yield Paragraph(localize(text, lang))
+            yield Paragraph(view.say(text))
 
-    def _document(self, place: int, lang: str) -> dict[str, Any]:
+    def _document(self, place: int, view: View) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
         finding = self.findings[place]
         spec = finding.spec(return_sequences=False, return_state=False, dtype="float32", go_backwards=False)
@@ -149,7 +148,7 @@ class PortAnswer(Answer):
         script, definition = to_script(spec)
         document = {
             "differences": [difference.name for difference in finding.differences],
-            "steps": [localize(step, lang) for _, step in _steps(finding)],
+            "steps": [view.say(step) for _, step in _steps(finding)],
             "remaining": finding.remaining,
             "expression": describe(spec),
             "keras": script,

@@ -84,13 +84,9 @@ def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
 
 
 def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> str:
-    lines = [_row(heads), _row(["--:" if end else ":--" for end in right])]
-    lines += [_row([*row, *("" for _ in range(len(heads) - len(row)))]) for row in rows]
-    return "\n".join(lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    sides = ["--:" if end else ":--" for end in right]
+    filled = ([*row, *[""] * (len(heads) - len(row))] for row in rows)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, sides, *filled))
 
 
 def _cell(cell: TableCell) -> str:
