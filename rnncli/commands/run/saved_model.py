@@ -23,8 +23,8 @@ from rnncli.show.parts import differences_document
 if TYPE_CHECKING:
     from rnncli.commands.run import RunRequest
     from rnncli.compute.compare import TolerancePair
-    from rnncli.models.call import ModelTensors
-    from rnncli.result import Label
+    from rnncli.models.call import ModelCall, ModelTensors
+    from rnncli.result import Label, Result
     from rnncli.show.statistics import Stats
 
 
@@ -36,6 +36,12 @@ class ModelAnswer(RunAnswer):
     inputs: Mapping[str, Array] = field(default_factory=dict)
     specs: Mapping[str, Spec] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, call: ModelCall, found: ModelTensors, result: Result, **more: Any) -> ModelAnswer:
+        """Return the answer about `result`, the tensors to show of those found."""
+        about: dict[str, Any] = {"model": call.model.saved, "inputs": call.inputs}
+        return cls(result, specs=found.specs, masks=found.masks, **about, **more)
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the same as RunAnswer, with the model's file, inputs and layers instead of one layer."""
@@ -119,9 +125,7 @@ def compute_answer(
     kept = {tensor.label for tensor in result.outputs}
     figures = _stats_by_tensor(found) if stats else {}
     shown = {label: one for label, one in figures.items() if label in kept}
-    saved = call.model.saved
-    answer = ModelAnswer(result, shown, None, saved, call.inputs, found.specs, found.masks)
-    return answer, disagreeing, found.notes
+    return ModelAnswer.of(call, found, result, stats=shown), disagreeing, found.notes
 
 
 def _stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:

@@ -64,8 +64,7 @@ class ModelLines:
         found = compute_tensors(call, engine, everything=everything)
         self.remarks.add(found.notes)
         result = checks.select_tensors(found.result, self.flags.select)
-        saved = self.model.saved
-        return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
+        return ModelAnswer.of(call, found, result, line=line.number)
 
 
 def require_stateless(model: Model) -> None:
