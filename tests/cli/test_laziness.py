@@ -96,6 +96,12 @@ program.main()
     assert done.stdout.strip() == (said or SOON)
 
 
+def test_a_plain_run_loads_few_of_our_modules() -> None:
+    """A reader follows them from the command line to the table; one more needs a reason."""
+    loaded = loaded_by("run", "-l", "lstm", "--return-sequences", "--seed", "1")
+    assert len([name for name in loaded if name.split(".")[0] == "rnncli"]) <= 76
+
+
 @pytest.mark.parametrize("format", ["table", "json"])
 def test_a_described_layer_needs_no_reader_of_saved_models(format: str) -> None:
     needed = loaded_by("run", "--seed", "1", "-f", format)

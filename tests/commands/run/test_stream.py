@@ -26,6 +26,7 @@ from rnncli.process import memory
 from rnncli.result import Result
 
 RNNCLI = str(Path(sys.executable).with_name("rnncli"))
+WEIGHTS = {"kernel": [[1], [2]], "recurrent_kernel": [[0.5]], "bias": [0]}
 RECORDS = [[[1, 2], [3, 4]], [[0.5, -1], [2, 0.25]], [[1, 2]], [[[1, 2]], [[3, 4]]]]
 
 
@@ -107,16 +108,21 @@ def test_an_initial_state_is_where_a_stateful_stream_begins() -> None:
     assert second != first
 
 
-def test_answers_come_as_the_lines_come() -> None:
-    command = [RNNCLI, "run", "--stream", "-l", "gru", "--seed", "1", "-f", "ndjson"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
+@pytest.mark.parametrize("words", [(), ("/dev/stdin",)], ids=["stdin", "named"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_answers_come_as_the_lines_come(words: tuple[str, ...], waits: bool) -> None:
+    """Also from a producer that does not wait: a read of its pipe returns at once."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, waits)
+    command = [RNNCLI, "run", *words, "--stream", "-l", "gru", "--seed", "1", "-f", "ndjson"]
+    with subprocess.Popen(command, stdin=ours, stdout=subprocess.PIPE, text=True) as process:
+        os.close(ours)
         assert process.stdout is not None
-        for record in RECORDS[:3]:
-            process.stdin.write(lines(record))
-            process.stdin.flush()
-            assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"  # while stdin is open
-        process.stdin.close()
+        for record in RECORDS[:2]:
+            os.write(theirs, lines(record).encode())
+            assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"  # while the pipe is open
+            time.sleep(0.1)
+        os.close(theirs)
         assert process.wait(timeout=20) == 0
 
 
@@ -163,30 +169,6 @@ def test_input_is_what_it_is_to_run(tmp_path: Path) -> None:
     typed, read = named(json.dumps(RECORDS[0])), named(str(file))
     assert (typed.returncode, read.returncode) == (0, 0)
     assert values(typed.stdout) == values(read.stdout) == alone(RECORDS[0])
-
-
-def test_a_file_that_is_not_there_is_said_as_run_says_it() -> None:
-    done = named("nothing.ndjson")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "nothing.ndjson: there is no such file." in done.stderr
-
-
-def test_a_sample_is_no_stream() -> None:
-    done = named("sentence")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "the sample sentence is a single input" in done.stderr
-
-
-def test_a_pipe_that_is_named_is_answered_as_it_comes() -> None:
-    command = [RNNCLI, "run", "/dev/stdin", "--stream", "--seed", "1", "-f", "ndjson"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(lines(RECORDS[0]))
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"  # while stdin is open
-        process.stdin.close()
-        assert process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
@@ -239,6 +221,21 @@ def test_flags_that_do_not_go_with_it(flags: list[str], said: str) -> None:
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "text", "said"),
+    [
+        (["nothing.ndjson"], "", "nothing.ndjson: there is no such file."),
+        (["sentence"], "", "the sample sentence is a single input"),
+        ([], "", "the input has no lines"),
+        ([], "\n\n", "the input has no lines"),
+    ],
+)
+def test_what_is_no_stream_is_refused(words: list[str], text: str, said: str) -> None:
+    done = named(*words, text=text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def test_keep_going_alone_is_refused() -> None:
     done = run_here("run", "[[1]]", "--keep-going")
     assert done.returncode == 2
@@ -251,13 +248,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     done = run_here("run", "--stream", "x.ndjson", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("rnncli: x.ndjson: it cannot be read: ")
-
-
-def test_an_empty_stream_is_no_stream() -> None:
-    for nothing in ("", "\n\n"):
-        done = stream(nothing)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "the input has no lines" in done.stderr
 
 
 def test_a_line_that_does_not_go_on_from_the_one_before_is_named() -> None:
@@ -323,27 +313,24 @@ def test_an_initial_state_waits_for_the_first_line_that_is_answered(bad: str) ->
     assert every(done.stdout) == every(good.stdout)
 
 
-def test_a_first_line_that_alone_does_not_fit_is_an_error_of_its_own(tmp_path: Path) -> None:
-    """Its features are not those of the weights, its batch is not that of the states."""
-    weights = {"kernel": [[1], [2]], "recurrent_kernel": [[0.5]], "bias": [0]}
-    (tmp_path / "w.json").write_text(json.dumps(weights))
-    given = ("-l", "simple_rnn", "--units", "1", "--weights", str(tmp_path / "w.json"), "--keep-going")
-    done = stream(lines([[1, 2, 3]], [[1, 2]]), *given)
-    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
-    assert "rnncli: line 1: " in done.stderr
-    states = ("-l", "gru", "--initial-state", "[[[1, 2, 3], [4, 5, 6]]]", "--keep-going")
-    done = stream(lines([[[1]]], [[[1]], [[2]]]), *states)
-    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
-    assert "rnncli: line 1: " in done.stderr
-    done = stream(lines([[[1]], [[2]]], [[[1]]]), *states[:3], "[[1, 2, 3]]", "--keep-going")
-    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
-    assert "rnncli: line 1: " in done.stderr
-
-
-def test_a_ragged_line_is_an_error_of_its_own() -> None:
-    done = stream(
-        lines([[[1], [2]], [[3]]], [[[1]], [[2]]]), "--input-axes", "time,batch,features", "--keep-going"
-    )
+@pytest.mark.parametrize(
+    ("records", "flags"),
+    [
+        (
+            ([[1, 2, 3]], [[1, 2]]),
+            ["-l", "simple_rnn", "--units", "1", "--weights", json.dumps(WEIGHTS)],
+        ),
+        (([[[1]]], [[[1]], [[2]]]), ["-l", "gru", "--initial-state", "[[[1, 2, 3], [4, 5, 6]]]"]),
+        (([[[1]], [[2]]], [[[1]]]), ["-l", "gru", "--initial-state", "[[1, 2, 3]]"]),
+        (([[[1], [2]], [[3]]], [[[1]], [[2]]]), ["--input-axes", "time,batch,features"]),
+    ],
+    ids=["weights", "states", "states of one", "ragged"],
+)
+def test_a_first_line_that_alone_does_not_fit_is_an_error_of_its_own(
+    records: tuple[Any, Any], flags: list[str]
+) -> None:
+    """Its features are not those of the weights, its batch is not that of the states, it has no axes."""
+    done = stream(lines(*records), *flags, "--keep-going")
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
     assert "rnncli: line 1: " in done.stderr
 
@@ -510,21 +497,6 @@ def test_claims_of_all_layers_do_not_depend_on_how_records_come() -> None:
     single = stream(lines(RECORDS[0]), *flags).stdout.splitlines()
     claims = [[output["equals"] for output in json.loads(line)["outputs"]] for line in (*together, *single)]
     assert claims == [[[], ["0/hidden_states[:, -1, :]"], [], [], ["1/hidden_state"]]] * 3
-
-
-def test_a_producer_that_does_not_wait_is_waited_for() -> None:
-    ours, theirs = os.pipe()
-    os.set_blocking(ours, False)
-    command = [RNNCLI, "run", "--stream", "-l", "gru", "--seed", "1", "-f", "ndjson"]
-    with subprocess.Popen(command, stdin=ours, stdout=subprocess.PIPE, text=True) as process:
-        os.close(ours)
-        assert process.stdout is not None
-        for record in RECORDS[:2]:
-            os.write(theirs, lines(record).encode())
-            assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"
-            time.sleep(0.1)
-        os.close(theirs)
-        assert process.wait(timeout=20) == 0
 
 
 def test_what_only_a_later_line_is_told() -> None:
