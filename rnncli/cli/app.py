@@ -18,7 +18,7 @@ from rnncli.cli import catalog, terminal
 from rnncli.cli.flags import load as load
 from rnncli.cli.flags import make_params
 from rnncli.cli.help import LocalizedCommand, write_examples, write_flags
-from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
+from rnncli.cli.terminal import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import (
     INTERRUPTED,
     EngineError,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from rnncli.addresses import parse_decimal
 from rnncli.case import Array, format_shape
 from rnncli.cli import files
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
@@ -38,6 +37,8 @@ def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> 
 
 def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
     """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but nonnegative numbers."""
+    from rnncli.addresses import parse_decimal
+
     by_name: dict[str, float] = {}
     for word in words or ():
         name, _, text = word.rpartition("=")

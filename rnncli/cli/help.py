@@ -15,7 +15,7 @@ from typer import _click as click
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from rnncli.cli import terminal
-from rnncli.cli.language import localize, narrow, widen
+from rnncli.cli.terminal import localize, narrow, widen
 from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")

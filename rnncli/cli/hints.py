@@ -17,7 +17,7 @@ from typer.core import TyperOption
 
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.cli import catalog, terminal
-from rnncli.cli.language import localize
+from rnncli.cli.terminal import localize
 from rnncli.errors import Message
 
 Values = Mapping[str, Any]

@@ -1,16 +1,18 @@
-"""The streams: data on stdout, messages on stderr, and what a terminal can show."""
+"""The streams: data on stdout, messages on stderr in the reader's language, and what a terminal can show."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from rnncli.cli.language import localize, narrow, widen
 from rnncli.errors import Message, RnncliError, Text, UsageError
+from rnncli.errors import write as write_text
 from rnncli.show.visible import visible, width_of
 
 if TYPE_CHECKING:
@@ -28,6 +30,49 @@ MAX_LENGTH = 1500
 """Maximum number of characters of a message, including quotes."""
 MAX_LINES = 18
 """Maximum number of lines of a message."""
+
+
+LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
+"""The language of this command line: `en` or `ko`."""
+
+JOINER = "\N{WORD JOINER}"
+"""Has no width, and counts as a character."""
+
+
+def choose_language(args: Sequence[str], locale: str) -> str:
+    """Return the language that the last --lang of a command line names, else that of the locale."""
+    chosen = locale
+    for word, after in pairwise([*args, ""]):
+        if word == "--":
+            break
+        name, equals, value = word.partition("=")
+        value = (value if equals else after).casefold()
+        if name == "--lang" and value in ("en", "ko"):
+            chosen = value
+    return chosen
+
+
+def localize(text: object, lang: str | None = None) -> str:
+    """Return a message, an error or a text of the help in `lang`, by default that of this command line."""
+    if (lang or LANGUAGE.get()) == "en":
+        return write_text(text)
+    from rnncli.locale import translate
+
+    return write_text(text, translate)
+
+
+def widen(text: str) -> str:
+    """Put a joiner behind every wide character, so that a text is wrapped by its width in a terminal."""
+    if text.isascii():
+        return text
+    from unicodedata import east_asian_width
+
+    return "".join(f"{char}{JOINER}" if east_asian_width(char) in "WF" else char for char in text)
+
+
+def narrow(text: str) -> str:
+    """Take the joiners out again."""
+    return text.replace(JOINER, "")
 
 
 def print_error(error: RnncliError) -> None:

@@ -15,7 +15,7 @@ from command import Run
 from hangul import COMMAND, HANGUL, PROSE, is_english
 
 from rnncli.cli import app, catalog
-from rnncli.cli.language import choose_language, localize
+from rnncli.cli.terminal import choose_language, localize
 from rnncli.commands.explore.state import describe
 from rnncli.errors import InputError, LayerError, Message, RnncliError, UsageError, count, inside, write
 from rnncli.locale import translate

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli.cli.language import localize
+from rnncli.cli.terminal import localize
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.expected import ALONE, match_names, read_expected
 from rnncli.inputs.formats import Source

@@ -20,7 +20,7 @@ def export(
     *,
     to: str | None,
     output: str | None,
-    lang: str | None,  # noqa: ARG001  cli.language reads it, before any message
+    lang: str | None,  # noqa: ARG001  cli.terminal reads it, before any message
     quiet: bool,
 ) -> None:
     """Write the layer as a script or file that gives the same numbers.
