@@ -203,8 +203,8 @@ def read_expectation(expect: Any) -> Expectation | None:
 
 def join_names(engines: Sequence[str] | str | None) -> str | None:
     """Return the names with commas, as on the command line; None for all.  Raises UsageError for none."""
-    if engines is None or isinstance(engines, str):
-        return engines or None
+    if engines is None:
+        return None
     if not engines:
         raise UsageError("engines is {engines!r}.", EXAMPLES["engines"], engines=engines)
-    return ",".join(engines)
+    return engines if isinstance(engines, str) else ",".join(engines)

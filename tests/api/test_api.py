@@ -273,6 +273,17 @@ def test_the_weights_of_a_file_with_names_of_layers(tmp_path: Path) -> None:
     assert np.array_equal(rnncli.run(X, "GRU(2)", weights=f"{file}#b")["hidden_state"], found)
 
 
+@pytest.mark.parametrize("name", ["weights", "initial_state", "mask"])
+def test_an_error_about_a_file_names_it_once(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nosuffix").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError) as found:
+        rnncli.run(X, **{name: "nosuffix"})  # type: ignore[arg-type]
+    assert found.value.what.startswith(f"{name}: nosuffix: it has no suffix")
+
+
 def test_a_layer_file(tmp_path: Path) -> None:
     """`@layer.json` is a Keras config, as on the command line."""
     file = tmp_path / "layer.json"
