@@ -284,7 +284,7 @@ def test_random_layers(seed: Any) -> None:
         + ")"
     )
     expression = inner if seed % 3 else f"Bidirectional({inner})"
-    shape = tuple(rng.integers(1, 5, 3))
+    shape = tuple(rng.integers(1, 5, 3).tolist())
     case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
     infos = Stack(case.specs).outputs(shape)
     info: Any = infos[rng.integers(len(infos))]
