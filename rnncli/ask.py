@@ -416,7 +416,7 @@ def read_options(ask: Ask, source: "Source") -> "ReadOptions":
 
 def shape_of(ask: Ask) -> Shape:
     """Return the shape of a generated input, which cannot be combined with one that is read."""
-    from rnncli.specs.shapes import parse_shape, write_with_commas
+    from rnncli.inputs.given import parse_shape, write_with_commas
 
     shape = ask.input_shape
     if ask.input is not None:
@@ -694,7 +694,7 @@ def _make_input(ask: Ask, stack: "Stack", shape: Shape, seed: int) -> Document:
     """
     import numpy as np
 
-    from rnncli.compute import checks
+    from rnncli.compute import call
     from rnncli.inputs import arrange
 
     sizes = known_sizes(shape)
@@ -709,7 +709,7 @@ def _make_input(ask: Ask, stack: "Stack", shape: Shape, seed: int) -> Document:
         )
     if not isinstance(ask.weights, (str, PathLike)) and math.prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        checks.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
+        call.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
     return Document(inputs=arrange.make_input(sizes, ask.fill or "normal", seed, "float64"))
 
 

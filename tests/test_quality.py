@@ -45,9 +45,10 @@ LISTS: Mapping[str, Iterable[str]] = {
 }
 """The folders whose files, but for those with an underscore, are listed, with the lists."""
 BASES = {
-    operations.OPS, "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain"
+    operations.OPS, "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain",
+    "rnncli.show.formats.table",
 }  # fmt: skip
-"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain."""
+"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table."""
 
 BESIDE = {"layers": {"activations", "cell", "equations", "fit", "layer", "recurrent", "stack"}}
 """Files of these folders that are not of the listed kind."""

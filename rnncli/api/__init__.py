@@ -71,13 +71,13 @@ def run(
         answer, beyond, remarks = saved_model.compute_answer(ask, limits, names, stats=stats)
     else:
         from rnncli import compute
-        from rnncli.commands.run import one_batch
+        from rnncli.commands.run import check_and_select
         from rnncli.process import memory as sizes
 
         budget = sizes.parse(memory) if isinstance(memory, str) else memory
         case, remarks = ask.case()
         computed = compute.run(case, ask.engine, budget)
-        answer, beyond, notes = one_batch.check_and_select(case, computed, limits, names, budget, stats=stats)
+        answer, beyond, notes = check_and_select(case, computed, limits, names, budget, stats=stats)
         remarks = (*remarks, *notes)
     answer, remarks = _check(checks, answer, remarks, beyond)
     figures = {str(label): one for label, one in answer.stats.items()}

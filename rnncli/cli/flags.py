@@ -119,7 +119,6 @@ class _Number(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         from rnncli.addresses import is_plain
-        from rnncli.cli.usage_errors import list_flags
 
         if not isinstance(value, str):
             return value
@@ -149,6 +148,8 @@ class _Number(click.ParamType):
                 fault = Message(
                     "{value} is not between {least} and {most}.", value=number, least=least, most=most
                 )
+        from rnncli.cli.usage_errors import list_flags
+
         raise UsageError("{name}: {fault}", list_flags(ctx.command_path), name=flag, fault=fault)
 
 

@@ -33,9 +33,9 @@ def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[
     """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
     from rnncli import arrays
     from rnncli.compute import call as calling
-    from rnncli.compute import checks, chunks
+    from rnncli.compute import chunks
 
-    checks.require_room(case, planned[0].stop)
+    calling.require_room(case, planned[0].stop)
     call = calling.prepare(case, engine)
     for chunk in planned:
         yield call(chunks.take_chunk(case, chunk))

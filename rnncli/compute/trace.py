@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case, Spec
-from rnncli.compute import checks, engines
+from rnncli.compute import call, engines
 from rnncli.errors import EngineError, Flag, Message, UsageError, did_you_mean
 from rnncli.layers import activations
 from rnncli.layers.layer import Layer
@@ -220,7 +220,7 @@ def trace(case: Case) -> Result:
     """
     import numpy as np
 
-    checks.require_room(case, len(case.inputs))
+    call.require_room(case, len(case.inputs))
     refusal = engines.get(engines.STEPWISE).refusal(case)
     if refusal:
         raise UsageError(

@@ -86,7 +86,7 @@ def test_the_readers_wait_with_heavy_imports() -> None:
     heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
     program = (
         "import sys, rnncli.inputs.formats, rnncli.inputs.arrange; "
-        "import rnncli.specs.shapes, rnncli.inputs.sample_files; "
+        "import rnncli.inputs.given, rnncli.inputs.sample_files; "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import pytest
 
 import rnncli
 from rnncli.case import Case
-from rnncli.compute import checks
+from rnncli.compute import call
 from rnncli.errors import LayerError
 from rnncli.layers import fit
 from rnncli.specs import from_flags
@@ -33,7 +33,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counted)
 
     for owner, name in (
-        (fit, "fit_weights"), (fit, "fit_states"), (checks, "require_mask"),
+        (fit, "fit_weights"), (fit, "fit_states"), (call, "require_mask"),
     ):  # fmt: skip
         count(owner, name)
     return found

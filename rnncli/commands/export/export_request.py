@@ -8,7 +8,7 @@ from rnncli.cli import files, terminal
 from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import refusals, targets
 from rnncli.commands.export.export_case import ExportCase, Names, build_export, join_layers
-from rnncli.compute import checks
+from rnncli.compute import call
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs.given import words_of
 from rnncli.models.call import Model
@@ -104,5 +104,5 @@ def _export(name: str, case: Case, names: Names) -> ExportCase:
             "{--to:name} cannot express this: {where}{reason}.", advice, name=name, where=where, reason=reason
         )
     if not options_only:
-        checks.require_mask(case)
+        call.require_mask(case)
     return build_export(case, names, options_only=options_only)

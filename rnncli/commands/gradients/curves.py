@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from rnncli import addresses, layers
 from rnncli.case import Array, Case, Spec, sizes
+from rnncli.compute import call
 from rnncli.compute import call as calling
-from rnncli.compute import checks
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, Result, TensorInfo
@@ -230,8 +230,8 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     """
     from rnncli.commands.gradients import tape
 
-    checks.require_room(case, len(case.inputs))
-    checks.require_mask(case)
+    call.require_room(case, len(case.inputs))
+    call.require_mask(case)
     conditions = calling.conditions(case)
     calling.require_able(case, "tensorflow")
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))

@@ -1,7 +1,11 @@
-"""`rnncli run`: what a layer returns, of one batch (one_batch.py) or of a stream of them (stream.py)."""
+"""`rnncli run`: what a layer returns, of one batch, or of a stream of them (stream.py).
+
+A batch is computed at once, or in chunks that are written as they are computed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,10 +13,13 @@ from rnncli.cli.hints import TRACE, Hint, is_bidirectional, returns_last_output
 from rnncli.errors import Message
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask
+    from rnncli.ask import Ask, Remarks
+    from rnncli.case import Case
     from rnncli.cli.checks import Expectation, ResultChecks
     from rnncli.cli.output import OutputFlags
+    from rnncli.commands.run.answer import RunAnswer
     from rnncli.compute.compare import TolerancePair
+    from rnncli.result import Result
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -41,7 +48,6 @@ HINTS = (
 )
 
 MODULES = {
-    (False, False): "one_batch",
     (False, True): "stream",
     (True, False): "saved_model",
     (True, True): "saved_model_stream",
@@ -54,8 +60,11 @@ def run(ask: Ask, output: OutputFlags, **flags: Any) -> None:
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    name = MODULES[bool(ask.model), flags["stream"] or flags["keep_going"]]
-    import_module(f"{__name__}.{name}").answer(RunRequest(ask, output, **flags))
+    request = RunRequest(ask, output, **flags)
+    if name := MODULES.get((bool(ask.model), request.stream or request.keep_going)):
+        import_module(f"{__name__}.{name}").answer(request)
+    else:
+        answer_batch(request)
 
 
 class RunRequest(NamedTuple):
@@ -114,3 +123,54 @@ class RunRequest(NamedTuple):
         from rnncli.cli.output import format_of
 
         return ResultChecks(self.tolerances, format_of(self.output), expected, self.fail_on_nan)
+
+
+def answer_batch(flags: RunRequest) -> None:
+    """Compute and show the answer; if it can, it is written before the last chunk is computed."""
+    from rnncli import compute
+    from rnncli.cli import checks, terminal
+    from rnncli.cli.output import delivery, format_of, is_stdout, progress_bar
+    from rnncli.commands.run.answer import ChunkedRunAnswer
+    from rnncli.compute import chunks
+    from rnncli.show import formats
+
+    tolerances = flags.tolerances
+    deliver = delivery(flags.output, flags.ask.files)
+    expected = flags.read_expectation()
+    case, remarks = flags.ask.case()
+    plan, batch = compute.plan(case, flags.budget), len(case.inputs)
+    whole = bool(flags.whole_result_flags) or flags.ask.all_calls
+    grows = len(plan) > 1 and not whole and formats.FORMATS[format_of(flags.output)].incremental
+    among_numbers = grows and is_stdout(flags.output.output) and terminal.stdout_is_terminal()
+    with progress_bar(batch, enabled=len(plan) > 1 and not flags.output.quiet and not among_numbers) as watch:
+        results = watch(compute.run_chunks(case, flags.ask.engine, plan))
+        if grows:
+            kept = (checks.select_tensors(each, flags.select) for each in results)
+            deliver(ChunkedRunAnswer(chunks.ChunkedResult(kept, batch)), remarks)
+            return
+        result = chunks.join_results(results, batch)
+    found, disagreeing, notes = check_and_select(
+        case, result, tolerances if flags.check else None, flags.select, flags.budget, stats=flags.stats
+    )
+    flags.checks(expected).show(found, (*remarks, *notes), disagreeing, deliver)
+
+
+def check_and_select(
+    case: Case,
+    result: Result,
+    tolerances: TolerancePair | None,
+    select: Sequence[str] | None,
+    budget: int | None,
+    *,
+    stats: bool,
+) -> tuple[RunAnswer, list[str], Remarks]:
+    """Return the answer, the tensors that differ from Keras's, and remarks.
+
+    tolerances: of a check; None without one.  select: names of the tensors to show.
+    """
+    from rnncli.cli import checks
+    from rnncli.commands.run.answer import RunAnswer, stats_of
+
+    result, disagreeing, notes = checks.verify(case, result, tolerances, budget)
+    result = checks.select_tensors(result, select)
+    return RunAnswer(result, stats_of(result) if stats else {}), disagreeing, notes

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rnncli.case import Case, Shape
-from rnncli.compute import call, checks, chunks
+from rnncli.compute import call, chunks
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.source import UTF8_MARK
 from rnncli.layers import fit
@@ -132,7 +132,7 @@ class Stream:
 
     def _measure(self, case: Case) -> None:
         """Check that a record of this shape fits in memory, and compute how many fit at once."""
-        checks.require_room(case, len(case.inputs))
+        call.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
         self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, MAX_BYTES), MAX_RECORDS)
@@ -189,7 +189,7 @@ class Stream:
 def _require_fit(case: Case) -> None:
     """Raise InputError or LayerError if the mask or the states do not fit the inputs of this line."""
     if case.mask is not None:
-        checks.require_mask(case)
+        call.require_mask(case)
     if case.initial_state is not None:
         with inside("initial_state"):
             fit.fit_states(case.initial_state, Stack(case.specs), case.inputs.shape)

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
 from rnncli.show.answer import Answer
-from rnncli.show.formats._terminal import console, draw_page
+from rnncli.show.formats.table import console, draw_page
 from rnncli.show.page import View
 
 WIDTH = 80
