@@ -33,9 +33,9 @@ class Entry(NamedTuple):
     kind: `switch` has a form `--no-`; `on` has none.
     heading: of the help.
     metavar: what stands for the value.
-    goes: the value that it is a field of: "ask", "output", or "options" for one of the layers; "" for a
-        parameter of the command's own.
-    choices: the values; or the name of a list that is only loaded when needed, see `cli.flags`.
+    goes: the parameter of the command's function that takes it: "ask", "output", or "options" (an option of
+        the layers, inside ask); "" for one of its own name.
+    choices: the values; or the name of a list that is only loaded when needed, see `list_choices`.
     least, most: bounds of a number.  many: whether it may be repeated.
     argument: whether it has no flag.  others: further names of the flag.
     """
@@ -259,7 +259,7 @@ OPTIONS: tuple[Entry, ...] = (
     ),
     *_group(("weights",), "",
         _text("to", OUTPUT, "LAYOUT",
-              "Convert to a framework's layout: keras, torch, onnx or cudnn.", choices="layouts"),
+              "Convert to a framework's layout: keras, torch, onnx or cudnn.", choices="frameworks"),
     ),
     *_group(("run", "compare", "shape", "plot"), "ask",
         _on("all_layers", OUTPUT, "Show every layer of a stack, not only the last."),

@@ -26,9 +26,9 @@ class Label(NamedTuple):
     last: whether it is a last state.  cell: index in RNN's list of cells.
     layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
     call: set if all calls are shown.
-    kind: None for a returned tensor.  Inside a loop over time, a gate has `preactivation`, `recurrent`,
-    `activation` and, with --hold, `held`; "" for anything else there, `forward/cell_0/hidden`, and for a gate
-    as users name it.
+    kind: None for a returned tensor; inside a loop over time, `preactivation`, `recurrent`, `activation` and,
+        with --hold, `held` for a gate, and "" for anything else, `forward/cell_0/hidden`, or for a gate as
+        users name it.
     """
 
     part: str

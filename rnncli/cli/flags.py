@@ -34,7 +34,7 @@ def load(name: str) -> Command:
 def make_command(
     name: str, function: Callable[..., None], examples: str, hidden: Iterable[str] = ()
 ) -> Command:
-    """Return the command that calls `function` with its options, those of one value as that value.
+    """Return the command; it passes each option to `function`, those of an Ask or OutputFlags as that value.
 
     hidden: options that it rejects; the help omits them.
     """
@@ -159,7 +159,7 @@ def list_choices(entry: Entry) -> Sequence[str]:
         from rnncli.show import formats
 
         return tuple(formats.FORMATS)
-    if entry.choices == "layouts":
+    if entry.choices == "frameworks":
         from rnncli import frameworks
 
         return frameworks.names()

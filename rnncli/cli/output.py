@@ -89,8 +89,8 @@ def stream_answers(
     """
     files.require_place(flags.output, words_of(reading))
     name = format_of(flags)
-    renderer = formats.FORMATS[name]
-    separator = renderer.separator
+    form = formats.FORMATS[name]
+    separator = form.separator
     if separator is None:
         what = Message("{--stream}: {name} cannot be written one record at a time.", name=name)
         raise UsageError(what, "Use ndjson or a table.")
@@ -101,7 +101,7 @@ def stream_answers(
         def show(answer: Answer) -> None:
             nonlocal between
             file.write(between)
-            renderer.write(answer, view, cast("IO[bytes]", file))
+            form.write(answer, view, cast("IO[bytes]", file))
             file.flush()
             between = separator
 

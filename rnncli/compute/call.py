@@ -158,7 +158,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
 
 
 def require_able(case: Case, engine: str) -> None:
-    """Raises UsageError if `engine` does not give Keras's numbers for this case."""
+    """Raise UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
     if case.hold and engine != engines.STEPWISE:
         raise UsageError(
@@ -208,7 +208,7 @@ def conditions(case: Case) -> dict[str, int]:
 
 
 def require_room(case: Case, sequences: int) -> None:
-    """Raises InputError if the machine does not have enough memory for this many sequences at once.
+    """Raise InputError if the machine does not have enough memory for this many sequences at once.
 
     It needs all weights and outputs; to draw the weights, three doubles per number of the largest weight.
     """
@@ -221,7 +221,7 @@ def require_room(case: Case, sequences: int) -> None:
 
 
 def require_mask(case: Case) -> None:
-    """Raises InputError if the mask does not fit, LayerError if Keras would apply it incorrectly.
+    """Raise InputError if the mask does not fit, LayerError if Keras would apply it incorrectly.
 
     That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
     sequence ran forward; only the states are correct.

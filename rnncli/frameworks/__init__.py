@@ -115,7 +115,7 @@ class FoundChain(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all layouts."""
+    """Return the names of all frameworks."""
     return tuple(LAYOUTS)
 
 

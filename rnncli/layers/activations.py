@@ -195,7 +195,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
     """Return the activation function: float16, float32 or float64 array -> array of the same shape and dtype.
 
     softmax, log_softmax and sparsemax operate along the last axis.
-    name: may also be one with parameters, see `_parametric`.
+    name: may also be one with parameters, see `parse_parametric`.
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     import numpy

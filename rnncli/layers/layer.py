@@ -79,6 +79,8 @@ class LoopRunner(Protocol):
 class Layer(ABC):
     """A layer, created from a Spec whose options have been checked.
 
+    options: its arguments, by Keras's names.
+    input_rank: the number of axes of its input; 0 if it takes any.
     recurrent: it runs over time, and it or its inner layers have return_sequences and return_state.
     runs_a_cell: it loops over time itself.
     takes_sequence: False if it also accepts (batch, features).

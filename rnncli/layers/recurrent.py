@@ -24,7 +24,7 @@ LOOP_OPTIONS: Mapping[str, Option] = {
 }
 
 BEYOND_KERAS = ("cell_activation", "input_order")
-"""Settings of nodes of ONNX.  Keras has no such options, so only readers of saved models set them.
+"""Settings that only ONNX nodes have.  Keras has no such options, so only readers of saved models set them.
 
 cell_activation: of an LSTM's output, where it is not that of the candidate.
 input_order: the sequence of a layer that goes backwards is returned in the order of the input, and masked

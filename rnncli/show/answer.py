@@ -11,7 +11,7 @@ stands, and the kind of its value how it is written:
     integer          number          number         1,234
     None             null            empty          what the field says
 
-An answer whose page, document or rows are more than such lists overrides that form.
+An answer that is more than lists writes its own `page`, `document` or `records`.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ Line: TypeAlias = tuple[Span, ...]
 
 
 class Numbers(NamedTuple):
-    """The values of a tensor, with one name per axis; the renderer decides how many to show.
+    """The values of a tensor, with one name per axis; the format decides how many to show.
 
     time: as in result.NamedTensor.
     """
@@ -139,7 +139,7 @@ class Grid(NamedTuple):
 
 
 class Paragraph(NamedTuple):
-    """Text of any length, which a renderer breaks into lines.
+    """Text of any length, which a format breaks into lines.
 
     breaks: where a line may end: between `words`, at the `dots` between remarks, or between the `flags` of
     a shell command.  lead: its first words, shown strong.  mark: shown dim before the first line.
@@ -153,7 +153,7 @@ class Paragraph(NamedTuple):
 
 
 class Variants(NamedTuple):
-    """One part in several forms, best first: a renderer shows the first that fits, else the last.
+    """One part in several forms, best first: a format shows the first that fits, else the last.
 
     A form fits if all its tables fit; without a table, if all its lines do.
     forms: may be an iterator, which makes them on demand; then the page can be laid out only once.

@@ -18,10 +18,11 @@ from rich.console import Console
 import rnncli
 from rnncli import api
 from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOptions
-from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
+from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.cli.app import main
+from rnncli.commands.run import RunRequest
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
-from rnncli.options import entries
+from rnncli.options import entries, names
 
 BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
 NAMES = ("hidden_states", "last_hidden_state", "last_cell_state")
@@ -81,9 +82,15 @@ def test_a_result_is_copied() -> None:
 
 def test_the_keywords_are_those_of_the_table() -> None:
     groups = (InputOptions, INPUT_OPTIONS[1:]), (LayerOptions, LAYER_OPTIONS), (RunOptions, RUN_OPTIONS)
-    for group, names in groups:
-        assert tuple(group.__annotations__) == names
+    for group, listed in groups:
+        assert tuple(group.__annotations__) == listed
     assert set(ViewOptions.__annotations__) < {one.name for one in entries("run") if one.goes == "output"}
+
+
+def test_every_option_of_run_has_its_place() -> None:
+    own = [entry.name for entry in entries("run") if not entry.goes]
+    assert sorted(RunRequest._fields) == sorted(["ask", "output", *own])
+    assert {*names("ask")} <= {*Ask._fields}
 
 
 @pytest.mark.parametrize("name", ["run", "trace", "explain", "gradients", "compare", "matrix", "shape"])

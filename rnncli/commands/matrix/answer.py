@@ -64,7 +64,7 @@ class MatrixAnswer(Answer):
         return Page(title(first.specs, view), (note_of(first, view),), (grid, scheme, (), *comparison))
 
     def records(self, view: View) -> Records:
-        """Same as in `run`, with columns for the two options first."""
+        """Return the records as in `run`, with columns for the two options first."""
         groups = [(options, result.outputs) for options, result in self.matrix.results.items()]
         return records_of(groups, view, "return_sequences", "return_state")
 

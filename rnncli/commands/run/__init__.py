@@ -1,6 +1,7 @@
-"""`rnncli run`: what a layer returns, of one batch, or of a stream of them (stream.py).
+"""`rnncli run`: what a layer or a saved model returns, of one batch or of a stream of them.
 
-A batch is computed at once, or in chunks that are written as they are computed.
+`MODULES` names the file of each but a batch for a layer, which is computed at once, or in chunks that are
+written as they are computed.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class RunRequest(NamedTuple):
 
 
 def answer_batch(flags: RunRequest) -> None:
-    """Compute and show the answer; if it can, it is written before the last chunk is computed."""
+    """Compute and show the answer; a format that can is written while later chunks are computed."""
     from rnncli import compute
     from rnncli.cli import checks, terminal
     from rnncli.cli.output import delivery, format_of, is_stdout, progress_bar

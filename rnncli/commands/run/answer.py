@@ -152,7 +152,7 @@ class ChunkedRunAnswer(Answer):
         return {**head, "outputs": outputs, "engine": DeferredValue(lambda: ", ".join(agreed.engines))}
 
     def records(self, view: View) -> Records:
-        """Same as RunAnswer."""
+        """Return the records as RunAnswer does."""
         return records_of([((), self.chunked.outputs)], view)
 
     def tensors(self) -> dict[str, ChunkedArray]:

@@ -139,7 +139,7 @@ def _list_chains(found: Contents) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def layer_weights(layer: LayerSummary) -> LayerWeights:
-    """Return the layer as layouts take it."""
+    """Return the layer as frameworks take it."""
     config, weights, path = layer.config, layer.weights, layer.path.rstrip("/")
     if layer.kind != "Bidirectional":
         return LayerWeights(path, (CellWeights(layer.kind, config, weights),))

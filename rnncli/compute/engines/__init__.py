@@ -37,10 +37,10 @@ FEWEST_STEPS: Mapping[str, tuple[tuple[float, int], ...]] = {
     "LSTM": ((50, 18_000), (1_000, 12_000), (10_000, 2_300), (30_000, 1_000), (inf, 250)),
     "GRU": ((50, 15_000), (500, 12_500), (2_000, 6_000), (10_000, 3_000), (30_000, 1_500), (inf, 300)),
 }
-"""By layer, pairs (numbers, steps), ascending: if a state has at most `numbers` numbers (batch * units), ONNX
-Runtime is faster than NumPy for `steps` time steps or more, including the time to import its packages.
+"""For each layer, rows (most numbers in a state: batch * units, fewest time steps): from that many steps on,
+ONNX Runtime is faster than NumPy, including the time to import its packages.
 
-With more numbers than in the last pair, it is never faster.
+With more numbers than in the last row, it is never faster.
 Measure the sizes again with `python tests/benchmarks/thresholds.py`.
 """
 

@@ -37,7 +37,7 @@ def refusal(case: Case) -> Text | None:
 
 
 class Layers(LayerRunner):
-    """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
+    """rnncli's own layers, step by step.  A call continues the sequence of dropout masks drawn before."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights, seeds)

@@ -119,7 +119,7 @@ class Layers(LayerRunner):
 
 
 def _require_safe(*arrays: Array) -> None:
-    """Raises InexactError if a number is NaN, infinite, or so large that it may become infinite."""
+    """Raise InexactError if a number is NaN, infinite, or so large that it may become infinite."""
     import numpy as np
 
     for array in arrays:

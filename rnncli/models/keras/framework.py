@@ -177,7 +177,7 @@ def _record_in_tf_keras(
     wanted: Sequence[str],
     more: Mapping[str, Mapping[str, bool]],
 ) -> tuple[dict[str, Call], dict[str, list[Any]]]:
-    """Raises EngineError if tf_keras is not installed, UnrunnableError if that would run code of the file."""
+    """Raise EngineError if tf_keras is not installed, UnrunnableError if that would run code of the file."""
     if not has_tf_keras():
         raise EngineError(
             "{file} was saved by {origin}; tf_keras is not installed; it is needed to run models of Keras 2.",

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli import compute, specs
-from rnncli import layers as registry
+from rnncli import compute, layers, specs
 from rnncli.addresses import parse_label
 from rnncli.case import Case, sizes
 from rnncli.commands.gradients import curves
@@ -78,7 +77,7 @@ class Restarted:
 
     def __init__(self, case: Case, found: Any, place: int) -> None:
         self.case, self.found = case, found
-        self.layer: Any = registry.make(case.specs[place])
+        self.layer: Any = layers.make(case.specs[place])
         self.both: Mapping[str, Any] = self.layer.loops
         before = case._replace(specs=case.specs[:place], initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
