@@ -1,6 +1,6 @@
 """Run rnncli's own layers in the loop over time of an engine; keep states between calls.
 
-What follows `refusal_of_library` is for engines whose loop is in another library: it skips only trailing steps.
+What follows `refusal_of_library` is for engines that loop in another library: it skips only trailing steps.
 """
 
 from __future__ import annotations
