@@ -39,9 +39,16 @@ def expressions_of(specs: Sequence[Spec]) -> tuple[str, ...]:
     return tuple(map(describe, specs))
 
 
-def expression_of(specs: Sequence[Spec]) -> str | list[str]:
+def expression_of(specs: tuple[Spec, ...]) -> str | list[str]:
     """Return the expression of the only layer, or the list of them: what a case document has as its layer."""
-    return list(expressions_of(specs)) if len(specs) > 1 else describe(specs[0])
+    if specs is not _latest[0]:
+        _latest[:] = specs, list(expressions_of(specs)) if len(specs) > 1 else describe(specs[0])
+    found: str | list[str] = _latest[1]
+    return found
+
+
+_latest: list[Any] = [None, ""]
+"""The specs that `expression_of` was last given, with the answer: each line of a stream asks for the same."""
 
 
 def configs_of(specs: Sequence[Spec]) -> list[dict[str, Any]]:
