@@ -42,13 +42,13 @@ def expressions_of(specs: Sequence[Spec]) -> tuple[str, ...]:
 def expression_of(specs: tuple[Spec, ...]) -> str | list[str]:
     """Return the expression of the only layer, or the list of them: what a case document has as its layer."""
     if specs is not _latest[0]:
-        _latest[:] = specs, list(expressions_of(specs)) if len(specs) > 1 else describe(specs[0])
-    found: str | list[str] = _latest[1]
-    return found
+        _latest[:] = specs, expressions_of(specs)
+    texts: tuple[str, ...] = _latest[1]
+    return list(texts) if len(texts) > 1 else texts[0]
 
 
-_latest: list[Any] = [None, ""]
-"""The specs that `expression_of` was last given, with the answer: each line of a stream asks for the same."""
+_latest: list[Any] = [None, ()]
+"""The specs that `expression_of` was last given, and their texts: each line of a stream asks for the same."""
 
 
 def configs_of(specs: Sequence[Spec]) -> list[dict[str, Any]]:

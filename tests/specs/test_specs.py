@@ -370,3 +370,12 @@ def test_every_layer_that_works_only_in_a_saved_model_works_there() -> None:
     assert all(operations.is_known(name, "keras.layers") for name in ONLY_IN_MODELS.values())
     with pytest.raises(LayerError, match="Conv1D works only in a saved model: rnncli run INPUT --model"):
         specs.build("conv1d")
+
+
+def test_a_list_of_expressions_belongs_to_who_asked_for_it() -> None:
+    """A document may be changed by its reader; the next one of the same layers is whole."""
+    stack = specs.from_flags(["LSTM(3)", "GRU(2)"], {})
+    written = specs.expression_of(stack)
+    assert isinstance(written, list)
+    written.clear()
+    assert specs.expression_of(stack) == ["LSTM(3)", "GRU(2)"]
