@@ -21,7 +21,7 @@ from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOpti
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.cli.app import main
 from rnncli.commands.run import RunRequest
-from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
+from rnncli.errors import DisagreementError, RnncliError, UsageError
 from rnncli.options import entries, names
 
 BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
@@ -203,25 +203,6 @@ def test_files_are_read_as_on_the_command_line(tmp_path: Path) -> None:
     assert "batch axis" in str(result.remarks[0])
 
 
-@pytest.mark.parametrize(
-    ("keywords", "said"),
-    [
-        ({"inputs": "nosuch.csv"}, "nosuch.csv"),
-        ({"inputs": [[[1.0]]], "input_shape": (1, 2, 3)}, "input_shape"),
-        ({"input_shape": (None, 4, 3)}, "input_shape"),
-        ({"fill": "ones"}, "input_shape"),
-        ({"pad": "both"}, "pad"),
-        ({"pad_value": 1.0}, "pad"),
-        ({"inputs": [[[1.0]], [[1.0], [2.0]]]}, "differ in length"),
-        ({"select": "cell"}, "select"),
-        ({"units": "three"}, "units"),
-    ],
-)
-def test_what_cannot_be_meant_is_said(keywords: dict[str, Any], said: str) -> None:
-    with pytest.raises(RnncliError, match=said):
-        rnncli.run(**keywords)
-
-
 class TestTheOthers:
     def test_shape_needs_no_numbers(self) -> None:
         report = rnncli.shape(input_shape=("batch", None, 8), layer="gru", units=4)
@@ -307,10 +288,6 @@ class TestTheOthers:
         with pytest.raises(UsageError, match="text"):
             rnncli.why("  ")
 
-    def test_explain_and_trace_keep_steps_on_numpy_alone(self) -> None:
-        with pytest.raises(UsageError, match="engine"):
-            rnncli.trace(engine="tensorflow")
-
     def test_gradients_of_several_layers(self) -> None:
         report = api.gradients(layer="lstm", against=["gru"], seed=1)
         assert [found.specs[0].class_name for found in report.found] == ["LSTM", "GRU"]
@@ -360,8 +337,3 @@ assert isinstance(result, rnncli.Result)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-
-
-def test_a_missing_input_file_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="built-in sample: sentence"):
-        rnncli.run("sentense")

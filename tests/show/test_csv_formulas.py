@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-from command import Run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,12 +44,3 @@ def test_any_names(rows: list[tuple[str, str]]) -> None:
     assert [row[1] for row in found] == [row[1] for row in rows]
     for name, _ in found:
         assert name[:1] not in set("=+-@\t\r") or float(name) < 0
-
-
-def test_names_of_a_file(rnncli: Run, tmp_path: Path) -> None:
-    arrays: dict[str, Any] = {"=A1/kernel": np.ones((2, 12)), "=A1/recurrent_kernel": np.ones((3, 12))}
-    np.savez(tmp_path / "a.npz", **arrays)
-    done = rnncli("weights", "a.npz", "-f", "csv", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "'=A1" in done.stdout
-    assert "\n=" not in done.stdout

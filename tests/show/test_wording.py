@@ -6,9 +6,7 @@ import pytest
 
 from rnncli.addresses import parse_label
 from rnncli.show.page import state_part
-from rnncli.show.wording import brief, meaning, say
-
-ONE_WAY = "forward, last step"
+from rnncli.show.wording import brief, meaning
 
 
 @pytest.mark.parametrize(
@@ -40,10 +38,6 @@ ONE_WAY = "forward, last step"
 def test_meanings(name: str, lang: str, said: str, below: str) -> None:
     assert meaning(parse_label(name), lang) == said
     assert brief(parse_label(name), lang) == below
-
-
-def test_an_unknown_language_is_english() -> None:
-    assert say("seed", "fr") == say("seed", "en") == "seed"
 
 
 def test_equal_tensors_are_of_one_part_of_the_state() -> None:
