@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import Run
 
 from rnncli import options
 from rnncli.ask import Ask
 from rnncli.cli import app, catalog, terminal
 from rnncli.cli.flags import fill
 from rnncli.cli.output import OutputFlags
+from rnncli.compute import engines
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
@@ -84,61 +87,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert app.main(["--version"]) == 0
     assert capsys.readouterr().out == f"rnncli {__version__}\n"
-
-
-@pytest.mark.parametrize(
-    ("args", "what", "advice"),
-    [
-        (["rnu"], "there is no command 'rnu'.", "Did you mean run?"),
-        (["-l", "gru"], "there is no flag -l.", "rnncli run -l"),
-        (["--hepl"], "there is no flag --hepl.", "Did you mean --help?"),
-        (["run", "--retrun-sequences"], "no flag --retrun-sequences.", "Did you mean --return-sequences?"),
-        (["run", "--units"], "--units needs a value, but nothing follows it.", ""),
-        (
-            ["run", "--bias-initializer", "--return-sequences"],
-            "--bias-initializer needs a value, but the flag --return-sequences follows it.",
-            "--bias-initializer=VALUE",
-        ),
-        (["run", "-l", "-f", "json"], "-l needs a value, but the flag -f follows it.", ""),
-        (["run", "--merge-mode", "cancat"], "--merge-mode: 'cancat' is not a valid", "Did you mean concat?"),
-        (["run", "--fill", "one"], "--fill: 'one' is not a valid choice.", "Did you mean ones?"),
-        (["run", "--pad", "before"], "--pad: 'before' is not a valid choice.", "Choose one of post, pre."),
-        (["run", "--dtype", "int8"], "--dtype: 'int8' is not a valid choice.", "float32"),
-        (["run", "--lang", "kr"], "--lang: 'kr' is not a valid choice.", "Choose one of en, ko."),
-        (["run", "--format", "jsn"], "--format: 'jsn' is not a valid choice.", "Did you mean json?"),
-        (["run", "--engine", "tensorflw"], "tensorflw", "Did you mean tensorflow?"),
-        (["run", "--units", "many"], "--units: 'many' is not a valid integer.", "rnncli run --help"),
-        (["run", "--calls", "0"], "--calls: 0 is less than 1.", "rnncli run --help"),
-        (["run", "[[1]]", "[[2]]"], "unexpected argument: [[2]]", "rnncli run --help"),
-        (["run", "[[1]]", "m.keras#gru"], "unexpected argument: m.keras#gru", "with --model 'm.keras#gru'."),
-        (["why", "message", "m.keras"], "unexpected argument: m.keras", "rnncli why --help"),
-        (["run", "m.onnx"], "no such file", "Check"),
-        (["run", "\u2014units", "3"], "begins with a long dash.", "Write two hyphens: --units."),
-        (["run", "--weights", '{"schema": "rnncli/1"}'], "without named weights", "weights --to keras -o"),
-        (["run", "-units", "3"], "there is no flag -units.", "Did you mean --units?"),
-        (["run", "--return-state", "true"], "no such file", "--return-sequences take no value."),
-        (["run", "'[[1, 2]]'"], "no such file", "JSON on the command line must begin with [ or {."),
-        (["run", '[[["1"]]]'], 'the text "1", not a number', "Write 1 without quotes."),
-        (["run", '[{"a": 1}]'], "[0] is an object", "Write each time step as a list of numbers"),
-        (["run", "--units", "9999999999"], "not a whole number up to 2147483647", "--units 3"),
-        (["run", "--mask", "1,0"], "1,0: there is no such file.", ""),
-    ],
-)  # fmt: skip
-def test_a_misspelling_is_told_what_was_meant(
-    args: list[str], what: str, advice: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert app.main(args) == 2
-    streams = capsys.readouterr()
-    assert streams.out == ""
-    assert streams.err.startswith("rnncli: ")
-    assert what in streams.err
-    assert advice in streams.err
-    assert streams.err.count("\n") <= 2
-
-
-def test_a_value_may_begin_with_a_dash_after_an_equals_sign(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.main(["run", "--layer=--lstm"]) == 2
-    assert "wants a value" not in capsys.readouterr().err
 
 
 def test_a_negative_number_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,13 +217,27 @@ def test_what_ends_a_program_has_its_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    "words",
     [
-        (["--atol", "1"], "--atol needs --check or --expect"),
-        (["--check", "--all-calls"], "--all-calls needs --calls"),
-        (["--pad-value", "1"], "--pad-value needs --pad"),
+        "run --seed +3", "run --seed 03", "run --dropout .5", "run --memory 1.5G", "run --hold forget=+1",
+        "run --hold forget=1e-3", "run --kernel-initializer constant:-.1", "run --check --atol 1E-4",
+        "trace --unit -1", "trace --step -2:", "plot --terminal --step 3", "plot --terminal --steps -2:",
     ],
-)
-def test_options_that_need_others(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.main(["run", *args]) == 2
-    assert message in capsys.readouterr().err
+)  # fmt: skip
+def test_plain_numbers_are_taken(words: str, rnncli: Run) -> None:
+    assert rnncli(*words.split()).returncode == 0
+
+
+def test_help_is_a_word_too(rnncli: Run) -> None:
+    assert rnncli("help").stdout == rnncli("--help").stdout
+    assert rnncli("help", "run").stdout == rnncli("run", "--help").stdout
+
+
+def test_what_engines_says_to_install_is_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    notes = {engine.name: str(engine.note) for engine in engines.available()}
+    assert notes["onnx"].endswith("pip install onnx onnxruntime")
+    assert notes["tensorflow"].endswith("pip install tensorflow keras")

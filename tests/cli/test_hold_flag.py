@@ -96,23 +96,3 @@ def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.Capture
     assert "forget = sigmoid" in print_here(capfd, "explain", "last_cell_state[0,0]", *HOLD)
     simple = print_here(capfd, "explain", "hidden_state[0,0]", "-l", "simple_rnn", "--hold", "candidate=0.5")
     assert "held at 0.5000" in simple
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["run", *HOLD, "--check"], "Keras cannot hold a gate"),
-        (["trace", *HOLD, "--check"], "Keras cannot hold a gate"),
-        (["run", *HOLD, "--engine", "tensorflow"], "tensorflow cannot hold a gate"),
-        (["run", *HOLD, "--engine", "torch"], "torch cannot hold a gate"),
-        (["run", *HOLD, "--stream"], "--hold cannot be combined with --stream"),
-        (["run", *HOLD[:2], "--model", "m.keras"], "--hold applies to --layer, not to --model"),
-        (["run", "--hold", "forget=2", "-l", "dense"], "--hold forget=2"),
-    ],
-)
-def test_what_cannot_be_held_is_refused(
-    args: list[str], message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    lines = print_here(capfd, *args, code=2).splitlines()
-    assert message in lines[0]
-    assert len(lines) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -114,43 +113,6 @@ def test_what_is_not_compared_is_said(rnncli: Run) -> None:
     assert "hidden_state: shape mismatch: (1, 3) (numpy), (1, 2) (the command line)." in done.stderr
     refused = table(rnncli, "-l", "GRU(2, reset_after=False)")["refused"]
     assert any(one["engine"] == "torch" and "reset_after=False" in one["reason"] for one in refused)
-
-
-@pytest.mark.parametrize(
-    ("args", "says"),
-    [
-        ("--engines numpy,nump", "Did you mean numpy?"),
-        ("--engines numpy,numpy", "named twice"),
-        ("--engines numpy", "--engines numpy,tensorflow"),
-        ("--engine torch", "--engines torch,numpy"),
-        ("--engine numpy --engines numpy,torch", "Leave --engine out."),
-        ("--engines numpy,onnx -l 'RNN(LSTMCell(2))'", "These can: --engines numpy,tensorflow."),
-        ("--engines numpy,onnx,torch -l 'RNN(LSTMCell(2))'", "Leave onnx out of --engines."),
-        ("--dtype bfloat16", "rnncli: no engine can compute this here (numpy: "),
-        ("--dtype bfloat16 --engines numpy,torch", "Choose different options of the layer."),
-        ("-l 'ConvLSTM1D(2, 2)' --input-shape 1,3,5,2", "only tensorflow can compute this"),
-        ("--split 2 --expect x.npz", "not with --expect"),
-        ("--split 4", "leaves one piece: the input has only 4 time steps.\nUse a smaller N, or give"),
-        ("'[[1, 2]]' --split 4", "has only 1 time step.\nGive a longer input: --input-shape 1,8,2"),
-        ("--split 30 --input-shape 1,25,4", "longer input: --input-shape 1,60,4."),
-        ("--split 2 -l dense --input-shape 1,4,2", "needs a recurrent layer"),
-        ("--split 2 --training", "Leave --training out."),
-        ("--split 2 --calls 2", "Leave --calls out."),
-        ("--expect nothing.npz", "there is no such file"),
-        ("--expect '[[0, 0, 0]]' --return-state", "Choose one: --select hidden_state"),
-        ("--expect '[[0, 0, 0]]' --atol x=1", "--atol: there is no tensor 'x'."),
-        ("--expect '[[0, 0, 0]]' --atol x", "'x' is not a valid number"),
-        ("--expect '[[0, 0, 0]]' --rtol -1", "-1 is less than 0"),
-        ("--expect '[[0, 0, 0]]' --atol 1 --atol 2", "given twice"),
-        ("- --expect -", "--expect cannot read it too"),
-    ],
-)
-def test_bad_requests_are_one_message(args: str, says: str, rnncli: Run) -> None:
-    done = rnncli("compare", *shlex.split(args))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\nrnncli: ") <= 1
 
 
 def test_a_missing_engine_is_exit_3(

@@ -96,26 +96,6 @@ def test_how_many_terms(rnncli: Any) -> None:
     assert listed("--full") == (22, 0)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("hidden_state[0,3]", "index 3 is out of range for units (0 to 2)"),
-        ("hidden_states[0,3]", "2 indices for 3 axes (batch, timesteps, units)"),
-        ("forget[0,1] -l gru", "there is no tensor 'forget'"),
-        ("forget[0,9]", "index 9 is out of range for units"),
-        ("hidden_state[0,0] --depth 0", "--depth"),
-        ("hidden_state[0,0] --engine tensorflow", "Leave --engine out; rnncli trace --check"),
-        ("hidden_state[0,0,0] -l 'ConvLSTM1D(2, 2)' --input-shape 1,3,4,2", "ConvLSTM1D"),
-        ("", "no tensor was named."),
-        ("''", "no tensor was named."),
-    ],
-)
-def test_what_cannot_be_explained_is_said(rnncli: Any, words: str, said: str) -> None:
-    done = rnncli("explain", *shlex.split(words), *SEED)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-
-
 def test_any_depth_ends_where_nothing_is_left_to_explain(rnncli: Any) -> None:
     words = ("explain", "last_cell_state[0,1]", "--return-state", "--input-shape", "1,4,3", *SEED)
     command = [sys.executable, "-m", "rnncli", *words, "--depth", "2147483647"]

@@ -84,43 +84,6 @@ def test_a_config_is_a_layer_for_rnncli_too(rnncli: Any, tmp_path: Path) -> None
     assert shown[0] == shown[1] != ""
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ((), "--to"),
-        (("--to", "onnx"), "--output FILE.onnx"),
-        (("--to", "jax"), "'jax' is not a valid choice"),
-        (("--to", "c", "--calls", "2"), "Leave --calls out"),
-        (("--to", "c", "--engine", "numpy"), "Leave --engine out"),
-        (("--to", "torch", "-l", "GRU(2, reset_after=False)"), "reset_after=False"),
-        (("--to", "torch", "-l", "RNN([LSTMCell(2)])"), "RNN"),
-        (("--to", "onnx", "-l", "LSTM(2, dtype='float64')", "-o", "never.onnx"), "float64"),
-        (
-            ("--to", "c", "-l", "LSTM(2, dtype='float64', return_sequences=True)", "-l", "LSTM(2)"),
-            "it computes in one dtype, not in float32 and float64.",
-        ),
-        (("--to", "c", "-l", "GRU(2, activation='softmax')"), "keras, numpy"),
-        (("--to", "numpy", "-l", "LSTM(2, dtype='float16')"), "float16"),
-        (
-            ("--to", "numpy", "-l", CELLS, "--dtype", "float64"),
-            "between the cells of RNN.\nUse one of config, keras.",
-        ),
-        (("--to", "c", "-l", f"Bidirectional({CELLS})", "--dtype", "float64"), "between the cells of RNN."),
-        (("--to", "keras", "-l", "LSTM(2, dropout=0.5)", "--training"), "dropout"),
-        (("--to", "keras", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,5"), "ConvLSTM1D"),
-        (("--to", "config", "-l", "GRU(2, kernel_initializer='probe')"), "probe"),
-    ],
-)
-def test_what_cannot_be_exported_is_refused_by_name(
-    flags: tuple[str, ...], said: str, rnncli: Any, tmp_path: Path
-) -> None:
-    done = rnncli("export", *flags, "--quiet", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 2
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("layer", ["{}", "Bidirectional({})"])
 def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str, rnncli: Any) -> None:
     text = layer.format("GRU(2, recurrent_activation='hard_sigmoid_keras2')")
@@ -130,14 +93,6 @@ def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str,
     result = json.loads(rnncli("run", PAIR, "-l", text, "--seed", "1", "-f", "json").stdout)
     expected = result["outputs"][0]["values"]
     np.testing.assert_allclose(values(printed.getvalue()), expected, rtol=0, atol=1e-6)
-
-
-def test_an_input_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:
-    file = tmp_path / "x.json"
-    file.write_text(PAIR, encoding="utf-8")
-    done = rnncli("export", str(file), "--to", "numpy", "-o", str(file))
-    assert done.returncode == 2
-    assert file.read_text(encoding="utf-8") == PAIR
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from command import Run
 
 
@@ -46,28 +45,3 @@ def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Run) -> None:
     notes = [rnncli(name, *flags, "--seed", "1").stdout.splitlines()[1] for name in ("run", "gradients")]
     assert notes[1] == notes[0].replace("engine numpy", "engine tensorflow")
     assert "conditions" not in json.loads(rnncli("gradients", "-f", "json").stdout)
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        (["--of", "hidden"], "there is no tensor 'hidden'"),
-        (["--engine", "numpy"], "--engine numpy"),
-        (["--training"], "--training"),
-        (["--calls", "2"], "--calls"),
-        (["--against", "lstn"], "lstn"),
-        (["--against", " , "], "--against does not name a layer"),
-        (
-            ["--against", "lstm", "--initial-state", "[[[0, 0, 0]]]", "-l", "gru"],
-            "--against draws the weights",
-        ),
-        (["--against", "lstm,gru", "--reset-after"], "reset-after"),
-        (["--layer", "Dense(2)"], "cannot track the states of Dense"),
-    ],
-)
-def test_what_cannot_be_meant(rnncli: Run, args: Any, said: Any) -> None:
-    done = rnncli("gradients", "--seed", "1", "--quiet", *args)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""

@@ -38,41 +38,6 @@ def test_size_in_pixels(rnncli: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        ([], "plot needs an output file"),
-        (["-o", "a.jpg"], "plot cannot write .jpg"),
-        (["-o", "a"], "no suffix"),
-        (["-o", "-"], "plot needs a file"),
-        (["-o", "a.png", "--terminal"], "--terminal and --output"),
-        (["--terminal", "--size", "3x4"], "--terminal and --size"),
-        (["-o", "no/such/a.png"], "cannot be written"),
-        (["-o", "a.png", "--size", "big"], "not a width and height"),
-        (["-o", "a.png", "--size", "0x4"], "each side must be above 0"),
-        (["-o", "a.png", "--size", "1x1"], "or show less with --steps, or of a trace with --gate."),
-        (["-o", "a.png", "--size", "1x1", "--what", "result"], "too small"),
-        (["--terminal", "--steps", "one"], "--steps one: this is not a time step"),
-        (["--terminal", "--steps", "9:"], "no time step is selected"),
-        (["--terminal", "--batch", "4"], "The only sequence is 0.\n"),
-        (["-o", "a.png", "--input-shape", "1,1,4", "--steps", "7:9"], "The only time step is 0.\n"),
-        (["--terminal", "--gate", "forgit"], "--gate"),
-        (["--terminal", "--gate", "forget", "--what", "result"], "--gate applies only to a trace"),
-        (["--terminal", "--style", "loud"], "--style"),
-        (["--terminal", "--style", "grey", "--theme", "dark"], "--style grey and --theme dark cannot"),
-        (["--terminal", "--what", "all"], "--what"),
-        (["--terminal", "--what", "trace", "--engine", "tensorflow"], "does not record steps"),
-        (["--terminal", "--engine", "tensorflow"], "does not record steps"),
-    ],
-)
-def test_what_cannot_be_meant(rnncli: Run, tmp_path: Path, args: list[str], said: str) -> None:
-    done = rnncli("plot", "--seed", "1", *args, cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "built-in sample" not in done.stderr  # remarks are beside a picture only
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "plot needs matplotlib, which is not installed."),

@@ -137,40 +137,10 @@ def test_options_of_files_are_refused_with_arrays(option: str, tmp_path: Path) -
             package.run(X, **{**what, option: ","})
 
 
-@pytest.mark.parametrize(
-    ("assume", "said"),
-    [
-        ("gates=iffo", "gates=iffo is not an order of gates"),
-        ("gates=zrn", "no layer in it takes gates=zrn"),
-        ("merge_mode=sum", "no layer in it takes merge_mode=sum"),
-        ("reset_after=true", "no layer in it takes reset_after=true"),
-        ("activation=tahn", "no activation 'tahn'"),
-        ("activaton=tanh", "Did you mean activation?"),
-        ("activation", "'activation' is not NAME=VALUE"),
-        ("activation=relu,activation=tanh", "activation is given twice"),
-        ("", "'' is not NAME=VALUE"),
-    ],
-)
-def test_wrong_assumptions_are_refused(rnncli: Any, tmp_path: Path, assume: str, said: str) -> None:
-    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
-    done = rnncli("run", json.dumps(X.tolist()), "--model", path, "--assume", assume)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 2
-
-
 def test_an_order_of_gates_for_a_layer_without_gates(rnncli: Any, tmp_path: Path) -> None:
     path = saved(nn.RNN(3, 2), tmp_path / "m.pt")
     done = rnncli("run", json.dumps(X.tolist()), "--model", path, "--assume", "gates=ifgo")
     assert done.stderr.splitlines()[1:] == ["Only LSTM and GRU take it."]
-
-
-def test_assume_needs_a_file_without_a_graph(rnncli: Any) -> None:
-    done = rnncli("run", "--assume", "activation=relu")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--assume needs --model" in done.stderr
-    with pytest.raises(UsageError, match="assume needs model"):
-        package.run(X, assume="activation=relu")
 
 
 def test_what_torch_does_not_have_cannot_be_checked(rnncli: Any, tmp_path: Path) -> None:
@@ -280,41 +250,6 @@ def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
     assert done.stderr.startswith("rnncli: line 2: column 5: unexpected end of input.")
     done = rnncli(*words, "--check", input=text)
     assert (done.returncode, done.stdout) == (2, "")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--pad", "post"), "has no mask"),
-        (("--pad-value", "1"), "--pad-value needs --pad"),
-        (("--seed", "1"), "--seed cannot be combined with --model"),
-        (("--mask", "m.json"), "--mask cannot be combined with --model"),
-    ],
-)
-def test_flags_that_do_not_apply_are_refused(
-    rnncli: Any, tmp_path: Path, words: tuple[str, ...], said: str
-) -> None:
-    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
-    done = rnncli("run", json.dumps(X.tolist()), "--model", path, *words)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("[[1, 2]]", "lstm takes 3 features"),
-        ("[1, 2, 3]", "(batch, timesteps, features)"),
-        ('{"a": [[1, 2, 3]], "b": [[1, 2, 3]]}', "takes one input"),
-        ("[]", ""),
-    ],
-)
-def test_inputs_that_do_not_fit(rnncli: Any, tmp_path: Path, given: str, said: str) -> None:
-    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
-    done = rnncli("run", given, "--model", path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_square_weights_of_no_known_framework_are_refused(rnncli: Any, tmp_path: Path) -> None:

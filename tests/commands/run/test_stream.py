@@ -201,27 +201,6 @@ def test_what_one_stream_writes_another_reads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--check"], "--check cannot be combined with --stream"),
-        (["--fail-on-nan", "--stats"], "--stats and --fail-on-nan cannot be combined with --stream"),
-        (["-f", "csv"], "csv cannot be written"),
-        (["--input-shape", "1,2,3"], "--input-shape generates an input"),
-        (["--memory", "1G"], "--memory applies to a batch"),
-        (["--fill", "ones"], "--fill does not apply to --stream"),
-        (["--batch-column", "a"], "--batch-column does not apply to --stream"),
-        (["--delimiter", ";"], "--delimiter does not apply to --stream"),
-        (["--input-format", "csv"], "the input is csv"),
-        (["x.npy"], "the input is npy"),
-    ],
-)
-def test_flags_that_do_not_go_with_it(flags: list[str], said: str) -> None:
-    done = stream(lines(RECORDS[0]), *flags)
-    assert done.returncode == 2
-    assert said in done.stderr
-
-
-@pytest.mark.parametrize(
     ("words", "text", "said"),
     [
         (["nothing.ndjson"], "", "nothing.ndjson: there is no such file."),
@@ -234,12 +213,6 @@ def test_what_is_no_stream_is_refused(words: list[str], text: str, said: str) ->
     done = named(*words, text=text)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-
-
-def test_keep_going_alone_is_refused() -> None:
-    done = run_here("run", "[[1]]", "--keep-going")
-    assert done.returncode == 2
-    assert "--stream" in done.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")

@@ -35,33 +35,6 @@ def test_flags_narrow_a_trace(rnncli: Any) -> None:
     assert steps[0]["batch"] == [0]
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (("--step", "4"), "--step 4 is out of range: the time steps are 0 to 3."),
-        (("--step", "-5"), "--step -5"),
-        (("--unit", "3"), "--unit 3 is out of range: the units are 0 to 2."),
-        (("--batch", "-2"), "--batch -2 is out of range: the only index is 0."),
-        (("--gate", "forgett"), "Did you mean forget?"),
-        (
-            ("--layer", "gru", "--gate", "update", "--gate", "output"),
-            "Choose one of update, reset, candidate.",
-        ),
-        (("--engine", "tensorflow"), "--engine tensorflow: this engine does not record steps."),
-        (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "only Keras computes ConvLSTM1D"),
-        (("--dtype", "float16"), "cannot trace this: it does not round as Keras does in float16."),
-        (("--format", "npy"), "Use npz"),
-        (("--precision", "18"), "--precision"),
-        (("--layer", "Dense(2)"), "Dense has no time steps"),
-    ],
-)
-def test_what_cannot_be_traced_is_said(rnncli: Any, flags: Any, said: Any) -> None:
-    done = rnncli("trace", "--quiet", *flags)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stdout == ""
-
-
 def test_a_check_compares_outputs_and_states_with_keras(rnncli: Any) -> None:
     done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check")
     assert done.returncode == 0, done.stderr
@@ -110,3 +83,17 @@ def test_a_nan_fails_after_it_was_shown(rnncli: Any, command: Any, place: Any) -
     assert done.returncode == 1
     assert place in done.stderr
     assert "NaN" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        ("--step 1", [1]),
+        ("--steps 1:3", [1, 2]),
+        ("--steps -2:", [2, 3]),
+        ("--steps :1 --step -1", [0, 3]),
+    ],
+)
+def test_steps_are_indices_or_ranges(rnncli: Any, steps: str, kept: list[int]) -> None:
+    done = rnncli("trace", "sentence", "--seed", "1", "-f", "json", *steps.split())
+    assert [step["timestep"] for step in json.loads(done.stdout)["trace"]] == kept

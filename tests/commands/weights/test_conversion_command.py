@@ -120,41 +120,6 @@ def test_some_layers_of_a_file_are_converted(rnncli: Any, tmp_path: Path) -> Non
     assert set(np.load(target)) == {f"a.{name}" for name in TORCH_NAMES}
 
 
-BACKWARDS = "Bidirectional(LSTM(3, go_backwards=True), backward_layer=LSTM(3))"
-REFUSED = [
-    (["-l", "GRU(3, reset_after=False)", "--to", "torch"], "reset_after=False"),
-    (["-l", BACKWARDS, "--to", "torch"], "its first direction runs backwards (go_backwards)."),
-    (["-l", "RNN([LSTMCell(3), GRUCell(2)])", "--to", "torch"], "no module for RNN"),
-    (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,2,5,3", "--to", "onnx"], "ConvLSTM1D"),
-    (["-l", "Dense(3)", "--to", "keras"], "no recurrent layer"),
-    (["-l", "LSTM(3)", "--to", "tensorflow"], "'tensorflow' is not a valid choice"),
-    (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "ONNX's layout cannot be saved"),
-    (["-l", "LSTM(3)", "--to", "cudnn", "-o", "w.weights.h5"], "holds Keras's layout only"),
-    (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "Keras's layout cannot be saved"),
-    (["-l", "LSTM(3)", "--to", "torch", "-o", "w"], "PyTorch's layout cannot be saved"),
-    (['{"layer": "LSTM(3)", "inputs": [[[1]]]}'], "it is a case document"),
-    (["[[1, 2], [3, 4]]"], "not an object of named weights"),
-    (["-l", "LSTM(3)", "--input-shape", "2,3,features"], "the weights depend on the features"),
-    (["-l", "LSTM(3)", "--engine", "numpy"], "--engine does not change the weights"),
-    (["-l", "LSTM(3)", "--model", "m.keras"], "cannot be combined"),
-    (["m.keras", "--model", "m.keras"], "both m.keras and --model m.keras"),
-    (["m.keras", "--mask-value", "0"], "--mask-value applies to the input of a layer"),
-    ([], "weights needs a file or a layer"),
-]
-
-
-@pytest.mark.parametrize(("args", "words"), REFUSED, ids=str)
-def test_what_cannot_be_done_is_said_in_two_sentences(
-    args: list[str], words: str, rnncli: Any, tmp_path: Path
-) -> None:
-    done = rnncli("weights", *args, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 2
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_file_that_is_read_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:
     file = str(tmp_path / "w.npz")
     rnncli("weights", "-l", "LSTM(3)", "--seed", "1", "--to", "torch", "-o", file)
