@@ -15,7 +15,7 @@ from rnncli.case import Array
 from rnncli.errors import Message, Text
 from rnncli.frameworks import GATES as GATES
 from rnncli.frameworks import Chain, LayerWeights, adds_bias, infer_class, two_biases
-from rnncli.frameworks._hdf5 import ROLES, dump_legacy, group_by_path, name_paths
+from rnncli.frameworks.keras import ROLES, dump_legacy, group_by_path, name_paths
 
 FRAMEWORK = "cuDNN"
 SUFFIXES = (".h5", ".hdf5")

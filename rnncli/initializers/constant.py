@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Array, Option, format_shape
-from rnncli.errors import EngineError, LayerError
+from rnncli.errors import LayerError
 from rnncli.initializers import ArrayShape, Config, Fill, Initializer
 
 
@@ -45,59 +45,12 @@ def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
 
 
 def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    """Return the real or imaginary part of a discrete Fourier transform, multiplied by a window."""
-    import numpy as np
-
-    if len(shape) != 3:
-        raise LayerError(
-            "STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
-            "Recurrent layers have no such weight: use another initializer.",
-            shape=format_shape(shape),
-        )
-    real = np.dtype(dtype).type
-    frames, _, frequencies = shape
-    with np.errstate(divide="ignore", invalid="ignore"):
-        frequency = np.arange(frequencies, dtype=dtype) / real((frequencies - 1) * 2)
-        time = np.arange(frames, dtype=dtype)[:, None, None]
-        angle = real(-2) * time * frequency * np.arccos(real(-1))
-    kernel = np.cos(angle) if config["side"] == "real" else np.sin(angle)
-    if config["window"] is None:
-        return np.asarray(kernel, dtype)
-    window = _window(config, frames).astype(dtype)[:, None, None]
-    scaling = {
-        "density": np.sqrt(np.sum(np.square(window))),
-        "spectrum": np.sum(np.abs(window)),
-    }.get(config["scaling"], real(1))
-    return np.asarray(kernel * window / scaling, dtype)
-
-
-def _window(config: Config, frames: int) -> Array:
-    import numpy as np
-
-    if not isinstance(config["window"], str):
-        window = np.asarray(config["window"])
-        if window.shape != (frames,):
-            raise LayerError(
-                "STFT got a window of {size} values for {frames} frames.",
-                "Give one value per frame.",
-                size=window.size,
-                frames=frames,
-            )
-        return window
-    try:
-        from scipy.signal import get_window  # type: ignore[import-not-found, import-untyped, unused-ignore]
-    except ImportError:
-        raise EngineError(
-            "the window {config!r} of STFT needs the package scipy.",
-            "pip install scipy",
-            config=config["window"],
-        ) from None
-    try:
-        return np.asarray(get_window(config["window"], frames, config["periodic"]))
-    except ValueError as error:
-        raise LayerError(
-            "STFT: {error}.", "Use hann, hamming or another window of scipy.signal.", error=error
-        ) from None
+    """Refuse the weight: STFT fits only that of a ConvLSTM1D, whose weights Keras draws."""
+    raise LayerError(
+        "STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
+        "Recurrent layers have no such weight: use another initializer.",
+        shape=format_shape(shape),
+    )
 
 
 _STFT = {

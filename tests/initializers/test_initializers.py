@@ -92,9 +92,6 @@ def test_an_initializer_without_seed_fills_what_keras_fills(name: str, dtype: st
         ("VarianceScaling(0.5, distribution='Normal', seed=3)", (3, 12)),
         ("VarianceScaling(seed=3, input_axes=[0, 1], output_axes=(2,))", (2, 3, 4)),
         ("VarianceScaling(seed=3, input_axes=[0])", (2, 3, 4)),
-        ("STFT('imag', None)", (5, 1, 4)),
-        ("STFT('real', [1, 2, 3.5, 2, 1], 'spectrum')", (5, 1, 4)),
-        ("STFT(window=[1, 2, 3.5, 2, 1])", (5, 1, 4)),
     ],
 )
 def test_an_expression_is_the_keras_object(text: str, shape: tuple[int, ...], dtype: str) -> None:
@@ -262,7 +259,6 @@ def test_what_is_refused_and_how(text: str, words: str) -> None:
         ("orthogonal", (3,), "float32"),
         ("stft", (3, 3), "float32"),
         (Spec("Constant", {"value": [1, 2]}), (3, 3), "float32"),
-        (Spec("STFT", {"window": [1, 2]}), (3, 1, 3), "float32"),
         (Spec("HeNormal", {"input_axes": [5], "output_axes": [0]}), (3, 3), "float32"),
         ("glorot_uniform", (3, 3), "int32"),
         ("glorot_uniform", (3, 3), "bfloat16"),
