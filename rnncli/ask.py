@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape, known_sizes
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape, known_sizes
 from rnncli.errors import Either, Flag, InputError, LayerError, Message, Text, UsageError, inside, join
 from rnncli.options import first_given, flag_name, names
 
@@ -227,13 +227,12 @@ class Given(NamedTuple):
         """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
         from rnncli.layers import fit
 
-        shape = arranged.inputs.shape
-        made = Case(
+        given = Case(
             specs=self.stack.specs,
             inputs=arranged.inputs,
             mask=arranged.mask,
-            initial_state=fit_states(self.initial_state, self.stack, shape),
-            weights=self.fit_weights(shape),
+            initial_state=self.initial_state.value,
+            weights=self.weights.value,
             seed=self.seed,
             training=bool(self.training),
             calls=self.ask.calls,
@@ -241,27 +240,7 @@ class Given(NamedTuple):
             all_calls=self.ask.all_calls,
             feature_names=arranged.feature_names,
         )
-        return fit.cast(made)
-
-    def fit_weights(self, shape: Shape) -> Mapping[str, Array] | None:
-        """Return the weights by path, in Keras's order.  Raises InputError if they do not fit the layers."""
-        from rnncli.layers import fit
-
-        if self.weights.value is None:
-            return None
-        with inside(self.weights.where):
-            return fit.fit_weights(self.weights.value, self.stack, shape, self.weights.where)
-
-
-def fit_states(states: RawValue, stack: "Stack", shape: Shape) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order.  Raises InputError or LayerError if they do not fit."""
-    from rnncli.layers import fit
-
-    if states.value is None:
-        return None
-    stack.require_start()
-    with inside(states.where):
-        return fit.fit_states(states.value, stack, shape)
+        return fit.fit_case(given, self.weights.where, self.initial_state.where)
 
 
 def draw_seed() -> int:

@@ -11,25 +11,16 @@ from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
 
-def fit_case(case: Case) -> Case:
+def fit_case(case: Case, weights_from: Text = "weights", states_from: Text = "initial_state") -> Case:
     """Return the case with its weights and states in Keras's order and in the dtype of its inputs.
 
+    case: its weights and states may be in any form that `fit_weights` and `fit_states` take.
+    weights_from, states_from: the names of their sources in errors.
     Raises InputError if they do not fit the layers, LayerError if a layer cannot start from a given state.
     """
-    weights, states = case.weights, case.initial_state
-    if weights is not None:
-        with inside("weights"):
-            weights = fit_weights(weights, Stack(case.specs), case.inputs.shape)
-    if states is not None:
-        Stack(case.specs).require_start()
-        with inside("initial_state"):
-            states = fit_states(states, Stack(case.specs), case.inputs.shape)
-    return cast(case._replace(weights=weights, initial_state=states))
-
-
-def cast(case: Case) -> Case:
-    """Return the case with its weights and states in the dtype of its inputs, as Keras casts them."""
-    weights, states, dtype = case.weights, case.initial_state, case.inputs.dtype
+    stack, shape, dtype = Stack(case.specs), case.inputs.shape, case.inputs.dtype
+    states = fit_states(case.initial_state, stack, shape, states_from)
+    weights = fit_weights(case.weights, stack, shape, weights_from)
     return case._replace(
         weights=weights and {path: array.astype(dtype, copy=False) for path, array in weights.items()},
         initial_state=states and tuple(state.astype(dtype, copy=False) for state in states),
@@ -37,39 +28,45 @@ def cast(case: Case) -> Case:
 
 
 def fit_weights(
-    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: Text = "FILE"
-) -> dict[str, Array]:
-    """Return the weights of the layers by path, in Keras's order.
+    given: Mapping[str, Array] | tuple[SavedLayer, ...] | None,
+    stack: Stack,
+    input_shape: Shape,
+    source: Text = "weights",
+) -> dict[str, Array] | None:
+    """Return the weights of the layers by path, in Keras's order; None for None.
 
     given: weights by path; or the layers of a saved model, from which those that fit are used, in order.
-    file: the name of their file, for advice.
+    source: the name of what they are from, for errors and advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
-    if isinstance(given, tuple):
-        return _choose_saved(given, stack, input_shape, file)
-    wanted = stack.weight_shapes(input_shape)
-    for path in given:
-        if path not in wanted:
-            raise InputError(
-                "there is no weight {place} in this layer.", did_you_mean(path, wanted), place=path
-            )
-    for path, shape in wanted.items():
-        if path not in given:
-            raise InputError(
-                "{place} is missing.",
-                "It has shape {shape}; the weights are {wanted}.",
-                place=path,
-                shape=format_shape(shape),
-                wanted=", ".join(wanted),
-            )
-        if given[path].shape != shape:
-            raise InputError(
-                "{place} has shape {shape}, but the layer needs {wanted}.",
-                "rnncli shape lists the shapes of all weights.",
-                place=path,
-                shape=format_shape(given[path].shape),
-                wanted=format_shape(shape),
-            )
+    if given is None:
+        return None
+    with inside(source):
+        if isinstance(given, tuple):
+            return _choose_saved(given, stack, input_shape, source)
+        wanted = stack.weight_shapes(input_shape)
+        for path in given:
+            if path not in wanted:
+                raise InputError(
+                    "there is no weight {place} in this layer.", did_you_mean(path, wanted), place=path
+                )
+        for path, shape in wanted.items():
+            if path not in given:
+                raise InputError(
+                    "{place} is missing.",
+                    "It has shape {shape}; the weights are {wanted}.",
+                    place=path,
+                    shape=format_shape(shape),
+                    wanted=", ".join(wanted),
+                )
+            if given[path].shape != shape:
+                raise InputError(
+                    "{place} has shape {shape}, but the layer needs {wanted}.",
+                    "rnncli shape lists the shapes of all weights.",
+                    place=path,
+                    shape=format_shape(given[path].shape),
+                    wanted=format_shape(shape),
+                )
     return {path: given[path] for path in wanted}
 
 
@@ -160,41 +157,50 @@ def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> lis
 
 
 def fit_states(
-    given: Mapping[str, Array] | Sequence[Array], stack: Stack, input_shape: Shape
-) -> tuple[Array, ...]:
-    """Return the states in Keras's order, each with a batch axis.
+    given: Mapping[str, Array] | Sequence[Array] | None,
+    stack: Stack,
+    input_shape: Shape,
+    source: Text = "initial_state",
+) -> tuple[Array, ...] | None:
+    """Return the states in Keras's order, each with a batch axis; None for None.
 
     given: in that order, or by result name; for a batch of 1, the batch axis may be missing.
-    Raises InputError if a name, the number of states or a shape is wrong.
+    source: the name of what they are from, for errors.
+    Raises InputError if a name, the number of states or a shape is wrong, LayerError if a layer cannot start
+    from a given state.
     """
+    if given is None:
+        return None
+    stack.require_start()
     infos = stack.states(input_shape)
-    if isinstance(given, Mapping):
-        given = _order_states(given, infos)
-    if len(given) != len(infos):
-        if not infos:
-            raise _no_states()
-        names = ", ".join(info.name for info in infos)
-        raise InputError(
-            "it has {given}, but the layer needs {count}: {names}.",
-            "Give one of each, in this order.",
-            given=count(len(given), "state"),
-            count=len(infos),
-            names=names,
-        )
-    states = [
-        state[None] if (1, *state.shape) == info.shape else state
-        for state, info in zip(given, infos, strict=True)
-    ]
-    for state, info in zip(states, infos, strict=True):
-        if state.shape != info.shape:
+    with inside(source):
+        if isinstance(given, Mapping):
+            given = _order_states(given, infos)
+        if len(given) != len(infos):
+            if not infos:
+                raise _no_states()
+            names = ", ".join(info.name for info in infos)
             raise InputError(
-                "{name} has shape {shape}, but the layer needs {wanted}.",
-                "Its axes are {axes}.",
-                name=info.name,
-                shape=format_shape(state.shape),
-                wanted=format_shape(info.shape),
-                axes=", ".join(info.axes),
+                "it has {given}, but the layer needs {count}: {names}.",
+                "Give one of each, in this order.",
+                given=count(len(given), "state"),
+                count=len(infos),
+                names=names,
             )
+        states = [
+            state[None] if (1, *state.shape) == info.shape else state
+            for state, info in zip(given, infos, strict=True)
+        ]
+        for state, info in zip(states, infos, strict=True):
+            if state.shape != info.shape:
+                raise InputError(
+                    "{name} has shape {shape}, but the layer needs {wanted}.",
+                    "Its axes are {axes}.",
+                    name=info.name,
+                    shape=format_shape(state.shape),
+                    wanted=format_shape(info.shape),
+                    axes=", ".join(info.axes),
+                )
     return tuple(states)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.ask import Ask, RawValue, fit_states, prepare
-from rnncli.case import Case, Document, SavedLayer
+from rnncli.case import Case, SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.layers import fit
@@ -71,7 +70,9 @@ def test_what_does_not_fit_says_what_is_there() -> None:
     held = [saved("lstm", *LSTM), saved("out", *DENSE)]
     with pytest.raises(InputError) as caught:
         fitted(["LSTM(3)", "Dense(2)"], held)
-    assert caught.value.what == ("no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,).")
+    assert caught.value.what == (
+        "m.weights.h5: no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,)."
+    )
     assert caught.value.advice == "It holds lstm = lstm!, out = out!."
     with pytest.raises(InputError, match=r"layer 0 \(Dense\)"):
         fitted(["Dense(3)", "LSTM(3)"], held)
@@ -88,16 +89,16 @@ def test_errors_begin_with_the_source() -> None:
     stack = Stack(specs.from_flags(["LSTM(3)"], {}))
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            prepare(Ask(python=True), stack, Document(weights=given), "w.npz").fit_weights((2, 3, 4))
+            fit.fit_weights(given, stack, (2, 3, 4), "w.npz")
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            fit_states(RawValue(states, "h.npy"), stack, (2, 3, 4))
+            fit.fit_states(states, stack, (2, 3, 4), "h.npy")
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fit.fit_states(states, Stack(layers), (1, 3, 4))
+    first, second = fit.fit_states(states, Stack(layers), (1, 3, 4)) or ()
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.ask import LAYER_OPTIONS, Ask, RawValue, fit_states, stack_of
+from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
 from rnncli.case import Array, Document, Spec, format_shape
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
@@ -24,6 +24,7 @@ from rnncli.inputs import formats
 from rnncli.inputs.expected import read_expected
 from rnncli.inputs.given import find_source
 from rnncli.inputs.source import split_layers
+from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.specs import describe
 
@@ -148,13 +149,13 @@ def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, 
     shape: of the input, (batch, timesteps, features); the other framework may have the time first.
     """
     source = find_source(word)
-    given = RawValue(formats.read_states(source), source.name)
+    states, stack = formats.read_states(source), Stack([spec])
     try:
-        return fit_states(given, Stack([spec]), shape)
+        return fit.fit_states(states, stack, shape, source.name)
     except InputError:
         swapped = (shape[1], shape[0], *shape[2:])
         with suppress(InputError):
-            return fit_states(given, Stack([spec]), swapped)
+            return fit.fit_states(states, stack, swapped, source.name)
         raise
 
 

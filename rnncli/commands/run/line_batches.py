@@ -190,9 +190,7 @@ def _require_fit(case: Case) -> None:
     """Raise InputError or LayerError if the mask or the states do not fit the inputs of this line."""
     if case.mask is not None:
         call.require_mask(case)
-    if case.initial_state is not None:
-        with inside("initial_state"):
-            fit.fit_states(case.initial_state, Stack(case.specs), case.inputs.shape)
+    fit.fit_states(case.initial_state, Stack(case.specs), case.inputs.shape)
 
 
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:

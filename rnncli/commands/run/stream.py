@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import arrays
-from rnncli.ask import Ask, fit_states, note_dropout, note_equal_calls, prepare, require_options, stack_of
+from rnncli.ask import Ask, note_dropout, note_equal_calls, prepare, require_options, stack_of
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import checks, terminal
 from rnncli.cli.output import stream_answers
@@ -29,6 +29,7 @@ from rnncli.errors import (
 )
 from rnncli.inputs import formats, given
 from rnncli.inputs.formats import Source, ndjson
+from rnncli.layers import fit
 from rnncli.options import first_given
 
 LINES = ("ndjson", "json")
@@ -189,8 +190,12 @@ class LineCases:
         stack, states, weights = self.given.stack, self.given.initial_state, self.given.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
-        self._require(lambda n: fit_states(states, stack, (n, *inputs.shape[1:])), batches)
-        self._require(lambda n: self.given.fit_weights((*inputs.shape[:-1], n)), features)
+        self._require(
+            lambda n: fit.fit_states(states.value, stack, (n, *inputs.shape[1:]), states.where), batches
+        )
+        self._require(
+            lambda n: fit.fit_weights(weights.value, stack, (*inputs.shape[:-1], n), weights.where), features
+        )
 
     def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:
         """Call `fit` with the line's size; if it fails, raise UsageError unless another size would fit."""
