@@ -46,9 +46,10 @@ LISTS: Mapping[str, Iterable[str]] = {
 """The folders whose files, but for those with an underscore, are listed, with the lists."""
 BASES = {
     operations.OPS, "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain",
-    "rnncli.show.formats.table",
+    "rnncli.show.formats.table", "rnncli.frameworks.keras",
 }  # fmt: skip
-"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table."""
+"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
+cudnn on keras."""
 
 BESIDE = {"layers": {"activations", "cell", "equations", "fit", "layer", "recurrent", "stack"}}
 """Files of these folders that are not of the listed kind."""
