@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.case import Array, Case
+from rnncli.case import Case
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
 from rnncli.inputs.source import expand_user
 from rnncli.options import flag_name, write_words
-from rnncli.process.signals import defer_signals
-from rnncli.show import numerals
+from rnncli.show import formats
+from rnncli.show.answer import Answer
+from rnncli.show.page import View
 from rnncli.specs.build import options_of
-
-with defer_signals():  # orjson crashes the process if its loading is interrupted
-    import orjson
 
 LONGEST = 4000
 """Characters of the longest case document that is written into the command itself."""
@@ -38,7 +37,7 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
         return shlex.join(["rnncli", name, *_words_of_flags(now), *holds])
     if saved is None and _least_length(case) > LONGEST:
         return None
-    text = saved or document(now).decode()
+    text = saved or document(now)
     calls = ["--calls", str(case.calls)] if case.calls > 1 else []
     return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
 
@@ -90,19 +89,30 @@ def _layer_words(now: Experiment) -> Iterator[str]:
         yield from ("-l", expression)
 
 
-def document(now: Experiment) -> bytes:
-    """Return the experiment as a case document, which every command reads."""
-    case = now.case
-    parts: dict[str, Any] = {
-        "layer": specs.expression_of(case.specs),
-        "inputs": _nest(case.inputs),
-        "mask": None if case.mask is None else case.mask.tolist(),
-        "initial_state": None if case.initial_state is None else [_nest(one) for one in case.initial_state],
-        "weights": None if case.weights is None else {key: _nest(one) for key, one in case.weights.items()},
-        "seed": case.seed,
-        "training": case.training or None,
-    }
-    return orjson.dumps({name: part for name, part in parts.items() if part is not None})
+@dataclass(frozen=True)
+class _CaseDocument(Answer):
+    """A case document, which every command reads."""
+
+    case: Case
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return what is given of the layers, the input, the states, the weights and the run."""
+        case = self.case
+        parts = {
+            "layer": specs.expression_of(case.specs),
+            "inputs": case.inputs,
+            "mask": case.mask,
+            "initial_state": case.initial_state,
+            "weights": case.weights,
+            "seed": case.seed,
+            "training": case.training or None,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+def document(now: Experiment) -> str:
+    """Return the experiment as a case document on one line."""
+    return str(formats.render(_CaseDocument(now.case), "ndjson", View())).rstrip()
 
 
 def _least_length(case: Case) -> int:
@@ -120,15 +130,4 @@ def save(name: str, now: Experiment) -> None:
         raise UsageError("{place} does not end in .json.", "A case document is a .json file.", place=path)
     if path.exists():
         raise UsageError("{place} exists already.", "Choose another name.", place=path)
-    files.write(name, document(now) + b"\n")
-
-
-def _nest(array: Array) -> Any:
-    """Return nested lists of the shortest numbers that read back the same; NaN and infinities as text."""
-    import numpy as np
-
-    texts = numerals.format_exactly(array)
-    finite = np.isfinite(array.astype(np.float64)).ravel().tolist()
-    flat = np.empty(len(texts), object)
-    flat[:] = [float(text) if plain else text for text, plain in zip(texts, finite, strict=True)]
-    return flat.reshape(array.shape).tolist()
+    files.write(name, f"{document(now)}\n")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, specs
 from rnncli.ask import Ask, Remarks, model_of
-from rnncli.case import HIGHEST_SEED, Array, Case, Spec
+from rnncli.case import Array, Case, Spec
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explain_number
@@ -18,19 +18,9 @@ from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import LayerError, UsageError
 from rnncli.inputs import sample_files
 from rnncli.inputs.given import SAMPLE
-from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
-from rnncli.specs.build import options_of
 
-POSITION = "in stack"
-"""The row that chooses the layer of a stack."""
-MODEL_LAYER = "in model"
-"""The row that chooses the layer of a saved model."""
-NONE = "none"
-"""The value of a row in which nothing is masked or held."""
-SEPARATOR = ";"
-"""Between the gates to hold in one typed text."""
 MOST_TERMS = 40
 """Terms of an equation that are listed: drawing hundreds would delay every key."""
 
@@ -155,80 +145,16 @@ def recurrent_places(case: Case) -> tuple[int, ...]:
     return tuple(index for index, layer in enumerate(Stack(case.specs).layers) if layer.recurrent)
 
 
-def reads_file(now: Experiment, name: str) -> bool:
-    """Return whether `set_value` of this row reads or generates the input again, which takes time."""
-    return name in (MODEL_LAYER, "dtype") or (name == "seed" and now.start.ask.input_shape is not None)
-
-
-def set_value(now: Experiment, name: str, value: Any, batch: int = 0) -> Experiment:
-    """Return the experiment with another value of a row of the layer pane.
-
-    value: of the row's choices, or typed.  batch: the sequence that `mask` is about.
-    Raises RnncliError if the value is not accepted.
-    """
-    case = now.case
-    match name:
-        case "in stack":
-            return replace(now, layer=value)
-        case "in model":
-            then = now.start.in_model_layer(value)
-            return Experiment(then.case, then, recurrent_places(then.case)[-1])
-        case "mask":
-            return mask_steps(now, batch, "" if value == NONE else value)
-        case "hold":
-            texts = [text.strip() for text in value.split(SEPARATOR)]
-            return replace(now, case=holds.hold_gates(case, [one for one in texts if one not in ("", NONE)]))
-        case "training":
-            return now.with_case(training=value)
-        case "calls":
-            if value < 1:
-                raise UsageError("calls is {calls}.", "The layers are called at least once.", calls=value)
-            return now.with_case(calls=value)
-        case "seed":
-            if not 0 <= value <= HIGHEST_SEED:
-                raise UsageError(
-                    "seed is {seed}.",
-                    "Seeds go from 0 to {highest_seed}.",
-                    seed=value,
-                    highest_seed=HIGHEST_SEED,
-                )
-            made = now.with_case(seed=value, weights=None)
-            return _read_again(made) if reads_file(now, name) else made
-    return _set_option(now, name, value)
-
-
-def _set_option(now: Experiment, name: str, value: Any) -> Experiment:
-    """Return the experiment with another layer, or another value of an option of it."""
-    if now.start.ask.model is not None and name not in ("return_sequences", "return_state"):
-        raise UsageError(
-            "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
-        )
-    spec, specs_now = now.spec, list(now.case.specs)
-    if name == "dtype":
-        specs_now = [specs.from_flags([], {"dtype": value}, one)[0] for one in specs_now]
-    elif name == "layer":  # another one, which keeps the options that it has
-        flags = {key: own for key, own in spec.inner.config.items() if key in options_of(value)}
-        if spec is not spec.inner:
-            flags |= {"bidirectional": True, "merge_mode": spec.config["merge_mode"] or "none"}
-        specs_now[now.layer] = specs.from_flags([value], flags)[0]
-    else:
-        specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
-    case = now.case._replace(specs=tuple(specs_now))
-    fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
-    made = replace(now, case=_fit_holds(case))
-    return _read_again(made) if name == "dtype" else made
-
-
-def _read_again(now: Experiment) -> Experiment:
+def read_again(now: Experiment) -> Experiment:
     """Return the experiment with its input read again for its layers and seed; keep an edited input."""
     case = now.case
     then = now.start.read_again(case.specs, case.seed)
     is_edited = case.inputs is not now.start.case.inputs
     inputs = case.inputs.astype(Stack(case.specs).dtype) if is_edited else then.case.inputs
-    return replace(now, start=then, case=_fit_holds(case._replace(inputs=inputs)))
+    return replace(now, start=then, case=fit_holds(case._replace(inputs=inputs)))
 
 
-def _fit_holds(case: Case) -> Case:
+def fit_holds(case: Case) -> Case:
     """Return the case with its holds parsed again.  Raises UsageError if its layers lack one of the gates."""
     try:
         return holds.hold_gates(case, [hold.text for hold in case.hold])

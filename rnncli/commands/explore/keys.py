@@ -9,14 +9,8 @@ from typing import NamedTuple
 
 from rnncli.case import Hold
 from rnncli.commands.explore import options, screen
-from rnncli.commands.explore.experiment import (
-    SEPARATOR,
-    Experiment,
-    reads_file,
-    set_value,
-    toggle_mask,
-)
-from rnncli.commands.explore.options import OptionRow
+from rnncli.commands.explore.experiment import Experiment, toggle_mask
+from rnncli.commands.explore.options import SEPARATOR, OptionRow, hold_gates
 from rnncli.commands.explore.state import (
     Cell,
     State,
@@ -116,8 +110,7 @@ def click(state: State, x: int, y: int, clicks: int = 1) -> State:
         place = screen.first_option(state, rows) + y
         return change_option(replace(state, option=rows[place].name)) if place < len(rows) else state
     if pane == "numbers":
-        shown = tables(state)
-        at = screen.cell_at(screen.draw_numbers(state), shown, x, y)
+        at = screen.cell_at(state, x, y)
         moved = state if at is None else move_to(state, at)
         return edit_number(moved) if at is not None and clicks == 2 else moved
     share = (x - screen.BEFORE_SLIDER) / (screen.SLIDER - 1)
@@ -166,7 +159,7 @@ def _hold(state: State) -> State:
 
     def accept(state: State, typed: str) -> State:
         kept = [one.text for one in state.experiment.case.hold if one.text != old]
-        return change(state, lambda now: set_value(now, "hold", SEPARATOR.join([*kept, typed])))
+        return change(state, lambda now: hold_gates(now, SEPARATOR.join([*kept, typed])))
 
     text = old or f"{gate}[:, {at.unit}]=1@{at.timestep}:"
     return _ask(state, TypedLine(HOLD_QUESTION, text, accept))
@@ -180,7 +173,7 @@ def _holds(hold: Hold, gate: str, unit: int) -> bool:
 def _release(state: State) -> State:
     if not state.experiment.case.hold:
         return replace(state, message=NO_HOLD)
-    return change(state, lambda now: set_value(now, "hold", ""))
+    return change(state, lambda now: hold_gates(now, ""))
 
 
 def _show_difference(state: State) -> State:
@@ -233,21 +226,20 @@ def _step_option(state: State, by: int) -> State:
 
     def step(now: Experiment) -> Experiment:
         own = next((one for one in options.rows(now, batch) if one.name == row.name), None)
-        return now if own is None else set_value(now, row.name, own.next(by), batch)
+        return now if own is None else own.change(now, own.next(by))
 
-    return change(state, step, reads=reads_file(state.experiment, row.name))
+    return change(state, step, reads=row.reads)
 
 
 def change_option(state: State) -> State:
     """Toggle a flag, go to the next choice, or ask for a value."""
-    row, batch = _chosen_option(state), state.cursor.batch
+    row = _chosen_option(state)
     if row.choices:
         return _step_option(state, 1)
 
     def accept(state: State, typed: str) -> State:
         value = row.parse(typed)
-        reads = reads_file(state.experiment, row.name)
-        return change(state, lambda now: set_value(now, row.name, value, batch), reads=reads)
+        return change(state, lambda now: row.change(now, value), reads=row.reads)
 
     question = QUESTIONS.get(row.name) or Message("new value of {name}", name=row.name)
     return _ask(state, TypedLine(question, row.text if row.typed is None else row.typed, accept))

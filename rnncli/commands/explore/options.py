@@ -1,41 +1,53 @@
-"""The rows of the layer pane: every option that has a flag, with its value and the values it can take."""
+"""The rows of the layer pane: every option, its value, the values it can take, and how it is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
-from rnncli import layers
+from rnncli import layers, specs
 from rnncli.ask import LAYER_OPTIONS
-from rnncli.case import MERGE_MODES, Spec
+from rnncli.case import HIGHEST_SEED, MERGE_MODES, Spec
 from rnncli.commands.explore.experiment import (
-    MODEL_LAYER,
-    NONE,
-    POSITION,
-    SEPARATOR,
     Experiment,
+    fit_holds,
+    mask_steps,
     masked_steps,
+    read_again,
     recurrent_places,
 )
-from rnncli.layers import activations
+from rnncli.compute import holds
+from rnncli.errors import UsageError
+from rnncli.layers import activations, fit
 from rnncli.specs.build import options_of
 
 FIRST = ("units", "return_sequences", "return_state", "go_backwards")
 DTYPES = ("float32", "float64")
 """Those in which the numpy engine, which records steps, rounds as Keras does."""
+NONE = "none"
+"""The value of a row in which nothing is masked or held."""
+SEPARATOR = ";"
+"""Between the gates to hold in one typed text."""
 
 
 class OptionRow(NamedTuple):
     """An option.
 
+    change: returns the experiment with another value, one of the choices or typed; raises RnncliError if it
+        is not accepted.
     choices: the values that left and right go through; (False, True) for a flag.
     typed: the value as the user types it, if it is displayed in another form.
+    reads: whether the change reads or generates the input again, which takes time.
     """
 
     name: str
     value: Any
+    change: Callable[[Experiment, Any], Experiment]
     choices: Sequence[Any] = ()
     typed: str | None = None
+    reads: bool = False
 
     @property
     def text(self) -> str:
@@ -64,28 +76,33 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
     batch: the sequence whose mask is shown.
     """
     case, spec, inner, start = now.case, now.spec, now.spec.inner, now.start
-    options = list(_options(inner))
+    own = {row.name: row for row in _options(inner)}
     shown = []
     if len(start.layers) > 1:
-        shown.append(OptionRow(MODEL_LAYER, start.model_layer, start.layers))
+        shown.append(OptionRow("in model", start.model_layer, _enter, start.layers, reads=True))
     if len(case.specs) > 1:
-        shown.append(OptionRow(POSITION, now.layer, recurrent_places(case)))
+        places = recurrent_places(case)
+        shown.append(OptionRow("in stack", now.layer, lambda now, place: replace(now, layer=place), places))
     with_units = [name for name in layers.recurrent_names() if "units" in layers.class_of(name).options]
-    shown.append(OptionRow("layer", inner.class_name, with_units))
-    shown += [row for row in options if row.name in FIRST]
-    shown.append(OptionRow("bidirectional", spec is not inner, (False, True)))
-    if spec is not inner:
-        shown.append(OptionRow("merge_mode", spec.config["merge_mode"] or "none", MERGE_MODES))
+    shown.append(OptionRow("layer", inner.class_name, partial(_set_option, "layer"), with_units))
+    shown += [own.pop(name) for name in FIRST if name in own]
+    wrapped = spec is not inner
+    shown.append(OptionRow("bidirectional", wrapped, partial(_set_option, "bidirectional"), (False, True)))
+    if wrapped:
+        mode = spec.config["merge_mode"] or "none"
+        shown.append(OptionRow("merge_mode", mode, partial(_set_option, "merge_mode"), MERGE_MODES))
     masked = masked_steps(case, batch)
-    shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, typed=masked))
-    holds = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
-    shown.append(OptionRow("hold", holds or NONE, typed=holds))
+    shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, partial(_mask, batch), typed=masked))
+    held = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
+    shown.append(OptionRow("hold", held or NONE, hold_gates, typed=held))
     if case.seed is not None:
-        shown.append(OptionRow("seed", case.seed))
-    shown.append(OptionRow("training", case.training, (False, True)))
-    shown += [row for row in options if row.name == "stateful"]
-    shown.append(OptionRow("calls", case.calls))
-    return shown + [row for row in options if row.name not in (*FIRST, "stateful")]
+        draws = start.ask.input_shape is not None
+        shown.append(OptionRow("seed", case.seed, _set_seed, reads=draws))
+    training = OptionRow("training", case.training, _set_training, (False, True))
+    return [
+        *shown, training, *(own.pop(name) for name in ("stateful",) if name in own),
+        OptionRow("calls", case.calls, _set_calls), *own.values(),
+    ]  # fmt: skip
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:
@@ -93,4 +110,64 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
     choices = {"flag": (False, True), "activation": activations.names(), "dtype": DTYPES}
     for name in LAYER_OPTIONS:
         if name in options:
-            yield OptionRow(name, spec.config[name], choices.get(options[name].kind, ()))
+            values = choices.get(options[name].kind, ())
+            change, reads = partial(_set_option, name), name == "dtype"
+            yield OptionRow(name, spec.config[name], change, values, reads=reads)
+
+
+def _enter(now: Experiment, name: str) -> Experiment:
+    """Return the experiment of another layer of the saved model."""
+    then = now.start.in_model_layer(name)
+    return Experiment(then.case, then, recurrent_places(then.case)[-1])
+
+
+def _mask(batch: int, now: Experiment, text: str) -> Experiment:
+    return mask_steps(now, batch, "" if text == NONE else text)
+
+
+def hold_gates(now: Experiment, text: str) -> Experiment:
+    """Return the experiment with exactly these gates held, `forget[:, 1]=1; input=0`; none if empty."""
+    texts = [one.strip() for one in text.split(SEPARATOR)]
+    return replace(now, case=holds.hold_gates(now.case, [one for one in texts if one not in ("", NONE)]))
+
+
+def _set_training(now: Experiment, training: bool) -> Experiment:
+    return now.with_case(training=training)
+
+
+def _set_calls(now: Experiment, calls: int) -> Experiment:
+    if calls < 1:
+        raise UsageError("calls is {calls}.", "The layers are called at least once.", calls=calls)
+    return now.with_case(calls=calls)
+
+
+def _set_seed(now: Experiment, seed: int) -> Experiment:
+    """Return the experiment with weights of another seed, and an input that is drawn from it too."""
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise UsageError(
+            "seed is {seed}.", "Seeds go from 0 to {highest_seed}.", seed=seed, highest_seed=HIGHEST_SEED
+        )
+    made = now.with_case(seed=seed, weights=None)
+    return read_again(made) if now.start.ask.input_shape is not None else made
+
+
+def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
+    """Return the experiment with another layer, or another value of an option of it."""
+    if now.start.ask.model is not None and name not in ("return_sequences", "return_state"):
+        raise UsageError(
+            "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
+        )
+    spec, specs_now = now.spec, list(now.case.specs)
+    if name == "dtype":
+        specs_now = [specs.from_flags([], {"dtype": value}, one)[0] for one in specs_now]
+    elif name == "layer":  # another one, which keeps the options that it has
+        flags = {key: own for key, own in spec.inner.config.items() if key in options_of(value)}
+        if spec is not spec.inner:
+            flags |= {"bidirectional": True, "merge_mode": spec.config["merge_mode"] or "none"}
+        specs_now[now.layer] = specs.from_flags([value], flags)[0]
+    else:
+        specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
+    case = now.case._replace(specs=tuple(specs_now))
+    fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
+    made = replace(now, case=fit_holds(case))
+    return read_again(made) if name == "dtype" else made

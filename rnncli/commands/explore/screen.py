@@ -46,8 +46,6 @@ NAME = 16
 SLIDER, BEFORE_SLIDER = 20, 18
 """Columns of the slider, and before it."""
 COMMAND_LINES, MESSAGE_LINES = 2, 3
-ABOVE, BELOW = "▲▼"
-"""At the right of the first and the last option if there are more."""
 KEY, TWO_COLUMNS = 11, 76
 """Columns of the keys in the help, and the width in which it has two columns."""
 
@@ -67,7 +65,7 @@ LABEL = 8
 WIDTH = 10
 """Columns of a number: the cursor or the boundary of the halves, eight digits, and a mark."""
 LEFT, RIGHT, ABOVE, BELOW = "◀▶▲▼"
-"""There are more numbers in that direction."""
+"""There are more numbers, or options, in that direction."""
 POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
 
 
@@ -93,11 +91,11 @@ def draw(state: State) -> Text:
     else:
         where = panes(state)
         upper = where["numbers"].height
-        left, right = _option_lines(state, where["options"]), draw_numbers(state).lines
+        left, right = _option_lines(state, where["options"]), draw_numbers(state)
         lines = [_title(state)]
         for place in range(upper):
             line = left[place] if place < len(left) else Text(" " * where["options"].width)
-            lines.append(line + Text(" ") + right[place] if place < len(right) else line)
+            lines.append(line + Text(" ") + right[place].text if place < len(right) else line)
         lines += _step_lines(state, where["step"])
     room = max(height - len(below), 0)
     lines = lines[:room] + [Text()] * (room - len(lines)) + below
@@ -225,34 +223,28 @@ def _option_lines(state: State, pane: Region) -> list[Text]:
     return lines
 
 
-def draw_numbers(state: State) -> DrawnTables:
-    """Draw the tables of the view."""
+class NumberLine(NamedTuple):
+    """A line of the pane of numbers, and the cell at its start."""
+
+    text: Text
+    start: Cell
+
+
+def draw_numbers(state: State) -> list[NumberLine]:
+    """Draw the lines of the view's tables around the cursor."""
     shown, pane, focus = tables(state), panes(state)["numbers"], state.focus == "numbers"
-    return draw_tables(shown, cell(state, shown), pane.width, pane.height, state.lang, focus=focus)
-
-
-class DrawnTables(NamedTuple):
-    """Lines, and the cell at the start of each."""
-
-    lines: list[Text]
-    cells: list[Cell]
-
-
-def draw_tables(
-    tables: Sequence[NumberTable], cursor: Cell, width: int, height: int, lang: str, *, focus: bool
-) -> DrawnTables:
-    """Draw the lines around the cursor, at most `height`."""
+    cursor, width, height = cell(state, shown), pane.width, pane.height
     room = max((width - LABEL - 1) // WIDTH, 1)
     starts = [0]
-    for table in tables:
+    for table in shown:
         starts.append(starts[-1] + _headings(table) + len(table.values))
     start = starts[cursor.table]
-    line_of_cursor = start + _headings(tables[cursor.table]) + cursor.row
+    line_of_cursor = start + _headings(shown[cursor.table]) + cursor.row
     top = _window(line_of_cursor, starts[-1], height)
     if top and line_of_cursor - start < height:
         top = max(min(top, start), line_of_cursor - height + 1)  # keep the title visible
-    drawn = DrawnTables([], [])
-    for number, table in enumerate(tables):
+    lines: list[NumberLine] = []
+    for number, table in enumerate(shown):
         begin = _window(cursor.column if number == cursor.table else 0, table.values.shape[1], room)
         columns = range(begin, min(begin + room, table.values.shape[1]))
         for at in range(max(top, starts[number]), min(top + height, starts[number + 1])):
@@ -261,28 +253,30 @@ def draw_tables(
                 here = (number, row) == cursor[:2]
                 line = _draw_row(table, row, columns, cursor.column if here else -1, focus=focus)
             elif row == -_headings(table):
-                line = Text.assemble((visible(table.title), "bold"), (f" {say(table.note, lang)}", "dim"))
+                line = Text.assemble(
+                    (visible(table.title), "bold"), (f" {say(table.note, state.lang)}", "dim")
+                )
             else:
                 line = Text(" " * LABEL + "".join(_name(table, column) for column in columns), "dim")
             line.truncate(width, overflow="ellipsis")
             if row >= 0 and columns.stop < table.values.shape[1]:
                 _mark_end(line, RIGHT, width)
-            drawn.lines.append(line)
-            drawn.cells.append(Cell(number, row, begin))
-    if drawn.lines and top:
-        _mark_end(drawn.lines[0], ABOVE, width)
-    if drawn.lines and top + height < starts[-1]:
-        _mark_end(drawn.lines[-1], BELOW, width)
-    return drawn
+            lines.append(NumberLine(line, Cell(number, row, begin)))
+    if lines and top:
+        _mark_end(lines[0].text, ABOVE, width)
+    if lines and top + height < starts[-1]:
+        _mark_end(lines[-1].text, BELOW, width)
+    return lines
 
 
-def cell_at(drawn: DrawnTables, tables: Sequence[NumberTable], x: int, y: int) -> Cell | None:
-    """Return the cell at a point of the drawing; None if there is none."""
-    if not 0 <= y < len(drawn.cells) or x < LABEL:
+def cell_at(state: State, x: int, y: int) -> Cell | None:
+    """Return the cell at a point of the pane of numbers; None if there is none."""
+    lines = draw_numbers(state)
+    if not 0 <= y < len(lines) or x < LABEL:
         return None
-    place = drawn.cells[y]
+    place = lines[y].start
     column = place.column + (x - LABEL) // WIDTH
-    inside = place.row >= 0 and column < tables[place.table].values.shape[1]
+    inside = place.row >= 0 and column < tables(state)[place.table].values.shape[1]
     return place._replace(column=column) if inside else None
 
 

@@ -15,7 +15,6 @@ from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import options
 from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.experiment import (
-    POSITION,
     Change,
     Computation,
     Experiment,
@@ -23,13 +22,17 @@ from rnncli.commands.explore.experiment import (
     explain,
     masked_steps,
     set_number,
-    set_value,
     start,
     toggle_mask,
 )
 from rnncli.compute.derivation.explanation import Target
 from rnncli.errors import RnncliError
 from rnncli.result import Label
+
+
+def set_value(now: Experiment, name: str, value: Any, batch: int = 0) -> Experiment:
+    row = next(row for row in options.rows(now, batch) if row.name == name)
+    return row.change(now, value)
 
 
 def made(**values: Any) -> Change:
@@ -130,7 +133,7 @@ def test_the_command_and_the_saved_document_return_the_same(name: str, layer: st
     assert text is not None
     assert same(changed, experiment(text))
     file = tmp_path / "experiment.json"
-    file.write_bytes(document(changed))
+    file.write_text(document(changed))
     text = command(changed, str(file))
     assert text is not None
     assert text.startswith(f"rnncli run {file}")
@@ -149,7 +152,7 @@ def test_flags_are_written_as_a_person_would() -> None:
 
 def test_a_stack_changes_one_layer() -> None:
     now = experiment("rnncli run -l 'LSTM(4, return_sequences=True)' -l 'GRU(2)' --seed 1")
-    first = set_value(now, POSITION, 0)
+    first = set_value(now, "in stack", 0)
     assert made(units=5)(now).expression == "[LSTM(4, return_sequences=True), GRU(5)]"
     assert made(units=5)(first).expression == "[LSTM(5, return_sequences=True), GRU(2)]"
 
