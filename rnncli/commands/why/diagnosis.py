@@ -54,26 +54,20 @@ class Bilingual(NamedTuple):
 class Fix:
     """One thing to change.
 
-    english, korean: when to choose this fix.  snippet: Python code with the sizes of the message.
+    situation: when to choose this fix.  snippet: Python code with the sizes of the message.
     layers: expressions to run, first to last; empty if there is nothing to run.
     shape: input of the run; a size that the message does not give is a name or None.
     mask, states: whether to run with a mask of (batch, timesteps), and with initial states.
     weights: whether the shapes of the weights matter, and are shown.
     """
 
-    english: str
-    korean: str
+    situation: Bilingual
     snippet: str
     layers: tuple[str, ...] = ()
     shape: Shape = SEQUENCE
     mask: bool = False
     states: bool = False
     weights: bool = False
-
-    @property
-    def situation(self) -> Bilingual:
-        """When to choose this fix."""
-        return Bilingual(self.english, self.korean)
 
 
 class Diagnosis(NamedTuple):
@@ -135,7 +129,7 @@ def _fixes(tables: list[CauseTable], fields: Fields) -> Iterator[Fix]:
 def _fix(table: CauseTable, fields: Fields) -> Fix:
     layers = values_of(table.get("layers", []), fields)
     return Fix(
-        *_said(table, fields),
+        _said(table, fields),
         fill(table["code"], fields) if "code" in table else ", ".join(layers),
         layers,
         values_of(table.get("input", SEQUENCE), fields),

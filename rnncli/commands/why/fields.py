@@ -45,11 +45,11 @@ def fields_of(message: FrameworkMessage, shapes: Collection[str], arguments: Col
         # as a layer that passes one tensor on; `wide`, and `last` and `every` with a number: so many outputs
         "before": partial(fix_layers.before, message),
         "wide": partial(fix_layers.with_width, message),
-        "last": partial(fix_layers.before_or_wide, message, return_sequences=False),
-        "every": partial(fix_layers.before_or_wide, message, return_sequences=True),
+        "last": partial(fix_layers.with_width, message, return_sequences=False),
+        "every": partial(fix_layers.with_width, message, return_sequences=True),
         # the two directions of a Bidirectional
-        "forward": partial(fix_layers.forward, message),
-        "backward": partial(fix_layers.backward, message),
+        "forward": partial(fix_layers.one_way, message),
+        "backward": partial(fix_layers.one_way, message, go_backwards=True),
         **{name: int(text) if text.isdecimal() else text for name, text in groups.items()},
         **found,
         **{f"{name}_axes": len(shape) for name, shape in found.items()},

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from rnncli import layers, specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import SEQUENCE, FrameworkMessage
+from rnncli.frameworks import GATES
 from rnncli.layers.stack import Stack
 
 UNITS = 3
@@ -54,55 +55,42 @@ def before(message: FrameworkMessage, units: int | None = None, **options: objec
     return expression(message, units, **options, return_state=False)
 
 
-def with_width(message: FrameworkMessage, width: int, **options: object) -> str:
-    """Return the layer, as `before` does, with `width` outputs: half in each direction of a Bidirectional."""
+def with_width(message: FrameworkMessage, width: int | None = None, **options: object) -> str:
+    """Return the layer, as `before` does, with `width` outputs: half in each direction of a Bidirectional.
+
+    Without a width, it keeps its own units.
+    """
     mode = message.written.merge_mode if message.written else ""
-    if not message.is_bidirectional or mode not in ("", "None", "'concat'"):
+    if not width or not message.is_bidirectional or mode not in ("", "None", "'concat'"):
         return before(message, width, **options)
     if width % 2:
         return format_layer(message.layer, width, **options)
     return before(message, width // 2, **options)
 
 
-def before_or_wide(message: FrameworkMessage, width: int | None = None, **options: object) -> str:
-    """Return the layer as `before` does, or if the message says a number of outputs, as `with_width` does."""
-    return with_width(message, width, **options) if width else before(message, None, **options)
-
-
-def forward(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
-    """Return the layer to wrap in a Bidirectional, without its states."""
+def one_way(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
+    """Return the layer of one direction in a Bidirectional, the forward one unless it goes backwards."""
     return inner_layer(message, units, **{"return_state": False, "go_backwards": False, **options})
 
 
-def backward(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
-    """Return the layer for the other direction of a Bidirectional."""
-    return forward(message, units, **{**options, "go_backwards": True})
-
-
-def _stack(layer: str) -> Stack:
-    """Return the layer of an expression; a ConvLSTM has the gates and the states of an LSTM."""
+def stack_of(layer: str) -> Stack:
+    """Return the layer of an expression; a ConvLSTM has the states of an LSTM."""
     return Stack(specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {}))
-
-
-def width_of(layer: str) -> Dimension:
-    """Return the size of the last axis of what a layer returns."""
-    return _stack(layer).outputs(SEQUENCE)[0].shape[-1]
 
 
 def count_gates(name: str) -> int:
     """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
-    width = _stack(format_layer(name, 1)).weight_shapes((1, 1, 1))["kernel"][-1]
-    return width if isinstance(width, int) else 1
+    return len(GATES.get(name, GATES["LSTM"]))
 
 
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
     """Return the shapes of the states of a layer, in Keras's order."""
-    return tuple(info.shape for info in _stack(format_layer(name, units)).states((batch, 1, 1)))
+    return tuple(info.shape for info in stack_of(format_layer(name, units)).states((batch, 1, 1)))
 
 
 def parts_of(name: str) -> tuple[str, ...]:
     """Return `hidden, cell` for LSTM, `hidden` for the others."""
-    return tuple(info.label.part for info in _stack(format_layer(name, 1)).states((1, 1, 1)))
+    return tuple(info.label.part for info in stack_of(format_layer(name, 1)).states((1, 1, 1)))
 
 
 def own_names(message: FrameworkMessage) -> str:
@@ -119,19 +107,9 @@ def names_of(layer: str, *, both: bool = False) -> str:
     return ", ".join(("output", *states))
 
 
-def name_unknown(dimension: Dimension, name: str) -> Dimension:
-    """Return a size, or `name` if it is unknown."""
-    return name if dimension is None else dimension
-
-
 def name_axes(shape: Shape, axes: Shape = SEQUENCE) -> Shape:
     """Return the shape, which may be that of fewer axes, with the names of the axes for unknown sizes."""
     return tuple(name if size is None else size for size, name in zip(shape, axes, strict=False))
-
-
-def format_states(name: str) -> str:
-    """Return `forward hidden, forward cell, backward hidden, backward cell` for LSTM."""
-    return ", ".join(f"{way} {part}" for way in ("forward", "backward") for part in parts_of(name))
 
 
 def find_nearest(word: str, choices: Iterable[str], default: str) -> str:

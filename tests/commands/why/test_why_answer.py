@@ -391,7 +391,7 @@ def test_one_bias_and_two_biases_of_a_gru() -> None:
     assert one.fixes[0].layers == ("GRU(3)",)
     assert two.fixes[0].layers == ("GRU(3, reset_after=False)",)
     kernel = diagnose(message.format("lstm", "(12,)", "(2, 12)"))
-    assert "order" in kernel.fixes[0].english
+    assert "order" in kernel.fixes[0].situation.en
 
 
 @pytest.mark.parametrize(
@@ -473,8 +473,8 @@ def test_too_large_a_fix_shows_shapes_alone() -> None:
 
 
 def test_a_fix_that_cannot_work_is_not_shown() -> None:
-    assert attempt(Fix("said", "말", "", ("LSTM(0)",), (1, 2, 3))) is None
-    assert attempt(Fix("said", "말", "", ("LSTM(3)",), (1, 2))) is None
+    assert attempt(Fix(Bilingual("said", "말"), "", ("LSTM(0)",), (1, 2, 3))) is None
+    assert attempt(Fix(Bilingual("said", "말"), "", ("LSTM(3)",), (1, 2))) is None
 
 
 def test_a_run_that_goes_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,6 @@ A cause names its function: `compute = "axes"`.
 from __future__ import annotations
 
 from rnncli.commands.why.message import ComputeFields
-from rnncli.commands.why.values import of_inputs, of_layers, of_outputs, of_states
+from rnncli.commands.why.values import of_layers, of_tensors
 
-COMPUTE: dict[str, ComputeFields] = {
-    **of_inputs.COMPUTE,
-    **of_layers.COMPUTE,
-    **of_outputs.COMPUTE,
-    **of_states.COMPUTE,
-}
+COMPUTE: dict[str, ComputeFields] = {**of_layers.COMPUTE, **of_tensors.COMPUTE}

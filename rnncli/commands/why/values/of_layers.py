@@ -1,12 +1,24 @@
-"""Values of messages about how a layer was written: arguments, units, functions, directions, cells."""
+"""Values of messages about layers: how they were written, their initial states and their weights."""
 
 from __future__ import annotations
 
 import re
 
 from rnncli import initializers, layers
-from rnncli.case import Dimension
-from rnncli.commands.why.fix_layers import UNITS, before, count_gates, expression, find_nearest, name_axes
+from rnncli.case import Dimension, Shape, format_shape
+from rnncli.commands.why.fix_layers import (
+    UNITS,
+    before,
+    count_gates,
+    expression,
+    find_nearest,
+    format_layer,
+    known_size,
+    name_axes,
+    parts_of,
+    states_of,
+    units_of,
+)
 from rnncli.commands.why.message import (
     DEFAULT,
     SEQUENCE,
@@ -129,10 +141,160 @@ def _cell_units(message: FrameworkMessage) -> Fields:
     return {"units": int(given) if given.isdigit() and 0 < int(given) < 10_000 else UNITS}
 
 
+def _states(name: str, units: int) -> Fields:
+    """The states of a layer, alone and in both directions of a Bidirectional."""
+    parts = parts_of(name)
+    return {
+        "name": name,
+        "units": units,
+        "count": len(parts),
+        "parts": ", ".join(parts),
+        "states": f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0],
+        "both_count": 2 * len(parts),
+        "both_states": f"[{', '.join(f'{way} {part}' for way in ('forward', 'backward') for part in parts)}]",
+    }
+
+
+def _too_few_states(message: FrameworkMessage) -> Fields | None:
+    """Keras reads the list of states to its end: `list index out of range`."""
+    if message.call == "LSTMCell":
+        return {}
+    if message.call not in ("LSTM", "GRU", "SimpleRNN") or "initial_state=None" in message.text:
+        return None
+    return _number_of_states(message)
+
+
+def _number_of_states(message: FrameworkMessage) -> Fields | None:
+    inputs, given = message.argument("sequences"), message.argument("initial_state")
+    if not inputs:
+        return None
+    units = message.units(units_of(given[0]) if given else UNITS)
+    return {"given": len(given), "inputs": inputs[0], **_states(message.layer, units)}
+
+
+def _states_in_halves(message: FrameworkMessage) -> Fields:
+    count = min(message.text[message.match.end() :].count("array("), 99)
+    names = (message.layer,) if message.named or message.written else ("LSTM", "GRU")
+    return {
+        "states": count,
+        "odd": count % 2,
+        "kinds": [_states(name, message.units(UNITS)) for name in names],
+    }
+
+
+def _state_units(message: FrameworkMessage) -> Fields | None:
+    """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
+    kernel, (state, step) = message.shape("kernel"), _state_and_step(message)
+    units = known_size(kernel[1]) // count_gates(message.layer) if len(kernel) == 2 else 0
+    if not state or not units or state[-1] == units:
+        return None
+    return {"state": state, "size": units_of(state), **_wanted(message, step, units)}
+
+
+def _state_batch(message: FrameworkMessage) -> Fields | None:
+    """A sum of x W and h U, which both have one row per sequence."""
+    state, step = _state_and_step(message)
+    return {"given": state[0], **_wanted(message, step, units_of(state))} if state[:1] != step[:1] else None
+
+
+def _state_and_step(message: FrameworkMessage) -> tuple[Shape, Shape]:
+    """Return the first state and the input (batch, features) of the cell that failed; () if none did."""
+    states, inputs = message.argument("states"), message.argument("inputs") or message.argument("sequence")
+    return (states[0], inputs[0]) if message.call.endswith("Cell") and states and inputs else ((), ())
+
+
+def _wanted(message: FrameworkMessage, step: Shape, units: int) -> Fields:
+    """The states for a step (batch, features), and the sequence that it belongs to."""
+    wanted = states_of(message.layer, step[0], units)
+    inputs = (step[0], "timesteps", *step[1:])
+    return {"units": units, "batch": step[0], "wanted": wanted[0], "zeros": _zeros(wanted), "inputs": inputs}
+
+
+def _state_spec(message: FrameworkMessage) -> Fields | None:
+    """Keras 2 compares `state_spec`, the shapes that were given, with `cell.state_size`, [3, 3]."""
+    pairs = re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
+    given: list[tuple[Dimension, ...]] = [
+        tuple(int(size) if size.isdigit() else None for size in pair) for pair in pairs
+    ]
+    sizes = [int(size) for size in re.findall(r"\d{1,9}", message.name("sizes"))]
+    if not given or not sizes or not sizes[0]:
+        return None
+    units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
+    return {
+        **_states(name, units),
+        "given": len(given),
+        "wanted": len(sizes),
+        "shapes": ", ".join(map(format_shape, given)),
+        "zeros": _zeros(states_of(name, units=units)),
+        "size": units_of(given[0]),
+        "inputs": SEQUENCE,
+    }
+
+
+def _zeros(shapes: tuple[Shape, ...]) -> str:
+    made = [f"tf.zeros({format_shape(shape)})" for shape in shapes]
+    return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
+
+
+def _torch_states(message: FrameworkMessage) -> Fields | None:
+    """`Expected hidden[0] size (1, 2, 3), got [2, 1, 3]`: (layers * directions, batch, units)."""
+    wanted, given = message.shape("wanted"), message.shape("given")
+    if len(wanted) != 3 or len(given) != 3:
+        return None
+    count, batch, units = wanted
+    name = "LSTM" if "hidden[" in message.match[0] else "GRU"
+    return {
+        "name": name,
+        # of several layers or directions the message says too little
+        "run": (format_layer(name, known_size(units)),) if count == 1 else (),
+        "turned": given[:2] == (batch, count),
+        "batch_first": given[1] != batch and given[0] == count,
+    }
+
+
+def _weights(message: FrameworkMessage) -> Fields:
+    """Which layers have a kernel of the given shape, (features, gates * units), or a bias.
+
+    Or the biases of a GRU, (2, 9) with reset_after and (9,) without.
+    """
+    wanted, given = message.shape("wanted"), message.shape("given")
+    if _are_biases(message, wanted, given):
+        units = known_size(given[-1]) // count_gates("GRU") or UNITS
+        return {"kind": "two_biases" if len(wanted) == 2 else "one_bias", "units": units}
+    features = known_size(given[0]) if len(given) == 2 else "features"
+    fitting = features and len(given) == len(wanted) < 3
+    return {"features": features, "sources": _sources(given[-1]) if fitting else []}
+
+
+def _sources(columns: Dimension) -> list[Fields]:
+    """Return the layers whose kernel may have so many columns, gates * units."""
+    counts = {name: count_gates(name) for name in ("LSTM", "GRU", "SimpleRNN")}
+    return [
+        {"name": name, "torch": name.removeprefix("Simple"), "units": known_size(columns) // gates}
+        for name, gates in counts.items()
+        if known_size(columns) and known_size(columns) % gates == 0
+    ]
+
+
+def _are_biases(message: FrameworkMessage, wanted: Shape, given: Shape) -> bool:
+    bias = min(wanted, given, key=len)
+    pair = (2, *bias) in (wanted, given) and bias in (wanted, given) and len(bias) == 1
+    return pair and message.named in ("", "GRU") and known_size(bias[0]) % count_gates("GRU") == 0
+
+
+def _checkpoint(message: FrameworkMessage) -> Fields | None:
+    given = message.shape("given")
+    if len(given) != 2:
+        return None
+    features = known_size(given[1])
+    return {"features": features, "sources": _sources(given[0]) if features else []}
+
+
 COMPUTE: dict[str, ComputeFields] = {
     "activation": _activation,
     "argument_of_the_input": _argument_of_the_input,
     "cell_units": _cell_units,
+    "checkpoint": _checkpoint,
     "class": lambda message: {"name": recurrent_in(message.name("name")) or DEFAULT},
     "class_with_cudnn": lambda message: {"name": "GRU" if message.layer == "GRU" else "LSTM"},
     "float_units": _float_units,
@@ -141,7 +303,15 @@ COMPUTE: dict[str, ComputeFields] = {
     },
     "merge_mode": _merge_mode,
     "nonlinearity": _nonlinearity,
+    "number_of_states": _number_of_states,
     "rejected_argument": lambda message: _arguments(message, message.layer, {message.name("name"): ""}),
+    "state_batch": _state_batch,
+    "state_spec": _state_spec,
+    "state_units": _state_units,
+    "states_in_halves": _states_in_halves,
+    "too_few_states": _too_few_states,
+    "torch_states": _torch_states,
     "units": _units,
     "unknown_arguments": _unknown_arguments,
+    "weights": _weights,
 }
