@@ -232,6 +232,8 @@ OPTIONS: tuple[Entry, ...] = (
     *_group(("export",), "",
         _choice("to", OUTPUT, "TARGET", ("c", "config", "keras", "numpy", "onnx", "torch"),
                 "What to write (required)."),
+    ),
+    *_group(("export",), "output",
         _text("output", OUTPUT, "FILE", "Write to a file.", others=("-o",)),
         _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language of notes (default: the locale)."),
         _on("quiet", OUTPUT, "No notes on stderr."),

@@ -28,6 +28,7 @@ from rnncli.ask import Remarks, outline_of, require_steps
 from rnncli.cli.checks import ResultChecks, refuse_check_of_held
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import UsageError
+from rnncli.show.answer import Reply, Shown
 
 __all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
@@ -79,7 +80,7 @@ def run(
         computed = compute.run(case, ask.engine, budget)
         answer, beyond, notes = check_and_select(case, computed, limits, names, budget, stats=stats)
         remarks = (*remarks, *notes)
-    answer, remarks = _check(checks, answer, remarks, beyond)
+    answer, remarks = _passed(checks.reply(answer, remarks, beyond))
     figures = {str(label): one for label, one in answer.stats.items()}
     own = answer if ask.model is not None else None
     return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options), answer=own)
@@ -111,7 +112,7 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
     """Run all four combinations of return_sequences and return_state: `found.results[True, False]`."""
     from rnncli.commands import matrix
 
-    answer, remarks = matrix.compute_answer(ask_of(inputs, layer, options))
+    answer, remarks = _passed(matrix.matrix(ask_of(inputs, layer, options)))
     specs = answer.matrix.results[False, False].specs
     return Report("matrix", specs, answer.matrix, answer, remarks, view_of(options))
 
@@ -151,7 +152,7 @@ def trace(
     wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
     limits = checks.tolerances if check else None
     answer, beyond, remarks = trace.compute_answer(ask, limits, wanted, stats=stats)
-    answer, remarks = _check(checks, answer, remarks, beyond)
+    answer, remarks = _passed(checks.reply(answer, remarks, beyond))
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
 
@@ -177,7 +178,7 @@ def explain(
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
     most = None if options.get("full") else terms
     ask = ask_of(inputs, layer, options, hold=hold)
-    answer, remarks = explain.compute_answer(ask, tensor, depth, most)
+    answer, remarks = _passed(explain.compute_answer(ask, tensor, depth, most))
     return Report("explain", answer.result.specs, answer.explanation, answer, remarks, view_of(options))
 
 
@@ -197,7 +198,8 @@ def gradients(
     """
     from rnncli.commands import gradients
 
-    answer, remarks = gradients.compute_answer(ask_of(inputs, layer, options), of, several(against))
+    ask = ask_of(inputs, layer, options)
+    answer, remarks = _passed(gradients.gradients(ask, of=of, against=several(against)))
     return Report("gradients", answer.gradients[0].specs, answer.gradients, answer, remarks, view_of(options))
 
 
@@ -227,7 +229,7 @@ def compare(
     from rnncli.commands import compare
 
     compare.require_one_kind(engines, expect, split)
-    report = compare.compute_report(
+    reply = compare.compute_report(
         ask_of(inputs, layer, options, all_layers=all_layers, all_calls=all_calls),
         complete_tolerances(atol, rtol),
         join_names(engines),
@@ -235,8 +237,8 @@ def compare(
         split,
         several(select),
     )
-    answer, specs = report.answer, report.answer.header.specs
-    return Report("compare", specs, answer.differences, answer, report.remarks, view_of(options))
+    answer, specs = reply.answer, reply.answer.header.specs
+    return Report("compare", specs, answer.differences, answer, tuple(reply.remarks), view_of(options))
 
 
 def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:
@@ -274,8 +276,8 @@ def _checks(
     return ResultChecks(complete_tolerances(atol, rtol), "table", read_expectation(expect), fail_on_nan)
 
 
-def _check(checks: ResultChecks, answer: Any, remarks: Remarks, beyond: Sequence[str]) -> tuple[Any, Remarks]:
+def _passed(reply: Reply[Shown]) -> tuple[Shown, Remarks]:
     """Return the answer with its remarks.  Raises DisagreementError for a check that it does not pass."""
-    kept: list[tuple[Any, Remarks]] = []
-    checks.show(answer, remarks, beyond, lambda shown, notes=(): kept.append((shown, tuple(notes))))
-    return kept[0]
+    if reply.failure is not None:
+        raise reply.failure
+    return reply.answer, tuple(reply.remarks)

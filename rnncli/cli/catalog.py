@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,11 +40,6 @@ def names() -> tuple[str, ...]:
     """Return the names of all commands: `run`, then the others in alphabetical order."""
     found = sorted(name for section in SECTIONS.values() for name in section)
     return tuple(sorted(found, key="run".__ne__))
-
-
-def load(name: str) -> ModuleType:
-    """Load the module of a command."""
-    return import_module(f"rnncli.commands.{name}")
 
 
 def command(context: click.Context, name: str) -> click.Command:

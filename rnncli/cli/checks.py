@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 from rnncli.case import Array, format_shape
-from rnncli.cli import files
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.inputs import given
 from rnncli.result import NamedTensor
@@ -17,7 +16,6 @@ from rnncli.show import formats as output_formats
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Case
-    from rnncli.cli.output import Delivery
     from rnncli.compute.compare import (
         TensorDifference,
         Tolerance,  # help must not load it
@@ -25,7 +23,10 @@ if TYPE_CHECKING:
     )
     from rnncli.models.call import ModelLayer
     from rnncli.result import Result
+    from rnncli.show.answer import Reply
     from rnncli.show.parts import ResultAnswer
+
+Checked = TypeVar("Checked", bound="ResultAnswer")
 
 ATOL, RTOL = 1e-6, 1e-5
 
@@ -126,19 +127,16 @@ class Expectation(NamedTuple):
         return found, remarks
 
 
-def read_expectation(
-    word: str | None, ask: Ask, output: str | None, *, require_names: bool = False
-) -> Expectation | None:
+def read_expectation(word: str | None, ask: Ask, *, require_names: bool = False) -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
     require_names: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
-    Raises UsageError if standard input is the input already, or if --output would overwrite the file.
+    Raises UsageError if standard input is the input already.
     """
     if word is None:
         return None
     from rnncli.inputs.expected import read_expected
 
-    files.require_place(output, (0 if word == "-" else word,))
     if word == "-" and _is_stdin(ask):
         raise UsageError(
             "standard input is already the input; {--expect} cannot read it too.",
@@ -157,18 +155,19 @@ def _is_stdin(ask: Ask) -> bool:
     return ask.input == "-" or (bare and given.stdin_holds_data())
 
 
-def require_same(found: Sequence[TensorDifference]) -> None:
-    """Raise DisagreementError for the first tensor that differs, in the terms of numpy.testing."""
+def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | None:
+    """Return the error for the first tensor that differs, as numpy.testing puts it; None if none does."""
     disagreeing = [one for one in found if not one.agrees]
-    if disagreeing:
-        first = disagreeing[0]
-        others = list(dict.fromkeys(one.name for one in disagreeing if one.name != first.name))
-        raise DisagreementError(
-            describe_mismatch(first),
-            "{limits} Also different: {others}." if others else "{limits}",
-            limits=_limits(first),
-            others=format_names(others),
-        )
+    if not disagreeing:
+        return None
+    first = disagreeing[0]
+    others = list(dict.fromkeys(one.name for one in disagreeing if one.name != first.name))
+    return DisagreementError(
+        describe_mismatch(first),
+        "{limits} Also different: {others}." if others else "{limits}",
+        limits=_limits(first),
+        others=format_names(others),
+    )
 
 
 def describe_mismatch(one: TensorDifference) -> Text:
@@ -233,27 +232,27 @@ class ResultChecks(NamedTuple):
     fail_on_nan: bool
     hidden_in: tuple[str, ...] = ()
 
-    def show(
-        self, answer: ResultAnswer, remarks: Remarks, disagreeing: Sequence[str], deliver: Delivery
-    ) -> None:
-        """Show the answer; only then raise DisagreementError for the first check that it does not pass.
+    def reply(self, answer: Checked, remarks: Remarks, disagreeing: Sequence[str]) -> Reply[Checked]:
+        """Return the answer, with the error of the first check that it does not pass.
 
         disagreeing: the tensors beyond the tolerances of --check.
         """
-        hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
-        stored, left = self._compare(answer)
-        deliver(answer, (*remarks, *hidden, *left))
-        require_agreement(disagreeing, answer.result, self.tolerances)
-        if stored:
-            require_same(stored)
-        refuse_nan(answer.first_nan() if self.fail_on_nan else None)
+        from rnncli.show.answer import Reply
 
-    def _compare(self, answer: ResultAnswer) -> tuple[tuple[TensorDifference, ...], Remarks]:
-        """Compare with the file of --expect; return how far the tensors differ, and remarks on the others."""
-        tolerances = self.tolerances
+        hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
+        stored: tuple[TensorDifference, ...] = ()
+        left: Remarks = ()
         if self.expected is not None:
-            return self.expected.compare(answer.named_tensors(), answer.result.engine, tolerances)
-        return (), ()
+            engine = answer.result.engine
+            stored, left = self.expected.compare(answer.named_tensors(), engine, self.tolerances)
+        failure = find_disagreement(disagreeing, answer.result, self.tolerances) or find_difference(stored)
+        if failure is None and self.fail_on_nan and (place := answer.first_nan()) is not None:
+            failure = DisagreementError(
+                "the output contains NaN, first in {place}.",
+                "Look for a NaN or a very large number in the input and the weights.",
+                place=place,
+            )
+        return Reply(answer, (*remarks, *hidden, *left), failure)
 
 
 def parse_checks(
@@ -364,26 +363,19 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
     )
 
 
-def require_agreement(disagreeing: Sequence[str], result: Result, tolerances: TolerancePair) -> None:
-    """Raise DisagreementError if a tensor of `result` is among the disagreeing ones."""
+def find_disagreement(
+    disagreeing: Sequence[str], result: Result, tolerances: TolerancePair
+) -> DisagreementError | None:
+    """Return the error for the tensors of `result` that are among the disagreeing ones; None for none."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
-    if shown:
-        atol, rtol = map(format_tolerance, tolerances)
-        raise DisagreementError(
-            "{shown} differs from {reference}." if len(shown) == 1 else "{shown} differ from {reference}.",
-            "The difference is larger than {--atol:atol} and {--rtol:rtol} allow.",
-            shown=", ".join(shown),
-            reference=result.reference,
-            atol=atol,
-            rtol=rtol,
-        )
-
-
-def refuse_nan(place: str | None) -> None:
-    """Raise DisagreementError for a NaN at `place`."""
-    if place is not None:
-        raise DisagreementError(
-            "the output contains NaN, first in {place}.",
-            "Look for a NaN or a very large number in the input and the weights.",
-            place=place,
-        )
+    if not shown:
+        return None
+    atol, rtol = map(format_tolerance, tolerances)
+    return DisagreementError(
+        "{shown} differs from {reference}." if len(shown) == 1 else "{shown} differ from {reference}.",
+        "The difference is larger than {--atol:atol} and {--rtol:rtol} allow.",
+        shown=", ".join(shown),
+        reference=result.reference,
+        atol=atol,
+        rtol=rtol,
+    )

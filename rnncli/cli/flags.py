@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from typer._click import types as click
@@ -13,7 +14,6 @@ from typer.core import TyperArgument, TyperOption
 from rnncli import options
 from rnncli.ask import Ask
 from rnncli.case import Array, Case
-from rnncli.cli import catalog
 from rnncli.cli.help import Command
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
@@ -23,27 +23,25 @@ COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 
 
 def load(name: str) -> Command:
-    """Load the command of `rnncli.commands.<name>`.
+    """Load the command of `rnncli.commands.<name>`: the function of that name, and its EXAMPLES.
 
-    The module may define REFUSED, options that it rejects; its help omits them.
+    The module may define REFUSED, options that it rejects, which its help omits; and OWN_FILES, True if
+    --output may name a file of another kind than an answer has.
     """
-    module = catalog.load(name)
-    return make_command(name, getattr(module, name), module.EXAMPLES, getattr(module, "REFUSED", ()))
+    module = import_module(f"rnncli.commands.{name}")
+    function = getattr(module, name)
 
+    def callback(**values: Any) -> None:
+        from rnncli.cli import output
 
-def make_command(
-    name: str, function: Callable[..., None], examples: str, hidden: Iterable[str] = ()
-) -> Command:
-    """Return the command; it passes each option to `function`, those of an Ask or OutputFlags as that value.
+        output.call(function, fill(name, values), own_files=getattr(module, "OWN_FILES", False))
 
-    hidden: options that it rejects; the help omits them.
-    """
     return Command(
         name,
-        params=make_params(name, hidden),
-        callback=lambda **values: function(**fill(name, values)),
+        params=make_params(name, getattr(module, "REFUSED", ())),
+        callback=callback,
         help=function.__doc__,
-        epilog=examples,
+        epilog=module.EXAMPLES,
         rich_markup_mode=None,
     )
 
@@ -69,7 +67,7 @@ def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in groups["options"].items() if value is not None}
         parameters["ask"] = Ask(**groups["ask"], options=given)
     if "output" in groups:
-        from rnncli.cli.output import OutputFlags
+        from rnncli.show.formats import OutputFlags
 
         parameters["output"] = OutputFlags(**groups["output"])
     return parameters

@@ -1,7 +1,6 @@
 """What to try next: one line after an answer in a terminal, three lines after `rnncli` alone.
 
-A command has its own in HINTS.  Their conditions look at the flags as they were typed: a suggestion must not
-wait for the layers to be created.
+The conditions look at the flags as they were typed: a suggestion must not wait for the layers to be created.
 """
 
 from __future__ import annotations
@@ -73,8 +72,41 @@ def has_known_sizes(values: Values) -> bool:
 
 
 TRACE = Hint(is_traceable, "trace{same}", Message("every gate at every time step"))
-"""The suggestion of every command that shows what a layer returns."""
-
+HINTS = {
+    "run": (
+        Hint(is_bidirectional, "matrix{same}", Message("all four of return_sequences x return_state")),
+        Hint(
+            lambda values: values["seed"] is None and values["weights"] is None,
+            "run{same} --seed 42",
+            Message("the same weights in every run"),
+        ),
+        Hint(
+            returns_last_output,
+            "run{same} --return-sequences --return-state",
+            Message("every time step, and the last state"),
+        ),
+        TRACE,
+    ),
+    "matrix": (TRACE,),
+    "trace": (
+        Hint(
+            lambda values: is_one_lstm(values) and not values["hold"],
+            "trace{same} --hold forget=1",
+            Message("with the forget gate held open"),
+        ),
+        Hint(is_traceable, "plot{same} --terminal", Message("the same as a picture")),
+    ),
+    "explain": (
+        Hint(
+            lambda values: values["depth"] == 1,
+            "explain{tensor}{same} --depth 2",
+            Message("one time step further back"),
+        ),
+    ),
+    "shape": (Hint(has_known_sizes, "run{same}", Message("the numbers")),),
+    "samples": (Hint(lambda values: values["name"] is None, "run series", Message("a sample as the input")),),
+}
+"""The suggestions after each command; the first that applies is shown."""
 
 UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
 """Flags whose meaning differs between the commands of the table."""
@@ -104,7 +136,7 @@ def find(context: click.Context, lang: str) -> tuple[str, ...]:
     """
     values = context.params
     lines, commands = [], []
-    for hint in getattr(catalog.load(context.info_name or ""), "HINTS", ()):
+    for hint in HINTS.get(context.info_name or "", ()):
         if hint.applies(values):
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, Any, cast
 
 from rnncli.cli import files, terminal
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.given import words_of
+from rnncli.inputs.source import split_layers
+from rnncli.options import flag_name
 from rnncli.process.signals import exit_cleanly
 from rnncli.result import Result
 from rnncli.show import formats
-from rnncli.show.answer import Answer
+from rnncli.show.answer import Answer, Reply, Watch
+from rnncli.show.formats import OutputFlags
 from rnncli.show.page import UNICODE, View
 
-Watch = Callable[[Iterator[Result]], Iterator[Result]]
 BUFFER_SIZE = 2**20
 """Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
@@ -26,57 +28,88 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 """Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
 
 
-class OutputFlags(NamedTuple):
-    """The options of an answer: its format, its looks and its file."""
-
-    format: str | None = None
-    output: str | None = None
-    precision: int | None = None
-    full: bool = False
-    width: int | None = None
-    lang: str | None = None
-    quiet: bool = False
-    theme: str | None = None
+READ = ("expect", "weights", "initial_state")
+"""Options of single commands that name a file to read; the others are in `Ask.files`."""
 
 
-class Delivery(Protocol):
-    """Shows an answer, with the remarks first; if there is no answer, shows no remarks."""
+def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any], *, own_files: bool) -> None:
+    """Call a command and show what it returns; explore and plot draw on their own.
 
-    def __call__(self, answer: Answer, remarks: Sequence[Text] = ()) -> None: ...
+    parameters: a command takes `output` and `progress` only if it names them.
+    """
+    flags = parameters.get("output")
+    if not isinstance(flags, OutputFlags):
+        function(**parameters)
+        return
+    reading = {flag_name(name): parameters.get(name) for name in READ}
+    if "ask" in parameters:
+        reading |= parameters["ask"].files
+    deliver = delivery(flags, reading, own_files=own_files)
+    with progress_bar(flags) as progress:
+        optional = {"output": flags, "progress": progress}
+        for name, value in optional.items():
+            parameters.pop(name, None)
+            if name in function.__annotations__:
+                parameters[name] = value
+        reply = function(**parameters)
+        if reply is None:  # the answers of a stream
+            return
+        deliver(reply)
+    if reply.failure is not None:
+        raise reply.failure
 
 
-def delivery(flags: OutputFlags, reading: Mapping[str, str | None] = {}) -> Delivery:
-    """Return the function that shows an answer.  Raises UsageError before any computation if flags conflict.
+def delivery(
+    flags: OutputFlags, reading: Mapping[str, str | None] = {}, *, own_files: bool = False
+) -> Callable[[Reply[Any]], None]:
+    """Return the function that shows a reply.  Raises UsageError before any computation if flags conflict.
 
     reading: the files to read, by their flags; they must not be overwritten.
+    own_files: whether --output may also name a file that no format writes.
     """
-    files.require_place(flags.output, words_of(reading))
-    name = format_of(flags)
+    words = words_of(reading)
+    words += [split_layers(one)[0] for one in words if isinstance(one, str)]
+    files.require_place(flags.output, words)
+    if not own_files:
+        _require_format(flags)
+
+    def deliver(reply: Reply[Any]) -> None:
+        answer = reply.answer
+        to = flags._replace(output=None) if reply.to_stdout else flags
+        name = None if isinstance(answer, bytes) else _require_format(to)
+
+        def start() -> IO[bytes]:
+            file = stack.enter_context(_place(to.output))
+            terminal.remark((*reply.remarks, *(_mismatch(to) if name else ())), flags.quiet)
+            return file
+
+        with _quiet_end(to.output), ExitStack() as stack:
+            file = _Buffer(start)
+            if name is None:
+                file.write(answer)
+            else:
+                formats.FORMATS[name].write(answer, view_of(to, name, answer.widest), cast("IO[bytes]", file))
+            file.flush()
+
+    return deliver
+
+
+def _require_format(flags: OutputFlags) -> str:
+    """Return the format of the answer.  Raises UsageError for a flag that does not fit it."""
+    name = flags.format_name
     if flags.theme is not None and not formats.FORMATS[name].has_theme:
         raise UsageError(
             "{--theme}: {name} output has no background.",
             "Use {--format} svg or html, or drop {--theme}.",
             name=name,
         )
-    if is_stdout(flags.output) and terminal.stdout_is_terminal() and formats.FORMATS[name].binary:
+    if flags.is_stdout and terminal.stdout_is_terminal() and formats.FORMATS[name].binary:
         raise UsageError(
             "{name} is binary and cannot be shown in a terminal.",
             "Write it to a file with {--output} FILE.{name}, or to a pipe.",
             name=name,
         )
-
-    def deliver(answer: Answer, remarks: Sequence[Text] = ()) -> None:
-        def start() -> IO[bytes]:
-            file = stack.enter_context(_place(flags.output))
-            terminal.remark((*remarks, *_mismatch(flags)), flags.quiet)
-            return file
-
-        with _quiet_end(flags.output), ExitStack() as stack:
-            file = _Buffer(start)
-            formats.FORMATS[name].write(answer, view_of(flags, name), cast("IO[bytes]", file))
-            file.flush()
-
-    return deliver
+    return name
 
 
 @contextmanager
@@ -88,7 +121,7 @@ def stream_answers(
     Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.
     """
     files.require_place(flags.output, words_of(reading))
-    name = format_of(flags)
+    name = flags.format_name
     form = formats.FORMATS[name]
     separator = form.separator
     if separator is None:
@@ -106,13 +139,6 @@ def stream_answers(
             between = separator
 
         yield show
-
-
-def send(data: bytes, output: str | None) -> None:
-    """Write `data` to the file that --output names, else to stdout."""
-    with _quiet_end(output), _place(output) as file:
-        file.write(data)
-        file.flush()
 
 
 class _Buffer:
@@ -158,31 +184,19 @@ def _quiet_end(output: str | None) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        if is_stdout(output):
+        if output in (None, "-"):
             terminal.silence_stdout()
 
 
 def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
-    if is_stdout(output):
+    if output in (None, "-"):
         return nullcontext(cast("IO[bytes]", terminal.Stdout()))
     return files.open_output(output or "")
 
 
-def is_stdout(output: str | None) -> bool:
-    """Return whether --output means stdout: not given, or `-`."""
-    return output in (None, "-")
-
-
-def format_of(flags: OutputFlags) -> str:
-    """Return --format, else the format of --output's suffix, else table."""
-    if flags.format is not None:
-        return flags.format
-    return "table" if is_stdout(flags.output) else formats.for_output(flags.output or "")
-
-
 def _mismatch(flags: OutputFlags) -> tuple[Text, ...]:
     """Return a remark if the suffix of the file means a different format."""
-    if flags.format is None or is_stdout(flags.output):
+    if flags.format is None or flags.is_stdout:
         return ()
     try:
         meant = formats.for_output(flags.output or "")
@@ -195,8 +209,11 @@ def _mismatch(flags: OutputFlags) -> tuple[Text, ...]:
     )
 
 
-def view_of(flags: OutputFlags, format_name: str) -> View:
-    """Return the display settings: a file gets everything, a terminal what it can show."""
+def view_of(flags: OutputFlags, format_name: str, widest: int | None = None) -> View:
+    """Return the display settings: a file gets everything, a terminal what it can show.
+
+    widest: most columns of a table without --width.
+    """
     environment, stdout = os.environ, sys.stdout
     english = formats.FORMATS[format_name].for_programs
     view = View(
@@ -206,35 +223,43 @@ def view_of(flags: OutputFlags, format_name: str) -> View:
         width=flags.width,
         theme=flags.theme or "",
     )
-    if not is_stdout(flags.output) or stdout is None:
-        return view
-    return view._replace(
-        lang=view.lang if flags.lang or terminal.encodes(stdout, "한") else "en",
-        width=flags.width or terminal.columns(stdout, environment),
-        color=terminal.has_color(stdout, environment),
-        ascii=not terminal.encodes(stdout, BEYOND_ASCII),
-        encoding=terminal.encoding(),
-    )
+    if flags.is_stdout and stdout is not None:
+        view = view._replace(
+            lang=view.lang if flags.lang or terminal.encodes(stdout, "한") else "en",
+            width=flags.width or terminal.columns(stdout, environment),
+            color=terminal.has_color(stdout, environment),
+            ascii=not terminal.encodes(stdout, BEYOND_ASCII),
+            encoding=terminal.encoding(),
+        )
+    if widest and format_name == "table" and not flags.width:
+        return view._replace(width=min(view.width or widest, widest))
+    return view
 
 
 @contextmanager
-def progress_bar(batch: int, *, enabled: bool) -> Iterator[Watch]:
-    """Show a bar while the block runs; the yielded function wraps the results and counts them.
+def progress_bar(flags: OutputFlags) -> Iterator[Watch]:
+    """Yield a function that wraps results, and shows a bar of them if stderr is a terminal."""
+    with ExitStack() as stack:
 
-    batch: total number of sequences.  enabled: show the bar, if stderr is a terminal.
-    """
-    if not enabled or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda results: results
-        return
-    with exit_cleanly(), _draw() as drawn:
-        task = drawn.add_task("", total=batch)
-
-        def watch(results: Iterator[Result]) -> Iterator[Result]:
-            for result in results:
-                drawn.advance(task, result.input_shape[0])
-                yield result
+        def watch(results: Iterator[Result], batch: int, written: bool) -> Iterator[Result]:
+            among_numbers = written and flags.is_stdout and terminal.stdout_is_terminal()
+            if flags.quiet or among_numbers or not terminal.stderr_is_terminal():
+                return results
+            stack.enter_context(exit_cleanly())
+            counted = _count(results, batch)
+            stack.callback(counted.close)
+            return counted
 
         yield watch
+
+
+def _count(results: Iterator[Result], batch: int) -> Generator[Result]:
+    """Yield the results, and show how many of the sequences they are."""
+    with _draw() as drawn:
+        task = drawn.add_task("", total=batch)
+        for result in results:
+            drawn.advance(task, result.input_shape[0])
+            yield result
 
 
 def _draw() -> Any:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from rnncli.show.answer import Field, ListAnswer
-
-if TYPE_CHECKING:
-    from rnncli.cli.output import OutputFlags
+from rnncli.show.answer import Field, ListAnswer, Reply
 
 EXAMPLES = """\
 rnncli engines
@@ -23,9 +18,8 @@ FIELDS = (
 """What the list says of an engine."""
 
 
-def engines(output: OutputFlags) -> None:
+def engines() -> Reply[ListAnswer]:
     """The engines that are available here, with versions."""
-    from rnncli.cli.output import delivery
     from rnncli.compute.engines import available
 
-    delivery(output)(ListAnswer("engines", FIELDS, available()))
+    return Reply(ListAnswer("engines", FIELDS, available()))

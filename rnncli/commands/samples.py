@@ -5,44 +5,37 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hints import Hint
 from rnncli.errors import Message, UsageError
 from rnncli.inputs.sample_files import Sample
-from rnncli.show.answer import Field, ListAnswer
+from rnncli.show.answer import Field, ListAnswer, Reply
 
 if TYPE_CHECKING:
-    from rnncli.cli.output import OutputFlags
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli samples
 rnncli samples sensors > sensors.csv
 rnncli samples sentence | rnncli run --layer gru
 """
-HINTS = (Hint(lambda values: values["name"] is None, "run series", Message("a sample as the input")),)
+OWN_FILES = True
 
 
-def samples(output: OutputFlags, *, name: str | None) -> None:
+def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | bytes]:
     """The built-in inputs.
 
     Without a name, list them; with one, print its file unchanged.
     """
-    from rnncli.cli.output import delivery, send
     from rnncli.inputs import sample_files as builtin
 
     if name is not None:
         sample = builtin.get(name)
         _require_its_format(sample, output)
-        send(builtin.path(sample).read_bytes(), output.output)
-        return
-
-    delivery(output)(ListAnswer("samples", FIELDS, builtin.SAMPLES))
+        return Reply(builtin.path(sample).read_bytes())
+    return Reply(ListAnswer("samples", FIELDS, builtin.SAMPLES))
 
 
 def _require_its_format(sample: Sample, output: OutputFlags) -> None:
     """Raise UsageError for a format other than the sample's own; it is printed unchanged."""
-    from rnncli.cli.files import require_place
-
-    require_place(output.output)
     own = PurePath(sample.file).suffix.lstrip(".")
     suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
     for flag, text, format_name in (

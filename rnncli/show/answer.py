@@ -16,13 +16,13 @@ An answer that is more than lists writes its own `page`, `document` or `records`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rnncli.case import format_shape
-from rnncli.errors import Message, UsageError
-from rnncli.result import SCHEMA, Claim, Label
+from rnncli.errors import Message, RnncliError, Text, UsageError
+from rnncli.result import SCHEMA, Claim, Label, Result
 from rnncli.show.page import (
     Column,
     Line,
@@ -157,9 +157,14 @@ class DeferredValue:
 
 
 class Answer:
-    """What a command returns, in each form that a format may need.  command: its name."""
+    """An answer, in each form that a format may need.
+
+    command: the name of the command that gives it.
+    widest: most columns of its lines; None for as many as there are.
+    """
 
     command = ""
+    widest: int | None = None
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
@@ -184,6 +189,28 @@ class Answer:
             "Use {--format json}, or store the tensors of run.",
             command=self.command,
         )
+
+
+Watch = Callable[[Iterator[Result], int, bool], Iterator[Result]]
+"""Counts results while they are computed.
+
+It takes them, the number of their sequences, and whether each is written as soon as it is there.
+"""
+Shown = TypeVar("Shown", bound="Answer | bytes")
+
+
+class Reply(NamedTuple, Generic[Shown]):
+    """What a command returns; the command line shows it.
+
+    answer: in the format of the flags; or the bytes of a file, written unchanged.
+    remarks: shown first.  failure: raised after the answer is shown, such as a check that it does not pass.
+    to_stdout: whether --output names a file of something else.
+    """
+
+    answer: Shown
+    remarks: Sequence[Text] = ()
+    failure: RnncliError | None = None
+    to_stdout: bool = False
 
 
 class ListAnswer(Answer):

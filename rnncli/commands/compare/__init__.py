@@ -10,9 +10,9 @@ from rnncli.errors import Flag, UsageError
 if TYPE_CHECKING:
     from rnncli.ask import Ask
     from rnncli.cli.checks import Expectation
-    from rnncli.cli.output import OutputFlags
-    from rnncli.commands.compare.comparison import ComparisonReport
+    from rnncli.commands.compare.answer import CompareAnswer
     from rnncli.compute.compare import TolerancePair
+    from rnncli.show.answer import Reply
 
 EXAMPLES = """\
 rnncli compare --layer lstm --engines numpy,tensorflow --seed 1
@@ -24,7 +24,6 @@ rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
 
 def compare(
     ask: Ask,
-    output: OutputFlags,
     *,
     engines: str | None,
     expect: str | None,
@@ -32,22 +31,19 @@ def compare(
     atol: list[str] | None,
     rtol: list[str] | None,
     select: list[str] | None,
-) -> None:
+) -> Reply[CompareAnswer]:
     """Do engines agree? Does a result match a stored one?
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
     from rnncli.cli import checks
     from rnncli.cli.checks import parse_tolerances
-    from rnncli.cli.output import delivery
 
     tolerances = parse_tolerances(atol, rtol)
     require_one_kind(engines, expect, split)
-    deliver = delivery(output, ask.files)
-    expected = checks.read_expectation(expect, ask, output.output)
-    report = compute_report(ask, tolerances, engines, expected, split, select)
-    deliver(report.answer, report.remarks)
-    checks.require_same(report.answer.differences)
+    expected = checks.read_expectation(expect, ask)
+    reply = compute_report(ask, tolerances, engines, expected, split, select)
+    return reply._replace(failure=checks.find_difference(reply.answer.differences))
 
 
 def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:
@@ -67,7 +63,7 @@ def compute_report(
     expected: Expectation | None,
     split: int | None,
     select: Sequence[str] | None,
-) -> ComparisonReport:
+) -> Reply[CompareAnswer]:
     """Return the answer with remarks.
 
     engines: their names, with commas between.  expected: what to compare with, instead of engines.

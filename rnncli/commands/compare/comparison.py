@@ -18,6 +18,7 @@ from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import Message, Text, UsageError, join
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
+from rnncli.show.answer import Reply
 
 if TYPE_CHECKING:
     from rnncli.cli.checks import Expectation
@@ -48,14 +49,7 @@ class Comparison(NamedTuple):
     select: tuple[str, ...] = ()
 
 
-class ComparisonReport(NamedTuple):
-    """The answer, and remarks on it."""
-
-    answer: CompareAnswer
-    remarks: tuple[Text, ...] = ()
-
-
-def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
+def compare_case(case: Case, settings: Comparison) -> Reply[CompareAnswer]:
     """Compare the tensors of `case`.
 
     Raises UsageError if a named engine cannot compute the case or fewer than two engines can, EngineError
@@ -88,7 +82,7 @@ def compare_case(case: Case, settings: Comparison) -> ComparisonReport:
         raise UsageError(what, "Compare with a stored result: {--expect FILE}.")
     results = _select(results, settings)
     differences = engine_pairs.compare_pairs(results, *settings.tolerances)
-    return ComparisonReport(_answer(results, differences, settings, refused), cautions)
+    return Reply(_answer(results, differences, settings, refused), cautions)
 
 
 def _find_cautions(
@@ -142,7 +136,7 @@ def _is_constant(array: Array) -> bool:
     return bool(array.size > 1 and (array == array.flat[0]).all())
 
 
-def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = False) -> ComparisonReport:
+def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = False) -> Reply[CompareAnswer]:
     """Compare every chosen layer of a saved model with `settings.expected`, under the names of `run --model`.
 
     everything: include all layers that are not recurrent.
@@ -154,7 +148,7 @@ def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = F
     return found._replace(remarks=(*tensors.notes, *found.remarks))
 
 
-def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> ComparisonReport:
+def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Reply[CompareAnswer]:
     """Compare each result, by engine, with the tensors of `settings.expected`."""
     results = _select(results, settings)
     differences: list[TensorDifference] = []
@@ -164,10 +158,10 @@ def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Comp
         own, left = settings.expected.compare(result.outputs, engine, settings.tolerances)
         differences += own
         remarks |= dict.fromkeys(left)
-    return ComparisonReport(_answer(results, tuple(differences), settings), tuple(remarks))
+    return Reply(_answer(results, tuple(differences), settings), tuple(remarks))
 
 
-def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonReport:
+def _compare_pieces(case: Case, steps: int, settings: Comparison) -> Reply[CompareAnswer]:
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
     whole = pieces.run_whole(case, steps, settings.engine)
     results = _select({whole.engine: whole}, settings)
@@ -186,7 +180,7 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> ComparisonR
     else:
         conclusion, reasons = REAL, pieces.explain_difference(case)
     answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion)
-    return ComparisonReport(answer, reasons)
+    return Reply(answer, reasons)
 
 
 def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Result]:

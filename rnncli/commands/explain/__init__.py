@@ -5,55 +5,47 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hints import Hint
 from rnncli.errors import Message, Text, UsageError
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask, Remarks
-    from rnncli.cli.output import OutputFlags
+    from rnncli.ask import Ask
     from rnncli.commands.explain.answer import ExplainAnswer
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
 rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
 """
-HINTS = (
-    Hint(
-        lambda values: values["depth"] == 1,
-        "explain{tensor}{same} --depth 2",
-        Message("one time step further back"),
-    ),
-)
 
 
-def explain(ask: Ask, output: OutputFlags, *, tensor: str | None, depth: int, terms: int) -> None:
+def explain(
+    ask: Ask, output: OutputFlags, *, tensor: str | None, depth: int, terms: int
+) -> Reply[ExplainAnswer]:
     """Where does this number come from?
 
     The layer's equation with its numbers, term by term, down to the inputs and the previous states.
     The terms add up to the number, apart from the rounding shown.
     """
-    from rnncli.cli.output import delivery
-
     if tensor is None or not tensor.strip():
         raise UsageError("no tensor was named.", _example(ask))
     _require_no_file(tensor, ask)
-    deliver = delivery(output, ask.files)
-    answer, remarks = compute_answer(ask, tensor, depth, None if output.full else terms)
-    deliver(answer, remarks)
+    return compute_answer(ask, tensor, depth, None if output.full else terms)
 
 
-def compute_answer(ask: Ask, tensor: str, depth: int, terms: int | None) -> tuple[ExplainAnswer, Remarks]:
+def compute_answer(ask: Ask, tensor: str, depth: int, terms: int | None) -> Reply[ExplainAnswer]:
     """Return the answer, and remarks.  terms: the most terms of a sum; None for all."""
     from rnncli.ask import require_steps
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute import derivation
+    from rnncli.show.answer import Reply
 
     require_steps(ask)
     tensor = tensor.strip()
     case, remarks, _, prefix = ask.choose(tensor)
     explained = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)
-    return ExplainAnswer(*explained), remarks
+    return Reply(ExplainAnswer(*explained), remarks)
 
 
 def _require_no_file(tensor: str, ask: Ask) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
@@ -15,14 +17,10 @@ rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 """
 
 
-def export(
-    ask: Ask,
-    *,
-    to: str | None,
-    output: str | None,
-    lang: str | None,  # noqa: ARG001  cli.terminal reads it, before any message
-    quiet: bool,
-) -> None:
+OWN_FILES = True
+
+
+def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
     """Write the layer as a script or file that gives the same numbers.
 
     A script holds the input, the weights and the initial states, and prints every returned tensor: its name
@@ -32,4 +30,4 @@ def export(
     """
     from rnncli.commands.export import export_request
 
-    export_request.answer(ask, to, output, quiet=quiet)
+    return export_request.answer(ask, to, output)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from rnncli.ask import Ask, call_of
 from rnncli.case import Case
-from rnncli.cli import files, terminal
-from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import refusals, targets
 from rnncli.commands.export.export_case import ExportCase, Names, build_export, join_layers
 from rnncli.compute import call
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
-from rnncli.inputs.given import words_of
 from rnncli.models.call import Model
 from rnncli.models.graph import Graph, model_option
 from rnncli.models.keras.choice import explain_hidden, runnable_layers
+from rnncli.show.answer import Reply
+from rnncli.show.formats import OutputFlags
 
 
-def answer(ask: Ask, to: str | None, output: str | None, *, quiet: bool) -> None:
-    """Write the requested export.  to: the target.  Raises LayerError for what it cannot express."""
+def answer(ask: Ask, to: str | None, output: OutputFlags) -> Reply[bytes]:
+    """Return the requested export.  to: the target.  Raises LayerError for what it cannot express."""
     name = _require_target(ask, to, output)
     target = targets.get(name)
-    files.require_place(output, words_of(ask.files))
     cases, remarks = _cases(ask)
     exports = [_export(name, case, names) for case, names in cases]
     reason = target.refusal(exports)
@@ -36,8 +34,7 @@ def answer(ask: Ask, to: str | None, output: str | None, *, quiet: bool) -> None
     case = cases[0][0]
     drawn = case.weights is None and ask.seed is None and name != "config"
     notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
-    terminal.remark((*remarks, *notes), quiet)
-    send(data.encode() if isinstance(data, str) else data, output)
+    return Reply(data.encode() if isinstance(data, str) else data, (*remarks, *notes))
 
 
 def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], tuple[Text, ...]]:
@@ -63,7 +60,7 @@ def _require_whole(model: Model) -> None:
             raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
 
 
-def _require_target(ask: Ask, to: str | None, output: str | None) -> str:
+def _require_target(ask: Ask, to: str | None, output: OutputFlags) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that does not fit it."""
     if to is None:
         raise UsageError(
@@ -73,16 +70,16 @@ def _require_target(ask: Ask, to: str | None, output: str | None) -> str:
         )
     target = targets.get(to)
     own = target.SUFFIX
-    if target.BINARY and is_stdout(output):
+    if target.BINARY and output.is_stdout:
         raise UsageError(
             "{--to:to} writes a binary file.", "Name the file: {--output} FILE{suffix}.", to=to, suffix=own
         )
     others = {targets.get(other).SUFFIX for other in targets.TARGETS} - {own}
-    if (output or "").casefold().endswith(tuple(others)):
+    if (output.output or "").casefold().endswith(tuple(others)):
         raise UsageError(
             "{output}: {--to:name} writes a {own} file.",
             "Name the file: {--output} FILE{own}.",
-            output=output,
+            output=output.output,
             name=to,
             own=own,
         )

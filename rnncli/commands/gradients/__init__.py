@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask, Remarks
-    from rnncli.cli.output import OutputFlags
+    from rnncli.ask import Ask
     from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.show.answer import Reply
 
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
@@ -19,38 +19,27 @@ rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 """
 
 
-def gradients(ask: Ask, output: OutputFlags, *, of: str | None, against: list[str] | None) -> None:
+def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Reply[GradientsAnswer]:
     """How far back does the output depend on the input?
 
     The norm of the output's gradient with respect to every state and input, computed by Keras for one
     sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
-    from rnncli.cli.output import delivery
-
-    deliver = delivery(output, ask.files)
-    answer, remarks = compute_answer(ask, of, against or ())
-    deliver(answer, remarks)
-
-
-def compute_answer(ask: Ask, of: str | None, against: Sequence[Any]) -> tuple[GradientsAnswer, Remarks]:
-    """Return the answer, and remarks.
-
-    against: other layers to compare with; a text may name several.
-    """
     from rnncli.ask import layers_of
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.show.answer import Reply
 
     ask = _without_training(ask)
-    first, *others = curves.list_layers(ask.layer, against)
+    first, *others = curves.list_layers(ask.layer, against or ())
     options = ask.options
     if first is not ask.layer:
         ask = ask._replace(layer=[first], options=curves.own_options([first], options))
     case, remarks = ask.case(one_call=True)
     stacks = [layers_of(ask._replace(layer=[other])) for other in others]
     cases = [case, *curves.make_variants(case, stacks, options)]
-    return GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks
+    return Reply(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
 def _without_training(ask: Ask) -> Ask:

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.cli.hints import TRACE
 from rnncli.errors import Either, Flag, Message, UsageError
 from rnncli.options import flag_name
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask, Remarks
-    from rnncli.cli.output import OutputFlags
+    from rnncli.ask import Ask
     from rnncli.commands.matrix.answer import MatrixAnswer
+    from rnncli.show.answer import Reply
 
 EXAMPLES = """\
 rnncli matrix --layer lstm
 rnncli matrix --layer bigru --units 2 --seed 42 --format json
 """
-HINTS = (TRACE,)
 
 OTHER = "run"
 """The command that takes them."""
 REFUSED = ("return_sequences", "return_state")
 
 
-def matrix(ask: Ask, output: OutputFlags) -> None:
+def matrix(ask: Ask) -> Reply[MatrixAnswer]:
     """All combinations of return_sequences and return_state, side by side, and which entries are equal."""
-    from rnncli.cli.output import delivery
-
-    deliver = delivery(output, ask.files)
-    answer, remarks = compute_answer(ask)
-    deliver(answer, remarks)
-
-
-def compute_answer(ask: Ask) -> tuple[MatrixAnswer, Remarks]:
-    """Return the answer, and remarks.  Raises UsageError for the options that matrix varies."""
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
+    from rnncli.show.answer import Reply
 
     for name in REFUSED:
         if name in ask.options:
@@ -48,4 +38,4 @@ def compute_answer(ask: Ask) -> tuple[MatrixAnswer, Remarks]:
                 run=Either(Message("rnncli run {flag}", flag=flag), OTHER),
             )
     case, remarks = ask.case()
-    return MatrixAnswer(combinations(case, ask.engine)), remarks
+    return Reply(MatrixAnswer(combinations(case, ask.engine)), remarks)

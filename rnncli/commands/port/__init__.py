@@ -11,9 +11,11 @@ from rnncli.options import first_given
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
-    from rnncli.cli.output import OutputFlags
+    from rnncli.commands.port.answer import PortAnswer
     from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
     from rnncli.commands.port.search import Tolerances
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
@@ -26,6 +28,7 @@ REFUSED = (
 )  # fmt: skip
 SUFFIXES = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
 """Of the files of weights that --output can write."""
+OWN_FILES = True
 ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
 
@@ -40,7 +43,7 @@ def port(
     probe: str | None,
     atol: float,
     rtol: float,
-) -> None:
+) -> Reply[PortAnswer]:
     """Find which known differences, singly or in pairs, explain another framework's numbers.
 
     INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
@@ -48,10 +51,10 @@ def port(
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
     from rnncli.ask import require_options
-    from rnncli.cli.output import delivery
     from rnncli.commands.port import answer, evidence, port_task
     from rnncli.commands.port.search import Tolerances, search_readings
     from rnncli.inputs.source import split_layers
+    from rnncli.show.answer import Reply
 
     weights, expect = _require(weights, "--weights"), _require(expect, "--expect")
     tolerances = Tolerances(_require_finite(atol, "--atol"), _require_finite(rtol, "--rtol"))
@@ -60,14 +63,13 @@ def port(
     own = {"--weights": split_layers(weights)[0], "--expect": expect, "--initial-state": initial_state}
     place, reading = output.output, {**ask.files, **own}
     _require_places(place, probe, reading)
-    deliver = delivery(output._replace(output=None), reading)
     require_options(ask, own)
     runs, remarks = port_task.collect(ask, weights, expect, initial_state)
-    run, found, hypothesis_count = search_readings(runs, tolerances)
+    run, found, tried = search_readings(runs, tolerances)
     if len(runs) > 1 and found and found[0].matches:
         name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
-    weighed = evidence.assess(run, tolerances, hypothesis_count)
+    weighed = evidence.assess(run, tolerances, tried)
     findings = [finding for finding in found if finding.matches and not weighed.doubts]
     if place is not None and len(findings) == 1:
         answer.write_weights(findings[0], place)
@@ -80,16 +82,16 @@ def port(
                 "{place} was not written: no input was found that tells the explanations apart", place=probe
             )
         )
-    deliver(answer.PortAnswer(findings, weighed, predictions, probe or "", place is not None), remarks)
-    if not findings:
-        raise _explain_failure(run, found, tolerances, hypothesis_count, doubts=weighed.doubts)
+    failure = None if findings else _explain_failure(run, found, tolerances, tried, weighed.doubts)
     if len(findings) > 1 and place is not None:
-        raise DisagreementError(
+        failure = DisagreementError(
             "{place} was not written: {count} explanations fit, with different weights.",
             "Run the other framework on an input that tells them apart, see {--probe}.",
             place=place,
             count=len(findings),
         )
+    shown = answer.PortAnswer(findings, weighed, predictions, probe or "", place is not None)
+    return Reply(shown, remarks, failure, to_stdout=True)
 
 
 def _require(word: str | None, name: str) -> str:

@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.cli.hints import TRACE, Hint, is_bidirectional, returns_last_output
-from rnncli.errors import Message
-
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Case
     from rnncli.cli.checks import Expectation, ResultChecks
-    from rnncli.cli.output import OutputFlags
     from rnncli.commands.run.answer import RunAnswer
     from rnncli.compute.compare import TolerancePair
     from rnncli.result import Result
+    from rnncli.show.answer import Reply, Watch
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -29,24 +27,6 @@ rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
 rnncli run --return-sequences -f json | rnncli run --layer gru
 tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
-HINTS = (
-    Hint(
-        is_bidirectional,
-        "matrix{same}",
-        Message("all four of return_sequences x return_state"),
-    ),
-    Hint(
-        lambda values: values["seed"] is None and values["weights"] is None,
-        "run{same} --seed 42",
-        Message("the same weights in every run"),
-    ),
-    Hint(
-        returns_last_output,
-        "run{same} --return-sequences --return-state",
-        Message("every time step, and the last state"),
-    ),
-    TRACE,
-)
 
 MODULES = {
     (False, True): "stream",
@@ -56,16 +36,16 @@ MODULES = {
 """The module that answers, by whether there is a saved model and whether lines are read as they arrive."""
 
 
-def run(ask: Ask, output: OutputFlags, **flags: Any) -> None:
+def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[Any] | None:
     """What does the layer return?
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    request = RunRequest(ask, output, **flags)
+    request = RunRequest(ask, output, progress, **flags)
     if name := MODULES.get((bool(ask.model), request.stream or request.keep_going)):
-        import_module(f"{__name__}.{name}").answer(request)
-    else:
-        answer_batch(request)
+        reply: Reply[Any] | None = import_module(f"{__name__}.{name}").answer(request)
+        return reply
+    return answer_batch(request)
 
 
 class RunRequest(NamedTuple):
@@ -73,6 +53,7 @@ class RunRequest(NamedTuple):
 
     ask: Ask
     output: OutputFlags
+    progress: Watch
     check: bool
     expect: str | None
     atol: list[str] | None
@@ -116,44 +97,41 @@ class RunRequest(NamedTuple):
             return None
         from rnncli.cli import checks
 
-        return checks.read_expectation(self.expect, self.ask, self.output.output)
+        return checks.read_expectation(self.expect, self.ask)
 
     def checks(self, expected: Expectation | None) -> ResultChecks:
         """Return the checks of the result.  expected: the tensors of --expect."""
         from rnncli.cli.checks import ResultChecks
-        from rnncli.cli.output import format_of
 
-        return ResultChecks(self.tolerances, format_of(self.output), expected, self.fail_on_nan)
+        return ResultChecks(self.tolerances, self.output.format_name, expected, self.fail_on_nan)
 
 
-def answer_batch(flags: RunRequest) -> None:
-    """Compute and show the answer; a format that can is written while later chunks are computed."""
+def answer_batch(flags: RunRequest) -> Reply[Any]:
+    """Return the answer; a format that can is written while later chunks are computed."""
     from rnncli import compute
-    from rnncli.cli import checks, terminal
-    from rnncli.cli.output import delivery, format_of, is_stdout, progress_bar
+    from rnncli.cli import checks
     from rnncli.commands.run.answer import ChunkedRunAnswer
     from rnncli.compute import chunks
     from rnncli.show import formats
+    from rnncli.show.answer import Reply
 
     tolerances = flags.tolerances
-    deliver = delivery(flags.output, flags.ask.files)
     expected = flags.read_expectation()
     case, remarks = flags.ask.case()
     plan, batch = compute.plan(case, flags.budget), len(case.inputs)
     whole = bool(flags.whole_result_flags) or flags.ask.all_calls
-    grows = len(plan) > 1 and not whole and formats.FORMATS[format_of(flags.output)].incremental
-    among_numbers = grows and is_stdout(flags.output.output) and terminal.stdout_is_terminal()
-    with progress_bar(batch, enabled=len(plan) > 1 and not flags.output.quiet and not among_numbers) as watch:
-        results = watch(compute.run_chunks(case, flags.ask.engine, plan))
-        if grows:
-            kept = (checks.select_tensors(each, flags.select) for each in results)
-            deliver(ChunkedRunAnswer(chunks.ChunkedResult(kept, batch)), remarks)
-            return
-        result = chunks.join_results(results, batch)
+    grows = len(plan) > 1 and not whole and formats.FORMATS[flags.output.format_name].incremental
+    results = compute.run_chunks(case, flags.ask.engine, plan)
+    if len(plan) > 1:
+        results = flags.progress(results, batch, grows)
+    if grows:
+        kept = (checks.select_tensors(each, flags.select) for each in results)
+        return Reply(ChunkedRunAnswer(chunks.ChunkedResult(kept, batch)), remarks)
+    result = chunks.join_results(results, batch)
     found, disagreeing, notes = check_and_select(
         case, result, tolerances if flags.check else None, flags.select, flags.budget, stats=flags.stats
     )
-    flags.checks(expected).show(found, (*remarks, *notes), disagreeing, deliver)
+    return flags.checks(expected).reply(found, (*remarks, *notes), disagreeing)
 
 
 def check_and_select(

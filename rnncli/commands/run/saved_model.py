@@ -10,13 +10,12 @@ from rnncli.ask import Ask, Remarks, call_of
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import checks
 from rnncli.cli.checks import require_known
-from rnncli.cli.output import delivery
 from rnncli.commands.run.answer import RunAnswer, stats_of
 from rnncli.errors import Flag, UsageError
 from rnncli.models.call import compute_tensors
 from rnncli.options import first_given
 from rnncli.result import SCHEMA
-from rnncli.show.answer import head
+from rnncli.show.answer import Reply, head
 from rnncli.show.page import Page, Span, View, marks
 from rnncli.show.parts import differences_document
 
@@ -96,15 +95,14 @@ def refuse_layer_flags(**given: Any) -> None:
         )
 
 
-def answer(flags: RunRequest) -> None:
-    """Compute and show the answer."""
+def answer(flags: RunRequest) -> Reply[ModelAnswer]:
+    """Return the answer."""
     _ = flags.tolerances
     require(flags)
-    deliver = delivery(flags.output, flags.ask.files)
     expected = flags.read_expectation()
     tolerances = flags.tolerances if flags.check else None
     found, disagreeing, notes = compute_answer(flags.ask, tolerances, flags.select, stats=flags.stats)
-    flags.checks(expected).show(found, notes, disagreeing, deliver)
+    return flags.checks(expected).reply(found, notes, disagreeing)
 
 
 def compute_answer(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.cli.output import OutputFlags
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli tour
@@ -16,9 +17,6 @@ rnncli tour --plain --lang ko
 rnncli tour --exercise 1 --seed 3
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
 """
-
-WIDTH = 80
-"""Width of the lesson, or of the terminal if that is narrower: long lines are hard to read."""
 
 
 def tour(
@@ -29,13 +27,14 @@ def tour(
     exercise: int | None,
     seed: int | None,
     answer: str | None,
-) -> None:
+) -> Reply[Any] | None:
     """The lesson: what recurrent layers return, step by step.
 
     In a terminal, one step at a time: Enter continues, ? shows the answer, b goes back, q quits.
     """
     from rnncli.cli import pager
-    from rnncli.cli.output import delivery, format_of, is_stdout, view_of
+    from rnncli.cli.output import view_of
+    from rnncli.show.answer import Reply
 
     if exercise is not None and (step is not None or plain):
         raise UsageError(
@@ -53,14 +52,11 @@ def tour(
             "Take the seed that rnncli tour --exercise {exercise} printed.",
             exercise=exercise,
         )
-    table = format_of(output) == "table"
-    deliver = delivery(_limit_width(output) if table else output)
     if exercise is not None:
         from rnncli.commands.tour import exercises
 
-        lang = view_of(output, format_of(output)).lang
-        deliver(exercises.examine(exercise, seed, answer, lang))
-        return
+        lang = view_of(output, output.format_name).lang
+        return Reply(exercises.examine(exercise, seed, answer, lang))
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
 
@@ -73,19 +69,11 @@ def tour(
                 step=step,
                 last=len(steps) - 1,
             )
-        deliver(TourAnswer((steps[step],)))
-    elif table and not plain and is_stdout(output.output) and pager.is_possible():
+        return Reply(TourAnswer((steps[step],)))
+    if output.format_name == "table" and not plain and output.is_stdout and pager.is_possible():
         _read(output)
-    else:
-        deliver(TourAnswer(steps))
-
-
-def _limit_width(output: OutputFlags) -> OutputFlags:
-    """Return the flags with a readable width, unless they give one."""
-    from rnncli.cli.output import is_stdout, view_of
-
-    shown = view_of(output, "table").width if is_stdout(output.output) else None
-    return output._replace(width=output.width or min(shown or WIDTH, WIDTH))
+        return None
+    return Reply(TourAnswer(steps))
 
 
 def _read(output: OutputFlags) -> None:
@@ -97,7 +85,7 @@ def _read(output: OutputFlags) -> None:
     from rnncli.show import formats
 
     def load(place: int) -> pager.PagerPage:
-        view, step = view_of(_limit_width(output), "table"), lesson.steps()[place]
+        view, step = view_of(output, "table", TourAnswer.widest), lesson.steps()[place]
         texts = (formats.render(TourAnswer((step,), shown), "table", view) for shown in (QUESTION, ANSWER))
         return pager.PagerPage(*map(str, texts))
 

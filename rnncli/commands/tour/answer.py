@@ -22,6 +22,7 @@ WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 class TourAnswer(Answer):
     """One step or several.  shown: WHOLE, QUESTION or ANSWER."""
 
+    widest = lesson.WIDEST
     steps: Sequence[Step]
     shown: str = WHOLE
 

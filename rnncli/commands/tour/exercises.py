@@ -255,6 +255,7 @@ class ExerciseAnswer(Answer):
     seed: int
     answer: str | None = None
     command = "tour --exercise"
+    widest = lesson.WIDEST
 
     def task(self, view: View) -> DrawnTask:
         """Draw the task of this seed."""

@@ -18,6 +18,9 @@ Texts = Mapping[str, str]
 Facts = Mapping[str, object]
 """What is computed for the texts, by the name that stands for it there."""
 
+WIDEST = 80
+"""Columns of the lesson, fewer in a narrower terminal: long lines are hard to read."""
+
 
 class Step(NamedTuple):
     """One step of `lesson.toml`, which says what its entries mean.  number: its place, from 0."""

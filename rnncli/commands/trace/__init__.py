@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.cli.hints import Hint, is_one_lstm, is_traceable
-from rnncli.errors import Message
-
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.cli.output import OutputFlags
     from rnncli.commands.trace.answer import TraceAnswer
     from rnncli.compute.compare import TolerancePair
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli trace --layer lstm --seed 42 --unit 0
@@ -20,14 +18,6 @@ rnncli trace data.csv --layer bigru --step -1 --gate update --format json
 rnncli trace --layer gru --stats --check
 rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 """
-HINTS = (
-    Hint(
-        lambda values: is_one_lstm(values) and not values["hold"],
-        "trace{same} --hold forget=1",
-        Message("with the forget gate held open"),
-    ),
-    Hint(is_traceable, "plot{same} --terminal", Message("the same as a picture")),
-)
 
 
 def trace(
@@ -44,7 +34,7 @@ def trace(
     gate: list[str] | None,
     stats: bool,
     fail_on_nan: bool,
-) -> None:
+) -> Reply[TraceAnswer]:
     """Every gate and state at every time step.
 
     Steps are listed in the order in which the layer processed them; t is the index in the input.
@@ -52,18 +42,16 @@ def trace(
     from rnncli.addresses import parse_steps
     from rnncli.ask import require_steps
     from rnncli.cli.checks import ResultChecks, parse_checks, read_expectation
-    from rnncli.cli.output import delivery, format_of
 
     tolerances = parse_checks(atol, rtol, check=check, expect=expect, hold=ask.hold)
     for text in step or ():
         parse_steps(text)
-    deliver = delivery(output, ask.files)
     require_steps(ask)
-    expected = read_expectation(expect, ask, output.output, require_names=True)
+    expected = read_expectation(expect, ask, require_names=True)
     selection = Selection(step, unit, batch, gate)
     answer, disagreeing, remarks = compute_answer(ask, tolerances if check else None, selection, stats=stats)
-    checks = ResultChecks(tolerances, format_of(output), expected, fail_on_nan, hidden_in=("ndjson",))
-    checks.show(answer, remarks, disagreeing, deliver)
+    checks = ResultChecks(tolerances, output.format_name, expected, fail_on_nan, hidden_in=("ndjson",))
+    return checks.reply(answer, remarks, disagreeing)
 
 
 class Selection(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
-    from rnncli.cli.output import OutputFlags
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
 rnncli weights model.keras
@@ -15,9 +16,10 @@ rnncli weights --layer 'LSTM(3)' --seed 42
 rnncli weights --layer bigru --units 8 --input-shape batch,None,16
 rnncli weights model.h5 --to torch --output weights.pt
 """
+OWN_FILES = True
 
 
-def weights(ask: Ask, output: OutputFlags, *, to: str | None) -> None:
+def weights(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[Any]:
     """The weights of a saved model or of a --layer, gate by gate.
 
     INPUT is a model or a file of weights: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of
@@ -26,17 +28,14 @@ def weights(ask: Ask, output: OutputFlags, *, to: str | None) -> None:
     weights of that layer, as rnncli run uses them; INPUT is then its input and only sets the number of
     features.
     """
-    from rnncli.cli.output import delivery
     from rnncli.commands.weights import weight_source
     from rnncli.commands.weights.answer import WeightsAnswer
+    from rnncli.show.answer import Reply
 
     weight_source.require_plain(ask)
-    reading = weight_source.files(ask)
     if to is not None:
         from rnncli.commands.weights import conversion
 
-        conversion.answer(to, output, reading, lambda: weight_source.read(ask))
-        return
-    deliver = delivery(output, reading)
+        return conversion.answer(to, output, ask)
     found = weight_source.read(ask)
-    deliver(WeightsAnswer(found.contents, found.description), found.remarks)
+    return Reply(WeightsAnswer(found.contents, found.description), found.remarks)

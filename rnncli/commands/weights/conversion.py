@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnncli import frameworks
+from rnncli.ask import Ask
 from rnncli.case import Array
-from rnncli.cli import files, terminal
-from rnncli.cli.output import OutputFlags, delivery, is_stdout, send
+from rnncli.commands.weights import weight_source
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
-from rnncli.inputs.given import words_of
 from rnncli.layers.layer import within
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.answer import Answer, Field, Listing, Records, Reply, head
+from rnncli.show.formats import OutputFlags
 from rnncli.show.page import Page, View, line
 from rnncli.show.parts import note
 
@@ -32,23 +32,15 @@ ARRAYS = (".npz", ".safetensors", ".json")
 """Files that hold the arrays of every layout by name."""
 
 
-def answer(
-    to: str, output: OutputFlags, reading: Mapping[str, str | None], read: Callable[[], Weights]
-) -> None:
-    """Convert what `read` returns; show the arrays, or write them to the file of --output."""
+def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | bytes]:
+    """Return the arrays of the layout, or the file of --output that holds them."""
     suffix = _layout_suffix(to, output)
-    if suffix is None:
-        deliver = delivery(output, reading)
-    else:
-        files.require_place(output.output, words_of(reading))
-    found = read()
+    found = weight_source.read(ask)
     chains = chains_of(found.contents)
+    remarks = _remarks(to, chains, found)
     if suffix is None:
-        deliver(ConversionAnswer(to, frameworks.convert(to, chains)), _remarks(to, chains, found))
-        return
-    data = frameworks.dump(to, chains, suffix)
-    terminal.remark(_remarks(to, chains, found), output.quiet)
-    send(data, output.output)
+        return Reply(ConversionAnswer(to, frameworks.convert(to, chains)), remarks)
+    return Reply(frameworks.dump(to, chains, suffix), remarks)
 
 
 def _layout_suffix(to: str, output: OutputFlags) -> str | None:
@@ -56,7 +48,7 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
 
     Raises UsageError for a suffix that neither the layout nor an output format has.
     """
-    if output.format is not None or is_stdout(output.output):
+    if output.format is not None or output.is_stdout:
         return None
     name = Path(output.output or "").name.casefold()
     own = frameworks.get(to).SUFFIXES

@@ -45,11 +45,6 @@ def require_plain(ask: Ask) -> None:
             raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=flag)
 
 
-def files(ask: Ask) -> dict[str, str | None]:
-    """Return the files to read, by their flags."""
-    return ask.files if is_described(ask) else {"INPUT": split_layers(_file(ask))[0]}
-
-
 def read(ask: Ask) -> Weights:
     """Read the file, or make the weights of the layers."""
     if is_described(ask):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.cli.output import OutputFlags
+    from rnncli.commands.why.answer import WhyAnswer
+    from rnncli.show.answer import Reply
 
 EXAMPLES = """\
 rnncli why 'expected ndim=3, found ndim=2. Full shape received: (1, 60)'
@@ -17,18 +18,17 @@ rnncli why --format json < traceback.txt
 """
 
 
-def why(output: OutputFlags, *, text: str | None) -> None:
+def why(*, text: str | None) -> Reply[WhyAnswer]:
     """What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.
 
     The message may be anywhere in TEXT; if there are several, the last one counts. rnncli runs each fix that
     it can, and shows the resulting shapes. An unknown message ends with exit code 1.
     """
-    from rnncli.cli.output import delivery
     from rnncli.commands.why.answer import WhyAnswer
     from rnncli.commands.why.diagnosis import diagnose
+    from rnncli.show.answer import Reply
 
-    deliver = delivery(output)
-    deliver(WhyAnswer.of(diagnose(_read_message(text))))
+    return Reply(WhyAnswer.of(diagnose(_read_message(text))))
 
 
 def _read_message(text: str | None) -> str:

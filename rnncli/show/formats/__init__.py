@@ -62,6 +62,31 @@ FORMATS = {
 }  # fmt: skip
 
 
+class OutputFlags(NamedTuple):
+    """The options of an answer: its format, its looks and its file."""
+
+    format: str | None = None
+    output: str | None = None
+    precision: int | None = None
+    full: bool = False
+    width: int | None = None
+    lang: str | None = None
+    quiet: bool = False
+    theme: str | None = None
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether the answer goes to stdout: --output is not given, or `-`."""
+        return self.output in (None, "-")
+
+    @property
+    def format_name(self) -> str:
+        """--format, else the format of --output's suffix, else table."""
+        if self.format is not None:
+            return self.format
+        return "table" if self.is_stdout else for_output(self.output or "")
+
+
 def for_output(path: str | PurePath) -> str:
     """Return the format for the suffix of `path`.  Raises UsageError if there is none."""
     suffix = PurePath(path).suffix.lstrip(".").casefold()
