@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rnncli.inputs.formats import ReadOptions
     from rnncli.inputs.source import Source
     from rnncli.layers.stack import Stack
-    from rnncli.models.call import Model, ModelCall, ModelLayer
+    from rnncli.models import SavedModel
+    from rnncli.models.call import ChosenLayer, ModelCall
 
 Remarks = tuple[Text, ...]
 
@@ -117,7 +118,7 @@ class Ask(NamedTuple):
         one_call: whether the command refuses several calls, or makes them itself.
         """
         if self.model is not None:
-            part, notes, prefix = call_of(self).choose_address(address)
+            part, notes, prefix = call_of(self).choose_layer(address)
             return Chosen(_hold_gates(self, part.case), notes, part, prefix)
         require_options(self)
         from rnncli.compute import engines, keras_differences
@@ -164,7 +165,7 @@ class Chosen(NamedTuple):
 
     case: Case
     remarks: Remarks
-    part: "ModelLayer | None" = None
+    part: "ChosenLayer | None" = None
     prefix: str = ""
 
 
@@ -577,8 +578,8 @@ def call_of(ask: Ask) -> "ModelCall":
         raise UsageError(
             "{--model:file} needs an input. The model expects {inputs}.",
             "{give}",
-            file=model.saved.file,
-            inputs=model.saved.describe_inputs(),
+            file=model.file,
+            inputs=model.describe_inputs(),
             give=GIVE,
         )
     call.require_paddable(model, order)
@@ -593,7 +594,13 @@ def call_of(ask: Ask) -> "ModelCall":
             raw, more = formats.read_raw(source, ask.input_format, read_options(ask, source))
         notes, name = (*remarks, *more), source.name
     inputs, others = call.arrange_inputs(model, raw, order, name)
-    return call.ModelCall(model, inputs, call.ReturnFlags.of_options(ask.options), (*notes, *others))
+    return call.ModelCall(model, inputs, returns_of(ask), (*notes, *others))
+
+
+def returns_of(ask: Ask) -> dict[str, bool]:
+    """Return the options return_sequences and return_state that are given, which go to a saved model too."""
+    given = ((name, ask.options.get(name)) for name in ("return_sequences", "return_state"))
+    return {name: value for name, value in given if value is not None}
 
 
 def _refuse_layer(ask: Ask) -> None:
@@ -616,7 +623,7 @@ def _refuse_layer(ask: Ask) -> None:
         )
 
 
-def model_of(ask: Ask) -> "Model":
+def model_of(ask: Ask) -> "SavedModel":
     """Open the saved model.  Raises UsageError for an option that does not apply to it."""
     from rnncli.inputs.given import find_source
     from rnncli.inputs.source import split_layers

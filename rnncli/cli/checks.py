@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Tolerance,  # help must not load it
         TolerancePair,
     )
-    from rnncli.models.call import ModelLayer
+    from rnncli.models.call import ChosenLayer
     from rnncli.result import Result
     from rnncli.show.answer import Reply
     from rnncli.show.parts import ResultAnswer
@@ -285,7 +285,7 @@ def verify(
     result: Result,
     tolerances: TolerancePair | None,
     budget: int | None = None,
-    chosen: ModelLayer | None = None,
+    chosen: ChosenLayer | None = None,
 ) -> tuple[Result, list[str], Remarks]:
     """Compare with the result without --hold, and for --check with Keras or the framework of a saved model.
 

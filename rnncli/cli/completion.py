@@ -190,7 +190,7 @@ def _model_layers(file: str) -> list[str]:
 
     try:
         model = model_of(Ask(model=file))
-        return list(model.saved.choose(()))
+        return list(model.choose(()))
     except RnncliError:
         return []
 

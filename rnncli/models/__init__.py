@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from rnncli.case import Array, Case
-from rnncli.errors import RnncliError, Text, inside
+from rnncli.errors import RnncliError, Text, UsageError, inside
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -87,19 +87,22 @@ class SavedModel(ABC):
 
     contents: as its reader found it: a Graph, a Program or Modules.
     path: the file, which its own framework may have to load.
-    has_graph: whether a file of this kind says how its layers are connected.
+    names: the layers to run, those after the # of --model; empty for all.
     makes_masks: whether such a model may mask steps, of padding for example.
     own_axes: whether its graph decides what the axes of its inputs are.
     """
 
-    has_graph: ClassVar[bool] = True
     makes_masks: ClassVar[bool] = False
     own_axes: ClassVar[bool] = False
 
     contents: Graph | Modules
 
-    def __init__(self, contents: Any, path: Path = Path()) -> None:
-        self.contents, self.path = contents, path
+    def __init__(self, contents: Any, path: Path = Path(), names: Sequence[str] = ()) -> None:
+        self.contents, self.path, self.names = contents, path, tuple(names)
+
+    def with_names(self, names: Sequence[str]) -> SavedModel:
+        """Return the model with these layers to run."""
+        return type(self)(self.contents, self.path, names)
 
     @property
     def file(self) -> str:
@@ -153,17 +156,24 @@ class SavedModel(ABC):
         """What a file without a graph does not say and is assumed; "" for others."""
         return ""
 
-    def assume(self, options: Mapping[str, str]) -> SavedModel:
-        """Return the model with other assumptions than the defaults; only for a kind without a graph."""
-        raise NotImplementedError
+    def assume(self, options: str | Mapping[str, Any]) -> SavedModel:
+        """Return the model with these assumptions instead of the defaults.
+
+        Raises UsageError, also for a file with a graph, which leaves nothing to assume.
+        """
+        raise UsageError(
+            "{--assume} is for files without a graph, and {file} has a graph.",
+            "Leave {--assume} out.",
+            file=self.file,
+        )
 
     def stateful_layers(self) -> tuple[str, ...]:
         """Return the layers that keep their state from one call to the next."""
         return ()
 
 
-def open(source: Source) -> SavedModel:  # noqa: A001 - called as models.open
-    """Open a saved model to run it: its graph, or its layers if the file holds only weights.
+def open(source: Source, names: Sequence[str] = ()) -> SavedModel:  # noqa: A001 - called as models.open
+    """Open a saved model to run these layers of it: its graph, or its layers if the file holds only weights.
 
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
@@ -171,7 +181,7 @@ def open(source: Source) -> SavedModel:  # noqa: A001 - called as models.open
 
     contents = reading.read(source)
     kind: type[SavedModel] = import_module(MODELS[contents.kind]).Model
-    return kind(contents, source.path or Path(str(source.name)))
+    return kind(contents, source.path or Path(str(source.name)), names)
 
 
 def name_file(function: ModelFunction) -> ModelFunction:

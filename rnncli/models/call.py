@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli import addresses, models
+from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, Case, Spec, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside, join
@@ -24,51 +24,14 @@ if TYPE_CHECKING:
 Remarks = tuple[Text, ...]
 
 
-class ReturnFlags(NamedTuple):
-    """The options return_sequences and return_state for every recurrent layer; None keeps the model's own."""
-
-    sequences: bool | None = None
-    state: bool | None = None
-
-    @classmethod
-    def of_options(cls, options: Mapping[str, Any]) -> ReturnFlags:
-        """Return those that are asked for."""
-        return cls(options.get("return_sequences"), options.get("return_state"))
-
-    def of(self, case: Case) -> Case:
-        """Return the case with these flags in its last layer."""
-        wanted = {"return_sequences": self.sequences, "return_state": self.state}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        last = case.specs[-1]
-        if not given or last.class_name == "TimeDistributed":
-            return case
-        return case._replace(specs=Stack(case.specs).with_returns(**given))
+def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
+    """Return the case whose last layer has these of the options return_sequences and return_state."""
+    if not returns or case.specs[-1].class_name == "TimeDistributed":
+        return case
+    return case._replace(specs=Stack(case.specs).with_returns(**returns))
 
 
-class Model(NamedTuple):
-    """A saved model after reading.  names: the layers after the #; empty for all."""
-
-    saved: SavedModel
-    names: tuple[str, ...]
-
-    def request(
-        self, inputs: Mapping[str, Array], engine: str = "auto", *, everything: bool = False
-    ) -> ModelRequest:
-        """Return the request for the layers in `names`.  everything: see ModelRequest."""
-        from rnncli import compute
-
-        return ModelRequest(inputs, lambda case: compute.run(case, engine), self.names, everything)
-
-    def run(self, request: ModelRequest) -> ModelRun:
-        """Return the Case of each requested recurrent layer."""
-        return self.saved.run(request)
-
-    def notes_on(self, run: ModelRun) -> tuple[Text, ...]:
-        """Return the notes on the file and on a run of it, each with the name of the file."""
-        return tuple(join((self.saved.file, note), ": ") for note in (*self.saved.notes, *run.notes))
-
-
-def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None = None) -> Model:
+def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None = None) -> SavedModel:
     """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
 
     word: with the names of layers.  source: the file without them.
@@ -82,40 +45,9 @@ def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None
             word=word,
             file=shlex.quote(file),
         )
-    model = Model(models.open(source), tuple(filter(None, names)))
-    model.saved.choose(model.names)
-    if assume is None:
-        return model
-    if model.saved.has_graph:
-        raise UsageError(
-            "{--assume} is for files without a graph, and {file} has a graph.",
-            "Leave {--assume} out.",
-            file=model.saved.file,
-        )
-    options = _parse_assumptions(assume) if isinstance(assume, str) else assume
-    written = {name: str(value) for name, value in options.items()}
-    return model._replace(saved=model.saved.assume(written))
-
-
-def _parse_assumptions(text: str) -> dict[str, str]:
-    """Parse `activation=relu,gates=iofg`."""
-    found: dict[str, str] = {}
-    for item in text.split(","):
-        name, sign, value = (part.strip() for part in item.partition("="))
-        if not (name and sign and value) or name in found:
-            what = (
-                Message("{name} is given twice", name=name)
-                if name in found
-                else Message("{item!r} is not NAME=VALUE", item=item.strip())
-            )
-            raise UsageError(
-                "{--assume:text}: {what}.",
-                "Write NAME=VALUE, several with commas between: {--assume activation=relu,gates=iofg}.",
-                text=text,
-                what=what,
-            )
-        found[name] = value
-    return found
+    model = models.open(source, [name for name in names if name])
+    model.choose(model.names)
+    return model if assume is None else model.assume(assume)
 
 
 def note_whole_model(source: Source) -> Text | None:
@@ -144,7 +76,7 @@ def note_whole_model(source: Source) -> Text | None:
 
 
 def arrange_inputs(
-    model: Model, raw: Any, order: ArrangeOptions, where: Text = ""
+    model: SavedModel, raw: Any, order: ArrangeOptions, where: Text = ""
 ) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Pad the inputs and reorder their axes as asked; return them by name, and remarks.
 
@@ -177,18 +109,14 @@ def _pad_sequences(raw: Any, order: ArrangeOptions) -> Any:
     return arrange.pad(raw, order.pad, order.pad_value)[0]
 
 
-def _reorder_axes(model: Model, raw: Any, axes: tuple[str, ...] | None) -> Any:
+def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> Any:
     """Return the only input in the order batch, time, features, if --input-axes names another.
 
     Raises UsageError for several inputs, and for a graph that may want an order of its own.
     """
     if axes is None:
         return raw
-    reason = (
-        Message("{file} has the order of its own graph", file=model.saved.file)
-        if model.saved.own_axes
-        else ""
-    )
+    reason = Message("{file} has the order of its own graph", file=model.file) if model.own_axes else ""
     if isinstance(raw, Mapping):
         reason = Message("an input with a name must have the axes in the order that the model expects")
     if reason:
@@ -196,30 +124,30 @@ def _reorder_axes(model: Model, raw: Any, axes: tuple[str, ...] | None) -> Any:
             "{--input-axes}: {reason}.",
             "Leave it out, and give {inputs}.",
             reason=reason,
-            inputs=model.saved.describe_inputs(),
+            inputs=model.describe_inputs(),
         )
     return arrange.reorder_axes(raw, axes)
 
 
-def require_paddable(model: Model, order: ArrangeOptions) -> None:
+def require_paddable(model: SavedModel, order: ArrangeOptions) -> None:
     """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes."""
     if order.pad is not None and order.axes is not None:
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
-    if order.pad is not None and not model.saved.makes_masks:
+    if order.pad is not None and not model.makes_masks:
         raise UsageError(
             "{--pad}: {file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",
-            file=model.saved.file,
+            file=model.file,
         )
 
 
-def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[Text, ...]]:
+def _fit_inputs(model: SavedModel, raw: Any) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Return the inputs by name, and a remark for each one that got a batch axis."""
     import numpy as np
 
-    inputs = model.saved.fit_inputs(raw)
+    inputs = model.fit_inputs(raw)
     remarks: tuple[Text, ...] = ()
     for name, array in inputs.items():
         given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
@@ -233,28 +161,38 @@ def _fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[Text, .
 class ModelCall(NamedTuple):
     """A saved model, and what to run it with.
 
-    inputs: by name.  returns: what its recurrent layers return.  remarks: on the inputs.
+    inputs: by name.  returns: see `with_returns`.  remarks: on the inputs.
     """
 
-    model: Model
+    model: SavedModel
     inputs: Mapping[str, Array]
-    returns: ReturnFlags
+    returns: Mapping[str, bool]
     remarks: Remarks = ()
 
-    def choose_layer(self) -> tuple[ModelLayer, Remarks]:
-        """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
-        part, notes = self._run_layer()
-        return ModelLayer(self, part.layer, part.case, self.returns.of(part.case)), notes
+    def run(self, engine: str = "auto", *, everything: bool = False) -> tuple[ModelRun, Remarks]:
+        """Return the Case of each requested recurrent layer, and notes on the inputs, the file and the run.
 
-    def choose_address(self, text: str) -> tuple[ModelLayer, Remarks, str]:
+        engine: for the recurrent layers.  everything: see ModelRequest.
+        """
+        model = self.model
+        request = ModelRequest(
+            self.inputs, lambda case: compute.run(case, engine), model.names, everything=everything
+        )
+        found = model.run(request)
+        notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
+        return found, (*self.remarks, *notes)
+
+    def choose_layer(self, address: str = "") -> tuple[ChosenLayer, Remarks, str]:
         """Return the layer that `gru/last_hidden_state[0,3]` begins with, notes, and the prefix `gru/`.
 
-        Without a layer in the text, the model has the only one, and the prefix is "".
+        Without a layer in the address, the model has the only one, and the prefix is "".
         """
-        name = addresses.layer_in_model(text, self.model.saved.layer_names())
-        if not name:
-            return *self.choose_layer(), ""
-        return *self._replace(model=self.model._replace(names=(name,))).choose_layer(), f"{name}/"
+        name = addresses.layer_in_model(address, self.model.layer_names()) if address else ""
+        if name:
+            named = self._replace(model=self.model.with_names((name,)))
+            return *named.choose_layer()[:2], f"{name}/"
+        part, notes = self._run_layer()
+        return ChosenLayer(self, part.layer, part.case, with_returns(part.case, self.returns)), notes, ""
 
     def choose_parts(self) -> tuple[tuple[LayerUse, ...], Remarks]:
         """Return every chosen recurrent layer, in the order of the model, and notes."""
@@ -262,14 +200,13 @@ class ModelCall(NamedTuple):
             part, notes = self._run_layer()
             parts: tuple[LayerUse, ...] = (part,)
         else:
-            found = self.model.run(self.model.request(self.inputs))
-            parts, notes = found.parts, (*self.remarks, *self.model.notes_on(found))
-        return tuple(part._replace(case=self.returns.of(part.case)) for part in parts), notes
+            found, notes = self.run()
+            parts = found.parts
+        return tuple(part._replace(case=with_returns(part.case, self.returns)) for part in parts), notes
 
     def _run_layer(self) -> tuple[LayerUse, Remarks]:
         """Run the model up to the only chosen layer; return that, as it is in the model, and notes."""
-        model, names = self.model, self._choose_names()
-        file = model.saved.file
+        names, file = self._choose_names(), self.model.file
         if len(names) > 1:
             raise UsageError(
                 "{--model:file}: this command takes one recurrent layer, but the model has several: {names}.",
@@ -279,22 +216,21 @@ class ModelCall(NamedTuple):
                 value=shlex.quote(f"{file}#{names[0]}"),
             )
         # The engine of the flags is for this layer alone; what comes before it has its own.
-        narrowed = model._replace(names=names)
-        found = narrowed.run(narrowed.request(self.inputs))
+        found, notes = self._replace(model=self.model.with_names(names)).run()
         part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
         note = Message(
             "{file}: this is the layer {layer}, with the inputs and weights that it has in the model",
             file=file,
             layer=part.layer,
         )
-        return part, (*self.remarks, *model.notes_on(found), note)
+        return part, (*notes, note)
 
     def _choose_names(self) -> tuple[str, ...]:
         """Return the names of the chosen layers."""
-        names = self.model.saved.choose(self.model.names)
-        if len(self.model.names) == 1 and self.model.names[0] in names:
-            return self.model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
-        return names
+        asked = self.model.names
+        names = self.model.choose(asked)
+        # `lstm` alone is the first use of a shared layer, not also lstm@1
+        return asked if len(asked) == 1 and asked[0] in names else names
 
     def compare_with_framework(
         self,
@@ -312,7 +248,7 @@ class ModelCall(NamedTuple):
         """
         from rnncli.compute import compare
 
-        saved = self.model.saved
+        saved = self.model
         theirs = saved.outputs(self.inputs, cases)
         outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
         other = replace(result, outputs=outputs)
@@ -325,7 +261,7 @@ class ModelCall(NamedTuple):
         return compared, compare.find_disagreements(result, other, atol, rtol)
 
 
-class ModelLayer(NamedTuple):
+class ChosenLayer(NamedTuple):
     """The one layer that --model chooses.  original: the Case before the flags."""
 
     call: ModelCall
@@ -337,7 +273,7 @@ class ModelLayer(NamedTuple):
         self, result: Result, atol: Tolerance, rtol: Tolerance
     ) -> tuple[Result, list[str]]:
         """See ModelCall.  result: with every output and state of the layer."""
-        cases = {self.name: CasePair(self.original, ReturnFlags(state=True).of(self.case))}
+        cases = {self.name: CasePair(self.original, with_returns(self.case, {"return_state": True}))}
         return self.call.compare_with_framework(cases, result, atol, rtol, prefix=f"{self.name}/")
 
 
@@ -362,16 +298,14 @@ class ModelTensors(NamedTuple):
 
 def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelTensors:
     """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
-    request = call.model.request(call.inputs, engine, everything=everything)
-    run = call.model.run(request)
-    cases = {part.layer: CasePair(part.case, call.returns.of(part.case)) for part in run.parts}
+    run, notes = call.run(engine, everything=everything)
+    cases = {part.layer: CasePair(part.case, with_returns(part.case, call.returns)) for part in run.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].display is part.case
-        else request.compute(cases[part.layer].display)
+        else compute.run(cases[part.layer].display, engine)
         for part in run.parts
     }
-    notes = (*call.remarks, *call.model.notes_on(run))
     return ModelTensors(_combine(call.inputs, results, run), results, cases, run.masks, notes)
 
 

@@ -124,9 +124,9 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     names: tuple[str, ...] = ()
     if ask.model is not None:
         model = model_of(ask)
-        names = tuple(model.saved.choose(model.names if len(model.names) > 1 else ()))
+        names = tuple(model.choose(model.names if len(model.names) > 1 else ()))
         if len(names) > 1 and len(model.names) != 1:
-            ask = ask._replace(model=f"{model.saved.path}#{names[0]}")
+            ask = ask._replace(model=f"{model.path}#{names[0]}")
     case, remarks = ask.case()
     if case.inputs.ndim != 3:
         raise UsageError(

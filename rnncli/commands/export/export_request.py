@@ -8,7 +8,7 @@ from rnncli.commands.export import refusals, targets
 from rnncli.commands.export.export_case import ExportCase, Names, build_export, join_layers
 from rnncli.compute import call
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
-from rnncli.models.call import Model
+from rnncli.models import SavedModel
 from rnncli.models.graph import Graph, model_option
 from rnncli.models.keras.choice import explain_hidden, runnable_layers
 from rnncli.show.answer import Reply
@@ -48,9 +48,9 @@ def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], tuple[Text, ...]]:
     return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
 
-def _require_whole(model: Model) -> None:
+def _require_whole(model: SavedModel) -> None:
     """Raise LayerError if layers that have or may have recurrent weights would be left out unasked."""
-    graph = model.saved.contents
+    graph = model.contents
     if model.names or not isinstance(graph, Graph):
         return
     others = runnable_layers(graph)  # none: the run says why

@@ -39,7 +39,7 @@ class ModelAnswer(RunAnswer):
     @classmethod
     def of(cls, call: ModelCall, found: ModelTensors, result: Result, **more: Any) -> ModelAnswer:
         """Return the answer about `result`, the tensors to show of those found."""
-        about: dict[str, Any] = {"model": call.model.saved, "inputs": call.inputs}
+        about: dict[str, Any] = {"model": call.model, "inputs": call.inputs}
         return cls(result, specs=found.specs, masks=found.masks, **about, **more)
 
     def document(self, view: View) -> dict[str, Any]:

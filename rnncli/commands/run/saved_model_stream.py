@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnncli.ask import model_of, order_of
+from rnncli.ask import model_of, order_of, returns_of
 from rnncli.cli import checks
 from rnncli.commands.run import RunRequest, stream
 from rnncli.commands.run import saved_model as model_answers
@@ -14,10 +14,9 @@ from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
 from rnncli.inputs import formats
 from rnncli.inputs.formats import Source
+from rnncli.models import SavedModel
 from rnncli.models.call import (
-    Model,
     ModelCall,
-    ReturnFlags,
     arrange_inputs,
     compute_tensors,
     require_paddable,
@@ -39,9 +38,9 @@ def answer(flags: RunRequest) -> None:
 class ModelLines:
     """The answer to each line."""
 
-    def __init__(self, model: Model, flags: RunRequest) -> None:
+    def __init__(self, model: SavedModel, flags: RunRequest) -> None:
         self.model, self.flags = model, flags
-        self.returns = ReturnFlags.of_options(flags.ask.options)
+        self.returns = returns_of(flags.ask)
         self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[InputLine]) -> Iterator[RunAnswer | RnncliError]:
@@ -67,9 +66,9 @@ class ModelLines:
         return ModelAnswer.of(call, found, result, line=line.number)
 
 
-def require_stateless(model: Model) -> None:
+def require_stateless(model: SavedModel) -> None:
     """Raise UsageError for layers that continue from the state after the previous line."""
-    stateful = model.saved.stateful_layers()
+    stateful = model.stateful_layers()
     if stateful:
         raise UsageError(
             "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a model "
@@ -80,6 +79,6 @@ def require_stateless(model: Model) -> None:
             "Describe the layer instead: rnncli weights '{file}#{first}' --to keras -o "
             "layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
             stateful=", ".join(stateful),
-            file=model.saved.file,
+            file=model.file,
             first=stateful[0],
         )

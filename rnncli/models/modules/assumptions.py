@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,15 +35,18 @@ _ADVICE = {
 }
 
 
-def assume(model: Modules, options: Mapping[str, str]) -> Modules:
+def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
     """Return the model with these assumptions instead of the defaults of its framework.
 
-    options: `activation` and `recurrent_activation`, by Keras's names; `gates`, their order in the file,
-        such as `iofg` for LSTM or `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions;
-        `reset_after`, true or false, of a GRU without bias.
+    given: `activation=relu,gates=iofg`, or a mapping with these options: `activation` and
+        `recurrent_activation`, by Keras's names; `gates`, their order in the file, such as `iofg` for LSTM or
+        `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions; `reset_after`, true or false,
+        of a GRU without bias.
     Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
+    items = _parse(given) if isinstance(given, str) else given
+    options = {name: str(value) for name, value in items.items()}
     for name in options:
         if name not in OPTIONS:
             raise UsageError("{name} cannot be assumed.", did_you_mean(name, OPTIONS), name=name)
@@ -68,6 +72,27 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
         replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
     )
     return replace(model, modules=modules, assumptions={**model.assumptions, **options})
+
+
+def _parse(text: str) -> dict[str, str]:
+    """Parse `activation=relu,gates=iofg`."""
+    found: dict[str, str] = {}
+    for item in text.split(","):
+        name, sign, value = (part.strip() for part in item.partition("="))
+        if not (name and sign and value) or name in found:
+            what = (
+                Message("{name} is given twice", name=name)
+                if name in found
+                else Message("{item!r} is not NAME=VALUE", item=item.strip())
+            )
+            raise UsageError(
+                "{--assume:text}: {what}.",
+                "Write NAME=VALUE, several with commas between: {--assume activation=relu,gates=iofg}.",
+                text=text,
+                what=what,
+            )
+        found[name] = value
+    return found
 
 
 def _nodes(model: Modules) -> Iterator[Node]:

@@ -32,7 +32,6 @@ CHANGES = Message("Change the values with {--assume}, the order of the axes with
 class Model(SavedModel):
     """The recurrent layers of a file without a graph."""
 
-    has_graph = False
     contents: Modules
 
     def layer_names(self) -> tuple[str, ...]:
@@ -132,9 +131,9 @@ class Model(SavedModel):
         """What the file does not say and is assumed."""
         return assumptions(self.contents)
 
-    def assume(self, options: Mapping[str, str]) -> Model:
+    def assume(self, options: str | Mapping[str, Any]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
-        return Model(assume(self.contents, options), self.path)
+        return Model(assume(self.contents, options), self.path, self.names)
 
 
 def _add_batch_axis(array: Array) -> Array:
