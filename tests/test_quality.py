@@ -36,7 +36,7 @@ LISTS: Mapping[str, Iterable[str]] = {
     "commands": [f"rnncli.commands.{name}" for name in catalog.names()],
     "commands/export/targets": targets.TARGETS.values(),
     "compute/engines": engines.ENGINES.values(),
-    "models/operations": (*operations.FAMILIES, operations.OPS),
+    "models/operations": operations.FAMILIES,
     "initializers": initializers.FAMILIES,
     "layers": layers.LAYERS.values(),
     "frameworks": frameworks.LAYOUTS.values(),

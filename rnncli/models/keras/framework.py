@@ -39,8 +39,8 @@ from rnncli.models.operations import (
     OperationCall,
     UnknownLayerError,
     merging,
+    ops,
     rules_of,
-    tensorflow_ops,
 )
 from rnncli.result import Result
 from rnncli.specs.text import describe
@@ -247,8 +247,8 @@ def _is_unsafe(entry: Mapping[str, Any]) -> bool:
     if "class_name" not in entry:
         return False
     name, config = str(entry["class_name"]), entry.get("config")
-    if name in tensorflow_ops.NAMES:
-        return not (isinstance(config, Mapping) and tensorflow_ops.is_known(str(config.get("function"))))
+    if name in ops.LAYERS:
+        return not (isinstance(config, Mapping) and ops.is_tensorflow(str(config.get("function"))))
     module = entry.get("module")
     return name in ("Lambda", "TensorFlowOpLayer") or not operations.from_keras(module and str(module))
 
@@ -312,7 +312,7 @@ def _require_same_rules(graph: Graph) -> None:
     """Raise UnrunnableError if today's Keras would pass on different masks than the Keras of the model."""
     masked = any(node.makes_mask for node in graph.nodes)
     joined = any(
-        node.class_name in merging.NAMES or node.kwargs.get("initial_state") is not None
+        node.class_name in merging.MERGING or node.kwargs.get("initial_state") is not None
         for node in graph.nodes
     )
     if rules_of(graph.origin) != TODAY and masked and joined:

@@ -88,7 +88,7 @@ def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
     if module is None and not origin.old and _is_bare(entry):
         return "keras.src.ops.numpy"
     bare = not isinstance(config, Mapping) or "trainable" not in config
-    if bare and (module or "keras.layers") == "keras.layers" and entry.get("class_name") in ops.NAMES:
+    if bare and (module or "keras.layers") == "keras.layers" and entry.get("class_name") in ops.OPERATIONS:
         return "keras.src.ops"
     return str(module or "keras.layers")
 

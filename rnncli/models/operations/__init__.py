@@ -1,7 +1,6 @@
 """The layers that are not recurrent, in NumPy as Keras computes them; one file for each family.
 
-A file says in `NAMES` which classes of Keras it holds, and its `compute(call)` gives the output and the mask
-of one call.  The families are those of Keras's documentation.
+A file has in `LAYERS` for each class of Keras the function that gives the output and the mask of one call.
 """
 
 from __future__ import annotations
@@ -15,20 +14,15 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text
 
+OPS = "rnncli.models.operations.ops"
 FAMILIES = (
     "rnncli.models.operations.core",  # first, as most models need no other, and others need not be loaded
-    "rnncli.models.operations.activation",
-    "rnncli.models.operations.attention",
+    OPS,
     "rnncli.models.operations.merging",
     "rnncli.models.operations.normalization",
-    "rnncli.models.operations.reshaping",
-    "rnncli.models.operations.tensorflow_ops",
     "rnncli.models.operations.windows",
     "rnncli.models.operations.wrapper",
 )
-OPS = "rnncli.models.operations.ops"
-"""Keras 3's operations, which are not layers: `keras.ops.add`."""
-
 FLOATS = ("float32", "float64")
 
 KERAS_2 = "Keras 2"
@@ -108,12 +102,12 @@ OperationOutput = tuple[Any, Any]
 
 def compute(call: OperationCall, module: str = "") -> OperationOutput:
     """Return the output and the mask.  Raises UnknownLayerError if the layer or its config is not known."""
-    file = _find_file(call.class_name, module)
-    if file is None:
+    function = _find(call.class_name, module)
+    if function is None:
         raise call.refuse("is not supported")
     if not is_operation(module) and any(arg is not None for arg in call.args):
         raise call.refuse("is called with more arguments than are supported")
-    output: OperationOutput = file.compute(call)
+    output: OperationOutput = function(call)
     return (output[0], None) if module.startswith("keras.src.activations") else output
 
 
@@ -144,14 +138,16 @@ def activate(call: OperationCall, x: Array, activation: Any) -> Array:
 
 def is_known(class_name: str, module: str) -> bool:
     """Return whether a layer of this class is computed here; an option of it may still not be."""
-    return _find_file(class_name, module) is not None
+    return _find(class_name, module) is not None
 
 
 @cache
-def _find_file(class_name: str, module: str) -> Any:
-    """Return the module here that computes the class; None if there is none."""
-    families = (OPS,) if is_operation(module) else FAMILIES if from_keras(module) else ()
-    return next((file for file in map(import_module, families) if class_name in file.NAMES), None)
+def _find(class_name: str, module: str) -> Any:
+    """Return the function here that computes the class; None if there is none."""
+    if is_operation(module):
+        return import_module(OPS).OPERATIONS.get(class_name)
+    families = map(import_module, FAMILIES if from_keras(module) else ())
+    return next((file.LAYERS[class_name] for file in families if class_name in file.LAYERS), None)
 
 
 def is_operation(module: str) -> bool:

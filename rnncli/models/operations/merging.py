@@ -1,4 +1,7 @@
-"""Keras's merging layers; masks are combined by the rules of the version that saved the model."""
+"""Layers of several inputs: merging layers, and attention over a sequence, Luong's and Bahdanau's.
+
+Merging layers combine masks by the rules of the version that saved the model.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnncli.case import Array
+from rnncli.layers import activations
 from rnncli.models.operations import KERAS_2, KERAS_3_0, TODAY, OperationCall, OperationOutput, axis_of
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
-
     Arrays = Sequence[Array]
 
 
-def compute(call: OperationCall) -> OperationOutput:
+def _merge(call: OperationCall) -> OperationOutput:
     """Merge several arrays into one, and their masks into its mask."""
     arrays = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     masks = list(call.previous) if isinstance(call.previous, (list, tuple)) else [call.previous] * len(arrays)
@@ -29,7 +32,7 @@ def compute(call: OperationCall) -> OperationOutput:
         return np.concatenate(arrays, axis=axis), _concatenate_masks(call, arrays, masks, axis)
     rank = max(array.ndim for array in arrays)
     wide = [array.reshape(len(array), *[1] * (rank - array.ndim), *array.shape[1:]) for array in arrays]
-    if call.rules == TODAY and call.class_name in _MASKED:
+    if call.rules == TODAY and call.class_name in ("Multiply", "Maximum", "Minimum"):
         kept = [mask if array.ndim == rank else None for array, mask in zip(arrays, masks, strict=True)]
         return _merge_masked(call.class_name, wide, kept), _combine_masks(call, masks)
     return _JOINS[call.class_name](wide), _combine_masks(call, masks)
@@ -122,6 +125,58 @@ _JOINS: Mapping[str, Callable[[Any], Any]] = {
     "Minimum": partial(reduce, np.minimum),
 }
 
-_MASKED = ("Multiply", "Maximum", "Minimum")
 
-NAMES = (*_JOINS, "Concatenate", "Dot")
+def _attend(call: OperationCall) -> OperationOutput:
+    """Attend: [query, value, key] -> (batch, query steps, dim); the mask of the query is passed on.
+
+    With return_attention_scores the scores are a second output, (batch, query steps, value steps).
+    """
+    if call.kwargs.get("training") and call.config.get("dropout"):
+        raise call.refuse("is called with training=True, which draws random numbers")
+    query, value = call.inputs[0], call.inputs[1]
+    key = call.inputs[2] if len(call.inputs) > 2 else value
+    masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)
+    scores = _scores(call, query, key)
+    attended = _attended(call, scores, masks[1])
+    if attended is not None:
+        scores = np.where(attended, scores, scores - scores.dtype.type(1e9))
+    shares = activations.get("softmax")(scores)
+    output = shares @ value
+    if masks[0] is not None:
+        output = np.where(masks[0][..., None], output, output.dtype.type(0))
+    both = call.kwargs.get("return_attention_scores")
+    after = call.previous[0] if isinstance(call.previous, (list, tuple)) else None
+    return ((output, shares) if both else output), after
+
+
+def _scores(call: OperationCall, query: Array, key: Array) -> Array:
+    """Return how well each query fits each key, (batch, query steps, value steps).
+
+    Luong et al. (2015): query . key.  Bahdanau et al. (2014): scale . tanh(query + key).
+    """
+    scale: Any = call.weights["scale"] if call.config.get("use_scale") else None
+    if call.class_name == "Attention" and call.config.get("score_mode", "dot") == "dot":
+        scores: Array = query @ np.swapaxes(key, -2, -1)
+        return scores if scale is None else scores * scale
+    both = query[..., :, None, :] + key[..., None, :, :]
+    if call.class_name == "AdditiveAttention":
+        added: Array = np.tanh(both) if scale is None else scale * np.tanh(both)
+        return np.asarray(added.sum(axis=-1))
+    inner = both if scale is None else scale * both
+    return np.asarray(call.weights["concat_score_weight"] * np.tanh(inner).sum(axis=-1))
+
+
+def _attended(call: OperationCall, scores: Array, mask: Any) -> Any:
+    """Return which values each query may use, (batch or 1, query steps or 1, value steps); None for all."""
+    attended = None if mask is None else mask[:, None, :]
+    if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
+        causal = np.tri(*scores.shape[-2:])[None] > 0
+        attended = causal if attended is None else attended & causal
+    return attended
+
+
+MERGING = (*_JOINS, "Concatenate", "Dot")
+LAYERS = {
+    **dict.fromkeys(MERGING, _merge),
+    **dict.fromkeys(("Attention", "AdditiveAttention"), _attend),
+}

@@ -14,11 +14,11 @@ EPSILON = 1e-7
 """keras.backend.epsilon()."""
 
 
-def compute(call: OperationCall) -> OperationOutput:
+def _normalize(call: OperationCall) -> OperationOutput:
     """Normalize the inputs; the mask is passed on if Keras does so."""
     x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
     with np.errstate(all="ignore"):
-        output = _LAYERS[call.class_name](call, x)
+        output = _FORMULAS[call.class_name](call, x)
     return output, None if call.class_name == "RMSNormalization" else call.previous
 
 
@@ -90,7 +90,7 @@ def _rescale(call: OperationCall, x: Array) -> Array:
     return np.asarray(x * scale + offset, x.dtype)
 
 
-_LAYERS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
+_FORMULAS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
     "BatchNormalization": _batch,
     "LayerNormalization": _layer,
     "UnitNormalization": _unit,
@@ -99,4 +99,4 @@ _LAYERS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
     "Rescaling": _rescale,
 }
 
-NAMES = tuple(_LAYERS)
+LAYERS = dict.fromkeys(_FORMULAS, _normalize)

@@ -1,12 +1,13 @@
-"""Convolutions and pooling: layers with windows over one to three spatial axes, which are time in a sequence.
+"""Layers along the one to three spatial axes, which are time in a sequence: windows and reshaping.
 
-The output has no mask; only the global average uses one.
+Convolutions and pooling have windows.  The output has no mask; only the global average uses one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,15 @@ from rnncli.models.operations import OperationCall, OperationOutput, activate, c
 CONVOLUTIONS = (
     "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
 )  # fmt: skip
-NAMES = (
-    *CONVOLUTIONS,
-    *(
-        f"{scope}{kind}Pooling{rank}D"
-        for scope in ("", "Global")
-        for kind in ("Average", "Max")
-        for rank in (1, 2, 3)
-    ),
+POOLING = tuple(
+    f"{scope}{kind}Pooling{rank}D"
+    for scope in ("", "Global")
+    for kind in ("Average", "Max")
+    for rank in (1, 2, 3)
 )
 
 
-def compute(call: OperationCall) -> OperationOutput:
+def _slide(call: OperationCall) -> OperationOutput:
     """Compute (batch, *space, channels) -> (batch, *places, filters), globally (batch, channels)."""
     x, first = call.floats(), channels_first(call.config)
     x = np.moveaxis(x, 1, -1) if first else x
@@ -134,3 +132,78 @@ def _pad_sizes(length: int, size: int, stride: int, padding: str) -> tuple[int, 
         total = max((-(-length // stride) - 1) * stride + size - length, 0)
         return total // 2, total - total // 2
     return 0, 0
+
+
+def _reshape_axes(call: OperationCall) -> OperationOutput:
+    """Move the numbers; the output has no mask."""
+    return _RESHAPING[call.class_name](call, call.inputs), None
+
+
+def _to_shape(call: OperationCall, x: Array) -> Array:
+    shape = [-1 if size is None else int(size) for size in call.config["target_shape"]]
+    return x.reshape(len(x), *shape)
+
+
+def _permute(call: OperationCall, x: Array) -> Array:
+    return x.transpose(0, *call.config["dims"])
+
+
+def _flatten(call: OperationCall, x: Array) -> Array:
+    if channels_first(call.config) and x.ndim > 1:
+        x = x.transpose(0, *range(2, x.ndim), 1)
+    return x.reshape(len(x), prod(x.shape[1:]))
+
+
+def _repeat_vector(call: OperationCall, x: Array) -> Array:
+    return x[:, None].repeat(call.config["n"], axis=1)
+
+
+def _zero_padding(call: OperationCall, x: Array) -> Array:
+    return np.pad(x, _sides(call, x, "padding"))
+
+
+def _cropping(call: OperationCall, x: Array) -> Array:
+    sides = list(zip(_sides(call, x, "cropping"), x.shape, strict=True))
+    if any(first + last >= size for (first, last), size in sides if size):
+        raise ValueError("it crops everything")
+    return x[tuple(slice(first, size - last) for (first, last), size in sides)]
+
+
+def _up_sampling(call: OperationCall, x: Array) -> Array:
+    if call.config.get("interpolation", "nearest") != "nearest":
+        raise call.refuse("interpolates by {config}", config=call.config["interpolation"])
+    rank = x.ndim - 2
+    first = 2 if channels_first(call.config) else 1
+    for axis, size in enumerate(sizes_of(call.config.get("size", 2), rank)):
+        x = x.repeat(size, axis=first + axis)
+    return x
+
+
+def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
+    """Return the sizes to add or remove before and after each axis.
+
+    The option is `2`, or `(1, 2)` for one axis, or has one of these for each axis.
+    """
+    rank, value = x.ndim - 2, call.config.get(option, 1)
+    each = [value] * rank if rank == 1 or isinstance(value, int) else value
+    pairs = [_as_pair(own) for own in each]
+    around = [(0, 0), *pairs]
+    around.insert(1 if channels_first(call.config) else len(around), (0, 0))
+    return around
+
+
+def _as_pair(value: Any) -> tuple[int, int]:
+    return (value[0], value[-1]) if isinstance(value, (list, tuple)) else (value, value)
+
+
+_RESHAPING: Mapping[str, Callable[[OperationCall, Any], Any]] = {
+    "Reshape": _to_shape,
+    "Permute": _permute,
+    "Flatten": _flatten,
+    "RepeatVector": _repeat_vector,
+    **{f"ZeroPadding{rank}D": _zero_padding for rank in (1, 2, 3)},
+    **{f"Cropping{rank}D": _cropping for rank in (1, 2, 3)},
+    **{f"UpSampling{rank}D": _up_sampling for rank in (1, 2, 3)},
+}
+
+LAYERS = {**dict.fromkeys((*CONVOLUTIONS, *POOLING), _slide), **dict.fromkeys(_RESHAPING, _reshape_axes)}

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.models.operations import KERAS_2, OperationCall, OperationOutput, dtype_of
-
-NAMES = ("TimeDistributed",)
+from rnncli.models.operations import KERAS_2, OperationCall, OperationOutput, compute, dtype_of
 
 _MASK_MAKERS = ("Masking", "Embedding")
 """Layers that make a mask: Keras 2 concatenated these masks, Keras 3 drops them."""
@@ -16,10 +14,8 @@ _MASK_MAKERS = ("Masking", "Embedding")
 _MASK_USERS = ("Softmax", "GlobalAveragePooling1D", "TimeDistributed", "Attention", "AdditiveAttention")
 
 
-def compute(call: OperationCall) -> OperationOutput:
+def _distribute(call: OperationCall) -> OperationOutput:
     """Apply the layer: (batch, timesteps, ...) -> (batch, timesteps, ...); for the mask see `mask_after`."""
-    from rnncli.models.operations import compute as compute_inner
-
     inner = call.config["layer"]
     if call.rules == KERAS_2 and inner.get("class_name") in _MASK_MAKERS:
         raise call.refuse("holds {value}, whose masks Keras 2 combined", value=inner.get("class_name"))
@@ -43,7 +39,7 @@ def compute(call: OperationCall) -> OperationOutput:
         class_name=str(inner.get("class_name")),
         layer=call.layer,
     )
-    output, after = compute_inner(one, str(inner.get("module") or ""))
+    output, after = compute(one, str(inner.get("module") or ""))
     return steps(output, call.inputs), mask_after(call, after)
 
 
@@ -75,3 +71,6 @@ def mask_after(call: OperationCall, after: Any) -> Any:
 def _config(inner: Mapping[str, Any]) -> Mapping[str, Any]:
     config: Mapping[str, Any] = inner.get("config") or {}
     return config
+
+
+LAYERS = {"TimeDistributed": _distribute}
