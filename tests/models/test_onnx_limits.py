@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 import rnncli as api
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
-from rnncli.models.onnx import file as onnx_file
+from rnncli.models.onnx import reader as onnx_file
 from rnncli.models.onnx import reader as onnx_reader
 from rnncli.models.onnx import runtime
 from rnncli.models.reading import read

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Program
-from rnncli.models.onnx import file as onnx_file
+from rnncli.models.onnx import reader as onnx_file
 from rnncli.models.reading import read
 
 
