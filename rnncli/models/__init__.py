@@ -193,3 +193,11 @@ def name_file(function: ModelFunction) -> ModelFunction:
             return function(model, *args, **options)
 
     return cast("ModelFunction", call)
+
+
+def shorten_sentence(line: str) -> str:
+    """Return a line with its final stop; a long one is cut between its words."""
+    line = line.rstrip(". ")
+    if len(line) <= 200:
+        return f"{line}."
+    return f"{line[:200].rpartition(' ')[0] or line[:200]}…"

@@ -7,14 +7,14 @@ today's Keras 3 computes what the model's own Keras did.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Shape
 from rnncli.errors import Flag, Message, Text, join
-from rnncli.models import operations, trees
+from rnncli.models import operations
 from rnncli.models.operations import UnknownLayerError
 
 
@@ -132,7 +132,7 @@ class Node:
 
 def iterate_refs(tree: Any) -> Iterator[Ref]:
     """Yield every Ref in nested lists and mappings."""
-    return (leaf for leaf in trees.leaves(tree) if isinstance(leaf, Ref))
+    return (leaf for leaf in leaves(tree) if isinstance(leaf, Ref))
 
 
 def is_recurrent_class(name: str) -> bool:
@@ -261,3 +261,33 @@ class Modules:
     other_shapes: Mapping[str, tuple[int, ...]]
     notes: tuple[Text, ...] = ()
     assumptions: Mapping[str, str] = field(default_factory=dict)
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """Yield everything that is not a list, a tuple or a mapping; the values of a mapping by sorted keys."""
+    if isinstance(tree, Mapping):
+        tree = [tree[key] for key in sorted(tree)]
+    if not isinstance(tree, (list, tuple)):
+        yield tree
+        return
+    for item in tree:
+        yield from leaves(item)
+
+
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Return the same lists, tuples and mappings with `function` applied to each of the `leaves`."""
+    if isinstance(tree, Mapping):
+        return {key: map_leaves(function, item) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map_leaves(function, item) for item in tree)
+    return function(tree)
+
+
+def mappings(tree: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every mapping, each before those inside it."""
+    if isinstance(tree, Mapping):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from mappings(item)

@@ -8,8 +8,8 @@ from typing import Any
 from rnncli.case import Case, Spec, format_shape
 from rnncli.errors import LayerError, Message
 from rnncli.layers import fit
-from rnncli.models import trees
-from rnncli.models.graph import Node
+from rnncli.layers.stack import Stack
+from rnncli.models.graph import Node, leaves, mappings
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
 
 
@@ -72,7 +72,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     """Return the sequence and the initial states; Keras 2 also takes both in one list."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")
-    states = first[1:] + list(trees.leaves(given))
+    states = first[1:] + list(leaves(given))
     if any(state is None for state in states):
         states = [state for state in states if state is not None]
         if states:
@@ -83,7 +83,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
 def draws(config: Any) -> bool:
     """Return whether any part of the layer applies dropout or noise in training."""
     rates = ("dropout", "recurrent_dropout", "rate", "stddev")
-    return any(part.get(rate) for part in trees.mappings(config) for rate in rates)
+    return any(part.get(rate) for part in mappings(config) for rate in rates)
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
@@ -94,3 +94,13 @@ def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
     both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
     carrying = (2 if both else 1) if sequence else 0
     return tuple(previous if index < carrying else None for index in range(count))
+
+
+def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
+    """Return the names of a layer's outputs: `dense/output`, or `split/output_0` and so on for several.
+
+    case: of a recurrent layer, whose outputs have names of their own, `gru/hidden_states`.
+    """
+    if case is not None:
+        return [f"{layer}/{info.name}" for info in Stack(case.specs).outputs(case.inputs.shape)]
+    return [f"{layer}/output" if count == 1 else f"{layer}/output_{index}" for index in range(count)]

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
 READERS = {
-    "json": "rnncli.models.modules.arrays:read_json",
+    "json": "rnncli.models.modules.files:read_json",
     "keras": "rnncli.models.keras.reader:read",
-    "npz": "rnncli.models.modules.arrays:read_npz",
+    "npz": "rnncli.models.modules.files:read_npz",
     "onnx": "rnncli.models.onnx.reader:read",
-    "safetensors": "rnncli.models.modules.arrays:read_safetensors",
-    "torch": "rnncli.models.modules.torch:read",
+    "safetensors": "rnncli.models.modules.files:read_safetensors",
+    "torch": "rnncli.models.modules.files:read_torch",
 }
 """The functions that read each kind of saved model, and their files."""
 

@@ -20,7 +20,7 @@ from limits import processor_time
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Modules
-from rnncli.models.modules import torch as torch_reader
+from rnncli.models.modules import files as torch_reader
 from rnncli.models.reading import detect_kind, read
 
 torch = pytest.importorskip("torch")

@@ -14,9 +14,9 @@ from keras_calls import compute_numpy, graph_in
 
 from rnncli.errors import EngineError
 from rnncli.models import CasePair, ModelRequest
-from rnncli.models.framework_runs import first_sentence
 from rnncli.models.keras import framework
 from rnncli.models.keras import model as keras
+from rnncli.models.keras.process import first_sentence
 
 pytest.importorskip("tf_keras")
 

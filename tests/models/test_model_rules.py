@@ -17,10 +17,9 @@ from rnncli import compute
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.models import ModelRequest, ModelRun
 from rnncli.models.graph import Graph, ModelInput, Node, Ref
-from rnncli.models.keras import changes
 from rnncli.models.keras import framework as keras_backend
 from rnncli.models.keras import model as models
-from rnncli.models.keras.walk import run_graph
+from rnncli.models.keras.walk import note_masks, run_graph
 from rnncli.models.operations import UnknownLayerError
 
 L = keras.layers
@@ -584,7 +583,7 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
         raise InputError("its masks do not fit.")
 
     graph, found = Graph("m.h5", "Keras 2.4.0", (), (), (), (), 2), ModelRun(())
-    assert list(changes.note_masks(graph, found, compute_numpy, walk)) == [
+    assert list(note_masks(graph, found, compute_numpy, walk)) == [
         "masks follow Keras 2, which saved the model; today's Keras would fail on it."
     ]
 

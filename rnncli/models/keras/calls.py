@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError, Message
+from rnncli.models.graph import leaves
 from rnncli.models.keras.versions import MODELS, OPERATIONS, name_of
-from rnncli.models.trees import leaves
 
 ADVICE = Message("Save the model again with model.save('model.keras').")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, did_you_mean
-from rnncli.models import operations, trees
-from rnncli.models.graph import Graph, Node, is_recurrent_class, model_option
+from rnncli.models import operations
+from rnncli.models.graph import Graph, Node, is_recurrent_class, mappings, model_option
 from rnncli.models.layer_cases import draws
 from rnncli.models.operations import UnknownLayerError
 
@@ -75,7 +75,7 @@ def explain_hidden(graph: Graph) -> dict[str, Text]:
 def _is_container(node: Node) -> bool:
     return not node.is_recurrent and any(
         "config" in entry and isinstance(name := entry.get("class_name"), str) and is_recurrent_class(name)
-        for entry in trees.mappings(node.config)
+        for entry in mappings(node.config)
     )
 
 

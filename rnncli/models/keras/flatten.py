@@ -7,10 +7,9 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, count
-from rnncli.models.graph import PLACED_MASK, ModelInput, Node, Ref
+from rnncli.models.graph import PLACED_MASK, ModelInput, Node, Ref, leaves, map_leaves
 from rnncli.models.keras.calls import ADVICE, CallArguments, LayerEntry, Link, Plan, flat, no_call
 from rnncli.models.keras.versions import MODELS, PLAIN, RECURRENT, is_operation, name_of
-from rnncli.models.trees import leaves, map_leaves
 
 Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
 """The outputs of every call: the first tensor of a layer, every tensor of a model."""

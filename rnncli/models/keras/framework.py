@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, inside
-from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, operations, trees
-from rnncli.models.framework_runs import UnrunnableError, name_outputs
-from rnncli.models.graph import Graph, Node, model_option
+from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, operations
+from rnncli.models.graph import Graph, Node, mappings, model_option
 from rnncli.models.keras import process
 from rnncli.models.keras.choice import (
     REBUILD,
@@ -33,7 +32,8 @@ from rnncli.models.keras.choice import (
     note_omissions,
     require_one_use,
 )
-from rnncli.models.layer_cases import build_layer_case, spec_of
+from rnncli.models.keras.process import UnrunnableError
+from rnncli.models.layer_cases import build_layer_case, name_outputs, spec_of
 from rnncli.models.operations import (
     TODAY,
     OperationCall,
@@ -200,10 +200,10 @@ def _record(
 ) -> tuple[dict[str, Call], dict[str, list[Any]]]:
     """Return every call of every layer by the name of the use in the graph, in Keras's order, and `more`.
 
-    See `record` of child.py.  Raises UnrunnableError if Keras cannot load or run the model.
+    See `process.record`.  Raises UnrunnableError if Keras cannot load or run the model.
     """
     with inside(graph.file), _loadable(path) as file:
-        found = process.call("rnncli.models.keras.child:record", file, inputs, family, wanted, more or {})
+        found = process.record(file, inputs, family, wanted, more or {})
     return {name: Call(*call) for name, call in found["calls"].items()}, found["more"]
 
 
@@ -234,7 +234,7 @@ def _find_unsafe_code(graph: Graph) -> Text:
         if node.inner is not None and (found := _find_unsafe_code(node.inner)):
             return found
         whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
-        if any(map(_is_unsafe, trees.mappings(whole))):
+        if any(map(_is_unsafe, mappings(whole))):
             return Message(
                 "the layer {name} ({class_name}) contains or names its own code, which rnncli does not run.",
                 name=node.name,

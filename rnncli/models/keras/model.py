@@ -8,7 +8,6 @@ from typing import Any
 from rnncli.case import Array
 from rnncli.errors import join
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file, operations
-from rnncli.models.framework_runs import UnrunnableError
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, choose_nodes, require_inference
 from rnncli.models.keras.walk import run_graph
@@ -75,6 +74,7 @@ class Model(SavedModel):
             require_inference(graph, request.layers)
             unknown, cause = error.sentence, node.name
         from rnncli.models.keras import framework
+        from rnncli.models.keras.process import UnrunnableError
 
         try:
             return framework.run(graph, self.path, request, cause)

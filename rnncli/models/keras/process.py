@@ -1,24 +1,38 @@
-"""Run Keras or tf_keras on the file of a model in a process of its own; arrays and errors come back."""
+"""Run Keras or tf_keras on the file of a model in a process of its own; arrays and errors come back.
+
+There every call of a layer is recorded.  A file of a few kilobytes may describe layers that fill the memory,
+so its sizes are found before anything of them is allocated.
+"""
 
 from __future__ import annotations
 
+import copy
+import importlib
 import json
 import pickle
-from collections.abc import Mapping
-from importlib import import_module
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.compute.engines.tensorflow import informative_line
 from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError, Text
-from rnncli.models.framework_runs import UnrunnableError, first_sentence
-from rnncli.models.trees import map_leaves
+from rnncli.models import shorten_sentence
+from rnncli.models.graph import leaves, map_leaves
 from rnncli.process import child_process
 from rnncli.process.child_process import WorkOutput
-from rnncli.process.memory import PER_BYTE, ROOM
+from rnncli.process.isolation import isolated
+from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
+
+
+class UnrunnableError(LayerError):
+    """Keras cannot load or run the model."""
+
 
 SECONDS, SPEED = 120.0, 2**12
 """Time limit of loading TensorFlow and the model, plus one second per SPEED bytes of file and inputs."""
@@ -41,14 +55,21 @@ def count_bytes(path: Path, inputs: Mapping[str, Array]) -> int:
     return path.stat().st_size + sum(array.nbytes for array in inputs.values())
 
 
-def call(function: str, path: Path, inputs: Mapping[str, Array], *more: Any) -> Any:
-    """Return what `package.module:function` returns for (path, inputs, *more), in a new process.
+def record(
+    path: Path,
+    inputs: Mapping[str, Array],
+    family: str,
+    wanted: Collection[str],
+    more: Mapping[str, Mapping[str, bool]],
+) -> Any:
+    """Run the model in `keras` or `tf_keras`, the family, in a new process; return every call of every layer.
 
-    That is a tree of lists, mappings, arrays and plain values; tuples come back as lists.
-    Raises the function's errors of rnncli; UnrunnableError if the library crashes or takes too long.
+    wanted: the uses whose arguments are needed, too.  more: what layers should return besides, in tf_keras.
+    Returns `{"calls": {use: [args, kwargs, outputs]}, "more": {layer: outputs}}`; tuples come back as lists.
+    Raises UnrunnableError if Keras cannot load or run the model, crashes or takes too long.
     """
     size = count_bytes(path, inputs)
-    request = pickle.dumps((function, path.absolute(), dict(inputs), more))
+    request = pickle.dumps((path.absolute(), dict(inputs), family, tuple(wanted), dict(more)))
     variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     run = child_process.run_in_new_process
     try:
@@ -61,9 +82,7 @@ def call(function: str, path: Path, inputs: Mapping[str, Array], *more: Any) -> 
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
-    """Write, in the new process, what the function of the request returns or raises."""
-    function, path, inputs, more = pickle.loads(request)  # written by `call`
-    module, _, name = function.partition(":")
+    """Write, in the new process, what the run returns or raises."""
     arrays: list[Array] = []
 
     def place(leaf: Any) -> Any:
@@ -77,10 +96,11 @@ def answer(request: bytes, file: BinaryIO) -> None:
         return {ARRAY: len(arrays) - 1}
 
     try:
-        head: Any = {"found": map_leaves(place, getattr(import_module(module), name)(path, inputs, *more))}
-    except RnncliError as error:
-        packed = map(child_process.pack_message, (error.detail, error.advice))
-        head = {"error": [type(error).__name__, *packed]}
+        head: Any = {"found": map_leaves(place, _run(*pickle.loads(request)))}  # written by `record`
+    except Exception as error:  # frameworks raise many types
+        known = error if isinstance(error, RnncliError) else explain_error(error)
+        packed = map(child_process.pack_message, (known.detail, known.advice))
+        head = {"error": [type(known).__name__, *packed]}
     head["arrays"] = [(array.dtype.str, array.shape) for array in arrays]
     child_process.write_text(file, json.dumps(head).encode())
     for array in arrays:
@@ -130,3 +150,215 @@ def too_large(what: Text) -> InputError:
         "Give smaller inputs, or build the model without such large tensors.",
         what=what,
     )
+
+
+def first_sentence(error: Exception) -> str:
+    """Return the first sentence of a framework's message, without its advice for code."""
+    return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", informative_line(error))[0])
+
+
+class LayerCall(NamedTuple):
+    """One call of a layer, in tensors of the framework.  outputs: without nesting."""
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: tuple[Any, ...]
+
+
+def _run(
+    file: Path,
+    inputs: Mapping[str, Array],
+    family: str,
+    wanted: Collection[str],
+    more: Mapping[str, Mapping[str, bool]],
+) -> Any:
+    """Run the model, and return what `record` returns, with tensors of the framework."""
+    with isolated():
+        if family == "tf_keras":
+            calls, again = _run_in_tf_keras(file, inputs, more)
+        else:
+            calls, again = _run_in_keras(file, inputs), {}
+    named = {
+        name: (*((call.args, call.kwargs) if name in wanted else ((), {})), call.outputs)
+        for name, call in calls.items()
+    }
+    return {"calls": named, "more": again}
+
+
+def _run_in_keras(file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
+    keras = tensorflow._keras()
+    with _limit_memory(file, inputs):
+        _require_room(keras, file, inputs)
+        model = keras.saving.load_model(file, compile=False)
+        tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
+        packed = keras.tree.pack_sequence_as(_graph_of(model).input, tensors)
+        return _record_calls(model, lambda: model(packed, training=False))
+
+
+def _run_in_tf_keras(
+    file: Path, inputs: Mapping[str, Array], more: Mapping[str, Mapping[str, bool]]
+) -> tuple[dict[str, LayerCall], dict[str, list[Any]]]:
+    keras: Any = importlib.import_module("tf_keras")
+    scope = keras.utils.custom_object_scope(_classes(keras))
+    safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
+    with scope, safe, _limit_memory(file, inputs):
+        model = keras.models.load_model(file, compile=False)
+        tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
+        given = tensors if len(tensors) > 1 else tensors[0]
+        calls = _record_calls(model, lambda: model(given, training=False))
+        return calls, {layer: _call_copy(calls[layer], options) for layer, options in more.items()}
+
+
+def _classes(keras: Any) -> dict[str, Any]:
+    """Return the classes that these names meant in earlier versions of Keras 2, such as cuDNN's layers.
+
+    tf_keras converts weights by the name of the class, so that is GRU here too.
+    """
+    plain = keras.layers.GRU
+
+    def from_config(config: Mapping[str, Any]) -> Any:
+        return plain.from_config({"reset_after": False, **config})
+
+    earlier = type("GRU", (plain,), {"from_config": staticmethod(from_config)})
+    return {"GRU": earlier, "CuDNNGRU": plain, "CuDNNLSTM": keras.layers.LSTM}
+
+
+def _call_copy(call: LayerCall, returns: Mapping[str, bool]) -> list[Any]:
+    """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
+    config = copy.deepcopy(call.layer.get_config())
+    inner = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
+    for part in inner or [config]:
+        part.update(returns)
+    layer = type(call.layer).from_config(config)
+    first = call.args[0][0] if isinstance(call.args[0], (list, tuple)) else call.args[0]
+    layer.build(first.shape)
+    layer.set_weights(call.layer.get_weights())
+    return list(layer(*call.args, **call.kwargs))
+
+
+def _record_calls(model: Any, run: Callable[[], object]) -> dict[str, LayerCall]:
+    """Return every call of every layer, by the name of the use, in Keras's order.  run: runs the model."""
+    names = list(_name_calls(model, "", 0))
+    calls: list[LayerCall] = []
+    _wrap_layers(model, calls)
+    run()
+    return dict(zip(names, calls, strict=True))
+
+
+def _graph_of(layer: Any) -> Any:
+    """Return the functional model inside a Sequential of Keras 3; any other model or layer itself."""
+    return getattr(layer, "_functional", None) or layer
+
+
+def _is_model(layer: Any) -> bool:
+    return hasattr(_graph_of(layer), "_nodes_by_depth")
+
+
+def _list_nodes(model: Any) -> list[tuple[Any, Any]]:
+    """Return each node of a model with its layer, in the order in which Keras calls them."""
+    by_depth = sorted(_graph_of(model)._nodes_by_depth.items(), reverse=True)
+    nodes = [node for _, level in by_depth for node in level if not node.is_input]
+    return [(node, node.operation if hasattr(node, "operation") else node.layer) for node in nodes]
+
+
+def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
+    """Yield the name of every call: `lstm`, `lstm@1`, `inside/deep`.
+
+    use: how many uses of the model come before this one.
+    """
+    nodes = _list_nodes(model)
+    known = {id(node) for node, _ in nodes}
+    for node, layer in nodes:
+        uses = [other for other in layer._inbound_nodes if id(other) in known]
+        number = use * len(uses) + uses.index(node)
+        if _is_model(layer):
+            yield from _name_calls(layer, f"{prefix}{layer.name}/", number)
+        else:
+            yield f"{prefix}{layer.name}" + (f"@{number}" if number else "")
+
+
+def _wrap_layers(model: Any, calls: list[LayerCall]) -> None:
+    """Let every layer of the model, and of models inside it, record its calls, each layer once."""
+    for _, layer in _list_nodes(model):
+        if _is_model(layer):
+            _wrap_layers(layer, calls)
+        elif not hasattr(layer, "_rnncli_seen"):
+            layer._rnncli_seen = True
+            layer.call = _wrap_call(layer, layer.call, calls)
+            if getattr(layer, "quantization_mode", None):  # Keras calls this one instead
+                layer.quantized_call = _wrap_call(layer, layer.quantized_call, calls)
+
+
+def _wrap_call(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        place = len(calls)  # before the calls of layers inside this one
+        calls.append(LayerCall(layer, args, kwargs, ()))
+        outputs = call(*args, **kwargs)
+        calls[place] = LayerCall(layer, args, kwargs, tuple(leaves(outputs)))
+        return outputs
+
+    return recorded
+
+
+@contextmanager
+def _limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
+    """Let allocations fail beyond a multiple of the file and the inputs; see `limit_growth`."""
+    tensorflow = importlib.import_module("tensorflow")
+    tensorflow.constant(1) + 1  # now its threads exist, whose stacks would count
+    size = count_bytes(path, inputs)
+    child_process.limit_data(ROOM + PER_BYTE * size)
+    with limit_growth(size):
+        yield
+
+
+def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
+    """Raise InputError if the tensors of the model are far larger than its file and the inputs.
+
+    Keras builds the model without numbers, and TensorFlow traces it for inputs of these shapes.  Keras
+    keeps all tensors until the model has run, and TensorFlow may crash where memory runs out.
+    Raises what Keras raises for a model that it cannot load.
+    """
+    try:
+        with _no_variables(keras):
+            model = keras.saving.load_model(path, compile=False)
+            sizes = tuple(_tensor_sizes(keras, model, inputs))
+    except ValueError as error:
+        if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
+            return
+        raise
+    room = ROOM + PER_BYTE * count_bytes(path, inputs)
+    if max(sizes, default=0) > room:
+        raise too_large(Message("a tensor of {size}", size=format_size(max(sizes))))
+    if sum(sizes) > room:
+        raise too_large(Message("tensors of {size}", size=format_size(sum(sizes))))
+
+
+@contextmanager
+def _no_variables(keras: Any) -> Iterator[None]:
+    """In the block, let Keras know the shapes of variables without creating them, also not later."""
+    state: Any = importlib.import_module("keras.src.backend.common.global_state")
+    key = "uninitialized_variables"
+    before = list(state.get_global_attribute(key, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        state.set_global_attribute(key, before)
+
+
+def _tensor_sizes(keras: Any, model: Any, inputs: Mapping[str, Array]) -> Iterator[int]:
+    """Yield the bytes of every tensor whose shape is known, in a run of the model with these inputs."""
+    tensorflow = importlib.import_module("tensorflow")
+
+    def run(*tensors: Any) -> Any:
+        packed = keras.tree.pack_sequence_as(_graph_of(model).input, list(tensors))
+        return model(packed, training=False)
+
+    arrays = [inputs[tensor.name] for tensor in model.inputs]
+    specs = [tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays]
+    traced = tensorflow.function(run, autograph=False).get_concrete_function(*specs)
+    for operation in traced.graph.get_operations():
+        for output in operation.outputs:
+            yield (output.shape.num_elements() or 0) * output.dtype.size

@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, Message, Text, format_names, inside, shorten
-from rnncli.models.graph import Graph, ModelInput, Node, Ref
+from rnncli.models.graph import Graph, ModelInput, Node, Ref, leaves
 from rnncli.models.keras import file as keras_file
 from rnncli.models.keras import layer_weights
 from rnncli.models.keras.flatten import Flattener
 from rnncli.models.keras.layer_weights import CONVOLUTIONS
 from rnncli.models.keras.versions import MODELS, Origin, Translator, is_operation, origin_of, translate_class
-from rnncli.models.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -5,18 +5,16 @@ The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, Case, format_shape
-from rnncli.errors import InputError, RnncliError, inside, join
+from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
 from rnncli.layers.stack import Stack
-from rnncli.models import LayerUse, ModelRequest, ModelRun, operations
-from rnncli.models.framework_runs import name_outputs
-from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs
+from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, operations
+from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
-from rnncli.models.keras import changes
 from rnncli.models.keras.choice import (
     INPUT,
     choose_nodes,
@@ -27,11 +25,21 @@ from rnncli.models.keras.choice import (
     note_omissions,
     require_one_use,
 )
-from rnncli.models.layer_cases import build_layer_case, masks_after
-from rnncli.models.operations import KERAS_2, TODAY, OperationCall, UnknownLayerError, dtype_of, wrapper
-from rnncli.models.trees import leaves, map_leaves
+from rnncli.models.layer_cases import build_layer_case, masks_after, name_outputs
+from rnncli.models.operations import (
+    KERAS_2,
+    TODAY,
+    OperationCall,
+    UnknownLayerError,
+    dtype_of,
+    rules_of,
+    wrapper,
+)
 from rnncli.process.memory import limit_growth
 from rnncli.result import NamedTensor, Result
+
+Walk = Callable[[Graph, str], ModelRun]
+"""Runs a graph under the rules about masks of one version of Keras."""
 
 BROKEN = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 """What NumPy raises for arguments that do not fit a layer."""
@@ -53,8 +61,8 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
         return _Walk(graph, request._replace(everything=False), rules).run(names)
 
     if walk.differs_today:
-        notes += changes.note_masks(graph, found, request.compute, walk_again)
-    notes += changes.note_sigmoids(graph, found, request.compute, walk_again)
+        notes += note_masks(graph, found, request.compute, walk_again)
+    notes += note_sigmoids(graph, found, request.compute, walk_again)
     masks = masking_layers(graph, (part.case.mask for part in found.parts))
     return replace(found, notes=tuple(notes), masks=masks, order=tuple(node.name for node in graph.nodes))
 
@@ -343,3 +351,73 @@ def _hidden_nodes(graph: Graph) -> set[str]:
         kwargs = {name: arg for name, arg in node.kwargs.items() if name not in ("mask", PLACED_MASK)}
         visible.update(ref.node for ref in iterate_refs([node.args, kwargs]))
     return hidden
+
+
+SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
+"""Today's function, by the name of that of Keras 1 and 2."""
+
+
+def note_masks(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:
+    """Yield a note for each layer whose outputs would differ in today's Keras because of other masks."""
+    rules = rules_of(graph.origin)
+    try:
+        today = walk(graph, TODAY)
+    except RnncliError:
+        yield Message(
+            "masks follow {rules}, which saved the model; today's Keras would fail on it.", rules=rules
+        )
+        return
+    for layer, largest in _compare(found, today, compute):
+        yield Message(
+            "{layer}: masks follow {rules}, which saved the model; today's Keras combines them "
+            "differently, and the outputs would differ by up to {largest:.2g}.",
+            layer=layer,
+            rules=rules,
+            largest=largest,
+        )
+
+
+def note_sigmoids(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:
+    """Yield a note if the outputs would differ in today's Keras because of its different hard_sigmoid."""
+    changed = _with_sigmoid_of_today(graph)
+    if changed == graph:
+        return
+    try:
+        today = walk(changed, rules_of(graph.origin))
+    except RnncliError:
+        return  # the note of the reader on the function stands alone
+    words = ", ".join(f"{amount:.2g} ({layer})" for layer, amount in _compare(found, today, compute))
+    if words:
+        yield Message(
+            "with the hard_sigmoid of Keras 3, the outputs would differ by up to {words}.", words=words
+        )
+
+
+def _with_sigmoid_of_today(graph: Graph) -> Graph:
+    """Return the graph with today's hard_sigmoid in place of the earlier one."""
+
+    def rename(value: Any) -> Any:
+        return SIGMOIDS.get(value, value) if isinstance(value, str) else value
+
+    nodes = (
+        replace(
+            node,
+            config=map_leaves(rename, node.config),
+            inner=node.inner and _with_sigmoid_of_today(node.inner),
+        )
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _compare(found: ModelRun, today: ModelRun, compute: Compute) -> Iterator[tuple[str, float]]:
+    """Yield the layers that differ between two runs, each with its largest difference."""
+    import numpy as np
+
+    for mine, theirs in zip(found.parts, today.parts, strict=True):
+        results = [part.result or compute(part.case) for part in (mine, theirs)]
+        pairs = zip(*(result.outputs for result in results), strict=True)
+        gaps = (np.nan_to_num(np.abs(one.values - other.values)) for one, other in pairs)
+        largest = max(float(gap.max(initial=0)) for gap in gaps)
+        if largest:
+            yield mine.layer, largest

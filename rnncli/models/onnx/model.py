@@ -26,9 +26,9 @@ from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
-from rnncli.models.framework_runs import name_outputs
 from rnncli.models.graph import model_option
 from rnncli.models.inputs import empty_input
+from rnncli.models.layer_cases import name_outputs
 from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.models.onnx import runtime
 from rnncli.models.onnx.nodes import inputs_of, is_recurrent, nodes_in

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, LayerError, Message, first_nonblank_line
-from rnncli.models.framework_runs import shorten_sentence
+from rnncli.models import shorten_sentence
 from rnncli.models.onnx.nodes import MOVING, inner_graphs, inputs_of, is_recurrent, nodes_in
 from rnncli.process import child_process
 from rnncli.process.memory import format_size, limit_growth, total

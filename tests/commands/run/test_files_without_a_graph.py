@@ -73,11 +73,11 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.models.modules import torch_layers
+    from rnncli.models.modules import model
 
-    known = torch_layers.outputs
+    known = model._run_torch
     monkeypatch.setattr(
-        torch_layers, "outputs", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
+        model, "_run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
     )
     with pytest.raises(DisagreementError, match=r"lstm/hidden_states differs from PyTorch"):
         package.run(X, model=saved(nn.LSTM(3, 2), tmp_path / "model.pt"), check=True)

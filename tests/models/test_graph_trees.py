@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.models.trees import leaves, map_leaves, mappings
+from rnncli.models.graph import leaves, map_leaves, mappings
 
 TREE = {"b": [1, (2, None)], "a": {"c": "x", "d": []}}
 

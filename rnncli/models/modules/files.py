@@ -1,7 +1,7 @@
-"""PyTorch's state dicts, and checkpoints that contain one; nothing in the file is run.
+"""Files of named arrays: JSON, npz and safetensors, and PyTorch's state dicts and checkpoints.
 
-They are read in a child process, since a small file can take all time and memory: the pickle in it may build
-huge objects, and its tensors may declare more numbers than the file has.
+Nothing in a file is run.  PyTorch's are read in a child process, since a small file can take all time and
+memory: the pickle in it may build huge objects, and its tensors may declare more numbers than the file has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import codecs
 import io
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from math import prod
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from rnncli.errors import EngineError, InputError, Message, inside, shorten
-from rnncli.inputs import zips
+from rnncli.inputs import formats, named_arrays, zips
 from rnncli.models.modules import recognize
 from rnncli.process import child_process
 from rnncli.process.isolation import isolated
@@ -27,6 +29,7 @@ from rnncli.process.memory import expansion_limit, format_size
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
+
 
 ADVICE = Message(
     "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
@@ -59,7 +62,7 @@ class StandIn:
     def __setstate__(self, state: Any) -> None: ...
 
 
-def read(source: Source) -> Modules:
+def read_torch(source: Source) -> Modules:
     """Read the recurrent modules in the file, and the shapes of its other tensors.
 
     Raises EngineError without PyTorch; InputError if the file is not a state dict.
@@ -289,3 +292,43 @@ def _to_array(tensor: Any) -> Any:
 
     floats = tensor.detach().resolve_neg()
     return (floats.float() if floats.dtype == torch.bfloat16 else floats).contiguous().numpy()
+
+
+def read_json(source: Source) -> Modules:
+    """Read the recurrent layers in the file, and the shapes of its other tensors.
+
+    Raises InputError, also for a case document, which describes a layer.
+    """
+    value = formats.load(source, "json")
+    with inside(source.name):
+        if isinstance(value, dict) and "inputs" in value:
+            raise InputError(
+                "it is a case document, which describes a layer.",
+                "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
+                file=shlex.quote(str(source.path or "-")),
+            )
+        return recognize.find_modules(source.name, named_arrays.to_weights(value))
+
+
+def read_npz(source: Source) -> Modules:
+    """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
+    return recognize.find_modules(source.name, formats.load(source, "npz"))
+
+
+def read_safetensors(source: Source) -> Modules:
+    """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError.
+
+    A tensor that belongs to no recurrent layer, or has a dtype or a shape that NumPy lacks, is only a shape.
+    """
+    from rnncli.inputs.formats.safetensors import DTYPES, read_tensors, to_array
+
+    save = Message("Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors').")
+    with inside(source.name):
+        found = read_tensors(source, save)
+    tensors: dict[str, Any] = {}
+    for name, one in found:
+        tensors[name] = SimpleNamespace(shape=tuple(one["shape"]))
+        if one["dtype"] in DTYPES and recognize.is_recurrent(name):
+            with suppress(ValueError):  # a shape that NumPy does not have
+                tensors[name] = to_array(one)
+    return recognize.find_modules(source.name, tensors)
