@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rnncli.ask import Ask
     from rnncli.commands.port.answer import PortAnswer
     from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
-    from rnncli.commands.port.search import Tolerances
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
 
@@ -52,24 +51,25 @@ def port(
     """
     from rnncli.ask import require_options
     from rnncli.commands.port import answer, evidence, port_task
-    from rnncli.commands.port.search import Tolerances, search_readings
+    from rnncli.commands.port.search import search_readings
     from rnncli.inputs.source import split_layers
     from rnncli.show.answer import Reply
 
     weights, expect = _require(weights, "--weights"), _require(expect, "--expect")
-    tolerances = Tolerances(_require_finite(atol, "--atol"), _require_finite(rtol, "--rtol"))
+    _require_finite(atol, "--atol")
+    _require_finite(rtol, "--rtol")
     if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
     own = {"--weights": split_layers(weights)[0], "--expect": expect, "--initial-state": initial_state}
     place, reading = output.output, {**ask.files, **own}
     _require_places(place, probe, reading)
     require_options(ask, own)
-    runs, remarks = port_task.collect(ask, weights, expect, initial_state)
-    run, found, tried = search_readings(runs, tolerances)
+    runs, remarks = port_task.collect(ask, weights, expect, initial_state, atol, rtol)
+    run, found, tried = search_readings(runs)
     if len(runs) > 1 and found and found[0].matches:
         name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
-    weighed = evidence.assess(run, tolerances, tried)
+    weighed = evidence.assess(run, tried)
     findings = [finding for finding in found if finding.matches and not weighed.doubts]
     if place is not None and len(findings) == 1:
         answer.write_weights(findings[0], place)
@@ -82,7 +82,7 @@ def port(
                 "{place} was not written: no input was found that tells the explanations apart", place=probe
             )
         )
-    failure = None if findings else _explain_failure(run, found, tolerances, tried, weighed.doubts)
+    failure = None if findings else _explain_failure(run, found, tried, weighed.doubts)
     if len(findings) > 1 and place is not None:
         failure = DisagreementError(
             "{place} was not written: {count} explanations fit, with different weights.",
@@ -102,8 +102,8 @@ def _require(word: str | None, name: str) -> str:
     return word
 
 
-def _require_finite(number: float, name: str) -> float:
-    """Return the tolerance.  Raises UsageError if it is not a finite number."""
+def _require_finite(number: float, name: str) -> None:
+    """Raise UsageError if the tolerance is not a finite number."""
     if not math.isfinite(number):
         raise UsageError(
             "{name} {number:g}: a tolerance must be a finite number.",
@@ -111,7 +111,6 @@ def _require_finite(number: float, name: str) -> float:
             name=name,
             number=number,
         )
-    return number
 
 
 def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
@@ -131,11 +130,7 @@ def _require_places(output: str | None, probe: str | None, reading: Mapping[str,
 
 
 def _explain_failure(
-    run: ForeignRun,
-    found: Sequence[Hypothesis],
-    tolerances: Tolerances,
-    hypothesis_count: int,
-    doubts: Sequence[Message],
+    run: ForeignRun, found: Sequence[Hypothesis], hypothesis_count: int, doubts: Sequence[Message]
 ) -> DisagreementError:
     """Return the error that names the nearest hypothesis, and --atol if rounding may be what remains."""
     from rnncli.commands.port.search import search
@@ -153,7 +148,7 @@ def _explain_failure(
     advice = Message("Check that input, weights and expected tensors belong to one layer and one run.")
     if near.remaining <= ROUNDING:
         atol = 10.0 ** math.ceil(math.log10(near.remaining))
-        accepted, _ = search(run, tolerances._replace(atol=atol))
+        accepted, _ = search(run._replace(atol=atol))
         if accepted and accepted[0].matches:
             advice = Message(
                 "If this is rounding, which grows over many time steps, add {--atol} {atol:g}.", atol=atol

@@ -13,7 +13,6 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.cli import files
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
-from rnncli.commands.port.search import Tolerances
 from rnncli.errors import Message
 
 LEAST = 4
@@ -41,7 +40,7 @@ class Evidence(NamedTuple):
     doubts: tuple[Message, ...]
 
 
-def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Evidence:
+def assess(run: ForeignRun, hypothesis_count: int) -> Evidence:
     """Return the evidence.  hypothesis_count: the number of hypotheses that were compared."""
     compared = []
     for key, array in run.expected.items():
@@ -50,7 +49,7 @@ def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Ev
             array = array[mask if mask.shape == array.shape[:2] else mask.T]
         compared.append(array.ravel())
     numbers = np.concatenate(compared)
-    different, digits = _count_distinct(numbers, tolerances)
+    different, digits = _count_distinct(numbers, run)
     digits -= math.log10(max(hypothesis_count, 1))
     doubts = list(_find_constants(run))
     if different < LEAST:
@@ -67,7 +66,7 @@ def assess(run: ForeignRun, tolerances: Tolerances, hypothesis_count: int) -> Ev
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
 
 
-def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
+def _count_distinct(numbers: Array, run: ForeignRun) -> tuple[int, float]:
     """Return how many numbers are distinct, and by how many digits they narrow the hypotheses down.
 
     An unrelated number in this range is within the tolerance of a given one with probability
@@ -77,7 +76,7 @@ def _count_distinct(numbers: Array, tolerances: Tolerances) -> tuple[int, float]
     spread = float(ordered[-1] - ordered[0])
     if spread <= 0:
         return 1, 0.0
-    widths = 2 * (tolerances.atol + tolerances.rtol * np.abs(ordered))
+    widths = 2 * (run.atol + run.rtol * np.abs(ordered))
     kept, last = [], -math.inf
     for number, width in zip(ordered.tolist(), widths.tolist(), strict=True):
         if number - last > width:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnncli import frameworks
 from rnncli.case import Array, Case, Spec
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
 from rnncli.errors import Message
-from rnncli.frameworks import GATES
 from rnncli.layers.bidirectional import Bidirectional
 
 
@@ -25,6 +25,7 @@ class ForeignRun(NamedTuple):
         each direction `hidden 0`, `cell 0`, `sequence 0`.
     initial_state: in Keras's order, each (batch, units); empty if there is none.
     mask: (batch, timesteps), True for the steps to process, None for all.
+    atol, rtol: numbers match if |expected - computed| <= atol + rtol * |expected|.
     """
 
     layer: ForeignLayer
@@ -32,13 +33,15 @@ class ForeignRun(NamedTuple):
     merge_mode: str | None
     inputs: Array
     expected: Mapping[str, Array]
-    initial_state: tuple[Array, ...] = ()
-    mask: Array | None = None
+    initial_state: tuple[Array, ...]
+    mask: Array | None
+    atol: float
+    rtol: float
 
     @property
     def gates(self) -> tuple[str, ...]:
         """The gates in the order in which Keras packs them."""
-        return GATES[self.layer.class_name]
+        return frameworks.GATES[self.layer.class_name]
 
     @property
     def expects_sequences(self) -> bool:
@@ -192,13 +195,10 @@ class Hypothesis:
     def _arrange_gates(self, array: Array) -> Array:
         """Return an array (..., gates * units) with the gates in Keras's order."""
         keras = self.run.gates
-        units = array.shape[-1] // len(keras)
-        packed = self.gates or keras
-        columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
-        arranged: Array = array[..., columns]
+        arranged = frameworks.reorder(array, self.gates or keras, keras)
         if self.update_negated:
-            place = keras.index("update") * units
-            arranged[..., place : place + units] *= -1
+            signs = [-1 if gate == "update" else 1 for gate in keras]
+            arranged = arranged * np.repeat(signs, array.shape[-1] // len(keras))
         return arranged
 
     def spec(self, **more: Any) -> Spec:

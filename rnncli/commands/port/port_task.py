@@ -50,10 +50,12 @@ RESULT_ADVICE = Message(
 )
 
 
-def collect(ask: Ask, weights: str, expect: str, states: str | None) -> tuple[list[ForeignRun], list[Text]]:
+def collect(
+    ask: Ask, weights: str, expect: str, states: str | None, atol: float, rtol: float
+) -> tuple[list[ForeignRun], list[Text]]:
     """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
-    weights, expect, states: what the flags of these names say.
+    The other arguments are what the flags of these names say.
     Raises InputError or UsageError if something does not fit together.
     """
     file, _ = split_layers(weights)
@@ -77,7 +79,9 @@ def collect(ask: Ask, weights: str, expect: str, states: str | None) -> tuple[li
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     given = case.initial_state if states is None else _read_states(states, spec, inputs.shape)
     start = tuple(np.asarray(state, np.float64) for state in given or ())
-    runs = [ForeignRun(found, options, merge_mode, inputs, one, start, case.mask) for one in readings]
+    runs = [
+        ForeignRun(found, options, merge_mode, inputs, one, start, case.mask, atol, rtol) for one in readings
+    ]
     if not described:
         notes.append(Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)))
     if case.mask is not None and not case.mask.all() and any(map(is_sequence, readings[0])):

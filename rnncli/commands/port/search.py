@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,28 +19,19 @@ ROUNDING = 1e-9
 """Larger than the difference between two float64 computations in different order."""
 
 
-class Tolerances(NamedTuple):
-    """Absolute and relative tolerance: |expected - computed| <= atol + rtol * |expected|."""
-
-    atol: float
-    rtol: float
-
-
-def search_readings(
-    runs: Sequence[ForeignRun], tolerances: Tolerances
-) -> tuple[ForeignRun, list[Hypothesis], int]:
+def search_readings(runs: Sequence[ForeignRun]) -> tuple[ForeignRun, list[Hypothesis], int]:
     """Search in every reading of the expected tensors; return the one that matches, or the nearest.
 
     With it come what `search` found in it, and the number of hypotheses in all readings.
     """
-    found = [(run, *search(run, tolerances)) for run in runs]
+    found = [(run, *search(run)) for run in runs]
     run, best, _ = min(
         found, key=lambda one: (not one[1][0].matches, one[1][0].remaining) if one[1] else (True, np.inf)
     )
     return run, best, sum(count for *_, count in found)
 
 
-def search(run: ForeignRun, tolerances: Tolerances) -> tuple[list[Hypothesis], int]:
+def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     """Return the explanations with the fewest differences: none, one or two; and how many were compared.
 
     If nothing matches, that is the hypothesis that comes nearest; nothing if no hypothesis fits the shapes.
@@ -52,7 +42,7 @@ def search(run: ForeignRun, tolerances: Tolerances) -> tuple[list[Hypothesis], i
     for count in (0, 1, 2):
         candidates = [one for one in _combine(run, known, count) if _fits(one)]
         hypothesis_count += len(candidates)
-        measured = [one for one in _screen(candidates, tolerances) if _confirm(one, tolerances)]
+        measured = [one for one in _screen(candidates) if _confirm(one)]
         matching = [one for one in measured if one.matches]
         if matching:
             return list(_drop_equivalent(matching)), hypothesis_count
@@ -82,7 +72,7 @@ def _fits(hypothesis: Hypothesis) -> bool:
     )
 
 
-def _screen(candidates: list[Hypothesis], tolerances: Tolerances) -> list[Hypothesis]:
+def _screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
     """Return the candidates that a part of the numbers does not rule out; if there are none, the nearest.
 
     The part is the first time step, then the first few, where sequences of one direction are expected;
@@ -91,14 +81,13 @@ def _screen(candidates: list[Hypothesis], tolerances: Tolerances) -> list[Hypoth
     if not candidates:
         return []
     run = candidates[0].run
-    wide = Tolerances(2 * tolerances.atol + ROUNDING, 2 * tolerances.rtol)
     sequence = (
         len(run.layer.cells) == 1 and not run.options.get("go_backwards") and "sequence" in run.expected
     )
     parts = ((PART_SEQUENCES, 1), (PART_SEQUENCES, PART_STEPS)) if sequence else ((1, max(run.inputs.shape)),)
     for part in parts:
         for candidate, tensors in zip(candidates, compute_all(candidates, *part), strict=True):
-            _measure(candidate, tensors, part, wide)
+            _measure(candidate, tensors, part, 2 * run.atol + ROUNDING, 2 * run.rtol)
         kept = [candidate for candidate in candidates if candidate.matches]
         if not kept:
             return sorted(candidates, key=lambda one: one.remaining)[:1]
@@ -106,19 +95,19 @@ def _screen(candidates: list[Hypothesis], tolerances: Tolerances) -> list[Hypoth
     return candidates
 
 
-def _confirm(candidate: Hypothesis, tolerances: Tolerances) -> bool:
+def _confirm(candidate: Hypothesis) -> bool:
     """Measure how near the numpy engine comes on all numbers.  Return False if Keras rejects the layer."""
     batch, steps, _ = candidate.inputs.shape
     try:
         computed = candidate.compute()
     except (LayerError, ValueError):
         return False
-    _measure(candidate, computed, (batch, steps), tolerances)
+    _measure(candidate, computed, (batch, steps), candidate.run.atol, candidate.run.rtol)
     return True
 
 
 def _measure(
-    candidate: Hypothesis, computed: Mapping[str, Array], part: tuple[int, int], tolerances: Tolerances
+    candidate: Hypothesis, computed: Mapping[str, Array], part: tuple[int, int], atol: float, rtol: float
 ) -> None:
     """Set how near it comes on the first sequences and steps; where steps are left out, sequences alone."""
     sequences, steps = part
@@ -137,7 +126,7 @@ def _measure(
         gap = np.where(np.isfinite(gap), gap, np.inf)
         if sequence and mask is not None:
             gap = np.where(mask[:sequences, :steps, None], gap, 0)
-        allowed = np.maximum(tolerances.atol + tolerances.rtol * np.abs(theirs), np.finfo(np.float64).tiny)
+        allowed = np.maximum(atol + rtol * np.abs(theirs), np.finfo(np.float64).tiny)
         candidate.remaining = max(candidate.remaining, float(gap.max()))
         candidate.excess = max(candidate.excess, float((gap / allowed).max()))
 

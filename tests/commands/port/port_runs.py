@@ -9,9 +9,8 @@ from rnncli import specs
 from rnncli.commands.port import foreign_weights
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.commands.port.port_task import COMPUTED, ReturnedSizes, name_results
-from rnncli.commands.port.search import Tolerances
 
-TOLERANCES = Tolerances(1e-6, 1e-5)
+ATOL, RTOL = 1e-6, 1e-5
 
 
 def run_of(planted: Planted, class_name: str) -> ForeignRun:
@@ -22,4 +21,4 @@ def run_of(planted: Planted, class_name: str) -> ForeignRun:
     options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
     merge_mode = "concat" if len(layer.cells) == 2 else None
     states = tuple(planted.states or ())
-    return ForeignRun(layer, options, merge_mode, planted.inputs, expected, states)
+    return ForeignRun(layer, options, merge_mode, planted.inputs, expected, states, None, ATOL, RTOL)

@@ -8,7 +8,7 @@ import re
 import pytest
 from looks import SUFFIXES, check_looks, round_digits
 from plant import Kind, plant
-from port_runs import TOLERANCES, run_of
+from port_runs import run_of
 
 from rnncli.commands.port import evidence
 from rnncli.commands.port.answer import PortAnswer
@@ -25,8 +25,8 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
     if constant:
         planted.weights["kernel"][:] = 0.1
     run = run_of(planted, kind.class_name)
-    found, count = search(run, TOLERANCES)
-    weighed = evidence.assess(run, TOLERANCES, count)
+    found, count = search(run)
+    weighed = evidence.assess(run, count)
     findings = [] if weighed.doubts else found
     predictions = evidence.write_probe(run, findings, os.devnull) if alike else ()
     return PortAnswer(findings, weighed, predictions, "probe.json")

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from plant import Kind, plant
-from port_runs import TOLERANCES, run_of
+from port_runs import run_of
 
 from rnncli.commands.port import differences, evidence, vectorized
 from rnncli.commands.port.hypothesis import Hypothesis
@@ -50,9 +50,9 @@ def named(findings: list[Hypothesis]) -> list[set[str]]:
 
 def check(kind: Kind, names: Collection[str]) -> None:
     planted = run_of(plant(kind, names), kind.class_name)
-    findings, count = search(planted, TOLERANCES)
+    findings, count = search(planted)
     assert named(findings) == [set(names)]
-    assert not evidence.assess(planted, TOLERANCES, count).doubts
+    assert not evidence.assess(planted, count).doubts
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -98,7 +98,7 @@ def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
     for seed in range(count):
         weights, other = plant(kind, (), seed), plant(kind, (), seed + 1000)
         run = run_of(weights._replace(expected=other.expected), kind.class_name)
-        (nearest,), _ = search(run, TOLERANCES)
+        (nearest,), _ = search(run)
         assert not nearest.matches
         assert nearest.remaining > 1e-3
 
@@ -106,9 +106,9 @@ def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
 def test_few_hypotheses_at_once_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = KINDS["bilstm"]
     run = run_of(plant(kind, ("gates=input,candidate,output,forget",)), kind.class_name)
-    together, _ = search(run, TOLERANCES)
+    together, _ = search(run)
     monkeypatch.setattr(vectorized, "KEPT", 1)
-    apart, _ = search(run, TOLERANCES)
+    apart, _ = search(run)
     assert named(apart) == named(together) == [{"gates=input,candidate,output,forget"}]
 
 
