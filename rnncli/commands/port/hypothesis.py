@@ -145,10 +145,16 @@ class Hypothesis:
         return states
 
     @property
+    def cells(self) -> dict[str, ForeignCell]:
+        """The cells of the file, by Keras's paths of their weights."""
+        cells = self.run.layer.cells
+        return dict(zip(("",) if len(cells) == 1 else ("forward/", "backward/"), cells, strict=True))
+
+    @property
     def weights(self) -> dict[str, Array]:
         """The weights in Keras's layout, by Keras's paths."""
-        cells, found = self.run.layer.cells, dict[str, Array]()
-        for path, cell in zip(("",) if len(cells) == 1 else ("forward/", "backward/"), cells, strict=True):
+        found: dict[str, Array] = {}
+        for path, cell in self.cells.items():
             kernel, recurrent = self.kernels(cell)
             found[f"{path}kernel"] = self._arrange_gates(kernel)
             found[f"{path}recurrent_kernel"] = self._arrange_gates(recurrent)
@@ -248,23 +254,22 @@ class Hypothesis:
             array = np.roll(array, array.shape[-1] // 2, axis=-1)
         return array
 
-    def compute(self, sequences: int | None = None, steps: int | None = None) -> dict[str, Array]:
-        """Return what Keras computes, under the names of ForeignRun.expected.
-
-        sequences, steps: compute only the first ones; fewer steps only where nothing but `sequence` of one
-            direction is wanted.
-        """
-        from rnncli.compute import engines
-
-        case = Case(
-            (self.spec(),),
-            np.ascontiguousarray(self.inputs[:sequences, :steps]),
-            None if self.mask is None else np.ascontiguousarray(self.mask[:sequences, :steps]),
-            initial_state=tuple(state[:sequences] for state in self.initial_state) or None,
-            seed=None,
-        )
-        (tensors,) = engines.get("numpy").Layers(case, self.weights, {})(case).tensors
+    def compute(self) -> dict[str, Array]:
+        """Return what Keras computes, under the names of ForeignRun.expected."""
+        tensors = call_engine(self.spec(), self.weights, self.inputs, self.mask, self.initial_state)
         return name_tensors(self.run, tensors)
+
+
+def call_engine(
+    spec: Spec, weights: Mapping[str, Array], inputs: Array, mask: Array | None, states: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    """Return the tensors that the numpy engine computes.  states: the initial ones; none for zeros."""
+    from rnncli.compute import engines
+
+    inputs, mask = np.ascontiguousarray(inputs), None if mask is None else np.ascontiguousarray(mask)
+    case = Case((spec,), inputs, mask, initial_state=states or None, seed=None)
+    found: tuple[tuple[Array, ...], ...] = engines.get("numpy").Layers(case, weights, {})(case).tensors
+    return found[0]
 
 
 def is_sequence(key: str) -> bool:
