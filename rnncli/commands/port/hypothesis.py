@@ -155,23 +155,18 @@ class Hypothesis:
         """The weights in Keras's layout, by Keras's paths."""
         found: dict[str, Array] = {}
         for path, cell in self.cells.items():
-            kernel, recurrent = self.kernels(cell)
+            kernel, recurrent = cell.kernel, cell.recurrent
+            if self.kernels_exchanged:
+                kernel, recurrent = recurrent, kernel
+            if self.transposed in ("kernel", "both"):
+                kernel = kernel.T
+            if self.transposed in ("recurrent_kernel", "both"):
+                recurrent = recurrent.T
             found[f"{path}kernel"] = self._arrange_gates(kernel)
             found[f"{path}recurrent_kernel"] = self._arrange_gates(recurrent)
             if self.run.options.get("use_bias", True):
                 found[f"{path}bias"] = self.bias(cell)
         return found
-
-    def kernels(self, cell: ForeignCell) -> tuple[Array, Array]:
-        """Return both kernels in Keras's orientation, with the gates in the order of the file."""
-        kernel, recurrent = cell.kernel, cell.recurrent
-        if self.kernels_exchanged:
-            kernel, recurrent = recurrent, kernel
-        if self.transposed in ("kernel", "both"):
-            kernel = kernel.T
-        if self.transposed in ("recurrent_kernel", "both"):
-            recurrent = recurrent.T
-        return kernel, recurrent
 
     def bias(self, cell: ForeignCell) -> Array:
         """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
