@@ -118,7 +118,7 @@ class Expectation(NamedTuple):
 
         require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
-        stored, remarks = match_names(self.tensors, list(shapes), shapes, self.file, self.command)
+        stored, remarks = match_names(self.tensors, shapes, self.file, self.command)
         found = tuple(
             compare.measure(tensor, stored[tensor.name], (side, self.file), *tolerances)
             for tensor in tensors

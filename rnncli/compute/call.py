@@ -11,7 +11,7 @@ from math import prod
 from rnncli.case import Array, Case, Shape, format_shape, sizes
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, LayerError, Message, Text, UsageError
-from rnncli.initializers import SeedStream
+from rnncli.initializers import seed_stream
 from rnncli.layers.stack import Stack
 from rnncli.process import memory
 from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo, select_true
@@ -188,7 +188,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
     With the reference, weights that Keras can draw itself are left to Keras and not returned.
     """
     stack = Stack(case.specs)
-    seeds = stack.take_seeds(SeedStream(case.seed or 0).draw)
+    seeds = stack.take_seeds(seed_stream(case.seed or 0))
     if case.weights is not None:
         return case.weights, seeds
     drawn = {} if engine == engines.REFERENCE else stack.draw_weights(case.inputs.shape, seeds)

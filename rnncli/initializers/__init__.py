@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from random import Random
 from typing import Any, NamedTuple
@@ -54,18 +54,12 @@ class Initializer(NamedTuple):
 SEED = {"seed": Option("signed_seed")}
 
 
-class SeedStream:
-    """The seeds that Keras uses after `keras.utils.set_random_seed`, one for each object it creates.
+def seed_stream(seed: int) -> Callable[[], int]:
+    """Return a function that returns the seeds which Keras uses after `keras.utils.set_random_seed`.
 
-    They come from Python's random module.
+    Each object that Keras creates gets the next one, from 1 to 10**9; they come from Python's random module.
     """
-
-    def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
-
-    def draw(self) -> int:
-        """Return the next seed, from 1 to 10**9."""
-        return self._random.randint(1, 10**9)
+    return partial(Random(seed).randint, 1, 10**9)
 
 
 def names() -> tuple[str, ...]:
@@ -97,7 +91,7 @@ def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
 
 
 def takes_seed(value: str | Spec) -> bool:
-    """Return whether creating this initializer takes one integer from the `SeedStream`."""
+    """Return whether creating this initializer takes a seed from the `seed_stream`."""
     initializer, config = settings(value)
     return initializer.takes_seed and config["seed"] is None
 
@@ -127,13 +121,6 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
         )
     with np.errstate(all="ignore"):
         return initializer.fill(config, shape, dtype, chosen or 0)
-
-
-def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
-    """Return the dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
-    from rnncli.initializers import _draws
-
-    return _draws.dropout_mask(shape, rate, dtype, seed, k)
 
 
 @cache

@@ -66,7 +66,7 @@ def truncated_normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, 
 
 
 def dropout_mask(shape: ArrayShape, rate: float, dtype: str, seed: int, k: int) -> Array:
-    """Return the dropout mask for draw `k` of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
+    """Return the dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     if rate == 1.0:
         return np.zeros(shape, dtype)
     kept = unit_uniform(shape, dtype, seed, k) >= np.dtype(dtype).type(rate)

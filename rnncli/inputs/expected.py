@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
@@ -43,20 +43,17 @@ def read_expected(source: Source) -> dict[str, Array]:
 
 
 def match_names(
-    expected: Mapping[str, Array],
-    names: Sequence[str],
-    shapes: Mapping[str, tuple[int, ...]],
-    file: Text,
-    command: str = "run",
+    expected: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], file: Text, command: str = "run"
 ) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Return the stored tensors under the names of a result, with remarks on those that have no partner.
 
-    names: the tensors of the result, with their shapes.  A batch axis of 1 is added where it is missing.
+    shapes: of the result's tensors, by name.  A batch axis of 1 is added where it is missing.
     command: the one that stores such tensors.
     Raises UsageError if a tensor without a name could be one of several, InputError if no name is known.
     """
     import numpy as np
 
+    names = list(shapes)
     if set(expected) in ({ALONE}, {"arr_0"}):
         if len(names) > 1:
             raise UsageError(

@@ -12,6 +12,7 @@ from rnncli.process.memory import expansion_limit, format_size
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
+METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def require_room(
                 "{name} in it is compressed with {method}, which is not supported.",
                 advice,
                 name=name,
-                method=_name_method(entry),
+                method=METHODS.get(entry.compress_type, f"method {entry.compress_type}"),
             )
     if size > expansion_limit(packed):
         raise InputError(
@@ -55,8 +56,3 @@ def require_room(
             size=format_size(packed),
             expanded=format_size(size),
         )
-
-
-def _name_method(entry: zipfile.ZipInfo) -> str:
-    names = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
-    return names.get(entry.compress_type, f"method {entry.compress_type}")

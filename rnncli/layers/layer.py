@@ -176,12 +176,6 @@ class Layer(ABC):
         raise NotImplementedError(self.spec.class_name)
 
 
-def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
-    """Return the axes of an output of this rank: `batch`, `timesteps` or `axis_1`, ..., then `last`."""
-    between = [f"axis_{axis}" for axis in range(1, len(shape) - 1)]
-    return ("batch", *(["timesteps"] if len(between) == 1 else between), last)
-
-
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the initializers in the options of a layer or a cell, by the weight that each one fills."""
     return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}

@@ -11,7 +11,7 @@ from rnncli.errors import LayerError
 from rnncli.layers import activations
 from rnncli.layers.cell import take_seeds
 from rnncli.layers.equations import Bias, DotProduct, LayerInput, Sum, times
-from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, axis_names
+from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.result import Label, TensorInfo
 
 
@@ -38,8 +38,7 @@ class Dense(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return `output`, with the shape of the inputs except for the last axis, which has length units."""
-        axes, shape = axis_names(input_shape, "units"), (*input_shape[:-1], self.config["units"])
-        return (TensorInfo(Label("output", "timesteps" in axes), axes, shape),)
+        return _output((*input_shape[:-1], self.config["units"]), "units")
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return take_seeds(self.config, ("kernel", "bias"), draw)
@@ -76,8 +75,7 @@ class Dropout(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return `output`, with the shape of the inputs."""
-        axes = axis_names(input_shape, "features")
-        return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
+        return _output(input_shape, "features")
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return one seed, if rate is above 0 and no seed is given."""
@@ -104,8 +102,7 @@ class Masking(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return `output`, with the shape of the inputs."""
-        axes = axis_names(input_shape, "features")
-        return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
+        return _output(input_shape, "features")
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
@@ -152,6 +149,14 @@ class TimeDistributed(Layer):
 
     def initializers(self) -> dict[str, Any]:
         return self.layer.initializers()
+
+
+def _output(shape: Shape, last: str) -> tuple[TensorInfo, ...]:
+    """Return `output`; its axes are `batch`, then `timesteps` or `axis_1`, ..., then `last`."""
+    between = [f"axis_{axis}" for axis in range(1, len(shape) - 1)]
+    timed = len(between) == 1
+    axes = ("batch", *(["timesteps"] if timed else between), last)
+    return (TensorInfo(Label("output", timed), axes, shape),)
 
 
 def _step_shape(shape: Shape) -> Shape:

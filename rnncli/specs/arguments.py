@@ -237,6 +237,10 @@ def _is_number(value: Any) -> bool:
     return _is_int(value) or (isinstance(value, float) and not math.isnan(value))
 
 
+def _is_list(value: Any, test: Callable[[Any], bool] = lambda _: True) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(test, value))
+
+
 def _number(value: Any) -> Text:
     if not _is_number(value):
         return Message("a number")
@@ -267,40 +271,16 @@ def _scalars(value: Any) -> Text:
     return Message("a number, or lists of numbers at most {deepest} deep", deepest=DEEPEST)
 
 
-def _signed_seed(value: Any) -> Text:
-    if value is not None and not _is_int(value):
-        return Message("an integer or None")
-    return "" if value is None or -(2**63) <= value < 2**63 else Message("an integer of 64 bits")
-
-
-def _window(value: Any) -> Text:
-    named = value is None or isinstance(value, str)
-    lists = isinstance(value, (list, tuple)) and not _scalars(value)
-    return "" if named or lists else Message("a name, a list of numbers or None")
-
-
 def _size(value: Any) -> Text:
     if _is_int(value) and value >= 2**31:
         return Message("a whole number up to 2147483647")
     return "" if _is_size(value) else Message("a whole number above 0")
 
 
-def _sizes(value: Any) -> Text:
-    listed = isinstance(value, (list, tuple)) and value and all(map(_is_size, value))
-    if listed or _is_size(value):
-        return ""
-    return Message("a whole number from 1 to {value}, or one for each axis", value=2**31 - 1)
-
-
-def _axes(value: Any) -> Text:
-    listed = isinstance(value, (list, tuple)) and all(map(_is_int, value))
-    return "" if listed or value is None else Message("a list of integers or None")
-
-
-def _seed(value: Any) -> Text:
-    if value is None or (_is_int(value) and 0 <= value < 2**63):
-        return ""
-    return Message("a whole number from 0 to {value}, or None", value=2**63 - 1)
+def _signed_seed(value: Any) -> Text:
+    if value is not None and not _is_int(value):
+        return Message("an integer or None")
+    return "" if value is None or -(2**63) <= value < 2**63 else Message("an integer of 64 bits")
 
 
 def _test(test: Callable[[Any], bool], wanted: Text) -> Callable[[Any], Text]:
@@ -308,10 +288,10 @@ def _test(test: Callable[[Any], bool], wanted: Text) -> Callable[[Any], Text]:
 
 
 _WANTED: Mapping[str, Callable[[Any], Text]] = {
-    "axes": _axes,
-    "cell_list": _test(
-        lambda value: isinstance(value, (list, tuple)), Message("a list of cells such as [LSTMCell(3)]")
+    "axes": _test(
+        lambda value: value is None or _is_list(value, _is_int), Message("a list of integers or None")
     ),
+    "cell_list": _test(_is_list, Message("a list of cells such as [LSTMCell(3)]")),
     "flag": _test(lambda value: isinstance(value, bool), Message("True or False")),
     "index": _test(lambda value: _is_int(value) and 0 <= value <= 10**9, Message("an integer from 0 to 1e9")),
     "number": _number,
@@ -321,10 +301,19 @@ _WANTED: Mapping[str, Callable[[Any], Text]] = {
     ),
     "scalar": _scalar,
     "scalars": _scalars,
-    "seed": _seed,
+    "seed": _test(
+        lambda value: value is None or (_is_int(value) and 0 <= value < 2**63),
+        Message("a whole number from 0 to {value}, or None", value=2**63 - 1),
+    ),
     "signed_seed": _signed_seed,
     "size": _size,
-    "sizes": _sizes,
-    "window": _window,
+    "sizes": _test(
+        lambda value: _is_size(value) or (_is_list(value, _is_size) and len(value) > 0),
+        Message("a whole number from 1 to {value}, or one for each axis", value=2**31 - 1),
+    ),
+    "window": _test(
+        lambda value: value is None or isinstance(value, str) or (_is_list(value) and not _scalars(value)),
+        Message("a name, a list of numbers or None"),
+    ),
 }
 """By kind: returns what the value should be, "" if it is."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rnncli.initializers import SeedStream, _draws, dropout_mask
+from rnncli.initializers import _draws, seed_stream
 
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 SIZES = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 64, 129, 1001])
@@ -74,7 +74,7 @@ def test_dropout_masks_are_kerass(seed: int, rate: float, dtype: str, shape: tup
     generator = keras.random.SeedGenerator(seed)
     for k in range(3):
         theirs = np.asarray(keras.random.dropout(keras.ops.ones(shape, dtype), rate, seed=generator))
-        ours = dropout_mask(shape, rate, dtype, seed, k)
+        ours = _draws.dropout_mask(shape, rate, dtype, seed, k)
         assert ours.dtype == dtype
         np.testing.assert_array_equal(ours, theirs)
 
@@ -84,15 +84,15 @@ def test_a_rate_that_meets_a_draw_exactly_keeps_it(dtype: str) -> None:
     drawn = _draws.unit_uniform((64,), dtype, 11, 0)
     for rate in map(float, drawn[:16]):
         theirs = keras.random.dropout(keras.ops.ones((64,), dtype), rate, seed=keras.random.SeedGenerator(11))
-        np.testing.assert_array_equal(dropout_mask((64,), rate, dtype, 11, 0), np.asarray(theirs))
+        np.testing.assert_array_equal(_draws.dropout_mask((64,), rate, dtype, 11, 0), np.asarray(theirs))
 
 
 def test_a_whole_dropout_keeps_nothing() -> None:
-    assert not dropout_mask((2, 3), 1.0, "float32", 1, 0).any()
+    assert not _draws.dropout_mask((2, 3), 1.0, "float32", 1, 0).any()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 42, 2**32 - 1])
 def test_the_stream_is_pythons_after_set_random_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
-    stream = SeedStream(seed)
-    assert [stream.draw() for _ in range(5)] == [random.randint(1, 10**9) for _ in range(5)]
+    stream = seed_stream(seed)
+    assert [stream() for _ in range(5)] == [random.randint(1, 10**9) for _ in range(5)]

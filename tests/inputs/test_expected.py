@@ -83,18 +83,18 @@ SHAPES: dict[str, tuple[int, ...]] = {"a": (1, 3), "b": (1, 3)}
 
 def test_names_are_matched_and_the_others_noted() -> None:
     stored = {"b": np.zeros((1, 3)), "c": np.zeros(1)}
-    found, remarks = match_names(stored, ["a", "b"], SHAPES, "e.npz")
+    found, remarks = match_names(stored, SHAPES, "e.npz")
     assert list(found) == ["b"]
     assert remarks == ("not compared: a (e.npz lacks it)", "not compared: c (only e.npz has it)")
     korean = ["비교하지 않은 것: a (e.npz에 없음)", "비교하지 않은 것: c (e.npz에만 있음)"]
     assert [localize(remark, "ko") for remark in remarks] == korean
     with pytest.raises(InputError, match=r"e\.npz: it holds c, but the result has a, b"):
-        match_names({"c": np.zeros(3)}, ["a", "b"], SHAPES, "e.npz")
+        match_names({"c": np.zeros(3)}, SHAPES, "e.npz")
 
 
 def test_a_tensor_without_a_name_belongs_to_one() -> None:
-    found, remarks = match_names({ALONE: np.zeros(3)}, ["a"], SHAPES, "e.npy")
+    found, remarks = match_names({ALONE: np.zeros(3)}, {"a": SHAPES["a"]}, "e.npy")
     assert found["a"].shape == (1, 3)
     assert remarks == ("e.npy: a: added a batch axis: (3,) -> (1, 3)",)
     with pytest.raises(UsageError, match="without a name"):
-        match_names({ALONE: np.zeros(3)}, ["a", "b"], SHAPES, "e.npy")
+        match_names({ALONE: np.zeros(3)}, SHAPES, "e.npy")

@@ -2,6 +2,7 @@
 
 A module in FORMATS has
     read(source: Source, options: ReadOptions) -> Document
+and, if a file may hold anything but inputs,
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
 For bad input a reader raises InputError.  The functions here put the source's name in front of its message.
@@ -114,7 +115,9 @@ def load(source: Source, input_format: str | None = None, expected: Message | No
     reader = import_module(FORMATS[detect_format(source, input_format, RENAMED)])
     with inside(source.name):
         try:
-            return reader.load(source)
+            if hasattr(reader, "load"):
+                return reader.load(source)
+            return reader.read(source, ReadOptions()).inputs
         except InputFlagError as error:
             error.advice = expected or error.otherwise
             raise

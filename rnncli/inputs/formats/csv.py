@@ -19,11 +19,6 @@ DELIMITERS = ",;\t|"
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
 MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
 SAMPLE_LINES = 20
-SAMPLE_SIGNS = 4096
-"""Maximum number of characters given to csv.Sniffer, which takes quadratic time."""
-SAMPLE_QUOTES = 32
-"""Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
-
 ROWS = Message("Write rows of equal length with numbers only, separated by commas.")
 """Advice for a file other than the input."""
 
@@ -53,11 +48,6 @@ def read(source: Source, options: ReadOptions) -> Document:
                 "it looks like rnncli's own output, written for people to read.", rnncli_output.ONLY_JSON
             ) from None
         raise
-
-
-def load(source: Source) -> Array | tuple[Array, ...] | None:
-    """Return the numbers."""
-    return read(source, ReadOptions()).inputs
 
 
 class _Table:
@@ -148,7 +138,7 @@ class _Table:
         self.decimal = _parse_decimal(self.options.decimal)
         given = None if self.options.delimiter is None else _parse_delimiter(self.options.delimiter)
         self._require_short(given or DELIMITERS)
-        self.delimiter = given or _sniff_delimiter(self.lines[:SAMPLE_LINES], self.decimal)
+        self.delimiter = given or _find_delimiter(self.lines[:SAMPLE_LINES], self.decimal)
         if self.delimiter == self.decimal == ",":
             raise UsageError("{--decimal} , and {--delimiter} , are both given.", "Leave one of them out.")
         if self.delimiter == ",":
@@ -382,18 +372,12 @@ def _parse_decimal(decimal: str | None) -> str | None:
     return found
 
 
-def _sniff_delimiter(lines: Sequence[str], decimal: str | None) -> str:
-    """Detect the delimiter; a delimiter other than the comma wins if it splits every line the same way."""
+def _find_delimiter(lines: Sequence[str], decimal: str | None) -> str:
+    """Return the delimiter that splits every line the same way, not the comma; else the most frequent one."""
     for character in DELIMITERS[1:]:
         counts = {line.count(character) for line in lines}
-        cells = lines[-1][:SAMPLE_SIGNS].split(character)
+        cells = lines[-1].split(character)
         if len(counts) == 1 and 0 not in counts and any(is_number(cell, decimal) for cell in cells):
             return character
     choices = DELIMITERS if decimal != "," else DELIMITERS[1:]
-    sample = "\n".join(lines)[:SAMPLE_SIGNS]
-    if all(line.count('"') + line.count("'") <= SAMPLE_QUOTES for line in sample.split("\n")):
-        with suppress(csv.Error):
-            sniffed = csv.Sniffer().sniff(sample, delimiters=choices).delimiter
-            if len(sniffed) == 1 and sniffed in choices:
-                return sniffed
     return max(choices, key=lambda character: min(line.count(character) for line in lines))

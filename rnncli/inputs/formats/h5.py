@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 from rnncli.case import Document
 from rnncli.errors import InputError
@@ -21,8 +20,3 @@ def read(source: Source, options: ReadOptions) -> Document:
         "Run the model as it was saved: rnncli run INPUT --model {file}",
         file=file,
     )
-
-
-def load(source: Source) -> Any:
-    """Raise InputError, as `read` does."""
-    return read(source, ReadOptions())

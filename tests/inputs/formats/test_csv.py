@@ -76,7 +76,7 @@ def test_groups_may_differ_in_length() -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_many_quoted_cells(delimiter: str) -> None:
-    """More quotes than csv.Sniffer is given."""
+    """The header holds no number: the rows say what separates them."""
     header = delimiter.join(f'"a{place}"' for place in range(40))
     row = delimiter.join(map(str, range(40)))
     assert inputs(f"{header}\n{row}\n", "csv").shape == (1, 40)
