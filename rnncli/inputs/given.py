@@ -92,22 +92,22 @@ def sample(name: str) -> Source:
 
 def stdin() -> Source:
     """Read standard input to its end."""
-    if sys.stdin is None:
-        raise _explain_closed()
-    _wait_for_stdin()
+    _require_stdin()
     with report_os_errors(Message("standard input"), "Name a file."):
-        refuse_device(0)
         return Source(Message("standard input"), data=read_to_end(sys.stdin.buffer))
 
 
-def _wait_for_stdin() -> None:
-    """Make stdin blocking: another process may have made it non-blocking, and a read would end early."""
+def _require_stdin() -> None:
+    """Raise InputError if standard input is closed or a device; then make it blocking.
+
+    Another process may have made it non-blocking, and a read would end early.
+    """
+    if sys.stdin is None:
+        raise InputError("standard input is closed.", "Name a file, or pipe the input in.")
+    with report_os_errors(Message("standard input"), "Name a file."):
+        refuse_device(0)
     with suppress(OSError):
         os.set_blocking(0, True)
-
-
-def _explain_closed() -> InputError:
-    return InputError("standard input is closed.", "Name a file, or pipe the input in.")
 
 
 def stdin_holds_data() -> bool:
@@ -127,11 +127,7 @@ def open_lines(word: str | None) -> tuple[BinaryIO, Text]:
     The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
     """
     if word in (None, "-"):
-        if sys.stdin is None:
-            raise _explain_closed()
-        with report_os_errors(Message("standard input")):
-            refuse_device(0)
-        _wait_for_stdin()
+        _require_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := expand_user(word)):
         with report_os_errors(word):

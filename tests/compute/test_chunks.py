@@ -19,7 +19,7 @@ from rnncli.case import Case, Document
 from rnncli.compute import call, chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
-from rnncli.inputs.formats import Source, npy, read
+from rnncli.inputs.formats import Source, npy, read, read_raw
 from rnncli.process import memory
 from rnncli.result import evaluate
 
@@ -200,6 +200,14 @@ class TestUnfolded:
         monkeypatch.setattr(found._waiting[1].file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)
+
+
+def test_a_model_leaves_a_large_file_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(npy, "MAPPED_FROM", 0)
+    monkeypatch.delattr(npy, "load")
+    np.save(tmp_path / "a.npy", np.ones((2, 3, 4)))
+    array, _ = read_raw(Source("a.npy", path=tmp_path / "a.npy"))
+    assert arrays.is_mapped(array)
 
 
 class TestMapped:

@@ -111,9 +111,9 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             name=shlex.quote(str(source.name)),
         )
     format_name = formats.detect_format(source, advice=formats.RENAMED)
-    if format_name in formats.ONLY_INPUTS:
-        raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
     if format_name != "h5":
+        if format_name in formats.ONE_ARRAY:
+            raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
         return named_arrays.to_weights(formats.load(source, format_name))
     arrays: dict[str, Array] = {}
     for layer in read_keras_layers(source):

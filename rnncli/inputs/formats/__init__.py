@@ -40,8 +40,8 @@ SUFFIXES = {
     ".safetensors": "safetensors",
 }
 """The format of a file with each suffix."""
-ONLY_INPUTS = ("csv",)
-"""Formats that hold inputs and nothing else."""
+ONE_ARRAY = ("csv", "h5", "npy")
+"""Formats that never hold several inputs."""
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 GIVEN = Message("Give the format with {--input-format}.")
 RENAMED = Message("Rename the file, or save it in one of these formats.")
@@ -80,12 +80,15 @@ def read_raw(
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
     name = detect_format(source, input_format)
-    with inside(source.name):
-        contents = None if name in ONLY_INPUTS else import_module(FORMATS[name]).load(source)
-        if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
-            from rnncli.inputs import named_arrays
+    if name not in ONE_ARRAY:
+        from rnncli.inputs import named_arrays
 
-            return named_arrays.to_model_inputs(contents), ()
+        with inside(source.name):
+            contents = import_module(FORMATS[name]).load(source)
+            if isinstance(contents, (dict, list)) and not (
+                isinstance(contents, dict) and "schema" in contents
+            ):
+                return named_arrays.to_model_inputs(contents), ()
     document = read(source, name, options)
     return document.inputs, document.remarks
 

@@ -206,8 +206,8 @@ def _read_case(value: dict[str, Any]) -> Document:
 
 
 def _read_layer(value: Any) -> Any:
-    if not isinstance(value, (str, dict, list)):
-        raise _wrong(value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
+    fits = isinstance(value, (str, dict, list))
+    _require(fits, value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
     if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
         raise InputError(
             "{place} is nested more than {max_depth} deep.",
@@ -218,17 +218,18 @@ def _read_layer(value: Any) -> Any:
     return value
 
 
-def _read_seed(value: Any) -> int:
-    if type(value) is int and value >= 0:
-        return value
-    raise _wrong(value, Message("A seed is a whole number, 0 or greater."))
+def _read_seed(value: Any) -> Any:
+    return _require(
+        type(value) is int and value >= 0, value, Message("A seed is a whole number, 0 or greater.")
+    )
 
 
-def _read_training(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise _wrong(value, Message("It must be true or false."))
+def _read_training(value: Any) -> Any:
+    return _require(isinstance(value, bool), value, Message("It must be true or false."))
 
 
-def _wrong(value: Any, advice: Text) -> InputError:
-    return InputError("{place} is {value}.", advice, (), value=nested.describe(value))
+def _require(fits: bool, value: Any, advice: Text) -> Any:
+    """Return the value.  Raises InputError if it does not fit."""
+    if not fits:
+        raise InputError("{place} is {value}.", advice, (), value=nested.describe(value))
+    return value
