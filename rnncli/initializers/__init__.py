@@ -123,6 +123,13 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
         return initializer.fill(config, shape, dtype, chosen or 0)
 
 
+def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
+    """Return the dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
+    from rnncli.initializers import _draws
+
+    return _draws.dropout_mask(shape, rate, dtype, seed, k)
+
+
 @cache
 def _list() -> tuple[Initializer, ...]:
     return tuple(one for family in FAMILIES for one in import_module(family).INITIALIZERS)

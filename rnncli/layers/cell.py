@@ -187,8 +187,6 @@ class Cell(ABC):
         seeds: `dropout` below the path is the seed of the generator.
         drawn: the number of draws so far of each generator, updated in place.
         """
-        from rnncli.initializers import _draws
-
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
@@ -197,7 +195,7 @@ class Cell(ABC):
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             count = copies if rate > 0 else 0
             masks = (
-                _draws.dropout_mask((shape[0], size), rate, dtype, seeds[generator], used + k)
+                initializers.dropout_mask((shape[0], size), rate, dtype, seeds[generator], used + k)
                 for k in range(count)
             )
             made.append(tuple(masks))
