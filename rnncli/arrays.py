@@ -1,4 +1,4 @@
-"""Arrays that are never fully in memory: those read from a file on demand, and those that arrive in parts."""
+"""Arrays that are never fully in memory: they are read from a file on demand, or arrive in parts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class FileArray:
     def __getitem__(self, index: Any) -> Any:
         whole: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
         if not all(one is None or one is ... or isinstance(one, (*INTEGERS, slice)) for one in whole):
-            # Arrays as indices need the numbers themselves: those of one sequence, or all.
+            # Arrays as indices need the numbers themselves: of one sequence, or all of them.
             return self[whole[0]][whole[1:]] if isinstance(whole[0], INTEGERS) else self[...][index]
         elliptic = any(one is ... for one in whole)
         found = self._read(self._view[whole if elliptic else (*whole, ...)])  # otherwise a scalar

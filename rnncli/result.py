@@ -57,7 +57,7 @@ class Label(NamedTuple):
 
     @property
     def short(self) -> "Label":
-        """The same label as tables and --hold name it: a gate by its name alone, `cell_0/forget`."""
+        """The label as tables and --hold name it: a gate by its name alone, `cell_0/forget`."""
         return self._replace(kind="") if self.kind == "activation" else self
 
     @property
@@ -67,12 +67,12 @@ class Label(NamedTuple):
 
     @property
     def without_call(self) -> "Label":
-        """The same label without the call."""
+        """The label without the call."""
         return self._replace(call=None)
 
     @property
     def without_layer(self) -> "Label":
-        """The same label without the layer."""
+        """The label without the layer."""
         return self._replace(layer=None)
 
     @property
@@ -260,7 +260,7 @@ class LoopTrace(NamedTuple):
         return self.direction == "backward" or self.is_half
 
     def label(self, part: Label) -> Label:
-        """Return the label of one of its parts among those of all loops."""
+        """Return the label of one of its parts among the parts of all loops."""
         return part._replace(
             layer=self.layer if self.in_stack else None, direction=self.direction if self.is_half else ""
         )
@@ -281,8 +281,8 @@ class Result:
     reference: what the differences are from.
     assumed: what both sides assumed about a file without a graph; "" for others.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
-    conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
-    all_layers: whether the outputs are those of every layer, not only of the last.
+    conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
+    all_layers: whether every layer has its outputs here, not only the last.
     engines: several where chunks, or layers of a saved model, were computed by different ones.
     """
 

@@ -5,7 +5,7 @@ A framework's file has
     GATES                               the order in which it packs the gates of each class
     SUFFIXES                            the files that only this framework has, beside arrays by name
     from_keras(class_name, weights)     the arrays of one direction of one layer, from Keras's
-    to_keras(class_name, arrays)        Keras's weights, bit for bit those that from_keras was given
+    to_keras(class_name, arrays)        Keras's weights, bit for bit what from_keras was given
     refusal(layer)                      why the framework has no such layer, or None
     notes(chain)                        settings that the arrays do not contain
     name_arrays(chain)                  all arrays of a chain of layers, by their names in a file
@@ -179,7 +179,7 @@ def letters(class_name: str, gates: Iterable[str]) -> str:
 
 
 def cell_of(class_name: str, weights: Mapping[str, Array], **options: Any) -> CellWeights:
-    """Return a cell with the config that its weights show.  options: those that they do not show."""
+    """Return a cell with the config that its weights show.  options: what they do not show."""
     bias, recurrent = weights.get("bias"), weights["recurrent_kernel"]
     config: dict[str, Any] = {
         "units": len(recurrent),

@@ -35,7 +35,7 @@ def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array
 def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights of LSTM(...) or GRU(..., reset_after=True).
 
-    The two biases of an LSTM add up; those of a GRU stay two rows.
+    The two biases of an LSTM add up; a GRU keeps two rows.
     """
     gates = len(GATES[class_name])
     bias = arrays["bias"].reshape(2, -1)

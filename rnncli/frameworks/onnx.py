@@ -1,7 +1,7 @@
 """ONNX's layout: W, R and B of the operators LSTM, GRU and RNN, with the directions along the first axis.
 
 W (directions, gates * units, features), R (directions, gates * units, units), B (directions, 2 * gates *
-units): the input bias and the recurrent bias.  The gates of an LSTM are i, o, f, c, those of a GRU z, r, h.
+units): the input bias and the recurrent bias.  An LSTM has the gates i, o, f, c; a GRU has z, r, h.
 Attributes of a node are not arrays; only linear_before_reset of a GRU is kept beside them, because B means
 something else without it.
 """
@@ -172,7 +172,7 @@ def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
 
 
 def _recognize_class(roles: Mapping[str, Any]) -> str | None:
-    """Return the class; None if the arrays are not those of a recurrent operator."""
+    """Return the class; None if the arrays do not fit a recurrent operator."""
     kernel, recurrent, bias = (roles.get(role) for role in "WRB")
     if kernel is None or recurrent is None or kernel.ndim != 3 or recurrent.ndim != 3:
         return None

@@ -1,7 +1,7 @@
 """PyTorch's layout: `lstm.weight_ih_l0`, `bias_hh_l1_reverse`, as in a state dict of nn.LSTM, nn.GRU, nn.RNN.
 
 weight_ih (gates * units, features), weight_hh (gates * units, units), bias_ih and bias_hh (gates * units,).
-The gates of an LSTM are i, f, g, o, those of a GRU r, z, n.
+An LSTM has the gates i, f, g, o; a GRU has r, z, n.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _modules(chain: Chain) -> Iterator[tuple[str, tuple[LayerWeights, ...]]]:
 
 
 def _is_one_module(layers: Sequence[LayerWeights]) -> bool:
-    """Return whether the layers are those of one module: alike, each as wide as the next one needs."""
+    """Return whether one module can hold the layers: alike, each as wide as the next one needs."""
     kinds, width = set(), layers[0].cells[0].features
     for layer in layers:
         cell, directions = layer.cells[0], len(layer.cells)
@@ -228,24 +228,23 @@ def _turn_upright(roles: dict[str, Any]) -> None:
 
 
 def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> FoundChain | None:
-    """Return one module; None if its tensors are not those of a recurrent layer.
+    """Return one module; None if its tensors are not a recurrent layer.
 
     layers: by number, None for a cell, which has none; each with its directions by whether they go backward.
     """
     cells = {
-        number: {back: _read_cell(roles) for back, roles in both.items()} for number, both in layers.items()
+        number: {back: _read_cell(both[back]) for back in sorted(both)} for number, both in layers.items()
     }
-    known = {number: {back: cell for back, cell in both.items() if cell} for number, both in cells.items()}
-    whole = [number for number, both in known.items() if False in both and len(both) == len(cells[number])]
+    whole = {
+        number: tuple(filter(None, both.values()))
+        for number, both in cells.items()
+        if False in both and None not in both.values()
+    }
     if not whole:
         return None
-    name = path or BARE[next(cell for both in known.values() for cell in both.values()).class_name]
+    name = path or BARE[next(iter(whole.values()))[0].class_name]
     found = tuple(
-        LayerWeights(
-            name if len(layers) == 1 else f"{name}_l{number}",
-            tuple(known[number][back] for back in sorted(known[number])),
-        )
-        for number in whole
+        LayerWeights(name if len(layers) == 1 else f"{name}_l{number}", own) for number, own in whole.items()
     )
     stored = tuple(
         {
@@ -263,7 +262,7 @@ def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -
 def _read_cell(roles: Roles) -> CellWeights | None:
     """Return one direction of one layer in Keras's layout; None if these tensors are not a cell's.
 
-    The units of a layer whose state is projected to fewer (proj_size) are those of the projection.
+    If a layer projects its state to fewer units (proj_size), its units are the projected ones.
     """
     kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:

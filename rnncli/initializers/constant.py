@@ -45,7 +45,7 @@ def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
 
 
 def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
-    """Refuse the weight: STFT fits only that of a ConvLSTM1D, whose weights Keras draws."""
+    """Refuse the weight: STFT fits only the kernel of a ConvLSTM1D, which Keras draws."""
     raise LayerError(
         "STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
         "Recurrent layers have no such weight: use another initializer.",

@@ -231,7 +231,7 @@ def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
 def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
     """Reorder the named axes to (batch, time, features), as `batch,time` for token ids; add none.
 
-    Raises UsageError for a wrong name, InputError if the names are not those of every axis.
+    Raises UsageError for a wrong name, InputError if they do not name every axis.
     """
     import numpy as np
 

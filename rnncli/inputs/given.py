@@ -146,7 +146,7 @@ def open_lines(word: str | None) -> tuple[BinaryIO, Text]:
 
 
 def read_arrived(file: BinaryIO, most: int, where: Text) -> bytes:
-    """Return at most `most` bytes of the file of `open_lines`: those that have arrived, or wait for some."""
+    """Return the bytes that have arrived in the file of `open_lines`, at most `most`; wait for some."""
     with report_os_errors(where or Message("the input")):
         return file.read(most)
 
@@ -160,7 +160,7 @@ def words_of(files: Mapping[str, str | None]) -> list[str | int]:
 def _suggest_input(word: str, error: InputError) -> Message:
     """Return advice on what a word that is not a file may have been meant as.
 
-    error: that of `Source.file`; its own advice is kept if there is no better one.
+    error: raised by `Source.file`; its advice is returned if there is nothing better.
     """
     similar = error.similar if isinstance(error, NoFileError) else None
     if isinstance(error, NoFileError) and not similar and _ends_as_json(word) and not _is_layer(word):

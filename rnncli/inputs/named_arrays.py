@@ -17,7 +17,7 @@ DTYPES = ("float16", "float32", "float64", "int64")
 
 
 def to_inputs(arrays: dict[str, Array]) -> Document:
-    """Return the array `inputs`, or the only array other than `mask`, and the mask if there is one.
+    """Return the array `inputs`, or the only array besides `mask`; and the mask, if there is one.
 
     Raises InputError if there is no such array.
     """
@@ -57,7 +57,7 @@ def to_model_inputs(value: Any) -> Any:
 
 
 def _to_model_input(item: Any) -> Any:
-    """Return one input of a saved model; unlike that of a layer, it may be empty, or of true and false."""
+    """Return one input of a saved model; an input of a layer may not be empty, or hold true and false."""
     if isinstance(item, np.ndarray) and item.dtype.kind != "b":
         nested.require_real(item)
     return np.asarray(item) if type(item) in nested.INPUTS.types else nested.to_sequences(item, (2, 3))

@@ -23,7 +23,7 @@ SPELLED = ("NaN", "Infinity", "-Infinity")
 class Kind(NamedTuple):
     """What nested lists should contain.
 
-    types: the Python types allowed for an entry.  accepts_strings: whether those in SPELLED are allowed too.
+    types: the Python types allowed for an entry.  accepts_strings: whether SPELLED is allowed too.
     noun, singular, plural: names of an entry in error messages.  example: how to write such lists.
     """
 
@@ -67,7 +67,7 @@ def to_array(value: Any, kind: Kind = INPUTS) -> Array:
 
 
 def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Array, ...]:
-    """Same as `to_array`, but the sequences of a batch may have different lengths.
+    """Convert nested lists as `to_array` does; the sequences of a batch may have different lengths.
 
     If they do, returns one (timesteps, features) array per sequence.
     value: may also be an array.
@@ -138,7 +138,7 @@ def _check(
 ) -> bool:
     """Return whether lists of `loose_axis` differ in length.
 
-    lengths: of each axis.  Raises InputError at the first entry that does not match those before it.
+    lengths: of each axis.  Raises InputError at the first entry that does not match the earlier ones.
     """
     axis, innermost = len(place), len(place) == len(lengths) - 1
     is_ragged = len(node) != lengths[axis]

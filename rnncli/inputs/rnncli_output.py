@@ -31,7 +31,7 @@ def is_rnncli_output(value: Mapping[str, Any]) -> bool:
 
 
 def require_schema(value: Mapping[str, Any], advice: Text) -> None:
-    """Raise InputError if the `schema` of an object is not that of rnncli."""
+    """Raise InputError if the `schema` of an object is not SCHEMA."""
     if value["schema"] != SCHEMA:
         raise InputError(
             "its schema is {value}, not {schema}.",

@@ -51,7 +51,7 @@ class NoFileError(InputError):
 class InputFlagError(InputError):
     """An error in a text, which a flag such as --input-format or --delimiter may solve.
 
-    otherwise: advice for a file other than the input, to which these flags do not apply.
+    otherwise: advice for a file of a mask, weights or states, to which these flags do not apply.
     """
 
     def __init__(self, detail: Text, advice: Text, otherwise: Message) -> None:
@@ -141,7 +141,7 @@ def expand_user(text: str) -> Path:
 
 
 def split_layers(word: str) -> tuple[str, tuple[str, ...]]:
-    """Return the file of `FILE#a,b`, and the names of layers after a # that is not part of its own name."""
+    """Return the file of `FILE#a,b`, and the names of layers after the #; a file of the whole name wins."""
     file, mark, names = word.rpartition("#")
     whole = not mark
     with suppress(OSError, ValueError, RuntimeError):  # the word may be JSON, or have no such user
@@ -243,7 +243,7 @@ def _explain_missing(path: Path) -> InputError:
 def read_utf8(source: Source, *advice: Text) -> bytes:
     """Return the bytes of a UTF-8 text without the byte order mark.
 
-    advice: of the error for an empty source, other than that for an input.
+    advice: shown if the source is empty; by default, how to write an input.
     Raises InputError if they are UTF-16 or UTF-32.
     """
     data = source.content(*advice)
@@ -291,7 +291,7 @@ def _decode(data: bytes, first: int) -> str:
 def import_package(package: str, what: Text, install: str = "") -> Any:
     """Return the module `package`, which is needed to read `what`.
 
-    install: what pip installs, other than the package itself.  Raises EngineError if it is not installed.
+    install: what pip installs, if its name is not `package`.  Raises EngineError if it is not installed.
     A signal waits until the module is loaded: orjson crashes the process if its loading is interrupted.
     """
     if (loaded := sys.modules.get(package)) is not None:

@@ -64,7 +64,7 @@ def _soft_shrink(np: Any, x: Any) -> Any:
 
 
 def _softmax(np: Any, x: Any) -> Any:
-    """Return NaN for every entry of a row that contains NaN or +inf, or nothing but -inf.
+    """Return NaN for every entry of a row that contains NaN or +inf, or only -inf.
 
     TensorFlow does the same in float64 and under XLA.  In float32 its oneDNN kernel gives 0 in some of these
     places, and in which ones depends on the instruction set of the CPU.
@@ -210,7 +210,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
 
 
 def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
-    """Same as `get`, but the caller must use `np.errstate(all="ignore")`.
+    """Return the function as `get` does; the caller must use `np.errstate(all="ignore")`.
 
     For loops, because entering that context takes as long as a typical function.
     """
@@ -264,7 +264,7 @@ _PARAMETRIC: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
 
 
 class ParametricActivation(NamedTuple):
-    """An activation, and the numbers in its formula, as nodes of ONNX have them; None for those it lacks.
+    """An activation, and the numbers in its formula, as nodes of ONNX have them; None if it lacks one.
 
     Its text is `leaky_relu[alpha=0.01, clip=3.0]`.  Keras has no such names, so they cannot be given on the
     command line; readers of saved models make them.

@@ -60,7 +60,7 @@ class Bidirectional(Layer):
 
     @property
     def is_reversed(self) -> bool:
-        """The backward output is always flipped, so the order is that of the forward output."""
+        """The forward output decides, because the backward output is always flipped to match it."""
         return self.forward.is_reversed
 
     @staticmethod

@@ -114,7 +114,7 @@ class Cell(ABC):
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """See Layer.take_seeds.  The generator of the dropout masks takes one too, unless `seed` is set."""
+        """Return the seeds by weight.  The dropout masks take one too, unless `seed` is set."""
         own = self.config["seed"]
         drawing = self.seed_order if own is None else [part for part in self.seed_order if part != "dropout"]
         return {"dropout": own, **take_seeds(self.config, drawing, draw)}

@@ -35,7 +35,7 @@ def fit_weights(
 ) -> dict[str, Array] | None:
     """Return the weights of the layers by path, in Keras's order; None for None.
 
-    given: weights by path; or the layers of a saved model, from which those that fit are used, in order.
+    given: weights by path; or the layers of a saved model, of which the ones that fit are used, in order.
     source: the name of what they are from, for errors and advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """

@@ -26,7 +26,7 @@ LOOP_OPTIONS: Mapping[str, Option] = {
 BEYOND_KERAS = ("cell_activation", "input_order")
 """Settings that only ONNX nodes have.  Keras has no such options, so only readers of saved models set them.
 
-cell_activation: of an LSTM's output, where it is not that of the candidate.
+cell_activation: of an LSTM's output, if the candidate has another activation.
 input_order: the sequence of a layer that goes backwards is returned in the order of the input, and masked
     steps are zeros in a sequence alone.
 """

@@ -26,7 +26,7 @@ class Stack:
 
     @property
     def input_rank(self) -> int:
-        """The number of axes of the input: that of the first layer that does not accept any; else 3."""
+        """The number of axes of the input: what the first layer needs that does not take any; else 3."""
         return next((layer.input_rank for layer in self.layers if layer.input_rank), 3)
 
     @property
@@ -63,7 +63,7 @@ class Stack:
         return f"{index}/" if len(self.layers) > 1 else ""
 
     def label(self, index: int, label: Label) -> Label:
-        """Return the label of a layer's tensor among those of all layers."""
+        """Return the label of a layer's tensor among the tensors of all layers."""
         return label._replace(layer=index if len(self.layers) > 1 else None)
 
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:

@@ -34,7 +34,7 @@ class Argument(NamedTuple):
 class Signature(NamedTuple):
     """What a layer, a cell or an initializer takes.
 
-    options: by name, in Keras's order.  positional: those that a call can set by position.
+    options: by name, in Keras's order.  positional: the options that a call can set by position.
     ignored: other arguments that have no effect.
     advise: returns advice on an unknown argument.
     read_inner: for the kinds of options that contain layers or initializers.

@@ -1,6 +1,6 @@
 """A layer from an expression, a Keras config or a name, and the flags beside it, to a checked Spec.
 
-`_read` checks what is written, once; `_make` adds the flags and Keras's defaults.
+`_read` checks a written layer once; `_make` adds the flags and Keras's defaults.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def build(source: Any, flags: Mapping[str, Any] | None = None, *, flags_win: boo
     conflicts with an option; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
     read = _read(source)
-    spec = _make(read, {}, flags_win)  # what is written has to be valid without the flags
+    spec = _make(read, {}, flags_win)  # the layer has to be valid without the flags
     return _make(read, flags, flags_win) if flags else spec
 
 
@@ -199,7 +199,7 @@ def format_flag(name: str, value: Any) -> Flag:
 
 
 def _read(source: Any) -> Written | Spec:
-    """Return what is written, checked."""
+    """Return the layer with its arguments checked."""
     if isinstance(source, str):
         whole = TokenSpan(source, 1, 0, len(source))
         source = Name(source, whole) if is_name(source) else expressions.parse(source)
@@ -220,7 +220,7 @@ def _read(source: Any) -> Written | Spec:
 
 
 def _read_call(call: CallExpression) -> Written:
-    """Read a call; that of a short name, `bilstm(3, merge_mode='sum')`, as `Bidirectional(LSTM(3), ...)`."""
+    """Read a call; `bilstm(3, merge_mode='sum')` is read as `Bidirectional(LSTM(3), ...)`."""
     if inner := inner_class(call.name):
         own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
         outer = _only(call.kwargs, *(name for name in call.kwargs if name in ("merge_mode", "dtype")))
@@ -382,7 +382,7 @@ def _make_parts(value: Any, flags: Mapping[str, Any], flags_win: bool) -> Any:
 
 
 def _flags_inside(class_name: str, option: str, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the flags for a layer or cell in an option: without those of the wrapper; for cells, dtype."""
+    """Return the flags for a layer or cell in an option: all but WRAPPER_FLAGS; for cells, dtype."""
     if option == "cell":
         return _only(flags, "dtype")
     if class_name != "Bidirectional":

@@ -54,7 +54,7 @@ _SYNTAX = {
     "invalid syntax. Maybe": (Message("invalid syntax"), ADVICE),
     "source code": (Message("it contains an invalid character"), ADVICE),
 }
-"""The beginnings of reasons that Python gives, and what is said instead."""
+"""How reasons that Python gives begin, and the reason and advice that replace them."""
 
 _PYTHON = (
     "{bracket} was never closed",

@@ -2,7 +2,7 @@
 
 A module in FORMATS has
     read(source: Source, options: ReadOptions) -> Document
-and, if a file may hold anything but inputs,
+and, if a file may also hold a mask, weights or states,
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
 For bad input a reader raises InputError.  The functions here put the source's name in front of its message.
@@ -110,7 +110,7 @@ def read_states(source: Source, input_format: str | None = None) -> list[Array] 
 
 
 def load(source: Source, input_format: str | None = None, expected: Message | None = None) -> Any:
-    """Return all contents of a file other than the input; inputs alone where the format has nothing else.
+    """Return all contents of a file of a mask, weights, states or layers; from CSV, its numbers.
 
     expected: advice for a text of another format; says what the file should contain.
     Raises InputError if the source cannot be read.

@@ -20,7 +20,7 @@ NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", 
 MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
 SAMPLE_LINES = 20
 ROWS = Message("Write rows of equal length with numbers only, separated by commas.")
-"""Advice for a file other than the input."""
+"""Advice for a file of a mask, weights or states."""
 
 THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
 POINTS = re.compile(r"\s*[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?\s*", re.ASCII)
@@ -232,7 +232,7 @@ class _Table:
         return array
 
     def _convert(self) -> Array | None:
-        """Return the array (rows, columns); None if NumPy finds something other than numbers."""
+        """Return the array (rows, columns); None if NumPy finds a cell that is not a number."""
         lines = [line.replace(",", ".") for line in self.lines] if self.decimal == "," else self.lines
         with suppress(ValueError):
             return np.loadtxt(
@@ -320,7 +320,7 @@ class _Table:
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
     """Return whether the first row is a header: none of its cells is a number, also not in other digits.
 
-    A row of nothing but missing numbers is data.
+    A row in which every number is missing is data.
     """
     if len(cells) > 1 and all(cell.casefold() in MISSING for cell in cells):
         return False
