@@ -1,21 +1,16 @@
-"""The loop over time, compared in one run: python tests/benchmarks/engines.py [ROUNDS]
+"""The loop over time: rnncli's engines, Keras in three ways, ONNX Runtime and PyTorch used directly.
 
-Every layer in several sizes: rnncli's engines, Keras in three ways, ONNX Runtime and PyTorch used directly,
-and the matrix products alone.  Layers are made, compiled and called once before timing starts.
+And the matrix products alone.  Layers are made, compiled and called once before timing starts.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import numpy as np
-from figures import Row, Section, Sections, alone, in_turn
+from figures import Section, Sections, in_turn
 
 from rnncli import specs
 from rnncli.case import Case
@@ -50,20 +45,17 @@ ENOUGH = {"Keras eager": 200, "Keras tf.function": 10_000}
 Call = Callable[[], object]
 
 
-def sections(rounds: int) -> Sections:
+def sections() -> Sections:
     """Yield seconds per call; ratios are relative to the engine that `auto` chooses."""
     for size in SIZES:
         for kind in GATES:
             case = _case(kind, size)
-            seconds = in_turn(dict(_contestants(kind, size, case)), rounds)
-            rows = tuple(_row(name, size, one) for name, one in seconds.items())
+            rows = {}
+            for name, seconds in in_turn(dict(_contestants(kind, size, case)), 3).items():
+                measured = size.within(ENOUGH.get(name, size.timesteps)).timesteps
+                mark = f" (of {measured} steps)" if measured < size.timesteps else ""
+                rows[name + mark] = seconds * size.timesteps / measured
             yield Section(f"{kind} {tuple(size)}", "seconds", f"rnncli {engines.choose(case)}", rows)
-
-
-def _row(name: str, size: Size, seconds: float) -> Row:
-    measured = size.within(ENOUGH.get(name, size.timesteps)).timesteps
-    note = f"reckoned from {measured} steps" if measured < size.timesteps else ""
-    return Row(name, seconds * size.timesteps / measured, note)
 
 
 def _contestants(kind: str, size: Size, case: Case) -> Iterator[tuple[str, Call]]:
@@ -157,7 +149,3 @@ def _products(kind: str, size: Size) -> Call:
             np.matmul(state, recurrent, out=gates)
 
     return call
-
-
-if __name__ == "__main__":
-    alone(sections, 3)

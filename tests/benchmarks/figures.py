@@ -1,13 +1,16 @@
-"""Shared by the benchmarks: timing of functions in turn, and the printed table."""
+"""Shared by the benchmarks: times of functions and of whole processes, in turn, and the printed table.
+
+A B C A B C ...: what changes the speed of the machine changes that of all of them.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import statistics
-import sys
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import NamedTuple
 
@@ -17,28 +20,20 @@ REST = 0.2
 """Seconds to wait before timing: the previous contestant's threads keep the processors busy for a while."""
 
 
-class Row(NamedTuple):
-    """One line: the measurement, in the section's unit, and its ratio to the first or named line."""
-
-    name: str
-    value: float
-    note: str = ""
-
-
 class Section(NamedTuple):
     """One block of the table.  against: name of the row that ratios are relative to."""
 
     title: str
     unit: str
     against: str
-    rows: tuple[Row, ...]
+    rows: Mapping[str, float]
 
 
 Sections = Iterator[Section]
 
 
 def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return median seconds of one call: A B C A B C ..., after a first call of each that is not counted."""
+    """Return median seconds of one call, after a first call of each that is not counted."""
     repeats = {name: _repeats(call) for name, call in contestants.items()}
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
@@ -60,38 +55,49 @@ def _timed(call: Callable[[], object], times: int) -> float:
     return (time.perf_counter() - begun) / times
 
 
+def processes(title: str, against: str, commands: Mapping[str, Sequence[str]], rounds: int) -> Sections:
+    """Yield median seconds, then peak memory, of whole processes, after a round that warms the caches."""
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            run = _once(command)
+            if number:
+                runs[name].append(run)
+    seconds = {name: statistics.median(one for one, _ in own) for name, own in runs.items()}
+    yield Section(title, "seconds", against, seconds)
+    memory = {name: max(one for _, one in own) for name, own in runs.items()}
+    yield Section(f"{title}, peak memory", "MB", against, memory)
+
+
+def _once(command: Sequence[str]) -> tuple[float, float]:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    nothing, begun = subprocess.DEVNULL, time.perf_counter()
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
 def show(sections: Sections) -> None:
     """Print every section as soon as it is complete, then the machine."""
     for title, unit, against, rows in sections:
-        base = next(row.value for row in rows if row.name == against)
         print(f"\n{title:44}{unit:>12}   ratio to {against}")
-        for name, value, note in rows:
-            print(f"  {name:42}{value:12.4g}{value / base:9.2f}  {note}".rstrip(), flush=True)
+        for name, value in rows.items():
+            print(f"  {name:42}{value:12.4g}{value / rows[against]:9.2f}", flush=True)
     print(f"\n{machine()}")
 
 
 def machine() -> str:
     """Describe the machine that the measurements come from."""
-    packages = ("numpy", "tensorflow", "keras", "onnxruntime", "torch", "orjson")
-    found = [f"{name} {version}" for name in packages if (version := _version(name))]
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    tuned = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("OPENBLAS_")]
-    return "\n".join(
-        [
-            f"{platform.machine()}, {os.cpu_count()} CPUs{load}; Python {platform.python_version()}",
-            ", ".join(found),
-            *(["NumPy's library of products is tuned here: " + ", ".join(tuned)] if tuned else []),
-        ]
-    )
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-def alone(sections: Callable[[int], Sections], rounds: int) -> None:
-    """Run one benchmark as a command: FILE.py [ROUNDS]."""
-    show(sections(int(sys.argv[1]) if len(sys.argv) > 1 else rounds))
+    lines = [f"{platform.machine()}, {os.cpu_count()} CPUs{load}; Python {platform.python_version()}"]
+    for package in ("numpy", "tensorflow", "keras", "onnxruntime", "torch", "orjson"):
+        try:
+            lines.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    lines += [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("OPENBLAS_")]
+    return ", ".join(lines)
