@@ -9,7 +9,7 @@ import oracle
 import pytest
 from convolutions import CONVOLUTIONS, FRAMES
 
-from rnncli import compute, specs
+from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
@@ -101,18 +101,6 @@ def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(monkeypatch
     monkeypatch.setattr(onnx, "Layers", build_wrong)
     with pytest.raises(EngineError, match=r"onnx returned hidden_state as \(2, 1\)"):
         compute.run(oracle.case(["LSTM(2)"], X))
-
-
-def test_calls_and_all_layers_of_a_stateful_stack() -> None:
-    stack = ["LSTM(3, stateful=True, return_sequences=True)", "GRU(2, stateful=True)"]
-    layers = oracle.built(oracle.made(*stack), X)
-    filled = oracle.filled(layers, RNG)
-    theirs = oracle.called(layers, X, calls=3)
-    for engine in ("numpy", "tensorflow"):
-        case = Case(specs.from_flags(stack, {}), X, weights=filled, calls=3, all_layers=True)
-        result = compute.run(case, engine)
-        assert [tensor.name for tensor in result.outputs] == ["0/hidden_states", "1/hidden_state"]
-        oracle.alike(result, [tensor for tensors in theirs for tensor in tensors])
 
 
 def test_a_result_says_what_else_was_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""What Keras does that surprises, each said of Keras itself, and the same of rnncli."""
+"""What Keras does that surprises, beyond the products of layers and flags: said of Keras, and of rnncli."""
 
 from __future__ import annotations
 
@@ -61,53 +61,8 @@ class TestOrder:
         found = [float(loop.parts[gate(name, "preactivation")][0, 0, 0]) for name in gates]
         np.testing.assert_array_equal(np.array(found, np.float32), bias)
 
-    def test_lstm_returns_output_hidden_cell(self) -> None:
-        found = both("LSTM(3, return_state=True)")
-        assert list(found) == ["hidden_state", "last_hidden_state", "last_cell_state"]
-        np.testing.assert_array_equal(found["hidden_state"], found["last_hidden_state"])
-        assert (found["last_cell_state"] != found["last_hidden_state"]).all()
-
-    def test_the_hidden_state_comes_first_in_an_initial_state_too(self) -> None:
-        hidden, cell = some(2)[0], np.zeros((3, 3), "float32")
-        swapped = both("LSTM(3)", states=[cell, hidden])["hidden_state"]
-        assert abs(both("LSTM(3)", states=[hidden, cell])["hidden_state"] - swapped).max() > 1e-3
-
-    def test_bidirectional_returns_forward_hidden_and_cell_then_backward(self) -> None:
-        found = both("Bidirectional(LSTM(3, return_state=True))", states=some(4))
-        assert list(found)[1:] == [
-            "forward_last_hidden_state",
-            "forward_last_cell_state",
-            "backward_last_hidden_state",
-            "backward_last_cell_state",
-        ]
-
-    def test_merge_mode_none_is_flat(self) -> None:
-        found = both("Bidirectional(GRU(3, return_state=True), merge_mode=None)")
-        assert list(found)[:2] == ["forward_hidden_state", "backward_hidden_state"]
-        assert len(found) == 4
-
-    @pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
-    def test_merging_never_touches_states(self, merge: str | None) -> None:
-        merged = both(f"Bidirectional(GRU(3, return_state=True), merge_mode={merge!r})")
-        apart = both("Bidirectional(GRU(3, return_state=True))")
-        for name in ("forward_last_hidden_state", "backward_last_hidden_state"):
-            np.testing.assert_array_equal(merged[name], apart[name])
-
 
 class TestTime:
-    def test_the_backward_state_is_the_backward_half_of_the_first_row(self) -> None:
-        found = both("Bidirectional(LSTM(3, return_sequences=True, return_state=True))")
-        backward = found["hidden_states"][:, :, 3:]
-        np.testing.assert_array_equal(found["backward_last_hidden_state"], backward[:, 0])
-        assert abs(found["backward_last_hidden_state"] - backward[:, -1]).max() > 1e-3
-
-    @EACH
-    def test_a_lone_backward_layer_leaves_its_sequence_in_processing_order(self, kind: str) -> None:
-        sequence = both(f"{kind}(3, return_sequences=True, go_backwards=True)")["hidden_states"]
-        last = both(f"{kind}(3, go_backwards=True)")["hidden_state"]
-        np.testing.assert_array_equal(sequence[:, -1], last)
-        assert abs(sequence[:, 0] - last).max() > 1e-3
-
     def test_bidirectional_flips_its_second_half_even_where_that_one_runs_forwards(self) -> None:
         forwards = "GRU(3, return_sequences=True, return_state=True)"
         backwards = forwards.replace("3,", "3, go_backwards=True,")
@@ -124,59 +79,6 @@ class TestTime:
 
 
 class TestMasks:
-    @EACH
-    def test_a_masked_step_repeats_the_output_and_carries_the_state(self, kind: str) -> None:
-        found = both(f"{kind}(3, return_sequences=True, return_state=True)", TRAILING)
-        sequence = found["hidden_states"]
-        np.testing.assert_array_equal(sequence[0, 2], sequence[0, 4])
-        np.testing.assert_array_equal(found["last_hidden_state"][0], sequence[0, 2])
-        assert (sequence[0, 4] != 0).all()
-
-    @EACH
-    def test_leading_masked_steps_put_out_zero_while_the_state_keeps_what_it_was_given(
-        self, kind: str
-    ) -> None:
-        states = some(2 if kind == "LSTM" else 1)
-        sequence = both(f"{kind}(3, return_sequences=True)", LEADING, states)["hidden_states"]
-        assert (sequence[0, :2] == 0).all()
-        assert (sequence[1, :1] == 0).all()
-        shifted = both(f"{kind}(3, return_state=True)", np.zeros((3, 5), bool), states)
-        assert (shifted["hidden_state"] == 0).all()
-        np.testing.assert_array_equal(shifted["last_hidden_state"], states[0])
-
-    @EACH
-    def test_zero_output_for_mask_puts_out_zero_at_masked_steps(self, kind: str) -> None:
-        flags = "return_sequences=True, return_state=True"
-        zeroed = both(f"{kind}(3, {flags}, zero_output_for_mask=True)", HOLES)
-        held = both(f"{kind}(3, {flags})", HOLES)
-        assert (zeroed["hidden_states"][~HOLES] == 0).all()
-        np.testing.assert_array_equal(zeroed["hidden_states"][HOLES], held["hidden_states"][HOLES])
-        np.testing.assert_array_equal(zeroed["last_hidden_state"], held["last_hidden_state"])
-
-    @EACH
-    @pytest.mark.parametrize("backwards", [False, True])
-    def test_zeroing_reaches_the_only_output_where_the_last_processed_step_is_masked(
-        self, kind: str, backwards: bool
-    ) -> None:
-        mask = LEADING if backwards else TRAILING
-        flags = f"return_state=True, go_backwards={backwards}, zero_output_for_mask=True"
-        found = both(f"{kind}(3, {flags})", mask)
-        assert (found["hidden_state"][:2] == 0).all()
-        assert (found["hidden_state"][2] != 0).all()
-        assert (found["last_hidden_state"] != 0).all()
-
-    @pytest.mark.parametrize("zeroing", [False, True])
-    @pytest.mark.parametrize("sequences", [False, True])
-    def test_bidirectional_overrides_zeroing_with_return_sequences(
-        self, zeroing: bool, sequences: bool
-    ) -> None:
-        inner = f"LSTM(3, return_sequences={sequences}, zero_output_for_mask={zeroing})"
-        output = next(iter(both(f"Bidirectional({inner})", TRAILING).values()))
-        if sequences:
-            assert (output[~TRAILING] == 0).all()
-        else:
-            assert (output != 0).all()
-
     @pytest.mark.parametrize(
         "expression",
         [
@@ -200,12 +102,6 @@ class TestMasks:
                 oracle.asked([expression.format(True)], X, engine, mask=LEADING)
             with pytest.raises(LayerError, match="misapplies a mask"):
                 oracle.asked(["Masking()", expression.format(True)], X, engine)
-
-    def test_unrolled_the_last_output_alone_is_right(self) -> None:
-        flags = "return_state=True, go_backwards=True, zero_output_for_mask=True"
-        unrolled, looped = (both(f"LSTM(3, {flags}, unroll={unroll})", LEADING) for unroll in (True, False))
-        for name, values in looped.items():
-            oracle.near(unrolled[name], values)
 
     def test_a_mask_that_travels_passes_over_a_layer_that_is_given_a_state(self) -> None:
         inputs = np.where(HOLES[..., None], X, 0).astype("float32")
@@ -255,19 +151,6 @@ class TestMasks:
         theirs = [layers[2](sequence, mask=HOLES).numpy()]
         oracle.alike(oracle.asked(stack, X, engine, weights=weights, mask=HOLES), theirs)
 
-    def test_masking_masks_where_every_feature_is_the_value_and_its_mask_travels_on(self) -> None:
-        inputs = np.where(HOLES[..., None], X, 0).astype("float32")
-        inputs[0, 0, 0] = 0
-        stack = ["Masking()", "LSTM(3, return_sequences=True)", "GRU(2)"]
-        layers = oracle.built(oracle.made(*stack), inputs)
-        weights = oracle.filled(layers, RNG)
-        theirs = oracle.called(layers, inputs)[-1]
-        oracle.alike(oracle.asked(stack, inputs, weights=weights), theirs)
-        given = oracle.asked(["LSTM(3, return_sequences=True)", "GRU(2)"], inputs, mask=HOLES, weights={
-            f"{int(path[0]) - 1}{path[1:]}": weight for path, weight in weights.items()
-        })  # fmt: skip
-        oracle.alike(given, theirs)
-
 
 class TestBias:
     def test_unit_forget_bias_is_one_whatever_the_bias_initializer_says(self) -> None:
@@ -279,50 +162,13 @@ class TestBias:
         for engine in ("numpy", "tensorflow"):
             np.testing.assert_array_equal(oracle.asked([expression], X, engine).weights["bias"], expected)
 
-    @pytest.mark.parametrize(("after", "shape"), [(True, (2, 9)), (False, (9,))])
-    def test_reset_after_decides_the_shape_of_a_gru_bias(self, after: bool, shape: tuple[int, ...]) -> None:
-        expression = f"GRU(3, reset_after={after})"
-        assert oracle.values(oracle.built(oracle.made(expression), X))["bias"].shape == shape
-        assert oracle.asked([expression], X).weights["bias"].shape == shape
-        both(expression)
-
-    def test_a_gru_resets_after_by_default_and_it_matters(self) -> None:
-        default, after, before = (both(f"GRU(3, use_bias=False{rest})")["hidden_state"] for rest in (
-            "", ", reset_after=True", ", reset_after=False"
-        ))  # fmt: skip
-        np.testing.assert_array_equal(default, after)
-        assert abs(after - before).max() > 1e-3
-
-
-class TestFunctions:
-    def test_hard_sigmoid_is_relu6_of_x_plus_3_over_6_and_not_that_of_keras_2(self) -> None:
-        x = np.linspace(-4, 4, 33, dtype="float32")
-        theirs = keras.ops.convert_to_numpy(keras.activations.hard_sigmoid(x))
-        oracle.near(np.clip(x + 3, 0, 6) / 6, theirs)
-        assert abs(np.clip(0.2 * x + 0.5, 0, 1) - theirs).max() > 0.05
-        both("LSTM(3, recurrent_activation='hard_sigmoid')")
-
 
 class TestState:
-    @EACH
-    @pytest.mark.parametrize("bidirectional", [False, True])
-    def test_a_stateful_layer_goes_on_from_its_last_call(self, kind: str, bidirectional: bool) -> None:
-        inner = f"{kind}(3, stateful=True, return_sequences=True, return_state={not bidirectional})"
-        expression = f"Bidirectional({inner})" if bidirectional else inner
-        once, twice, thrice = (both(expression, calls=count)["hidden_states"] for count in (1, 2, 3))
-        assert abs(once - twice).max() > 1e-3
-        assert abs(twice - thrice).max() > 1e-5
-
     @EACH
     def test_an_explicit_state_wins_over_the_stored_one_at_every_call(self, kind: str) -> None:
         states = some(2 if kind == "LSTM" else 1)
         once, thrice = (both(f"{kind}(3, stateful=True)", states=states, calls=calls) for calls in (1, 3))
         np.testing.assert_array_equal(once["hidden_state"], thrice["hidden_state"])
-
-    def test_a_layer_that_is_not_stateful_forgets(self) -> None:
-        np.testing.assert_array_equal(
-            both("LSTM(3)")["hidden_state"], both("LSTM(3)", calls=2)["hidden_state"]
-        )
 
     @pytest.mark.parametrize("count", [1, 3])
     def test_a_wrong_number_of_states_is_a_bare_error_in_keras_and_a_sentence_here(self, count: int) -> None:
@@ -360,25 +206,6 @@ class TestState:
         layers[0].reset_states()
         result = oracle.asked([expression], X, weights=weights)
         oracle.alike(result, [tensor.numpy() for tensor in keras.tree.flatten(layers[0].call(X))])
-
-
-class TestDropout:
-    DROPPED = "LSTM(3, dropout=0.5, recurrent_dropout=0.25)"
-
-    @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
-    def test_it_is_off_unless_training(self, engine: str) -> None:
-        plain = oracle.asked(["LSTM(3)"], X, engine, seed=1)
-        resting = oracle.asked([self.DROPPED], X, engine, seed=1)
-        training = oracle.asked([self.DROPPED], X, engine, seed=1, training=True)
-        oracle.near(resting.outputs[0].values, plain.outputs[0].values)
-        assert abs(plain.outputs[0].values - training.outputs[0].values).max() > 1e-3
-
-    def test_it_is_off_in_keras_unless_training(self) -> None:
-        layers = oracle.built(oracle.made(self.DROPPED), X)
-        first, second = (oracle.called(layers, X)[-1][0] for _ in range(2))
-        training = [oracle.called(layers, X, training=True)[-1][0] for _ in range(2)]
-        np.testing.assert_array_equal(first, second)
-        assert abs(training[0] - training[1]).max() > 1e-3
 
 
 FULL = "return_sequences=True, return_state=True"

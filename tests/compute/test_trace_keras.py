@@ -1,8 +1,7 @@
 """Every gate and state of a trace against numbers that rnncli has no part in.
 
 States: Keras's own cells, called one step after the other on Keras's weights.  Gates: Keras's activations
-of `keras.ops.matmul` of Keras's weights at Keras's own states, and cells whose other gates are forced open
-or shut by their bias, so that what Keras returns is one gate alone.
+of `keras.ops.matmul` of Keras's weights at Keras's own states.
 """
 
 from __future__ import annotations
@@ -208,51 +207,3 @@ def test_cells_of_rnn(seed: int) -> None:
             for name, theirs in zip(names, states[place], strict=True):
                 oracle.near(loop.parts[state(name, place)][:, step], np.asarray(theirs), 2e-6)
         oracle.near(loop.parts[state("output")][:, step], np.asarray(x), 2e-6)
-
-
-UNITS, OPEN, SHUT = 3, 100.0, -100.0
-LINEAR = {"activation": "linear"}
-ONE_GATE: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
-    ("LSTM", "input", {"forget": SHUT, "candidate": 1.0, "output": OPEN}, LINEAR, "itself"),
-    ("LSTM", "candidate", {"forget": SHUT, "input": OPEN, "output": OPEN}, LINEAR, "itself"),
-    ("LSTM", "output", {"forget": SHUT, "input": OPEN, "candidate": 1.0}, LINEAR, "itself"),
-    # Nothing comes in, so that cell after / cell before is what was not forgotten.
-    ("LSTM", "forget", {"input": SHUT, "candidate": 0.0, "output": OPEN}, LINEAR, "ratio"),
-    # A candidate of 0 leaves hidden after / hidden before.
-    ("GRU", "update", {"candidate": 0.0}, {"reset_after": True}, "ratio"),
-    ("GRU", "update", {"candidate": 0.0}, {"reset_after": False}, "ratio"),
-    ("GRU", "candidate", {"update": SHUT}, {"reset_after": True}, "itself"),
-    ("GRU", "candidate", {"update": SHUT}, {"reset_after": False}, "itself"),
-    # A linear candidate of the recurrent part alone, which is 2, is reset * 2.
-    ("GRU", "reset", {"update": SHUT, "candidate": [[0.0], [2.0]]}, LINEAR, "half"),
-]
-
-
-@pytest.mark.parametrize(("kind", "name", "biases", "options", "shown"), ONE_GATE)
-def test_a_layer_that_shows_one_gate(
-    kind: str, name: str, biases: dict[str, Any], options: dict[str, Any], shown: str
-) -> None:
-    """The gates in `biases` get nothing but that bias."""
-    rng = np.random.default_rng(5)
-    expression = written(kind, {"units": UNITS, **options}, return_sequences=True)
-    inputs = rng.standard_normal((2, 4, 3)).astype("float32")
-    layers = oracle.built(oracle.made(expression), inputs)
-    weights = oracle.filled(layers, rng)
-    for gate_name, bias in biases.items():
-        part = slice(GATES[kind].index(gate_name) * UNITS, (GATES[kind].index(gate_name) + 1) * UNITS)
-        weights["kernel"][:, part] = weights["recurrent_kernel"][:, part] = 0
-        weights["bias"][..., part] = bias
-    for path, variable in oracle.variables(layers).items():
-        variable.assign(weights[path])
-    begin = [np.ones((2, UNITS), "float32")] * len(PARTS[kind])
-    after = oracle.called(layers, inputs, states=begin)[-1][0]
-    before = np.concatenate([begin[0][:, None], after[:, :-1]], axis=1)
-    case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = tracing.list_loops(tracing.trace(case))
-    expected = {"itself": after, "ratio": after / before, "half": after / 2}[shown]
-    oracle.near(loop.parts[gate(name)], expected, 1e-5 if shown == "ratio" else 1e-6)
-    recurrent = loop.parts.get(gate("candidate", "recurrent"))
-    assert (recurrent is not None) == (kind == "GRU" and options.get("reset_after", True))
-    if shown == "half":
-        assert recurrent is not None
-        assert (recurrent == 2).all()

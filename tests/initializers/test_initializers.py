@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -293,12 +291,6 @@ def test_probe_is_its_formula(start: int) -> None:
     weight = make(parse(f"probe:{start}"), (2, 3), "float64", None)
     expected = [1.2 * (((start + i + 1) / ((1 + math.sqrt(5)) / 2)) % 1) - 0.6 for i in range(6)]
     np.testing.assert_allclose(weight.ravel(), expected, rtol=0, atol=1e-14)
-
-
-def test_parsing_needs_no_numpy() -> None:
-    code = "import sys, rnncli.initializers as i; from rnncli.specs.initializers import parse; "
-    code += "parse('Constant(0.1)'); i.takes_seed('he_normal'); "
-    subprocess.run([sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], check=True)
 
 
 def test_a_large_orthogonal_is_found_the_short_way_and_is_the_same() -> None:

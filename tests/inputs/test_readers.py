@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +78,6 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"notes\.json: permission denied"):
         read(Source("notes.json", path=path))
-
-
-def test_the_readers_wait_with_heavy_imports() -> None:
-    heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
-    program = (
-        "import sys, rnncli.inputs.formats, rnncli.inputs.arrange; "
-        "import rnncli.inputs.given, rnncli.inputs.sample_files; "
-        f"print([name for name in {heavy} if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_each_name_of_a_source_stands_in_front_once() -> None:

@@ -48,15 +48,6 @@ def test_while_it_trains_keras_draws() -> None:
     assert compute.run(case("Dropout(0.0)", training=True)).engines == ("numpy",)
 
 
-def test_the_configs_of_layers_with_dropout_are_read() -> None:
-    import keras
-
-    made = [keras.layers.LSTM(3), keras.layers.Dropout(0.5)]
-    layers = specs.from_flags([list(map(keras.saving.serialize_keras_object, made))], {})
-    assert [layer.class_name for layer in layers] == ["LSTM", "Dropout"]
-    assert specs.describe(layers[1]) == "Dropout(0.5)"
-
-
 @pytest.mark.parametrize("config", [{"units": 3, "name": "lstm"}, {"layer": {}, "merge_mode": "sum"}])
 def test_a_config_without_its_class_says_what_to_write(config: Any) -> None:
     with pytest.raises(LayerError, match=r"keras\.layers\.serialize\(layer\)"):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Run
 
-from rnncli import specs
+from rnncli import layers, specs
 from rnncli.case import Case
 from rnncli.compute import engines
 
@@ -35,34 +34,22 @@ class Twice(Masking):
         return super().call(run, call._replace(inputs=call.inputs * 2))
 """
 """A layer that is not recurrent."""
-Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def rnncli_with_twin(tmp_path: Path) -> Call:
+def rnncli_with_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> Run:
     """Run rnncli where the layers Twin and Twice are two more files among the layers."""
-    (tmp_path / "twin.py").write_text(TWIN)
-    (tmp_path / "twice.py").write_text(TWICE)
-    program = (
-        "import sys\nfrom rnncli import layers\n"
-        f"layers.__path__.append({str(tmp_path)!r})\n"
-        "layers.LAYERS |= {'Twin': 'rnncli.layers.twin', 'Twice': 'rnncli.layers.twice'}\n"
-        "layers.CELLS['TwinCell'] = 'rnncli.layers.twin'\n"
-        "from rnncli.cli import app\n"
-        "sys.exit(app.main(sys.argv[1:]))"
-    )
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", program, *args, "--seed", "1", "--quiet"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        )  # fmt: skip
-
-    return run
+    for name, text in (("twin", TWIN), ("twice", TWICE)):
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.setitem(layers.LAYERS, name.capitalize(), f"rnncli.layers.{name}")
+        monkeypatch.delitem(sys.modules, f"rnncli.layers.{name}", raising=False)
+    monkeypatch.setitem(layers.CELLS, "TwinCell", "rnncli.layers.twin")
+    monkeypatch.setattr(layers, "__path__", [*layers.__path__, str(tmp_path)])
+    return lambda *args: rnncli(*args, "--seed", "1", "--quiet")
 
 
 @pytest.mark.parametrize("layer", ["twin", "Bidirectional(Twin(2))", "RNN([TwinCell(2), GRUCell(3)])"])
-def test_a_new_layer_runs(layer: str, rnncli_with_twin: Call) -> None:
+def test_a_new_layer_runs(layer: str, rnncli_with_twin: Run) -> None:
     known = layer.replace("twin", "simple_rnn").replace("Twin", "SimpleRNN")
     twin, theirs = (rnncli_with_twin("run", "-l", name, "-f", "csv") for name in (layer, known))
     assert (twin.returncode, twin.stderr) == (0, "")
@@ -70,7 +57,7 @@ def test_a_new_layer_runs(layer: str, rnncli_with_twin: Call) -> None:
 
 
 @pytest.mark.parametrize("args", [("run", "--check"), ("gradients",)])
-def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnncli_with_twin: Call) -> None:
+def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnncli_with_twin: Run) -> None:
     done = rnncli_with_twin(*args, "-l", "twin")
     assert (done.returncode, done.stdout) == (3, "")
     assert re.match(r"rnncli: Keras [\d.]+ has no Twin\.\n", done.stderr)
@@ -103,7 +90,7 @@ def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_does_not_know_the_step_refuses_it(
-    args: tuple[str, ...], reason: str, rnncli_with_twin: Call
+    args: tuple[str, ...], reason: str, rnncli_with_twin: Run
 ) -> None:
     done = rnncli_with_twin(*args, "-l", "twin")
     assert (done.returncode, done.stdout) == (2, "")
@@ -112,7 +99,7 @@ def test_what_does_not_know_the_step_refuses_it(
 
 @pytest.mark.parametrize("target", ["c", "numpy", "onnx", "torch"])
 def test_a_target_does_not_leave_out_a_layer_that_it_does_not_know(
-    target: str, rnncli_with_twin: Call, tmp_path: Path
+    target: str, rnncli_with_twin: Run, tmp_path: Path
 ) -> None:
     place = tmp_path / "script"
     done = rnncli_with_twin("export", "--to", target, "-l", "twice", "-l", "lstm", "-o", str(place))

@@ -13,7 +13,7 @@ import pytest
 from keras_calls import compute_numpy, graph_in
 
 from rnncli.errors import EngineError
-from rnncli.models import CasePair, ModelRequest
+from rnncli.models import ModelRequest
 from rnncli.models.keras import framework
 from rnncli.models.keras import model as keras
 from rnncli.models.keras.process import first_sentence
@@ -139,19 +139,6 @@ def test_masks_states_and_models_in_models(rnncli: Any, tmp_path: Path, suffix: 
     assert max(found.values()) < 1e-6
 
 
-def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
-    path = earliest(tmp_path)
-    graph = graph_in(path)
-    inputs = keras.Model(graph).fit_inputs(X)
-    run = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy))
-    cases = {part.layer: CasePair(part.case, part.case) for part in run.parts}
-    theirs = keras.Model(graph, path).outputs(inputs, cases)
-    ours = compute_numpy(run.parts[0].case).outputs[0].values
-    np.testing.assert_allclose(ours, theirs["lstm_1/hidden_states"], atol=1e-6)
-    other = keras.Model(graph, path).outputs({name: array + 1 for name, array in inputs.items()}, cases)
-    assert np.abs(ours - other["lstm_1/hidden_states"]).max() > 1e-3
-
-
 def test_without_tf_keras_the_line_to_install_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,16 +147,6 @@ def test_without_tf_keras_the_line_to_install_is_said(
     graph = graph_in(path)
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
         keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
-
-
-def test_what_tf_keras_cannot_run_is_said(rnncli: Any, tmp_path: Path) -> None:
-    own = old.lstm("lstm_1", 3, batch_input_shape=[None, 5, 2])
-    weights = {"lstm_1": old.pairs(old.names("lstm_1"), old.of_gates(4, 2, 3))}
-    old.write(tmp_path / "m.h5", "2.1.3", {"class_name": "Sequential", "config": [own]}, weights)
-    done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.h5"), "--check")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "tf_keras cannot run this model" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -> None:

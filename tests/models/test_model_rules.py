@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command import HEAVY, loaded_by
 from keras_calls import alike, compute_numpy, follow, graph_in, held
 from oracle import keras
 
@@ -119,30 +118,6 @@ def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path)
     old = follow(replace(graph, origin="Keras 2.11.0"), {"a": IDS})
     np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
     assert "decoder" in str(old.notes[0])
-
-
-def lambda_model(folder: Path, before: bool) -> tuple[Any, Graph, Path]:
-    x = keras.Input((4, 3), name="x")
-    odd = L.Lambda(lambda t: t * 2, name="odd", output_shape=(4, 3))
-    y = L.LSTM(2, name="lstm")(odd(x) if before else x)
-    return saved(folder, x, [y, L.Dense(2, name="head")(odd(x))])
-
-
-def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
-    x = {"x": np.ones((2, 4, 3), "float32")}
-    _, graph, path = lambda_model(tmp_path, before=True)
-    with pytest.raises(
-        UnknownLayerError, match=r"model\.keras: lstm \(LSTM\) depends on.*odd \(Lambda\)"
-    ) as raised:
-        opened(graph, path, x)
-    assert raised.value.exit_code == 2
-    assert str(raised.value.advice).startswith("Rebuild the model without it")
-    _, graph, _ = lambda_model(tmp_path, before=False)
-    assert not follow(graph, x).notes
-    found = follow(graph, x, everything=True)
-    assert str(found.notes[0]).startswith("skipped odd, head: the layer odd (Lambda) is not supported")
-    assert not found.other_outputs
-    assert [part.layer for part in found.parts] == ["lstm"]
 
 
 def masks_by_position(x: Any, m: Any) -> list[Any]:
@@ -505,66 +480,6 @@ def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
         follow(embedding_graph(), FINE)
 
 
-def test_functions_between_layers_of_keras_2() -> None:
-    def node(name: str, class_name: str, args: tuple[Any, ...], config: Any = None, **kwargs: Any) -> Node:
-        return Node(name, name, class_name, "keras.layers", config or {"trainable": True}, {}, args, kwargs)
-
-    units = {"units": 2, "trainable": True}
-    weights = {
-        "kernel": np.ones((3, 2), "float32"),
-        "recurrent_kernel": np.ones((2, 2), "float32"),
-        "bias": np.zeros(2, "float32"),
-    }
-    nodes = (
-        node("x", "InputLayer", ()),
-        node("away", "TFOpLambda", (Ref("x"),), {"function": "math.not_equal"}, y=0.0),
-        node("any", "TFOpLambda", (Ref("away"),), {"function": "math.reduce_any"}, axis=-1),
-        node("last", "SlicingOpLambda", (Ref("x"),), {"function": "__operators__.getitem"},
-             slice_spec=(slice(None), slice(1, None))),
-        replace(node("rnn", "SimpleRNN", (Ref("x"),), units, mask=Ref("any")), weights=weights),
-    )  # fmt: skip
-    graph = Graph(
-        "m.h5", "Keras 2.11.0", nodes, (ModelInput("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ()
-    )
-    x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
-    found = follow(graph, {"x": x}, everything=True)
-    np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
-    assert not found.other_outputs
-    request = ModelRequest({"x": x}, compute_numpy, everything=True)
-    shown = run_graph(replace(graph, outputs=(Ref("last"),)), request)
-    np.testing.assert_array_equal(shown.other_outputs["last/output"], x[:, 1:])
-    strange = replace(nodes[2], config={"function": "math.bessel_i0"})
-    with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.bessel_i0"):
-        run_graph(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), request)
-
-
-def test_no_framework_is_loaded(tmp_path: Path) -> None:
-    a = keras.Input((4,), dtype="int32", name="a")
-    x = L.Bidirectional(L.LSTM(2, return_sequences=True))(L.Embedding(9, 3, mask_zero=True)(a))
-    out = L.Dense(2, activation="softmax")(L.GRU(3)(L.Conv1D(3, 2)(L.LayerNormalization()(x))))
-    _, _, path = saved(tmp_path, a, out)
-    script = f"""
-import sys
-from pathlib import Path
-from rnncli import compute
-from rnncli.models import ModelRequest
-from rnncli.models.keras import model as keras
-from rnncli.inputs.formats import Source
-from rnncli.models.keras import reader
-path = Path({str(path)!r})
-graph = reader.read(Source("model", path=path))
-given = keras.Model(graph).fit_inputs([[1, 2, 0, 0]])
-request = ModelRequest(given, lambda case: compute.run(case, "numpy"), everything=True)
-found = keras.run_graph(graph, request)
-print(*[part.layer for part in found.parts], *found.other_outputs)
-print([name for name in ("tensorflow", "keras", "torch", "onnxruntime") if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    first, second = done.stdout.splitlines()
-    assert first.startswith("bidirectional")
-    assert second == "[]"
-
-
 def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -588,8 +503,25 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
     ]
 
 
-def test_one_feature_is_one_feature(rnncli: Any, tmp_path: Any) -> None:
-    np.savez(tmp_path / "w.npz", kernel=np.ones((1, 12)), recurrent_kernel=np.ones((3, 12)))
-    done = rnncli("run", "[[1, 2], [3, 4]]", "--model", "w.npz", cwd=tmp_path)
-    assert " takes 1 feature, but the input (1, 2, 2) has 2." in done.stderr
-    assert done.stderr.endswith("\nGive inputs of 1 feature.\n")
+def test_functions_between_layers_of_keras_2(tmp_path: Path) -> None:
+    k, tensorflow = pytest.importorskip("tf_keras"), pytest.importorskip("tensorflow")
+    x = k.Input((3, 3), name="x")
+    mask = tensorflow.reduce_any(tensorflow.not_equal(x, 0.0), axis=-1)
+    model = k.Model(x, [k.layers.SimpleRNN(2, name="rnn")(x, mask=mask), x[:, 1:]])
+    odd = k.Model(x, k.layers.GRU(2)(tensorflow.math.bessel_i0(x)))
+    for name, made in (("m", model), ("odd", odd)):
+        made.save(tmp_path / f"{name}.h5")
+    given = {"x": np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")}
+    found = held(model, graph_in(tmp_path / "m.h5"), given, k)
+    np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
+    with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.(special\.)?bessel_i0"):
+        follow(graph_in(tmp_path / "odd.h5"), given)
+
+
+def test_no_framework_is_loaded(tmp_path: Path) -> None:
+    a = keras.Input((4,), dtype="int32", name="a")
+    x = L.Bidirectional(L.LSTM(2, return_sequences=True))(L.Embedding(9, 3, mask_zero=True)(a))
+    out = L.Dense(2, activation="softmax")(L.GRU(3)(L.Conv1D(3, 2)(L.LayerNormalization()(x))))
+    _, _, path = saved(tmp_path, a, out)
+    loaded = loaded_by("run", "[[1, 2, 0, 0]]", "--model", str(path), "--all-layers")
+    assert HEAVY & loaded == {"h5py"}

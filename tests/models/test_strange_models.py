@@ -281,40 +281,6 @@ def test_a_damaged_config_is_refused(
     assert message in found.stderr
 
 
-def test_a_layer_that_keras_leaves_out_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
-    """Nothing that the model returns depends on it, as no Keras would save it."""
-    inputs = keras.Input((5, 4))
-    seen = L.Conv1DTranspose(2, 1)(inputs)
-    keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen))).save(
-        tmp_path / "whole.keras"
-    )
-    with zipfile.ZipFile(tmp_path / "whole.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name).replace(b'"output_layers": ["b"', b'"output_layers": ["a"'))
-    done = rnncli("run", NUMBERS, "--model", "m.keras", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    what = "rnncli: m.keras: Keras did not call b when it ran the model."
-    assert done.stderr.splitlines() == [what, "To run the others: --model m.keras#a"]
-    assert rnncli("run", NUMBERS, "--model", "m.keras#a", cwd=tmp_path).returncode == 0
-    alone = rnncli("run", NUMBERS, "--model", "m.keras#b", cwd=tmp_path)
-    assert alone.stderr.splitlines() == [what, "Save the model again with model.save('model.keras')."]
-
-
-def test_a_layer_in_half_precision_is_refused_with_its_file(rnncli: Any, tmp_path: Path) -> None:
-    """Also one whose whole policy is float16, which is no mixed one."""
-    file = tmp_path / "half.keras"
-    keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="float16")]).save(file)
-    done = rnncli("run", json.dumps(np.ones((1, 5, 4)).tolist()), "--model", str(file))
-    assert (done.returncode, done.stderr.splitlines()) == (
-        2,
-        [
-            f"rnncli: {file}: lstm (LSTM) computes in float16, which is not supported.",
-            "To run its weights in float32, give the input of this layer: "
-            f"rnncli run INPUT --weights '{file}#lstm' --layer 'LSTM(3)'",
-        ],
-    )
-
-
 def test_a_layer_below_in_half_precision_is_said_so(rnncli: Any, tmp_path: Path) -> None:
     """Keras could run it, but not the Lambda in the same file."""
     x, file = keras.Input((5, 4)), tmp_path / "m.keras"

@@ -53,31 +53,6 @@ class TestNumbers:
         mine = oracle.asked([expression], inputs, "onnx", weights=weights).outputs[0].values
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
 
-    @pytest.mark.parametrize(
-        "stack",
-        [
-            ("LSTM(4, return_sequences=True)", "GRU(3, return_state=True)"),
-            ("Bidirectional(GRU(3, return_sequences=True))", "LSTM(2)", "Dense(2, activation='softmax')"),
-            ("SimpleRNN(3, return_sequences=True, return_state=True)", "SimpleRNN(3, go_backwards=True)"),
-        ],
-    )
-    @pytest.mark.parametrize("mask", [None, RIGHT], ids=("none", "right"))
-    def test_of_a_stack(self, stack: tuple[str, ...], mask: Any) -> None:
-        layers = oracle.built(oracle.made(*stack), X)
-        weights = oracle.filled(layers, np.random.default_rng(1))
-        theirs = [tensor for tensors in oracle.called(layers, X, mask) for tensor in tensors]
-        oracle.alike(oracle.asked(stack, X, "onnx", mask=mask, weights=weights, all_layers=True), theirs)
-
-    @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("outer", ["{}", "Bidirectional({})"])
-    def test_of_stateful_calls(self, kind: str, outer: str) -> None:
-        flags = "stateful=True, return_sequences=True" + (", return_state=True" if outer == "{}" else "")
-        expression = outer.format(f"{kind}(3, {flags})")  # Keras fails where Bidirectional has all three
-        layers = oracle.built(oracle.made(expression), X)
-        weights = oracle.filled(layers, np.random.default_rng(1))
-        theirs = oracle.called(layers, X, calls=3)[-1]
-        oracle.alike(oracle.asked([expression], X, "onnx", weights=weights, calls=3), theirs)
-
     @pytest.mark.parametrize("kind", KINDS)
     def test_of_layers_that_are_made_once(self, kind: str) -> None:
         """Other lengths, other batches, then the first again: no call leaves anything behind."""
