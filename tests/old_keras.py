@@ -104,3 +104,19 @@ def write(
 
 def pairs(paths: list[str], arrays: list[np.ndarray]) -> list[Any]:
     return list(zip(paths, arrays, strict=True))
+
+
+def to_cudnn(weights: list[np.ndarray], gates: int, biases: np.ndarray) -> list[np.ndarray]:
+    """Number by number: cuDNN keeps the kernel of a gate as (units, features), in rows."""
+    kernel, recurrent = np.empty_like(weights[0]), np.empty_like(weights[1])
+    features, units = len(weights[0]), len(weights[1])
+    for gate in range(gates):
+        block = kernel[:, gate * units : (gate + 1) * units]
+        for feature in range(features):
+            for unit in range(units):
+                row, column = divmod(unit * features + feature, units)
+                block[row, column] = weights[0][feature, gate * units + unit]
+        for one in range(units):
+            for other in range(units):
+                recurrent[one, gate * units + other] = weights[1][other, gate * units + one]
+    return [kernel, recurrent, biases]

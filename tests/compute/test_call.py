@@ -12,7 +12,7 @@ from convolutions import CONVOLUTIONS, FRAMES
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import engines
-from rnncli.errors import EngineError, InputError, LayerError, UsageError
+from rnncli.errors import EngineError, InputError, UsageError
 from rnncli.layers.stack import Stack
 
 keras = oracle.keras
@@ -43,13 +43,6 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         oracle.asked([expression], X, engine, **given)
-
-
-def test_a_state_that_keras_would_halve_wrongly_is_refused() -> None:
-    uneven = "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))"
-    states = tuple(np.zeros((len(X), 2), "float32") for _ in range(3))
-    with pytest.raises(LayerError, match="splits the initial states in half, but its layers keep 2 and 1"):
-        oracle.case([uneven], X, initial_state=states)
 
 
 def test_weights_in_another_dtype_and_order_are_the_same() -> None:

@@ -264,26 +264,3 @@ def test_a_wholly_masked_sequence_with_a_state_drops_the_claim() -> None:
     mask = np.zeros((3, 5), bool)
     ours = oracle.asked(["GRU(3, return_state=True)"], X, seed=1, mask=mask, initial_state=some(1))
     assert [tensor.equals for tensor in ours.outputs] == [(), ()]
-
-
-@pytest.mark.parametrize(
-    ("expression", "mask", "advice"),
-    [
-        (
-            "RNN([LSTMCell(2)])",
-            HOLES,
-            "Keras cannot compute RNN([LSTMCell(2)]) with a mask (its call raises ValueError); "
-            "RNN(LSTMCell(2)), without the list, gives these numbers there.",
-        ),
-        (
-            "Bidirectional(LSTM(2, stateful=True, return_state=True))",
-            None,
-            "Keras cannot compute a stateful Bidirectional with return_state (its call raises TypeError); "
-            "rnncli shows what its two layers return.",
-        ),
-    ],
-)
-def test_what_is_known_of_a_failure_of_keras_is_said(expression: str, mask: Any, advice: str) -> None:
-    with pytest.raises(EngineError, match="Keras failed: ") as caught:
-        oracle.asked([expression], X, engine="tensorflow", mask=mask)
-    assert caught.value.advice == advice

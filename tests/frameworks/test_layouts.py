@@ -92,27 +92,6 @@ def test_there_and_back(name: str, data: Any) -> None:
         )
 
 
-@pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
-def test_cudnn_is_what_an_independent_conversion_gives(class_name: str) -> None:
-    """cuDNN's gate is (units, features) in rows, read as (features, units) in rows."""
-    gates, features, units = len(frameworks.GATES[class_name]), 3, 2
-    cell = numbered(class_name, features, units)
-    found = frameworks.get("cudnn").from_keras(class_name, cell.weights)
-    kernel, recurrent = np.empty_like(cell.weights["kernel"]), np.empty_like(cell.weights["recurrent_kernel"])
-    for gate in range(gates):
-        start = gate * units
-        for feature in range(features):
-            for unit in range(units):
-                row, column = divmod(unit * features + feature, units)
-                kernel[row, start + column] = cell.weights["kernel"][feature, start + unit]
-        for one in range(units):
-            for other in range(units):
-                recurrent[one, start + other] = cell.weights["recurrent_kernel"][other, start + one]
-    np.testing.assert_array_equal(found["kernel"], kernel)
-    np.testing.assert_array_equal(found["recurrent_kernel"], recurrent)
-    assert found["bias"].shape == (2 * gates * units,)
-
-
 def numbered(class_name: str, features: int = 3, units: int = 2, **config: Any) -> CellWeights:
     """A cell in which every number differs."""
     shapes = shapes_of(class_name, features, {"units": units, **config})

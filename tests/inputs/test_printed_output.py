@@ -16,20 +16,14 @@ PRINTED = [
     RUN,
     f"{RUN} --lang ko",
     f"{RUN} --return-sequences --full -l bilstm",
-    f"{RUN} --stats",
     f"{RUN} -f csv",
     f"{RUN} -f markdown",
-    f"{RUN} -f markdown --lang ko",
     f"{RUN} -f html",
     f"{RUN} -f svg",
     "trace sentence --seed 1 --quiet",
-    "trace sentence --seed 1 --quiet -f csv",
     "matrix sentence --seed 1 --quiet",
-    "matrix sentence --seed 1 --quiet -f csv",
-    "explain hidden_state[0,0] sentence --seed 1 --quiet",
     "explain hidden_state[0,0] sentence --seed 1 --quiet --lang ko",
     "shape",
-    "shape -f csv",
 ]
 
 

@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 
 import rnncli
-from rnncli.case import Case
 from rnncli.compute import call
-from rnncli.errors import LayerError
 from rnncli.layers import fit
-from rnncli.specs import from_flags
 
 WEIGHTS = {"kernel": np.ones((2, 12)), "recurrent_kernel": np.ones((3, 12)), "bias": np.ones(12)}
 
@@ -51,18 +48,3 @@ def test_a_case_is_fitted_once(counts: Counter[str], memory: int | None) -> None
         memory=memory,
     )
     assert counts == {"fit_weights": 1, "fit_states": 1, "require_mask": 1}
-
-
-def test_weights_and_states_take_the_dtype_of_the_inputs() -> None:
-    inputs = np.ones((1, 4, 2), np.float32)
-    case = fit.fit_case(Case(from_flags(["LSTM(3)"], {}), inputs, None, (np.ones(3), np.ones(3)), WEIGHTS))
-    assert {array.dtype for array in (*(case.weights or {}).values(), *(case.initial_state or ()))} == {
-        inputs.dtype
-    }
-
-
-def test_a_layer_that_takes_no_states_refuses_them() -> None:
-    stack = from_flags(["Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"], {})
-    inputs = np.ones((1, 4, 2), np.float32)
-    with pytest.raises(LayerError, match="splits the initial states in half"):
-        fit.fit_case(Case(stack, inputs, initial_state=(np.ones((1, 3)),) * 3))

@@ -67,25 +67,6 @@ def test_every_command_says_that_sequential_refuses_the_stack(
     assert f"{REFUSES} (LSTM) on to LSTM; here LSTM gets only the output" in capfd.readouterr().err
 
 
-def test_a_case_document_and_a_stream_say_it_too(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    document = tmp_path / "case.json"
-    document.write_text(json.dumps({"layer": STACKS[0], "inputs": X.tolist()}))
-    for words in (["run", str(document)], ["shape", str(document)]):
-        assert main(words) == 0
-        assert REFUSES in capfd.readouterr().err
-    lines = tmp_path / "lines.ndjson"
-    lines.write_text(json.dumps(X[0].tolist()))
-    flags = ["-l", STACKS[0][0], "-l", STACKS[0][1]]
-    assert main(["run", str(lines), "--stream", *flags]) == 0
-    assert REFUSES in capfd.readouterr().err
-    assert str(rnncli.shape(None, STACKS[0], input_shape=(1, 4, 3)).remarks[-1]).startswith(REFUSES)
-
-
-def test_states_of_a_lower_layer_are_shown_with_all_layers() -> None:
-    names = rnncli.run(X, STACKS[0], all_layers=True).keys()
-    assert names == ("0/hidden_state", "0/last_hidden_state", "0/last_cell_state", "1/output")
-
-
 FLAGS: list[tuple[tuple[Any, ...], dict[str, Any], list[str]]] = [
     (("lstm", "gru"), {}, ["LSTM(3, return_sequences=True)", "GRU(3, return_state=True)"]),
     (("LSTM(3)", "GRU(3)"), {}, ["LSTM(3)", "GRU(3, return_state=True)"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,15 @@ def alike(mine: Any, theirs: Any, what: str) -> None:
     assert mine.shape == theirs.shape, what
     size = max(1.0, float(np.abs(theirs[np.isfinite(theirs)], dtype=float).max(initial=0)))
     np.testing.assert_allclose(mine, theirs, rtol=0, atol=NEAR * size, err_msg=what)
+
+
+def rezipped(path: Path, change: Callable[[bytes], bytes], new: str = "m.keras") -> Path:
+    """The model of a file with its config changed, in another file beside it."""
+    target = path.with_name(new)
+    with zipfile.ZipFile(path) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    parts["config.json"] = change(parts["config.json"])
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return target

@@ -233,27 +233,6 @@ def test_the_numbers_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert_no_child()
 
 
-def run(path: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process that has imported nothing before; the child imports nothing either."""
-    words = ["run", "--weights", str(path), "-l", "lstm", "--quiet", "-f", "csv"]
-    return subprocess.run(
-        [sys.executable, "-m", "rnncli", *words],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-def test_the_command_says_one_thing_or_reads_what_is_right(tmp_path: Path) -> None:
-    done = run(written(tmp_path / "w.h5", external))
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2)
-    done = run(written(tmp_path / "v.h5", of(KERNEL)))
-    assert (done.returncode, done.stderr) == (0, "")
-    with h5py.File(tmp_path / "old.h5", "w") as file:
-        file.attrs["layer_names"] = [b"lstm"]
-        file["lstm/a"], file["lstm/b"], file["lstm/c"] = KERNEL, RECURRENT, BIAS
-        file["lstm"].attrs["weight_names"] = ["a", "b", "c"]
-    assert run(tmp_path / "old.h5").stdout == done.stdout
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the children of a process are known otherwise elsewhere")
 def test_an_interrupted_command_leaves_no_child() -> None:
     """A file on which the HDF5 library never comes back."""

@@ -14,7 +14,6 @@ from keras_calls import compute_numpy, graph_in
 
 from rnncli.errors import EngineError
 from rnncli.models import ModelRequest
-from rnncli.models.keras import framework
 from rnncli.models.keras import model as keras
 from rnncli.models.keras.process import first_sentence
 
@@ -110,35 +109,6 @@ def test_old_files_are_run_as_they_were_meant(rnncli: Any, tmp_path: Path, make:
     assert "largest difference from tf_keras" in shown.stdout
 
 
-def nested(folder: Path, k: Any, suffix: str) -> Path:
-    layers = k.layers
-    ids = k.Input((6,), dtype="int32", name="ids")
-    x = layers.Embedding(9, 3, mask_zero=True, name="emb")(ids)
-    gates = layers.LSTM(2, return_sequences=True, recurrent_activation="hard_sigmoid")
-    x = layers.Bidirectional(gates, name="bi")(x)
-    given = k.Input((6, 4))
-    inner = k.Model(given, layers.GRU(4, name="deep", return_sequences=True)(given), name="inside")
-    x = inner(inner(x))
-    start, *states = layers.LSTM(4, name="first", return_sequences=True, return_state=True)(x)
-    last = layers.LSTM(4, name="second")(start, initial_state=states)
-    model = k.Model(ids, layers.Dense(2, name="dense")(last))
-    model.save(folder / f"m{suffix}")
-    return folder / f"m{suffix}"
-
-
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_masks_states_and_models_in_models(rnncli: Any, tmp_path: Path, suffix: str) -> None:
-    import tf_keras
-
-    path = nested(tmp_path, tf_keras, suffix)
-    words = ("[[1,2,3,0,0,0],[3,4,5,6,0,0]]", "--model", str(path), "--check", "--return-state")
-    done = rnncli("run", *words, "--all-layers", "-f", "json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["differences"]
-    assert {"inside/deep@1/hidden_states", "second/last_cell_state", "dense/output"} <= set(found)
-    assert max(found.values()) < 1e-6
-
-
 def test_without_tf_keras_the_line_to_install_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,22 +117,6 @@ def test_without_tf_keras_the_line_to_install_is_said(
     graph = graph_in(path)
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
         keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
-
-
-def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -> None:
-    import tf_keras
-
-    path = nested(tmp_path, tf_keras, ".h5")
-    graph = graph_in(path)
-    inputs = keras.Model(graph).fit_inputs(np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
-    mine = keras.Model(graph, path).run(ModelRequest(inputs, compute_numpy, everything=True))
-    theirs = framework.run(graph, path, ModelRequest(inputs, compute_numpy, everything=True))
-    assert [part.layer for part in theirs.parts] == [part.layer for part in mine.parts]
-    for one, other in zip(mine.parts, theirs.parts, strict=True):
-        ours, found = compute_numpy(one.case).outputs[0].values, compute_numpy(other.case).outputs[0].values
-        np.testing.assert_allclose(ours, found, atol=1e-6)
-        np.testing.assert_array_equal(one.case.mask is None, other.case.mask is None)
-    assert theirs.other_outputs.keys() == mine.other_outputs.keys()
 
 
 def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from old_keras import (
     names,
     of_gates,
     pairs,
+    to_cudnn,
     write,
 )
 
@@ -162,22 +163,6 @@ def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path: Path, shift: An
     np.testing.assert_array_equal(graph.nodes[3].weights["kernel"], arrays[5])
 
 
-def to_cudnn(weights: list[np.ndarray], gates: int, biases: np.ndarray) -> list[np.ndarray]:
-    """Number by number: cuDNN keeps the kernel of a gate as (units, features), in rows."""
-    kernel, recurrent = np.empty_like(weights[0]), np.empty_like(weights[1])
-    features, units = len(weights[0]), len(weights[1])
-    for gate in range(gates):
-        block = kernel[:, gate * units : (gate + 1) * units]
-        for feature in range(features):
-            for unit in range(units):
-                row, column = divmod(unit * features + feature, units)
-                block[row, column] = weights[0][feature, gate * units + unit]
-        for one in range(units):
-            for other in range(units):
-                recurrent[one, gate * units + other] = weights[1][other, gate * units + one]
-    return [kernel, recurrent, biases]
-
-
 @pytest.mark.parametrize("gates", [3, 4])
 @pytest.mark.parametrize("class_name", ["CuDNN", ""])
 def test_cudnn_weights_are_converted(tmp_path: Path, gates: Any, class_name: Any) -> None:
@@ -207,31 +192,6 @@ def test_cudnn_weights_are_converted(tmp_path: Path, gates: Any, class_name: Any
         theirs = tf_keras.models.load_model(tmp_path / "m.h5", compile=False).get_weights()
         for ours, other in zip(node.weights.values(), theirs, strict=True):
             np.testing.assert_array_equal(ours, other)
-
-
-def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path: Path) -> None:
-    both = layer(
-        "Bidirectional", "both", layer=layer("CuDNNLSTM", "inner", units=2, **LOOP), merge_mode="sum"
-    )
-    both["config"]["batch_input_shape"] = [None, None, 3]
-    model = {"class_name": "Sequential", "config": {"name": "s", "layers": [both, dense("out", 1)]}}
-    sides, arrays = [], []
-    for _ in range(2):
-        plain, (biases,) = of_gates(4, 3, 2), drawn((2, 8))
-        sides.append([plain[0], plain[1], biases.sum(axis=0)])
-        arrays += to_cudnn(plain, 4, biases.ravel())
-    paths = names("both/forward_inner") + names("both/backward_inner")
-    weights = {
-        "both": pairs(paths, arrays),
-        "out": pairs(names("out", "kernel", "bias"), drawn((2, 1), (1,))),
-    }
-    write(tmp_path / "m.h5", "2.2.4", model, weights)
-    graph = graph_in(tmp_path / "m.h5")
-    node = graph.nodes[1]
-    for ours, saved in zip(node.weights.values(), sides[0] + sides[1], strict=True):
-        np.testing.assert_array_equal(ours, saved)
-    assert node.config["layer"]["class_name"] == "LSTM"
-    assert graph.inputs[0].shape == ("batch", None, 3)
 
 
 def test_long_lists_of_names_are_in_pieces(tmp_path: Path) -> None:

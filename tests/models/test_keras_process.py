@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import child_work
 import numpy as np
 import pytest
 from command import Run
+from keras_calls import rezipped
 from oracle import keras
 
 from rnncli.errors import EngineError, InputError
@@ -134,10 +134,8 @@ def test_errors_of_the_child_come_back(rnncli_process: Run, tmp_path: Path) -> N
     x = keras.Input((2, 4), name="x")
     deep = L.SpectralNormalization(L.Dense(4))(x)
     keras.Model(x, L.LSTM(3, name="lstm")(L.Lambda(lambda t: t)(deep))).save(tmp_path / "m.keras")
-    with zipfile.ZipFile(tmp_path / "m.keras") as whole, zipfile.ZipFile(tmp_path / "n.keras", "w") as new:
-        for name in whole.namelist():
-            new.writestr(name, whole.read(name).replace(b'"Lambda"', b'"TFSMLayer"'))
-    done = rnncli_process("run", INPUT, "--model", str(tmp_path / "n.keras"))
+    file = rezipped(tmp_path / "m.keras", lambda text: text.replace(b'"Lambda"', b'"TFSMLayer"'), "n.keras")
+    done = rnncli_process("run", INPUT, "--model", str(file))
     assert (done.returncode, done.stdout) == (2, "")
     assert "Keras cannot run this model: " in done.stderr
     assert "Traceback" not in done.stderr

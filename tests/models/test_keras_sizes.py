@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import print_here
+from keras_calls import rezipped
 from limits import processor_time
 from oracle import keras
 
@@ -56,16 +56,14 @@ def changed(path: Path, class_name: str, **config: Any) -> Path:
     """Write a model with one layer's config changed."""
     layers = [L.UpSampling1D(2), L.Conv1DTranspose(4, 3, padding="same"), L.LSTM(3)]
     keras.Sequential([keras.Input((2, 4)), *layers]).save(path)
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    whole = json.loads(parts["config.json"])
-    layer = next(one for one in whole["config"]["layers"] if one["class_name"] == class_name)
-    layer["config"].update(config)
-    parts["config.json"] = json.dumps(whole).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return path
+
+    def change(text: bytes) -> bytes:
+        whole = json.loads(text)
+        layer = next(one for one in whole["config"]["layers"] if one["class_name"] == class_name)
+        layer["config"].update(config)
+        return json.dumps(whole).encode()
+
+    return rezipped(path, change, path.name)
 
 
 @pytest.mark.parametrize(

@@ -38,22 +38,6 @@ def test_objects_beside_the_state_dict_are_passed_over(rnncli: Run, tmp_path: Pa
     np.testing.assert_allclose(values, lstm(X)[0].detach().numpy(), atol=1e-5)
 
 
-class Trap:
-    """Writes a file where its pickle is run."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
-
-
-def test_no_code_of_a_checkpoint_runs(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
-    torch.save({"args": Trap(tmp_path / "run"), "state_dict": of("rnn.", lstm)}, tmp_path / "m.pt")
-    rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_weight_that_is_an_object_is_not_left_out(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
     torch.save({**of("rnn.", lstm), "rnn.bias_hh_l0": np.ones(20)}, tmp_path / "m.pt")
     done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))

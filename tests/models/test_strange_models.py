@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import onnx_graphs
 import pytest
 from command import Run
+from keras_calls import rezipped
 from onnx import TensorProto, helper, numpy_helper
 from oracle import keras
 
@@ -160,12 +160,8 @@ def test_following_the_advice_leads_to_numbers(
     """No layer is advised that is refused in turn."""
     x, whole = keras.Input((5, 4)), tmp_path / "whole.keras"
     keras.Model(x, [L.GRU(2, name=name)(end) for name, end in make(x).items()]).save(whole)
-    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if b'"name": "bad", "trainable": true' in content:
-                content = content.replace(b'"activation": "tanh"', b'"activation": "foo"', 1)
-            new.writestr(name, content)
+    bad, tanh = b'"name": "bad", "trainable": true', b'"activation": "tanh"'
+    rezipped(whole, lambda text: text.replace(tanh, tanh.replace(b"tanh", b"foo"), bad in text))
     words, followed = ["--model", "m.keras"], list[Any]()
     while (done := rnncli("run", NUMBERS, *words, cwd=tmp_path)).returncode == 2:
         assert said in done.stderr or followed
@@ -268,15 +264,10 @@ def test_a_damaged_config_is_refused(
     seen = L.Conv1D(2, 1, name="c")(inputs)
     model = keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen)))
     model.save(tmp_path / "m.keras")
-    with zipfile.ZipFile(tmp_path / "m.keras") as whole:
-        parts = {name: whole.read(name) for name in whole.namelist()}
-    config = parts["config.json"].decode()
-    assert before in config
-    parts["config.json"] = config.replace(before, after).encode()
-    with zipfile.ZipFile(tmp_path / "broken.keras", "w") as broken:
-        for name, data in parts.items():
-            broken.writestr(name, data)
-    found = rnncli("run", NUMBERS, "--model", str(tmp_path / "broken.keras"))
+    file = rezipped(
+        tmp_path / "m.keras", lambda text: text.replace(before.encode(), after.encode()), "n.keras"
+    )
+    found = rnncli("run", NUMBERS, "--model", str(file))
     assert (found.returncode, found.stdout) == (2, "")
     assert message in found.stderr
 

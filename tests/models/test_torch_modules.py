@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import warnings
 import zipfile
@@ -205,16 +204,6 @@ def test_normalized_weights_are_computed_from_their_parts(place: Any, tmp_path: 
     np.testing.assert_allclose(whole, module(x)[0].detach().numpy(), atol=1e-5)
 
 
-def test_tensors_of_other_kinds_are_listed(tmp_path: Path) -> None:
-    state = {
-        "a.weight_ih_l0": torch.ones(4, 3, dtype=torch.int8),
-        "a.weight_hh_l0": torch.ones(4, 4).to_sparse(),
-    }
-    found = read(stored({**state, "b.weight": torch.ones(2, 0)}, tmp_path / "other.pt"))
-    assert found.modules == ()
-    assert found.other_shapes == {"a.weight_ih_l0": (4, 3), "a.weight_hh_l0": (4, 4), "b.weight": (2, 0)}
-
-
 def whole_model(path: Path) -> None:
     torch.save(model(), path)
 
@@ -260,18 +249,3 @@ def test_what_is_no_state_dict_is_refused_with_the_way_out(
         read(tmp_path / "model.pt")
     assert "KeyError" not in caught.value.what
     assert "(Could" not in caught.value.what
-
-
-def test_the_weights_of_a_checkpoint_by_the_command(tmp_path: Path, rnncli: Any) -> None:
-    path = stored(model().state_dict(), tmp_path / "model.pt")
-    done = rnncli("weights", str(path), "-f", "json")
-    assert done.returncode == 0, done.stderr
-    shown = json.loads(done.stdout)
-    assert shown["schema"] == "rnncli/1"
-    assert [layer["name"] for layer in shown["layers"]] == ["decoder.rnn_l0", "decoder.rnn_l1"]
-    gates = shown["layers"][0]["cells"][0]["gates"]
-    assert [gate["gate"] for gate in gates] == ["update", "reset", "candidate"]
-    recurrent = model()["decoder"]["rnn"].weight_hh_l0.detach().numpy()[3:6]  # r, z, n
-    radius = np.abs(np.linalg.eigvals(recurrent)).max()
-    assert gates[0]["recurrent_kernel"]["spectral_radius"] == pytest.approx(radius, rel=1e-5)
-    assert {other["name"] for other in shown["others"]} == {"emb.weight", "out.weight", "out.bias"}

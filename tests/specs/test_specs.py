@@ -76,7 +76,6 @@ class TestExpressions:
         [
             ("LSTM(3, activation='tanh', use_bias=True)", "LSTM(3)"),
             ("layers.LSTM(units=3, return_sequences=True)", "LSTM(3, return_sequences=True)"),
-            ("lstm(3)", "LSTM(3)"),
             (
                 "bilstm(4, use_bias=False, merge_mode='sum')",
                 "Bidirectional(LSTM(4, use_bias=False), merge_mode='sum')",
@@ -87,7 +86,6 @@ class TestExpressions:
                 "GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
                 "GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
             ),
-            ("RNN([LSTMCell(3), GRUCell(2)])", "RNN([LSTMCell(3), GRUCell(2)])"),
             ("ConvLSTM2D(4, (3, 2), padding='same')", "ConvLSTM2D(4, (3, 2), padding='same')"),
             ("TimeDistributed(Dense(3, activation=None))", "TimeDistributed(Dense(3))"),
             ("LSTM(3, name='mine', kernel_regularizer=None)", "LSTM(3)"),
@@ -101,16 +99,12 @@ class TestExpressions:
         [
             ("LSTN(3)", "there is no layer 'LSTN'"),
             ("RNN(FooCell(3))", "there is no cell 'FooCell'"),
-            ("RNN(LSTMCel(3))", "there is no cell 'LSTMCel'"),
             (
                 "RNN(StackedRNNCells(LSTMCell(3)))",
                 "StackedRNNCells: cells=LSTMCell(...) is not a list of cells",
             ),
             ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes 1 positional argument"),
-            ("RNN(StackedRNNCells([LSTMCell(2)], foo=3))", "StackedRNNCells has no argument 'foo'"),
-            ("RNN(StackedRNNCells([LSTMCell(2)], cells=[]))", "cells is given twice"),
             ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),
-            ("RNN(StackedRNNCells())", "StackedRNNCells needs cells"),
             (
                 "Bidirectional(LSTM(3), backward_layer=GRU(4, go_backwards=True), merge_mode='sum')",
                 "3 and 4 units",
@@ -118,16 +112,12 @@ class TestExpressions:
             ("Conv1D(3, 2)", "there is no layer 'Conv1D'"),
             ("LSTM()", "LSTM needs units"),
             ("LSTM(3, seed=-1)", "seed=-1 is not a whole number from 0 to 9223372036854775807, or None"),
-            (f"LSTM(3, seed={2**63})", "is not a whole number from 0 to 9223372036854775807, or None"),
             (f"Masking({10**400})", "is not a number of 64 bits"),
-            (f"Dropout({10**400})", "is not a number from 0 up to"),
             (
                 "ConvLSTM2D(4, (1, 3000000000))",
                 "is not a whole number from 1 to 2147483647, or one for each axis",
             ),
             ("LSTM(0)", "units=0 is not a whole number above 0"),
-            ("LSTM(2.5)", "units=2.5 is not"),
-            ("LSTM(True)", "units=True is not"),
             ("LSTM(3, reset_after=True)", "LSTM has no argument 'reset_after'"),
             ("LSTM(3, units=4)", "units is given twice"),
             ("LSTM(3, return_sequences='yes')", "return_sequences='yes' is not True or False"),
@@ -136,7 +126,6 @@ class TestExpressions:
             ("LSTM(3, kernel_initializer='glorot')", "glorot"),
             ("LSTM(3, dtype='int32')", "unknown dtype 'int32'"),
             ("Bidirectional(Dense(3))", "Dense cannot be run in both directions"),
-            ("Bidirectional(ConvLSTM2D(4, 3))", "ConvLSTM2D cannot be run in both directions"),
             ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
             ("Bidirectional(LSTM)", "Bidirectional needs a layer with arguments, such as LSTM(3), not LSTM"),
             ("Bidirectional(LSTMCell(3))", "layer needs a layer such as LSTM(3), not LSTMCell"),
@@ -164,9 +153,7 @@ class TestNames:
         ("name", "text"),
         [
             ("lstm", "LSTM(3)"),
-            ("GRU", "GRU(3)"),
             ("simple_rnn", "SimpleRNN(3)"),
-            ("simple-rnn", "SimpleRNN(3)"),
             ("SimpleRNN", "SimpleRNN(3)"),
             ("bilstm", "Bidirectional(LSTM(3))"),
             ("bi_gru", "Bidirectional(GRU(3))"),
@@ -262,8 +249,6 @@ class TestFlags:
             (["LSTM(3)"], {"units": 4}, None, LayerError, "--units 4 conflicts with units=3"),
             (["Dense(3)"], {"units": 4}, None, UsageError, "--units applies to recurrent layers, but Dense"),
             (["masking", "Dense(3)"], {"activation": "relu"}, None, UsageError, "but Dense is not recurrent"),
-            (["Dense(3)", "Dropout(0.1)", "Dense(2)"], {"units": 4}, None, UsageError, "but Dense is not"),
-            (["Dense(3)"], {"bidirectional": True}, None, UsageError, "--bidirectional: Dense is not"),
             (
                 ["Dense(3)", "Masking()"],
                 {"bidirectional": True},

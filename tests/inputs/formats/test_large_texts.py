@@ -16,10 +16,9 @@ from rnncli.process import memory
 
 
 @pytest.mark.parametrize(
-    ("suffix", "most", "wide"),
-    [("json", 5, True), ("json", 5, False), ("ndjson", 4, True), ("csv", 2, True)],
+    ("suffix", "most", "wide", "fault"),
+    [("json", 5, True, "x"), ("json", 5, False, ""), ("ndjson", 4, True, "x"), ("csv", 2, True, "")],
 )
-@pytest.mark.parametrize("fault", ["", "x"])
 def test_memory(tmp_path: Path, suffix: str, most: int, wide: bool, fault: str) -> None:
     """Beside what the program takes without it; of a whole file, and of one with a fault at its end."""
     drawn = np.random.default_rng(0).standard_normal((1000, 50))
