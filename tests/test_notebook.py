@@ -18,12 +18,13 @@ SENTENCE = np.array(
     ],
     np.float32,
 )
+LAST = "last_hidden_state"
 STEPS: list[tuple[str, str, dict[str, str]]] = [
     ("SimpleRNN(3)", "hidden_state", {}),
     ("SimpleRNN(3, return_sequences=True)", "hidden_states", {}),
     *(
         (f"{layer}(3, {flags})", f"{first} {states}", {"last_hidden_state": equal})
-        for layer, states in (("SimpleRNN", "last_hidden_state"), ("LSTM", "last_hidden_state last_cell_state"))
+        for layer, states in (("SimpleRNN", LAST), ("LSTM", f"{LAST} last_cell_state"))
         for flags, first, equal in (
             ("return_state=True", "hidden_state", "hidden_state"),
             ("return_sequences=True, return_state=True", "hidden_states", "hidden_states[:, -1, :]"),
