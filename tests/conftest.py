@@ -19,7 +19,7 @@ from command import Completed, Run, environment, run_here, run_process
 from hypothesis import HealthCheck, settings
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("same", PATIENT, derandomize=True, max_examples=40)
+settings.register_profile("same", PATIENT, derandomize=True, max_examples=30)
 settings.register_profile("thorough", PATIENT, max_examples=400)
 settings.load_profile("same")
 

@@ -14,7 +14,6 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 FUNCTIONS = {"LSTM": 3, "GRU": 2, "RNN": 1}
 PARAMETERS = {"Affine": 2, "Elu": 1, "HardSigmoid": 2, "LeakyRelu": 1, "ScaledTanh": 2, "ThresholdedRelu": 1}
 PLAIN = ("Relu", "Sigmoid", "Softplus", "Softsign", "Tanh")
-INTEGER = ("lens", "condition", "ids")
 
 Arrays = dict[str, Any]
 

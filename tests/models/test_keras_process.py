@@ -108,12 +108,10 @@ def saved(path: Path) -> Any:
     return model
 
 
-@pytest.mark.parametrize("more", [(), ("--check", "--return-state")])
-def test_a_model_is_run_without_keras_in_the_process_of_the_command(
-    rnncli_process: Run, tmp_path: Path, more: tuple[str, ...]
-) -> None:
+def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli_process: Run, tmp_path: Path) -> None:
     model = saved(tmp_path / "m.keras")
-    done = rnncli_process("run", INPUT, "--model", str(tmp_path / "m.keras#second"), *more, "-f", "json")
+    words = ("--model", str(tmp_path / "m.keras#second"), "--check", "--return-state", "-f", "json")
+    done = rnncli_process("run", INPUT, *words)
     assert done.returncode == 0, done.stderr
     values = json.loads(done.stdout)["outputs"][0]["values"]
     np.testing.assert_allclose(values, model(np.array(json.loads(INPUT), "float32")), atol=1e-5)
