@@ -117,15 +117,6 @@ def test_a_specs_own_seed_wins() -> None:
     assert not np.array_equal(own, make("random_normal", (4,), "float32", 99))
 
 
-@pytest.mark.parametrize("name", ["random_normal", "glorot_uniform", "he_normal", "zeros"])
-def test_float16(name: str) -> None:
-    config = {"class_name": name, "config": {"seed": 4} if takes_seed(name) else {}}
-    theirs = np.asarray(keras.initializers.get(config)((5, 7), "float16"))
-    ours = make(name, (5, 7), "float16", 4)
-    assert ours.dtype == np.float16
-    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
-
-
 # Names and forms
 
 

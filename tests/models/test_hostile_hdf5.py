@@ -192,26 +192,6 @@ def test_crash_loop_and_explosion_of_the_library(
     assert_no_child()
 
 
-def test_an_interrupt_ends_the_child_at_once() -> None:
-    awake, waking = os.pipe()
-
-    def work(_: Any) -> None:
-        time.sleep(30)
-        os.write(waking, b"awake")
-
-    def interrupted() -> None:
-        with child_process.run_in_child(work, 60, 2**28) as answer:
-            os.kill(os.getpid(), signal.SIGINT)
-            answer.take(1)
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert_no_child()
-    os.close(waking)
-    assert os.read(awake, 5) == b""  # the child ended in its sleep
-    os.close(awake)
-
-
 def test_the_child_opens_nothing() -> None:
     def work(file: Any) -> None:
         try:

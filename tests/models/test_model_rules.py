@@ -106,20 +106,6 @@ def test_the_version_says_whose_rules_hold(origin: str, rules: str) -> None:
     assert rules_of(origin) == rules
 
 
-def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path) -> None:
-    a = keras.Input((4,), dtype="int32", name="a")
-    x = L.Embedding(9, 3, mask_zero=True)(a)
-    state = L.GRU(2, name="encoder")(x)
-    out = L.GRU(2, name="decoder")(x, initial_state=state)
-    model, graph, _ = saved(tmp_path, a, out)
-    found = held(model, graph, {"a": IDS})
-    assert found.parts[1].case.mask is None
-    assert not found.notes
-    old = follow(replace(graph, origin="Keras 2.11.0"), {"a": IDS})
-    np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
-    assert "decoder" in str(old.notes[0])
-
-
 def masks_by_position(x: Any, m: Any) -> list[Any]:
     """The layer uses such a mask, and Keras 3 does not pass it on to what follows."""
     masked = L.Masking()(x)
@@ -276,27 +262,6 @@ def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     given = {"x": np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype("float32")}
     found = run_graph(graph, ModelRequest(given, lambda case: compute.run(case, "auto")))
     alike(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
-
-
-def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
-    x = keras.Input((4, 3), name="x")
-    attended = L.MultiHeadAttention(2, 3, name="heads")(x, x)
-    inner = keras.Sequential(
-        [keras.Input((4, 3)), L.GRU(2, return_sequences=True, name="deep")], name="inside"
-    )
-    y = inner(L.GroupNormalization(1)(attended))
-    out = L.Bidirectional(L.LSTM(2, name="cell"), name="bi")(inner(L.Masking()(x)) + y)
-    model, graph, path = saved(tmp_path, x, out)
-    given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
-    with pytest.raises(UnknownLayerError, match="heads"):
-        follow(graph, given)
-    found = opened(graph, path, given, everything=True)
-    assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"]
-    assert "heads/output" in found.other_outputs
-    assert found.parts[-1].result
-    alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
-    only = opened(graph, path, given, layers=("inside/deep@1",))
-    assert [part.layer for part in only.parts] == ["inside/deep@1"]
 
 
 def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:

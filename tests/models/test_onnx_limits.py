@@ -124,7 +124,7 @@ def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any],
     assert np.isfinite(result["gru/hidden_states"]).all()
 
 
-@pytest.mark.parametrize(("allowed", "seconds"), [("2", 2), ("0.001", 1), ("many", 1), ("-5", 1), ("nan", 1)])
+@pytest.mark.parametrize(("allowed", "seconds"), [("2", 2), ("many", 1), ("nan", 1)])
 def test_more_time_is_allowed(
     allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
