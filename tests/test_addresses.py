@@ -137,10 +137,6 @@ def test_a_tensor_of_the_same_layer_is_suggested() -> None:
     [
         ("hiden_state", "Did you mean gru/hidden_state?"),
         ("x", "Choose one of gru/hidden_state, gru/last_hidden_state."),
-        (
-            "hidden_states",
-            "gru/hidden_states exists only with --return-sequences; without it, use gru/hidden_state.",
-        ),
     ],
 )
 def test_advice_names_the_layer_of_a_saved_model(text: str, advice: str) -> None:

@@ -42,8 +42,9 @@ def written(expressions: list[str], path: Path, to: str, rnncli: Any) -> tuple[A
     return inputs, oracle.called(layers, inputs)[-1][0], done.stderr
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".npz"])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    ("name", "suffix"), [*((name, ".pt") for name in LAYERS), ("both", ".safetensors"), ("stack", ".npz")]
+)
 def test_pytorch_returns_what_keras_returns(name: str, suffix: str, rnncli: Any, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     path = tmp_path / f"state{suffix}"

@@ -183,15 +183,6 @@ def test_two_arrays_of_one_name_are_refused() -> None:
     assert len(frameworks.convert("keras", chains)) == 6
 
 
-def test_a_bias_of_minus_zero_stays_one() -> None:
-    cell = numbered("LSTM")
-    cell.weights["bias"][:] = -0.0
-    for name in ("torch", "cudnn"):
-        layout = frameworks.get(name)
-        back = layout.to_keras("LSTM", layout.from_keras("LSTM", cell.weights))
-        assert np.signbit(back["bias"]).all()
-
-
 def test_notes_say_what_the_arrays_do_not() -> None:
     relu = alone("SimpleRNN", activation="relu")
     assert "nonlinearity='relu'" in notes("torch", relu)[0]

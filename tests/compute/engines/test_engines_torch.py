@@ -30,13 +30,11 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
     (["GRU(3, reset_after=False)"], {}, "reset_after=False"),
     (["LSTM(3, activation='relu')"], {}, "PyTorch has only the activation tanh, not relu"),
     (["GRU(3, recurrent_activation='hard_sigmoid')"], {}, "not hard_sigmoid"),
-    (["SimpleRNN(3, activation='elu')"], {}, "tanh or relu, not elu"),
     (["RNN([LSTMCell(3)])"], {}, "no module for RNN"),
     (["LSTM(3, dtype='float16')"], {}, "not in float16"),
     (["LSTM(3, dropout=0.5)"], {"training": True}, "no dropout inside recurrent layers"),
     (["Masking()"], {}, "Masking may skip any step"),
     (["LSTM(3)"], {"mask": RIGHT[:, ::-1]}, "the mask skips others too"),
-    (["LSTM(3)"], {"mask": np.zeros((3, 5), bool)}, "the mask skips others too"),
     (
         ["LSTM(3, return_sequences=True, dtype='float64')", "LSTM(3, dtype='float32')"],
         {},
