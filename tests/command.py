@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
@@ -155,21 +151,3 @@ def print_here(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> 
     streams = capfd.readouterr()
     assert not code or not streams.out
     return streams.err if code else streams.out
-
-
-def in_a_terminal(columns: int, *args: str, **env: str) -> str:
-    """Return what `rnncli ARGS` prints in a terminal of `columns` columns."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    shown = b""
-    variables = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "rnncli", *args], stdin=theirs, stdout=theirs, stderr=theirs,
-        env=variables | {"LANG": "C.UTF-8", "TERM": "xterm"} | env,
-    ):  # fmt: skip
-        os.close(theirs)
-        with contextlib.suppress(OSError):
-            while part := os.read(ours, 65536):
-                shown += part
-    os.close(ours)
-    return shown.decode().replace("\r\n", "\n")

@@ -12,7 +12,6 @@ from command import Run
 
 from rnncli import compute
 from rnncli.cli.flags import CommandLine
-from rnncli.errors import RnncliError
 
 
 def test_it_is_what_the_command_computes(rnncli: Run) -> None:
@@ -37,17 +36,7 @@ def test_flags_of_other_commands() -> None:
     assert parsed.case().seed == 7
 
 
-def test_all_calls() -> None:
-    case = CommandLine.parse("rnncli run --calls 2 --all-calls --seed 1").case()
-    assert (case.calls, case.all_calls) == (2, True)
-
-
 def test_a_state_in_place_of_a_file() -> None:
     state = np.ones((1, 3), np.float32)
     case = CommandLine.parse("rnncli run -l gru --initial-state nowhere.json --seed 1").case((state,))
     assert case.initial_state == (state,)
-
-
-def test_flags_that_make_no_sense() -> None:
-    with pytest.raises(RnncliError, match="no_such_layer"):
-        CommandLine.parse("rnncli run -l no_such_layer --seed 1").case()

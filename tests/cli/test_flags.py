@@ -34,13 +34,6 @@ def test_a_mask_value_takes_the_place_of_the_documents_mask(rnncli: Run) -> None
     assert outputs(rnncli("run", with_mask, "-f", "json")) != outputs(rnncli("run", bare, "-f", "json"))
 
 
-def test_padding_takes_the_place_of_the_documents_mask(rnncli: Run) -> None:
-    ragged = [[[1.0], [2.0]], [[3.0]]]
-    flag = ("run", "--pad", "post", "--seed", "1", "-f", "json")
-    masked = rnncli(*flag, json.dumps({"inputs": ragged, "mask": [[False, True], [True, True]]}))
-    assert outputs(masked) == outputs(rnncli(*flag, json.dumps(ragged)))
-
-
 def test_pad_leaves_the_mask_of_what_needs_no_padding(rnncli: Run) -> None:
     text = case(mask=[[False, True, True]])
     assert outputs(rnncli("run", "--pad", "post", "-f", "json", text)) == outputs(

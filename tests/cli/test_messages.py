@@ -9,7 +9,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from command import Run, environment, in_a_terminal
+from command import Run, environment
+from terminals import in_a_terminal
 
 from rnncli.cli import output, terminal
 
@@ -54,11 +55,6 @@ def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
     assert NOTE not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace"])
-def test_a_remark_beside_an_answer(rnncli: Run, command: str) -> None:
-    assert rnncli(command).stderr.startswith(f"{NOTE}no input given")
-
-
 @pytest.mark.parametrize("args", ["--help", "--version", "run --help", "run --quiet", "samples"])
 def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> None:
     done = shell(f"rnncli {args} >&-")
@@ -98,19 +94,6 @@ def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureF
     assert f"{NOTE}--check has no effect: tensorflow already computed" in capfd.readouterr().err
 
 
-def test_of_a_word_as_long_as_a_page_the_ends_are_shown(rnncli: Run) -> None:
-    done = rnncli("run", "--seed", "1", input=f'{{"{"k" * 100_000}end": 1}}')
-    assert done.returncode == 2
-    assert len(done.stderr) < 400
-    assert "kkk…kkk" in done.stderr
-    assert "kend'" in done.stderr
-
-
-def test_no_line_of_a_pipe_is_broken(rnncli: Run) -> None:
-    done = rnncli("run", "-l", "lstn", "nothing" * 30 + ".json", env={"COLUMNS": "40"})
-    assert len(done.stderr.splitlines()) == 2
-
-
 @pytest.mark.parametrize(
     ("suffix", "said"), [("csv", 1), ("npz", 1), ("npy", 1), ("safetensors", 1), ("json", 0), ("txt", 0)]
 )
@@ -133,11 +116,6 @@ def test_every_sign_of_a_table_is_asked_for(rnncli: Run) -> None:
     assert "→" in signs
     assert "█" in signs
     assert signs <= set(output.BEYOND_ASCII)
-
-
-def test_stats_in_a_narrow_encoding(rnncli: Run) -> None:
-    done = rnncli("run", "--stats", "--quiet", env={"PYTHONIOENCODING": "ascii"})
-    assert "+-0.95" in done.stdout
 
 
 def test_an_encoding_without_one_of_the_signs_gets_ascii(rnncli: Run) -> None:

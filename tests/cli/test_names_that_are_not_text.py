@@ -34,16 +34,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "words",
     [
-        *(
-            f"run {INLINE} --model FILE -f {name}"
-            for name in ("table", "json", "csv", "ndjson", "html", "svg")
-        ),
-        *(f"run {INLINE} --model FILE -o out.{name}" for name in ("npz", "safetensors", "md")),
-        *(f"weights FILE --to keras -o out.{name}" for name in ("h5", "npz", "safetensors", "json")),
-        "weights FILE -f json",
+        *(f"run {INLINE} --model FILE -f {name}" for name in ("table", "json", "csv", "svg")),
+        *(f"run {INLINE} --model FILE -o out.{name}" for name in ("npz", "safetensors")),
+        *(f"weights FILE --to keras -o out.{name}" for name in ("h5", "npz", "json")),
         "weights FILE --to torch -o out.pt",
         f"trace {INLINE} --model FILE -f json",
-        f"export {INLINE} --model FILE --to keras",
         f"export {INLINE} --model FILE --to c",
     ],
 )
@@ -67,9 +62,7 @@ def test_a_name_is_escaped_or_refused(
     [
         ("run", "x\udcff.json"),
         ("run", "-l", "LSTM\udcff"),
-        ("run", "-l", "@\udcff.json"),
         ("run", "--select", "\udcff"),
-        ("run", "--hold", "\udcff"),
         ("explain", "\udcff[0]"),
         ("run", INLINE, "--weights", "\udcff.npz#\udcfe"),
         ("\udcff",),
@@ -90,7 +83,7 @@ def test_words_that_are_not_text_are_bad_input(rnncli: Run, tmp_path: Path, word
     assert "internal error" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["out\udcff.json", "out\udcff.npz", "out\udcff.csv"])
+@pytest.mark.parametrize("name", ["out\udcff.json", "out\udcff.npz"])
 def test_an_output_of_such_a_name_is_written(rnncli: Run, tmp_path: Path, name: str) -> None:
     done = rnncli("run", INLINE, "--seed", "1", "-o", name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
