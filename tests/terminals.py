@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from command import environment
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds."""
 
 

@@ -54,6 +54,7 @@ TEXTS = {
     "shape.json": json.dumps(KERAS | {"bias": [0]}),
     "in.ndjson": "[[1, 2], [3, 4]]\n[[5, 6], [7, 8]]\n",
     "empty.ndjson": "",
+    "own.ndjson": '{"inputs": [[[1, 2]]], "layer": "GRU(3)"}\n',
     "wider.ndjson": "[[1, 2]]\n[[1, 2, 3]]\n",
     "deep.ndjson": "[[[[1]]]]\n",
     "in.csv": "a,b\n1,2\n3,4\n",

@@ -7,7 +7,7 @@ import termios
 import time
 
 import pytest
-from terminals import Terminal
+from terminals import PATIENCE, Terminal
 
 from rnncli.cli.pager import split_page
 
@@ -116,5 +116,5 @@ def test_a_signal_leaves_the_terminal_as_it_was(name: str) -> None:
     with tour() as terminal:
         terminal.until(PROMPT)
         terminal.process.send_signal(getattr(signal, name))
-        assert terminal.process.wait(20) == 128 + getattr(signal, name)
+        assert terminal.process.wait(PATIENCE) == 128 + getattr(signal, name)
         assert termios.tcgetattr(terminal.theirs) == terminal.before

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from terminals import Terminal
+from terminals import PATIENCE, Terminal
 
 pytest.importorskip("textual")
 
@@ -58,7 +58,7 @@ def test_however_it_ends_the_terminal_is_as_it_was(end: str, env: dict[str, str]
 
 def test_it_ends_with_its_terminal(terminal: Terminal) -> None:
     terminal.hang_up()
-    assert terminal.process.wait(8) == 128 + signal.SIGHUP
+    assert terminal.process.wait(PATIENCE) == 128 + signal.SIGHUP
 
 
 def test_it_ends_although_nobody_reads_the_terminal(terminal: Terminal) -> None:
@@ -67,4 +67,4 @@ def test_it_ends_although_nobody_reads_the_terminal(terminal: Terminal) -> None:
         os.write(terminal.ours, b"\t4132")
         time.sleep(0.01)
     terminal.process.send_signal(signal.SIGTERM)
-    assert terminal.process.wait(8) == 128 + signal.SIGTERM
+    assert terminal.process.wait(PATIENCE) == 128 + signal.SIGTERM

@@ -13,7 +13,6 @@ from claims import claim
 
 import rnncli
 from rnncli.cli.app import main
-from rnncli.errors import UsageError
 
 X = np.random.default_rng(3).normal(size=(2, 4, 3)).astype("float32")
 STATEFUL = "LSTM(3, stateful=True, return_sequences=True, return_state=True)"
@@ -71,12 +70,6 @@ def test_claims_stay_within_their_call_and_stacks_keep_their_prefix() -> None:
     assert result.outputs[4].equals == (claim("call 2/hidden_states[:, -1, :]"),)
 
 
-def test_without_the_flag_the_last_call_is_shown() -> None:
-    every = rnncli.run(X, STATEFUL, seed=1, calls=2, all_calls=True)
-    last = rnncli.run(X, STATEFUL, seed=1, calls=2)
-    np.testing.assert_array_equal(every["call 2/last_cell_state"], last["last_cell_state"])
-
-
 def test_json_has_calls_beside_the_outputs_of_the_last(ask: Any) -> None:
     flags = ("--stateful", "--calls", "2", "-f", "json")
     plain, every = json.loads(ask(*flags)[0]), json.loads(ask(*flags, "--all-calls")[0])
@@ -98,13 +91,6 @@ def test_select_takes_one_call_or_a_name_in_every_call(ask: Any) -> None:
     }
 
 
-def test_check_and_npz_have_every_call(ask: Any, tmp_path: Path) -> None:
-    file = tmp_path / "calls.npz"
-    ask("--stateful", "--calls", "2", "--all-calls", "--check", "-o", str(file))
-    with np.load(file) as held:
-        assert sorted(held) == ["call 1/hidden_state", "call 2/hidden_state"]
-
-
 def test_a_stream_shows_every_call_of_every_line(ask: Any, tmp_path: Path) -> None:
     lines = tmp_path / "lines.ndjson"
     lines.write_text("[[[1, 2]]]\n[[[3, 4]]]\n")
@@ -120,12 +106,6 @@ def test_many_calls_in_chunks_are_those_of_the_whole() -> None:
     parts = rnncli.run(big, "gru", seed=1, calls=2, all_calls=True, engine="numpy", memory="20K")
     assert whole.keys() == parts.keys()
     np.testing.assert_allclose(whole["call 2/hidden_state"], parts["call 2/hidden_state"], rtol=0, atol=1e-6)
-
-
-def test_all_calls_needs_several(ask: Any) -> None:
-    assert "--all-calls needs --calls N" in ask("--all-calls", code=2)[1]
-    with pytest.raises(UsageError, match="Add calls=2"):
-        rnncli.run(all_calls=True)
 
 
 @pytest.mark.parametrize(
@@ -160,16 +140,3 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     assert ask("--stream", str(lines), "--stateful")[1] == ""
     assert "only a stateful layer keeps its state" in ask("--stream", str(lines), "--calls", "2")[1]
     assert "--dropout has no effect without --training" in ask("--stream", str(lines), "--dropout", "0.5")[1]
-
-
-@pytest.mark.parametrize("command", [["compare", "--split", "2"], ["gradients"], ["export", "--to", "numpy"]])
-def test_calls_are_not_advised_where_they_are_refused(
-    command: list[str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--input-shape", "1,5,2", "-l", "LSTM(2, stateful=True)"]
-    assert main([*command, *flags, "--calls", "2"]) == 2
-    capfd.readouterr()
-    assert main([*command, *flags]) == 0
-    assert "--calls" not in capfd.readouterr().err
-    if command[0] == "compare":
-        assert rnncli.compare(None, "LSTM(2, stateful=True)", split=2, input_shape=(1, 5, 2)).remarks == ()

@@ -75,18 +75,8 @@ class TestMemory:
 
     def test_nor_are_the_results(self, large: Path, tmp_path: Path) -> None:
         """114 MB of them as numbers, in text two and a half times as many."""
-        flags = [
-            "--engine",
-            "numpy",
-            "--units",
-            "38",
-            "-l",
-            "gru",
-            "-l",
-            "gru",
-            "--return-sequences",
-            "--all-layers",
-        ]
+        flags = ["--engine", "numpy", "--units", "38", "-l", "gru", "-l", "gru"]
+        flags += ["--return-sequences", "--all-layers"]
         nothing = peak(
             "run", "--input-shape", "1,4,5", *flags, "--quiet", "-o", str(tmp_path / "small.ndjson")
         )
@@ -165,13 +155,6 @@ def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shel
     assert first.shape == (SIZE // 16000, 3)
 
 
-def test_what_does_not_go_together(large: Path, rnncli: Run) -> None:
-    done = rnncli("run", str(large), "--memory", "lots")
-    assert done.returncode == 2
-    assert "--memory: 'lots' is not a size." in done.stderr
-    assert rnncli("run", "--stream", "--memory", "1G", input="").returncode == 2
-
-
 def on_terminal(*args: str, both: bool = False) -> str:
     """What `rnncli ARGS` says on a stderr that is a terminal, as stdout may be, too."""
     ours, theirs = pty.openpty()
@@ -207,9 +190,6 @@ class TestProgress:
     def test_not_if_quiet(self, large: Path) -> None:
         assert on_terminal("run", str(large), *self.args, "--quiet") == ""
 
-    def test_not_for_what_is_done_at_once(self, rnncli: Run) -> None:
-        assert on_terminal("run", "--input-shape", "2,3,4", *self.args[:2]) == ""
-
     def test_not_among_the_numbers(self, large: Path) -> None:
         said = on_terminal("run", str(large), *self.args[:-1], "csv", both=True)
         assert "sequences" not in said
@@ -220,7 +200,7 @@ class TestProgress:
         assert rnncli("run", str(large), *self.args, "-o", os.devnull).stderr == ""
 
 
-@pytest.mark.parametrize("late", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("late", [0.0, 0.1])
 def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path, late: float) -> None:
     """Exit 2, and not the end of a process that has read a page that is gone."""
     path, folder = tmp_path / "in.npy", tmp_path / "out"
@@ -243,7 +223,7 @@ def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path, late: f
 
 @pytest.mark.parametrize(
     ("number", "times", "codes"),
-    [(signal.SIGTERM, 1, [143]), (signal.SIGTERM, 4, [143, -15]), (signal.SIGINT, 4, [130])],
+    [(signal.SIGTERM, 4, [143, -15]), (signal.SIGINT, 4, [130])],
 )
 def test_an_interrupted_run_leaves_nothing(
     large: Path, tmp_path: Path, number: signal.Signals, times: int, codes: list[int]
@@ -287,8 +267,7 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
     assert said.rfind(b"\x1b[?25h") > said.rfind(b"\x1b[?25l") >= 0
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
-def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: int) -> None:
+def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path) -> None:
     """stderr is a terminal, which has a bar."""
     program = (
         "import sys, time\nfrom rnncli.compute import chunks\nfrom rnncli.cli import app\n"
@@ -309,6 +288,6 @@ def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: 
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         assert len(list(tmp_path.iterdir())) == 1
-        process.send_signal(getattr(signal, name))
-        assert process.wait(timeout=30) == code
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=30) == 129
     assert list(tmp_path.iterdir()) == []

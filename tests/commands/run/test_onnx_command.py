@@ -14,8 +14,6 @@ import torch
 from command import Run, loaded_by
 from onnx import helper
 
-import rnncli as package
-
 
 @pytest.fixture
 def reverse(tmp_path: Path) -> tuple[str, str]:
@@ -82,11 +80,6 @@ def test_reverse_sequence_stays_in_the_order_of_the_input(rnncli: Run, reverse: 
     assert outputs["gru/last_hidden_state"]["equals"] == ["gru/hidden_states[:, 0, :]"]
     assert "time" not in outputs["gru/hidden_states"]
     assert found["masks"] == ["lens"]
-
-
-def test_check_names_onnx_runtime_in_the_table(rnncli: Run, reverse: tuple[str, str]) -> None:
-    model, inputs = reverse
-    assert "largest difference from ONNX Runtime" in rnncli("run", inputs, "--model", model, "--check").stdout
 
 
 def test_trace_has_preactivations_before_and_activations_after_clip(
@@ -191,12 +184,6 @@ def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) ->
     assert "steps: the model expects whole numbers (int32)" in refused.stderr
 
 
-def test_name_that_is_not_there(rnncli: Run, reverse: tuple[str, str]) -> None:
-    done = rnncli("run", reverse[1], "--model", f"{reverse[0]}#gro")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no node gro. Did you mean gru?" in done.stderr.replace("\n", " ")
-
-
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_missing_package_is_exit_3_with_the_line_to_install(
     rnncli: Run, reverse: tuple[str, str], tmp_path: Path, missing: str
@@ -212,13 +199,6 @@ def test_missing_package_is_exit_3_with_the_line_to_install(
 def test_heavy_libraries_are_left_alone(reverse: tuple[str, str]) -> None:
     assert not loaded_by("weights", reverse[0]) & {"tensorflow", "keras", "torch", "onnxruntime"}
     assert not loaded_by("run", reverse[1], "--model", reverse[0]) & {"tensorflow", "keras", "torch"}
-
-
-def test_python_takes_a_model(reverse: tuple[str, str]) -> None:
-    model, inputs = reverse
-    result = package.run(dict(np.load(inputs)), model=model)
-    (sequence, _) = onnxruntime.InferenceSession(model).run(None, dict(np.load(inputs)))
-    np.testing.assert_allclose(result["gru/hidden_states"], sequence[:, 0].swapaxes(0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -240,22 +220,8 @@ def test_a_model_that_is_invalid_is_bad_input(change: Any, said: str, rnncli: Ru
     assert said in done.stderr
 
 
-def test_weights_that_the_model_computes_are_not_converted(rnncli: Run, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    arrays = onnx_graphs.weights(random, "GRU", 4, 3) | {"X": np.ones((5, 2, 4), np.float32)}
-    made, feeds = onnx_graphs.single("GRU", arrays, name="gru")
-    made.graph.node[0].input[2] = "X"
-    path, _ = onnx_graphs.save(tmp_path, made, feeds)
-    done = rnncli("weights", path, "--to", "torch", "-o", str(tmp_path / "out.pt"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "gru cannot be converted: its weights are not in the file" in done.stderr
-    assert "Save the weights of the layer, torch.save(" in done.stderr  # there is no other layer in it
-
-
 @pytest.mark.parametrize(("layout", "noted"), [(0, True), (1, False)])
-@pytest.mark.parametrize(
-    "words", [("run",), ("trace",), ("compare", "--engines", "numpy,onnx")], ids=" ".join
-)
+@pytest.mark.parametrize("words", [("run",), ("compare", "--engines", "numpy,onnx")], ids=" ".join)
 def test_another_order_of_axes_is_noted_once(
     rnncli: Run, tmp_path: Path, layout: int, noted: bool, words: tuple[str, ...]
 ) -> None:

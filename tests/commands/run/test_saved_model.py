@@ -129,14 +129,6 @@ def test_the_mask_of_the_embedding_is_said(rnncli: Any, saved: Any) -> None:
     assert "bi/" not in done.stdout
 
 
-def test_compare_says_of_which_type_the_model_s_input_is(rnncli: Any, saved: Any, tmp_path: Path) -> None:
-    words = (json.dumps(IDS), "--model", str(saved["tagger"][2] / "tagger.keras"))
-    assert rnncli("run", *words, "-o", str(tmp_path / "expected.npz")).returncode == 0
-    done = rnncli("compare", *words, "--expect", str(tmp_path / "expected.npz"))
-    assert done.returncode == 0, done.stderr
-    assert "input (2, 6) int32" in done.stdout
-
-
 def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
     folder = saved["branches"][2]
     words = ("run", str(folder / "branches.json"), "--model", str(folder / "branches.keras"))
@@ -201,24 +193,6 @@ def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--layer", "gru"), "--layer cannot be combined with --model"),
-        (("--seed", "1"), "--seed cannot be combined with --model"),
-        (("--input-shape", "1,4,5"), "it generates the input of a --layer"),
-        (("--calls", "2"), "--calls cannot be combined with --model"),
-        (("--memory", "1GB"), "--memory applies to --layer, not to --model"),
-        (("--assume", "activation=relu"), "--assume is for files without a graph"),
-    ],
-)
-def test_flags_that_describe_a_layer_are_refused(rnncli: Any, saved: Any, words: Any, said: str) -> None:
-    file = saved["chain"][2] / "chain.keras"
-    done = rnncli("run", json.dumps(NUMBERS), "--model", str(file), *words)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-
-
-@pytest.mark.parametrize(
     ("given", "said"),
     [
         ("[[[1, 2], [3, 4]]]", "source"),
@@ -270,20 +244,6 @@ def test_each_line_of_a_stream_is_an_input(rnncli: Any, saved: Any) -> None:
     np.testing.assert_allclose(first["outputs"][0]["values"], wanted[:1], atol=1e-5)
     np.testing.assert_allclose(second["outputs"][0]["values"], wanted, atol=1e-5)
     assert [one["name"] for one in second["outputs"]][-1] == "decoder/last_cell_state"
-
-
-def test_stateful_models_are_not_streamed(rnncli: Any, tmp_path: Path) -> None:
-    layers = [keras.Input((5, 3), batch_size=1), L.LSTM(2, stateful=True, name="memory")]
-    keras.Sequential(layers).save(tmp_path / "m.keras")
-    done = rnncli("run", "--stream", "--model", str(tmp_path / "m.keras"), input=f"{NUMBERS[:1]}\n")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "memory" in done.stderr
-    assert "stateful" in done.stderr
-    layer = str(tmp_path / "layer.npz")
-    assert rnncli("weights", f"{tmp_path / 'm.keras'}#memory", "--to", "keras", "-o", layer).returncode == 0
-    words = ("run", "--stream", "--stateful", "--layer", "LSTM(2)", "--weights", layer)
-    done = rnncli(*words, input=f"{NUMBERS[:1]}\n")
-    assert done.returncode == 0, done.stderr
 
 
 def test_content_decides_and_the_suffix_is_a_hint(rnncli: Any, saved: Any, tmp_path: Path) -> None:

@@ -17,13 +17,6 @@ class TestTheShortForm:
         assert list(first) == ["schema", "line", "engine", "seed", "expression", "outputs"]
         assert (first["line"], second["line"], first["expression"]) == (1, 3, "GRU(3)")
 
-    def test_the_long_form_has_the_expression_too_which_a_case_document_takes(self, rnncli: Run) -> None:
-        said = rnncli("run", "sentence", "-l", "gru", "-l", "lstm", "--seed", "1", "-f", "json").stdout
-        written = json.loads(said)["expression"]
-        assert written == ["GRU(3, return_sequences=True)", "LSTM(3)"]
-        document = {"layer": written, "inputs": [[[1, 2]]]}
-        assert rnncli("run", json.dumps(document)).returncode == 0
-
     def test_tables_stand_apart_and_name_their_line(self, rnncli: Run) -> None:
         done = rnncli("run", "--stream", "--seed", "1", "--quiet", input=self.RECORDS)
         first, second = done.stdout.split("\n\nLSTM(3)\n")

@@ -75,24 +75,6 @@ def test_there_is_no_note_where_model_would_fail(
     assert note(capfd, path) is None
 
 
-def test_weights_alone_are_no_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    plain().save_weights(tmp_path / "m.weights.h5")
-    path = (tmp_path / "m.weights.h5").rename(tmp_path / "m.h5")
-    assert note(capfd, path) is None
-
-
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
-def test_a_layer_without_a_name_has_that_of_its_class(
-    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / f"model.{suffix}"
-    behind().save(path)
-    assert main(["run", INPUT, "--model", str(path)]) == 2
-    said = capfd.readouterr().err
-    assert "the layer scaled (tests>Scaled) is not supported." in said
-    assert "Keras cannot run" not in said
-
-
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_the_numbers_are_read_once(
     suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
