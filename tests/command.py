@@ -130,9 +130,9 @@ def redirected(descriptor: int, file: IO[bytes]) -> Iterator[None]:
         os.close(kept)
 
 
-def loaded_by(*args: str, formats: Iterable[str] = ()) -> set[str]:
-    """Return the modules that a process loads for a command, or for the command in each of the formats."""
-    commands = [[*args, "-f", one] for one in formats] or [list(args)]
+def loaded_by(*args: str, each: Iterable[Iterable[str]] = ((),)) -> set[str]:
+    """Return the modules that a process loads for a command, with each of these endings in turn."""
+    commands = [[*args, *ending] for ending in each]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)], stdin=subprocess.DEVNULL, capture_output=True,
         text=True, timeout=60, check=True,

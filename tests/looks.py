@@ -17,15 +17,6 @@ from rnncli.show.page import View
 
 GOLDEN = Path(__file__).parent / "golden"
 
-VIEWS: dict[str, dict[str, Any]] = {
-    "80": {"width": 80},
-    "120": {"width": 120},
-    "40": {"width": 40},
-    "pipe": {},
-    "80_ko": {"width": 80, "lang": "ko"},
-    "80_ascii": {"width": 80, "ascii": True},
-    "80_color": {"width": 80, "color": True},
-}
 LOOKS: dict[str, dict[str, Any]] = {"80": {"width": 80}, "40_ko": {"width": 40, "lang": "ko", "color": True}}
 """The views that golden files show."""
 PAGES = {"markdown": "md", "html": "html", "svg": "svg"}

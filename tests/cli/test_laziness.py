@@ -32,12 +32,12 @@ from rnncli.__main__ import SOON
 )
 def test_no_command_loads_a_framework(line: str) -> None:
     formats = ("table", "json", "ndjson", "csv", "markdown", "html", "svg")
-    assert not HEAVY & loaded_by(*line.split(), formats=formats)
+    assert not HEAVY & loaded_by(*line.split(), each=[["-f", one] for one in formats])
 
 
-@pytest.mark.parametrize("target", ["c", "config", "keras", "numpy", "torch"])
-def test_a_script_is_written_without_its_framework(target: str) -> None:
-    assert not HEAVY & loaded_by("export", "--to", target)
+def test_a_script_is_written_without_its_framework() -> None:
+    targets = ("c", "config", "keras", "numpy", "torch")
+    assert not HEAVY & loaded_by("export", each=[["--to", target] for target in targets])
 
 
 def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
@@ -46,38 +46,33 @@ def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
     assert not HEAVY & loaded_by("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"))
 
 
-@pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"], ["export", "--help"]]
-)
-def test_help_loads_neither_numpy_nor_rich(args: list[str]) -> None:
-    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.compute", "rnncli.inputs.formats"}) & loaded_by(
-        *args
-    )
+def test_help_loads_neither_numpy_nor_rich() -> None:
+    commands = ("run", "matrix", "export", "plot", "gradients", "explore", "tour")
+    loaded = loaded_by(each=[["--help"], ["--version"], *([name, "--help"] for name in commands)])
+    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.compute", "rnncli.inputs.formats"}) & loaded
+    assert "rnncli.commands.tour.lesson" not in loaded
 
 
 def test_help_loads_no_command() -> None:
     assert not {module for module in loaded_by("--help") if module.startswith("rnncli.commands")}
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["shape"],
-        ["shape", "--layer", "bilstm", "--layer", "GRU(2)", "--all-layers"],
-        ["shape", "--input-shape", "batch,None,8"],
-        ["shape", "--input-shape", "2,10,8", "-f", "csv"],
-        ["engines"],
-        ["samples"],
-        ["samples", "sentence"],
-    ],
-)
-def test_shapes_and_lists_need_no_numpy(args: list[str]) -> None:
-    assert "numpy" not in loaded_by(*args)
+def test_shapes_and_lists_need_no_numpy() -> None:
+    lines = (
+        "shape",
+        "shape --layer bilstm --layer GRU(2) --all-layers",
+        "shape --input-shape batch,None,8",
+        "shape --input-shape 2,10,8 -f csv",
+        "engines",
+        "samples",
+        "samples sentence",
+    )
+    assert "numpy" not in loaded_by(each=[line.split() for line in lines])
 
 
-@pytest.mark.parametrize("line", ["run", "trace --stats"])
-def test_json_needs_no_rich(line: str) -> None:
-    assert "rich" not in loaded_by(*line.split(), "-f", "json")
+def test_what_is_no_table_needs_no_rich() -> None:
+    lines = ("run -f json", "trace --stats -f json", "shape -f json", "shape -f markdown", "shape -f html")
+    assert "rich" not in loaded_by(each=[line.split() for line in lines])
 
 
 @pytest.mark.parametrize("said", [None, "26"])

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.text import Text
 from sheets import case, masked, sheet
 
-from rnncli.commands.plot import figure
 from rnncli.commands.plot.palette import STYLES, mix
 from rnncli.commands.plot.terminal import render
 from rnncli.show.page import View
@@ -49,15 +47,6 @@ def test_many_units_share_rows() -> None:
     text = render(sheet(case("gru", units=256)), LIGHT, View(width=80), "none")
     assert len(text.splitlines()) < 160
     assert "a row: the mean of several units" in text
-
-
-def test_what_is_no_number_leaves_the_scale_alone() -> None:
-    asked = case("gru")
-    asked.inputs[0, 1, 0], asked.inputs[0, 2, 0] = np.nan, np.inf
-    found = sheet(asked)
-    assert all(np.isfinite((scale.low, scale.high)).all() for scale in found.scales)
-    assert figure.render(found, "png", LIGHT, None)
-    assert "?" in render(found, LIGHT, View(), "none")
 
 
 def test_wide_names_keep_their_columns() -> None:

@@ -16,7 +16,7 @@ from looks import columns_of, drawn, matches_golden
 
 from rnncli.addresses import parse_label
 from rnncli.commands.tour import drawing, lesson
-from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
+from rnncli.commands.tour.answer import TourAnswer
 from rnncli.commands.tour.observations import OBSERVATIONS, Observation, observe
 from rnncli.result import NamedTensor
 from rnncli.show.layout import wrap_command
@@ -45,9 +45,6 @@ def words_of(command: str) -> list[str]:
     ("name", "view"),
     [
         ("tour_80.txt", {}),
-        ("tour_80_ko.txt", {"lang": "ko"}),
-        ("tour_80_ascii.txt", {"ascii": True}),
-        ("tour_80_color.txt", {"color": True}),
         ("tour_60_ko.txt", {"lang": "ko", "width": 60}),
     ],
 )
@@ -73,10 +70,6 @@ def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> 
 def test_a_step_in_other_formats(format: str) -> None:
     step = TourAnswer((lesson.steps()[8],))
     assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
-
-
-def test_the_last_step_of_the_notebook_is_step_8() -> None:
-    assert lesson.steps()[8].en["title"] == "the backward state is the first row"
 
 
 def test_every_observation_has_its_step() -> None:
@@ -121,12 +114,6 @@ def numbers_in(document: dict[str, Any]) -> dict[str, Any]:
 def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
     unit = int(words[words.index("--unit") + 1]) if "--unit" in words else None
     return tensor.values if unit is None else tensor.values[..., unit : unit + 1]
-
-
-def test_the_sentence_is_the_sample(rnncli: Run) -> None:
-    (command,) = lesson.steps()[0].commands
-    printed = json.loads(rnncli(*words_of(command)).stdout)
-    np.testing.assert_array_equal(np.array(printed, np.float32), seen(0).outputs[0][0].values)
 
 
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
@@ -267,13 +254,6 @@ def test_a_command_stays_on_its_lines(number: int, lang: str) -> None:
         assert f"\n{command}\n" in page(number, lang=lang)
 
 
-def test_parts_of_a_step() -> None:
-    one = (lesson.steps()[4],)
-    whole, question, answer = (drawn(TourAnswer(one, part), width=80) for part in ("whole", QUESTION, ANSWER))
-    assert whole == question + answer
-    assert answer.startswith("Answer: ")
-
-
 def test_document() -> None:
     step = TourAnswer((lesson.steps()[4],)).document(View())["steps"][0]
     assert list(step) == [
@@ -294,11 +274,6 @@ def test_records_and_tensors_name_the_step() -> None:
 
 def test_the_lesson_loads_no_framework() -> None:
     assert not HEAVY & loaded_by("tour")
-
-
-def test_help_of_the_lesson_loads_none_of_it() -> None:
-    loaded = loaded_by("tour", "--help")
-    assert not {"numpy", "rich", "rnncli.commands.tour.lesson"} & loaded
 
 
 def test_a_pipe_gets_everything(rnncli: Run) -> None:

@@ -7,18 +7,18 @@ import random
 import re
 import shlex
 from contextlib import suppress
-from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 from limits import processor_time
-from looks import PAGES, VIEWS, drawn, matches_golden, misfits
+from looks import PAGES, check_looks, drawn
 
 from rnncli.cli.app import main
 from rnncli.commands.why import trial
 from rnncli.commands.why.answer import WhyAnswer, command_of
 from rnncli.commands.why.diagnosis import Bilingual, Fix, diagnose, matches, read_causes
-from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
+from rnncli.commands.why.message import HEAD, TAIL, normalize
 from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.show.page import View
@@ -57,95 +57,15 @@ Arguments received by LSTM.call():
     "torch": "RuntimeError: Expected hidden[0] size (1, 2, 3), got [2, 1, 3]",
 }
 
+
 AS_TEXT = {
-    "Input 0 is incompatible with layer lstm_2: expected ndim=3, found ndim=2": "rank",
-    "Error when checking input: expected lstm_1_input to have 3 dimensions, but got array with shape (1, 60)":
-        "rank-keras2",
-    "Error when checking input: expected lstm_1_input to have shape (4, 5) but got array with shape (4, 6)":
-        "model-input-keras2",
-    "Dimensions must be equal, but are 6 and 5": "features-cut",
-    "An operation has None for gradients": "no-gradient",
-    "RuntimeError: input must have 3 dimensions, got 2": "rank-torch",
-    "hidden[0] size (1, 2, 3), got [2, 1, 3]": "state-torch",
-    "Shapes (None, 3) and (None, 4, 3) are incompatible": "loss-shape-keras2",
-    "logits and labels must have the same first dimension, got logits shape [32,3] and labels shape [8]":
-        "loss-sparse-keras2",
-    "You are passing a RNN mask that does not correspond to right-padded sequences, while using cuDNN":
-        "cudnn-mask",
-    "Layer lstm will not use cuDNN kernels since it doesn't meet the criteria.": "cudnn",
-    "RuntimeError: expected scalar type Float but found Double": "precision-torch",
-    "Cannot assign value to variable ' lstm/kernel:0': Shape mismatch.The variable shape (5, 16), and the "
-    "assigned value shape (5, 12) are incompatible.": "load-weights-shape",
-    "Layer count mismatch when loading weights from file. Model expected 2 layers, found 1 saved layers.":
-        "load-weights-layers",
-    "Input 0 is incompatible with layer sequential: expected shape=(64, None, 4), found shape=[32, 100, 4]":
-        "model-input",
-    "Input 0 of layer gru is incompatible with the layer: expected ndim=3, found ndim=2. Full shape "
-    "received: [None, 7]": "rank",
-    "Error when checking target: expected lstm_2 to have 2 dimensions, but got array with shape (100, 5, 1)":
-        "loss-target-keras1",
-    "Error when checking target: expected dense_1 to have 3 dimensions, but got array with shape (100, 1)":
-        "loss-target-keras1",
-    "`logits` and `labels` must have the same shape, received ((None, 10, 1) vs (None, 1)).":
-        "loss-logits-keras2",
-    "If a RNN is stateful, a complete input_shape must be provided (including batch size).": "stateful-batch",
-    "In a stateful network, you should only pass inputs with a number of samples that can be divided by the "
-    "batch size. Found: 100 samples. Batch size: 32.": "stateful-samples",
-    "InvalidArgumentError: Invalid input_h shape: [1,32,30] [1,19,30] [[{{node CudnnRNN}}]]":
-        "stateful-batch-cudnn",
-    "UnknownError: CUDNN_STATUS_BAD_PARAM in tensorflow/stream_executor/cuda/cuda_dnn.cc(1521): "
-    "'cudnnSetRNNDataDescriptor( data_desc.get(), data_type)' [Op:CudnnRNNV3]": "cudnn-empty",
-    "UnknownError: Fail to find the dnn implementation. [Op:CudnnRNN]": "cudnn-missing",
-    "NotImplementedError: Cannot convert a symbolic Tensor (lstm_1/strided_slice:0) to a numpy array.":
-        "symbolic-tensor",
-    "AttributeError: module 'tensorflow.nn' has no attribute 'dynamic_rnn'": "tensorflow-1",
-    "module 'tensorflow.nn.rnn_cell' has no attribute 'BasicLSTMCell'": "tensorflow-1",
-    "ModuleNotFoundError: No module named 'keras.layers.recurrent'": "layer-moved",
-    "ImportError: cannot import name 'GRU' from 'keras.layers.recurrent'": "layer-moved",
-    "ValueError: Unknown layer: CuDNNLSTM": "cudnn-layer",
-    "Layer weight shape (5, 12) not compatible with provided weight shape (5, 16)": "set-weights-shape",
-    "You are trying to load a weight file containing 2 layers into a model with 3 layers.":
-        "load-weights-layers-keras2",
-    "ValueError: Unrolling requires a fixed number of timesteps.": "unroll",
-    "LSTM: Expected input to be 2-D or 3-D but received 4-D tensor": "rank-torch",
-    "RNN: Expected input to be 2D or 3D, got 4D tensor instead": "rank-torch",
-    "GRU: Expected input to be 2-D or 3-D, but received 4-D tensor": "rank-torch",
-    "GRUCell: Expected input to be 1-D or 2-D but received 3-D tensor": "cell-torch",
-    "input and hidden tensors are not at the same device": "device-torch",
-    "Input and hidden tensors are not at the same device, found input tensor at cuda:0": "device-torch",
-    "Input and parameter tensors are not the same dtype, found input tensor with Double and parameter tensor "
-    "with Float": "precision-torch",
-    "expects 1 input(s), but it received 3 input tensors": "list-input",
-    "Layer lstm_2 expects 1 inputs, but it received 3 input tensors. Inputs received: [": "list-input",
-    "All layers in a Sequential model should have a single output tensor.": "sequential-outputs",
-    "expected shape=(1, None, 5), found shape=(32, 10, 5)": "model-input",
-    "Unrecognized keyword arguments passed to Embedding: {'input_length': 100}": "argument-unknown",
-    "Argument `input_length` is deprecated. Just remove it.": "argument-input",
-    "TypeError: __init__() got an unexpected keyword argument 'batch_input_shape'": "argument-input",
-    "Unrecognized keyword arguments: ['batch_input_shape']": "saved-input",
-    "ValueError: GRUCell does not support reset_after parameter set to true.": "reset-after-js",
-    "Dimensions must be equal, but are 7 and 10 ... [?,7,1], [?,10,1]": "loss-shape-graph",
-    "size mismatch, m1: [32 x 128], m2: [256 x 10] at /pytorch/aten/src/TH/generic/THTensorMath.cpp:961":
-        "features-torch-linear",
-    "RuntimeError: rnn: hx is not contiguous": "contiguous-torch",
-    "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a non-contiguous input.":
-        "contiguous-torch",
-    "RNN module weights are not part of single contiguous chunk of memory. This means they need to be "
-    "compacted at every call": "compact-torch",
-    "RuntimeError: cudnn RNN backward can only be called in training mode": "eval-torch",
-    "'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor": "packed-device",
-    "UserWarning: dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
-    "expects num_layers greater than 1, but got dropout=0.5 and num_layers=1": "dropout-torch",
-    "TypeError: __init__() got an unexpected keyword argument 'return_sequences'": "argument-torch-1",
-    "Data cardinality is ambiguous: x sizes: 100 y sizes: 90 Make sure all arrays contain the same number":
-        "batch-sizes",
-    "ValueError: setting an array element with a sequence.": "ragged",
-    "Expected object of scalar type Float but got scalar type Double for argument #2 'mat2'":
-        "precision-torch",
-    "Expected object of backend CPU but got backend CUDA for argument #2 'mat2'": "device-torch",
-    "one of the variables needed for gradient computation has been modified by an inplace operation":
-        "inplace-torch",
-}  # fmt: skip
+    message: cause
+    for cause, _, message in (
+        line.partition(": ")
+        for line in Path(__file__).with_name("older_messages.txt").read_text(encoding="utf-8").splitlines()
+    )
+}
+"""Messages of older versions, and the cause of each."""
 
 
 def answer_of(text: str) -> WhyAnswer:
@@ -161,24 +81,9 @@ def test_older_messages_are_known(text: str, cause: str) -> None:
     assert all(attempt(fix) for fix in found.fixes)
 
 
-@pytest.mark.parametrize(
-    ("name", "view"),
-    [(name, view) for name in OTHERS for view in (VIEWS if name == "rank" else ("80", "120", "80_ko"))],
-)
-def test_tables(name: str, view: str) -> None:
-    assert matches_golden("why", f"{name}_{view}.txt", drawn(answer_of(OTHERS[name]), **VIEWS[view]))
-
-
 @pytest.mark.parametrize("name", OTHERS)
-def test_no_line_is_wider_than_the_terminal(name: str) -> None:
-    answer = answer_of(OTHERS[name])
-    for width, lang in product((40, 60, 80, 100, 120), ("en", "ko")):
-        assert misfits(answer, width, lang=lang) == [], (width, lang)
-
-
-@pytest.mark.parametrize(("format", "suffix"), PAGES.items())
-def test_pages(format: str, suffix: str) -> None:
-    assert matches_golden("why", f"rank.{suffix}", drawn(answer_of(SERIES), format))
+def test_answers_look_as_they_did(name: str) -> None:
+    check_looks("why", name, answer_of(OTHERS[name]), PAGES if name == "rank" else ())
 
 
 def test_document() -> None:
@@ -205,12 +110,6 @@ def test_document() -> None:
     }
 
 
-def test_a_fix_that_is_not_run_has_null_in_its_place() -> None:
-    candidate = answer_of(OTHERS["gradient"]).document(View())["candidates"][1]
-    assert candidate["expression"] is candidate["input"] is candidate["run"] is candidate["command"] is None
-    assert candidate["outputs"] == candidate["weights"] == []
-
-
 def test_unknown_sizes_keep_their_names() -> None:
     first = answer_of(OTHERS["stack"]).document(View())["candidates"][0]
     assert first["expression"] == ["LSTM(4, return_sequences=True)", "LSTM(3)"]
@@ -228,30 +127,6 @@ def test_records() -> None:
     )  # fmt: skip
 
 
-def test_a_row_for_a_fix_that_is_not_run() -> None:
-    rows = list(answer_of(OTHERS["gradient"]).records(View())[1])
-    assert [row[3:] for row in rows[1:]] == [("", "", "", "")] * 2
-
-
-def test_there_are_no_tensors() -> None:
-    with pytest.raises(UsageError, match="returns no tensors"):
-        answer_of(SERIES).tensors()
-
-
-def texts_of(text: str) -> list[Bilingual]:
-    found = diagnose(text)
-    return [found.explanation, found.hint, *(fix.situation for fix in found.fixes)]
-
-
-@pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
-def test_everything_is_said_in_korean_too(text: str) -> None:
-    for said in texts_of(text):
-        assert bool(said.en) == bool(said.ko)
-        assert not said.ko or re.search("[가-힣]", said.ko) or said.ko == said.en
-        assert not re.search("[가-힣]", said.en)
-        assert re.findall(r"\(\d[\d, None]*\)", said.en) == re.findall(r"\(\d[\d, None]*\)", said.ko)
-
-
 @pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
 def test_commands_work(text: str, capfdbinary: Any) -> None:
     for outcome in answer_of(text).outcomes:
@@ -261,7 +136,7 @@ def test_commands_work(text: str, capfdbinary: Any) -> None:
             assert main([*args, "--quiet"]) == 0, command
 
 
-@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("width", [40, 80])
 def test_a_command_that_is_broken_works_in_a_shell(width: int, capfdbinary: Any) -> None:
     parts = [drawn(answer_of(text), width=width).partition("try it:") for text in OTHERS.values()]
     commands = [shown for _, found, shown in parts if found]
@@ -518,7 +393,7 @@ def test_random_pieces_of_messages_never_fail() -> None:
     pieces = [*OTHERS.values(), *AS_TEXT]
     words = [word for text in pieces for word in re.findall(r"\w+|\W", text)]
     draw = random.Random(0)
-    for _ in range(300):
+    for _ in range(150):
         text = draw.choice(pieces)
         for _ in range(draw.randrange(1, 6)):
             place = draw.randrange(len(text) + 1)
@@ -533,20 +408,13 @@ def test_only_both_ends_of_a_long_text_are_read() -> None:
     assert diagnose(f"{SERIES}{' x' * 1_000_000}").cause == "rank"
 
 
-def test_shapes_are_parsed_in_every_notation() -> None:
-    assert parse_shape("(1, None, 5)") == (1, None, 5)
-    assert parse_shape("?,3") == (None, 3)
-    assert parse_shape("8x3") == (8, 3)
-    assert parse_shape("torch.Size([12, 5])"[11:]) == (12, 5)
-
-
 PIECES = re.compile(r"[(\[][\dNone?, x]{0,40}[)\]]|\d+")
 ODD = ("()", "( )", "[]", "(0,)", "(None,)", "(1, 2, 3, 4, 5, 6)", "0", "1", "123456789012", "?", "-1")
 
 
 @pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
 def test_odd_shapes_and_numbers_never_fail(text: str) -> None:
-    for found in list(PIECES.finditer(text))[:12]:
+    for found in list(PIECES.finditer(text))[:6]:
         for odd in ODD:
             with suppress(DisagreementError):
                 assert answer_of(text[: found.start()] + odd + text[found.end() :]).document(View())

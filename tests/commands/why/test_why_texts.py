@@ -69,6 +69,10 @@ def tables_of(causes: Iterable[Cause]) -> Iterator[dict[str, Any]]:
         yield from (cause.table, *cause.table["variant"])
 
 
+def shapes_in(text: str) -> list[str]:
+    return re.findall(r"\(\d[\d, None]*,[\d, None]*\)", text)
+
+
 def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: set[int] = set()
     say = diagnosis._said
@@ -77,6 +81,8 @@ def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) 
         said = say(table, fields)
         assert bool(said.en) == bool(said.ko)
         assert not re.search("[가-힣]", said.en)
+        assert not said.ko or re.search("[가-힣]", said.ko) or said.ko == said.en
+        assert shapes_in(said.en) == shapes_in(said.ko)
         shown.add(id(table.get("en")))
         return said
 
