@@ -26,7 +26,7 @@ settings.load_profile("same")
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to what they start
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# A shell makes its background jobs ignore both signals of the keyboard, and their child processes inherit that.
+# A shell makes its background jobs ignore these two, and their child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
