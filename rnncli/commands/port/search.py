@@ -11,7 +11,6 @@ from rnncli.case import Array
 from rnncli.commands.port.differences import list_known
 from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis, is_sequence
 from rnncli.commands.port.vectorized import compute_all
-from rnncli.errors import LayerError
 
 PART_SEQUENCES, PART_STEPS = 2, 8
 """Sequences and steps of a long input that are compared before all of it."""
@@ -42,7 +41,9 @@ def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     for count in (0, 1, 2):
         candidates = [one for one in _combine(run, known, count) if _fits(one)]
         hypothesis_count += len(candidates)
-        measured = [one for one in _screen(candidates) if _confirm(one)]
+        measured = _screen(candidates)
+        for one in measured:  # on all numbers, and each by itself
+            _measure(one, one.compute(), one.inputs.shape[:2], run.atol, run.rtol)
         matching = [one for one in measured if one.matches]
         if matching:
             return list(_drop_equivalent(matching)), hypothesis_count
@@ -95,19 +96,8 @@ def _screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
     return candidates
 
 
-def _confirm(candidate: Hypothesis) -> bool:
-    """Measure how near the numpy engine comes on all numbers.  Return False if Keras rejects the layer."""
-    batch, steps, _ = candidate.inputs.shape
-    try:
-        computed = candidate.compute()
-    except (LayerError, ValueError):
-        return False
-    _measure(candidate, computed, (batch, steps), candidate.run.atol, candidate.run.rtol)
-    return True
-
-
 def _measure(
-    candidate: Hypothesis, computed: Mapping[str, Array], part: tuple[int, int], atol: float, rtol: float
+    candidate: Hypothesis, computed: Mapping[str, Array], part: tuple[int, ...], atol: float, rtol: float
 ) -> None:
     """Set how near it comes on the first sequences and steps; where steps are left out, sequences alone."""
     sequences, steps = part
