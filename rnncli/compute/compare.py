@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli import compute
@@ -72,39 +72,45 @@ def measure(
     """Compare the numbers of `tensor`, the first side, with `other`, the second side; two NaN are equal."""
     import numpy as np
 
-    first, second = np.asarray(tensor.values), np.asarray(other)
+    from rnncli import arrays
+
+    values, shape = tensor.values, tuple(tensor.values.shape)
     limits = tolerance_of(atol, tensor.name), tolerance_of(rtol, tensor.name)
-    difference = TensorDifference(tensor.name, sides, (first.shape, second.shape), *limits)
-    if first.shape != second.shape or not first.size:
+    difference = TensorDifference(tensor.name, sides, (shape, tuple(other.shape)), *limits)
+    if shape != other.shape:
         return difference
-    floats = [one.dtype for one in (first, second) if one.dtype.kind not in "iub"]
-    dtype = min(floats, key=lambda one: one.itemsize, default=first.dtype)
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    gap = _absolute_difference(first, second)
-    largest = _unravel(gap.argmax(), gap)
-    if gap[largest] == 0:
+    absolute, relative, largest, ends = 0.0, 0.0, 0, (0.0, 0.0)
+    mismatch, step, done = None, None, 0
+    for first, second in zip(arrays.blocks(values), arrays.blocks(other), strict=True):
+        first, second = (block.astype(np.float64).ravel() for block in (first, second))
+        gap, size = _absolute_difference(first, second), abs(second)
+        nonzero, place = size > 0, int(gap.argmax()) if gap.size else 0
+        if gap.size and gap[place] > absolute:
+            absolute, largest, ends = float(gap[place]), done + place, (first[place], second[place])
+        with np.errstate(invalid="ignore", over="ignore"):
+            ratios = gap[nonzero] / np.where(np.isfinite(size), size, 1.0)[nonzero]
+            beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
+        relative = max(relative, float(ratios.max(initial=0.0)))
+        wrong = np.flatnonzero(beyond)
+        if len(wrong):
+            start = int(wrong[0])
+            mismatch = mismatch or Mismatch(
+                _unravel(done + start, shape), float(first[start]), float(second[start]), 0
+            )
+            mismatch = mismatch._replace(number=mismatch.number + len(wrong))
+            if "timesteps" in tensor.axes:
+                row = int(np.unravel_index(done + wrong, shape)[tensor.axes.index("timesteps")].min())
+                step = row if step is None else min(step, row)
+        done += gap.size
+    if not absolute:
         return difference
-    size = abs(second)
-    nonzero = size > 0
-    gaps = np.where(np.isfinite(gap), gap, np.inf)[nonzero]
-    sizes = np.where(np.isfinite(size), size, 1.0)[nonzero]
-    with np.errstate(invalid="ignore", over="ignore"):
-        relative = gaps / sizes
-        beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
-    step = mismatch = None
-    if beyond.any():
-        place = _unravel(beyond.argmax(), beyond)
-        mismatch = Mismatch(place, float(first[place]), float(second[place]), int(beyond.sum()))
-        if "timesteps" in tensor.axes:
-            axis = tensor.axes.index("timesteps")
-            row = int(beyond.any(axis=tuple(one for one in range(beyond.ndim) if one != axis)).argmax())
-            step = int(tensor.time[row]) if len(tensor.time) else row
+    floats = [one.dtype for one in (values, other) if one.dtype.kind not in "iub"]
     return difference._replace(
-        absolute=float(gap[largest]),
-        relative=float(relative.max(initial=0.0)) or float("inf"),  # all differ from 0
-        place=largest,
-        ulps=count_ulps(first[largest], second[largest], dtype),
-        step=step,
+        absolute=absolute,
+        relative=relative or math.inf,  # all differ from 0
+        place=_unravel(largest, shape),
+        ulps=count_ulps(*ends, min(floats, key=lambda one: one.itemsize, default=values.dtype)),
+        step=step if step is None or not len(tensor.time) else int(tensor.time[step]),
         mismatch=mismatch,
     )
 
@@ -143,64 +149,35 @@ def _absolute_difference(first: Array, second: Array) -> Array:
     return np.where(np.isnan(gap), np.inf, gap)
 
 
-def _unravel(place: Any, array: Array) -> tuple[int, ...]:
+def _unravel(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     import numpy as np
 
-    return tuple(int(index) for index in np.unravel_index(place, array.shape))
+    return tuple(int(index) for index in np.unravel_index(place, shape))
+
+
+def compare_results(
+    result: Result, other: Result, atol: Tolerance = 0.0, rtol: Tolerance = 0.0
+) -> tuple[Result, list[str]]:
+    """Compare all tensors with those of `other`, which stand in the same order.
+
+    Returns `result` with each tensor's largest absolute difference, and the names of the tensors that differ
+    by more than atol + rtol * |other|.
+    """
+    found = [
+        measure(mine, theirs.values, ("", ""), atol, rtol)
+        for mine, theirs in zip(result.outputs, other.outputs, strict=True)
+    ]
+    compared = dataclasses.replace(result, differences={one.name: one.absolute for one in found})
+    return compared, [one.name for one in found if not one.agrees]
 
 
 def compare_with_keras(
     case: Case, result: Result, atol: Tolerance = 1e-6, rtol: Tolerance = 1e-5, budget: int | None = None
 ) -> tuple[Result, list[str]]:
-    """Compare `result` with Keras.
+    """Compare `result` with Keras, unless Keras computed it; see `compare_results`.
 
-    Returns `result` with each tensor's largest difference from Keras, and the names of the tensors that
-    differ by more than the tolerances; without any if Keras computed `result` itself.
     budget: see compute.run.
     """
     if result.engines == (engines.REFERENCE,):
         return result, []
-    other = compute.run(case, engines.REFERENCE, budget)
-    compared = dataclasses.replace(result, differences=differences(result, other))
-    return compared, find_disagreements(result, other, atol, rtol)
-
-
-def differences(result: Result, other: Result) -> dict[str, float]:
-    """Return the largest absolute difference by tensor name; see `largest_difference`."""
-    return {
-        name: max((largest_difference(*both) for both in pairs), default=0.0)
-        for name, pairs in _pair_blocks(result, other)
-    }
-
-
-def largest_difference(first: Array, second: Array) -> float:
-    """Return the largest absolute difference of two float64 arrays.
-
-    Two NaN are equal; NaN and a number differ by infinity.
-    """
-    return float(_absolute_difference(first, second).max(initial=0.0))
-
-
-def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tolerance) -> list[str]:
-    """Return the names of the tensors that differ by more than atol + rtol * |other|; two NaN are equal."""
-    import numpy as np
-
-    found = []
-    for name, pairs in _pair_blocks(result, other):
-        limits = tolerance_of(rtol, name), tolerance_of(atol, name)
-        if not all(np.allclose(*both, *limits, equal_nan=True) for both in pairs):
-            found.append(name)
-    return found
-
-
-def _pair_blocks(result: Result, other: Result) -> Iterator[tuple[str, Iterator[tuple[Array, Array]]]]:
-    """Yield each tensor's name, and pairs of blocks of its numbers in both results, as float64."""
-    import numpy as np
-
-    from rnncli import arrays
-
-    for mine, theirs in zip(result.outputs, other.outputs, strict=True):
-        first, second = (
-            (block.astype(np.float64) for block in arrays.blocks(tensor.values)) for tensor in (mine, theirs)
-        )
-        yield mine.name, zip(first, second, strict=True)
+    return compare_results(result, compute.run(case, engines.REFERENCE, budget), atol, rtol)

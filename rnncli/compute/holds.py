@@ -44,7 +44,7 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
 def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
     """Return `result` with the largest difference of every tensor from the run without the holds."""
     other = compute.run(case._replace(hold=()), result.engines[0], budget)
-    return dataclasses.replace(result, differences=compare.differences(result, other), reference=REFERENCE)
+    return compare.compare_results(dataclasses.replace(result, reference=REFERENCE), other)[0]
 
 
 def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:

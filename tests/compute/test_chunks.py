@@ -44,14 +44,14 @@ def case_of(expression: str | list[str], batch: int = 11, timesteps: int = 5, **
 
 def cut(case: Case, sequences: int) -> int:
     """A budget that holds so many of the case's sequences."""
-    return sequences * chunks._bytes_of_a_sequence(case)
+    return sequences * compute.bytes_of_a_sequence(case)
 
 
 class TestPlan:
     @given(some.integers(1, 400), some.integers(1, 10**6))
     def test_the_chunks_are_the_batch(self, batch: int, budget: int) -> None:
         case = case_of("LSTM(3)", batch)
-        found = chunks.plan(case, budget)
+        found = compute.plan(case, budget)
         assert [index for chunk in found for index in range(batch)[chunk]] == list(range(batch))
         sizes = [chunk.stop - chunk.start for chunk in found]
         assert max(sizes) - min(sizes) <= max(1, len(sizes) - 1)
@@ -62,15 +62,15 @@ class TestPlan:
         [
             ("LSTM(3)", 300, 10**6, 1),
             # Few sequences go whole where the budget holds them; more than is comfortable goes in chunks.
-            ("LSTM(64)", chunks.ROWS, 10**6, 1),
-            ("LSTM(64)", chunks.ROWS, chunks.ROWS // 4, 4),
-            ("LSTM(64)", 4 * chunks.ROWS, 10**6, 4),
+            ("LSTM(64)", compute.ROWS, 10**6, 1),
+            ("LSTM(64)", compute.ROWS, compute.ROWS // 4, 4),
+            ("LSTM(64)", 4 * compute.ROWS, 10**6, 4),
         ],
     )
     def test_how_many_chunks(self, expression: str, batch: int, sequences: int, count: int) -> None:
         case = case_of(expression, batch, 2000 if "64" in expression else 5)
-        assert len(chunks.plan(case, cut(case, sequences))) == count
-        assert (cut(case, chunks.ROWS) > chunks.COMFORTABLE) == ("64" in expression)
+        assert len(compute.plan(case, cut(case, sequences))) == count
+        assert (cut(case, compute.ROWS) > compute.COMFORTABLE) == ("64" in expression)
 
     @pytest.mark.parametrize(
         ("expression", "more", "whole"),
@@ -86,7 +86,7 @@ class TestPlan:
         ],
     )
     def test_what_belongs_together_goes_whole(self, expression: str, more: Any, whole: bool) -> None:
-        assert (len(chunks.plan(case_of(expression, **more), 1)) == 1) is whole
+        assert (len(compute.plan(case_of(expression, **more), 1)) == 1) is whole
 
     def test_what_is_let_go_chunk_by_chunk_may_be_more_than_the_memory(
         self, monkeypatch: pytest.MonkeyPatch
@@ -118,7 +118,7 @@ class TestTheSameNumbers:
     @pytest.mark.parametrize(("expression", "more", "engine"), ALIKE)
     def test_of_a_whole_batch(self, expression: Any, more: dict[str, Any], engine: str) -> None:
         case = case_of(expression, **more)
-        assert len(chunks.plan(case, cut(case, 3))) > 1
+        assert len(compute.plan(case, cut(case, 3))) > 1
         whole = compute.run(case, engine, 2**40)
         parted = compute.run(case, engine, cut(case, 3))
         assert parted.input_shape == whole.input_shape
@@ -131,12 +131,12 @@ class TestTheSameNumbers:
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = compute.run(case_of(EXPRESSIONS[1], 4), "numpy")
         halves = list(call.split_result(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
-        assert chunks.join_results(iter(halves), 4).outputs[1].equals == (claim("hidden_states[:, -1, :]"),)
+        assert compute.join_results(iter(halves), 4).outputs[1].equals == (claim("hidden_states[:, -1, :]"),)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
             halves[1], outputs=(halves[1].outputs[0], broken, halves[1].outputs[2])
         )
-        assert chunks.join_results(iter(halves), 4).outputs[1].equals == ()
+        assert compute.join_results(iter(halves), 4).outputs[1].equals == ()
 
     @pytest.mark.parametrize("expression", EXPRESSIONS)
     def test_time_in_blocks(self, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ class TestUnfolded:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
         case = case._replace(inputs=case.inputs.astype(case.specs[0].config["dtype"]))
         plan = compute.plan(case, cut(case, 3))
-        whole = chunks.join_results(compute.run_chunks(case, engine, plan), 11)
+        whole = compute.join_results(compute.run_chunks(case, engine, plan), 11)
         found = chunks.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):

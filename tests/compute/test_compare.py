@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from rnncli import arrays as blocks
 from rnncli import compute
 from rnncli.addresses import parse_label
 from rnncli.compute import compare
@@ -40,6 +41,14 @@ def test_agreement_is_that_of_numpy_testing(first: Any, second: Any, atol: float
         assert not found.agrees
     else:
         assert found.agrees
+
+
+@given(VALUES, VALUES, st.sampled_from([0.0, 0.5]))
+def test_a_large_tensor_is_compared_in_blocks(first: Any, second: Any, atol: float) -> None:
+    whole = measure(first, second, atol)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", 6)
+        assert measure(first, second, atol) == whole
 
 
 @given(VALUES)
@@ -99,10 +108,11 @@ def changed(value: float) -> Any:
 def test_differences_of_results_are_absolute_and_the_largest() -> None:
     result, other = changed(9.0)
     expected = abs(float(result.outputs[0].values[1, 1]) - 9)
-    assert compare.differences(result, other)["hidden_state"] == pytest.approx(expected, abs=1e-12)
-    assert compare.find_disagreements(result, other, 1e-5, 1e-5) == ["hidden_state"]
-    assert compare.find_disagreements(result, other, 10, 0) == []
-    assert compare.find_disagreements(result, result, 0, 0) == []
+    compared, apart = compare.compare_results(result, other, 1e-5, 1e-5)
+    assert compared.differences["hidden_state"] == pytest.approx(expected, abs=1e-12)
+    assert apart == ["hidden_state"]
+    assert compare.compare_results(result, other, 10, 0)[1] == []
+    assert compare.compare_results(result, result, 0, 0)[1] == []
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
@@ -111,10 +121,10 @@ def test_a_number_that_is_not_finite_differs_from_others_alone(odd: float) -> No
     found = measure([[[0, odd]]], [[[0, 0]]], 1e9, 1e9)
     assert (found.agrees, found.absolute, found.ulps) == (False, np.inf, None)
     result, other = changed(odd)
-    assert compare.differences(other, other) == {"hidden_state": 0.0}
-    assert compare.differences(result, other) == {"hidden_state": np.inf}
-    assert compare.find_disagreements(other, other, 0, 0) == []
-    assert compare.find_disagreements(result, other, 1e9, 0) == ["hidden_state"]
+    compared, apart = compare.compare_results(other, other)
+    assert (compared.differences, apart) == ({"hidden_state": 0.0}, [])
+    compared, apart = compare.compare_results(result, other, 1e9, 0)
+    assert (compared.differences, apart) == ({"hidden_state": np.inf}, ["hidden_state"])
 
 
 def test_check_fills_the_largest_difference_by_name_and_compares_nothing_with_itself() -> None:

@@ -12,7 +12,6 @@ from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
-from rnncli.compute.engines import numpy as engine
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import InputError
 from rnncli.process import memory
@@ -28,27 +27,6 @@ def case(expression: str, steps: int = STEPS) -> Case:
     mask = generator.random((2, steps)) < 0.7
     inputs = generator.standard_normal((2, steps, 2)).astype(np.float32)
     return Case(specs=specs.from_flags([expression], {}), inputs=inputs, mask=mask, seed=1)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    ["LSTM(3)", "Bidirectional(GRU(2, return_sequences=True))", "SimpleRNN(2, go_backwards=True)"],
-)
-def test_steps_are_the_same_however_many_are_stacked_at_once(
-    expression: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = tracing.trace(case(expression)).trace
-    monkeypatch.setattr(engine, "TOGETHER", 16)
-    in_blocks = tracing.trace(case(expression)).trace
-    assert len(in_blocks) == len(whole)
-    for loop, expected in zip(in_blocks, whole, strict=True):
-        assert (loop.path, *loop[:3]) == (expected.path, *expected[:3])
-        assert list(loop.parts) == list(expected.parts)
-        pairs = [(loop.times, expected.times), (loop.status, expected.status)]
-        pairs += [(loop.parts[name], expected.parts[name]) for name in expected.parts]
-        pairs += [(loop.start[name], expected.start[name]) for name in expected.start]
-        for values, wanted in pairs:
-            np.testing.assert_array_equal(values, wanted, strict=True)
 
 
 @pytest.mark.parametrize("expression", ["LSTM(3)", "GRU(3, zero_output_for_mask=True)"])

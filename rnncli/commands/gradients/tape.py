@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rnncli import compute
 from rnncli.case import Array, Case
-from rnncli.compute import chunks
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
@@ -53,7 +53,7 @@ def norms(
 
     # As in a first call: no state is kept.
     specs = tuple(spec.with_option("stateful", False) for spec in case.specs)
-    one = chunks.take_chunk(case, slice(batch, batch + 1))._replace(specs=specs, training=False)
+    one = compute.take_chunk(case, slice(batch, batch + 1))._replace(specs=specs, training=False)
     with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)

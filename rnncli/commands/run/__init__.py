@@ -111,7 +111,6 @@ def answer_batch(flags: RunRequest) -> Reply[Any]:
     from rnncli import compute
     from rnncli.cli import checks
     from rnncli.commands.run.answer import ChunkedRunAnswer
-    from rnncli.compute import chunks
     from rnncli.show import formats
     from rnncli.show.answer import Reply
 
@@ -125,9 +124,11 @@ def answer_batch(flags: RunRequest) -> Reply[Any]:
     if len(plan) > 1:
         results = flags.progress(results, batch, grows)
     if grows:
+        from rnncli.compute.chunks import ChunkedResult
+
         kept = (checks.select_tensors(each, flags.select) for each in results)
-        return Reply(ChunkedRunAnswer(chunks.ChunkedResult(kept, batch)), remarks)
-    result = chunks.join_results(results, batch)
+        return Reply(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
+    result = compute.join_results(results, batch)
     found, disagreeing, notes = check_and_select(
         case, result, tolerances if flags.check else None, flags.select, flags.budget, stats=flags.stats
     )

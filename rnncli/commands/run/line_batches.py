@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from rnncli import compute
 from rnncli.case import Case, Shape
-from rnncli.compute import call, chunks
+from rnncli.compute import call
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.source import UTF8_MARK
 from rnncli.layers import fit
@@ -135,7 +136,8 @@ class Stream:
         call.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
-        self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, MAX_BYTES), MAX_RECORDS)
+        most = MAX_BYTES // (compute.bytes_of_a_sequence(case) * max(len(case.inputs), 1))
+        self._at_once[case.inputs.shape] = min(max(1, most), MAX_RECORDS)
 
     def _limit_group(self, one: Case | RnncliError) -> int:
         return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1

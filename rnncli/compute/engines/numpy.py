@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PACKAGES = ("numpy",)
 NOTE = Message("fast, and records every gate of every step")
-TOGETHER = 1024
-"""Number of steps of a trace that are stacked at once."""
 
 
 def refusal(case: Case) -> Text | None:
@@ -183,29 +181,27 @@ class _GateHolds:
 
 
 class _Recorder:
-    """Stacks the parts of every step into arrays; a million steps take only the memory of their numbers."""
+    """Writes the parts of every step into arrays, (steps, batch, units), which take only their own memory."""
 
     def __init__(self, cell: Any, steps: int) -> None:
         self.cell, self.steps, self.count = cell, steps, 0
-        self.arrays: dict[Label, Array] = {}  # (steps, batch, units)
-        self.waiting: list[list[Array]] = []
+        self.arrays: dict[Label, Array] = {}
 
     def add(self, gates: Sequence[Gate], others: Sequence[Array]) -> None:
         """Add one step.  others: the state and the output, each (batch, units).
 
         Raises InputError if the whole trace does not fit in memory.
         """
-        parts = [part for gate in gates for part in gate.kinds.values()]
-        parts += others
+        parts = [*(part for gate in gates for part in gate.kinds.values()), *others]
         if not self.arrays:
             import numpy as np
 
             memory.refuse_beyond(self.steps * sum(part.nbytes for part in parts), "the trace")
             made = (np.empty((self.steps, *part.shape), part.dtype) for part in parts)
             self.arrays = dict(zip(self._labels(gates), made, strict=True))
-        self.waiting.append(parts)
-        if len(self.waiting) == TOGETHER:
-            self._flush()
+        for values, part in zip(self.arrays.values(), parts, strict=True):
+            values[self.count] = part
+        self.count += 1
 
     def _labels(self, gates: Sequence[Gate]) -> Iterator[Label]:
         names = [(name, index) for index, one in self.cell.by_index.items() for name in one.gates]
@@ -215,18 +211,7 @@ class _Recorder:
 
     def parts(self) -> dict[Label, Array]:
         """Return all parts by label, each (batch, steps, units)."""
-        self._flush()
         return {label: values.swapaxes(0, 1) for label, values in self.arrays.items()}
-
-    def _flush(self) -> None:
-        if not self.waiting:
-            return
-        import numpy as np
-
-        end = self.count + len(self.waiting)
-        for values, steps in zip(self.arrays.values(), zip(*self.waiting, strict=True), strict=True):
-            np.concatenate(steps, out=values[self.count : end].reshape(-1, values.shape[-1]))
-        self.count, self.waiting = end, []
 
 
 def _state_labels(cell: Any) -> list[Label]:

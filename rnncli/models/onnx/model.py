@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case
-from rnncli.compute.compare import largest_difference
+from rnncli.compute.compare import measure
 from rnncli.errors import (
     EngineError,
     InputError,
@@ -339,8 +339,8 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
     if not _agrees(ours, theirs, {}):
         allowed = _estimate_rounding(full, ours)
         if not _agrees(ours, theirs, allowed):
-            pairs = ((ours[name].astype("float64"), theirs[name].astype("float64")) for name in ours)
-            largest = max(largest_difference(*pair) for pair in pairs)
+            found = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
+            largest = max(one.absolute for one in found)
             raise EngineError(
                 "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
                 "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
