@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
 from rnncli.show.page import (
@@ -14,16 +14,19 @@ from rnncli.show.page import (
     Paragraph,
     Span,
     Table,
+    TableCell,
     Variants,
     View,
+    has_numbers,
     line,
     marks,
     text_of,
 )
-from rnncli.show.visible import longest, width_of
+from rnncli.show.visible import ENDLESS, longest, width_of
 
 BETWEEN = 2
 """Blanks between two table columns."""
+INDENT = "  "
 PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
 
@@ -36,45 +39,59 @@ class PageLayout(NamedTuple):
     parts: tuple[Table | Grid | Line, ...]
 
 
-def lay_out(page: Page, view: View, fits: Callable[[Table], bool] = lambda _: True) -> PageLayout:
-    """Break the paragraphs and choose among the variants.  fits: whether a table does."""
-    title, *notes = cast("Iterable[Line]", _lay_out((page.title, *page.notes), view, fits))
-    return PageLayout(title, tuple(notes), tuple(_lay_out(page.parts, view, fits)))
+def lay_out(page: Page, view: View, room: int = ENDLESS) -> PageLayout:
+    """Break the paragraphs for the width of `view`, and choose among the variants.
+
+    room: columns for tables.
+    """
+    title, *notes = cast("Iterable[Line]", _lay_out((page.title, *page.notes), view, room))
+    return PageLayout(title, tuple(notes), tuple(_lay_out(page.parts, view, room)))
 
 
-def _lay_out(
-    parts: Iterable[PagePart], view: View, fits: Callable[[Table], bool]
-) -> Iterator[Table | Grid | Line]:
+def _lay_out(parts: Iterable[PagePart], view: View, room: int) -> Iterator[Table | Grid | Line]:
     for part in parts:
         match part:
             case Paragraph():
                 yield from _break(part, view)
             case Variants():
                 for form in part.forms:
-                    if _form_fits(form, view, fits):
+                    if _form_fits(form, view, room):
                         break
-                yield from _lay_out(form, view, fits)
+                yield from _lay_out(form, view, room)
             case _:
                 yield part
 
 
-def _form_fits(form: Iterable[PagePart], view: View, fits: Callable[[Table], bool]) -> bool:
+def _form_fits(form: Iterable[PagePart], view: View, room: int) -> bool:
     tables = [part for part in form if isinstance(part, Table)]
     if tables:
-        return all(map(fits, tables))
+        return all(sum_widths(column_widths(table)) - BETWEEN <= room for table in tables)
     texts = (text_of(part) for part in form if not isinstance(part, (Table, Grid, Variants, Paragraph)))
     return view.width is None or longest(texts) <= view.width
 
 
-def fits_page(table: Table) -> bool:
-    """Return whether a page shows every column of `table` at once, apart from its numbers."""
-    headings = [column.heading for column in table.columns]
-    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(headings)
-    widths = (
-        longest([heading, *(text_of(one) for cell in cells for one in cell if not isinstance(one, Numbers))])
-        for heading, cells in zip(headings, columns, strict=True)
+def sum_widths(widths: Iterable[int]) -> int:
+    """Return the width of columns, with blanks behind each."""
+    return sum(width + BETWEEN for width in widths)
+
+
+def column_widths(table: Table) -> list[int]:
+    """Return the width that each column of `table` needs without its numbers."""
+    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
+    return [
+        max(natural_width(cells), width_of(column.heading))
+        for column, cells in zip(table.columns, columns, strict=True)
+    ]
+
+
+def natural_width(cells: Iterable[TableCell]) -> int:
+    """Return the width that the texts of `cells` need; of a cell of texts, all but the first are indented."""
+    return longest(
+        (INDENT if place and not has_numbers(cell) else "") + text_of(part)
+        for cell in cells
+        for place, part in enumerate(cell)
+        if not isinstance(part, Numbers)
     )
-    return sum(width + BETWEEN for width in widths) - BETWEEN <= PAGE_WIDTH
 
 
 def _break(paragraph: Paragraph, view: View) -> Iterator[Line]:

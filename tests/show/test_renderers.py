@@ -309,7 +309,7 @@ def test_the_first_form_that_fits_is_shown() -> None:
     page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
     assert lay_out(page, View()).parts == (table, wide)
     page = Page((), (), (Variants(iter(((table,), (narrow,)))), wide))
-    assert lay_out(page, View(), lambda _: False).parts == (narrow, wide)
+    assert lay_out(page, View(), room=44).parts == (narrow, wide)
 
 
 def test_a_form_of_lines_must_fit_whole_and_a_paragraph_always_fits() -> None:

@@ -10,13 +10,13 @@ from itertools import zip_longest
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 from rich.style import Style as RichStyle
 from rich.text import Text
 
 from rnncli.case import Array
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
+from rnncli.show.formats.table import console
 from rnncli.show.page import View
 from rnncli.show.wording import say
 
@@ -45,13 +45,9 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
         ]
         lines += _place_side_by_side(blocks, drawing.width)
     held = StringIO()
-    console = Console(
-        file=held, width=1_000_000, color_system=None if depth == "none" else depth,
-        force_terminal=depth != "none", legacy_windows=False, markup=False, emoji=False, highlight=False,
-        _environ={},
-    )  # fmt: skip
+    drawn = console(held, view._replace(width=None, color=depth != "none"), colors=depth)
     for line in (*lines, Text(), *drawing.legend(sheet)):
-        console.print(line, soft_wrap=True)
+        drawn.print(line, soft_wrap=True)
     return "\n".join(line.rstrip() for line in held.getvalue().splitlines()) + "\n"
 
 

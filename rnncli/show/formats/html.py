@@ -8,7 +8,7 @@ from html import escape
 from typing import IO
 
 from rnncli.show.answer import Answer
-from rnncli.show.layout import PageLayout, fits_page, lay_out
+from rnncli.show.layout import PAGE_WIDTH, PageLayout, lay_out
 from rnncli.show.page import Grid, Line, Numbers, Table, TableCell, View, marks
 
 LIGHT = """\
@@ -64,7 +64,7 @@ HEAT = {
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the whole document, without scripts, links or images."""
-    page = lay_out(answer.page(view), view, fits_page)
+    page = lay_out(answer.page(view), view, PAGE_WIDTH)
     body = "\n".join(_body(page, view))
     title = escape("".join(span.text for span in page.title) or "rnncli")
     text = (
@@ -77,7 +77,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
-    body = "\n".join(_body(lay_out(answer.page(view), view, fits_page), view))
+    body = "\n".join(_body(lay_out(answer.page(view), view, PAGE_WIDTH), view))
     style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from rnncli.show.answer import Answer
-from rnncli.show.layout import PageLayout, fits_page, lay_out
+from rnncli.show.layout import PAGE_WIDTH, PageLayout, lay_out
 from rnncli.show.page import (
     GAP,
     Grid,
@@ -23,7 +23,7 @@ from rnncli.show.page import (
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the page; numbers become a table below the name of their tensor."""
-    text = "\n\n".join(_page(lay_out(answer.page(view), view, fits_page), view)) + "\n"
+    text = "\n\n".join(_page(lay_out(answer.page(view), view, PAGE_WIDTH), view)) + "\n"
     file.write(text.encode())
 
 
