@@ -9,17 +9,31 @@ An engine's file has
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from math import inf
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.errors import EngineError, Message, Text, UsageError, did_you_mean
+from rnncli.errors import (
+    EngineError,
+    InputError,
+    Message,
+    RnncliError,
+    Text,
+    UsageError,
+    did_you_mean,
+)
+from rnncli.layers.stack import Stack
 from rnncli.result import LoopTrace
+
+if TYPE_CHECKING:
+    from rnncli.layers.layer import Call
+    from rnncli.layers.recurrent import RecurrentLayer
 
 ENGINES = {
     "numpy": "rnncli.compute.engines.numpy",
@@ -149,3 +163,76 @@ def _loops(layer: Spec) -> list[Spec]:
     """Return every layer that loops over time; a layer in Bidirectional counts twice."""
     loops = [spec for spec in walk((layer,)) if spec.class_name in FEWEST_STEPS]
     return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
+
+
+def reason_for_keras(case: Case) -> Text | None:
+    """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
+    for layer in Stack(case.specs).layers:
+        if not layer.without_keras:
+            return Message("only Keras computes {class_name}", class_name=layer.spec.class_name)
+        if case.training and not layer.trains_without_keras:
+            return Message(
+                "only Keras can draw the random numbers of {class_name} in training",
+                class_name=layer.spec.class_name,
+            )
+    return None
+
+
+class LayerRunner(ABC):
+    """Calls rnncli's own layers in an engine's loop over time; stateful layers keep their states."""
+
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        self.stack, self.weights, self.seeds = Stack(case.specs), weights, seeds
+        self.states: dict[str, Any] = {}
+        self.traces: list[LoopTrace] = []
+
+    def __call__(self, case: Case) -> EngineOutput:
+        """Return every layer's tensors from the last call, or from all calls, and the trace of the last.
+
+        If a call fails, the states of stateful layers are restored.
+        """
+        import numpy as np
+
+        kept = dict(self.states)
+        try:
+            with np.errstate(all="ignore"):
+                *earlier, last = repeat(case, self._call_once)
+        except RnncliError:
+            self.states = kept  # do not keep the states of a failed call
+            raise
+        return EngineOutput(last, self.weights, tuple(self.traces), tuple(earlier))
+
+    def _call_once(self, case: Case) -> Tensors:
+        self.traces = []
+        returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+        return tuple(layer.tensors for layer in returned)
+
+    def loop(self, layer: RecurrentLayer, call: Call) -> tuple[Array, tuple[Array, ...]]:
+        outputs, state = self.steps_of(layer, call, self._start(layer, call))
+        if layer.config["stateful"]:
+            self.states[call.place.path] = state
+        return outputs, layer.cell.unpack(state)
+
+    @abstractmethod
+    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
+        """Run one layer over the time steps of one call, starting from `state`.
+
+        Returns the outputs and the last state.  The outputs are (batch, timesteps, units), in the order of
+        processing; if the layer returns no sequence, they are (batch, units), from the last step.
+        """
+
+    def _start(self, layer: RecurrentLayer, call: Call) -> Any:
+        if call.initial_state is not None:
+            return layer.cell.pack(call.initial_state)
+        kept, batch = self.states.get(call.place.path), len(call.inputs)
+        if kept is None:
+            return layer.cell.start(batch, call.inputs.dtype)
+        before = len(layer.cell.output(kept))
+        if before != batch:
+            raise InputError(
+                "a stateful layer keeps the states of a batch of {before}, but this batch has {batch}.",
+                "Use the same batch size every time, or leave stateful out.",
+                before=before,
+                batch=batch,
+            )
+        return kept

@@ -7,8 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, Hold, walk
-from rnncli.compute.engines import EngineOutput
-from rnncli.compute.engines._layer_runner import LayerRunner, reason_for_keras
+from rnncli.compute.engines import EngineOutput, LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.process import memory
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace

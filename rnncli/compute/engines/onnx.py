@@ -11,13 +11,8 @@ from functools import cache
 from typing import Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import InexactError
-from rnncli.compute.engines._layer_runner import (
-    LayerRunner,
-    import_packages,
-    mask_outputs,
-    refusal_of_library,
-)
+from rnncli.compute.engines import InexactError, LayerRunner
+from rnncli.compute.engines._library import import_packages, mask_outputs, refusal_of_library
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import activations, beyond_keras, runs_a_cell
 from rnncli.layers.layer import Call

@@ -10,12 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines._layer_runner import (
-    LayerRunner,
-    import_packages,
-    mask_outputs,
-    refusal_of_library,
-)
+from rnncli.compute.engines import LayerRunner
+from rnncli.compute.engines._library import import_packages, mask_outputs, refusal_of_library
 from rnncli.errors import Message, Text
 from rnncli.layers import runs_a_cell
 from rnncli.layers.layer import Call
