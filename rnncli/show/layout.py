@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 from rnncli.show.page import (
@@ -144,13 +144,25 @@ def wrap_command(command: str, width: int | None) -> list[str]:
     return [*(f"{text} \\" for text in lines[:-1]), lines[-1]]
 
 
-def flow(pieces: Iterable[str], view: View, indent: str = "  ") -> list[str]:
+def flow(pieces: Iterable[str], view: View, indent: str = INDENT) -> list[str]:
     """Join `pieces` with dots, wrapped to the width of `view`; all lines but the first are indented."""
-    lines: list[str] = []
-    for piece in pieces:
-        longer = f"{lines[-1]}{marks(view).dot}{piece}" if lines else piece
-        if lines and view.width is not None and width_of(longer) > view.width:
-            lines.append(f"{indent}{piece}")
+    texts, dot = list(pieces), marks(view).dot
+    room = ENDLESS if view.width is None else view.width
+    rows = fill_lines(list(map(width_of, texts)), room, width_of(dot), len(indent))
+    return [f"{indent if row.start else ''}{dot.join(texts[row])}" for row in rows]
+
+
+def fill_lines(widths: Sequence[int], room: int, gap: int, indent: int = 0) -> Iterator[slice]:
+    """Yield which pieces share each line: as many as fit, at least one.
+
+    gap: columns between two pieces.  indent: columns before all lines but the first.
+    """
+    start, taken = 0, 0
+    for place, width in enumerate(widths):
+        if place > start and taken + gap + width > room:
+            yield slice(start, place)
+            start, taken = place, indent + width
         else:
-            lines[-1:] = [longer]
-    return lines
+            taken += width + (gap if place > start else 0)
+    if widths:
+        yield slice(start, len(widths))

@@ -17,6 +17,7 @@ from rnncli.case import Array
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.show.formats.table import console
+from rnncli.show.layout import fill_lines
 from rnncli.show.page import View
 from rnncli.show.wording import say
 
@@ -53,21 +54,16 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
 
 def _place_side_by_side(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
     """Place blocks of lines side by side, as many as fit, with an empty line above."""
-    widths = [max(line.cell_len for line in block) + BETWEEN for block in blocks]
-    start = 0
-    while start < len(blocks):
-        stop = start + 1
-        while stop < len(blocks) and sum(widths[start : stop + 1]) - BETWEEN <= width:
-            stop += 1
+    widths = [max(line.cell_len for line in block) for block in blocks]
+    for row in fill_lines(widths, width, BETWEEN):
         yield Text()
-        for parts in zip_longest(*blocks[start:stop], fillvalue=Text()):
+        for parts in zip_longest(*blocks[row], fillvalue=Text()):
             line = Text()
-            for part, size in zip(parts, widths[start:stop], strict=True):
+            for part, size in zip(parts, widths[row], strict=True):
                 line.append_text(part)
-                line.append(" " * (size - part.cell_len))
+                line.append(" " * (size + BETWEEN - part.cell_len))
             line.rstrip()
             yield line
-        start = stop
 
 
 @dataclass(frozen=True)

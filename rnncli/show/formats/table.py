@@ -14,7 +14,16 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rnncli.show.answer import Answer
-from rnncli.show.layout import BETWEEN, INDENT, column_widths, flow, lay_out, natural_width, sum_widths
+from rnncli.show.layout import (
+    BETWEEN,
+    INDENT,
+    column_widths,
+    fill_lines,
+    flow,
+    lay_out,
+    natural_width,
+    sum_widths,
+)
 from rnncli.show.page import Grid, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers, marks
 from rnncli.show.visible import ENDLESS
 
@@ -176,21 +185,14 @@ def _stack(table: Table, layout: NumbersLayout) -> Text:
             if not has_numbers(cell)
         ]
         firsts = [text for cell in texts for text in cell[:1]]
-        lines += _flow([*firsts, *(text for cell in texts for text in cell[1:])], width)
+        pieces = [*firsts, *(text for cell in texts for text in cell[1:])]
+        shared = fill_lines([piece.cell_len for piece in pieces], width, BETWEEN, len(INDENT))
+        lines += [
+            Text(INDENT if place.start else "") + Text(COLUMN_GAP).join(pieces[place]) for place in shared
+        ]
         for numbered in filter(has_numbers, row):
             lines += [Text(INDENT) + line for line in _lines(numbered, layout, width - len(INDENT))]
     return Text("\n").join(lines)
-
-
-def _flow(pieces: Sequence[Text], width: int) -> list[Text]:
-    """Join `pieces`, two blanks apart, into as few lines of `width` as possible; indent all but the first."""
-    lines: list[Text] = []
-    for piece in pieces:
-        if lines and lines[-1].cell_len + BETWEEN + piece.cell_len <= width:
-            lines[-1] = lines[-1] + Text(COLUMN_GAP) + piece
-        else:
-            lines.append(Text(INDENT if lines else "") + piece)
-    return lines
 
 
 def _lines(cell: TableCell, layout: NumbersLayout | None = None, width: int = 0) -> Iterator[Text]:
