@@ -82,9 +82,20 @@ def arrange_inputs(
 
     where: the name of their source in errors.
     """
+    import numpy as np
+
     with inside(where):
         raw = _pad_sequences(raw, order)
-    return _fit_inputs(model, _reorder_axes(model, raw, order.axes))
+    raw = _reorder_axes(model, raw, order.axes)
+    inputs = model.fit_inputs(raw)
+    remarks: tuple[Text, ...] = ()
+    for name, array in inputs.items():
+        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
+        if len(given) < array.ndim:
+            place = f"{name}: " if len(inputs) > 1 else ""
+            change = f"{format_shape(given)} -> {format_shape(array.shape)}"
+            remarks += (Message("{place}added a batch axis: {change}", place=place, change=change),)
+    return inputs, remarks
 
 
 def _pad_sequences(raw: Any, order: ArrangeOptions) -> Any:
@@ -141,21 +152,6 @@ def require_paddable(model: SavedModel, order: ArrangeOptions) -> None:
             "Give sequences of the same length.",
             file=model.file,
         )
-
-
-def _fit_inputs(model: SavedModel, raw: Any) -> tuple[dict[str, Array], tuple[Text, ...]]:
-    """Return the inputs by name, and a remark for each one that got a batch axis."""
-    import numpy as np
-
-    inputs = model.fit_inputs(raw)
-    remarks: tuple[Text, ...] = ()
-    for name, array in inputs.items():
-        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
-        if len(given) < array.ndim:
-            place = f"{name}: " if len(inputs) > 1 else ""
-            change = f"{format_shape(given)} -> {format_shape(array.shape)}"
-            remarks += (Message("{place}added a batch axis: {change}", place=place, change=change),)
-    return inputs, remarks
 
 
 class ModelCall(NamedTuple):

@@ -40,14 +40,15 @@ class Flattener:
         self.model_inputs: list[ModelInput] = []
         self.count = 0
 
-    def add_model(self, entry: LayerEntry) -> tuple[Ref, ...]:
-        """Add the whole model; return its outputs, in the order of `model.outputs`."""
-        return self._model(entry, "", 0, None, {})
-
-    def _model(
-        self, entry: LayerEntry, prefix: str, use: int, given: list[Any] | None, passed: Mapping[str, Any]
+    def add_model(
+        self,
+        entry: LayerEntry,
+        prefix: str = "",
+        use: int = 0,
+        given: list[Any] | None = None,
+        passed: Mapping[str, Any] = {},
     ) -> tuple[Ref, ...]:
-        """Add one use of a model; return its outputs.
+        """Add one use of a model; return its outputs, in the order of `model.outputs`.
 
         given: its inputs; None for the whole model.
         passed: arguments of its call that its layers get too: `training`.
@@ -107,13 +108,17 @@ class Flattener:
         class_name, config = entry["class_name"], entry["config"]
         module = str(entry.get("module", "keras.layers"))
         if class_name in _ARGUMENTS and not is_operation(entry):
-            call = _name_arguments(call, _ARGUMENTS[class_name])
-        kwargs = {**call.kwargs, **self._pass_arguments(entry, call, passed)}
+            names = _ARGUMENTS[class_name]  # others stay after the inputs
+            named = dict(zip(names, call.args[1:], strict=False))
+            rest = call.args[1 + len(names) :]
+            call = CallArguments((*call.args[:1], *rest), {**call.kwargs, **named})
+        own = self.old and call.kwargs.get("training") is not None  # only in Keras 2 its own arguments win
+        kwargs = {**call.kwargs, **({} if own or is_operation(entry) else passed)}
         if class_name in MODELS:
             training = {"training": kwargs["training"]} if kwargs.get("training") is not None else {}
             inputs = _order_inputs(call.args[0] if call.args else kwargs.get("inputs"), entry)
             inputs = self._add_masks(inputs, kwargs.get("mask"), entry, path, number)
-            return self._model(entry, f"{path}/", number, inputs, training)
+            return self.add_model(entry, f"{path}/", number, inputs, training)
         args = call.args
         if class_name in RECURRENT:
             args, kwargs = _split_states(config, args, kwargs)
@@ -122,13 +127,6 @@ class Flattener:
         config = {key: value for key, value in config.items() if key != "num_constants"}
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
         return Ref(name)
-
-    def _pass_arguments(
-        self, entry: LayerEntry, call: CallArguments, passed: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Return what the call gets from that of its model; only in Keras 2 its own arguments win."""
-        own = self.old and call.kwargs.get("training") is not None
-        return {} if own or is_operation(entry) else passed
 
     def _add_masks(
         self, inputs: list[Any], mask: Any, entry: LayerEntry, path: str, number: int
@@ -238,13 +236,6 @@ def _find_output(link: Link, outputs: Outputs) -> Ref:
             tensor=link.tensor,
         )
     return found[link.tensor]
-
-
-def _name_arguments(call: CallArguments, names: tuple[str, ...]) -> CallArguments:
-    """Return the call with these arguments by name; others stay after the inputs."""
-    named = dict(zip(names, call.args[1:], strict=False))
-    rest = call.args[1 + len(names) :]
-    return CallArguments((*call.args[:1], *rest), {**call.kwargs, **named})
 
 
 def _split_states(

@@ -128,16 +128,11 @@ def _match_groups(entries: Sequence[LayerEntry], container: Group | None) -> lis
     found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
         own = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
-        there = _order_numbered(kind, groups)
+        matches = [(re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", name), name) for name in groups]
+        there = [name for _, name in sorted((int(match[1] or 0), name) for match, name in matches if match)]
         if len(there) == len(own):  # Keras 2.12 counted a layer twice: dense, dense_2, dense_4
             found.update({name: groups[other] for name, other in zip(own, there, strict=True)})
     return [found[name] for name in exact]
-
-
-def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
-    """Return `dense`, `dense_1`, ... in the order of their numbers."""
-    found = [(re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", name), name) for name in groups]
-    return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
 
 def _share_twins(
@@ -308,7 +303,7 @@ def _name_weights(
     if len(names) == len(stored):
         arrays = dict(zip(names, (array for _, array in stored), strict=True))
         return cudnn.to_plain_layout({name: arrays[name] for name in _variables(entry)})
-    by_name = {_base(name): array for name, array in stored}
+    by_name = {re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2]): array for name, array in stored}
     has_more = bool(names) and len(by_name) == len(stored) and by_name.keys() >= set(names)
     if has_more:  # those of renorm, which inference does not use
         return {name: by_name[name] for name in names}
@@ -339,10 +334,6 @@ def _name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
     else:
         names = [str(number) for number in range(len(found))]
     return dict(zip(names, (array for _, array in found), strict=True))
-
-
-def _base(name: str) -> str:
-    return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
 
 
 def _read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:

@@ -192,7 +192,12 @@ class Translator:
         config = {**config, **self._inside(config, path), "dtype": _dtype(config.get("dtype"))}
         if "dtype" not in entry["config"] or config["dtype"] is None:
             del config["dtype"]
-        self._check_time_major(config, path)
+        if config.pop("time_major", False):
+            raise InputError(
+                "{place}: time_major=True is not supported: its input is (timesteps, batch, features).",
+                "Save the model with time_major=False.",
+                place=path,
+            )
         for key in _ACTIVATIONS:
             if key in config:
                 config[key] = self._activation(config[key], path)
@@ -238,14 +243,6 @@ class Translator:
                 self.hard.append(path)
             return "hard_sigmoid_keras2"
         return value
-
-    def _check_time_major(self, config: dict[str, Any], path: str) -> None:
-        if config.pop("time_major", False):
-            raise InputError(
-                "{place}: time_major=True is not supported: its input is (timesteps, batch, features).",
-                "Save the model with time_major=False.",
-                place=path,
-            )
 
     def _complete(self, saved_class: str, class_name: str, config: dict[str, Any], path: str) -> None:
         """Add what the class or the version implied."""

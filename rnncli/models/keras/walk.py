@@ -284,7 +284,12 @@ class _Walk:
         result = self._run_case(node, case)
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
-            self.parts[node.name] = LayerUse(node.name, whole, _of_all_steps(whole, result, output))
+            info, shape = Stack(whole.specs).outputs(whole.inputs.shape)[0], whole.inputs.shape
+            tensors = (NamedTensor(info.label, info.axes, output),)
+            all_steps = replace(
+                result, specs=whole.specs, input_shape=shape, outputs=tensors, trace=(), weights={}
+            )
+            self.parts[node.name] = LayerUse(node.name, whole, all_steps)
         after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
 
@@ -326,15 +331,6 @@ def _entry_mask(call: OperationCall) -> Any:
     if mask is not None and mask.ndim < 2:
         raise call.refuse("gets a mask of {shape}", shape=format_shape(call.mask.shape))
     return mask
-
-
-def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:
-    """Return the result of TimeDistributed from that of the layer inside it for all entries."""
-    info = Stack(case.specs).outputs(case.inputs.shape)[0]
-    tensor = NamedTensor(info.label, info.axes, output)
-    return replace(
-        entries, specs=case.specs, input_shape=case.inputs.shape, outputs=(tensor,), trace=(), weights={}
-    )
 
 
 def _hidden_nodes(graph: Graph) -> set[str]:

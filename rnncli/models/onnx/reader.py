@@ -79,10 +79,12 @@ def read(source: Source) -> Program:
         for node in nodes_in(model.graph)
         if node.op_type in OTHERS
     ]
+    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
+    producer = f"{model.producer_name} {model.producer_version}".strip()
     more = [Message("weights were also read from {files}.", files=format_names(files))] if files else []
     return Program(
         file=str(source.name),
-        origin=_format_origin(model),
+        origin=", ".join(filter(None, [producer, f"ONNX opset {opset}"])),  # pytorch 2.4.0, ONNX opset 17
         nodes=nodes,
         inputs=model_inputs,
         outputs=(),
@@ -90,13 +92,6 @@ def read(source: Source) -> Program:
         refusals=refused,
         content=content,
     )
-
-
-def _format_origin(model: Any) -> str:
-    """Return `pytorch 2.4.0, ONNX opset 17`."""
-    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
-    producer = f"{model.producer_name} {model.producer_version}".strip()
-    return ", ".join(filter(None, [producer, f"ONNX opset {opset}"]))
 
 
 def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, Text]]:

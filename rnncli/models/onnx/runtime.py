@@ -404,19 +404,16 @@ def states_of(graph: Any) -> dict[str, str]:
     users: dict[str, str] = {}
     others: set[str] = set()
     for node, makers in _iterate_with_makers(graph, {}):
-        others.update(_data(node))
-        for name in inputs_of(node)[5:7] if is_recurrent(node) else []:
-            origin = _follow_back(name, makers)
-            if origin in inputs:
-                users.setdefault(origin, node.name)
+        if not is_recurrent(node):
+            others.update(() if node.op_type in SHAPED else node.input)
+            continue
+        others.update(inputs_of(node)[:5])
+        for name in inputs_of(node)[5:7]:
+            while name in makers and makers[name].op_type in SHAPED:  # which only moved its numbers
+                name = makers[name].input[0]
+            if name in inputs:
+                users.setdefault(name, node.name)
     return {name: user for name, user in users.items() if name not in others}
-
-
-def _follow_back(name: str, makers: Mapping[str, Any]) -> str:
-    """Return the name of the tensor whose numbers a SHAPED operator, or several in a row, only moved."""
-    while name in makers and makers[name].op_type in SHAPED:
-        name = makers[name].input[0]
-    return name
 
 
 def _iterate_with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
@@ -426,10 +423,3 @@ def _iterate_with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple
         yield node, makers
         for inner in inner_graphs(node):
             yield from _iterate_with_makers(inner, makers)
-
-
-def _data(node: Any) -> list[str]:
-    """Return the inputs of a node other than states."""
-    if is_recurrent(node):
-        return inputs_of(node)[:5]
-    return [] if node.op_type in SHAPED else list(node.input)

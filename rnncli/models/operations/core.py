@@ -64,10 +64,6 @@ def _activate(call: OperationCall) -> OperationOutput:
         return _ACTIVATIONS[call.class_name](call, call.floats()), call.previous
 
 
-def _activation(call: OperationCall, x: Array) -> Array:
-    return activate(call, x, call.config.get("activation"))
-
-
 def _relu(call: OperationCall, x: Array) -> Array:
     """Compute in Keras's order: the threshold, the maximum, then the slope below the threshold."""
     number, config = x.dtype.type, call.config
@@ -81,28 +77,12 @@ def _relu(call: OperationCall, x: Array) -> Array:
     return np.asarray(found)
 
 
-def _leaky_relu(call: OperationCall, x: Array) -> Array:
-    slope = call.config.get("negative_slope", call.config.get("alpha", 0.3))
-    return np.asarray(np.where(x > 0, x, x * x.dtype.type(slope)))
-
-
-def _thresholded_relu(call: OperationCall, x: Array) -> Array:
-    found: Array = x * (x > x.dtype.type(call.config.get("theta", 1.0)))
-    return found
-
-
 def _elu(call: OperationCall, x: Array) -> Array:
     """x if positive, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
     alpha = call.config.get("alpha", 1.0)
     if call.config.get("is_gated"):
         raise call.refuse("is gated")
     return np.where(x > 0, x, x.dtype.type(alpha) * np.expm1(np.minimum(x, 0)))
-
-
-def _prelu(call: OperationCall, x: Array) -> Array:
-    """x if positive, else alpha x with a learned alpha (He et al., 2015)."""
-    found: Array = np.maximum(x, 0) - call.weights["alpha"] * np.maximum(-x, 0)
-    return found
 
 
 def _softmax(call: OperationCall, x: Array) -> Array:
@@ -122,12 +102,15 @@ def _softmax(call: OperationCall, x: Array) -> Array:
 
 
 _ACTIVATIONS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
-    "Activation": _activation,
+    "Activation": lambda call, x: activate(call, x, call.config.get("activation")),
     "ReLU": _relu,
-    "LeakyReLU": _leaky_relu,
-    "ThresholdedReLU": _thresholded_relu,
+    "LeakyReLU": lambda call, x: np.where(
+        x > 0, x, x * x.dtype.type(call.config.get("negative_slope", call.config.get("alpha", 0.3)))
+    ),
+    "ThresholdedReLU": lambda call, x: x * (x > x.dtype.type(call.config.get("theta", 1.0))),
     "ELU": _elu,
-    "PReLU": _prelu,
+    # x if positive, else alpha x with a learned alpha (He et al., 2015)
+    "PReLU": lambda call, x: np.maximum(x, 0) - call.weights["alpha"] * np.maximum(-x, 0),
     "Softmax": _softmax,
 }
 

@@ -139,27 +139,10 @@ def _reshape_axes(call: OperationCall) -> OperationOutput:
     return _RESHAPING[call.class_name](call, call.inputs), None
 
 
-def _to_shape(call: OperationCall, x: Array) -> Array:
-    shape = [-1 if size is None else int(size) for size in call.config["target_shape"]]
-    return x.reshape(len(x), *shape)
-
-
-def _permute(call: OperationCall, x: Array) -> Array:
-    return x.transpose(0, *call.config["dims"])
-
-
 def _flatten(call: OperationCall, x: Array) -> Array:
     if channels_first(call.config) and x.ndim > 1:
         x = x.transpose(0, *range(2, x.ndim), 1)
     return x.reshape(len(x), prod(x.shape[1:]))
-
-
-def _repeat_vector(call: OperationCall, x: Array) -> Array:
-    return x[:, None].repeat(call.config["n"], axis=1)
-
-
-def _zero_padding(call: OperationCall, x: Array) -> Array:
-    return np.pad(x, _sides(call, x, "padding"))
 
 
 def _cropping(call: OperationCall, x: Array) -> Array:
@@ -186,24 +169,25 @@ def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
     """
     rank, value = x.ndim - 2, call.config.get(option, 1)
     each = [value] * rank if rank == 1 or isinstance(value, int) else value
-    pairs = [_as_pair(own) for own in each]
-    around = [(0, 0), *pairs]
+    pairs = [own if isinstance(own, (list, tuple)) else (own,) for own in each]
+    around = [(0, 0), *((own[0], own[-1]) for own in pairs)]
     around.insert(1 if channels_first(call.config) else len(around), (0, 0))
     return around
 
 
-def _as_pair(value: Any) -> tuple[int, int]:
-    return (value[0], value[-1]) if isinstance(value, (list, tuple)) else (value, value)
-
-
 _RESHAPING: Mapping[str, Callable[[OperationCall, Any], Any]] = {
-    "Reshape": _to_shape,
-    "Permute": _permute,
+    "Reshape": lambda call, x: x.reshape(
+        len(x), *(-1 if size is None else int(size) for size in call.config["target_shape"])
+    ),
+    "Permute": lambda call, x: x.transpose(0, *call.config["dims"]),
     "Flatten": _flatten,
-    "RepeatVector": _repeat_vector,
-    **{f"ZeroPadding{rank}D": _zero_padding for rank in (1, 2, 3)},
-    **{f"Cropping{rank}D": _cropping for rank in (1, 2, 3)},
-    **{f"UpSampling{rank}D": _up_sampling for rank in (1, 2, 3)},
+    "RepeatVector": lambda call, x: x[:, None].repeat(call.config["n"], axis=1),
+    **dict.fromkeys(
+        [f"ZeroPadding{rank}D" for rank in (1, 2, 3)],
+        lambda call, x: np.pad(x, _sides(call, x, "padding")),
+    ),
+    **dict.fromkeys([f"Cropping{rank}D" for rank in (1, 2, 3)], _cropping),
+    **dict.fromkeys([f"UpSampling{rank}D" for rank in (1, 2, 3)], _up_sampling),
 }
 
 LAYERS = {**dict.fromkeys((*CONVOLUTIONS, *POOLING), _slide), **dict.fromkeys(_RESHAPING, _reshape_axes)}
