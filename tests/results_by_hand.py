@@ -187,6 +187,6 @@ ANSWERS: dict[str, Any] = {
     "shape": ShapeAnswer(report()),
     "stack": ShapeAnswer(stack_report()),
     "matrix": MatrixAnswer(matrix()),
-    "samples": ListAnswer("samples", samples.FIELDS, SAMPLES),
-    "engines": ListAnswer("engines", engines.FIELDS, ENGINES),
+    "samples": ListAnswer("samples", samples.FIELDS, SAMPLES, samples.COLUMNS),
+    "engines": ListAnswer("engines", engines.FIELDS, ENGINES, engines.COLUMNS),
 }

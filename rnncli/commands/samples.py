@@ -31,7 +31,7 @@ def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | byte
         sample = builtin.get(name)
         _require_its_format(sample, output)
         return Reply(builtin.path(sample).read_bytes())
-    return Reply(ListAnswer("samples", FIELDS, builtin.SAMPLES))
+    return Reply(ListAnswer("samples", FIELDS, builtin.SAMPLES, COLUMNS))
 
 
 def _require_its_format(sample: Sample, output: OutputFlags) -> None:
@@ -62,6 +62,7 @@ def command(sample: Sample) -> str:
 FIELDS = (
     Field("name", heading="sample", style="strong"),
     Field("title", lambda sample: Message(sample.title), heading="what it is"),
-    Field("command", command, below=True, style="dim"),
+    Field("command", command),
 )
 """What the list says of a sample."""
+COLUMNS = ("name", "title command")

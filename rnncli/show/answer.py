@@ -8,6 +8,7 @@ stands, and the kind of its value how it is written:
     tuple of sizes   [1, null, 3]    (1, None, 3)   (1, None, 3)
     Label            its name        its name       in the color of its part of the state
     claims           list of texts   -              a line for each
+    list             list            (0, 1)         [0, 1]
     integer          number          number         1,234
     None             null            empty          what the field says
 
@@ -34,6 +35,7 @@ from rnncli.show.page import (
     cell,
     name_line,
     state_part,
+    text_of,
 )
 from rnncli.version import __version__
 
@@ -46,18 +48,20 @@ class Field(NamedTuple):
 
     name: its key in JSON, and its heading in CSV.
     get: returns it from a row; None for the attribute of that name.
-    heading: of its column on a page; "" for none.  below: it goes below the previous column's text.
+    heading: of its column on a page; "" for none.  lead: the heading goes before a value below another one.
+    show: returns what a page shows, a text or a cell, where that is not the value.
     style: of its text.  none: the text for None.
-    json, csv: whether it stands there.
+    json, csv: whether it stands there; in JSON perhaps for some rows only.
     """
 
     name: str
     get: Callable[[Any], Any] | None = None
     heading: str = ""
+    show: Callable[[Any, View], Any] | None = None
     style: str | Callable[[Any], str] = ""
-    below: bool = False
     none: str = ""
-    json: bool = True
+    lead: bool = False
+    json: bool | Callable[[Any], bool] = True
     csv: bool = True
 
     def value(self, row: Any) -> Any:
@@ -65,11 +69,24 @@ class Field(NamedTuple):
         return self.get(row) if self.get else getattr(row, self.name)
 
     def draw(self, row: Any, view: View) -> TableCell:
-        """Return the value as a page shows it."""
-        value, style = self.value(row), self.style if isinstance(self.style, str) else self.style(row)
-        match value:
-            case None:
-                return cell(view.say(self.none), style)
+        """Return the value as a page shows it in a column."""
+        return self._cell(row, self.style if isinstance(self.style, str) else self.style(row), view)
+
+    def draw_below(self, row: Any, view: View) -> TableCell:
+        """Return the value as a page shows it below another one; () for `-` and 0, too."""
+        found: Any = self._cell(row, "dim", view)
+        if found in (cell("-", "dim"), cell("0", "dim")):
+            return ()
+        if self.lead and found:
+            return cell(f"{view.say(self.heading)} {text_of(found[0])}", "dim")
+        return tuple(found)
+
+    def _cell(self, row: Any, style: str, view: View) -> TableCell:
+        """Return the value, or what is shown in its place; () for nothing."""
+        value = self.show(row, view) if self.show else self.value(row)
+        match self.none if value is None else value:
+            case "" | () | []:
+                return ()
             case Label():
                 return (name_line(value),)
             case bool():
@@ -78,48 +95,55 @@ class Field(NamedTuple):
                 return cell(f"{value:,}", style)
             case Message():
                 return cell(view.say(value), style)
-            case tuple() if value and isinstance(value[0], Claim):
+            case (Claim(), *_):
                 return claim_lines(value)
-            case tuple() | list():
-                return cell(format_shape(value), style) if value else ()
-        return cell(str(value), style) if value or self.heading else ()
+            case (tuple(), *_):
+                return tuple(value)
+            case tuple():
+                return cell(format_shape(value), style)
+        return cell(view.say(self.none) if value is None else str(value), style)
 
 
 class Listing(NamedTuple):
-    """Things of one kind, each with a value for every field."""
+    """Things of one kind, each with a value for every field.
+
+    columns: of a page, each the name of a field, and the names of those below it: `"version note"`;
+    empty for a column for every field.
+    """
 
     fields: Sequence[Field]
     rows: Iterable[Any]
+    columns: Sequence[str] = ()
 
     def table(self, view: View, title: Line = (), total: str | None = None) -> Table:
         """Return a table with a row for each thing.  total: of the last column, in a row below."""
-        shown = [field for field in self.fields if field.heading]
-        right = {field.heading for field in shown if field.heading in NUMBERS}
-        rows = []
-        for row in self.rows:
-            cells: list[TableCell] = []
-            for field in self.fields:
-                if field.heading:
-                    cells.append(field.draw(row, view))
-                elif field.below and (below := field.draw(row, view)):
-                    cells[-1] = below if cells[-1] == cell("") else cells[-1] + below
-            rows.append(tuple(cells))
+        by_name = {field.name: field for field in self.fields}
+        shown = [[by_name[name] for name in column.split()] for column in self.columns or by_name]
+        rows = [tuple(_stack(column, row, view) for column in shown) for row in self.rows]
         if total is not None:
             blank: list[TableCell] = [()] * (len(shown) - 2)
             rows.append((cell(view.say("total"), "dim"), *blank, cell(total, "strong")))
-        columns = tuple(Column(view.say(field.heading), field.heading in right) for field in shown)
-        return Table(columns, tuple(rows), title)
+        return Table(headings((first.heading for first, *_ in shown), view), tuple(rows), title)
 
     def objects(self) -> list[dict[str, Any]]:
         """Return an object of JSON for each thing."""
         fields = [field for field in self.fields if field.json]
-        return [{field.name: _plain(field.value(row)) for field in fields} for row in self.rows]
+        return [
+            {one.name: _plain(one.value(row)) for one in fields if not callable(one.json) or one.json(row)}
+            for row in self.rows
+        ]
 
     def records(self) -> Records:
         """Return the names of the fields, and a row of CSV for each thing."""
         fields = [field for field in self.fields if field.csv]
         rows = (tuple(_flat(field.value(row)) for field in fields) for row in self.rows)
         return tuple(field.name for field in fields), rows
+
+
+def _stack(column: Sequence[Field], row: Any, view: View) -> TableCell:
+    """Return the value of the first field, and below it those of the others."""
+    first, *others = column
+    return (*first.draw(row, view), *(part for field in others for part in field.draw_below(row, view)))
 
 
 NUMBERS = ("parameters", "in", "units", "fans", "norm", "min", "max", "bias", "radius")
@@ -216,8 +240,10 @@ class Reply(NamedTuple, Generic[Shown]):
 class ListAnswer(Answer):
     """An answer that is one list, under the name of its command."""
 
-    def __init__(self, command: str, fields: Sequence[Field], rows: Sequence[Any]) -> None:
-        self.command, self.listing = command, Listing(fields, rows)
+    def __init__(
+        self, command: str, fields: Sequence[Field], rows: Sequence[Any], columns: Sequence[str] = ()
+    ) -> None:
+        self.command, self.listing = command, Listing(fields, rows, columns)
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the list."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from rnncli.case import Array, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
-from rnncli.result import SCHEMA, ChunkedTensor, NamedTensor, Result
-from rnncli.show.answer import Answer, Records, head
-from rnncli.show.page import TEXT_BLOCK, Line, View, line, marks
+from rnncli.result import SCHEMA, ChunkedTensor, NamedTensor, Result, TensorInfo
+from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.page import TEXT_BLOCK, Line, Numbers, View, line, marks
 from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, expression_of, expressions_of
 
@@ -89,22 +89,29 @@ def held_text(result: Result) -> Message:
     return Message("held: {gates}", gates=", ".join(result.hold))
 
 
-def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
-    """Return a returned tensor with its values."""
-    equals = {"equals": list(map(str, tensor.equals))}
-    return {**tensor_head(tensor, lang), **equals, "values": tensor.values}
+def tensor_fields(view: View) -> tuple[Field, ...]:
+    """Return what every answer says of a tensor, with its numbers or without."""
+    return (
+        Field("name", lambda one: one.label, heading="tensor"),
+        Field("axes"),
+        Field("time", lambda one: list(one.time), json=lambda one: bool(getattr(one, "time", ()))),
+        Field("shape", heading="shape"),
+        Field("dtype", json=lambda one: not isinstance(one, TensorInfo)),
+        Field("meaning", lambda one: meaning(one.label, view.lang), heading="meaning", style="dim"),
+    )
 
 
-def tensor_head(tensor: Tensor, lang: str) -> dict[str, Any]:
-    """Return what is known of a returned tensor before its values."""
-    return {
-        "name": tensor.name,
-        "axes": list(tensor.axes),
-        **({"time": list(tensor.time)} if tensor.time else {}),
-        "shape": list(tensor.values.shape),
-        "dtype": str(tensor.values.dtype),
-        "meaning": meaning(tensor.label, lang),
-    }
+EQUALS = Field("equals", heading="equal")
+VALUES = Field(
+    "values", heading="values", show=lambda one, _: (Numbers(one.values, one.axes, one.time),), csv=False
+)
+
+
+def tensor_listing(
+    tensors: Sequence[NamedTensor], view: View, *more: Field, columns: Sequence[str] = ()
+) -> Listing:
+    """Return returned tensors with their numbers.  more: fields of one answer alone."""
+    return Listing((*tensor_fields(view), EQUALS, VALUES, *more), tensors, columns)
 
 
 def records_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,24 +11,13 @@ from rnncli.compute.compare import TensorDifference
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, spell
-from rnncli.show.page import Column, Line, Page, Table, TableCell, Variants, View, cell, line
+from rnncli.show.page import Line, Page, Variants, View, line
 from rnncli.show.parts import format_difference, head_of, note_of, title
 
-COLUMNS = {
-    "tensor": "tensor",
-    "pair": "compared",
-    "absolute": "largest difference",
-    "relative": "relative",
-    "index": "at",
-    "step": "first step",
-    "verdict": "verdict",
-}
-"""The columns of the table, with their headings."""
-NARROW = ("tensor", "absolute", "index", "verdict")
-BELOW = {"tensor": "pair", "absolute": "relative", "index": "step"}
-"""The texts that go below those of other columns in a table that has no columns for them."""
+WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict mismatches")
+NARROW = ("name pair", "absolute relative", "index timestep", "verdict")
+"""The columns of the table."""
 VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
-NONE = "-"
 MOST_ULPS = 10_000
 """Above this, units in the last place add nothing to the difference; documents always have them."""
 
@@ -60,24 +48,58 @@ def _mismatch(one: TensorDifference) -> dict[str, Any] | None:
     }
 
 
+def _pair(one: TensorDifference, view: View) -> str:
+    """Return `numpy, tensorflow`."""
+    return ", ".join(side if isinstance(side, str) else view.say(side) for side in one.sides)
+
+
+def _absolute(one: TensorDifference, _: View) -> str:
+    """Return `3.0e-08 (1 ulp)`, or the shapes if they differ."""
+    if verdict_of(one) == "shape":
+        return ", ".join(map(format_shape, one.shapes))
+    ulps = f" ({one.ulps} ulp)" if one.ulps is not None and one.ulps <= MOST_ULPS else ""
+    return f"{format_difference(one.absolute)}{ulps}"
+
+
+def _relative(one: TensorDifference, _: View) -> str | None:
+    return None if verdict_of(one) == "shape" else format_difference(one.relative)
+
+
+def _step(one: TensorDifference, _: View) -> str | None:
+    return None if one.step is None else f"t={one.step}"
+
+
+def _count(one: TensorDifference, view: View) -> str:
+    """Return `3 of 12 numbers`."""
+    if one.mismatch is None:
+        return ""
+    counts = {"count": f"{one.mismatch.number:,}", "size": f"{one.size:,}"}
+    return view.say("{count} of {size} numbers", **counts)
+
+
+def _verdict(one: TensorDifference, view: View) -> str:
+    return view.say(VERDICTS[verdict_of(one)])
+
+
 FIELDS = (
-    Field("name"),
+    Field("name", heading="tensor", style="strong"),
+    Field("pair", heading="compared", show=_pair, json=False, csv=False),
     Field("first", lambda one: one.sides[0]),
     Field("second", lambda one: one.sides[1]),
     Field("shapes", lambda one: [list(shape) for shape in one.shapes], csv=False),
-    Field("absolute", _known("absolute")),
-    Field("relative", _known("relative")),
+    Field("absolute", _known("absolute"), "largest difference", _absolute),
+    Field("relative", _known("relative"), "relative", _relative, none="-", lead=True),
     Field("ulps"),
-    Field("index", lambda one: None if one.place is None else list(one.place)),
-    Field("timestep", lambda one: one.step),
+    Field("index", lambda one: None if one.place is None else list(one.place), "at", none="-"),
+    Field("timestep", lambda one: one.step, "first step", _step, none="-", lead=True),
     Field("atol", csv=False),
     Field("rtol", csv=False),
     Field("mismatch", _mismatch, csv=False),
-    Field("mismatches", lambda one: one.mismatch.number if one.mismatch else 0, json=False),
+    Field("mismatches", lambda one: one.mismatch.number if one.mismatch else 0, show=_count, json=False),
     Field("size", json=False),
-    Field("verdict", verdict_of),
+    Field("verdict", verdict_of, "verdict", _verdict, style=lambda one: "" if one.agrees else "alarm"),
 )
-"""What JSON and CSV say of a difference; the table joins columns."""
+"""What is said of a difference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +139,7 @@ class CompareAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
-        forms = Variants(((self._table(tuple(COLUMNS), view),), (self._table(NARROW, view),)))
+        forms = Variants([(Listing(FIELDS, self.differences, form).table(view),) for form in (WIDE, NARROW)])
         atol, rtol = self.tolerances
         refused = "{engine} was not compared: {reason}"
         below: list[Line] = [line(view.say(refused, **one._asdict()), "alarm") for one in self.refused]
@@ -136,38 +158,3 @@ class CompareAnswer(Answer):
     def records(self, view: View) -> Records:
         """Return one row per tensor and pair."""
         return Listing(FIELDS, self.differences).records()
-
-    def _table(self, keys: Sequence[str], view: View) -> Table:
-        columns = tuple(Column(view.say(COLUMNS[key])) for key in keys)
-        return Table(
-            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self.differences)
-        )
-
-
-def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> TableCell:
-    """Return a cell; in a narrow table, texts without a column of their own go below the others."""
-    texts, below = _texts(one, view), BELOW.get(key, key)
-    found = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
-    if below not in keys and texts[below] not in (NONE, "0"):
-        heading = "" if below == "pair" else f"{view.say(COLUMNS[below])} "
-        found += cell(f"{heading}{texts[below]}", "dim")
-    if key == "verdict" and len(keys) == len(COLUMNS) and one.mismatch is not None:
-        counts = {"count": f"{one.mismatch.number:,}", "size": f"{one.size:,}"}
-        found += cell(view.say("{count} of {size} numbers", **counts), "dim")
-    return found
-
-
-def _texts(difference: TensorDifference, view: View) -> dict[str, str]:
-    """Return the text of each column."""
-    verdict = verdict_of(difference)
-    ulps = f" ({difference.ulps} ulp)" if difference.ulps is not None and difference.ulps <= MOST_ULPS else ""
-    shapes = ", ".join(map(format_shape, difference.shapes))
-    return {
-        "tensor": difference.name,
-        "pair": ", ".join(side if isinstance(side, str) else view.say(side) for side in difference.sides),
-        "absolute": shapes if verdict == "shape" else f"{format_difference(difference.absolute)}{ulps}",
-        "relative": NONE if verdict == "shape" else format_difference(difference.relative),
-        "index": NONE if difference.place is None else str(list(difference.place)),
-        "step": NONE if difference.step is None else f"t={difference.step}",
-        "verdict": view.say(VERDICTS[verdict]),
-    }

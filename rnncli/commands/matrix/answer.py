@@ -13,17 +13,13 @@ from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Matrix
-from rnncli.show.answer import Answer, Field, Listing, Records
+from rnncli.show.answer import Answer, Records
 from rnncli.show.page import Grid, Line, Page, Span, View, marks, state_part
-from rnncli.show.parts import head_of, note_of, records_of, tensor_document, title
+from rnncli.show.parts import head_of, note_of, records_of, tensor_listing, title
 
 CHOICES = (False, True)
-FIELDS = (
-    Field("name", lambda tensor: tensor.label, heading="tensor"),
-    Field("shape", lambda tensor: tensor.values.shape, heading="shape"),
-    Field("equals", heading="equal"),
-)
-"""What the grid says of a tensor."""
+COLUMNS = ("name", "shape", "equals")
+"""What the grid shows of a tensor."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class MatrixAnswer(Answer):
                 {
                     "return_sequences": sequences,
                     "return_state": state,
-                    "outputs": [tensor_document(tensor, view.lang) for tensor in result.outputs],
+                    "outputs": tensor_listing(result.outputs, view).objects(),
                 }
                 for (sequences, state), result in results.items()
             ],
@@ -55,7 +51,10 @@ class MatrixAnswer(Answer):
             tuple(f"return_sequences={sequences}" for sequences in CHOICES),
             tuple(f"return_state={state}" for state in CHOICES),
             tuple(
-                tuple(Listing(FIELDS, results[row, column].outputs).table(view) for column in CHOICES)
+                tuple(
+                    tensor_listing(results[row, column].outputs, view, columns=COLUMNS).table(view)
+                    for column in CHOICES
+                )
                 for row in CHOICES
             ),
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import format_shape
-from rnncli.result import ChunkedTensor, Label, NamedTensor, Result
-from rnncli.show.answer import Answer, DeferredValue, Records, claim_lines, headings
-from rnncli.show.page import Numbers, Page, PagePart, Table, TableCell, View, cell, line, name_line
+from rnncli.result import Label, NamedTensor, Result
+from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
+from rnncli.show.page import Page, PagePart, View
 from rnncli.show.parts import (
+    VALUES,
     ResultAnswer,
     difference_text,
     differences_document,
@@ -20,8 +20,8 @@ from rnncli.show.parts import (
     note_of,
     records_of,
     short_head_of,
-    tensor_document,
-    tensor_head,
+    tensor_fields,
+    tensor_listing,
     title,
 )
 from rnncli.show.wording import brief
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
     from rnncli.compute.chunks import ChunkedResult
     from rnncli.show.statistics import Stats
+
+
+COLUMNS = ("name brief", "shape", "values equals difference")
+"""What the table shows of a tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +55,14 @@ class RunAnswer(ResultAnswer):
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
         by_call = groupby(self.result.outputs, key=lambda tensor: tensor.label.call)
-        calls = [list(call) for _, call in by_call] or [[]]
-        last = [self._document(_without_call(tensor), view, tensor.label) for tensor in calls[-1]]
-        document = {**head, "outputs": last}
-        if any(tensor.label.call is not None for tensor in calls[-1]):
-            document["calls"] = [
-                {"outputs": [self._document(one, view, one.label) for one in call]} for call in calls
-            ]
+        calls = {call: list(tensors) for call, tensors in by_call} or {None: []}
+        objects = [self._listing(tensors, view).objects() for tensors in calls.values()]
+        document = {**head, "outputs": objects[-1]}
+        last = list(calls)[-1]
+        if last is not None:
+            alone = self._listing(list(map(_without_call, calls[last])), view).objects()
+            document["outputs"] = [{**own, **one} for own, one in zip(objects[-1], alone, strict=True)]
+            document["calls"] = [{"outputs": outputs} for outputs in objects]
         return {**document, **differences_document(self.result)}
 
     def page(self, view: View) -> Page:
@@ -79,43 +84,34 @@ class RunAnswer(ResultAnswer):
                 return f"{tensor.name}{list(place)}"
         return None
 
-    def _document(self, tensor: NamedTensor, view: View, label: Label) -> dict[str, Any]:
-        """Return a tensor with its statistics, if requested.  label: its own."""
-        document = tensor_document(tensor, view.lang)
-        if label in self.stats:
+    def _listing(self, tensors: Sequence[NamedTensor], view: View) -> Listing:
+        """Return the tensors with their statistics and the differences, if requested."""
+        from_what, differences = view.say(difference_text(self.result)), self.result.differences
+
+        def stats(tensor: NamedTensor) -> dict[str, Any]:
             from rnncli.show import statistics
 
-            document["stats"] = statistics.document(self.stats[label], tensor.axes)
-        return document
+            return statistics.document(self.stats[tensor.label], tensor.axes)
+
+        def difference(tensor: NamedTensor) -> str | None:
+            found = differences.get(tensor.name)
+            return None if found is None else f"{from_what} {format_difference(found)}"
+
+        more = (
+            Field("stats", stats, json=lambda tensor: tensor.label in self.stats),
+            Field("brief", lambda tensor: brief(tensor.label, view.lang), json=False),
+            Field("difference", difference, json=False),
+        )
+        return tensor_listing(tensors, view, *more, columns=COLUMNS)
 
     def _tables(self, view: View) -> tuple[PagePart, ...]:
         """Return a table of tensors, shapes and numbers, and the statistics."""
-        from_what = view.say(difference_text(self.result))
-        differences = {
-            name: f"{from_what} {format_difference(difference)}"
-            for name, difference in self.result.differences.items()
-        }
-        rows = tuple(_row(tensor, differences.get(tensor.name), view) for tensor in self.result.outputs)
-        table = Table(headings(("tensor", "shape", "values"), view), rows)
+        table = self._listing(self.result.outputs, view).table(view)
         if not self.stats:
             return (table,)
         from rnncli.show import statistics
 
         return (table, *statistics.draw_statistics(self.stats, view))
-
-
-def _row(tensor: NamedTensor, difference: str | None, view: View) -> tuple[TableCell, ...]:
-    """Return the row of a tensor: name, shape, numbers and remarks."""
-    below = brief(tensor.label, view.lang)
-    return (
-        (name_line(tensor.label), *(cell(below, "dim") if below else ())),
-        cell(format_shape(tensor.values.shape)),
-        (
-            Numbers(tensor.values, tensor.axes, tensor.time),
-            *claim_lines(tensor.equals),
-            *((line(difference, "dim"),) if difference is not None else ()),
-        ),
-    )
 
 
 def _without_call(tensor: NamedTensor) -> NamedTensor:
@@ -142,13 +138,14 @@ class ChunkedRunAnswer(Answer):
         """Return the documented object; entries known only after the last chunk follow the values."""
         agreed = self.chunked.summary
 
-        def output(tensor: ChunkedTensor) -> dict[str, Any]:
-            equals = DeferredValue(lambda: list(map(str, agreed.equals[tensor.label])))
-            return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
-
+        fields = (
+            *tensor_fields(view),
+            VALUES,
+            Field("equals", lambda one: DeferredValue(lambda: list(map(str, agreed.equals[one.label])))),
+        )
         head = head_of(self.chunked.result)
         del head["engine"]
-        outputs = [output(tensor) for tensor in self.chunked.outputs]
+        outputs = Listing(fields, self.chunked.outputs).objects()
         return {**head, "outputs": outputs, "engine": DeferredValue(lambda: ", ".join(agreed.engines))}
 
     def records(self, view: View) -> Records:

@@ -61,7 +61,7 @@ class ModelAnswer(RunAnswer):
             "engine": self.result.engine,
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
-            "outputs": [self._document(tensor, view, tensor.label) for tensor in self.result.outputs],
+            "outputs": self._listing(self.result.outputs, view).objects(),
             **differences_document(self.result),
         }
 

@@ -12,8 +12,7 @@ from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import Line, Page, Span, View
-from rnncli.show.parts import input_text, note, title
-from rnncli.show.wording import meaning
+from rnncli.show.parts import input_text, note, tensor_fields, title
 from rnncli.specs import configs_of, describe, expression_of
 
 
@@ -119,14 +118,9 @@ class ShapeAnswer(Answer):
 
     def _outputs(self, view: View) -> Listing:
         claims: Mapping[Any, Any] = self.report.claims
-        fields = (
-            Field("name", lambda output: output.label, heading="tensor"),
-            Field("axes"),
-            Field("shape", heading="shape"),
-            Field("meaning", lambda output: meaning(output.label, view.lang), heading="meaning", style="dim"),
-            Field("equals", lambda output: claims.get(output.label, ()), below=True),
-        )
-        return Listing(fields, self.report.outputs)
+        equals = Field("equals", lambda output: claims.get(output.label, ()))
+        columns = ("name", "shape", "meaning equals")
+        return Listing((*tensor_fields(view), equals), self.report.outputs, columns)
 
 
 def _count(parameters: int | None, view: View) -> str:

@@ -12,7 +12,7 @@ from rnncli.commands.tour.lesson import Step, say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, View, line, marks
-from rnncli.show.parts import records_of, tensor_document
+from rnncli.show.parts import records_of, tensor_listing
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""
@@ -69,7 +69,7 @@ def _document(step: Step, view: View) -> dict[str, Any]:
         "asks": texts["asks"],
         "expression": step.layer,
         "commands": [
-            {"line": command, "outputs": [tensor_document(tensor, view.lang) for tensor in outputs]}
+            {"line": command, "outputs": tensor_listing(outputs, view).objects()}
             for command, outputs in zip(step.commands, seen.outputs, strict=True)
         ],
         **{key: texts[key] for key in ("notice", "question", "answer")},

@@ -1,4 +1,8 @@
-"""weights: the layers of a file in a table, then a table of gates for each."""
+"""weights: the layers of a file in a table, then a table of gates for each.
+
+No list of fields describes the gates: a row of their table joins a weight and its bias, which JSON and CSV list
+one by one.
+"""
 
 from __future__ import annotations
 
@@ -65,11 +69,8 @@ class WeightsAnswer(Answer):
             **head(),
             **first,
             "parameters": sum(layer.parameters for layer in found.layers),
-            "layers": [_layer(layer) for layer in found.layers],
-            "others": [
-                {"name": name, "shape": list(shape), "parameters": prod(shape)}
-                for name, shape in found.other_shapes.items()
-            ],
+            "layers": Listing(LAYERS, found.layers).objects(),
+            "others": Listing(OTHERS, found.other_shapes.items()).objects(),
             "notes": list(found.notes),
         }
 
@@ -79,7 +80,8 @@ class WeightsAnswer(Answer):
         cells = [one for layer in found.layers for one in layer.cells if one.gates]
         gates = (_gates(cells, view),) if cells else ()
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
-        tables = (Listing(_layer_fields(found), found.layers).table(view),) if found.layers else ()
+        keys = [key for key in COLUMNS if key != "return" or found.count is not None]
+        tables = (Listing(LAYERS, found.layers, keys).table(view),) if found.layers else ()
         parts = (*tables, *refused, *gates, *_other_tensors(found, view))
         titled = line(found.file, "strong") if about is None else title(about.specs, view)
         return Page(titled, (note(self._list_notes(view), view),), parts)
@@ -124,34 +126,15 @@ class WeightsAnswer(Answer):
         return found or {**super().tensors()}
 
 
-def _layer(layer: LayerSummary) -> dict[str, Any]:
-    direction = layer.cells[0].direction if layer.cells else "forward"
+def _cell(one: CellSummary) -> dict[str, Any]:
     return {
-        "name": layer.name,
-        "class_name": layer.class_name,
-        "config": dict(layer.config),
-        "units": [summary.units for summary in layer.cells],
-        "features": layer.cells[0].features if layer.cells else None,
-        "direction": "bidirectional" if layer.class_name.startswith("Bidirectional") else direction,
-        "return": layer.return_text or None,
-        "parameters": layer.parameters,
-        "refused": layer.note or None,
-        "weights": [{"name": name, "shape": list(array.shape)} for name, array in layer.weights.items()],
-        "cells": [
-            {
-                "name": summary.name,
-                "direction": summary.direction,
-                "units": summary.units,
-                "features": summary.features,
-                "fans": {
-                    name: {"fan_in": pair[0], "fan_out": pair[1]} for name, pair in summary.fans.items()
-                },
-                "gates": [
-                    {"gate": gate.name, **{part.name: _part(part) for part in gate.parts}}
-                    for gate in summary.gates
-                ],
-            }
-            for summary in layer.cells
+        "name": one.name,
+        "direction": one.direction,
+        "units": one.units,
+        "features": one.features,
+        "fans": {name: {"fan_in": pair[0], "fan_out": pair[1]} for name, pair in one.fans.items()},
+        "gates": [
+            {"gate": gate.name, **{part.name: _part(part) for part in gate.parts}} for gate in one.gates
         ],
     }
 
@@ -172,30 +155,60 @@ def _part(part: Figures) -> dict[str, Any]:
     }
 
 
-def _layer_fields(contents: Contents) -> tuple[Field, ...]:
-    """Return what the table says of a layer; without a graph it is not known what a layer returns."""
-    fields = (
-        Field("name", heading="layer", style="strong"),
-        Field("class", _class, heading="class"),
-        Field("in", lambda layer: str(layer.cells[0].features) if layer.cells else "", heading="in"),
-        Field("units", lambda layer: " + ".join(str(one.units) for one in layer.cells), heading="units"),
-        Field("return", _describe_returns, heading="return"),
-        Field("parameters", heading="parameters"),
-    )
-    return tuple(field for field in fields if field.name != "return" or contents.count is not None)
+def _features(layer: LayerSummary) -> int | None:
+    return layer.cells[0].features if layer.cells else None
 
 
-def _describe_returns(layer: LayerSummary) -> Message:
+def _direction(layer: LayerSummary) -> str:
+    if layer.class_name.startswith("Bidirectional"):
+        return "bidirectional"
+    return layer.cells[0].direction if layer.cells else "forward"
+
+
+def _describe_returns(layer: LayerSummary, _: View) -> Message:
     """Return what the layer returns, such as `sequences + state`."""
     parts = layer.return_text.split(" + ") if layer.return_text else []
     return join((Message(part) for part in parts), " + ")
 
 
-def _class(layer: LayerSummary) -> str:
+def _class(layer: LayerSummary, _: View) -> str:
     inner = layer.config.get("layer")
     config = inner.get("config", {}) if isinstance(inner, dict) else layer.config
     extra = [name for name in ("reset_after", "go_backwards") if config.get(name)]
     return ", ".join([layer.class_name, *extra])
+
+
+LAYERS = (
+    Field("name", heading="layer", style="strong"),
+    Field("class_name", None, "class", _class),
+    Field("config", lambda layer: dict(layer.config)),
+    Field(
+        "units",
+        lambda layer: [one.units for one in layer.cells],
+        "units",
+        lambda layer, _: " + ".join(str(one.units) for one in layer.cells),
+    ),
+    Field("features", _features, "in", lambda layer, _: str(_features(layer) or "")),
+    Field("direction", _direction),
+    Field("return", lambda layer: layer.return_text or None, "return", _describe_returns),
+    Field("parameters", heading="parameters"),
+    Field("refused", lambda layer: layer.note or None),
+    Field(
+        "weights",
+        lambda layer: [{"name": name, "shape": list(one.shape)} for name, one in layer.weights.items()],
+    ),
+    Field("cells", lambda layer: list(map(_cell, layer.cells))),
+)
+"""What is said of a layer."""
+COLUMNS = ("name", "class_name", "features", "units", "return", "parameters")
+"""The columns of the table; without a graph it is not known what a layer returns."""
+
+OTHERS = (
+    Field("name", lambda item: item[0], "other tensors"),
+    Field("shape", lambda item: item[1], "shape"),
+    Field("parameters", lambda item: prod(item[1]), "parameters"),
+)
+"""What is said of a tensor that belongs to no recurrent layer."""
 
 
 def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
@@ -251,9 +264,9 @@ def _other_tensors(found: Contents, view: View) -> tuple[Table, ...]:
     if not shapes:
         return ()
     shown = shapes[: None if view.full else MAX_OTHERS]
-    rows = [(cell(name), cell(format_shape(shape)), cell(f"{prod(shape):,}")) for name, shape in shown]
+    total = f"{sum(prod(shape) for _, shape in shapes):,}"
+    table = Listing(OTHERS, shown).table(view, total=total)
     if len(shown) < len(shapes):
-        rows.append((cell(f"{marks(view).ellipsis} {len(shapes) - len(shown)}", "dim"), (), ()))
-    total = sum(prod(shape) for _, shape in shapes)
-    rows.append((cell(view.say("total"), "dim"), (), cell(f"{total:,}", "strong")))
-    return (Table(headings(("other tensors", "shape", "parameters"), view), tuple(rows)),)
+        left = (cell(f"{marks(view).ellipsis} {len(shapes) - len(shown)}", "dim"), (), ())
+        table = table._replace(rows=(*table.rows[:-1], left, table.rows[-1]))
+    return (table,)
