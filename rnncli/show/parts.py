@@ -95,7 +95,7 @@ def tensor_fields(view: View) -> tuple[Field, ...]:
         Field("name", lambda one: one.label, heading="tensor"),
         Field("axes"),
         Field("time", lambda one: list(one.time), json=lambda one: bool(getattr(one, "time", ()))),
-        Field("shape", heading="shape"),
+        Field("shape", None, "shape", lambda one, _: format_shape(one.shape)),
         Field("dtype", json=lambda one: not isinstance(one, TensorInfo)),
         Field("meaning", lambda one: meaning(one.label, view.lang), heading="meaning", style="dim"),
     )

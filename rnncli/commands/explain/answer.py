@@ -1,7 +1,7 @@
 """explain: show how one number was computed.
 
-No list of fields describes an equation: its terms are a tree in JSON, rows in CSV, and columns that are aligned with
-one another on a page.
+No list of fields describes an equation: its terms are a tree in JSON, rows in CSV, and aligned columns on a
+page.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """gradients: how far back the output depends on states and inputs.
 
-No list of fields describes the curves: JSON has one object for each, CSV a row for each number, and the page a column.
+No list of fields describes the curves: JSON has an object for each, CSV a row for each number, and the page a
+column for each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """weights: the layers of a file in a table, then a table of gates for each.
 
-No list of fields describes the gates: a row of their table joins a weight and its bias, which JSON and CSV list
-one by one.
+No list of fields describes the gates: a row of their table joins a weight and its bias, which JSON and CSV
+list one by one.
 """
 
 from __future__ import annotations
