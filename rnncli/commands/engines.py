@@ -16,7 +16,7 @@ FIELDS = (
     Field("note"),
 )
 """What the list says of an engine."""
-COLUMNS = ("name", "available", "version note")
+COLUMNS = ("name", "available", "version/note")
 
 
 def engines() -> Reply[ListAnswer]:

@@ -65,4 +65,4 @@ FIELDS = (
     Field("command", command),
 )
 """What the list says of a sample."""
-COLUMNS = ("name", "title command")
+COLUMNS = ("name", "title/command")

@@ -107,7 +107,7 @@ class Field(NamedTuple):
 class Listing(NamedTuple):
     """Things of one kind, each with a value for every field.
 
-    columns: of a page, each the name of a field, and the names of those below it: `"version note"`;
+    columns: of a page, each the name of a field, and the names of those below it: `"version/note"`;
     empty for a column for every field.
     """
 
@@ -118,7 +118,7 @@ class Listing(NamedTuple):
     def table(self, view: View, title: Line = (), total: str | None = None) -> Table:
         """Return a table with a row for each thing.  total: of the last column, in a row below."""
         by_name = {field.name: field for field in self.fields}
-        shown = [[by_name[name] for name in column.split()] for column in self.columns or by_name]
+        shown = [[by_name[name] for name in column.split("/")] for column in self.columns or by_name]
         rows = [tuple(_stack(column, row, view) for column in shown) for row in self.rows]
         if total is not None:
             blank: list[TableCell] = [()] * (len(shown) - 2)

@@ -14,8 +14,8 @@ from rnncli.show.answer import Answer, Field, Listing, Records, spell
 from rnncli.show.page import Line, Page, Variants, View, line
 from rnncli.show.parts import format_difference, head_of, note_of, title
 
-WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict mismatches")
-NARROW = ("name pair", "absolute relative", "index timestep", "verdict")
+WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict/mismatches")
+NARROW = ("name/pair", "absolute/relative", "index/timestep", "verdict")
 """The columns of the table."""
 VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
 MOST_ULPS = 10_000

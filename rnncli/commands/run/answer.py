@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rnncli.show.statistics import Stats
 
 
-COLUMNS = ("name brief", "shape", "values equals difference")
+COLUMNS = ("name/brief", "shape", "values/equals/difference")
 """What the table shows of a tensor."""
 
 

@@ -119,7 +119,7 @@ class ShapeAnswer(Answer):
     def _outputs(self, view: View) -> Listing:
         claims: Mapping[Any, Any] = self.report.claims
         equals = Field("equals", lambda output: claims.get(output.label, ()))
-        columns = ("name", "shape", "meaning equals")
+        columns = ("name", "shape", "meaning/equals")
         return Listing((*tensor_fields(view), equals), self.report.outputs, columns)
 
 
