@@ -173,16 +173,6 @@ class NamedTensor(NamedTuple):
         """The label's text."""
         return str(self.label)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the values."""
-        return self.values.shape
-
-    @property
-    def dtype(self) -> str:
-        """The type of the values."""
-        return str(self.values.dtype)
-
 
 class ChunkedTensor(NamedTuple):
     """A returned tensor whose values arrive in parts."""
@@ -196,16 +186,6 @@ class ChunkedTensor(NamedTuple):
     def name(self) -> str:
         """The label's text."""
         return str(self.label)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the values."""
-        return self.values.shape
-
-    @property
-    def dtype(self) -> str:
-        """The type of the values."""
-        return str(self.values.dtype)
 
 
 class Gate(NamedTuple):

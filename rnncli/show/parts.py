@@ -95,10 +95,14 @@ def tensor_fields(view: View) -> tuple[Field, ...]:
         Field("name", lambda one: one.label, heading="tensor"),
         Field("axes"),
         Field("time", lambda one: list(one.time), json=lambda one: bool(getattr(one, "time", ()))),
-        Field("shape", None, "shape", lambda one, _: format_shape(one.shape)),
-        Field("dtype", json=lambda one: not isinstance(one, TensorInfo)),
+        Field("shape", _shape, "shape", lambda one, _: format_shape(_shape(one))),
+        Field("dtype", lambda one: str(one.values.dtype), json=lambda one: not isinstance(one, TensorInfo)),
         Field("meaning", lambda one: meaning(one.label, view.lang), heading="meaning", style="dim"),
     )
+
+
+def _shape(one: Tensor | TensorInfo) -> Shape:
+    return one.shape if isinstance(one, TensorInfo) else one.values.shape
 
 
 EQUALS = Field("equals", heading="equal")

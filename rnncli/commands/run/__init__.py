@@ -1,7 +1,6 @@
-"""`rnncli run`: what a layer or a saved model returns, of one batch or of a stream of them.
+"""`rnncli run`: what a layer or a saved model returns.
 
-`MODULES` names the file of each but a batch for a layer, which is computed at once, or in chunks that are
-written as they are computed.
+A batch for a layer is answered here, at once or in chunks that are written as they are computed.
 """
 
 from __future__ import annotations
@@ -28,13 +27,6 @@ rnncli run --return-sequences -f json | rnncli run --layer gru
 tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
 
-MODULES = {
-    (False, True): "stream",
-    (True, False): "saved_model",
-    (True, True): "saved_model_stream",
-}
-"""The module that answers, by whether there is a saved model and whether lines are read as they arrive."""
-
 
 def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[Any] | None:
     """What does the layer return?
@@ -42,8 +34,10 @@ def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[A
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     request = RunRequest(ask, output, progress, **flags)
-    if name := MODULES.get((bool(ask.model), request.stream or request.keep_going)):
-        reply: Reply[Any] | None = import_module(f"{__name__}.{name}").answer(request)
+    streamed = request.stream or request.keep_going
+    if streamed or ask.model is not None:  # by name: these modules import this one
+        module = import_module(f"{__name__}.{'stream' if streamed else 'saved_model'}")
+        reply: Reply[Any] | None = module.answer(request)
         return reply
     return answer_batch(request)
 

@@ -97,6 +97,7 @@ class Stream:
     def __init__(self, case_of: Callable[[InputLine], Case], engine: str) -> None:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
+        self._stack = Stack(())
         self._features, self._stateful, self._has_states = 0, False, False
         self._at_once: dict[Shape, int] = {}
 
@@ -146,7 +147,8 @@ class Stream:
         """Create the layers; each line brings its own mask and initial state."""
         bare = case._replace(mask=None, initial_state=None)
         self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
-        self._stateful = Stack(case.specs).is_stateful
+        self._stack = Stack(case.specs)
+        self._stateful = self._stack.is_stateful
 
     def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
@@ -155,7 +157,9 @@ class Stream:
             return
         try:
             case = self._concatenate(cases)
-            _require_fit(case)
+            if case.mask is not None:
+                call.require_mask(case)
+            fit.fit_states(case.initial_state, self._stack, case.inputs.shape)
             result = self._answer(case)
         except RnncliError as error:
             if len(group) == 1:
@@ -186,13 +190,6 @@ class Stream:
         if one.mask is not None or one.initial_state is not None:
             return object()
         return one.inputs.shape[1:]
-
-
-def _require_fit(case: Case) -> None:
-    """Raise InputError or LayerError if the mask or the states do not fit the inputs of this line."""
-    if case.mask is not None:
-        call.require_mask(case)
-    fit.fit_states(case.initial_state, Stack(case.specs), case.inputs.shape)
 
 
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:

@@ -22,6 +22,7 @@ from rnncli.show.parts import differences_document
 if TYPE_CHECKING:
     from rnncli.commands.run import RunRequest
     from rnncli.compute.compare import TolerancePair
+    from rnncli.models import SavedModel
     from rnncli.models.call import ModelCall, ModelTensors
     from rnncli.result import Label, Result
     from rnncli.show.statistics import Stats
@@ -85,6 +86,24 @@ class ModelAnswer(RunAnswer):
 def require(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
     refuse_layer_flags(memory=flags.memory, all_calls=flags.ask.all_calls or None, hold=flags.ask.hold)
+
+
+def require_stateless(model: SavedModel) -> None:
+    """Raise UsageError for layers that continue from the state after the previous line."""
+    stateful = model.stateful_layers()
+    if stateful:
+        raise UsageError(
+            "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a model "
+            "from line to line."
+            if len(stateful) == 1
+            else "{--stream}: {stateful} in {file} are stateful, and a stream does not carry the states of a "
+            "model from line to line.",
+            "Describe the layer instead: rnncli weights '{file}#{first}' --to keras -o "
+            "layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
+            stateful=", ".join(stateful),
+            file=model.file,
+            first=stateful[0],
+        )
 
 
 def refuse_layer_flags(**given: Any) -> None:

@@ -1,4 +1,4 @@
-"""`rnncli run --stream`: one record per line, answered as it arrives."""
+"""`rnncli run --stream`: one record per line, answered by layers or by a saved model as it arrives."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import arrays
-from rnncli.ask import Ask, note_dropout, note_equal_calls, prepare, require_options, stack_of
+from rnncli.ask import (
+    Ask,
+    model_of,
+    note_dropout,
+    note_equal_calls,
+    order_of,
+    prepare,
+    require_options,
+    returns_of,
+    stack_of,
+)
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import checks, terminal
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run import RunRequest
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
+from rnncli.commands.run.line_batches import InputLine, Stream, name_line, whole_lines
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import (
     DisagreementError,
@@ -32,6 +42,8 @@ from rnncli.inputs.formats import Source, ndjson
 from rnncli.layers import fit
 from rnncli.options import first_given
 
+LineAnswers = Callable[[list[InputLine]], Iterator[RunAnswer | RnncliError]]
+"""Yields an answer or an error for each line, in order; raises the errors that concern all lines."""
 LINES = ("ndjson", "json")
 """The formats a line can be in."""
 
@@ -54,6 +66,12 @@ def require(flags: RunRequest) -> None:
 def answer(flags: RunRequest) -> None:
     """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
+    answers = answer_with_model(flags) if flags.ask.model is not None else answer_with_layers(flags)
+    relay(*answers, flags)
+
+
+def answer_with_layers(flags: RunRequest) -> tuple[LineAnswers, NewRemarks]:
+    """Return what answers lines with the layers of the flags, and its remarks."""
     require_options(flags.ask)
     require_lines(flags.ask)
     records = LineCases(flags.ask)
@@ -66,7 +84,42 @@ def answer(flags: RunRequest) -> None:
             else:
                 yield RunAnswer(checks.select_tensors(result, flags.select), line=line.number)
 
-    relay(answers, records.remarks, flags)
+    return answers, records.remarks
+
+
+def answer_with_model(flags: RunRequest) -> tuple[LineAnswers, NewRemarks]:
+    """Return what answers lines, each an input of the model, and its remarks."""
+    from rnncli.commands.run import saved_model
+    from rnncli.models import call as models
+
+    saved_model.require(flags)
+    require_lines(flags.ask)
+    model, order = model_of(flags.ask), order_of(flags.ask)
+    models.require_paddable(model, order)
+    saved_model.require_stateless(model)
+    returns, remarks = returns_of(flags.ask), NewRemarks()
+
+    def answer_line(line: InputLine) -> RunAnswer:
+        require_whole_value(line)
+        raw, read = formats.read_raw(Source(line.name, data=line.text), "json")
+        inputs, notes = models.arrange_inputs(model, raw, order)
+        call = models.ModelCall(model, inputs, returns, (*read, *notes))
+        found = models.compute_tensors(call, flags.ask.engine, everything=flags.ask.all_layers)
+        remarks.add(found.notes)
+        result = checks.select_tensors(found.result, flags.select)
+        return saved_model.ModelAnswer.of(call, found, result, line=line.number)
+
+    def answers(lines: list[InputLine]) -> Iterator[RunAnswer | RnncliError]:
+        for line in lines:
+            try:
+                yield answer_line(line)
+            except InputError as error:
+                if position := error.detail.fields.get("position"):
+                    # A line on its own is line 1 to the reader of JSON.
+                    position.template = "column {column}"
+                yield name_line(line, error)
+
+    return answers, remarks
 
 
 class NewRemarks:
@@ -90,11 +143,7 @@ class NewRemarks:
         return texts
 
 
-def relay(
-    answers: Callable[[list[InputLine]], Iterator[RunAnswer | RnncliError]],
-    remarks: NewRemarks,
-    flags: RunRequest,
-) -> None:
+def relay(answers: LineAnswers, remarks: NewRemarks, flags: RunRequest) -> None:
     """Read the lines of the input, and show the answer to each as it arrives.
 
     answers: one for each line, in order.  remarks: those since the last answer, shown before it.
