@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
+from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rnncli.case import format_shape
@@ -127,9 +128,9 @@ class Listing(NamedTuple):
 
     def objects(self) -> list[dict[str, Any]]:
         """Return an object of JSON for each thing."""
-        fields = [field for field in self.fields if field.json]
+        fields: list[Any] = [(one.name, one.get or attrgetter(one.name), one.json) for one in self.fields]
         return [
-            {one.name: _plain(one.value(row)) for one in fields if not callable(one.json) or one.json(row)}
+            {name: _plain(get(row)) for name, get, json in fields if json is True or (json and json(row))}
             for row in self.rows
         ]
 
@@ -161,9 +162,11 @@ def spell(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """Return a value for JSON."""
-    if isinstance(value, tuple) and not isinstance(value, Label):
+    if isinstance(value, Label):
+        return str(value)
+    if isinstance(value, tuple):
         return [str(one) if isinstance(one, Claim) else one for one in value]
-    return str(value) if isinstance(value, Label) else spell(value)
+    return spell(value)
 
 
 def _flat(value: Any) -> Any:

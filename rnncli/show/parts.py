@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -89,7 +90,8 @@ def held_text(result: Result) -> Message:
     return Message("held: {gates}", gates=", ".join(result.hold))
 
 
-def tensor_fields(view: View) -> tuple[Field, ...]:
+@lru_cache  # a stream asks for them at every line
+def tensor_fields(lang: str) -> tuple[Field, ...]:
     """Return what every answer says of a tensor, with its numbers or without."""
     return (
         Field("name", lambda one: one.label, heading="tensor"),
@@ -97,7 +99,7 @@ def tensor_fields(view: View) -> tuple[Field, ...]:
         Field("time", lambda one: list(one.time), json=lambda one: bool(getattr(one, "time", ()))),
         Field("shape", _shape, "shape", lambda one, _: format_shape(_shape(one))),
         Field("dtype", lambda one: str(one.values.dtype), json=lambda one: not isinstance(one, TensorInfo)),
-        Field("meaning", lambda one: meaning(one.label, view.lang), heading="meaning", style="dim"),
+        Field("meaning", lambda one: meaning(one.label, lang), heading="meaning", style="dim"),
     )
 
 
@@ -115,7 +117,7 @@ def tensor_listing(
     tensors: Sequence[NamedTensor], view: View, *more: Field, columns: Sequence[str] = ()
 ) -> Listing:
     """Return returned tensors with their numbers.  more: fields of one answer alone."""
-    return Listing((*tensor_fields(view), EQUALS, VALUES, *more), tensors, columns)
+    return Listing((*tensor_fields(view.lang), EQUALS, VALUES, *more), tensors, columns)
 
 
 def records_of(

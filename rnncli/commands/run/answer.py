@@ -56,11 +56,11 @@ class RunAnswer(ResultAnswer):
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
         by_call = groupby(self.result.outputs, key=lambda tensor: tensor.label.call)
         calls = {call: list(tensors) for call, tensors in by_call} or {None: []}
-        objects = [self._listing(tensors, view).objects() for tensors in calls.values()]
+        objects = [self._objects(tensors, view) for tensors in calls.values()]
         document = {**head, "outputs": objects[-1]}
         last = list(calls)[-1]
         if last is not None:
-            alone = self._listing(list(map(_without_call, calls[last])), view).objects()
+            alone = self._objects(list(map(_without_call, calls[last])), view)
             document["outputs"] = [{**own, **one} for own, one in zip(objects[-1], alone, strict=True)]
             document["calls"] = [{"outputs": outputs} for outputs in objects]
         return {**document, **differences_document(self.result)}
@@ -84,29 +84,31 @@ class RunAnswer(ResultAnswer):
                 return f"{tensor.name}{list(place)}"
         return None
 
-    def _listing(self, tensors: Sequence[NamedTensor], view: View) -> Listing:
-        """Return the tensors with their statistics and the differences, if requested."""
-        from_what, differences = view.say(difference_text(self.result)), self.result.differences
+    def _objects(self, tensors: Sequence[NamedTensor], view: View) -> list[dict[str, Any]]:
+        """Return the tensors for JSON, with their statistics if requested."""
+        if not self.stats:
+            return tensor_listing(tensors, view).objects()
+        from rnncli.show import statistics
 
         def stats(tensor: NamedTensor) -> dict[str, Any]:
-            from rnncli.show import statistics
-
             return statistics.document(self.stats[tensor.label], tensor.axes)
+
+        field = Field("stats", stats, json=lambda tensor: tensor.label in self.stats)
+        return tensor_listing(tensors, view, field).objects()
+
+    def _tables(self, view: View) -> tuple[PagePart, ...]:
+        """Return a table of tensors, shapes and numbers, and the statistics."""
+        from_what, differences = view.say(difference_text(self.result)), self.result.differences
 
         def difference(tensor: NamedTensor) -> str | None:
             found = differences.get(tensor.name)
             return None if found is None else f"{from_what} {format_difference(found)}"
 
         more = (
-            Field("stats", stats, json=lambda tensor: tensor.label in self.stats),
-            Field("brief", lambda tensor: brief(tensor.label, view.lang), json=False),
-            Field("difference", difference, json=False),
+            Field("brief", lambda tensor: brief(tensor.label, view.lang)),
+            Field("difference", difference),
         )
-        return tensor_listing(tensors, view, *more, columns=COLUMNS)
-
-    def _tables(self, view: View) -> tuple[PagePart, ...]:
-        """Return a table of tensors, shapes and numbers, and the statistics."""
-        table = self._listing(self.result.outputs, view).table(view)
+        table = tensor_listing(self.result.outputs, view, *more, columns=COLUMNS).table(view)
         if not self.stats:
             return (table,)
         from rnncli.show import statistics
@@ -139,7 +141,7 @@ class ChunkedRunAnswer(Answer):
         agreed = self.chunked.summary
 
         fields = (
-            *tensor_fields(view),
+            *tensor_fields(view.lang),
             VALUES,
             Field("equals", lambda one: DeferredValue(lambda: list(map(str, agreed.equals[one.label])))),
         )

@@ -62,7 +62,7 @@ class ModelAnswer(RunAnswer):
             "engine": self.result.engine,
             "model": {"file": self.model.file, "origin": self.model.origin},
             **about,
-            "outputs": self._listing(self.result.outputs, view).objects(),
+            "outputs": self._objects(self.result.outputs, view),
             **differences_document(self.result),
         }
 

@@ -120,7 +120,7 @@ class ShapeAnswer(Answer):
         claims: Mapping[Any, Any] = self.report.claims
         equals = Field("equals", lambda output: claims.get(output.label, ()))
         columns = ("name", "shape", "meaning/equals")
-        return Listing((*tensor_fields(view), equals), self.report.outputs, columns)
+        return Listing((*tensor_fields(view.lang), equals), self.report.outputs, columns)
 
 
 def _count(parameters: int | None, view: View) -> str:
