@@ -312,20 +312,6 @@ class TestHold:
         assert trace["forget/held"].all()
         assert not rnncli.trace(hold="forget=1@1", seed=1)["forget/held"][0].any()
 
-    @pytest.mark.parametrize(
-        ("function", "keywords", "said"),
-        [
-            (rnncli.run, {"hold": "forget=1", "check": True}, "Keras cannot hold"),
-            (rnncli.run, {"hold": "forget=1", "engine": "tensorflow"}, "tensorflow cannot hold"),
-            (rnncli.run, {"hold": "forget=1", "model": "no.keras"}, "not to model"),
-            (rnncli.trace, {"hold": "forgot=1"}, "Did you mean forget"),
-            (rnncli.trace, {"hold": "forget=1", "check": True}, "Keras cannot hold"),
-        ],
-    )
-    def test_what_cannot_be_held_is_refused(self, function: Any, keywords: dict[str, Any], said: str) -> None:
-        with pytest.raises(UsageError, match=said):
-            function(**keywords)
-
 
 def test_importing_the_package_loads_no_numpy_and_running_no_renderer() -> None:
     program = """

@@ -39,22 +39,8 @@ FITTING = {
     "--lang": ["ko", "en"],
     "--select": ["hidden_state", "last_hidden_state"],
 }
-ANY = [
-    "",
-    "-",
-    "0",
-    "-1",
-    "1.5",
-    "nan",
-    "1e999",
-    "LSTM(",
-    "[]",
-    "{}",
-    "[[",
-    "null",
-    "nothing.json",
-    "@nothing.json",
-]
+ANY = ["", "-", "0", "-1", "1.5", "nan", "1e999", "LSTM(", "[]", "{}", "[[", "null", "nothing.json",
+       "@nothing.json"]  # fmt: skip
 ODD = ["é한", "\udce9", "\0", "a" * 300, "9" * 400, "[" * 5000, "(" * 5000]
 INPUTS = ["[[[1,2],[3,4]]]", "[[1,2],[3,4]]", "[1]", "sentence", "ragged", "sensors", "series", "case",
           '{"inputs": [[[1, 2]]], "layer": "GRU(2)"}', '[[["NaN", "Infinity"]]]', "[[[1e300]]]"]  # fmt: skip

@@ -69,7 +69,7 @@ def test_trace_marks_held_entries_in_a_csv_column_of_its_own(capfd: pytest.Captu
     assert {row["held"] for row in csv.DictReader(StringIO(only))} == {"0"}
 
 
-@pytest.mark.parametrize("format", ["json", "npz", "safetensors"])
+@pytest.mark.parametrize("format", ["json", "npz"])
 def test_a_stored_trace_with_held_gates_is_compared(
     format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

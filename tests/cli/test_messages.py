@@ -41,13 +41,6 @@ def test_an_error_that_nobody_reads_keeps_its_code() -> None:
     assert unheard("run", "-l", "foo").returncode == 2
 
 
-@full_disk
-@pytest.mark.parametrize(("args", "code"), [("--seed 1", 0), ("-l foo", 2)])
-def test_a_remark_to_a_full_disk_costs_nothing(shell: Run, args: str, code: int) -> None:
-    done = shell(f"rnncli run {args} 2>/dev/full")
-    assert (done.returncode, bool(done.stdout)) == (code, code == 0)
-
-
 @pytest.mark.parametrize("words", ["--select foo", "--units 1000000000", "--initial-state [[[0]]]"])
 def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
     done = rnncli("run", *words.split())

@@ -57,15 +57,6 @@ def test_the_seed_that_was_drawn_is_a_remark_and_repeats_the_script(rnncli: Any)
     assert rnncli(*flags, "--quiet").stderr == ""
 
 
-def test_lang_is_the_language_of_the_notes_and_changes_no_script(rnncli: Any) -> None:
-    flags = ("export", PAIR, "-l", "RNN(GRUCell(2))", "--to", "c")
-    noted = rnncli(*flags, "--lang", "ko")
-    assert noted.stderr.startswith("rnncli: 참고: ")
-    seed = noted.stderr.partition("--seed ")[2].partition("의")[0]
-    assert rnncli(*flags, "--seed", seed, "--lang", "en").stdout == noted.stdout
-    assert rnncli("--lang", "ko", *flags).stderr.startswith("rnncli: 참고: ")
-
-
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
 def test_many_numbers_are_embedded_as_bytes(target: str, rnncli: Any, tmp_path: Path) -> None:
     flags = ("--input-shape", "1,2,200", "-l", "SimpleRNN(300)", "--seed", "2")

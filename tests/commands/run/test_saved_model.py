@@ -206,15 +206,6 @@ def test_wrong_inputs_are_said_by_name(rnncli: Any, saved: Any, given: str, said
     assert said in done.stderr
 
 
-def test_sequences_are_padded_and_one_gets_a_batch(rnncli: Any, saved: Any) -> None:
-    file = str(saved["tagger"][2] / "tagger.keras")
-    assert "--pad post" in rnncli("run", "[[1, 2, 3, 4, 5, 6], [1, 2]]", "--model", file).stderr
-    padded = rnncli("run", "[[1, 2, 3, 4, 5, 6], [1, 2]]", "--model", file, "--pad", "post")
-    assert padded.returncode == 0, padded.stderr
-    done = rnncli("run", "[1, 2, 3, 4, 5, 6]", "--model", file)
-    assert "(6,) -> (1, 6)" in done.stderr
-
-
 def test_python_has_it_too_without_tensorflow(saved: Any) -> None:
     file = saved["tagger"][2] / "tagger.keras"
     script = (
