@@ -16,7 +16,6 @@ from rnncli.cli import output, terminal
 
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 NOTE = "rnncli: note: "
-full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 
 
 def unheard(*args: str) -> CompletedProcess[bytes]:

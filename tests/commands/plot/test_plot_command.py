@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ def test_a_file_by_its_suffix(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert path.stat().st_size > 5000
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_size_in_pixels(rnncli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    rnncli("plot", "--seed", "1", "--size", "1600x900px", "-o", str(path))
+    assert struct.unpack(">II", path.read_bytes()[16:24]) == (1600, 900)
 
 
 @pytest.mark.parametrize(
