@@ -31,6 +31,7 @@ def test_a_mask_value_takes_the_place_of_the_documents_mask(rnncli: Run) -> None
     with_mask, bare = case(mask=[[False, True, True]]), case()
     flag = ("run", "--mask-value", "3", "-f", "json")
     assert outputs(rnncli(*flag, with_mask)) == outputs(rnncli(*flag, bare))
+    assert outputs(rnncli(*flag, bare)) != outputs(rnncli("run", "-f", "json", bare))
     assert outputs(rnncli("run", with_mask, "-f", "json")) != outputs(rnncli("run", bare, "-f", "json"))
 
 
