@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,11 +16,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from command import Completed, run_here
+from command import Completed, Run, run_here
+from hypothesis import given
+from hypothesis import strategies as some
 
 from rnncli import specs
 from rnncli.case import Case
-from rnncli.commands.run.line_batches import InputLine, Stream
+from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
 from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
 from rnncli.process import memory
@@ -389,3 +392,49 @@ def test_what_only_a_later_line_is_told() -> None:
     assert done.returncode == 0
     assert done.stderr.count("too large") == 1
     assert "note: line 2: 1 number is too large for float32" in done.stderr
+
+
+# The short form of lines, tables that stand apart, and no locale in what programs read
+
+
+class TestTheShortForm:
+    RECORDS = "[[[1, 2]]]\n\n[[[3, 4]]]\n"
+
+    def test_an_object_a_line_says_its_line_and_no_config(self, rnncli: Run) -> None:
+        done = rnncli("run", "--stream", "-l", "gru", "--seed", "1", "-f", "ndjson", input=self.RECORDS)
+        first, second = map(json.loads, done.stdout.splitlines())
+        assert list(first) == ["schema", "line", "engine", "seed", "expression", "outputs"]
+        assert (first["line"], second["line"], first["expression"]) == (1, 3, "GRU(3)")
+
+    def test_tables_stand_apart_and_name_their_line(self, rnncli: Run) -> None:
+        done = rnncli("run", "--stream", "--seed", "1", "--quiet", input=self.RECORDS)
+        first, second = done.stdout.split("\n\nLSTM(3)\n")
+        assert first.startswith("LSTM(3)\nline 1 · input")
+        assert second.startswith("line 3 · input")
+        assert second.endswith("\n")
+        assert not second.endswith("\n\n")
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson"])
+def test_no_locale_changes_the_meanings_of_json(format: str, rnncli: Run) -> None:
+    korean = {"LANG": "ko_KR.UTF-8"}
+    for args in (("run",), ("shape",), ("matrix",), ("explain", "hidden_state[0,0]")):
+        text = rnncli(*args, "-f", format, env=korean).stdout
+        assert "hidden state of the last time step" in text
+        assert "은닉" not in text
+    assert "은닉" in rnncli("run", "-f", format, "--lang", "ko", env={"LANG": "C.UTF-8"}).stdout
+
+
+TEXTS = some.lists(some.sampled_from(["[[1]]", "", "  ", "é", "\r", "\ufeff7"]))
+
+
+@given(TEXTS, some.booleans(), some.integers(1, 9))
+def test_lines_are_what_stands_between_their_ends(texts: list[str], ended: bool, size: int) -> None:
+    data = "\n".join(texts).encode() + b"\n" * ended
+    source = io.BytesIO(data)
+    found = [line for lines in whole_lines(lambda: source.read(size), "a") for line in lines]
+    assert found == [
+        InputLine(number, "a", text.removeprefix("\ufeff").encode())
+        for number, text in enumerate(texts, start=1)
+        if text.strip()
+    ]
