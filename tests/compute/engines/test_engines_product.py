@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import random
 from itertools import product
+from typing import Any
 
 import numpy as np
 import oracle
 import pytest
 import scripts
 from engine_products import (
+    BATCH,
     BIDIRECTIONALS,
+    FEATURES,
     FLAGS,
     KINDS,
     LAYERS,
     MASKS,
+    TIMESTEPS,
     holds,
     keras_answers,
+    mask_of,
     pairs_of_options,
 )
 from hypothesis import given
@@ -61,6 +66,28 @@ def test_the_tensorflow_engine_is_keras_itself(kind: str, outer: str, mask: str)
 @pytest.mark.parametrize(("expression", "mask", "given_states", "dtype"), pairs_of_options())
 def test_every_pair_of_options(expression: str, mask: str, given_states: bool, dtype: str) -> None:
     holds(expression, mask, given_states, dtype)
+
+
+COMPOSED: list[tuple[list[str], dict[str, Any]]] = [
+    (["LSTM(4, return_sequences=True)", "GRU(3, return_state=True)"], {}),
+    (["Bidirectional(GRU(3, return_sequences=True))", "LSTM(2)", "Dense(2, activation='softmax')"], {}),
+    *(([f"{kind}(3, stateful=True, return_sequences=True)"], {"calls": 3}) for kind in KINDS),
+    *(
+        ([f"{kind}(3, zero_output_for_mask=True, return_sequences=True)"], {"mask": mask_of("right")})
+        for kind in KINDS
+    ),
+    *(([f"{kind}(3, use_bias=False, dropout=0.5)"], {}) for kind in KINDS),
+]
+
+
+@pytest.mark.parametrize(("layers", "rest"), COMPOSED, ids=str)
+def test_stacks_and_calls_on_every_engine(layers: list[str], rest: dict[str, Any]) -> None:
+    inputs = np.random.default_rng(0).standard_normal((BATCH, TIMESTEPS, FEATURES)).astype("float32")
+    made = oracle.built(oracle.made(*layers), inputs)
+    weights = oracle.filled(made, np.random.default_rng(1))
+    theirs = [tensor for one in oracle.called(made, inputs, **rest) for tensor in one]
+    for engine in HERE:
+        oracle.alike(oracle.asked(layers, inputs, engine, weights=weights, all_layers=True, **rest), theirs)
 
 
 @given(st.randoms(use_true_random=False), st.booleans(), st.integers(0, 2**32 - 1))
