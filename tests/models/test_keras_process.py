@@ -78,7 +78,7 @@ def test_a_signal_ends_the_new_process_too(tmp_path: Path, name: str) -> None:
         assert process.stdout is not None
         child = int(process.stdout.readline())
         process.send_signal(getattr(signal, name))
-        assert process.wait(20) == 128 + getattr(signal, name)
+        assert process.wait(60) == 128 + getattr(signal, name)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
