@@ -89,7 +89,7 @@ def test_the_keywords_are_those_of_the_table() -> None:
 
 def test_every_option_of_run_has_its_place() -> None:
     own = [entry.name for entry in entries("run") if not entry.goes]
-    assert sorted(RunRequest._fields) == sorted(["ask", "output", *own])
+    assert sorted(RunRequest._fields) == sorted(["ask", "output", "progress", *own])
     assert {*names("ask")} <= {*Ask._fields}
 
 
