@@ -10,8 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
+from rnncli.errors import Either, Message, Text, did_you_mean
 
 Kind = Literal["text", "integer", "number", "switch", "on"]
+
+ATOL, RTOL = 1e-6, 1e-5
+"""Differences that count as rounding, unless --atol and --rtol say otherwise."""
 
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 NARROW, GENERAL = "Selection", "Options"
@@ -38,6 +42,7 @@ class Entry(NamedTuple):
     choices: the values; or the name of a list that is only loaded when needed, see `list_choices`.
     least, most: bounds of a number.  many: whether it may be repeated.
     argument: whether it has no flag.  others: further names of the flag.
+    document: whether it is also a key of a case document.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Entry(NamedTuple):
     many: bool = False
     argument: bool = False
     others: tuple[str, ...] = ()
+    document: bool = False
 
     @property
     def flag(self) -> str:
@@ -64,6 +70,30 @@ class Entry(NamedTuple):
     def takes_value(self) -> bool:
         """Whether a word follows the flag."""
         return self.kind not in ("switch", "on")
+
+    def advise(self, value: Any) -> Text:
+        """Return what a value must be that Python or a document gives, as advice; "" if it is that."""
+        from numbers import Integral, Real
+
+        if self.kind == "integer":
+            low, high = int(-(2**31) if self.least is None else self.least), int(self.most or 2**31)
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if whole and low <= int(value) <= high:
+                return ""
+            return Message("It must be a whole number from {lowest} to {highest}.", lowest=low, highest=high)
+        if not self.takes_value:
+            return "" if isinstance(value, bool) else SWITCH
+        if self.kind == "number":
+            return "" if isinstance(value, Real) else Message("It must be a number.")
+        if not isinstance(value, str):
+            return Message("It must be text.")
+        known = isinstance(self.choices, str) or not self.choices or value in self.choices
+        return "" if known else did_you_mean(value, self.choices)
+
+
+SWITCH = Message(
+    "{way}", way=Either(Message("It must be true or false."), Message("It must be True or False."))
+)
 
 
 def _text(name: str, heading: str, metavar: str, text: str, **more: Any) -> Entry:
@@ -121,11 +151,11 @@ OPTIONS: tuple[Entry, ...] = (
         _text("decimal", INPUT, "CHAR", "CSV: the decimal sign, . or ,"),
         _choice("pad", INPUT, "END", ("post", "pre"), "Pad and mask shorter sequences."),
         _number("pad_value", INPUT, "X", "Value that --pad fills in (default 0)."),
-        _text("mask", INPUT, "FILE", "A JSON file of true and false, (batch, timesteps)."),
+        _text("mask", INPUT, "FILE", "A JSON file of true and false, (batch, timesteps).", document=True),
         _number("mask_value", INPUT, "X", "Mask the steps where every feature equals X."),
         _text("layer", LAYER, "LAYER",
               "lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', or @layer.json "
-              "(default lstm). Repeat to stack layers.", many=True, others=("-l",)),
+              "(default lstm). Repeat to stack layers.", many=True, others=("-l",), document=True),
     ),
     *_group(LAYERED, "options",
         _integer("units", LAYER, "N", "Units (default 3)."),
@@ -153,10 +183,12 @@ OPTIONS: tuple[Entry, ...] = (
     ),
     *_group(CASES, "ask",
         _integer("seed", WEIGHTS, "N", "Same as keras.utils.set_random_seed (default: random, printed).",
-                 least=0, most=HIGHEST_SEED),
-        _text("weights", WEIGHTS, "FILE", "Weights from JSON, npz, safetensors, .pt, .h5 or .keras."),
-        _text("initial_state", RUN, "FILE", "The initial states, in Keras's order or by name."),
-        _switch("training", RUN, "Call the layer in training mode, with dropout."),
+                 least=0, most=HIGHEST_SEED, document=True),
+        _text("weights", WEIGHTS, "FILE", "Weights from JSON, npz, safetensors, .pt, .h5 or .keras.",
+              document=True),
+        _text("initial_state", RUN, "FILE", "The initial states, in Keras's order or by name.",
+              document=True),
+        _switch("training", RUN, "Call the layer in training mode, with dropout.", document=True),
         _integer("calls", RUN, "N",
                  "Call the layer N times with the same input (default 1).", default=1, least=1),
         _text("engine", RUN, "NAME", "auto, numpy, tensorflow, ... (see: rnncli engines).", default="auto",
@@ -172,8 +204,8 @@ OPTIONS: tuple[Entry, ...] = (
         _text("initial_state", RUN, "FILE", "The initial states that the other framework was given."),
         _text("probe", RUN, "FILE",
               "If several explanations fit, write a small input that tells them apart."),
-        _number("atol", RUN, "X", "Absolute tolerance (default 1e-6).", default=1e-6, least=0),
-        _number("rtol", RUN, "X", "Relative tolerance (default 1e-5).", default=1e-5, least=0),
+        _number("atol", RUN, "X", "Absolute tolerance (default 1e-6).", default=ATOL, least=0),
+        _number("rtol", RUN, "X", "Relative tolerance (default 1e-5).", default=RTOL, least=0),
     ),
     *_group(("run", "trace"), "",
         _on("check", RUN,

@@ -24,8 +24,9 @@ from rnncli.api._keywords import (
 from rnncli.api._options import Options
 from rnncli.api._results import Report
 from rnncli.api._results import RunResult as Result
+from rnncli.api._values import pass_layers
 from rnncli.ask import Remarks, outline_of, require_steps
-from rnncli.cli.checks import ResultChecks, refuse_check_of_held
+from rnncli.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import UsageError
 from rnncli.show.answer import Reply, Shown
@@ -199,7 +200,7 @@ def gradients(
     from rnncli.commands import gradients
 
     ask = ask_of(inputs, layer, options)
-    answer, remarks = _passed(gradients.gradients(ask, of=of, against=several(against)))
+    answer, remarks = _passed(gradients.gradients(ask, of=of, against=pass_layers(against)))
     return Report("gradients", answer.gradients[0].specs, answer.gradients, answer, remarks, view_of(options))
 
 
@@ -268,11 +269,7 @@ def _checks(
     fail_on_nan: bool,
 ) -> ResultChecks:
     """Return the checks that are asked for.  Raises UsageError if a tolerance compares nothing."""
-    for name, tolerance in (("atol", atol), ("rtol", rtol)):
-        if tolerance is not None and not check and expect is None:
-            raise UsageError("{name} needs check or expect.", "Add check=True.", name=name)
-    if hold and check:
-        refuse_check_of_held()
+    require_purpose(atol, rtol, check=check, expect=expect, hold=hold)
     return ResultChecks(complete_tolerances(atol, rtol), "table", read_expectation(expect), fail_on_nan)
 
 

@@ -12,14 +12,14 @@ from os import PathLike
 from typing import Any, TypeVar
 
 from rnncli.api._options import Options
-from rnncli.api._values import pass_inputs, pass_value, to_array
+from rnncli.api._values import pass_inputs, pass_layers, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
-from rnncli.cli.checks import ATOL, RTOL, Expectation
+from rnncli.checks import Expectation
 from rnncli.compute.compare import Tolerance, TolerancePair
-from rnncli.errors import InputError, RnncliError, Text, UsageError, did_you_mean, write
+from rnncli.errors import InputError, RnncliError, UsageError, did_you_mean, write
 from rnncli.inputs.expected import ALONE, read_expected
-from rnncli.inputs.source import Source, expand_user
-from rnncli.options import Entry, entries
+from rnncli.inputs.given import find_source
+from rnncli.options import ATOL, RTOL, Entry, entries
 from rnncli.show.page import View
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -50,15 +50,6 @@ EXAMPLES = {
 """Keywords that take one text or several, with an example."""
 
 
-KINDS: dict[str, tuple[Any, Text]] = {
-    "text": (str, "It must be text."),
-    "number": (Real, "It must be a number."),
-    "switch": (int, "It must be True or False."),
-    "on": (int, "It must be True or False."),
-}
-"""The type of a value by the kind of its option."""
-
-
 def expand_options(function: Decorated) -> Decorated:
     """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
 
@@ -76,8 +67,8 @@ def expand_options(function: Decorated) -> Decorated:
                 raise TypeError(
                     f"{function.__name__}() has no argument {name!r}. {did_you_mean(name, sorted(known))}"
                 )
-        require_kinds(function.__name__, keywords)
         try:
+            require_kinds(function.__name__, keywords)
             answer = function(*args, **keywords)
         except RnncliError as error:
             error.python = True
@@ -115,47 +106,27 @@ def require_kinds(command: str, keywords: Mapping[str, Any]) -> None:
 
 
 def _require_value(name: str, value: Any, entry: Entry) -> None:
-    if name == "memory" and not isinstance(value, str):
-        require_integer(name, value, 1, 2**63)
-    elif entry.kind == "integer" or name == "step":
-        least = 0 if name == "terms" else -(2**31) if entry.least is None else int(entry.least)
-        require_integer(name, value, least, int(entry.most or 2**31))
-    else:
-        kind, advice = KINDS[entry.kind]
-        if not isinstance(value, kind):
-            raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
-        if isinstance(entry.choices, tuple) and entry.choices and value not in entry.choices:
-            advice = did_you_mean(value, entry.choices)
-            raise UsageError("{name} is {value!r}.", advice, name=name, value=value)
-
-
-def require_integer(name: str, value: Any, lowest: int, highest: int) -> None:
-    """Raise InputError for anything but a whole number in these bounds."""
-    if not (isinstance(value, Integral) and not isinstance(value, bool) and lowest <= int(value) <= highest):
-        raise InputError(
-            "{name} is {value!r}.",
-            "It must be a whole number from {lowest} to {highest}.",
-            name=name,
-            value=value,
-            lowest=lowest,
-            highest=highest,
-        )
+    if name == "step":
+        entry = entry._replace(kind="integer")
+    elif name == "memory" and not isinstance(value, str):
+        entry = entry._replace(kind="integer", least=1, most=2**63)
+    elif name == "terms":
+        entry = entry._replace(least=0)
+    if advice := entry.advise(value):
+        error = InputError if entry.kind == "integer" else UsageError
+        raise error("{name} is {value!r}.", advice, name=name, value=value)
 
 
 def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
     """Return what the arguments of a function ask for."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     passed = {name: pass_value(name, given[name]) for name in (*INPUT_OPTIONS, *RUN_OPTIONS) if name in given}
-    layers = layer if layer is None or isinstance(layer, (list, tuple)) else [layer]
-    for one in layers or ():
-        if isinstance(one, str) and one.startswith("@"):
-            pass_value("layer", one[1:])
     return Ask(
         input=pass_inputs(inputs, options),
-        layer=layers,
+        layer=pass_layers(layer),
         options={name: given[name] for name in LAYER_OPTIONS if name in given},
         hold=several(more.pop("hold", None)) or None,
-        python=True,
+        stdin=False,
         **passed,
         **more,
     )
@@ -195,8 +166,8 @@ def read_expectation(expect: Any) -> Expectation | None:
     if expect is None:
         return None
     if isinstance(expect, (str, PathLike)):
-        path = str(pass_value("expect", expect))
-        return Expectation(path, read_expected(Source(path, path=expand_user(path))))
+        source = find_source(pass_value("expect", expect))
+        return Expectation(source.name, read_expected(source))
     arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
     return Expectation("expect", {str(name): to_array(value, "expect") for name, value in arrays.items()})
 

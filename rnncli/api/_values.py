@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,11 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
     return None if inputs is None else to_sequences(inputs, "inputs")
 
 
-def _pass_file(word: str) -> str:
+def _pass_file(word: str) -> Path:
     if word and expand_user(word).exists():  # Path("") is the current directory
-        return word
+        return Path(word)
     if word in sample_files.names():
-        return str(sample_files.path(sample_files.get(word)))
+        return sample_files.path(sample_files.get(word))
     advice = Message(
         "Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
         samples=", ".join(sample_files.names()),
@@ -66,14 +67,16 @@ def _suggest_layer(inputs: Any) -> Text:
 
 
 def pass_value(name: str, value: Any) -> Any:
-    """Return the weights, the states, the mask or another option as an Ask holds it.
+    """Return the weights, the states, the mask or another option as an Ask holds it: of a file, the Path.
 
     Raises UsageError or InputError for what it cannot be.
     """
     if isinstance(value, (str, PathLike)):
-        if name in FILES and not str(value).strip():
+        if name not in FILES:
+            return value
+        if not str(value).strip():
             raise UsageError("{what}: the file name is empty.", "Give the path of a file.", what=name)
-        return value
+        return Path(value)
     if name == "mask":
         return np.asarray(value)
     if name == "weights":
@@ -93,6 +96,17 @@ def pass_value(name: str, value: Any) -> Any:
     if name == "assume" and not isinstance(value, Mapping):
         raise UsageError("assume is {assume!r}.", "For example assume='activation=relu'.", assume=value)
     return value
+
+
+def pass_layers(layers: Any) -> Any:
+    """Return layers, one or several, as an Ask holds them; of a file, `@layer.json`, the Path."""
+    if layers is None:
+        return None
+    several = layers if isinstance(layers, (list, tuple)) else [layers]
+    return [
+        pass_value("layer", one[1:]) if isinstance(one, str) and one.startswith("@") else one
+        for one in several
+    ]
 
 
 def to_array(value: Any, name: str) -> Array:

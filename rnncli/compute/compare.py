@@ -11,6 +11,7 @@ from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.compute import engines
 from rnncli.errors import Text
+from rnncli.options import ATOL, RTOL
 from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
@@ -172,7 +173,7 @@ def compare_results(
 
 
 def compare_with_keras(
-    case: Case, result: Result, atol: Tolerance = 1e-6, rtol: Tolerance = 1e-5, budget: int | None = None
+    case: Case, result: Result, atol: Tolerance = ATOL, rtol: Tolerance = RTOL, budget: int | None = None
 ) -> tuple[Result, list[str]]:
     """Compare `result` with Keras, unless Keras computed it; see `compare_results`.
 

@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -44,10 +45,16 @@ _SEPARATORS = r"(?i)\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])"
 """The letter x separates sizes in 2x10 and Nonex8, but it is not one in a name such as max2."""
 
 
-def choose_input(word: str | None) -> tuple[Source, tuple[Text, ...]]:
-    """Return the source of INPUT, and a remark if that is a built-in sample."""
+def choose_input(word: str | PathLike[str] | None, *, stdin: bool = True) -> tuple[Source, tuple[Text, ...]]:
+    """Return the source of INPUT, and a remark if that is a built-in sample.
+
+    stdin: whether standard input is the source if there is no word.
+    """
     if word is None:
-        return (stdin(), ()) if stdin_holds_data() else (sample(SAMPLE), (SAMPLE_REMARK,))
+        held = stdin and stdin_holds_data()
+        return (read_stdin(), ()) if held else (sample(SAMPLE), (SAMPLE_REMARK,))
+    if not isinstance(word, str):
+        return find_source(word), ()
     if word in sample_files.names() and not Path(word).exists():
         remark = Message("there is no file {input}: using the built-in sample", input=word)
         return sample(word), (remark,)
@@ -61,12 +68,14 @@ def choose_input(word: str | None) -> tuple[Source, tuple[Text, ...]]:
     return source, ()
 
 
-def find_source(text: str) -> Source:
-    """Return the source that a command line word names: `-`, JSON text, or a path."""
+def find_source(text: str | PathLike[str]) -> Source:
+    """Return the source that a word of the command line names: `-`, JSON text or a path; or a Path."""
+    if not isinstance(text, str):
+        return Source(str(text), path=expand_user(str(text)))
     if not text.strip():
         raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON text.")
     if text == "-":
-        return stdin()
+        return read_stdin()
     if text.lstrip()[0] in "[{":
         return Source(Message("the command line"), data=text.encode("utf-8", "surrogateescape"))
     path = expand_user(text)
@@ -90,7 +99,7 @@ def sample(name: str) -> Source:
     return Source(Message("the sample {name}", name=name), path=sample_files.path(sample_files.get(name)))
 
 
-def stdin() -> Source:
+def read_stdin() -> Source:
     """Read standard input to its end."""
     _require_stdin()
     with report_os_errors(Message("standard input"), "Name a file."):

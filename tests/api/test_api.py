@@ -108,7 +108,7 @@ def test_flags_of_messages_are_keywords_in_python(message: Message, said: str) -
         (lambda: rnncli.run(X, mask=""), "mask: the file name is empty.", "the path of a file"),
         (lambda: rnncli.run(X, expect=""), "expect: the file name is empty.", "the path of a file"),
         (lambda: rnncli.run(X, "@"), "layer: the file name is empty.", "the path of a file"),
-        (lambda: rnncli.run(X, "m.keras"), "layer='m.keras': it is a saved model", "model='m.keras'"),
+        (lambda: rnncli.run(X, "m.keras"), "m.keras: there is no such file.", "Check the path."),
         (lambda: rnncli.run(X, "@w.npz"), "layer='@w.npz': it contains weights", "weights='w.npz'"),
         (lambda: rnncli.run(X, "a.json"), "layer='a.json': it is not a layer.", "write layer='@a.json'."),
         (lambda: rnncli.trace(X, expect=X), "a trace has several.", "another trace"),

@@ -9,7 +9,7 @@ from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
-    from rnncli.cli.checks import Expectation
+    from rnncli.checks import Expectation
     from rnncli.commands.compare.answer import CompareAnswer
     from rnncli.compute.compare import TolerancePair
     from rnncli.show.answer import Reply
@@ -36,8 +36,8 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    from rnncli.cli import checks
-    from rnncli.cli.checks import parse_tolerances
+    from rnncli import checks
+    from rnncli.checks import parse_tolerances
 
     tolerances = parse_tolerances(atol, rtol)
     require_one_kind(engines, expect, split)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rnncli import arrays, compute
+from rnncli import arrays, checks, compute
 from rnncli.case import Array, Case, walk
-from rnncli.cli import checks
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.engine_pairs import RefusedEngine
@@ -21,7 +20,7 @@ from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
 
 if TYPE_CHECKING:
-    from rnncli.cli.checks import Expectation
+    from rnncli.checks import Expectation
     from rnncli.models.call import ModelCall
 
 IDENTICAL = Message("one call and the pieces return exactly the same numbers")

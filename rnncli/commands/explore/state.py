@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from rnncli.ask import note_missing
+from rnncli.ask.given import note_missing
 from rnncli.case import Array, Case, format_shape
 from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number

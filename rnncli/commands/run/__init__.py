@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Case
-    from rnncli.cli.checks import Expectation, ResultChecks
+    from rnncli.checks import Expectation, ResultChecks
     from rnncli.commands.run.answer import RunAnswer
     from rnncli.compute.compare import TolerancePair
     from rnncli.result import Result
@@ -62,9 +62,10 @@ class RunRequest(NamedTuple):
     @property
     def tolerances(self) -> TolerancePair:
         """Absolute and relative tolerance.  Raises UsageError for a wrong one, or with nothing to compare."""
-        from rnncli.cli.checks import parse_checks
+        from rnncli import checks
 
-        return parse_checks(self.atol, self.rtol, check=self.check, expect=self.expect, hold=self.ask.hold)
+        checks.require_purpose(self.atol, self.rtol, check=self.check, expect=self.expect, hold=self.ask.hold)
+        return checks.parse_tolerances(self.atol, self.rtol)
 
     @property
     def whole_result_flags(self) -> list[str]:
@@ -89,21 +90,20 @@ class RunRequest(NamedTuple):
         """Read the file of --expect; None without the flag."""
         if self.expect is None:
             return None
-        from rnncli.cli import checks
+        from rnncli import checks
 
         return checks.read_expectation(self.expect, self.ask)
 
     def checks(self, expected: Expectation | None) -> ResultChecks:
         """Return the checks of the result.  expected: the tensors of --expect."""
-        from rnncli.cli.checks import ResultChecks
+        from rnncli.checks import ResultChecks
 
         return ResultChecks(self.tolerances, self.output.format_name, expected, self.fail_on_nan)
 
 
 def answer_batch(flags: RunRequest) -> Reply[Any]:
     """Return the answer; a format that can is written while later chunks are computed."""
-    from rnncli import compute
-    from rnncli.cli import checks
+    from rnncli import checks, compute
     from rnncli.commands.run.answer import ChunkedRunAnswer
     from rnncli.show import formats
     from rnncli.show.answer import Reply
@@ -142,7 +142,7 @@ def check_and_select(
 
     tolerances: of a check; None without one.  select: names of the tensors to show.
     """
-    from rnncli.cli import checks
+    from rnncli import checks
     from rnncli.commands.run.answer import RunAnswer, stats_of
 
     result, disagreeing, notes = checks.verify(case, result, tolerances, budget)

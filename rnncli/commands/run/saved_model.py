@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rnncli import checks
 from rnncli.ask import Ask, Remarks, call_of
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import checks
-from rnncli.cli.checks import require_known
+from rnncli.checks import require_known
 from rnncli.commands.run.answer import RunAnswer, stats_of
 from rnncli.errors import Flag, UsageError
 from rnncli.models.call import compute_tensors

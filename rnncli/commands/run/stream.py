@@ -6,20 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rnncli import arrays
-from rnncli.ask import (
-    Ask,
-    model_of,
-    note_dropout,
-    note_equal_calls,
-    order_of,
-    prepare,
-    require_options,
-    returns_of,
-    stack_of,
-)
+from rnncli import arrays, checks
+from rnncli.ask import Ask, model_of, order_of, prepare, require_options, returns_of, stack_of
+from rnncli.ask.given import note_dropout, note_equal_calls
 from rnncli.case import Array, Case, Document, SavedLayer
-from rnncli.cli import checks, terminal
+from rnncli.cli import terminal
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run import RunRequest
 from rnncli.commands.run.answer import RunAnswer

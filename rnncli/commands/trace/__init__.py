@@ -41,9 +41,10 @@ def trace(
     """
     from rnncli.addresses import parse_steps
     from rnncli.ask import require_steps
-    from rnncli.cli.checks import ResultChecks, parse_checks, read_expectation
+    from rnncli.checks import ResultChecks, parse_tolerances, read_expectation, require_purpose
 
-    tolerances = parse_checks(atol, rtol, check=check, expect=expect, hold=ask.hold)
+    require_purpose(atol, rtol, check=check, expect=expect, hold=ask.hold)
+    tolerances = parse_tolerances(atol, rtol)
     for text in step or ():
         parse_steps(text)
     require_steps(ask)
@@ -73,7 +74,7 @@ def compute_answer(
     from dataclasses import replace
 
     from rnncli.addresses import select_steps
-    from rnncli.cli.checks import verify
+    from rnncli.checks import verify
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 

@@ -44,7 +44,7 @@ def _read_message(text: str | None) -> str:
             "{text} is a file, not a message.", "rnncli why < {file}", text=text, file=shlex.quote(text)
         )
     if text in (None, "-"):
-        text = (given.stdin().data or b"").decode("utf-8", "replace")
+        text = (given.read_stdin().data or b"").decode("utf-8", "replace")
     if not text or not text.strip():
         raise UsageError("the message is empty.", "Paste the last lines of the traceback.")
     return text

@@ -14,9 +14,12 @@ from rnncli.errors import InputError, Message, Text, did_you_mean, inside, short
 from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, import_package, read_utf8, too_large
+from rnncli.options import OPTIONS
 from rnncli.process import memory
 
-KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
+TABLE = {entry.name: entry for entry in OPTIONS if entry.document}
+KEYS = ("inputs", *TABLE)
+"""The keys of a case document."""
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
 NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
 KEY_END = re.compile(rb'"\s*:')
@@ -192,22 +195,25 @@ def _read_case(value: dict[str, Any]) -> Document:
     readers = {
         "layer": _read_layer,
         "inputs": nested.to_sequences,
+        "mask": lambda mask: mask,  # read with the inputs, whose shape it has
         "initial_state": named_arrays.to_states,
         "weights": named_arrays.to_weights,
-        "seed": _read_seed,
-        "training": _read_training,
     }
-    found: dict[str, Any] = {"mask": value.get("mask")}
-    for key, read in readers.items():
-        if value.get(key) is not None:
-            with with_path_prefix(key):
-                found[key] = read(value[key])
+    found: dict[str, Any] = {}
+    for key in (key for key in KEYS if value.get(key) is not None):
+        with with_path_prefix(key):
+            if key in readers:
+                found[key] = readers[key](value[key])
+            elif advice := TABLE[key].advise(value[key]):
+                raise _wrong(value[key], advice)
+            else:
+                found[key] = value[key]
     return Document(**found)
 
 
 def _read_layer(value: Any) -> Any:
-    fits = isinstance(value, (str, dict, list))
-    _require(fits, value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
+    if not isinstance(value, (str, dict, list)):
+        raise _wrong(value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
     if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
         raise InputError(
             "{place} is nested more than {max_depth} deep.",
@@ -218,18 +224,5 @@ def _read_layer(value: Any) -> Any:
     return value
 
 
-def _read_seed(value: Any) -> Any:
-    return _require(
-        type(value) is int and value >= 0, value, Message("A seed is a whole number, 0 or greater.")
-    )
-
-
-def _read_training(value: Any) -> Any:
-    return _require(isinstance(value, bool), value, Message("It must be true or false."))
-
-
-def _require(fits: bool, value: Any, advice: Text) -> Any:
-    """Return the value.  Raises InputError if it does not fit."""
-    if not fits:
-        raise InputError("{place} is {value}.", advice, (), value=nested.describe(value))
-    return value
+def _wrong(value: Any, advice: Text) -> InputError:
+    return InputError("{place} is {value}.", advice, (), value=nested.describe(value))

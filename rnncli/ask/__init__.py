@@ -6,19 +6,26 @@ names.
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
-import math
-import shlex
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import HIGHEST_SEED, Case, Document, Shape, known_sizes
-from rnncli.errors import Either, Flag, InputError, LayerError, Message, Text, UsageError, inside, join
+from rnncli.ask.given import (
+    Given,
+    RawValue,
+    draw_seed,
+    make_input,
+    note_dropout,
+    note_missing,
+    note_whole_model,
+)
+from rnncli.ask.layer_files import read_layer
+from rnncli.case import Case, Document, Shape
+from rnncli.errors import Either, Flag, Message, Text, UsageError, inside, join
 from rnncli.options import first_given, flag_name, names
 
 if TYPE_CHECKING:
-    from rnncli.inputs.arrange import Arrangement, ArrangeOptions
+    from rnncli.inputs.arrange import ArrangeOptions
     from rnncli.inputs.formats import ReadOptions
     from rnncli.inputs.source import Source
     from rnncli.layers.stack import Stack
@@ -27,8 +34,6 @@ if TYPE_CHECKING:
 
 Remarks = tuple[Text, ...]
 
-SEEDS = 1_000_000_000
-"""Random seeds are below this, so that they are short enough to retype."""
 KEPT_WITH_MODEL = frozenset((
     "model", "assume", "engine", "calls", "return_sequences", "return_state", "input", "input_format",
     "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
@@ -43,11 +48,11 @@ GIVE = Either(
 class Ask(NamedTuple):
     """A layer, its input, and how to run it.  Nothing is read before the Case is made from it.
 
-    The fields are those of the table of options.  A file is its path, `-` or JSON text, as typed; in Python,
-    a path, or the value itself.
+    The fields are those of the table of options.  A file is text as it is typed: its path, `-` or JSON;
+    Python gives a Path, or the value itself.
     layer: names, expressions, `@` files and configs, first to last.
     options: of the layers, by Keras's names; only those that are given.
-    python: whether a function was called, where text is never `-` or JSON.
+    stdin: whether standard input is the input if there is no other one.
     """
 
     input: Any = None
@@ -76,12 +81,12 @@ class Ask(NamedTuple):
     all_calls: bool = False
     hold: Sequence[str] | None = None
 
-    python: bool = False
+    stdin: bool = True
 
     def given(self, *names: str) -> dict[str, Any]:
         """Return those of these fields that are not at their defaults; of all, without names."""
         values = {name: getattr(self, name) for name in names or self._fields}
-        usual = {"calls": 1, "engine": "auto", "options": {}}
+        usual = {"calls": 1, "engine": "auto", "options": {}, "stdin": True}
         return {
             name: value
             for name, value in values.items()
@@ -95,17 +100,22 @@ class Ask(NamedTuple):
 
     @property
     def files(self) -> dict[str, str | None]:
-        """What is read, by the flag that names it: a path, `-` for standard input, or the text itself."""
+        """What the command line reads, by the flag that names it: a path, `-` for standard input, or JSON."""
         from rnncli.inputs.source import split_layers
 
-        return {
+        typed = [word for word in self.layer or () if isinstance(word, str)]
+        words = {
             "INPUT": self.input,
             "--mask": self.mask,
-            **{f"--layer {word}": word[1:] for word in self.layer or () if word.startswith("@")},
-            "--weights": self.weights and split_layers(self.weights)[0],
+            **{f"--layer {word}": word[1:] for word in typed if word.startswith("@")},
+            "--weights": self.weights,
             "--initial-state": self.initial_state,
-            "--model": self.model and split_layers(self.model)[0],
+            "--model": self.model,
         }
+        words = {name: word if isinstance(word, str) else None for name, word in words.items()}
+        for name in ("--weights", "--model"):
+            words[name] = words[name] and split_layers(words[name])[0]
+        return words
 
     def case(self, *, one_call: bool = False) -> tuple[Case, Remarks]:
         """Return the Case that is asked for, and remarks.  one_call: see `choose`."""
@@ -134,7 +144,7 @@ class Ask(NamedTuple):
             stack = stack_of(self)
             shape, remarks = add_batch(asked, stack.input_rank)
             where = f"--input-shape {','.join(map(str, shape))}"
-            document = _make_input(self, stack, shape, seed)
+            document = make_input(stack, shape, seed, self.fill, self.weights)
         given = prepare(self, stack, document, where, seed)
         arranged = given.arrange(document)
         made = given.case(arranged)
@@ -144,7 +154,7 @@ class Ask(NamedTuple):
             keras_notes = ()
         remarks = (
             *remarks, *arranged.remarks, *keras_notes, *keras_differences.note_sequential(stack),
-            *(() if one_call else note_missing(made)), *_note_whole_model(self),
+            *(() if one_call else note_missing(made)), *note_whole_model(self.weights),
             *note_dropout(self.options, made.calls, training=given.training),
         )  # fmt: skip
         return Chosen(_hold_gates(self, made), remarks)
@@ -180,8 +190,6 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
         raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
     if ask.assume is not None and ask.model is None:
         raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
-    if ask.python:
-        return
     from rnncli.inputs import given
 
     readers = [name for name, word in (*ask.files.items(), *others.items()) if word == "-"]
@@ -200,57 +208,6 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
         )
 
 
-class RawValue(NamedTuple):
-    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
-
-    value: Any = None
-    where: Text = ""
-
-
-class Given(NamedTuple):
-    """The layers, and all that is given besides the inputs: it makes the Case of every input."""
-
-    stack: "Stack"
-    arranging: "ArrangeOptions"
-    weights: RawValue
-    initial_state: RawValue
-    seed: int
-    training: bool | None
-    ask: Ask
-
-    def arrange(self, document: Document) -> "Arrangement":
-        """Return the inputs and the mask of the document.  Raises InputError if they do not fit."""
-        from rnncli.inputs.arrange import arrange
-
-        return arrange(document, self.arranging)
-
-    def case(self, arranged: "Arrangement") -> Case:
-        """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
-        from rnncli.layers import fit
-
-        given = Case(
-            specs=self.stack.specs,
-            inputs=arranged.inputs,
-            mask=arranged.mask,
-            initial_state=self.initial_state.value,
-            weights=self.weights.value,
-            seed=self.seed,
-            training=bool(self.training),
-            calls=self.ask.calls,
-            all_layers=self.ask.all_layers,
-            all_calls=self.ask.all_calls,
-            feature_names=arranged.feature_names,
-        )
-        return fit.fit_case(given, self.weights.where, self.initial_state.where)
-
-
-def draw_seed() -> int:
-    """Return a random seed, for use when none was given."""
-    import random
-
-    return random.Random().randrange(SEEDS)  # the caller's generator stays as it is
-
-
 def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed: int | None = None) -> Given:
     """Read what is asked for besides the inputs; what is not given is taken from the document.
 
@@ -258,14 +215,6 @@ def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed
     """
     weights = _read_value(ask, "weights")
     states = _read_value(ask, "initial_state")
-    if ask.seed is None and document.seed is not None and document.seed > HIGHEST_SEED:
-        with inside(where):
-            raise InputError(
-                "seed is {seed}.",
-                "The highest seed is {highest_seed}.",
-                seed=document.seed,
-                highest_seed=HIGHEST_SEED,
-            )
     idle = next((name for name in ask.options if name.endswith("_initializer")), "")
     if idle and not (weights.value is document.weights is None):
         raise UsageError(
@@ -282,7 +231,9 @@ def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed
         _or_else(states, document.initial_state, where, "initial_state"),
         draw_seed() if chosen is None else chosen,
         document.training if ask.training is None else ask.training,
-        ask,
+        ask.calls,
+        ask.all_layers,
+        ask.all_calls,
     )
 
 
@@ -298,8 +249,10 @@ def _read_value(ask: Ask, name: str) -> RawValue:
     value: Any = getattr(ask, name)
     if not isinstance(value, (str, PathLike)):
         return RawValue(value, name)
-    with inside(name if ask.python else ""):
-        source = source_of(ask, value)
+    from rnncli.inputs.given import find_source
+
+    with inside(_keyword(name, value)):
+        source = find_source(value)
         if name == "weights":
             from rnncli.models.weights import read_weights
 
@@ -309,14 +262,9 @@ def _read_value(ask: Ask, name: str) -> RawValue:
         return RawValue(read_states(source), source.name)
 
 
-def source_of(ask: Ask, word: str | PathLike[str]) -> "Source":
-    """Return the source that an option names."""
-    from rnncli.inputs.given import find_source
-    from rnncli.inputs.source import Source, expand_user
-
-    if ask.python:
-        return Source(str(word), path=expand_user(str(word)))
-    return find_source(str(word))
+def _keyword(name: str, value: Any) -> str:
+    """Return the name of an option that is a path in Python, to stand in front of errors; else ""."""
+    return "" if isinstance(value, str) else name
 
 
 def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
@@ -325,9 +273,10 @@ def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
     mask_where: Text = ""
     if isinstance(mask, (str, PathLike)):
         from rnncli.inputs.formats import read_tensor
+        from rnncli.inputs.given import find_source
 
-        with inside("mask" if ask.python else ""):
-            source = source_of(ask, mask)
+        with inside(_keyword("mask", mask)):
+            source = find_source(mask)
             mask, mask_where = read_tensor(source), source.name
     return order_of(ask)._replace(
         mask=mask,
@@ -349,7 +298,7 @@ def order_of(ask: Ask) -> "ArrangeOptions":
 
 def read_document(ask: Ask) -> tuple[Document, Text]:
     """Read the input; return it with its name in errors."""
-    from rnncli.inputs import formats
+    from rnncli.inputs import formats, given
 
     if ask.fill is not None:
         raise UsageError(
@@ -357,24 +306,13 @@ def read_document(ask: Ask) -> tuple[Document, Text]:
             "Give its shape: {--input-shape 2,10,8}.",
             fill=ask.fill,
         )
-    place = "inputs" if ask.python else ""
     if ask.holds_numbers:
-        return Document(inputs=ask.input), place
+        return Document(inputs=ask.input), "inputs"
+    place = _keyword("inputs", ask.input or "")
     with inside(place):
-        source, remarks = input_source(ask)
+        source, remarks = given.choose_input(ask.input, stdin=ask.stdin)
         document = formats.read(source, ask.input_format, read_options(ask, source))
     return document._replace(remarks=(*remarks, *document.remarks)), place or source.name
-
-
-def input_source(ask: Ask) -> tuple["Source", Remarks]:
-    """Return the source of the input, with remarks on it."""
-    from rnncli.inputs import given
-
-    if not ask.python:
-        return given.choose_input(ask.input)
-    if ask.input is None:
-        return given.sample(given.SAMPLE), (given.SAMPLE_REMARK,)
-    return source_of(ask, ask.input), ()
 
 
 def read_options(ask: Ask, source: "Source") -> "ReadOptions":
@@ -437,64 +375,7 @@ def stack_of(ask: Ask, document: Document | None = None, name: Text = "") -> "St
 
 def layers_of(ask: Ask) -> list[Any]:
     """Return the layers as they were given; those of files are read."""
-    return [_read_layer(ask, layer) for layer in ask.layer or ()]
-
-
-def _read_layer(ask: Ask, layer: Any) -> Any:
-    """Return the configs in the JSON file after an @; anything else as it is.
-
-    Raises UsageError for the name of a model or of a file of weights, LayerError for a file without the @.
-    """
-    if not isinstance(layer, str):
-        return layer
-    word = layer.removeprefix("@")
-    _require_no_model(ask, layer, word)
-    if word == layer:
-        if Path(layer).suffix.lower() == ".json" and "(" not in layer:
-            raise LayerError(
-                "{--layer:text}: it is not a layer.",
-                "For a file that contains layers, write {word}.",
-                text=layer,
-                word=Either(f"@{layer}", Message("{--layer:word}", word=f"@{layer}")),
-            )
-        return layer
-    from rnncli import specs
-    from rnncli.inputs import formats
-
-    with inside("layer" if ask.python else ""):
-        source = source_of(ask, word)
-        expected = Message("A layer file contains a Keras config, which is JSON.")
-        config = formats.load(source, "json", expected)
-        with inside(word):
-            specs.from_flags([config], {})
-    return config
-
-
-def _require_no_model(ask: Ask, text: str, word: str) -> None:
-    """Raise UsageError for a layer that names an existing model file, or some of its layers after a #."""
-    from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, split_layers
-
-    places = (word, split_layers(word)[0])  # both layer names and file names may contain a # or a dot
-    file = next((one for one in places if one.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
-    if file is None or "(" in file:
-        return
-    from rnncli.inputs.given import find_source
-
-    if not ask.python:
-        find_source(file).file()
-    quoted = shlex.quote(word)
-    if file.lower().endswith(WEIGHT_SUFFIXES):
-        advice = Message(
-            "Name the layer, and load its weights: {--layer 'LSTM(3)'} {--weights:word}", word=quoted
-        )
-        raise UsageError("{--layer:text}: it contains weights, not layers.", advice, text=text)
-    typed = Message("rnncli run INPUT --model {word}", word=quoted)
-    raise UsageError(
-        "{--layer:text}: it is a saved model, not a layer.",
-        "Run the model as it was saved: {way}",
-        text=text,
-        way=Either(typed, Message("{--model:word}", word=word)),
-    )
+    return [read_layer(layer) for layer in ask.layer or ()]
 
 
 class Outline(NamedTuple):
@@ -533,7 +414,7 @@ def is_bare(ask: Ask) -> bool:
     """Return whether there is no input, not even on standard input, so that the built-in sample is used."""
     from rnncli.inputs.given import stdin_holds_data
 
-    return ask.input is None and ask.input_shape is None and (ask.python or not stdin_holds_data())
+    return ask.input is None and ask.input_shape is None and not (ask.stdin and stdin_holds_data())
 
 
 def require_steps(ask: Ask) -> None:
@@ -570,7 +451,7 @@ def _hold_gates(ask: Ask, made: Case) -> Case:
 
 def call_of(ask: Ask) -> "ModelCall":
     """Open the saved model, and read its inputs."""
-    from rnncli.inputs import formats
+    from rnncli.inputs import formats, given
     from rnncli.models import call
 
     model, order = model_of(ask), order_of(ask)
@@ -583,14 +464,13 @@ def call_of(ask: Ask) -> "ModelCall":
             give=GIVE,
         )
     call.require_paddable(model, order)
-    place = "inputs" if ask.python else ""
     notes: Remarks = ()
     name: Text = ""
     if ask.holds_numbers:
         raw = ask.input
     else:
-        with inside(place):
-            source, remarks = input_source(ask)
+        with inside(_keyword("inputs", ask.input)):
+            source, remarks = given.choose_input(ask.input, stdin=ask.stdin)
             raw, more = formats.read_raw(source, ask.input_format, read_options(ask, source))
         notes, name = (*remarks, *more), source.name
     inputs, others = call.arrange_inputs(model, raw, order, name)
@@ -633,81 +513,3 @@ def model_of(ask: Ask) -> "SavedModel":
     require_options(ask)
     word = str(ask.model)
     return open_model(word, find_source(split_layers(word)[0]), ask.assume)
-
-
-def note_missing(case: Case) -> Remarks:
-    """Return remarks on what a stateful layer, or several calls, need to have an effect."""
-    from rnncli.layers.stack import Stack
-
-    stack = Stack(case.specs)
-    if stack.is_stateful and case.calls == 1:
-        return (
-            Message("stateful has no effect on the first call; add {--calls 2} to see the state carry over"),
-        )
-    if stack.is_stateful and case.initial_state is not None:
-        return (
-            Message("every call restarts from the given initial state; leave it out to carry the state over"),
-        )
-    return note_equal_calls(stack, case.calls, training=case.training)
-
-
-def note_equal_calls(stack: "Stack", calls: int, *, training: bool) -> Remarks:
-    """Return a remark if several calls return the same numbers."""
-    if calls == 1 or stack.is_stateful or (training and stack.draws_in_training):
-        return ()
-    if calls == 2:
-        return (Message("both calls return the same numbers: only a stateful layer keeps its state"),)
-    note = "all {calls} calls return the same numbers: only a stateful layer keeps its state"
-    return (Message(note, calls=calls),)
-
-
-def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool | None) -> Remarks:
-    """Return a remark on an option that changes nothing, because Keras leaves out values only in training.
-
-    training: None if neither a flag nor the input says whether the call is in training.
-    """
-    name = next((name for name in ("dropout", "recurrent_dropout") if options.get(name)), "")
-    if not name or training is not None or calls > 1:
-        return ()
-    return (Message("{flag} has no effect without {--training}", flag=Flag(flag_name(name))),)
-
-
-def _make_input(ask: Ask, stack: "Stack", shape: Shape, seed: int) -> Document:
-    """Generate the input.
-
-    Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
-    shape, and InputError if memory is too small.
-    """
-    import numpy as np
-
-    from rnncli.compute import call
-    from rnncli.inputs import arrange
-
-    sizes = known_sizes(shape)
-    if sizes is None:
-        unknown = next(size for size in shape if not isinstance(size, int))
-        raise UsageError(
-            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
-            "works only with shape.",
-            "Give every size, or use rnncli shape, which accepts names.",
-            option=",".join(map(str, shape)),
-            unknown=unknown,
-        )
-    if not isinstance(ask.weights, (str, PathLike)) and math.prod(sizes) < 2**40:
-        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        call.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
-    return Document(inputs=arrange.make_input(sizes, ask.fill or "normal", seed, "float64"))
-
-
-def _note_whole_model(ask: Ask) -> Remarks:
-    """Return a remark for a file that may hold a whole model, of which only the weights are used."""
-    from rnncli.inputs.source import KERAS_SUFFIXES, split_layers
-
-    file = split_layers(str(ask.weights))[0] if isinstance(ask.weights, (str, PathLike)) else ""
-    if not file.lower().endswith(KERAS_SUFFIXES) or file.lower().endswith(".weights.h5"):
-        return ()
-    from rnncli.inputs.given import find_source
-    from rnncli.models.call import note_whole_model
-
-    note = note_whole_model(find_source(file))
-    return () if note is None else (note,)

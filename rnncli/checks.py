@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.inputs import given
+from rnncli.options import ATOL, RTOL
 from rnncli.result import NamedTensor
 from rnncli.show import formats as output_formats
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from rnncli.show.parts import ResultAnswer
 
 Checked = TypeVar("Checked", bound="ResultAnswer")
-
-ATOL, RTOL = 1e-6, 1e-5
 
 
 def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> tuple[Tolerance, Tolerance]:
@@ -255,29 +254,16 @@ class ResultChecks(NamedTuple):
         return Reply(answer, (*remarks, *hidden, *left), failure)
 
 
-def parse_checks(
-    atol: Sequence[str] | None,
-    rtol: Sequence[str] | None,
-    *,
-    check: bool,
-    expect: str | None,
-    hold: Sequence[str] | None,
-) -> TolerancePair:
-    """Return the tolerances.  Raises UsageError for a wrong one, and if there is nothing to compare."""
-    for name, words in (("--atol", atol), ("--rtol", rtol)):
-        if words and not check and expect is None:
+def require_purpose(atol: object, rtol: object, *, check: bool, expect: object, hold: object) -> None:
+    """Raise UsageError for a tolerance with nothing to compare, and for a check of what Keras cannot do."""
+    for name, tolerance in (("--atol", atol), ("--rtol", rtol)):
+        if tolerance is not None and not check and expect is None:
             raise UsageError("{flag} needs {--check} or {--expect}.", "Add {--check:on}.", flag=Flag(name))
     if hold and check:
-        refuse_check_of_held()
-    return parse_tolerances(atol, rtol)
-
-
-def refuse_check_of_held() -> NoReturn:
-    """Raise UsageError: --check is about Keras's numbers."""
-    raise UsageError(
-        "{--check} compares with Keras, and Keras cannot hold a gate.",
-        "Leave {--check} out; {--hold} compares with the run without it.",
-    )
+        raise UsageError(
+            "{--check} compares with Keras, and Keras cannot hold a gate.",
+            "Leave {--check} out; {--hold} compares with the run without it.",
+        )
 
 
 def verify(
