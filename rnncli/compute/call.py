@@ -172,7 +172,7 @@ def require_able(case: Case, engine: str) -> None:
         )
         raise UsageError(what, "Leave {--hold} out.")
     if refusal:
-        advice: Text = ""  # that of the reference is part of its refusal
+        advice: Text = ""  # the refusal of the reference already says what to do
         if engine != engines.REFERENCE:
             why = engines.get(engines.REFERENCE).refusal(case)
             advice = Message("Leave {--engine} out, or use {reference}.", reference=engines.REFERENCE)
@@ -226,8 +226,9 @@ def require_mask(case: Case) -> None:
     That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
     sequence ran forward; only the states are correct.
     """
-    first, masked = Stack(case.specs).layers[0], case.mask is not None
+    layers, masked = Stack(case.specs).layers, case.mask is not None
     if case.mask is not None:
+        first = layers[0]
         _require_fit(case.mask.shape, case.inputs.shape, first.mask_ranks)
         if first.makes_mask:
             raise InputError(
@@ -235,7 +236,7 @@ def require_mask(case: Case) -> None:
                 "Leave out the mask, or the layer {class_name}.",
                 class_name=first.spec.class_name,
             )
-    for layer in Stack(case.specs).layers:
+    for layer in layers:
         masked = masked or layer.makes_mask
         for loop in layer.loops.values():
             if masked and all(loop.config.get(name) for name in REVERSED_MASK_OPTIONS):
