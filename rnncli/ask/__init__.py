@@ -14,7 +14,7 @@ from rnncli.ask.given import (
     Given,
     RawValue,
     draw_seed,
-    make_input,
+    make_document,
     note_dropout,
     note_missing,
     note_whole_model,
@@ -84,7 +84,7 @@ class Ask(NamedTuple):
     stdin: bool = True
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Return those of these fields that are not at their defaults; of all, without names."""
+        """Return the named fields that are not at their defaults; without names, look at all fields."""
         values = {name: getattr(self, name) for name in names or self._fields}
         usual = {"calls": 1, "engine": "auto", "options": {}, "stdin": True}
         return {
@@ -95,7 +95,7 @@ class Ask(NamedTuple):
 
     @property
     def holds_numbers(self) -> bool:
-        """Whether the input is no file but an array, arrays by name, or one array a sequence."""
+        """Whether the input is not a file but an array, arrays by name, or one array per sequence."""
         return self.input is not None and not isinstance(self.input, (str, PathLike))
 
     @property
@@ -122,10 +122,10 @@ class Ask(NamedTuple):
         return self.choose(one_call=one_call)[:2]
 
     def choose(self, address: str = "", *, one_call: bool = False) -> "Chosen":
-        """Return the Case that is asked for; of a saved model, that of its layer.
+        """Return the Case that is asked for; with a saved model, the Case of one of its layers.
 
         address: a number, `gru/last_hidden_state[0,3]`, which may name the layer.
-        one_call: whether the command refuses several calls, or makes them itself.
+        one_call: no remarks on --calls: the command refuses several calls, or makes them itself.
         """
         if self.model is not None:
             part, notes, prefix = call_of(self).choose_layer(address)
@@ -144,7 +144,7 @@ class Ask(NamedTuple):
             stack = stack_of(self)
             shape, remarks = add_batch(asked, stack.input_rank)
             where = f"--input-shape {','.join(map(str, shape))}"
-            document = make_input(stack, shape, seed, self.fill, self.weights)
+            document = make_document(stack, shape, seed, self.fill, self.weights)
         given = prepare(self, stack, document, where, seed)
         arranged = given.arrange(document)
         made = given.case(arranged)
@@ -238,14 +238,14 @@ def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed
 
 
 def _or_else(given: RawValue, value: Any, where: Text, name: str) -> RawValue:
-    """Return what is given; otherwise, that of the document."""
+    """Return the given value, else the value in the document."""
     if given.value is not None:
         return given
     return RawValue(value, join((one for one in (where, name) if one), ": "))
 
 
 def _read_value(ask: Ask, name: str) -> RawValue:
-    """Return the weights or the states: those in a file, or in Python the arrays themselves."""
+    """Return the weights or the initial states: read from a file, or the arrays that Python gives."""
     value: Any = getattr(ask, name)
     if not isinstance(value, (str, PathLike)):
         return RawValue(value, name)
@@ -263,7 +263,7 @@ def _read_value(ask: Ask, name: str) -> RawValue:
 
 
 def _keyword(name: str, value: Any) -> str:
-    """Return the name of an option that is a path in Python, to stand in front of errors; else ""."""
+    """Return what errors begin with: the keyword of a Path given in Python; "" for a typed word."""
     return "" if isinstance(value, str) else name
 
 
@@ -361,7 +361,7 @@ def shape_of(ask: Ask) -> Shape:
 
 
 def stack_of(ask: Ask, document: Document | None = None, name: Text = "") -> "Stack":
-    """Return the layers, first to last; those of the document, called `name`, if no others are asked for."""
+    """Return the layers asked for, else the layers of the document.  name: of the document in errors."""
     from rnncli import specs
     from rnncli.layers.stack import Stack
 
@@ -374,7 +374,7 @@ def stack_of(ask: Ask, document: Document | None = None, name: Text = "") -> "St
 
 
 def layers_of(ask: Ask) -> list[Any]:
-    """Return the layers as they were given; those of files are read."""
+    """Return the layers as they were given; files of layers are read."""
     return [read_layer(layer) for layer in ask.layer or ()]
 
 

@@ -109,8 +109,8 @@ def note_dropout(options: Mapping[str, Any], calls: int, *, training: bool | Non
     return (Message("{flag} has no effect without {--training}", flag=Flag(flag_name(name))),)
 
 
-def make_input(stack: "Stack", shape: Shape, seed: int, fill: str | None, weights: Any) -> Document:
-    """Generate the input.
+def make_document(stack: "Stack", shape: Shape, seed: int, fill: str | None, weights: Any) -> Document:
+    """Generate the input that --input-shape asks for.
 
     Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
     shape, and InputError if memory is too small.

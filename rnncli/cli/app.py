@@ -15,8 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_install_completion_arguments
 
 from rnncli.cli import catalog, terminal
-from rnncli.cli.flags import load as load
-from rnncli.cli.flags import make_params
+from rnncli.cli.flags import load, make_params
 from rnncli.cli.help import LocalizedCommand, write_examples, write_flags
 from rnncli.cli.terminal import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import (
@@ -201,7 +200,7 @@ def _answer(args: list[str]) -> int:
 
 
 def _end_before(error: BaseException) -> int | None:
-    """Return the exit code of an earlier signal: a library that it interrupts may raise another error."""
+    """Return the exit code of a signal before this error: an interrupted library may raise its own error."""
     before = error.__context__
     while before is not None and not isinstance(before, (KeyboardInterrupt, SystemExit)):
         before = before.__context__

@@ -44,7 +44,7 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         raise UsageError(
             "{output}: cannot be written.", "There is no folder {parent}.", output=output, parent=path.parent
         )
-    if path.is_file() and any(_is(path, one) for one in read):
+    if path.is_file() and any(_is_same_file(path, one) for one in read):
         raise _explain_input(output)
     if path.is_file() and not _is_writable(path):
         raise UsageError("{output}: cannot be written: it is read-only.", "Name another file.", output=output)
@@ -56,7 +56,7 @@ def _explain_input(output: str) -> UsageError:
 
 
 def _is_writable(path: Path) -> bool:
-    """Return whether its permissions allow writing, also to the superuser, whom the system stops nowhere."""
+    """Return whether the permissions allow writing, also for the superuser, who could write anyway."""
     status = path.stat()
     own = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
     return bool(status.st_mode & (0o200 if own else 0o222)) and os.access(path, os.W_OK)
@@ -68,7 +68,7 @@ def _reason(error: Exception) -> Text:
     return (isinstance(error, OSError) and error.strerror) or Message("that is not a file name")
 
 
-def _is(path: Path, other: str | int) -> bool:
+def _is_same_file(path: Path, other: str | int) -> bool:
     try:
         found = os.fstat(other) if isinstance(other, int) else expand_user(other).stat()
         return os.path.samestat(path.stat(), found)

@@ -96,5 +96,5 @@ def times(*factors: EquationFactor) -> Product:
 
 def affine(gate: str, biased: bool) -> tuple[DotProduct | Bias, ...]:
     """Return the terms of x W + h U + b for one gate; biased: include b."""
-    fans = (DotProduct("inputs", "kernel", gate), DotProduct("hidden", "recurrent_kernel", gate))
-    return (*fans, Bias(gate)) if biased else fans
+    products = (DotProduct("inputs", "kernel", gate), DotProduct("hidden", "recurrent_kernel", gate))
+    return (*products, Bias(gate)) if biased else products

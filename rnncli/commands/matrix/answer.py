@@ -58,9 +58,9 @@ class MatrixAnswer(Answer):
                 for row in CHOICES
             ),
         )
-        scheme = same_numbers.draw(same_numbers.build_equality_table(results), view)
+        equalities = same_numbers.draw(same_numbers.build_equality_table(results), view)
         first, comparison = results[False, False], self._compare_combinations(view)
-        return Page(title(first.specs, view), (note_of(first, view),), (grid, scheme, (), *comparison))
+        return Page(title(first.specs, view), (note_of(first, view),), (grid, equalities, (), *comparison))
 
     def records(self, view: View) -> Records:
         """Return the records as in `run`, with columns for the two options first."""

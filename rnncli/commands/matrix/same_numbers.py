@@ -69,7 +69,7 @@ class EqualityTable(NamedTuple):
 
 
 def build_equality_table(results: Mapping[tuple[bool, bool], Result]) -> EqualityTable:
-    """Return the scheme of the four results, with each tensor from the result that returns the most."""
+    """Return the table of the four results; each tensor is from the result that returns the most."""
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
@@ -110,41 +110,41 @@ def _letter(number: int) -> str:
     return LETTERS[place] + (str(round_) if round_ else "")
 
 
-def draw(scheme: EqualityTable, view: View) -> Variants:
+def draw(table: EqualityTable, view: View) -> Variants:
     """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
-    return Variants(_draw_variants(scheme, view))
+    return Variants(_draw_variants(table, view))
 
 
-def _draw_variants(scheme: EqualityTable, view: View) -> Iterator[tuple[Table | Line, ...]]:
+def _draw_variants(table: EqualityTable, view: View) -> Iterator[tuple[Table | Line, ...]]:
     """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
     legend = line(view.say("same letter = same numbers; {dot} = unlike all others", dot=dot), "dim")
-    most = min(scheme.steps, MOST_COLUMNS)
+    most = min(table.steps, MOST_COLUMNS)
     for halves in (True, False):
         for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
-            yield _table(scheme, select_ends(scheme.steps, columns), halves, view), legend
-    sets = (" = ".join(entries) for entries in scheme.identities())
+            yield _table(table, select_ends(table.steps, columns), halves, view), legend
+    sets = (" = ".join(entries) for entries in table.identities())
     yield (), line(view.say("entries with the same numbers"), "dim"), *(line(text) for text in sets)
 
 
-def _table(scheme: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:
-    halves = halves and any(row.half for row in scheme.rows)
-    times = (marks(view).ellipsis if place == GAP else f"t={scheme.time[place]}" for place in shown)
+def _table(table: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:
+    halves = halves and any(row.half for row in table.rows)
+    times = (marks(view).ellipsis if place == GAP else f"t={table.time[place]}" for place in shown)
     columns = [Column(view.say("tensor")), *([Column("")] if halves else []), *map(Column, times)]
     rows = []
-    for number, row in enumerate(scheme.rows):
+    for number, row in enumerate(table.rows):
         half = (cell(view.say(row.half) if row.half else "", "dim"),) if halves else ()
-        cells = (_entry(scheme, number, place, view) for place in shown)
-        subscript = row.subscript if scheme.time[0] == 0 else row.subscript.replace("t", "-1-t")
+        cells = (_entry(table, number, place, view) for place in shown)
+        subscript = row.subscript if table.time[0] == 0 else row.subscript.replace("t", "-1-t")
         name = (*name_line(row.label), Span(subscript, "dim"))
         rows.append(((name,), *half, *cells))
     return Table(tuple(columns), tuple(rows), line(view.say("entries with the same numbers"), "dim"))
 
 
-def _entry(scheme: EqualityTable, number: int, place: int, view: View) -> TableCell:
-    if place not in scheme.rows[number].entries:
+def _entry(table: EqualityTable, number: int, place: int, view: View) -> TableCell:
+    if place not in table.rows[number].entries:
         return cell("")
-    letter = scheme.letters.get((number, place))
+    letter = table.letters.get((number, place))
     if letter is None:
         return cell(marks(view).dot.strip().replace(",", "."), "dim")
     return cell(letter, f"strong same{LETTERS.index(letter[0]) % COLORS}")
