@@ -43,7 +43,7 @@ class Option(NamedTuple):
 
     kind: how a value is read and checked.
     required: it has no default.
-    choices: only for the kinds `choice`, in which case does not matter, and `word`.
+    choices: only for the kinds `choice`, where upper or lower case does not matter, and `word`.
     """
 
     kind: OptionKind
@@ -73,7 +73,7 @@ class Spec:
         return inner
 
     def with_option(self, name: str, value: Any) -> "Spec":
-        """Return the spec with another value of an option that it has, and so every spec in its config."""
+        """Return the spec with another value of an option, also for the specs inside it that have it."""
         config = {
             key: value if key == name else own.with_option(name, value) if isinstance(own, Spec) else own
             for key, own in self.config.items()
@@ -84,7 +84,7 @@ class Spec:
 class Case(NamedTuple):
     """One experiment.
 
-    specs: the layers, checked, first to last; what computes with them makes a `Stack(layers.specs).Stack`.
+    specs: the layers, checked, first to last; to compute with them, make a `Stack(case.specs)`.
     inputs: shape (batch, timesteps, features), in the dtype that the first layer computes in; more axes
         for a convolutional layer.
     mask: shape (batch, timesteps), bool, True for the steps to process.
@@ -167,7 +167,7 @@ def known_sizes(shape: Shape) -> tuple[int, ...] | None:
 
 
 def sizes(shape: Shape) -> tuple[int, ...]:
-    """Return the sizes of a shape that has no unknown one."""
+    """Return the sizes of a shape whose sizes are all known."""
     found = known_sizes(shape)
     assert found is not None, format_shape(shape)
     return found

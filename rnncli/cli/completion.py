@@ -31,7 +31,7 @@ def complete(app: click.Command, args: Sequence[str]) -> None:
     shell = os.environ["_RNNCLI_COMPLETE"].removeprefix("complete_")
     if shell == "zsh":  # the form of fish is plain: a word, a tab, its help
         os.environ.update(_RNNCLI_COMPLETE="complete_fish", _TYPER_COMPLETE_FISH_ACTION="get-args")
-    with suppress(RnncliError, KeyError, ValueError):  # the last two: not the environment of a shell
+    with suppress(RnncliError, KeyError, ValueError):  # KeyError, ValueError: the variables are not a shell's
         typed = _join_typed(os.environ) if shell == "bash" else ""
         if shell not in ("bash", "zsh"):
             app(args, prog_name="rnncli")
@@ -148,12 +148,12 @@ BY_NAME: dict[str, Completer] = {
 
 
 def completer(name: str, choices: Sequence[str]) -> Completer:
-    """Return what completes an option: its choices, or what is looked up for its name."""
+    """Return the function that completes an option: the one in BY_NAME, else one that offers its choices."""
     return BY_NAME.get(name) or (lambda incomplete: _begin(choices, incomplete))
 
 
 def _begin(words: Iterable[str], incomplete: str) -> list[str]:
-    """Return the words that continue what was typed; none that a shell would split or a terminal obey."""
+    """Return the words that continue what was typed, except words with control or format characters."""
     from rnncli.show.visible import visible
 
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete) and visible(word) == word]
@@ -270,7 +270,7 @@ def _join_typed(environment: MutableMapping[str, str]) -> str:
 
 
 def _kept(word: str) -> tuple[str, str]:
-    """Return what bash keeps of a word as it was typed, without its quotation, and the mark that is open.
+    """Return the part of a typed word that bash keeps, without quotes, and the quotation mark still open.
 
     Bash replaces what follows the last `@`, `=` or `:` that is not quoted, or a quotation mark that is open.
     """
@@ -290,9 +290,9 @@ def _kept(word: str) -> tuple[str, str]:
 
 
 def for_bash(lines: Sequence[str], typed: str) -> str:
-    """Return what bash puts in the place of the unfinished word, one per line, so that it takes it literally.
+    """Return what bash puts in the place of the unfinished word, one per line, escaped so that it is literal.
 
-    In an open quotation, a character that means something there stands between its end and a new beginning.
+    Inside an open quotation, the quotation is closed before a special character and opened again after it.
     """
     typed = re.sub(r"^--[\w-]+=", "", typed)  # the lines continue the value of a flag
     start, mark = _kept(typed)
@@ -306,7 +306,7 @@ def for_bash(lines: Sequence[str], typed: str) -> str:
 def for_zsh(lines: Sequence[str]) -> str:
     """Return the code that offers `word` or `word TAB help`, one per line; Typer's script evaluates it.
 
-    The shell splits it at spaces before, so a word has none.
+    The shell splits this code at spaces before it evaluates it, so the words are written without any.
     """
     words = []
     for line in lines:

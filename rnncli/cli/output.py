@@ -254,7 +254,7 @@ def progress_bar(flags: OutputFlags) -> Iterator[Watch]:
 
 
 def _count(results: Iterator[Result], batch: int) -> Generator[Result]:
-    """Yield the results, and show how many of the sequences they are."""
+    """Yield the results, and show how many sequences are done."""
     with _draw() as drawn:
         task = drawn.add_task("", total=batch)
         for result in results:

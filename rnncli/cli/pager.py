@@ -73,7 +73,7 @@ def read(count: int, load: Callable[[int], PagerPage], prompts: Prompts) -> None
 
 @contextmanager
 def _read_single_keys() -> Iterator[None]:
-    """Let the terminal give every key as it is pressed; it keeps those that are pressed before a prompt."""
+    """Let the terminal give every key as it is pressed; keys pressed before a prompt wait for it."""
     try:
         import termios
         import tty

@@ -87,7 +87,7 @@ class ChunkSummary:
     """Combines information from all chunks.
 
     equals: of each tensor, the claims that hold in every chunk.
-    engines: those that computed the chunks.
+    engines: the engines that computed the chunks.
     """
 
     def __init__(self) -> None:

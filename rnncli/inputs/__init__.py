@@ -1,1 +1,1 @@
-"""Bytes -> Case: read input files and saved models, and turn what was read into the input of a layer."""
+"""Bytes -> Document: read input files, and arrange what they hold into the input of a layer."""

@@ -57,7 +57,7 @@ def to_model_inputs(value: Any) -> Any:
 
 
 def _to_model_input(item: Any) -> Any:
-    """Return one input of a saved model; an input of a layer may not be empty, or hold true and false."""
+    """Return one input of a saved model; unlike the input of a layer, it may be empty, or true and false."""
     if isinstance(item, np.ndarray) and item.dtype.kind != "b":
         nested.require_real(item)
     return np.asarray(item) if type(item) in nested.INPUTS.types else nested.to_sequences(item, (2, 3))
@@ -84,7 +84,7 @@ def to_weights(value: Any) -> dict[str, Array]:
     if isinstance(value.get("weights"), dict):
         with with_path_prefix("weights"):
             found = dict(_flatten(value["weights"]))
-        written = value.get("dtypes")  # beside the weights, as JSON has numbers alone
+        written = value.get("dtypes")  # a separate entry, because JSON numbers have no dtype
         dtypes = written if isinstance(written, dict) else {}
         known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
         with np.errstate(over="ignore"):

@@ -36,7 +36,7 @@ def fit_weights(
     """Return the weights of the layers by path, in Keras's order; None for None.
 
     given: weights by path; or the layers of a saved model, of which the ones that fit are used, in order.
-    source: the name of what they are from, for errors and advice.
+    source: the name of the file or option they come from, for errors and advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
     if given is None:
@@ -165,7 +165,7 @@ def fit_states(
     """Return the states in Keras's order, each with a batch axis; None for None.
 
     given: in that order, or by result name; for a batch of 1, the batch axis may be missing.
-    source: the name of what they are from, for errors.
+    source: the name of the file or option they come from, for errors.
     Raises InputError if a name, the number of states or a shape is wrong, LayerError if a layer cannot start
     from a given state.
     """

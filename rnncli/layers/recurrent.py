@@ -27,8 +27,8 @@ BEYOND_KERAS = ("cell_activation", "input_order")
 """Settings that only ONNX nodes have.  Keras has no such options, so only readers of saved models set them.
 
 cell_activation: of an LSTM's output, if the candidate has another activation.
-input_order: the sequence of a layer that goes backwards is returned in the order of the input, and masked
-    steps are zeros in a sequence alone.
+input_order: a layer that goes backwards returns its sequence in the order of the input; masked steps are
+    zeros only if it returns a sequence.
 """
 
 

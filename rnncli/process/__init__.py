@@ -1,1 +1,1 @@
-"""The process that this is, and those that it starts: signals, memory, frameworks, children."""
+"""This process and the processes it starts: signals, memory, and where foreign code runs."""

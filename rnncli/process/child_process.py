@@ -1,6 +1,6 @@
 """Run libraries that can crash or hang on bad bytes in a child process with limited time and memory.
 
-The child has no descriptor but those that it needs, no variable of the environment that may be a secret, and
+The child has only the file descriptors that it needs, no environment variable that may hold a secret, and
 limits that it cannot raise.
 """
 
@@ -33,7 +33,7 @@ PATIENCE = 4
 """On a busy machine, work that takes a second of processor time may take this many seconds."""
 
 MORE_TIME = "RNNCLI_SECONDS"
-"""Environment variable: seconds that a file may take, where they are more than the limit."""
+"""Environment variable: seconds that a file may take, if that is more than the limit."""
 
 VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TF_ENABLE_ONEDNN_OPTS")
 """The variables of the environment that a child may see."""
@@ -233,7 +233,7 @@ def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryv
 def limit_memory(memory: int) -> None:
     """Limit the address space of the child, in which this runs, to `memory` bytes more than at its start.
 
-    This may be raised again, up to the limit of `run_in_child`.
+    A later call may raise this limit again, up to the limit of `run_in_child`.
     """
     if _memory_at_start:
         _limit("RLIMIT_AS", _memory_at_start[0] + memory, for_good=False)

@@ -23,7 +23,7 @@ _JSON = (
     "Extra data: line {line} column {column} (char {place})",
     "Unterminated string starting at: line {line} column {column} (char {place})",
 )
-"""What the parser of JSON says."""
+"""The messages of the JSON parser."""
 _DEEPEST = 64
 _CONFIG = Message('Write {{"class_name": "Zeros", "config": {{}}}}.')
 _WORDS = {"none": None, "true": True, "false": False}

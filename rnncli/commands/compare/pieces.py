@@ -105,7 +105,7 @@ def _require_splittable(case: Case, steps: int) -> None:
 
 
 def _with_stateful(specs: tuple[Spec, ...], *, stateful: bool) -> tuple[Spec, ...]:
-    """Return the layers with this option in every layer but those that TimeDistributed calls once a step."""
+    """Return the layers with this value of `stateful`; a TimeDistributed stays as it is."""
     return tuple(
         spec if spec.class_name == "TimeDistributed" else spec.with_option("stateful", stateful)
         for spec in specs

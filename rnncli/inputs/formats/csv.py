@@ -133,7 +133,7 @@ class _Table:
     def _detect_form(self) -> None:
         """Find the delimiter, the decimal sign and the header from the first block.
 
-        Raises UsageError if the options are invalid, or make both signs the comma.
+        Raises UsageError if an option is invalid, or if the comma is both the delimiter and the decimal sign.
         """
         self.decimal = _parse_decimal(self.options.decimal)
         given = None if self.options.delimiter is None else _parse_delimiter(self.options.delimiter)
@@ -147,7 +147,7 @@ class _Table:
         self.header = tuple(first) if is_header(first, self.decimal) else ()
 
     def _require_short(self, delimiters: str) -> None:
-        """Raise InputError if a cell is too long for csv to read.  delimiters: that may end a cell."""
+        """Raise InputError if a cell, ended by one of `delimiters`, is too long for csv to read."""
         between = f"[{re.escape(delimiters)}]"
         for number, line in zip(self.numbers, self.lines, strict=True):
             if len(line) > csv.field_size_limit() and len(max(re.split(between, line), key=len)) > 1000:
@@ -318,7 +318,7 @@ class _Table:
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
-    """Return whether the first row is a header: none of its cells is a number, also not in other digits.
+    """Return whether the first row is a header: no cell is a number, even in other digits.
 
     A row in which every number is missing is data.
     """
@@ -373,7 +373,7 @@ def _parse_decimal(decimal: str | None) -> str | None:
 
 
 def _find_delimiter(lines: Sequence[str], decimal: str | None) -> str:
-    """Return the delimiter that splits every line the same way, not the comma; else the most frequent one."""
+    """Return a delimiter that every line has equally often, except the comma; else the most frequent one."""
     for character in DELIMITERS[1:]:
         counts = {line.count(character) for line in lines}
         cells = lines[-1].split(character)

@@ -1,4 +1,4 @@
-"""Files that Keras saved: models and weights, which are no inputs; `rnncli.models` reads them."""
+"""Files that Keras saved: models and weights, which are not inputs; `rnncli.models` reads them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ REASONS = (
     "Error while deserializing: overflow computing buffer size from shape and/or element type",
     "Error while deserializing: {fault}",
 )
-"""What the library says."""
+"""The library's messages."""
 DTYPES = {
     "BF16": "<u2",
     "BOOL": "?",
@@ -55,7 +55,7 @@ def load(source: Source) -> dict[str, Array]:
             )
         try:
             arrays[name] = to_array(tensor)
-        except ValueError as error:  # more axes, or larger ones beside one of size 0, than NumPy has
+        except ValueError as error:  # NumPy refuses too many axes, and a huge axis even beside one of size 0
             raise _explain_fault(error, ADVICE) from None
     return arrays
 

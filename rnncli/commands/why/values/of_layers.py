@@ -55,7 +55,7 @@ def _argument_of_the_input(message: FrameworkMessage) -> Fields:
 
 
 def _arguments(message: FrameworkMessage, owner: str, given: dict[str, str]) -> Fields:
-    """owner: the class that got them.  given: values by the names of the unknown arguments, as text."""
+    """The unknown arguments.  owner: the class that got them.  given: their values by name, as text."""
     return {
         "owner": owner,
         "names": ", ".join(given),
@@ -253,9 +253,9 @@ def _torch_states(message: FrameworkMessage) -> Fields | None:
 
 
 def _weights(message: FrameworkMessage) -> Fields:
-    """Which layers have a kernel of the given shape, (features, gates * units), or a bias.
+    """Which layers have a kernel of the given shape, (features, gates * units).
 
-    Or the biases of a GRU, (2, 9) with reset_after and (9,) without.
+    For the biases of a GRU, (2, 9) with reset_after and (9,) without: which of the two is wanted.
     """
     wanted, given = message.shape("wanted"), message.shape("given")
     if _are_biases(message, wanted, given):
