@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rnncli.cli import app
+from rnncli.cli.flags import load
 
 PACKAGE = Path(app.__file__).parent.parent
 PROJECT = PACKAGE.parent / "pyproject.toml"
@@ -50,7 +51,7 @@ def flags_of(command: Any) -> set[str]:
 def commands() -> dict[str, set[str]]:
     from rnncli.cli import catalog
 
-    return {name: flags_of(app.load(name)) for name in catalog.names()}
+    return {name: flags_of(load(name)) for name in catalog.names()}
 
 
 def test_every_flag_that_is_named_exists(commands: dict[str, set[str]]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnncli.cli import app
+from rnncli.cli.flags import load
 
 FITTING = {
     "--layer": ["lstm", "gru", "bilstm", "LSTM(2)", "Dense(2)", "Bidirectional(GRU(2))", "simple_rnn"],
@@ -48,7 +49,7 @@ INPUTS = ["[[[1,2],[3,4]]]", "[[1,2],[3,4]]", "[1]", "sentence", "ragged", "sens
 ALONE = sorted(
     {
         name
-        for param in app.load("shape").params + app.load("run").params
+        for param in load("shape").params + load("run").params
         if getattr(param, "is_flag", False)
         for name in (*param.opts, *param.secondary_opts)
     }

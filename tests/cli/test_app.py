@@ -14,7 +14,7 @@ from command import Run
 from rnncli import options
 from rnncli.ask import Ask
 from rnncli.cli import app, catalog, terminal
-from rnncli.cli.flags import fill
+from rnncli.cli.flags import fill, load
 from rnncli.compute import engines
 from rnncli.show.formats import OutputFlags
 
@@ -30,7 +30,7 @@ CONTRACT_FLAGS = """
 
 
 def flags_of(command: str) -> set[str]:
-    params = app.load(command).params
+    params = load(command).params
     return {name for param in params for name in (*param.opts, *param.secondary_opts)}
 
 

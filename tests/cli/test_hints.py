@@ -10,6 +10,7 @@ from terminals import in_a_terminal
 from typer import _click as click
 
 from rnncli.cli import app, hints
+from rnncli.cli.flags import load
 
 LINES = [
     "run",
@@ -35,7 +36,7 @@ def hint(line: str, lang: str = "en") -> str | None:
     command, *words = shlex.split(line)
     program = app.app
     parent = click.Context(program, info_name="rnncli")
-    with app.load(command).make_context(command, words, parent) as context:
+    with load(command).make_context(command, words, parent) as context:
         return next(iter(hints.find(context, lang)), None)
 
 

@@ -14,6 +14,7 @@ from command import Run
 from hangul import COMMAND, HANGUL, PROSE, is_english
 
 from rnncli.cli import app, catalog
+from rnncli.cli.flags import load
 from rnncli.cli.terminal import choose_language, localize
 from rnncli.errors import InputError, LayerError, Message, RnncliError, UsageError, count, inside, write
 from rnncli.locale import translate
@@ -107,7 +108,7 @@ def help_texts() -> Iterator[str]:
     yield from ("Usage", "Examples", "note", "Show this message and exit.")
     for heading, summaries in catalog.SECTIONS.items():
         yield from (heading, *summaries.values())
-    for command in (app.app, *map(app.load, catalog.names())):
+    for command in (app.app, *map(load, catalog.names())):
         yield from (" ".join(part.split()) for part in (command.help or "").split("\n\n"))
         for param in command.params:
             if not getattr(param, "hidden", False):
