@@ -1,1 +1,1 @@
-"""The command line: the only place that prints, exits, reads the environment or opens stdin."""
+"""The command line: what all commands share.  Only this folder and `__main__.py` print or exit."""

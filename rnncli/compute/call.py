@@ -106,15 +106,17 @@ class _PreparedCase:
 
 def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[TensorInfo, Sequence[int]]]:
     """Return what the layers return for inputs of this shape, and the input times of its rows."""
-    times = Stack(case.specs).times(input_shape, all_layers=case.all_layers)
+    stack = Stack(case.specs)
+    times = stack.times(input_shape, all_layers=case.all_layers)
     return {
-        info.label: (info, times.get(info.label.without_call, ())) for info in _returned(case, input_shape)
+        info.label: (info, times.get(info.label.without_call, ()))
+        for info in _returned(stack, case, input_shape)
     }
 
 
-def _returned(case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
+def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
     """Yield the tensors of the result; with all calls, those of each, numbered from 1."""
-    infos = Stack(case.specs).outputs(input_shape, all_layers=case.all_layers)
+    infos = stack.outputs(input_shape, all_layers=case.all_layers)
     for call in range(1, case.calls + 1) if case.all_calls else (None,):
         yield from (info.with_place(call=call) for info in infos)
 
@@ -124,11 +126,12 @@ def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
     """
-    own = Stack(case.specs).claims(all_layers=case.all_layers)
+    stack = Stack(case.specs)
+    own = stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
     found = {}
-    for label in (info.label for info in _returned(case, case.inputs.shape)):
+    for label in (info.label for info in _returned(stack, case, case.inputs.shape)):
         call = label.call or 1
         same = (claim.with_place(call=call) for claim in own.get(label.without_call, ()))
         before = [Claim(label._replace(call=call - 1))] if call > 1 else []
