@@ -7,7 +7,8 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -28,7 +29,8 @@ MAX_READ = 2**30
 """Maximum number of bytes to read in one call; the system has a limit near 2**31."""
 
 
-class ChunkedArray(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ChunkedArray:
     """An array that arrives in parts along its first axis; the parts can be iterated over only once."""
 
     shape: tuple[int, ...]
