@@ -26,7 +26,7 @@ class Stack:
 
     @property
     def input_rank(self) -> int:
-        """The number of axes of the input: what the first layer needs that does not take any; else 3."""
+        """The number of axes of the input: the `input_rank` of the first layer that has one, else 3."""
         return next((layer.input_rank for layer in self.layers if layer.input_rank), 3)
 
     @property
