@@ -34,6 +34,7 @@ def matches_golden(command: str, name: str, text: str | bytes) -> bool:
     assert isinstance(text, str)
     path = GOLDEN / command / name
     if os.environ.get("WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return text == path.read_text(encoding="utf-8")
 

@@ -66,6 +66,8 @@ def texts(file: Path, *, prose: bool) -> Iterator[str]:
                 forms = [text for argument in node.args[1:] for text in constants(argument)]
                 yield from (f"{{number}} {form}" for form in forms)
                 yield from (f"{{number}} {form}s" for form in forms if len(node.args) == 2)
+        elif isinstance(node, ast.keyword) and node.arg == "heading":
+            yield from constants(node.value)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skipped.add(node.value)
         elif isinstance(node, (ast.Compare, ast.JoinedStr)) or ast.unparse(node).startswith("EXAMPLES = "):

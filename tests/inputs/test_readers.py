@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from reader_sources import inputs
 
 from rnncli.errors import EngineError, InputError, inside, with_path_prefix
-from rnncli.inputs.formats import FORMATS, Source, detect_format, format_of, read
+from rnncli.inputs.formats import FORMATS, ONE_ARRAY, Source, detect_format, format_of, read
 from rnncli.inputs.source import split_layers, split_source
 
 
@@ -25,6 +26,8 @@ def test_every_format_by_its_suffix() -> None:
     }
     assert {suffix: format_of(Path(f"folder.x/name{suffix}")) for suffix in suffixes} == suffixes
     assert set(FORMATS) == set(suffixes.values())
+    others = [import_module(module) for name, module in FORMATS.items() if name not in ONE_ARRAY]
+    assert all(hasattr(reader, "load") for reader in others)
     for name, said in (("a.jsn", r"(?s)unknown suffix \.jsn.*mean \.json\?"), ("a", "it has no suffix")):
         with pytest.raises(InputError, match=said):
             format_of(Path(name))

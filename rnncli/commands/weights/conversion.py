@@ -37,10 +37,12 @@ def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | b
     suffix = _layout_suffix(to, output)
     found = weight_source.read(ask)
     chains = chains_of(found.contents)
-    remarks = _remarks(to, chains, found)
-    if suffix is None:
-        return Reply(ConversionAnswer(to, frameworks.convert(to, chains)), remarks)
-    return Reply(frameworks.dump(to, chains, suffix), remarks)
+    converted = (  # before the remarks: it refuses a layer that the framework lacks
+        frameworks.dump(to, chains, suffix)
+        if suffix is not None
+        else ConversionAnswer(to, frameworks.convert(to, chains))
+    )
+    return Reply(converted, _remarks(to, chains, found))
 
 
 def _layout_suffix(to: str, output: OutputFlags) -> str | None:

@@ -290,11 +290,17 @@ def test_one_step(rnncli: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--step", "17"], "rnncli: --step 17: there is no such step.\nThe steps are 0 to 16.\n"),
-        (["--step", "-1"], "rnncli: --step -1: there is no such step.\nThe steps are 0 to 16.\n"),
+        *(
+            (
+                ["--step", one],
+                f"rnncli: --step {one}: there is no such step.\nThe steps are 0 to {STEPS[-1]}.\n",
+            )
+            for one in (str(len(STEPS)), "-1")
+        ),
         (
             ["--exercise", "0"],
-            "rnncli: --exercise 0: there is no such exercise.\nThe exercises are 1 to 9.\n",
+            "rnncli: --exercise 0: there is no such exercise.\n"
+            f"The exercises are 1 to {len(lesson.exercises())}.\n",
         ),
         (["--answer", "3"], "rnncli: --answer needs --exercise.\nAdd --exercise 1.\n"),
         (["--seed", "3"], "rnncli: --seed needs --exercise.\nAdd --exercise 1.\n"),
