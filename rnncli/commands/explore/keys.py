@@ -10,11 +10,13 @@ from typing import NamedTuple
 from rnncli.case import Hold
 from rnncli.commands.explore import options, screen
 from rnncli.commands.explore.experiment import Experiment, toggle_mask
-from rnncli.commands.explore.options import SEPARATOR, OptionRow, hold_gates
+from rnncli.commands.explore.number_pane import cell_at, draw_numbers, first_row
+from rnncli.commands.explore.options import SEPARATOR, hold_gates
 from rnncli.commands.explore.state import (
     Cell,
     State,
     TypedLine,
+    address,
     cell,
     change,
     move_to,
@@ -106,23 +108,23 @@ def click(state: State, x: int, y: int, clicks: int = 1) -> State:
     x, y = x - panes[pane].x, y - panes[pane].y
     state = replace(state, focus=pane)
     if pane == "options":
-        rows = options.rows(state.experiment, state.cursor.batch)
-        place = screen.first_option(state, rows) + y
+        rows, chosen = screen.choose_option(state)
+        place = first_row(chosen, len(rows), panes[pane].height) + y
         return change_option(replace(state, option=rows[place].name)) if place < len(rows) else state
     if pane == "numbers":
-        at = screen.cell_at(state, x, y)
+        at = cell_at(state, draw_numbers(state, panes[pane].width, panes[pane].height), x, y)
         moved = state if at is None else move_to(state, at)
         return edit_number(moved) if at is not None and clicks == 2 else moved
-    share = (x - screen.BEFORE_SLIDER) / (screen.SLIDER - 1)
-    if y == 1 and -0.2 <= share <= 1.2 and timestep(state) is not None:
-        last = state.shown.case.inputs.shape[1] - 1
+    last = state.shown.case.inputs.shape[1] - 1
+    share = (x - state.size[0] + len(f" t={last} ─") + screen.SLIDER) / (screen.SLIDER - 1)
+    if y == 0 and -0.3 <= share <= 1.3 and timestep(state) is not None:
         return _go_to_step(state, round(min(max(share, 0), 1) * last))
     return state
 
 
 def _next_pane(state: State, by: int) -> State:
     names = list(PANES)
-    return replace(state, focus=names[(names.index(state.focus) + by) % len(names)])
+    return replace(state, focus=names[(names.index(state.focus) + by) % len(names)], scroll=0)
 
 
 def _show_view(state: State, view: str) -> State:
@@ -208,19 +210,14 @@ def _wish(state: State, name: str) -> State:
 
 
 def _move_option(state: State, by: int) -> State:
-    rows = options.rows(state.experiment, state.cursor.batch)
-    place = screen.option_place(state, rows)
+    rows, place = screen.choose_option(state)
     return replace(state, option=rows[min(max(place + by, 0), len(rows) - 1)].name)
-
-
-def _chosen_option(state: State) -> OptionRow:
-    rows = options.rows(state.experiment, state.cursor.batch)
-    return rows[screen.option_place(state, rows)]
 
 
 def _step_option(state: State, by: int) -> State:
     """Go to the next or the previous value of an option, if it has one."""
-    row, batch = _chosen_option(state), state.cursor.batch
+    rows, place = screen.choose_option(state)
+    row, batch = rows[place], state.cursor.batch
     if row.next(by) is None:
         return state
 
@@ -233,7 +230,8 @@ def _step_option(state: State, by: int) -> State:
 
 def change_option(state: State) -> State:
     """Toggle a flag, go to the next choice, or ask for a value."""
-    row = _chosen_option(state)
+    rows, place = screen.choose_option(state)
+    row = rows[place]
     if row.choices:
         return _step_option(state, 1)
 
@@ -273,9 +271,8 @@ def edit_number(state: State) -> State:
     def accept(state: State, typed: str) -> State:
         return set_cell(state, float(typed))
 
-    name = f"{shown[place].title.partition(' ')[0]}[{row}, {column}]"
     value = format_exactly(shown[place].values[row, column])[0]
-    return _ask(state, TypedLine(Message("new value of {name}", name=name), value, accept))
+    return _ask(state, TypedLine(Message("new value of {name}", name=address(state)), value, accept))
 
 
 def _scroll(state: State, by: int) -> State:

@@ -19,17 +19,50 @@ from rnncli.commands.explore.experiment import (
     recurrent_places,
 )
 from rnncli.compute import holds
-from rnncli.errors import UsageError
+from rnncli.errors import Message, Text, UsageError
 from rnncli.layers import activations, fit
+from rnncli.options import OPTIONS
 from rnncli.specs.build import options_of
 
-FIRST = ("units", "return_sequences", "return_state", "go_backwards")
+FIRST = ("units", "return_sequences", "return_state")
 DTYPES = ("float32", "float64")
 """Those in which the numpy engine, which records steps, rounds as Keras does."""
 NONE = "none"
 """The value of a row in which nothing is masked or held."""
 SEPARATOR = ";"
 """Between the gates to hold in one typed text."""
+
+
+ABOUT = {
+    "in model": Message("the layer of the saved model to explore"),
+    "in stack": Message("the layer of the stack that the rows below change"),
+    "layer": Message("LSTM, GRU or SimpleRNN; only GRU has reset_after"),
+    "units": Message("how many numbers the layer keeps; the last axis of what it returns"),
+    "return_sequences": Message("on: one row per time step; off: only the last time step"),
+    "return_state": Message("on: also the state after the last time step; an LSTM has two, hidden and cell"),
+    "bidirectional": Message("on: a second layer reads backwards; its numbers are the right half"),
+    "merge_mode": Message("joins both directions: concat side by side, none as two tensors"),
+    "mask": Message("time steps to skip, such as padding; the state stays as it was"),
+    "stateful": Message("on: the next call starts where this one ended; off: every call starts at zero"),
+    "calls": Message("how often the layer is called with this input; you see the last call"),
+    "reset_after": Message("on: the reset gate multiplies the product h U; off: it multiplies h"),
+    "go_backwards": Message("on: the layer reads from the last time step to the first"),
+    "seed": Message("another seed draws other weights"),
+    "hold": Message("sets a gate instead of computing it; forget=1@2: sets it from t=2 on"),
+    "training": Message("on: as in fit(), where dropout leaves numbers out"),
+}
+"""What a row means; an option that is not here has its help of the command line."""
+TOPICS = {
+    "return_sequences": "return_sequences", "return_state": "return_state", "bidirectional": "bidirectional",
+    "merge_mode": "bidirectional", "mask": "masks", "stateful": "stateful", "calls": "stateful",
+    "reset_after": "reset_after",
+}  # fmt: skip
+"""The page of `rnncli help` about a row."""
+
+
+def about(name: str) -> Text:
+    """Return what a row means."""
+    return ABOUT.get(name) or next((entry.help for entry in OPTIONS if entry.name == name), "")
 
 
 class OptionRow(NamedTuple):
@@ -93,16 +126,16 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
         shown.append(OptionRow("merge_mode", mode, partial(_set_option, "merge_mode"), MERGE_MODES))
     masked = masked_steps(case, batch)
     shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, partial(_mask, batch), typed=masked))
-    held = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
-    shown.append(OptionRow("hold", held or NONE, hold_gates, typed=held))
+    shown += [own.pop("stateful")] if "stateful" in own else []
+    shown.append(OptionRow("calls", case.calls, _set_calls))
+    shown += [own.pop(name) for name in ("reset_after", "go_backwards") if name in own]
     if case.seed is not None:
         draws = start.ask.input_shape is not None
         shown.append(OptionRow("seed", case.seed, _set_seed, reads=draws))
-    training = OptionRow("training", case.training, _set_training, (False, True))
-    return [
-        *shown, training, *(own.pop(name) for name in ("stateful",) if name in own),
-        OptionRow("calls", case.calls, _set_calls), *own.values(),
-    ]  # fmt: skip
+    held = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
+    shown.append(OptionRow("hold", held or NONE, hold_gates, typed=held))
+    train = OptionRow("training", case.training, lambda now, on: now.with_case(training=on), (False, True))
+    return [*shown, train, *own.values()]
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:
@@ -129,10 +162,6 @@ def hold_gates(now: Experiment, text: str) -> Experiment:
     """Return the experiment with exactly these gates held, `forget[:, 1]=1; input=0`; none if empty."""
     texts = [one.strip() for one in text.split(SEPARATOR)]
     return replace(now, case=holds.hold_gates(now.case, [one for one in texts if one not in ("", NONE)]))
-
-
-def _set_training(now: Experiment, training: bool) -> Experiment:
-    return now.with_case(training=training)
 
 
 def _set_calls(now: Experiment, calls: int) -> Experiment:

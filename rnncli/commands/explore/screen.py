@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import zip_longest
 from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.style import Style
 from rich.text import Text
 
-from rnncli.case import Array, format_shape
+from rnncli.case import format_shape
 from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.commands.explore import options
-from rnncli.commands.explore.options import OptionRow
+from rnncli.commands.explore.number_pane import ABOVE, BELOW, draw_numbers, first_row, mark_end
+from rnncli.commands.explore.options import TOPICS, OptionRow
 from rnncli.commands.explore.state import (
-    HALVES,
-    HELD,
-    MASKED,
-    Cell,
-    NumberTable,
     State,
     TypedLine,
-    cell,
+    address,
     explained,
-    tables,
     timestep,
 )
 from rnncli.compute.derivation.explanation import Equation, Explanation, Term
 from rnncli.errors import Message
-from rnncli.errors import Text as Words
 from rnncli.result import Result
 from rnncli.show.formats.table import draw_lines
-from rnncli.show.numerals import choose_style, format_number
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
-from rnncli.show.wording import NOT_COMPUTED, say
+from rnncli.show.wording import NOT_COMPUTED, STATES, say
 
-OPTIONS = (29, 40)
+OPTIONS = (24, 40)
 """The least and the largest width of the layer pane."""
-STEP = 10
-"""The least height of the step pane, if there is room."""
-NAME = 16
-SLIDER, BEFORE_SLIDER = 20, 18
-"""Columns of the slider, and before it."""
-COMMAND_LINES, MESSAGE_LINES = 2, 3
+UPPER = 11
+"""Lines of the panes above the step pane at the usual 24 lines: every tensor of an LSTM."""
+NAME = 13
+SLIDER = 16
+MESSAGE_LINES = 3
+TALL = 30
+"""Lines of a screen that shows a message without hiding what is under the cursor."""
 KEY, TWO_COLUMNS = 11, 76
 """Columns of the keys in the help, and the width in which it has two columns."""
 
@@ -55,18 +49,35 @@ VIEW_NAMES = {
     "weights": Message("{key} weights", key=3),
     "gates": Message("{key} gates", key=4),
 }
-KEYS = Message("Tab pane  1-4 view  Enter edit  [ ] time  h hold  u undo  ? help  q quit")
-TYPING_KEYS = Message("Enter accept  Esc cancel")
-ANY_KEY = Message("Any key closes this page.")
-COLORS = Message("Colors: orange is positive, blue is negative; darker is nearer to zero.")
-
-LABEL = 8
-"""Columns before the numbers: a row's time step, whether it is masked, and whether the first is hidden."""
-WIDTH = 10
-"""Columns of a number: the cursor or the boundary of the halves, eight digits, and a mark."""
-LEFT, RIGHT, ABOVE, BELOW = "◀▶▲▼"
-"""There are more numbers, or options, in that direction."""
-POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
+KEYS = {
+    "options": Message("↑↓ choose  ←→ Enter change  Tab numbers"),
+    "results": Message("↑↓←→ move  m mask this step  Tab equations"),
+    "input": Message("↑↓←→ move  Enter edit  m mask  Tab equations"),
+    "weights": Message("↑↓←→ move  Enter edit  Tab equations"),
+    "gates": Message("↑↓←→ move  Enter hold  m mask  Tab equations"),
+    "step": Message("←→ time  ↑↓ scroll  e terms  Tab options"),
+    "always": Message("1-4 view  u undo  ? help  q quit"),
+    "typing": Message("Enter accept  Esc cancel"),
+    "help": Message("Any key closes this page."),
+}
+"""What can be pressed, by the pane or the view."""
+LEGEND = (
+    Message("Colors: orange is positive, blue is negative; darker is nearer to zero."),
+    Message("Marks: • changed by the last change, from here to the right; / masked step; * held."),
+    Message(
+        "To read more: rnncli help TOPIC, one of {topics}.", topics=", ".join(dict.fromkeys(TOPICS.values()))
+    ),
+)
+ABOUT_NUMBERS = {
+    "input": Message("a number of the input; Enter types another one"),
+    "weights": Message("a weight; Enter types another one"),
+    "gates": Message("Enter sets a gate to a value from this step on"),
+    "sequence": Message("one row per time step, one column per unit"),
+    "output": Message("only the last time step; return_sequences returns all"),
+    "last": Message("the last state, because of return_state"),
+    "backward": Message("this half reads t=0 last"),
+}
+"""What the number under the cursor belongs to: of the results, by the kind of the tensor."""
 
 
 class Region(NamedTuple):
@@ -87,15 +98,15 @@ def draw(state: State) -> Text:
     width, height = state.size
     below = _lines_below(state)
     if state.help:
-        lines = [Text(), *_help_lines(state)]
+        legend = [line for text in LEGEND for line in _wrap(Text(say(text, state.lang), "dim"), width, 2)]
+        lines = [Text(), *_help_lines(state), Text(), *legend]
     else:
         where = panes(state)
-        upper = where["numbers"].height
-        left, right = _option_lines(state, where["options"]), draw_numbers(state)
-        lines = [_title(state)]
-        for place in range(upper):
-            line = left[place] if place < len(left) else Text(" " * where["options"].width)
-            lines.append(line + Text(" ") + right[place].text if place < len(right) else line)
+        empty, numbers = Text(" " * where["options"].width), where["numbers"]
+        left = _option_lines(state, where["options"])
+        right = [Text(" ") + line.text for line in draw_numbers(state, numbers.width, numbers.height)]
+        both = zip_longest(left, right, [None] * numbers.height)
+        lines = [_title(state), *((one or empty) + (other or Text()) for one, other, _ in both)]
         lines += _step_lines(state, where["step"])
     room = max(height - len(below), 0)
     lines = lines[:room] + [Text()] * (room - len(lines)) + below
@@ -108,17 +119,17 @@ def panes(state: State) -> dict[str, Region]:
     """Return where each pane is."""
     width, height = state.size
     room = max(height - 1 - len(_lines_below(state)), 0)
-    step = min(max(STEP, room * 2 // 5), room // 2)
-    left = min(max(width * 36 // 100, OPTIONS[0]), OPTIONS[1], width)
+    upper = min(max(height // 2 - 1, 0), room) if height < 24 else UPPER + (height - 24) * 3 // 4
+    left = min(max(width * 30 // 100, OPTIONS[0]), OPTIONS[1], width)
     return {
-        "options": Region(0, 1, left, room - step),
-        "numbers": Region(left + 1, 1, max(width - left - 1, 1), room - step),
-        "step": Region(0, 1 + room - step, width, step),
+        "options": Region(0, 1, left, upper),
+        "numbers": Region(left + 1, 1, max(width - left - 1, 1), upper),
+        "step": Region(0, 1 + upper, width, room - upper),
     }
 
 
 def _title(state: State) -> Text:
-    """Return the views with their keys, the input, the sequence and, if it fits, the seed."""
+    """Return the views with their keys, the input and the sequence."""
     line, lang = Text(), state.lang
     for name, text in VIEW_NAMES.items():
         line.append(f" {say(text, lang)} ", "reverse" if name == state.view else "dim")
@@ -127,40 +138,56 @@ def _title(state: State) -> Text:
     if len(case.inputs) > 1:
         place, last = state.cursor.batch, len(case.inputs) - 1
         line.append(f" · {say('sequence {place} (0-{last})', lang, place=place, last=last)}")
-    seed = Text("" if case.seed is None else f" · {say('seed', lang)} {case.seed}")
-    return line + seed if line.cell_len + seed.cell_len <= state.size[0] else line
+    return line
 
 
 def _lines_below(state: State) -> list[Text]:
-    """Return the lines below the panes: the expression, the command, a message or a typed line, the keys."""
+    """Return the lines below the panes: what is under the cursor or a message, the commands, and the keys."""
     width, lang = state.size[0], state.lang
-    unsaved = Message("edited: press s to save it, then the command can be shown")
-    lines = [Text(visible(state.shown.experiment.expression), "dim")]
-    lines += _wrap(visible(state.command or say(unsaved, lang)), width, COMMAND_LINES)
-    keys = KEYS
     if state.help:
-        lines, keys = [Text(say(COLORS, lang), "dim")], ANY_KEY
-    elif state.typed is not None:
-        lines += [
-            *_wrap(_write(state.typed.question, lang), width, MESSAGE_LINES),
-            _typed_line(state.typed, width),
-        ]
-        keys = TYPING_KEYS
-    else:
-        message = state.message or (Message("computing...") if state.is_slow else "")
-        lines += _wrap(_write(message, lang), width, MESSAGE_LINES)
-    return [*lines, Text(say(keys, lang), "dim")]
+        return [Text(say(KEYS["help"], lang), "bold")]
+    unsaved = Message("edited: press s to save it, then the command can be shown")
+    command = Text(visible(state.command or say(unsaved, lang)), "dim")
+    typed = state.typed
+    words = typed.question if typed else state.message or (Message("computing...") if state.is_slow else "")
+    text = Text(visible(say(words, lang)), "bold")
+    pane = state.view if state.focus == "numbers" else state.focus
+    keys = say(KEYS["typing"], lang) if typed else f"{say(KEYS[pane], lang)}  {say(KEYS['always'], lang)}"
+    return [
+        *(_wrap(_about(state), width, MESSAGE_LINES) if not words or state.size[1] >= TALL else []),
+        *(_wrap(text, width, MESSAGE_LINES) if words else []),
+        *([_typed_line(typed, width)] if typed else []),
+        Text(visible(state.shown.experiment.expression), "dim"),
+        *([command] if command.cell_len > 2 * width else _wrap(command, width, 2)),
+        Text(keys, "bold"),
+    ]
 
 
-def _write(words: Words, lang: str) -> str:
-    return visible(say(words, lang))
+def _about(state: State) -> Text:
+    """Return what the row or the number under the cursor means, and where to read more about a row."""
+    if state.focus == "options":
+        rows, place = choose_option(state)
+        row = rows[place]
+        name = row.name if isinstance(row.value, bool) else f"{row.name} = {row.text}"
+        more = f" · rnncli help {TOPICS[row.name]}" if row.name in TOPICS else ""
+        return Text.assemble(
+            (visible(name), "bold"), ": ", say(options.about(row.name), state.lang), (more, "dim")
+        )
+    kind, label = state.view, explained(state).target.label
+    if kind == "results":
+        kind = "sequence" if label.sequence else "last" if label.last else "output"
+        kind = "backward" if kind == "last" and label.direction == "backward" else kind
+    text = ABOUT_NUMBERS[kind]
+    return Text.assemble((visible(address(state)), "bold"), ": ", say(text, state.lang))
 
 
-def _wrap(words: str, width: int, most: int) -> list[Text]:
-    """Return the lines of a text, at most `most`; one that takes more is cut to one line."""
-    text = Text(words, "bold")
-    lines = list(text.wrap(Console(width=max(width, 1)), max(width, 1))) if words else []
-    return lines if len(lines) <= most else [text]
+def _wrap(text: Text, width: int, most: int) -> list[Text]:
+    """Return the lines of a text, at most `most`; of a longer one the beginning."""
+    lines = list(text.wrap(Console(width=max(width, 1)), max(width, 1)))
+    if len(lines) > most:
+        lines = lines[:most]
+        lines[-1].append("…")
+    return lines
 
 
 def _typed_line(typed: TypedLine, width: int) -> Text:
@@ -189,22 +216,17 @@ def _help_lines(state: State) -> list[Text]:
     return lines[:half]
 
 
-def option_place(state: State, rows: Sequence[OptionRow]) -> int:
-    """Return the index of the option under the cursor; of the first if there is no such option."""
+def choose_option(state: State) -> tuple[list[OptionRow], int]:
+    """Return the options, and the index of the one under the cursor, the first if there is no such option."""
+    rows = options.rows(state.experiment, state.cursor.batch)
     names = [row.name for row in rows]
-    return names.index(state.option) if state.option in names else 0
-
-
-def first_option(state: State, rows: Sequence[OptionRow]) -> int:
-    """Return the index of the option in the first line of its pane."""
-    height = max(panes(state)["options"].height, 1)
-    return max(min(option_place(state, rows) - height // 2, len(rows) - height), 0)
+    return rows, names.index(state.option) if state.option in names else 0
 
 
 def _option_lines(state: State, pane: Region) -> list[Text]:
     """Return the options around the cursor."""
-    rows = options.rows(state.experiment, state.cursor.batch)
-    top, chosen = first_option(state, rows), option_place(state, rows)
+    rows, chosen = choose_option(state)
+    top = first_row(chosen, len(rows), pane.height)
     shown = range(top, min(top + pane.height, len(rows)))
     lines = []
     for place in shown:
@@ -223,153 +245,46 @@ def _option_lines(state: State, pane: Region) -> list[Text]:
     return lines
 
 
-class NumberLine(NamedTuple):
-    """A line of the pane of numbers, and the cell at its start."""
-
-    text: Text
-    start: Cell
-
-
-def draw_numbers(state: State) -> list[NumberLine]:
-    """Draw the lines of the view's tables around the cursor."""
-    shown, pane, focus = tables(state), panes(state)["numbers"], state.focus == "numbers"
-    cursor, width, height = cell(state, shown), pane.width, pane.height
-    room = max((width - LABEL - 1) // WIDTH, 1)
-    starts = [0]
-    for table in shown:
-        starts.append(starts[-1] + _headings(table) + len(table.values))
-    start = starts[cursor.table]
-    line_of_cursor = start + _headings(shown[cursor.table]) + cursor.row
-    top = _window(line_of_cursor, starts[-1], height)
-    if top and line_of_cursor - start < height:
-        top = max(min(top, start), line_of_cursor - height + 1)  # keep the title visible
-    lines: list[NumberLine] = []
-    for number, table in enumerate(shown):
-        begin = _window(cursor.column if number == cursor.table else 0, table.values.shape[1], room)
-        columns = range(begin, min(begin + room, table.values.shape[1]))
-        for at in range(max(top, starts[number]), min(top + height, starts[number + 1])):
-            row = at - starts[number] - _headings(table)
-            if row >= 0:
-                here = (number, row) == cursor[:2]
-                line = _draw_row(table, row, columns, cursor.column if here else -1, focus=focus)
-            elif row == -_headings(table):
-                line = Text.assemble(
-                    (visible(table.title), "bold"), (f" {say(table.note, state.lang)}", "dim")
-                )
-            else:
-                line = Text(" " * LABEL + "".join(_name(table, column) for column in columns), "dim")
-            line.truncate(width, overflow="ellipsis")
-            if row >= 0 and columns.stop < table.values.shape[1]:
-                _mark_end(line, RIGHT, width)
-            lines.append(NumberLine(line, Cell(number, row, begin)))
-    if lines and top:
-        _mark_end(lines[0].text, ABOVE, width)
-    if lines and top + height < starts[-1]:
-        _mark_end(lines[-1].text, BELOW, width)
-    return lines
-
-
-def cell_at(state: State, x: int, y: int) -> Cell | None:
-    """Return the cell at a point of the pane of numbers; None if there is none."""
-    lines = draw_numbers(state)
-    if not 0 <= y < len(lines) or x < LABEL:
-        return None
-    place = lines[y].start
-    column = place.column + (x - LABEL) // WIDTH
-    inside = place.row >= 0 and column < tables(state)[place.table].values.shape[1]
-    return place._replace(column=column) if inside else None
-
-
-def _headings(table: NumberTable) -> int:
-    """Return the lines above the numbers: the title, and the names of the columns of a sequence."""
-    return 2 if table.times else 1
-
-
-def _window(index: int, size: int, room: int) -> int:
-    """Return the first of `room` places that has `index` near its middle."""
-    return max(min(index - room // 2, size - room), 0)
-
-
-def _name(table: NumberTable, column: int) -> str:
-    """Return the heading of a column: a feature by its name, a unit by its number."""
-    text = Text(visible(table.names[column]) if table.names else f"{'u' if table.label else 'x'}{column}")
-    text.truncate(WIDTH - 2, overflow="ellipsis")
-    between = HALVES if table.half and column == table.half else " "
-    return f"{between}{' ' * (WIDTH - 2 - text.cell_len)}{text.plain} "
-
-
-def _draw_row(table: NumberTable, row: int, columns: range, chosen: int, *, focus: bool) -> Text:
-    """Draw one row.  chosen: the column under the cursor, -1 if it is on another row."""
-    label = f"t={table.times[row]}" if table.times else str(row) if len(table.values) > 1 else ""
-    mark = MASKED if table.masked and table.masked[row] else " "
-    hidden = LEFT if columns.start else " "
-    line = Text(f"{label:{LABEL - 2}}{mark}{hidden}", "dim")
-    style, scale = choose_style(table.values[:, columns.start : columns.stop], None), _scale(table.values)
-    for column in columns:
-        value = table.values[row, column]
-        held = HELD if table.held is not None and table.held[row, column] else " "
-        here = column == chosen
-        between = "▸" if here else HALVES if table.half and column == table.half else " "
-        line.append(between, "bold" if here and focus else "dim")
-        color = Style(color="#ffffff", bgcolor=_color(float(value), scale), reverse=here and focus)
-        line.append(_fit(format_number(value, style), value, WIDTH - 2) + held, color)
-    return line
-
-
-def _mark_end(line: Text, mark: str, width: int) -> None:
-    """Put a mark in the last column, to show that there is more in that direction."""
-    if line.plain.endswith(RIGHT):
-        line.right_crop()
-    line.truncate(width - 1, overflow="ellipsis", pad=True)
-    line.append(mark, "dim")
-
-
-def _fit(text: str, value: float, room: int) -> str:
-    """Return a number in exactly `room` columns; with an exponent and fewer digits if it is longer."""
-    if len(text) > room:
-        text = f"{value:.{max(room - len('-0.e-00'), 0)}e}" if value else "0"
-    return text.rjust(room)
-
-
-def _scale(values: Array) -> float:
-    """Return the largest magnitude of a small table; of a large one, 1, the bound of most states."""
-    import numpy as np
-
-    if values.size > 100_000:
-        return 1.0
-    finite = np.abs(values.astype(np.float64))
-    return float(np.max(finite, where=np.isfinite(finite), initial=0.0)) or 1.0
-
-
-def _color(value: float, scale: float) -> str:
-    """Return orange above zero and blue below it, darker near zero."""
-    share = min(abs(value) / scale, 1.0) if value == value else 0.0
-    end = POSITIVE if value > 0 else NEGATIVE
-    mixed = (round(low + (high - low) * share) for low, high in zip(ZERO, end, strict=True))
-    return "#{:02x}{:02x}{:02x}".format(*mixed)
-
-
 def _step_lines(state: State, pane: Region) -> list[Text]:
-    """Return the slider of the time steps, and the equations of the number under the cursor."""
-    if pane.height < 2:
+    """Return a rule with the number under the cursor in words and its time step; below it its equations."""
+    if pane.height < 1:
         return []
-    target, step = explained(state).target, timestep(state)
-    name = f"{visible(target.name)} · {say('unit', state.lang)} {target.indices[-1]}"
-    head = Text(name, "dim")
+    step, last = timestep(state), state.shown.case.inputs.shape[1] - 1
+    slider = Text()
     if step is not None:
-        last = state.shown.case.inputs.shape[1] - 1
         filled = round(step / max(last, 1) * (SLIDER - 1))
-        slider = f"◀ {'━' * filled}●{'━' * (SLIDER - 1 - filled)} ▶"
-        head = Text(f"t={step} (0-{last})".ljust(BEFORE_SLIDER - 2), "bold")
-        head.append(slider, "reverse" if state.focus == "step" else "").append(f"  {name}", "dim")
-    top = min(state.scroll, last_scroll(state))
-    equations = equation_lines(state)[top : top + pane.height - 2]
-    return [Text("─" * pane.width, "dim"), head, *(line.copy() for line in equations)]
+        slider.append(f" t=0 {'━' * filled}●{'━' * (SLIDER - 1 - filled)} t={last} ")
+        slider.stylize("reverse" if state.focus == "step" else "")
+    head = Text.assemble(("─ ", "dim"), (f"{_in_words(state)} ", "bold"))
+    head.truncate(max(pane.width - slider.cell_len - 1, 0), overflow="ellipsis")
+    head.append("─" * (pane.width - slider.cell_len - head.cell_len - 1), "dim").append_text(slider).append(
+        "─", "dim"
+    )
+    lines, top = equation_lines(state), min(state.scroll, last_scroll(state))
+    shown = [line.copy() for line in lines[top : top + pane.height - 1]]
+    if shown and top:
+        mark_end(shown[0], ABOVE, pane.width)
+    if shown and top + len(shown) < len(lines):
+        mark_end(shown[-1], BELOW, pane.width)
+    return [head, *shown]
+
+
+def _in_words(state: State) -> str:
+    """Return what the explained number is, `hidden state of unit 0 at t=2`."""
+    found, lang = explained(state), state.lang
+    label, place = found.target.label, found.equations[0].place
+    is_gate = label.kind is not None and label.part not in (*STATES, "candidate")
+    what = Message("{gate} gate", gate=label.part) if is_gate else STATES.get(label.part, label.part)
+    text = Message("{what} of unit {unit}", what=what, unit=place.unit)
+    if place.timestep is not None:
+        text = Message("{what} of unit {unit} at t={t}", what=what, unit=place.unit, t=place.timestep)
+    several = place.direction and "layer" in state.shown.trace.specs[place.layer].config
+    return f"{say(text, lang)} · {say(place.direction, lang)}" if several else say(text, lang)
 
 
 def last_scroll(state: State) -> int:
     """Return how far the equations can scroll."""
-    return max(len(equation_lines(state)) - max(panes(state)["step"].height - 2, 1), 0)
+    return max(len(equation_lines(state)) - max(panes(state)["step"].height - 1, 1), 0)
 
 
 def equation_lines(state: State) -> list[Text]:
@@ -388,7 +303,9 @@ def equation_lines(state: State) -> list[Text]:
         if equation.place.direction != direction:
             direction = equation.place.direction
             lines.append(Text(say(direction, lang), "dim"))
-        lines += _short_lines(equation, lang)
+        unit = equation.place.unit
+        of_unit = "" if unit == found.equations[0].place.unit else f"[{unit}]"
+        lines += _short_lines(equation, of_unit, lang, state.size[0])
     return lines
 
 
@@ -398,9 +315,12 @@ def _full_lines(found: Explanation, result: Result, view: View) -> list[Text]:
     return draw_lines(Page((), (), ExplainAnswer(found, result).page(view).parts), view)
 
 
-def _short_lines(equation: Equation, lang: str) -> Iterator[Text]:
-    """Yield `cell = forget · previous cell + input · candidate`, in names, and in numbers below them."""
-    name = equation.name.partition("[")[0].replace("candidate.", "").replace("returned", "output")
+def _short_lines(equation: Equation, of_unit: str, lang: str, width: int) -> Iterator[Text]:
+    """Yield `cell = forget · previous cell + input · candidate = ...`; its numbers below if it is long.
+
+    of_unit: `[1]` behind the name, "" for the unit of the explained number.
+    """
+    name = equation.name.partition("[")[0].replace("candidate.", "").replace("returned", "output") + of_unit
     value = _number(equation.value)
     if equation.note is not None:
         times = {"t": equation.place.timestep, "before": equation.note.timestep}
@@ -416,8 +336,13 @@ def _short_lines(equation: Equation, lang: str) -> Iterator[Text]:
     else:
         names = " + ".join(visible(_names(term, lang)) for term in equation.terms)
         products = (" · ".join(_number(factor.value) for factor in term.factors) for term in equation.terms)
-        yield Text.assemble((name, "bold"), f" = {names}")
-        yield Text.assemble(" " * len(name), f" = {' + '.join(products)} = ", (value, "bold"))
+        first = Text.assemble((name, "bold"), f" = {names}")
+        second = Text.assemble(f" = {' + '.join(products)} = ", (value, "bold"))
+        if first.cell_len + second.cell_len <= width:
+            yield first + second
+        else:
+            yield first
+            yield Text(" " * len(name)) + second
 
 
 def _names(term: Term, lang: str) -> str:

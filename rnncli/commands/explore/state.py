@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from rnncli.commands.explore.experiment import Change, Computation, Experiment, 
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import Message, RnncliError, Text, join
 from rnncli.layers.stack import Stack
-from rnncli.result import Label, LoopTrace, NamedTensor
+from rnncli.result import Label, LoopTrace, NamedTensor, Result
 from rnncli.show.wording import brief, say
 
 VIEWS = {
@@ -24,8 +24,8 @@ VIEWS = {
 }
 """The fields of the cursor that choose a table, a row and a column of each view."""
 
-HELD, MASKED, HALVES = "*", "/", "│"
-"""Mark a number that is held instead of computed, a masked time step, and where the backward half begins."""
+HELD, CHANGED, MASKED, HALVES = "*", "•", "/", "│"
+"""Mark a number that is held, one that the last change changed, a masked step, and the backward half."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class State:
     help: keys and what they do, shown instead of the panes; () to show the panes.
     is_slow: whether the computation takes so long that the screen says it.
     wish: what the terminal is asked to do: `copy` a text, `save` under a name, show the `palette`, ...
+    changed: which numbers of each returned tensor the last change changed; {} if it changed all.
     saved: the last experiment that was saved, and its file.
     """
 
@@ -96,6 +97,7 @@ class State:
     wish: tuple[str, str] | None = None
     done: tuple[Experiment, ...] = ()
     undone: tuple[Experiment, ...] = ()
+    changed: Mapping[str, Array] = field(default_factory=dict)
     saved: tuple[Experiment, str] | None = None
 
     @property
@@ -149,9 +151,31 @@ def show(state: State, asked: Experiment, found: Computation) -> State:
     """Return the state with the numbers of `asked`, unless another experiment is wanted meanwhile."""
     if state.experiment is not asked:
         return state
-    note = join(note_missing(found.experiment.case), "; ")
-    message = state.message or note
-    return settle(replace(state, experiment=found.experiment, shown=found, message=message, is_slow=False))
+    said, changed = compare(state.shown.result, found.result)
+    case = found.experiment.case
+    first = Message("stateful has no effect on the first call; set calls to 2 to see the state carry over")
+    notes = [first] if case.calls == 1 and Stack(case.specs).is_stateful else note_missing(case)
+    state = replace(state, experiment=found.experiment, shown=found, changed=changed, is_slow=False)
+    return settle(replace(state, message=state.message or join([*said, *notes], "; ")))
+
+
+def compare(before: Result, after: Result) -> tuple[list[Message], dict[str, Array]]:
+    """Return what a change did to the returned tensors, and which of their numbers changed; {} for all."""
+    old, new = ({one.name: one.values for one in result.outputs} for result in (before, after))
+    marks = {
+        name: _subtract(values, old[name]) != 0
+        for name, values in new.items()
+        if name in old and old[name].shape == values.shape
+    }
+    came = [f"{name} {format_shape(values.shape)}" for name, values in new.items() if name not in marks]
+    gone = [name for name in old if name not in new]
+    changed = [name for name, mark in marks.items() if mark.any()]
+    said = [Message("returned now: {names}", names=join(came))] if came else []
+    said += [Message("no longer returned: {names}", names=join(gone))] if gone else []
+    if all(mark.all() for mark in marks.values()):
+        return said + [Message("every number changed")] * bool(changed), {}
+    said += [Message("changed {mark}: {names}", mark=CHANGED, names=join(changed))] if changed else []
+    return said or [Message("no number changed")], marks
 
 
 def give_up(state: State, asked: Experiment, error: RnncliError) -> State:
@@ -168,8 +192,9 @@ class NumberTable:
 
     times: the input's index of each row; () if the rows are not time steps.
     names: of the columns; () to show their indices.
+    claim: an entry of another tensor that holds the same numbers; "" if there is none.
     masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
-    held: which numbers are held at a value, (rows, columns) of bool; None if none is.
+    held, changed: which numbers are marked so, (rows, columns) of bool; None if none is.
     label: by which `explain` finds its numbers; None for the input and the weights.
     gate: the name for --hold; of a state, that of a gate of its loop.
     """
@@ -182,6 +207,8 @@ class NumberTable:
     masked: Sequence[bool] = ()
     half: int = 0
     held: Array | None = None
+    changed: Array | None = None
+    claim: str = ""
     label: Label | None = None
     gate: str = ""
 
@@ -202,13 +229,13 @@ def tables(state: State) -> list[NumberTable]:
         return shown
     note = Message("with held gates - without")
     return [
-        replace(table, values=_subtract(table.values, other.values), note=note)
+        replace(table, values=_subtract(table.values, other.values), note=note, claim="", changed=None)
         for table, other in zip(shown, _tables(state, found.without_hold, state.view), strict=True)
     ]
 
 
 def _tables(state: State, found: Computation, view: str) -> list[NumberTable]:
-    batch, lang = state.cursor.batch, state.lang
+    batch = state.cursor.batch
     if view == "input":
         return [_input_table(found.case, batch)]
     if view == "weights":
@@ -221,7 +248,7 @@ def _tables(state: State, found: Computation, view: str) -> list[NumberTable]:
             if part.is_shown
         ]
     halves = Stack(found.result.specs).forward_units or 0
-    return [_tensor_table(tensor, found.case, batch, halves, lang) for tensor in found.result.outputs]
+    return [_tensor_table(state, tensor, found.case, halves) for tensor in found.result.outputs]
 
 
 def _input_table(case: Case, batch: int) -> NumberTable:
@@ -231,17 +258,24 @@ def _input_table(case: Case, batch: int) -> NumberTable:
     return NumberTable(title, _note(masked), values, times, case.feature_names, masked)
 
 
-def _tensor_table(tensor: NamedTensor, case: Case, batch: int, halves: int, lang: str) -> NumberTable:
+def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) -> NumberTable:
     """Return one sequence of a returned tensor; a state in one row."""
-    values, label = tensor.values[batch], tensor.label
-    title = f"{tensor.name} {format_shape(tensor.values.shape)}"
-    note = f"= {tensor.equals[0]}" if tensor.equals else brief(label, lang)
-    half = 0 if label.direction or values.shape[-1] != 2 * halves else halves
-    if not label.sequence:
-        return NumberTable(title, _note((), note, half=half), values[None], half=half, label=label)
-    times = tensor.time or range(len(values))
-    masked = _masked_rows(case, batch, times)
-    return NumberTable(title, _note(masked, note, half=half), values, times, (), masked, half, label=label)
+    batch, label, changed = state.cursor.batch, tensor.label, state.changed.get(tensor.name)
+    rows = tensor.values.shape[1:] if label.sequence else (1, tensor.values.shape[-1])
+    half = 0 if label.direction or rows[-1] != 2 * halves else halves
+    times = (tensor.time or range(rows[0])) if label.sequence else ()
+    masked = _masked_rows(case, batch, times) if label.sequence else ()
+    return NumberTable(
+        f"{tensor.name} {format_shape(tensor.values.shape)}",
+        _note(masked, brief(label, state.lang), half=half),
+        tensor.values[batch].reshape(rows),
+        times,
+        masked=masked,
+        half=half,
+        changed=None if changed is None else changed[batch].reshape(rows),
+        claim=f"= {tensor.equals[0]}" if tensor.equals else "",
+        label=label,
+    )
 
 
 def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
@@ -252,7 +286,7 @@ def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
     return NumberTable(
         str(label), _note(masked, held=held is not None), loop.parts[part][batch], loop.times.tolist(), (),
-        masked, 0, held, label, str(loop.label(gate.short)),
+        masked, held=held, label=label, gate=str(loop.label(gate.short)),
     )  # fmt: skip
 
 
@@ -276,7 +310,7 @@ def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]
 def _note(masked: Sequence[bool], note: str = "", *, half: int = 0, held: bool = False) -> Text:
     """Return what is behind the title: the note, and what the marks mean."""
     notes: list[Text] = []
-    notes += [Message("forward │ backward half")] if half else []
+    notes += [Message("forward │ backward")] if half else []
     notes += [Message("{mark} masked", mark=MASKED)] if any(masked) else []
     notes += [Message("{mark} held", mark=HELD)] if held else []
     notes += [note] if note else []
@@ -368,6 +402,17 @@ def timestep(state: State) -> int | None:
     explanation = explained(state)
     is_state = len(explanation.target.indices) == 2
     return explanation.equations[0].place.timestep if is_state else state.cursor.timestep
+
+
+def address(state: State) -> str:
+    """Return the number under the cursor as Python writes it, `hidden_states[0, 2, 1]`."""
+    at, weights = state.cursor, list(state.shown.trace.weights.items())
+    if state.view == "input":
+        return f"input{[at.batch, at.timestep, at.feature]}"
+    if state.view == "weights" and weights:
+        path, values = weights[at.weight]
+        return f"{path}{[at.row, at.column][-values.ndim :]}"
+    return explained(state).target.text
 
 
 def set_cell(state: State, value: float) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import subprocess
 import sys
@@ -124,12 +125,48 @@ def test_screens(size: tuple[int, int], lang: str) -> None:
         assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", "\n".join(lines) + "\n"), name
 
 
+@pytest.mark.parametrize(
+    ("layer", "name", "pressed", "said", "page"),
+    [
+        ("lstm", "return_sequences", " ", "returned now: hidden_states (1, 4, 3)", "return_sequences"),
+        ("lstm", "return_state", " ", "returned now: last_hidden_state (1, 3)", "return_state"),
+        ("lstm", "bidirectional", " ", "returned now: hidden_state (1, 6)", "bidirectional"),
+        ("bilstm", "merge_mode", "left", "returned now: forward_hidden_state (1, 3)", "bidirectional"),
+        ("lstm", "mask", "enter 0 enter", "every number changed", "masks"),
+        ("lstm", "stateful", " ", "no number changed; stateful has no effect", "stateful"),
+        ("lstm --stateful", "calls", "right", "every number changed", "stateful"),
+        ("gru --return-sequences", "reset_after", " ", "changed •: hidden_states", "reset_after"),
+    ],
+)
+def test_a_row_says_what_it_means_and_what_its_change_did(
+    layer: str, name: str, pressed: str, said: str, page: str
+) -> None:
+    """At 80 columns the row, its meaning and the page to read are all on the screen."""
+    explorer = Explorer(f"rnncli run -l {layer} --seed 42")
+    explorer.option(name)
+    assert any(line.startswith((f"{name}: ", f"{name} = ")) for line in explorer.lines())
+    assert f"· rnncli help {page}" in " ".join(explorer.lines())
+    assert sum(name in line[:20] for line in explorer.lines()[1:12]) == 1
+    explorer.press(*pressed.replace(" ", "|").split("|") if len(pressed) > 1 else pressed)
+    assert said in explorer.message
+
+
+def test_what_the_last_change_changed_is_marked_once_a_row() -> None:
+    explorer = Explorer("rnncli run -l gru --return-sequences --seed 42")
+    explorer.option("reset_after", " ")
+    marked = [line for line in explorer.lines() if "•" in line and "t=" in line]
+    assert [line.count("•") for line in marked] == [1, 1, 1]
+    assert all(f"t={step}" in line for step, line in enumerate(marked, 1))
+    explorer.option("seed", "right")
+    assert not explorer.shows("•")
+
+
 def test_halves_and_masked_steps_are_marked() -> None:
     explorer = Explorer("rnncli run -l bilstm --return-sequences --seed 42", (120, 40))
     explorer.press("1", "]", "m")
-    assert explorer.shows("forward │ backward half")
-    assert explorer.shows("u2 │      u3")
-    assert sum("t=1   / " in line for line in explorer.lines()) == 1
+    assert explorer.shows("hidden_states (1, 4, 6) forward │ backward · / masked")
+    assert explorer.shows("u2│      u3")
+    assert sum("t=1 /" in line for line in explorer.lines()) == 1
     assert matches_golden("explore", "120_en_halves.txt", "\n".join(explorer.lines()) + "\n")
     explorer.option("return_sequences", " ")
     assert sum("│" in line for line in explorer.lines()) == 2  # the title, and the state
@@ -155,7 +192,7 @@ def test_any_size_shows_the_keys_in_its_last_line(size: tuple[int, int], lang: s
         assert len(lines) == size[1]
         assert max(map(width_of, lines)) <= size[0]
         if size[0] >= 80:
-            assert "Enter" in lines[-1] or "key" in lines[-1] or "키" in lines[-1]
+            assert "Tab" in lines[-1] or "Enter" in lines[-1] or "key" in lines[-1] or "키" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +230,7 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
 
 def test_the_largest_terms_are_listed() -> None:
     explorer = Explorer("rnncli run -l lstm --units 64 --seed 42")
-    assert len(screen.equation_lines(explorer.state)) == 8
+    assert len(screen.equation_lines(explorer.state)) == 7
     explorer.press("e")
     lines = [line.plain for line in screen.equation_lines(explorer.state)]
     assert sum("kernel[" in line for line in lines) >= 4 * 39
@@ -203,20 +240,20 @@ def test_the_largest_terms_are_listed() -> None:
 def test_the_time_step_of_a_state_is_the_one_at_which_it_was_computed() -> None:
     explorer = Explorer("rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
     explorer.press("1", "end", *["down"] * 4)
-    assert explorer.shows("t=3 (0-3)")
-    assert explorer.shows("forward_last_hidden_state · unit 1")
+    assert explorer.shows("hidden state of unit 1 at t=3 · forward")
+    assert explorer.shows("forward_last_hidden_state[0, 1]: the last state, because of return_state")
     explorer.press("down", "down")
-    assert explorer.shows("t=0 (0-3)")
-    assert explorer.shows("backward_last_hidden_state · unit 1")
+    assert explorer.shows("hidden state of unit 1 at t=0 · backward")
+    assert explorer.shows("backward_last_hidden_state[0, 1]: this half reads t=0 last")
     explorer.press("]")
-    assert explorer.shows("t=0 (0-3)")
+    assert explorer.shows("hidden state of unit 1 at t=0 · backward")
     assert explorer.message.startswith("a state has one time step")
     explorer.press("2", "]")
-    assert explorer.shows("t=1 (0-3)")
-    assert explorer.shows("backward/hidden · unit 1")
+    assert explorer.shows("hidden state of unit 1 at t=1 · backward")
+    assert explorer.shows("input[0, 1, 0]: a number of the input")
     joined = Explorer("rnncli run -l bilstm --merge-mode sum --seed 42")
-    assert joined.shows("hidden_state · unit 0")
-    assert not joined.shows("(0-3)")
+    assert joined.shows("hidden state of unit 0 ─")
+    assert not joined.shows("●")
     joined.press("]")
     assert joined.message.startswith("a state has one time step")
 
@@ -246,28 +283,35 @@ def test_a_gate_is_held_by_keys_and_released() -> None:
 def test_typed_values_of_rows() -> None:
     explorer = Explorer()
     for name, typed, value, said in (
-        ("units", "6", 6, ""),
+        ("units", "6", 6, "returned now: hidden_states (1, 4, 6), last_hidden_state (1, 6)"),
         ("units", "0", 6, "units"),
         ("dropout", "x", 0.0, "'x' is not a number"),
         ("dropout", "2", 0.0, "dropout"),
         ("seed", "-1", 42, "seed is -1."),
-        ("mask", "1", "t=1", ""),
+        ("mask", "1", "t=1", "changed •: hidden_states, last_hidden_state"),
         ("mask", "9", "t=1", "mask: '9' is not a time step here."),
-        ("mask", "", "none", ""),
-        ("hold", "forget=1; input=0@1", "forget=1; input=0@1", ""),
+        ("mask", "", "none", "changed •"),
+        ("hold", "forget=1; input=0@1", "forget=1; input=0@1", "changed •"),
         ("hold", "forgot=1", "forget=1; input=0@1", "no such gate"),
         ("layer", "right", "LSTM", "Press H to release"),
-        ("hold", "", "none", ""),
+        ("hold", "", "none", "changed •"),
         ("calls", "left", 1, "calls is 0."),
-        ("calls", "right", 2, "both calls return the same numbers"),
-        ("stateful", " ", True, ""),
-        ("dtype", "right", "float64", ""),
+        ("calls", "right", 2, "no number changed; both calls return the same numbers"),
+        ("stateful", " ", True, "every number changed"),
+        (
+            "calls",
+            "left",
+            1,
+            "every number changed; stateful has no effect on the first call; set calls to 2",
+        ),
+        ("calls", "right", 2, "every number changed"),
+        ("dtype", "right", "float64", "every number changed"),
     ):
         explorer.option(name, "enter" if typed not in ("left", "right", " ") else typed)
         if explorer.state.typed is not None:
             explorer.type(typed)
         assert explorer.value(name) == value, (name, typed)
-        assert said in explorer.message if said else not explorer.message, (name, typed)
+        assert said in explorer.message, (name, typed, explorer.message)
     assert explorer.state.shown.result.outputs[0].values.dtype == "float64"
     assert (explorer.state.command or "").endswith("--calls 2")
     explorer.option("kernel_initializer", "enter")
@@ -302,7 +346,7 @@ def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int
     assert pasted is not None
     assert pasted.text == ("12" if typed.is_new else text[:caret] + "12" + text[caret:])
     explorer.press("end", *"6" * 100, "x")
-    assert explorer.lines()[-2].endswith("66x")
+    assert explorer.lines()[-4].endswith("66x")
 
 
 def test_numbers_are_edited_and_undone() -> None:
@@ -356,37 +400,40 @@ def test_time_unit_sequence_and_mask() -> None:
     explorer.press("e", "down", "down")
     assert explorer.state.scroll == 2
     explorer.press("up", "tab", "tab", "tab")
-    assert (explorer.state.scroll, explorer.state.focus) == (1, "step")
+    assert (explorer.state.scroll, explorer.state.focus) == (0, "step")
     explorer.press(*["down"] * 200)
     assert explorer.shows("remainder")  # the last line
 
 
 def test_the_mouse() -> None:
-    explorer = Explorer()
+    explorer = Explorer("rnncli run -l bilstm --return-sequences --seed 42")
 
     def clicked(x: int, y: int, clicks: int = 1) -> None:
         explorer.state = click(explorer.state, x, y, clicks)
         explorer.compute()
 
     clicked(1, 5)
-    assert explorer.value("go_backwards")
+    assert not explorer.value("bidirectional")
     explorer.press("u")
-    where = screen.panes(explorer.state)
-    clicked(where["numbers"].x + screen.LABEL + 2 * screen.WIDTH + 3, 4)
-    assert (explorer.at, explorer.state.focus) == ((1, 2), "numbers")
-    clicked(where["numbers"].x + 1, 4)
-    assert explorer.at == (1, 2)
-    clicked(screen.BEFORE_SLIDER + screen.SLIDER - 1, where["step"].y + 1)
-    assert (explorer.at, explorer.state.focus) == ((3, 2), "step")
+    for unit, shown in enumerate(re.finditer(r"-?\d\.\d{4}", explorer.lines()[4])):
+        clicked(shown.end() - 1, 4)
+        assert (explorer.at, explorer.state.focus) == ((1, unit), "numbers")
+    assert explorer.at == (1, 5)
+    clicked(explorer.lines()[4].index("t=1"), 4)
+    assert explorer.at == (1, 5)
+    place = next(place for place, line in enumerate(explorer.lines()) if "●" in line)
+    for text, step in (("━ t=3", 3), ("t=0 ━", 0), ("t=3 ─", 3)):
+        clicked(explorer.lines()[place].index(text), place)
+        assert (explorer.at, explorer.state.focus) == ((step, 5), "step")
     explorer.press("2")
-    clicked(where["numbers"].x + screen.LABEL + 3, 3, 2)
+    clicked(explorer.lines()[3].rindex("."), 3, 2)
     assert explorer.state.typed is not None
     clicked(1, 5)
     assert explorer.state.typed is not None
     explorer.press("escape", "?")
     clicked(1, 5)
     assert not explorer.state.help
-    assert not explorer.value("go_backwards")
+    assert explorer.value("bidirectional")
 
 
 def test_every_key_and_entry_has_a_text_and_an_action() -> None:
