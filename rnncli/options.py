@@ -313,7 +313,7 @@ OPTIONS: tuple[Entry, ...] = (
         _on("keep_going", RUN, "--stream: continue after a bad line, then exit 1."),
         _text("memory", RUN, "SIZE", "Memory for one chunk of the batch: 256MB, 2G, ..."),
     ),
-    *_group(("run", "trace", "explain", "explore"), "ask",
+    *_group(("run", "trace", "explain", "explore", "plot"), "ask",
         _text("hold", RUN, "GATE=VALUE",
               "Hold a gate at a value: 'forget[:, 1]=1@2:' (unit 1, from step 2 on). Repeat for several.",
               many=True),

@@ -74,7 +74,7 @@ def plot(ask: Ask, **flags: Any) -> None:
 
         sheet = draw(lang, frozenset())
         terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
-        text = render(sheet, style, *terminal.drawing_view(asked.lang, asked.width, "▀░▒▓█→"))
+        text = render(sheet, style, *terminal.drawing_view(asked.lang, asked.width, "▀░▒▓█→←"))
         terminal.remark(remarks, asked.quiet)
         terminal.write(text)
     else:

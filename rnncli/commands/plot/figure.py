@@ -2,13 +2,15 @@
 
 Resets everything that a user's matplotlibrc could change, and writes no date into the file, so
 that the same sheet gives the same bytes.  matplotlib's constrained layout finds the space that texts
-need; the sizes here, in inches, are those of heat maps and bars alone.
+need; the sizes here, in inches, are those of heat maps and bars alone, for letters of the usual size.
+With --size, letters grow and shrink with the picture.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -36,10 +38,14 @@ MIN_EDGED_CELL = 0.06
 """Minimum cell size for edges between cells."""
 TICK_HIGH, TICK_WIDE = 0.14, 0.22
 """Size of a tick label."""
-READABLE = 0.17
-"""Minimum cell height for a readable number; the width must be twice that."""
-DIGIT = 0.057
-"""Width of one digit."""
+READABLE = 0.14
+"""Minimum cell height for a readable number."""
+DIGIT, LETTERS = 0.057, 5
+"""Width of one digit, and how many a cell must have room for."""
+NUMBER, SMALLEST_NUMBER = 6.5, 5.5
+"""Sizes of the numbers in cells, in points: the usual one, and the smallest."""
+SMALLEST_SCALE = 0.75
+"""How far letters shrink to fit --size."""
 MAX_VECTOR_CELLS = 4096
 """Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
 
@@ -48,19 +54,22 @@ UNDATED = {
     "pdf": {"CreationDate": None, "Creator": "rnncli", "Producer": None},
     "png": {"Software": "rnncli"},
 }
-FONT = 8
+FONT = 8.0
 """Size of most letters, in points; LETTER is the width of one."""
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "text.parse_math": False,
     "font.size": FONT,
     "axes.titlesize": 8.5,
-    "axes.titlepad": 4,
+    "axes.titlepad": 4.0,
     "axes.labelsize": FONT,
+    "axes.labelpad": 4.0,
+    "xtick.major.pad": 3.5,
+    "ytick.major.pad": 3.5,
     "axes.linewidth": 0.6,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "xtick.major.size": 2,
-    "ytick.major.size": 2,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "xtick.major.size": 2.0,
+    "ytick.major.size": 2.0,
     "xtick.major.width": 0.5,
     "ytick.major.width": 0.5,
     "hatch.linewidth": 0.6,
@@ -69,8 +78,8 @@ SETTINGS = {
     "savefig.facecolor": "auto",
     "figure.constrained_layout.w_pad": PADDING,
     "figure.constrained_layout.h_pad": PADDING / 2,
-    "figure.constrained_layout.wspace": 0,
-    "figure.constrained_layout.hspace": 0,
+    "figure.constrained_layout.wspace": 0.0,
+    "figure.constrained_layout.hspace": 0.0,
 }
 
 
@@ -95,6 +104,32 @@ def render(
 
 def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) -> Any:
     """Return the matplotlib Figure; uses the caller's matplotlib settings."""
+    from matplotlib import rc_context
+
+    drawing = _draw(sheet, style, None)
+    if size is None:
+        return drawing
+    scale = min(size / drawing.get_size_inches())
+    if scale > SMALLEST_SCALE:
+        with suppress(UsageError), rc_context(_scaled_letters(scale)):
+            return _draw(sheet, style, size)
+    with rc_context(_scaled_letters(SMALLEST_SCALE)):
+        return _draw(sheet, style, size)
+
+
+def _scaled_letters(scale: float) -> Any:
+    """Return the settings of letters and lines `scale` times as large."""
+    return {name: scale * value for name, value in SETTINGS.items() if isinstance(value, float)}
+
+
+def _unit() -> float:
+    """Return the dots of an inch of SETTINGS: with larger letters, all sizes here are larger."""
+    from matplotlib import rcParams
+
+    return DPI * float(rcParams["font.size"]) / FONT
+
+
+def _draw(sheet: Sheet, style: Style, size: tuple[float, float] | None) -> Any:
     from matplotlib.figure import Figure
 
     drawing = Figure(dpi=DPI, layout="constrained")
@@ -108,11 +143,15 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
             maps.append((axes, panel, _heat_map(axes, panel, sheet.scale(panel), style)))
             alone = row.label if len(row.panels) == 1 else ""
             axes.set_title(f"{alone}: {panel.title}" if alone else panel.title, loc="left")
-            axes.tick_params(labelleft=not across, labelbottom=len(widths) > 1 or not below)
+            axes.tick_params(
+                labelleft=not across or not panel.times, labelbottom=len(widths) > 1 or not below
+            )
             if not across:
                 axes.set_ylabel(f"{row.label}\n{panel.axis}" if row.label and not alone else panel.axis)
-            if panel.times and all(across >= len(other.panels) for other in below):
-                axes.set_xlabel(sheet.time_axis, labelpad=2)
+            under = next((other.panels[across] for other in below if across < len(other.panels)), None)
+            repeated = not panel.times or (under and panel.reading in ("", under.reading))
+            words = ["" if repeated else _time_axis(sheet, panel), panel.equals]
+            axes.set_xlabel("\n".join(filter(None, words)), labelpad=2 * _unit() / DPI)
     legend = drawing.add_subplot(grid[-1, :])
     legend.axis("off")
     _fit(drawing, legend, sheet, size)
@@ -122,6 +161,12 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
     return drawing
 
 
+def _time_axis(sheet: Sheet, panel: Panel) -> str:
+    """Return `time step →`, with an arrow in the direction in which the layer reads."""
+    before, after = {"forward": ("", " →"), "backward": ("← ", "")}.get(panel.reading, ("", ""))
+    return f"{before}{sheet.time_axis}{after}"
+
+
 def _widths(sheet: Sheet) -> list[float]:
     """Return the column widths; a heat map alone in its row is about as wide as a page of text."""
     count = max(len(row.panels) for row in sheet.rows)
@@ -129,7 +174,8 @@ def _widths(sheet: Sheet) -> list[float]:
     longest = [max(panel.values.shape[1] for panel in column) for column in columns]
     if count == 1:
         return [min(max(0.42 * longest[0], 3.4), 6.2)]
-    titles = [max(width_of(panel.title) for panel in column) * LETTER * 1.15 for column in columns]
+    texts = [[text for panel in column for text in (panel.title, panel.equals)] for column in columns]
+    titles = [max(map(width_of, column)) * LETTER * 1.15 for column in texts]
     least, most = (1.1, 1.9) if count > 3 else (0.6, 3.0)
     return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
 
@@ -146,28 +192,30 @@ def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | No
 
     Raises UsageError if the heat maps would be too small to see.
     """
-    grid = legend.get_gridspec()
+    grid, unit = legend.get_gridspec(), _unit()
+    enlarged = unit / DPI
+    asked = size and (size[0] / enlarged, size[1] / enlarged)
     widths, heights = grid.get_width_ratios(), grid.get_height_ratios()[:-1]
     wide, high = sum(widths) + 6.0, sum(heights) + 2.0 * len(heights) + 4.0
     _resize(drawing, wide, high)
-    beside = round(wide - sum(widths) * drawing.axes[0].bbox.width / DPI / widths[0], 2)
+    beside = round(wide - sum(widths) * drawing.axes[0].bbox.width / unit / widths[0], 2)
     lengths, gap = _bars(sheet)
-    below = round(wide - legend.bbox.width / DPI, 2) + sum(lengths) + gap * (len(lengths) - 0.5)
-    width = max(size[0] if size else beside + sum(widths), beside + _least(widths), below)
+    below = round(wide - legend.bbox.width / unit, 2) + sum(lengths) + gap * (len(lengths) - 0.5)
+    width = max(asked[0] if asked else beside + sum(widths), beside + _least(widths), below)
     heading = drawing.suptitle(
         f"{sheet.title}\n{sheet.note}",
         x=PADDING / width,
         ha="left",
-        fontsize=9.5,
+        fontsize=9.5 * enlarged,
         linespacing=1.3,
         wrap=True,
     )
     _resize(drawing, width, high)
-    around = round(high + LEGEND - (sum(heights) + LEGEND) * legend.bbox.height / DPI / LEGEND, 2)
-    height = max(size[1] if size else around + sum(heights), around + _least(heights))
-    if size and (width, height) != size:
+    around = round(high + LEGEND - (sum(heights) + LEGEND) * legend.bbox.height / unit / LEGEND, 2)
+    height = max(asked[1] if asked else around + sum(heights), around + _least(heights))
+    if size and (width, height) != asked:
         wide, high = (
-            math.ceil(10 * side) / 10 if side != given else side
+            max(math.ceil(10 * side * enlarged) / 10, given)
             for side, given in zip((width, height), size, strict=True)
         )
         raise UsageError(
@@ -181,13 +229,14 @@ def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | No
     grid.set_height_ratios([*(each * (height - around) / sum(heights) for each in heights), LEGEND])
     _resize(drawing, width, height)
     drawing.set_layout_engine("none")
+    drawing.set_size_inches(size or drawing.get_size_inches())  # without errors of rounding
     heading.set_y(round(heading.get_position()[1], 5))  # the solver is not exact: round its results
     for axes in drawing.axes:
         axes.set_position([round(side, 5) for side in axes.get_position().bounds])
 
 
 def _resize(drawing: Any, width: float, height: float) -> None:
-    drawing.set_size_inches(width, height)
+    drawing.set_size_inches(width * _unit() / DPI, height * _unit() / DPI)
     drawing.get_layout_engine().execute(drawing)
 
 
@@ -248,24 +297,26 @@ def _hatch(style: Style, corner: tuple[float, float], width: float, height: floa
     from matplotlib.patches import Rectangle
 
     veil = to_rgba(style.paper, 0.55)
-    return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.ink, linewidth=0, hatch="/////")
+    return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.faint, linewidth=0, hatch="/////")
 
 
 def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
     """Add ticks, edges of cells and numbers, as far as the size of the heat map leaves room for them."""
     rows, columns = panel.values.shape
-    width, height = axes.bbox.width / DPI, axes.bbox.height / DPI
+    width, height = axes.bbox.width / _unit(), axes.bbox.height / _unit()
     places, names = _ticks(rows, int(height / TICK_HIGH)), _row_names(panel)
     axes.set_yticks(places, [names[place] for place in places])
     places = _ticks(len(panel.times), int(width / TICK_WIDE))
     axes.set_xticks(places, [str(panel.times[place]) for place in places])
     room = height + 0.4  # a name may also stand beside the title and the ticks
     longest = max(map(width_of, axes.get_ylabel().split("\n")))
-    axes.yaxis.label.set_fontsize(min(FONT, FONT * room / (LETTER * (longest + 1))))
+    axes.yaxis.label.set_fontsize(FONT * min(1, room / (LETTER * (longest + 1))) * _unit() / DPI)
     if min(height / rows, width / columns) > MIN_EDGED_CELL:
         mesh.set(edgecolor=style.paper, linewidth=0.5)
-    if height / rows >= READABLE and width / columns >= 2 * READABLE:
-        _write_numbers(axes, panel, mesh, int(width / columns / DIGIT))
+    fitting = min(NUMBER, NUMBER * width / columns / (DIGIT * LETTERS))
+    if height / rows >= READABLE and fitting >= SMALLEST_NUMBER:
+        letters = int(width / columns / (DIGIT * fitting / NUMBER) + 1e-6)
+        _write_numbers(axes, panel, mesh, letters, fitting * _unit() / DPI, style)
 
 
 def _ticks(count: int, most: int) -> list[int]:
@@ -276,17 +327,23 @@ def _ticks(count: int, most: int) -> list[int]:
     return list(range(0, count, spacing))
 
 
-def _write_numbers(axes: Any, panel: Panel, mesh: Any, letters: int) -> None:
-    """Write the number into every unmasked cell, if it takes at most this many letters."""
+def _write_numbers(axes: Any, panel: Panel, mesh: Any, letters: int, fontsize: float, style: Style) -> None:
+    """Write the number into every cell, if it takes at most this many letters; a star marks a held one."""
     import numpy as np
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=fontsize / 3, foreground=style.paper)]
 
     for (row, column), value in np.ndenumerate(panel.values):
         text = _shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
-        if len(text) > letters or (panel.masked_steps and panel.masked_steps[column]):
+        text += "*" if panel.held is not None and panel.held[row, column] else ""
+        if len(text) > letters:
             continue
+        hatched = panel.masked_steps and panel.masked_steps[column]
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
-        ink = "#ffffff" if is_dark((red, green, blue)) else "#000000"
-        axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
+        ink = style.ink if hatched else "#ffffff" if is_dark((red, green, blue)) else "#000000"
+        number = axes.text(column, row, text, ha="center", va="center_baseline", fontsize=fontsize, color=ink)
+        number.set_path_effects(halo if hatched else [])
 
 
 def _shorten_exponent(value: float, text: str) -> str:
@@ -317,7 +374,7 @@ def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
     from matplotlib.colors import Normalize
 
     lengths, gap = _bars(sheet)
-    inch = DPI / legend.bbox.width
+    inch = _unit() / legend.bbox.width
     spare = (1 / inch - sum(lengths)) / len(lengths) - gap
     start = 0.0
     for length, scale in zip(lengths, (*sheet.scales, None), strict=False):
@@ -332,4 +389,7 @@ def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
             bar = legend.figure.colorbar(colors, cax=axes, orientation="horizontal")
             bar.outline.set_linewidth(0.4)
             bar.set_ticks(list(_ends(scale)), labels=list(_ends(scale).values()))
-        axes.set_title(scale.label if scale else sheet.masked, fontsize=7.5, pad=3, loc="left")
+        letters = 7.5 * _unit() / DPI
+        axes.set_title(
+            scale.label if scale else sheet.masked, fontsize=letters, pad=0.4 * letters, loc="left"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 
 from rnncli.commands.plot.sheet import Sheet
 from rnncli.errors import EngineError, Message, Text
@@ -33,7 +34,11 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
         ) from None
     remarks: list[Text] = []
     if lang == "ko" and find_fonts(sheet.labels)[1]:
-        remarks.append(Message("no installed font has Korean letters: the labels are in English"))
+        template = (
+            "no installed font has Korean letters: the labels are in English; "
+            "install one, such as Nanum: apt install fonts-nanum"
+        )
+        remarks.append(Message(template))
         sheet = draw(lang := "en", frozenset())
     names = (name for panel in sheet.panels for name in panel.names)
     fonts, missing = find_fonts((*sheet.labels, *names))
@@ -52,19 +57,36 @@ def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
     missing = frozenset(char for text in texts for char in text if not char.isascii())
     if not missing:
         return fonts, missing
+    for list_fonts in (_listed_fonts, _new_fonts):
+        by_name = list_fonts()
+        first = [name for name in (DEFAULT_FONT, *BEYOND_LATIN) if name in by_name]
+        for name in dict.fromkeys((*first, *sorted(by_name))):
+            drawn = {char for char in missing if ord(char) in _glyphs(by_name[name])}
+            if drawn:
+                missing -= drawn
+                fonts += [] if name in fonts else [name]
+            if not missing:
+                return fonts, missing
+    return fonts, missing
+
+
+def _listed_fonts() -> dict[str, str]:
+    """Return the files of the fonts that matplotlib knows, by name."""
+    from matplotlib.font_manager import fontManager
+
+    listed = reversed(fontManager.ttflist)
+    return {entry.name: entry.fname for entry in listed if not entry.name.startswith(BOXES)}
+
+
+def _new_fonts() -> dict[str, str]:
+    """Return fonts that were installed after matplotlib made its list, which it keeps on disk."""
     from matplotlib import font_manager
 
-    listed = reversed(font_manager.fontManager.ttflist)
-    by_name = {entry.name: entry.fname for entry in listed if not entry.name.startswith(BOXES)}
-    first = [name for name in (DEFAULT_FONT, *BEYOND_LATIN) if name in by_name]
-    for name in dict.fromkeys((*first, *sorted(by_name))):
-        drawn = {char for char in missing if ord(char) in _glyphs(by_name[name])}
-        if drawn:
-            missing -= drawn
-            fonts += [] if name in fonts else [name]
-        if not missing:
-            break
-    return fonts, missing
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError):  # a broken font
+            font_manager.fontManager.addfont(path)
+    return {name: path for name, path in _listed_fonts().items() if path not in known}
 
 
 def _glyphs(path: str) -> Container[int]:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
+from rnncli.layers import runs_a_cell
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
+from rnncli.show.parts import held_text
 from rnncli.show.visible import visible
 from rnncli.show.wording import say
 from rnncli.specs import expressions_of
@@ -55,6 +57,10 @@ class Panel:
     names: of the rows, () to show their numbers.
     times: the input's index of each column, () for a single column without a time axis.
     masked_steps: per column, whether the step is masked.
+    held: per cell, whether --hold set its value; None if it set no value here.
+    reading: `forward` if the layer reads the columns from left to right, `backward` if from right to left,
+        "" if it does both, or neither.
+    equals: the tensor, or the part of one, that holds the same numbers: `hidden_states[:, -1, :]`.
     """
 
     title: str
@@ -64,6 +70,9 @@ class Panel:
     names: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
     masked_steps: tuple[bool, ...] = ()
+    held: Array | None = None
+    reading: str = ""
+    equals: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,8 @@ def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool)
     if case.weights is None and seed is not None:
         notes.append(say("seed {seed}", lang, seed=seed))
     notes.append(say("engine {name}", lang, name=result.engine))
+    if result.hold:
+        notes.append(say(held_text(result), lang))
     return Sheet(
         title=visible(" → ".join(expressions_of(case.specs))),
         note=", ".join(notes),
@@ -229,7 +240,8 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
 
     def panel(title: str, kind: str, part: Label) -> Panel:
         values = loop.parts[part][selection.batch, places].T
-        return Panel(title, kind, values, axis, times=times, masked_steps=skipped)
+        held = loop.hold_masks[part][places].T if part in loop.hold_masks else None
+        return Panel(title, kind, values, axis, (), times, skipped, held, loop.direction)
 
     every = (*loop.gates, *reversed(loop.states))
     for part in sorted(every, key=lambda part: part.cell or 0):  # cell by cell
@@ -265,13 +277,16 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
         )
     values, name = tensor.values[selection.batch], str(tensor.label.without_layer)
     kind, axis = "cell" if tensor.label.part == "cell" else "state", say("unit", selection.lang)
+    equals = "".join(f"= {claim}" for claim in tensor.equals[:1])
     if values.ndim == 1:
-        return Panel(name, kind, values[:, None], axis)
+        return Panel(name, kind, values[:, None], axis, equals=equals)
     wanted = _times(case, selection)
     kept = [place for place, time in enumerate(tensor.time or range(len(values))) if time in wanted]
     times = tuple(tensor.time[place] for place in kept) if tensor.time else tuple(kept)
     masked = _masked(case, times, selection)
-    return Panel(name, kind, values[kept].T, axis, times=times, masked_steps=masked)
+    layer = case.specs[tensor.label.layer if isinstance(tensor.label.layer, int) else -1]
+    reading = tensor.label.direction or ("forward" if runs_a_cell(layer) else "")
+    return Panel(name, kind, values[kept].T, axis, (), times, masked, reading=reading, equals=equals)
 
 
 def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...]) -> Panel:

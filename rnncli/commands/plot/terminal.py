@@ -107,7 +107,15 @@ class _Drawing:
             start = column * width
             if not ticks or start >= len(ticks) + 3 or (len(panel.times) <= 24 and start > len(ticks)):
                 ticks = ticks.ljust(start) + str(time)
-        yield Text(" " * (self.margin + 1) + ticks, "dim")
+        for arrow, text in ((self.arrow(panel.reading), ticks), ("", panel.equals)):
+            if text:
+                yield Text(f"{arrow:>{self.margin}} {text}", "dim")
+
+    def arrow(self, reading: str) -> str:
+        """Return the direction in which the layer reads the columns."""
+        return {"forward": ">" if self.view.ascii else "→", "backward": "<" if self.view.ascii else "←"}.get(
+            reading, ""
+        )
 
     def cell(self, places: Sequence[float | None], scale: Scale, width: int, is_masked: bool) -> Text:
         """Draw one row, or the upper and the lower of two, at one step; a masked step is crossed out."""

@@ -1,7 +1,9 @@
 """svg: the table as a picture of a terminal, for a README; the same answer gives the same bytes.
 
 Rich counts a Hangul syllable as one column although it takes two, and relies on the viewer to keep
-the blanks that align numbers, so every piece of text is given its own position here.
+the blanks that align numbers, so every piece of text is given its own position here.  A Hangul syllable
+is narrower than two columns: stretched to them, a word would fall apart.  Rich cuts each line off below
+its letters; without that, no underscore is cut in a font with a deep one.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ FRAME = """\
 <clipPath id="{unique_id}-clip-terminal">
 <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
 </clipPath>
-{lines}
 </defs>
 {chrome}
 <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
@@ -46,7 +47,7 @@ FRAME = """\
 
 COLUMN = 12.2
 """Width of a column in Rich's drawing."""
-TEXT = re.compile(r'<text class="([^"]*)" x="([^"]*)" y="([^"]*)" textLength="[^"]*"([^>]*)>([^<]*)</text>')
+TEXT = re.compile(r'<text class="([^"]*)" x="([^"]*)" y="([^"]*)" [^>]*>([^<]*)</text>')
 LIGHT = TerminalTheme(
     (255, 255, 255),
     (16, 18, 22),
@@ -77,13 +78,18 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def _place(found: re.Match[str]) -> str:
     """Split a text at two or more blanks; each piece gets its own position and length."""
-    name, left, down, rest, inner = found.groups()
+    name, left, down, inner = found.groups()
     text = unescape(inner).replace("\xa0", " ").rstrip("\n")
     return "".join(
-        f'<text class="{name}" x="{float(left) + COLUMN * cell_len(text[: piece.start()]):g}" y="{down}" '
-        f'textLength="{COLUMN * cell_len(piece[0]):g}"{rest}>{_keep(piece[0])}</text>'
+        f'<text class="{name}" x="{float(left) + COLUMN * cell_len(text[: piece.start()]):g}" y="{down}"'
+        f"{_length(piece[0])}>{_keep(piece[0])}</text>"
         for piece in re.finditer(r"\S+(?: \S+)*", text)
     )
+
+
+def _length(text: str) -> str:
+    columns = cell_len(text)
+    return f' textLength="{COLUMN * columns:g}"' if columns == len(text) else ""
 
 
 def _keep(text: str) -> str:

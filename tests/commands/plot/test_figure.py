@@ -11,11 +11,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
-from sheets import case, masked, sheet
+from sheets import case, masked, result, sheet
 
 from rnncli.commands.plot import figure, fonts
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale, Sheet
+from rnncli.compute import holds
 from rnncli.errors import UsageError
 
 LIGHT = STYLES["light"]
@@ -65,7 +66,7 @@ def test_a_figure_names_its_axes() -> None:
         "feature", "forward\nunit", "backward\nunit"
     ]  # fmt: skip
     assert [label.get_text() for label in axes[1].get_xticklabels()] == list("01234")
-    assert [each.get_xlabel() for each in axes] == [""] * 7 + ["time step"] * 6
+    assert [each.get_xlabel() for each in axes] == ["", *6 * ["time step →"], *6 * ["← time step"]]
 
 
 def test_masked_steps_are_hatched_where_they_are() -> None:
@@ -74,7 +75,44 @@ def test_masked_steps_are_hatched_where_they_are() -> None:
         (patch,) = [patch for patch in each.patches if isinstance(patch, Rectangle)]
         assert patch.get_hatch()
         assert (patch.get_x(), patch.get_width()) == (2.5, 2)
+        numbers = [text.get_text() for text in each.texts]
+        assert len(numbers) == each.collections[0].get_array().size
+        assert [bool(text.get_path_effects()) for text in each.texts[:5]] == [False] * 3 + [True] * 2
     assert not any(each.patches for each in heat_maps(drawn(sheet(case("gru", mask=masked())))))
+
+
+def test_letters_grow_and_shrink_with_the_picture() -> None:
+    found = sheet(case("lstm"))
+    usual = drawn(found)
+    wide, high = usual.get_size_inches()
+    for scale in (0.8, 1.0, 2.5):
+        drawing = drawn(found, (wide * scale, high * scale))
+        assert tuple(drawing.get_size_inches()) == (wide * scale, high * scale)
+        for one, other in zip(heat_maps(usual), heat_maps(drawing), strict=True):
+            np.testing.assert_allclose(other.get_position().bounds, one.get_position().bounds, atol=0.01)
+            assert other.title.get_fontsize() == pytest.approx(one.title.get_fontsize() * scale)
+            for text, larger in zip(one.texts, other.texts, strict=True):
+                assert larger.get_fontsize() == pytest.approx(text.get_fontsize() * scale, rel=0.05)
+
+
+def test_last_states_have_their_units_and_say_what_they_equal() -> None:
+    found = result(case("bilstm", return_sequences=True, return_state=True))
+    _, sequence, *states = heat_maps(drawn(found))
+    assert sequence.get_xlabel() == "time step"
+    assert [axes.get_xlabel() for axes in states] == [
+        "= hidden_states[:, -1, :3]", "", "= hidden_states[:, 0, 3:]", ""
+    ]  # fmt: skip
+    for axes in states:
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "2"]
+        assert axes.yaxis.get_tick_params()["labelleft"]
+
+
+def test_a_held_gate_has_a_star() -> None:
+    asked = holds.hold_gates(case("lstm"), ["forget[:, 1]=0.5@2:4"])
+    found = sheet(asked)
+    assert found.note == "batch 0 of 0..1, seed 1, engine numpy, held: forget[:, 1]=0.5@2:4"
+    (forget,) = (axes for axes in heat_maps(drawn(found)) if axes.get_title(loc="left") == "forget gate")
+    assert [text.get_text() for text in forget.texts if "*" in text.get_text()] == ["0.50*", "0.50*"]
 
 
 def test_numbers_stand_in_cells_that_are_large_enough() -> None:
@@ -135,15 +173,15 @@ def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> No
 
 def test_numbers_that_do_not_fit_are_left_out() -> None:
     found = sheet(case("gru", shape=(1, 1, 1)))
-    values = np.array([[-1.25e30, 0.5, 0.5, 0.5]])
-    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2, 3), masked_steps=())
+    values = np.array([[-1.25e30, 0.5, 0.5, 0.5, 0.5, 0.5]])
+    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2, 3, 4, 5), masked_steps=())
     scale = replace(found.scales[0], low=-2e30, high=2e30, diverging=True)
     narrow = replace(found, rows=(replace(found.rows[0], panels=(panel,)),), scales=(scale,))
     (axes,) = heat_maps(drawn(narrow, (2, 3)))
-    assert [text.get_text() for text in axes.texts] == ["0.50"] * 3
+    assert [text.get_text() for text in axes.texts] == ["0.50"] * 5
 
 
-@pytest.mark.parametrize("size", [(4, 1.5), (1, 9), (0.5, 0.5)])
+@pytest.mark.parametrize("size", [(4, 1.3), (1, 9), (0.5, 0.5)])
 def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> None:
     found = sheet(case("lstm"), gates=("cell",))
     with pytest.raises(UsageError) as caught:
@@ -208,6 +246,20 @@ def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.Mo
     assert "feature 0" in figure.render(shown, "svg", LIGHT, None).decode()
     monkeypatch.setattr(fonts, "_glyphs", lambda path: set(map(ord, "온é")))
     assert fonts.fit_fonts(draw, "en")[2] == []
+
+
+def test_a_font_is_found_that_was_installed_after_matplotlib_listed_the_fonts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    mono = [entry for entry in manager.ttflist if entry.name == "DejaVu Sans Mono"]
+    monkeypatch.setattr(manager, "ttflist", [entry for entry in manager.ttflist if entry not in mono])
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [entry.fname for entry in mono])
+    paths = {entry.fname for entry in mono}
+    monkeypatch.setattr(fonts, "_glyphs", lambda path: {ord("온")} if path in paths else ())
+    assert fonts.find_fonts(["온"]) == (["DejaVu Sans", "DejaVu Sans Mono"], frozenset())
 
 
 def test_names_of_features_are_no_formulas() -> None:
