@@ -36,7 +36,8 @@ OPTIONS = (24, 40)
 UPPER = 11
 """Lines of the panes above the step pane at the usual 24 lines: every tensor of an LSTM."""
 NAME = 13
-SLIDER = 16
+SLIDER, NARROW = 16, 60
+"""Columns of the slider, and of a screen that has room for it."""
 MESSAGE_LINES = 3
 TALL = 30
 """Lines of a screen that shows a message without hiding what is under the cursor."""
@@ -63,7 +64,7 @@ KEYS = {
 """What can be pressed, by the pane or the view."""
 LEGEND = (
     Message("Colors: orange is positive, blue is negative; darker is nearer to zero."),
-    Message("Marks: • changed by the last change, from here to the right; / masked step; * held."),
+    Message("Marks: • changed last, from here to the right; / masked step; * held."),
     Message(
         "To read more: rnncli help TOPIC, one of {topics}.", topics=", ".join(dict.fromkeys(TOPICS.values()))
     ),
@@ -72,6 +73,7 @@ ABOUT_NUMBERS = {
     "input": Message("a number of the input; Enter types another one"),
     "weights": Message("a weight; Enter types another one"),
     "gates": Message("Enter sets a gate to a value from this step on"),
+    "step": Message("e shows every term, or only the sums"),
     "sequence": Message("one row per time step, one column per unit"),
     "output": Message("only the last time step; return_sequences returns all"),
     "last": Message("the last state, because of return_state"),
@@ -119,7 +121,7 @@ def panes(state: State) -> dict[str, Region]:
     """Return where each pane is."""
     width, height = state.size
     room = max(height - 1 - len(_lines_below(state)), 0)
-    upper = min(max(height // 2 - 1, 0), room) if height < 24 else UPPER + (height - 24) * 3 // 4
+    upper = UPPER + (height - 24) * 3 // 4 if height >= 24 else min(max((height - 5) // 2, 0), room)
     left = min(max(width * 30 // 100, OPTIONS[0]), OPTIONS[1], width)
     return {
         "options": Region(0, 1, left, upper),
@@ -154,7 +156,7 @@ def _lines_below(state: State) -> list[Text]:
     pane = state.view if state.focus == "numbers" else state.focus
     keys = say(KEYS["typing"], lang) if typed else f"{say(KEYS[pane], lang)}  {say(KEYS['always'], lang)}"
     return [
-        *(_wrap(_about(state), width, MESSAGE_LINES) if not words or state.size[1] >= TALL else []),
+        *(_about_lines(state) if not words or state.size[1] >= TALL else []),
         *(_wrap(text, width, MESSAGE_LINES) if words else []),
         *([_typed_line(typed, width)] if typed else []),
         Text(visible(state.shown.experiment.expression), "dim"),
@@ -163,22 +165,29 @@ def _lines_below(state: State) -> list[Text]:
     ]
 
 
-def _about(state: State) -> Text:
+def _about_lines(state: State) -> list[Text]:
     """Return what the row or the number under the cursor means, and where to read more about a row."""
+    width, more = state.size[0], ""
     if state.focus == "options":
         rows, place = choose_option(state)
         row = rows[place]
         name = row.name if isinstance(row.value, bool) else f"{row.name} = {row.text}"
-        more = f" · rnncli help {TOPICS[row.name]}" if row.name in TOPICS else ""
-        return Text.assemble(
-            (visible(name), "bold"), ": ", say(options.about(row.name), state.lang), (more, "dim")
-        )
-    kind, label = state.view, explained(state).target.label
-    if kind == "results":
-        kind = "sequence" if label.sequence else "last" if label.last else "output"
-        kind = "backward" if kind == "last" and label.direction == "backward" else kind
-    text = ABOUT_NUMBERS[kind]
-    return Text.assemble((visible(address(state)), "bold"), ": ", say(text, state.lang))
+        text = options.about(row.name)
+        more = f"rnncli help {TOPICS[row.name]}" if row.name in TOPICS else ""
+    else:
+        kind, target = state.view if state.focus == "numbers" else "step", explained(state).target
+        name = address(state) if state.focus == "numbers" else target.text
+        if kind == "results":
+            kind = "sequence" if target.label.sequence else "last" if target.label.last else "output"
+            kind = "backward" if kind == "last" and target.label.direction == "backward" else kind
+        text = ABOUT_NUMBERS[kind]
+    about = Text.assemble((visible(name), "bold"), ": ", say(text, state.lang))
+    lines = _wrap(about, width, MESSAGE_LINES)
+    if more and lines[-1].cell_len + len(more) + 3 <= width:
+        lines[-1].append(f" · {more}", "dim")
+    elif more:
+        lines.append(Text(more, "dim"))
+    return lines
 
 
 def _wrap(text: Text, width: int, most: int) -> list[Text]:
@@ -251,7 +260,7 @@ def _step_lines(state: State, pane: Region) -> list[Text]:
         return []
     step, last = timestep(state), state.shown.case.inputs.shape[1] - 1
     slider = Text()
-    if step is not None:
+    if step is not None and pane.width >= NARROW:
         filled = round(step / max(last, 1) * (SLIDER - 1))
         slider.append(f" t=0 {'━' * filled}●{'━' * (SLIDER - 1 - filled)} t={last} ")
         slider.stylize("reverse" if state.focus == "step" else "")

@@ -145,7 +145,7 @@ def test_a_row_says_what_it_means_and_what_its_change_did(
     explorer = Explorer(f"rnncli run -l {layer} --seed 42")
     explorer.option(name)
     assert any(line.startswith((f"{name}: ", f"{name} = ")) for line in explorer.lines())
-    assert f"· rnncli help {page}" in " ".join(explorer.lines())
+    assert explorer.shows(f"rnncli help {page}")
     assert sum(name in line[:20] for line in explorer.lines()[1:12]) == 1
     explorer.press(*pressed.replace(" ", "|").split("|") if len(pressed) > 1 else pressed)
     assert said in explorer.message
@@ -397,6 +397,7 @@ def test_time_unit_sequence_and_mask() -> None:
     assert explorer.state.experiment.case.mask is None
     explorer.press("tab", "right", "right", "left")
     assert explorer.at == (2, 0)
+    assert explorer.shows("hidden_states[0, 2, 0]: e shows every term")
     explorer.press("e", "down", "down")
     assert explorer.state.scroll == 2
     explorer.press("up", "tab", "tab", "tab")
