@@ -59,6 +59,10 @@ class Terminal:
             time.sleep(0.01)
         os.write(self.ours, keys.encode())
 
+    def write(self, line: str) -> None:
+        """Type at a question, where the terminal gives whole lines."""
+        os.write(self.ours, line.encode())
+
     def press(self, keys: str, until: str) -> str:
         self.type(keys)
         return self.until(until)

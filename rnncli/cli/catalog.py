@@ -25,7 +25,7 @@ SECTIONS = {
     },
     "Learn": {
         "explore": "Change a layer, its input and its weights, and watch every tensor and step.",
-        "tour": "The lesson: what recurrent layers return, step by step.",
+        "tour": "The lesson: what recurrent layers return, in ten minutes.",
         "why": "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.",
     },
     "Reference": {

@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import typer
@@ -15,12 +16,23 @@ import typer
 from rnncli.cli import terminal
 from rnncli.process.signals import exit_cleanly
 
-NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
+NEXT, BACK, QUIT, ANSWER, START = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",), ("0",)
+LEAVE = {
+    **dict.fromkeys(NEXT, 1),
+    **dict.fromkeys(BACK, -1),
+    **dict.fromkeys(QUIT),
+    **dict.fromkeys(START, -sys.maxsize),
+}
+"""The keys that leave a page, and by how many pages; None quits."""
 INTERRUPT, END, ESCAPE = "\x03", "\x04", "\x1b"
 CLEAR, ERASE = "\x1b[2J\x1b[H", "\r\x1b[K"
 """Escape codes: clear the screen and go to its top; erase the line."""
-SEQUENCE = re.compile(rf"{ESCAPE}(?:[\[O][0-?]*[ -/]*[@-~])?")
+SEQUENCE = re.compile(rf"{ESCAPE}(?:[\[O]([0-?]*[ -/]*[@-~]))?")
 """What an arrow or another special key sends; its last character is not a key, although Down ends in B."""
+ARROWS = {"C": " ", "B": " ", "6~": " ", "D": "b", "A": "b", "5~": "b", "H": "0", "1~": "0"}
+"""The keys that arrows, Page Up, Page Down and Home stand for."""
+HANGUL = str.maketrans("ㅂㅃㅠ", "qQb")
+"""The keys of a Korean keyboard, by their places."""
 
 PROMPT = 2
 """Lines that a prompt takes: an empty one and its own."""
@@ -36,11 +48,12 @@ class PagerPage(NamedTuple):
 class Prompts(NamedTuple):
     """The lines below a page, which list its keys.
 
-    page: before the answer is shown.  answered: after it.  more: while a part of a long page is hidden.
-    end: the line after the last page.
+    page: before the answer is shown.  resumed: the same for the first page, if it is where the reader left.
+    answered: after it.  more: while a part of a long page is hidden.  end: the line after the last page.
     """
 
     page: str
+    resumed: str
     answered: str
     more: str
     end: str
@@ -56,19 +69,58 @@ def is_possible() -> bool:
     )
 
 
-def read(count: int, load: Callable[[int], PagerPage], prompts: Prompts) -> None:
+def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Prompts) -> None:
     """Show `count` pages; return when the reader quits or leaves the last one.
 
+    name: of the file that remembers the page, where the next reading starts.
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
     """
-    keys, place = _Keys(), 0
+    keys, place = _Keys(), _recall(name, count)
+    shown = prompts._replace(page=prompts.resumed) if place else prompts
     with exit_cleanly(), _read_single_keys():
         while place < count:
-            moved = _page(load(place), prompts, keys)
+            _remember(name, place)
+            moved = _page(load(place), shown, keys)
             if moved is None:
                 return
-            place = max(0, place + moved)
+            place, shown = max(0, place + moved), prompts
+    _remember(name, 0)
     terminal.write(f"{prompts.end}\n")
+
+
+def ask(question: str) -> str:
+    """Return the line that the reader types; "" if it is blank, or at the end of the input."""
+    terminal.write(f"{question} ")
+    answer = sys.stdin.readline()
+    if not answer:
+        terminal.write("\n")
+    return answer.strip()
+
+
+def _recall(name: str, count: int) -> int:
+    """Return the page where the reader left; 0 if it is not known."""
+    with suppress(OSError, ValueError, RuntimeError):
+        file = _state_folder() / name
+        place = int(file.read_text(encoding="utf-8")) if file.is_file() else 0
+        return place if 0 <= place < count else 0
+    return 0
+
+
+def _remember(name: str, place: int) -> None:
+    """Write down the page; where that is impossible, the next reading starts at the first one."""
+    with suppress(OSError, ValueError, RuntimeError):
+        folder = _state_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{place}\n", encoding="utf-8")
+
+
+def _state_folder() -> Path:
+    """Return the folder of the user's state.  Raises RuntimeError if there is no home."""
+    given = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if given.is_absolute():
+        return given / "rnncli"
+    own = {"win32": "AppData/Local", "darwin": "Library/Application Support"}.get(sys.platform)
+    return Path.home() / (own or ".local/state") / "rnncli"
 
 
 @contextmanager
@@ -98,15 +150,15 @@ def _page(leaf: PagerPage, prompts: Prompts, keys: _Keys) -> int | None:
     parts = split_page(leaf.text, shutil.get_terminal_size().lines - PROMPT)
     for part in parts[:-1]:
         terminal.write(part)
-        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.more)
+        key = keys.one_of(LEAVE, prompts.more)
         if key not in NEXT:
-            return -1 if key in BACK else None
+            return LEAVE[key]
     terminal.write(parts[-1])
-    key = keys.one_of((*NEXT, *BACK, *QUIT, *ANSWER), prompts.page)
+    key = keys.one_of((*LEAVE, *ANSWER), prompts.page)
     if key in ANSWER:
         terminal.write(leaf.answer)
-        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.answered)
-    return 1 if key in NEXT else -1 if key in BACK else None
+        key = keys.one_of(LEAVE, prompts.answered)
+    return LEAVE[key]
 
 
 def split_page(text: str, height: int) -> list[str]:
@@ -130,7 +182,7 @@ class _Keys:
     def __init__(self) -> None:
         self.waiting = ""
 
-    def one_of(self, keys: tuple[str, ...], prompt: str) -> str:
+    def one_of(self, keys: Collection[str], prompt: str) -> str:
         """Show the prompt until one of `keys` is pressed; erase the prompt, and return the key."""
         terminal.write(f"\n{prompt}")
         try:
@@ -143,7 +195,8 @@ class _Keys:
     def _next(self) -> str:
         """Return one key; "" for a key that sends a sequence of characters, such as an arrow."""
         if not self.waiting:
-            self.waiting = SEQUENCE.sub("", _wait_for_keys() or QUIT[0])
+            pressed = SEQUENCE.sub(lambda found: ARROWS.get(found[1], ""), _wait_for_keys() or QUIT[0])
+            self.waiting = pressed.translate(HANGUL)
             if not self.waiting:
                 return ""
         key, self.waiting = self.waiting[0], self.waiting[1:]

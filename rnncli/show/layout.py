@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from rnncli.show.page import (
+    Code,
+    Fold,
     Grid,
+    Heading,
     Line,
     Numbers,
     Page,
@@ -36,7 +39,7 @@ class PageLayout(NamedTuple):
 
     title: Line
     notes: tuple[Line, ...]
-    parts: tuple[Table | Grid | Line, ...]
+    parts: tuple[Table | Grid | Heading | Code | Fold | Line, ...]
 
 
 def lay_out(page: Page, view: View, room: int = ENDLESS) -> PageLayout:
@@ -48,7 +51,7 @@ def lay_out(page: Page, view: View, room: int = ENDLESS) -> PageLayout:
     return PageLayout(title, tuple(notes), tuple(_lay_out(page.parts, view, room)))
 
 
-def _lay_out(parts: Iterable[PagePart], view: View, room: int) -> Iterator[Table | Grid | Line]:
+def _lay_out(parts: Iterable[PagePart], view: View, room: int) -> Iterator[Any]:
     for part in parts:
         match part:
             case Paragraph():
@@ -66,7 +69,8 @@ def _form_fits(form: Iterable[PagePart], view: View, room: int) -> bool:
     tables = [part for part in form if isinstance(part, Table)]
     if tables:
         return all(sum_widths(column_widths(table)) - BETWEEN <= room for table in tables)
-    texts = (text_of(part) for part in form if not isinstance(part, (Table, Grid, Variants, Paragraph)))
+    other = (Table, Grid, Variants, Paragraph, Heading, Code, Fold)
+    texts = (text_of(part) for part in form if not isinstance(part, other))
     return view.width is None or longest(texts) <= view.width
 
 

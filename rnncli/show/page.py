@@ -162,7 +162,28 @@ class Variants(NamedTuple):
     forms: "Iterable[tuple[PagePart, ...]]"
 
 
-PagePart: TypeAlias = Table | Grid | Variants | Paragraph | Line
+class Heading(NamedTuple):
+    """A heading within a page.  anchor: what a link to it names."""
+
+    text: Line
+    anchor: str
+
+
+class Code(NamedTuple):
+    """Lines of code.  kind: `python`, `shell`, or "" for equations."""
+
+    text: str
+    kind: str = ""
+
+
+class Fold(NamedTuple):
+    """A paragraph that html and markdown hide until its label is clicked."""
+
+    label: str
+    text: str
+
+
+PagePart: TypeAlias = Table | Grid | Variants | Paragraph | Heading | Code | Fold | Line
 
 
 class Page(NamedTuple):

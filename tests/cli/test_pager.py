@@ -5,30 +5,34 @@ from __future__ import annotations
 import signal
 import termios
 import time
+from pathlib import Path
 
 import pytest
 from terminals import PATIENCE, Terminal
 
 from rnncli.cli.pager import split_page
+from rnncli.commands.tour import lesson
 
-PROMPT = "Enter next, ? answer, b back, q quit"
-ANSWERED = "Enter next, b back, q quit"
-MORE = "Enter more, b back, q quit"
+LAST = lesson.steps()[-1].number
+PROMPT = "Space next, ? answer, b back, q quit"
+ANSWERED = "Space next, b back, q quit"
+MORE = "Space more, b back, q quit"
 
 
-def tour(*words: str, term: str = "xterm", **size: int) -> Terminal:
-    return Terminal("tour", *words, env={"NO_COLOR": "1", "TERM": term}, **size)
+def tour(*words: str, term: str = "xterm", state: str = "/dev/null", **size: int) -> Terminal:
+    """Start the lesson.  state: the folder of the user's state; no file can be written in the default."""
+    return Terminal("tour", *words, env={"NO_COLOR": "1", "TERM": term, "XDG_STATE_HOME": state}, **size)
 
 
 def test_enter_goes_on_and_b_goes_back() -> None:
     with tour() as terminal:
-        assert "step 0 of 16" in terminal.until(PROMPT)
+        assert f"step 0 of {LAST}" in terminal.until(PROMPT)
         second = terminal.press("\r", PROMPT)
-        assert "step 1 of 16" in second
+        assert f"step 1 of {LAST}" in second
         assert "Answer:" not in second
-        assert "step 2 of 16" in terminal.press(" ", PROMPT)
+        assert f"step 2 of {LAST}" in terminal.press(" ", PROMPT)
         for step in (1, 0, 0):
-            assert f"step {step} of 16" in terminal.press("b", PROMPT)
+            assert f"step {step} of {LAST}" in terminal.press("b", PROMPT)
         shown, code = terminal.end("q")
         assert code == 0
         assert "Now try the exercises" not in shown
@@ -40,12 +44,42 @@ def test_a_question_mark_shows_the_answer_below_and_other_keys_do_nothing() -> N
         shown = terminal.press("?", ANSWERED)
         assert "Answer: (1, 60, 1)" in shown
         assert "step 0" not in shown
-        assert "step 1 of 16" in terminal.press("x7\r", PROMPT)
-        terminal.type("\x1b[D")  # an arrow key
+        assert f"step 1 of {LAST}" in terminal.press("x7\r", PROMPT)
+        terminal.type("\x1b[5;3Q")  # a key without a meaning
         time.sleep(0.5)
-        assert "step 2 of 16" in terminal.press("\r", PROMPT)
-        terminal.press("\x1b[B?", ANSWERED)  # a key right after an arrow
-        assert "Answer:" in terminal.press("\r\r?\r", "step 5 of 16")  # all at once
+        assert f"step 2 of {LAST}" in terminal.press("\r", PROMPT)
+        terminal.press("\x1b[5;3Q?", ANSWERED)  # a key right after it
+        assert "Answer:" in terminal.press("\r\r?\r", f"step 5 of {LAST}")  # all at once
+
+
+def test_arrows_turn_pages_and_keys_of_a_korean_keyboard_do_what_their_places_do() -> None:
+    with tour(rows=60) as terminal:
+        terminal.until(PROMPT)
+        for step, key in enumerate(("\x1b[C", "\x1b[B", "\x1bOC", "\x1b[6~"), 1):
+            assert f"step {step} of {LAST}" in terminal.press(key, PROMPT)
+        for step, key in ((3, "\x1b[D"), (2, "\x1b[A")):
+            assert f"step {step} of {LAST}" in terminal.press(key, PROMPT)
+        assert f"step 1 of {LAST}" in terminal.press("ㅠ", PROMPT)
+        assert f"step 0 of {LAST}" in terminal.press("\x1b[C\x1b[C\x1b[H", f"step 0 of {LAST}")
+        assert terminal.end("ㅂ")[1] == 0
+
+
+def test_the_lesson_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    with tour(state=str(tmp_path)) as terminal:
+        terminal.until(PROMPT)
+        terminal.press("  ", f"step 2 of {LAST}")
+        terminal.end("q")
+    with tour(state=str(tmp_path), rows=60) as terminal:
+        shown = terminal.until("? answer, b back, 0 start, q quit")
+        assert f"step 2 of {LAST}" in shown
+        assert "You left here." in shown
+        assert f"step 0 of {LAST}" in terminal.press("0", PROMPT)
+        terminal.end(" " * (LAST + 1))
+    (file,) = (tmp_path / "rnncli").iterdir()
+    for content in ("0", "99", "-1", "x", "\udce4"):
+        file.write_text(content, errors="surrogateescape")
+        with tour(state=str(tmp_path)) as terminal:
+            assert f"step 0 of {LAST}" in terminal.until(PROMPT)
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q", 0)])
@@ -61,33 +95,33 @@ def test_ways_to_leave(key: str, code: int) -> None:
 def test_the_last_page_ends_the_tour() -> None:
     with tour(rows=60) as terminal:
         terminal.until(PROMPT)
-        shown, code = terminal.end("\r" * 17)
+        shown, code = terminal.end("\r" * (LAST + 1))
         assert code == 0
         assert shown.endswith("Now try the exercises: rnncli tour --exercise 1\n")
-        assert all(f"step {number} of 16" in shown for number in range(1, 17))
+        assert all(f"step {number} of {LAST}" in shown for number in range(1, LAST + 1))
 
 
 def test_a_page_that_is_too_tall_comes_in_two_parts() -> None:
-    with tour() as terminal:
+    with tour(rows=20) as terminal:
         terminal.until(PROMPT)
         first = terminal.press("\r" * 7, MORE)
-        assert "Notice:" not in first.split("step 7 of 16")[1]
+        assert "Notice:" not in first.split(f"step 7 of {LAST}")[1]
         rest = terminal.press("\r", PROMPT)
         assert "Notice: five tensors." in rest
         assert "step 7" not in rest
-        assert "step 6 of 16" in terminal.press("b", PROMPT)
+        assert f"step 6 of {LAST}" in terminal.press("b", PROMPT)
 
 
 def test_a_narrow_terminal_in_korean() -> None:
     with tour("--lang", "ko", columns=60) as terminal:
         page = terminal.until("q 끝내기")
-        assert "0/16단계" in page
+        assert f"0/{LAST}단계" in page
         assert max(map(len, page.splitlines())) <= 66  # with the codes that clear the screen
 
 
 @pytest.mark.parametrize(
     ("words", "term", "answers"),
-    [(["--plain"], "xterm", 17), (["--step", "3"], "xterm", 1), ([], "dumb", 17)],
+    [(["--plain"], "xterm", LAST + 1), (["--step", "3"], "xterm", 1), ([], "dumb", LAST + 1)],
 )
 def test_these_ask_for_no_keys(words: list[str], term: str, answers: int) -> None:
     with tour(*words, term=term) as terminal:

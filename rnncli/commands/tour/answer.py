@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import Step, say
 from rnncli.commands.tour.observations import observe
-from rnncli.show.answer import Answer, Records, head
-from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, View, line, marks
+from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
+from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
 from rnncli.show.parts import records_of, tensor_listing
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
@@ -33,12 +34,13 @@ class TourAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return the steps, one below the other."""
         parts: list[PagePart] = []
+        title = line(say("lesson", view.lang), "strong") if len(self.steps) > 1 else ()
         for step in self.steps:
-            parts += [(), ()] if parts else []
+            parts += [(), ()] if parts or title else []
             parts += _parts(step, view, self.shown)
         if len(self.steps) > 1:
             parts += [(), (), line(say("go on", view.lang), "dim")]
-        return Page((), (), tuple(parts))
+        return Page(title, (), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return one row per number, with columns for the step and its command first."""
@@ -60,6 +62,22 @@ class TourAnswer(Answer):
         return found
 
 
+def list_steps() -> ListAnswer:
+    """Return the list of the steps, with their topics."""
+    fields = (
+        Field("number", heading="step"),
+        Field("topic", lambda step: step.topics[0], heading="topic", style="strong"),
+        Field(
+            "title",
+            lambda step: step.en["title"],
+            heading="what it is",
+            show=lambda step, view: (step.ko if view.lang == "ko" else step.en)["title"],
+        ),
+        Field("topics", lambda step: list(step.topics), csv=False),
+    )
+    return ListAnswer("steps", fields, lesson.steps(), ("number", "topic", "title"))
+
+
 def _document(step: Step, view: View) -> dict[str, Any]:
     seen = observe(step, view)
     texts = lesson.fill(step, view.lang, seen.facts)
@@ -67,7 +85,8 @@ def _document(step: Step, view: View) -> dict[str, Any]:
         "number": step.number,
         "title": texts["title"],
         "asks": texts["asks"],
-        "expression": step.layer,
+        "topics": list(step.topics),
+        "keras": step.keras,
         "commands": [
             {"line": command, "outputs": tensor_listing(outputs, view).objects()}
             for command, outputs in zip(step.commands, seen.outputs, strict=True)
@@ -86,17 +105,18 @@ def _parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
 
     if shown != ANSWER:
         place = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
-        yield (Span(f"{place}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
+        heading = (Span(f"{place}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
+        yield Heading(heading, step.topics[0])
         yield ()
-        yield from map(line, texts["asks"].splitlines())
+        for is_code, lines in groupby(texts["asks"].splitlines(), lambda text: text.startswith(" ")):
+            found = list(lines)
+            yield from [Code("\n".join(found))] if is_code else map(line, found)
         yield ()
-        if step.layer and step.layer not in texts["asks"]:
-            yield line(step.layer, "strong")
-        for command in step.commands:
-            yield Paragraph(command, "dim", breaks="flags")
+        yield Code(step.keras, "python")
+        yield from (Code(command, "shell") for command in step.commands)
         yield from seen.parts
         yield ()
         yield labelled("notice")
         yield labelled("question")
     if shown != QUESTION:
-        yield labelled("answer")
+        yield Fold(say("answer", lang), texts["answer"])

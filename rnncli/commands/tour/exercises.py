@@ -23,7 +23,7 @@ from rnncli.errors import DisagreementError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
-from rnncli.show.page import Line, Page, Span, Table, View, line, marks
+from rnncli.show.page import Code, Line, Page, Span, Table, View, line, marks
 from rnncli.show.parts import format_difference
 
 Accepts = Callable[[str], bool]
@@ -249,11 +249,15 @@ def _numbers(text: str) -> list[float]:
 
 @dataclass(frozen=True)
 class ExerciseAnswer(Answer):
-    """An exercise with its task, or the verdict on an answer to it.  answer: None if none was given."""
+    """An exercise with its task, or the verdict on an answer to it.
+
+    answer: a right one; None if none was given.  is_asked: whether the terminal asks for one.
+    """
 
     exercise: lesson.Exercise
     seed: int
     answer: str | None = None
+    is_asked: bool = False
     command = "tour --exercise"
     widest = lesson.WIDEST
 
@@ -265,7 +269,7 @@ class ExerciseAnswer(Answer):
         """Return the task and its tables, as texts; with an answer, that it is right."""
         task = self.task(view)
         texts = lesson.fill(self.exercise, view.lang, task.facts)
-        verdict = {} if self.answer is None else {"answer": self.answer, "right": True}
+        verdict = {} if self.answer is None else {"answer": self.answer, "right": True, "why": texts["why"]}
         return {
             **head(),
             "exercise": self.exercise.number,
@@ -279,26 +283,40 @@ class ExerciseAnswer(Answer):
             **verdict,
         }
 
+    @property
+    def check(self) -> str:
+        """The command that checks an answer."""
+        form = shlex.quote(self.exercise.form)
+        return f"rnncli tour --exercise {self.exercise.number} --seed {self.seed} --answer {form}"
+
+    def fault(self, answer: str, lang: str) -> DisagreementError | None:
+        """Return what is wrong with an answer, and a hint; None if it is right."""
+        task = self.task(View(lang=lang))
+        if task.accepts(answer):
+            return None
+        hint = lesson.fill(self.exercise, lang, task.facts)["hint"]
+        verdict = say("wrong", lang).format(answer or "''")
+        return DisagreementError("{verdict}", "{hint}", verdict=verdict, hint=hint)
+
     def page(self, view: View) -> Page:
-        """Return the task, its tables, and the command that checks an answer."""
+        """Return the task, its tables, and the command that checks an answer; or why an answer is right."""
         lang, number = view.lang, self.exercise.number
-        if self.answer is not None:
-            return Page((), (), (line(say("right", lang), "strong"),))
         task = self.task(view)
         texts = lesson.fill(self.exercise, lang, task.facts)
+        if self.answer is not None:
+            return Page((), (), ((Span(say("right", lang), "strong"), Span(f" {texts['why']}")),))
         place = marks(view).dot.join(
             (say("exercise", lang).format(number), f"{say('seed', lang)} {self.seed}", "")
         )
-        form = shlex.quote(self.exercise.form)
-        parts: tuple[Table | Line, ...] = (
+        parts: tuple[Table | Line | Code, ...] = (
             (Span(place, "dim"), Span(texts["title"], "strong")),
             (),
             *map(line, texts["task"].splitlines()),
             *task.tables,
             (),
-            line(say("answer it", lang), "dim"),
-            line(f"rnncli tour --exercise {number} --seed {self.seed} --answer {form}"),
         )
+        if not self.is_asked:
+            parts += (line(say("answer it", lang), "dim"), Code(self.check, "shell"))
         return Page((), (), parts)
 
     def records(self, view: View) -> Records:
@@ -325,13 +343,8 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exe
 
         seed = draw_seed()
     found = ExerciseAnswer(known[number - 1], seed, answer)
-    if answer is not None:
-        task = found.task(View(lang=lang))
-        if not task.accepts(answer):
-            hint = lesson.fill(found.exercise, lang, task.facts)["hint"]
-            raise DisagreementError(
-                "{verdict}", "{hint}", verdict=say("wrong", lang).format(answer or "''"), hint=hint
-            )
+    if answer is not None and (fault := found.fault(answer, lang)):
+        raise fault
     return found
 
 

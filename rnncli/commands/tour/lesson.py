@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
+from rnncli.errors import fold_name
 from rnncli.result import STATUSES, Result
 from rnncli.show import wording
 
@@ -26,10 +27,11 @@ class Step(NamedTuple):
     """One step of `lesson.toml`, which says what its entries mean.  number: its place, from 0."""
 
     number: int
+    topics: Sequence[str]
     en: Texts
     ko: Texts
+    keras: str
     commands: Sequence[str]
-    layer: str = ""
     observation: str = ""
 
 
@@ -60,6 +62,13 @@ def exercises() -> tuple[Exercise, ...]:
     """Return every exercise, in order."""
     found = read("exercises.toml")["exercise"]
     return tuple(Exercise(number, **entries) for number, entries in enumerate(found, 1))
+
+
+def find(topic: str) -> Step | None:
+    """Return the step with this number or topic."""
+    word = fold_name(topic.replace(" ", ""))
+    known = {fold_name(one.replace(" ", "")): step for step in steps() for one in step.topics}
+    return known.get(word) or next((step for step in steps() if str(step.number) == topic), None)
 
 
 def fill(told: Step | Exercise, lang: str, facts: Facts) -> dict[str, str]:

@@ -6,11 +6,12 @@ A step that shows more than its commands return names one of OBSERVATIONS, which
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
@@ -18,6 +19,9 @@ from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Label, NamedTensor, Result, select_true
 from rnncli.show.page import PagePart, View, bar, line
 from rnncli.show.parts import format_difference
+
+Rows = Sequence[tuple[str, Array, str]]
+"""Rows of numbers, each with the texts before and after it."""
 
 LAYERS = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 """Keras's names."""
@@ -96,52 +100,82 @@ def observe_gates(view: View, command: str) -> Observation:
     return Observation((table,), (outputs,), facts)
 
 
+def _draw_beside(view: View, headings: Sequence[str], names: Iterable[str], *columns: Rows) -> PagePart:
+    """Return rows of numbers side by side, each with the texts before and after it."""
+    texts = iter(drawing.format_rows([row for column in columns for _, row, _ in column], view))
+    drawn = [[f"{before}{next(texts)}{after}" for before, _, after in column] for column in columns]
+    return drawing.draw_beside(("", *headings), list(zip(names, *drawn, strict=True)))
+
+
+def _draw_runs(
+    view: View, results: Sequence[Result], headings: Sequence[str], remarks: Mapping[int, str] = {}
+) -> Observation:
+    """Return two runs side by side, marked where they are equal.  remarks: on time steps of the first."""
+    left, right = (
+        [row for one in result.outputs for row in one.values[0].reshape(-1, 3)] for result in results
+    )
+    first, *states = results[0].outputs
+    names = [*(f"t={time}" for time in range(first.values.shape[1])), *(state.name for state in states)]
+    beside = _draw_beside(
+        view,
+        headings,
+        names,
+        [("", row, f"  {remarks.get(place, '')}".rstrip()) for place, row in enumerate(left)],
+        [("", row, "  <-" if (row == left[place]).all() else "") for place, row in enumerate(right)],
+    )
+    legend = line(f"<- {say('the same numbers', view.lang)}", "dim")
+    return Observation((beside, legend), tuple(result.outputs for result in results))
+
+
 def observe_reset_after(view: View, *commands: str) -> Observation:
     """Show both kinds of GRU side by side, one line per time step, and the largest difference."""
     results = [run_line(command) for command in commands]
-    after, before = (result.outputs[0].values[0] for result in results)
-    same = f"    <- {say('the same numbers', view.lang)}"
+    after, before = (result.outputs[0].values for result in results)
+    two, one = (str(result.weights["bias"].shape) for result in results)
+    facts = {"difference": f"{np.abs(after - before).max():.2f}", "two": two, "one": one}
+    return _draw_runs(view, results, ("reset_after=True", "reset_after=False"))._replace(facts=facts)
+
+
+def observe_mask(view: View, masked_command: str, command: str) -> Observation:
+    """Show the rows with the mask and without it side by side."""
+    results = (run_line(masked_command, traced=True), run_line(command))
+    headings = (say("with the mask", view.lang), say("without it", view.lang))
+    remarks = dict.fromkeys(masked_steps(results[0]), say("masked", view.lang))
+    return _draw_runs(view, results, headings, remarks)
+
+
+def observe_windows(view: View, command: str) -> Observation:
+    """Show each window of a series that counts up, the value after it, and what the layer returns for it."""
+    from rnncli.cli.flags import CommandLine
+
+    windows, (output,) = CommandLine.parse(command).case().inputs[..., 0], run_line(command).outputs
     rows = [
-        (f"t={time}", f"{text}  ", f"{other}{same if (after[time] == before[time]).all() else ''}")
-        for time, (text, other) in enumerate(
-            zip(drawing.format_rows(after, view), drawing.format_rows(before, view), strict=True)
-        )
+        (" ".join(f"{value:g}" for value in window), f"{window[-1] + 1:g}", text)
+        for window, text in zip(windows, drawing.format_rows([*output.values], view), strict=True)
     ]
-    facts = {
-        "difference": f"{np.abs(after - before).max():.2f}",
-        "two": str(results[0].weights["bias"].shape),
-        "one": str(results[1].weights["bias"].shape),
-    }
-    table = drawing.draw_beside(("", "reset_after=True", "reset_after=False"), rows)
-    return Observation((table,), tuple(result.outputs for result in results), facts)
-
-
-def observe_mask(view: View, command: str) -> Observation:
-    """Mark the rows of masked steps."""
-    result = run_line(command, traced=True)
-    return _draw([result], view, dict.fromkeys(masked_steps(result), say("masked", view.lang)))
+    headings = (*(say(key, view.lang) for key in ("window", "next")), f"{output.name} {output.values.shape}")
+    table = drawing.draw_grid(headings, rows, right=False)
+    return Observation((table,), ((output,),))
 
 
 def observe_time_reversal(view: View, *commands: str) -> Observation:
     """Show a go_backwards layer beside the backward half of Bidirectional; mark the backward state."""
     alone, both = map(run_line, commands)
     lone, output, state = alone.outputs[0], both.outputs[0], both.outputs[-1].values[0]
-    numbers = [*lone.values[0], *output.values[0, :, Stack(both.specs).forward_units :]]
-    texts = [
-        f"{text}{'  <-' if (row == state).all() else '    '}"
-        for row, text in zip(numbers, drawing.format_rows(numbers, view), strict=True)
-    ]
-    rows = [
-        (
-            say("row", view.lang).format(row),
-            f"t={time}  {texts[row]}",
-            f"t={row}  {texts[row + len(lone.time)]}",
-        )
-        for row, time in enumerate(lone.time)
-    ]
-    headings = ("", "GRU(go_backwards=True)", f"Bidirectional, {say('backward half', view.lang)}")
+    halves = output.values[0, :, Stack(both.specs).forward_units :]
+
+    def column(rows: Array, times: Iterable[int]) -> Rows:
+        return [
+            (f"t={time}  ", row, "  <-" if (row == state).all() else "")
+            for time, row in zip(times, rows, strict=True)
+        ]
+
+    names = [say("row", view.lang).format(row) for row in range(len(halves))]
+    headings = ("GRU(go_backwards=True)", f"Bidirectional, {say('backward half', view.lang)}")
+    columns = column(lone.values[0], lone.time), column(halves, range(len(halves)))
     legend = line(f"<- {say('backward state', view.lang)}", "dim")
-    return Observation((drawing.draw_beside(headings, rows), legend), (alone.outputs, both.outputs))
+    beside = _draw_beside(view, headings, names, *columns)
+    return Observation((beside, legend), (alone.outputs, both.outputs))
 
 
 def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_command: str) -> Observation:
@@ -182,13 +216,15 @@ def observe_vanishing_gradients(view: View, command: str) -> Observation:
                 for name, values in norms.items()
             ),
         )
-        for time in (0, 5, 10, 15, 20, 25, 29)
+        for time in (0, 6, 12, 18, 24, 28, 29)
     ]
     outputs = tuple(
         NamedTensor(Label(f"{name}/input"), ("timesteps",), values) for name, values in norms.items()
     )
     facts = {name: format_difference(values[0] / values[-1]) for name, values in norms.items()}
-    return Observation((drawing.draw_grid(("", *norms), rows),), (outputs,), facts)
+    return Observation(
+        (drawing.draw_grid(("", *(f"{name} input" for name in norms)), rows),), (outputs,), facts
+    )
 
 
 OBSERVATIONS: dict[str, Callable[..., Observation]] = {
@@ -198,6 +234,7 @@ OBSERVATIONS: dict[str, Callable[..., Observation]] = {
     "gates": observe_gates,
     "reset_after": observe_reset_after,
     "mask": observe_mask,
+    "windows": observe_windows,
     "time_reversal": observe_time_reversal,
     "encoder_and_decoder": observe_encoder_and_decoder,
     "vanishing_gradients": observe_vanishing_gradients,

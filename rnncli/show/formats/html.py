@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from textwrap import dedent
 from typing import IO
 
 from rnncli.show.answer import Answer
 from rnncli.show.layout import PAGE_WIDTH, PageLayout, lay_out
-from rnncli.show.page import Grid, Line, Numbers, Table, TableCell, View, marks
+from rnncli.show.page import Code, Fold, Grid, Heading, Line, Numbers, Table, TableCell, View, marks
 
 LIGHT = """\
 --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
@@ -51,10 +52,17 @@ td, th { padding: 0.15rem 1.5rem 0.15rem 0; vertical-align: top; }
 .numbers { font-variant-numeric: tabular-nums; } td.right, th.right { text-align: right; }
 .strong { font-weight: 600; } .dim, .heading, th { color: var(--dim); }
 .hidden { color: var(--hidden); } .cell { color: var(--cell); } .alarm { color: var(--alarm); }
-.same0 { color: var(--hidden); } .same1 { color: var(--cell); } .same2 { color: #b7791f; }
-.same3 { color: #2f9e44; } .number { font-family: ui-monospace, monospace; white-space: pre; }
+.same0 { color: #b7791f; } .same1 { color: #2f9e44; } .same2 { color: #3b82d6; }
+.same3 { color: #d9600f; } .number { font-family: ui-monospace, monospace; white-space: pre; }
  [class^=rise], [class^=pole] { font-family: ui-monospace, monospace; }
 """
+PROSE = """\
+body { max-width: 50rem; } h2 { margin-top: 3rem; font-family: inherit; } .strong { font-family: inherit; }
+pre { margin: 0.5rem 0; padding: 0.25rem 0.75rem; overflow-x: auto; border-left: 2px solid var(--rule);
+      font: 0.9em/1.5 ui-monospace, monospace; }
+details { margin: 0.25rem 0; } summary { cursor: pointer; font-weight: 600; }
+"""
+"""CSS of a page with headings, a text to read."""
 HEAT = {
     "rise": ("#7c83b0", "#5a86b5", "#4f9bab", "#4aa58a", "#7bab5a", "#a9a83f", "#cf9f36", "#e8912d"),
     "pole": ("#1f7fe0", "#5589c9", "#6d8fb4", "#8389ab", "#a88a8f", "#bf7a78", "#d2695f", "#e05548"),
@@ -66,11 +74,12 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the whole document, without scripts, links or images."""
     page = lay_out(answer.page(view), view, PAGE_WIDTH)
     body = "\n".join(_body(page, view))
+    style = STYLE + (PROSE if any(isinstance(part, Heading) for part in page.parts) else "") + _heat(body)
     title = escape("".join(span.text for span in page.title) or "rnncli")
     text = (
         f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{THEMES[view.theme]}{STYLE}{_heat(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>\n{THEMES[view.theme]}{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
     file.write(text.encode())
 
@@ -100,6 +109,12 @@ def _body(page: PageLayout, view: View) -> Iterator[str]:
                 yield f'<div class="scroll">{_table(part, view)}</div>'
             case Grid():
                 yield f'<div class="scroll">{_grid(part, view)}</div>'
+            case Heading(text, anchor):
+                yield f'<h2 id="{escape(anchor)}">{_line(text)}</h2>'
+            case Code(text, kind):
+                yield f'<pre class="{kind or "math"}">{escape(dedent(text))}</pre>'
+            case Fold():
+                yield f"<details><summary>{escape(part.label)}</summary><p>{escape(part.text)}</p></details>"
             case _:
                 yield from [f"<p>{_line(part)}</p>"] if part else []
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import dedent
 from typing import IO
 
 from rnncli.show.answer import Answer
 from rnncli.show.layout import PAGE_WIDTH, PageLayout, lay_out
 from rnncli.show.page import (
     GAP,
+    Code,
+    Fold,
     Grid,
+    Heading,
     Line,
     Numbers,
+    Span,
     Table,
     TableCell,
     View,
     has_numbers,
     marks,
+    text_of,
 )
 
 
@@ -29,7 +35,8 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def _page(page: PageLayout, view: View) -> Iterator[str]:
     if page.title:
-        yield f"## {_escape(''.join(span.text for span in page.title))}"
+        level = "#" if any(isinstance(part, Heading) for part in page.parts) else "##"
+        yield f"{level} {_escape(text_of(page.title))}"
     yield from (_text(note) for note in page.notes)
     for part in page.parts:
         match part:
@@ -40,6 +47,13 @@ def _page(page: PageLayout, view: View) -> Iterator[str]:
                     for across, table in zip(part.across, tables, strict=True):
                         yield f"### {_escape(f'{down}, {across}')}"
                         yield from _table(table, view)
+            case Heading():
+                yield f"## {_escape(text_of(part.text))}"
+            case Code(text, kind):
+                yield f"```{kind}\n{dedent(text)}\n```"
+            case Fold():
+                yield f"<details><summary>{_escape(part.label)}</summary>"
+                yield f"{_escape(part.text)}\n\n</details>"
             case _:
                 yield from [_text(part)] if part else []
 
@@ -94,9 +108,17 @@ def _cell(cell: TableCell) -> str:
 
 
 def _text(line: Line) -> str:
-    return "".join(
-        f"**{_escape(span.text)}**" if "strong" in span.style.split() else _escape(span.text) for span in line
-    )
+    return "".join(map(_span, line))
+
+
+def _span(span: Span) -> str:
+    """Return a span; `** bold**` would not be bold, and only code keeps its blanks."""
+    styles, text = span.style.split(), span.text.strip()
+    if "number" in styles and text:
+        return f"`{span.text}`"
+    if "strong" in styles and text:
+        return span.text.replace(text, f"**{_escape(text)}**")
+    return _escape(span.text)
 
 
 def _escape(text: str) -> str:

@@ -23,8 +23,23 @@ from rnncli.show.layout import (
     lay_out,
     natural_width,
     sum_widths,
+    wrap_command,
 )
-from rnncli.show.page import Grid, Numbers, Page, Span, Table, TableCell, View, cell, has_numbers, marks
+from rnncli.show.page import (
+    Code,
+    Fold,
+    Grid,
+    Heading,
+    Numbers,
+    Page,
+    Span,
+    Table,
+    TableCell,
+    View,
+    cell,
+    has_numbers,
+    marks,
+)
 from rnncli.show.visible import ENDLESS
 
 if TYPE_CHECKING:
@@ -48,7 +63,7 @@ STYLES = {
     "hidden": "cyan",
     "cell": "magenta",
     "number": "",
-    **{f"same{number}": color for number, color in enumerate(("cyan", "magenta", "yellow", "green"))},
+    **{f"same{number}": color for number, color in enumerate(("yellow", "green", "blue", "color(208)"))},
     **{f"rise{level}": f"color({color})" for level, color in enumerate(RISE)},
     **{f"pole{level}": f"color({color})" for level, color in enumerate(POLES)},
 }
@@ -90,6 +105,13 @@ def draw_page(page: Page, view: View) -> RenderableType:
                 parts.append(_table(part, view))
             case Grid():
                 parts.append(_grid(part, view))
+            case Heading():
+                parts.append(_text(part.text))
+            case Code(text, kind):
+                lines = wrap_command(text, view.width) if kind == "shell" else text.splitlines()
+                parts += [Text(one, STYLES["strong"] if kind == "python" else "") for one in lines]
+            case Fold():
+                parts.append(_text((Span(f"{part.label}:", "strong"), Span(f" {part.text}"))))
             case _:
                 parts.append(_text(part))
     return Group(*parts)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from command import HEAVY, Run, loaded_by
 from looks import columns_of, drawn, matches_golden
+from terminals import Terminal
 
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.exercises import (
@@ -151,7 +152,7 @@ def test_an_exercise_looks_as_it_should(number: int, lang: str) -> None:
 def test_exercises_are_translated(number: int) -> None:
     """Whatever is drawn, every hole of a text is filled."""
     exercise = posed(number, 3).exercise
-    assert list(exercise.en) == list(exercise.ko) == ["title", "task", "hint"]
+    assert list(exercise.en) == list(exercise.ko) == ["title", "task", "hint", "why"]
     for en, ko in zip(exercise.en.values(), exercise.ko.values(), strict=True):
         assert re.search(r"[가-힣]", ko)
         assert not re.search(r"[가-힣]", en)
@@ -209,7 +210,8 @@ def test_forms_of_an_answer(accepts: Accepts, right: list[str], wrong: list[str]
 
 def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:
     right = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", solved(3, 5))
-    assert (right.returncode, right.stdout, right.stderr) == (0, "Right.\n", "")
+    assert (right.returncode, right.stderr) == (0, "")
+    assert right.stdout.startswith("Right. The number of time steps plays no part")
     wrong = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", "12")
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert wrong.stderr.startswith("rnncli: 12 is not right.\nEach gate has a kernel")
@@ -217,10 +219,11 @@ def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:
 
 def test_a_verdict_in_korean_and_as_json(rnncli: Run) -> None:
     flags = ("tour", "--exercise", "3", "--seed", "5", "--answer")
-    assert rnncli(*flags, solved(3, 5), "--lang", "ko").stdout == "맞았습니다.\n"
+    assert rnncli(*flags, solved(3, 5), "--lang", "ko").stdout.startswith("맞았습니다. 시점의 수는")
     assert "틀렸습니다.\n게이트마다" in rnncli(*flags, "12", "--lang", "ko").stderr
     verdict = json.loads(rnncli(*flags, solved(3, 5), "-f", "json").stdout)
     assert verdict["right"] is True
+    assert verdict["why"].startswith("The number of time steps")
 
 
 def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
@@ -230,7 +233,23 @@ def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
     assert re.fullmatch(r"rnncli tour --exercise 2 --seed \d+ --answer '\(1, 3\)'", command)
     assert shell(command).returncode == 1
     seed = int(command.split()[5])
-    assert shell(command.replace("(1, 3)", solved(2, seed))).stdout == "Right.\n"
+    assert shell(command.replace("(1, 3)", solved(2, seed))).stdout.startswith("Right. ")
+
+
+def test_a_terminal_asks_for_the_answer() -> None:
+    """A wrong one gets a hint, and can be corrected; an empty line ends."""
+    with Terminal("tour", "--exercise", "3", "--seed", "5", env={"NO_COLOR": "1"}) as terminal:
+        assert "--answer" not in terminal.until("Enter alone ends): ")
+        terminal.write("12\n")
+        assert "12 is not right.\nEach gate has a kernel" in terminal.until("Enter alone ends): ")
+        terminal.write(f"{solved(3, 5)}\n")
+        shown, code = terminal.end()
+        assert (code, "Right. The number of time steps" in shown) == (0, True)
+    with Terminal("tour", "--exercise", "3", "--seed", "5", "--lang", "ko") as terminal:
+        terminal.until("Enter만 누르세요): ")
+        terminal.write("\n")
+        shown, code = terminal.end()
+        assert (code, shown.splitlines()[-1]) == (0, "rnncli tour --exercise 3 --seed 5 --answer 12345")
 
 
 def test_no_exercise_loads_a_framework() -> None:

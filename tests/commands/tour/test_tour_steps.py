@@ -61,7 +61,7 @@ def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> 
     broken = [wrap_command(command, width) for command in commands]
     for command, lines in zip(commands, broken, strict=True):
         assert words_of("\n".join(lines)) == words_of(command)
-        assert all(line.startswith("  -") for line in lines[1:])
+        assert all(re.match("  (-|'?\\[)", line) for lines in broken for line in lines[1:])
     assert max(len(line) for lines in broken for line in lines) <= max(width, 52)
     assert any(len(lines) > 2 for lines in broken)
 
@@ -70,6 +70,68 @@ def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> 
 def test_a_step_in_other_formats(format: str) -> None:
     step = TourAnswer((lesson.steps()[8],))
     assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_whole_lesson_as_html_and_as_markdown(lang: str) -> None:
+    """A heading for each step, its commands as code, its answer hidden until it is asked for."""
+    steps = lesson.steps()
+    html = drawn(TourAnswer(steps), "html", lang=lang)
+    assert re.findall('<h2 id="(.*?)">', html) == [step.topics[0] for step in steps]
+    assert html.count("<details><summary>") == html.count("</details>") == len(steps)
+    assert f"<title>{lesson.say('lesson', lang)}</title>" in html
+    text = drawn(TourAnswer(steps), "markdown", lang=lang)
+    assert text.startswith(f"# {lesson.say('lesson', lang)}\n\n## ")
+    assert len(re.findall("^## ", text, re.MULTILINE)) == text.count("<details>") == len(steps)
+    for step in steps:
+        assert f"```python\n{step.keras}\n```" in text
+        assert all(f"```shell\n{command}\n```" in text for command in step.commands)
+    bold = re.findall(r"(?<!\\)\*\*(.*?)\*\*", text)
+    assert [words for words in bold if words != words.strip()] == []  # stars beside a blank are not bold
+
+
+def test_each_topic_finds_its_step() -> None:
+    topics = [(topic, step) for step in lesson.steps() for topic in (str(step.number), *step.topics)]
+    assert len({topic for topic, _ in topics}) == len(topics)
+    assert all(lesson.find(topic) is step for topic, step in topics)
+    assert lesson.find("Return-Sequences") is lesson.steps()[2]
+    assert lesson.find("초기상태") is lesson.steps()[15]
+    assert lesson.find("18") is None
+
+
+def test_the_lesson_takes_ten_minutes() -> None:
+    """At 200 words a minute, and eight seconds for each table."""
+    texts = [text for step in lesson.steps() for text in step.en.values()]
+    words = sum(len(re.findall(r"[^\W_]\w*", text)) for text in texts)
+    assert words / 200 + len(lesson.steps()) * 8 / 60 <= 10
+
+
+def test_what_the_steps_say_of_keras_runs_in_keras(rnncli: Run) -> None:
+    """Each name on the left gets a tensor of the shape that the step shows."""
+    import keras
+    import tensorflow as tf
+
+    x = tf.constant(np.random.default_rng(0).normal(size=(1, 4, 5)), tf.float32)
+    series = np.arange(1, 7, dtype="float32")
+    for step in lesson.steps():
+        names: dict[str, Any] = {**vars(keras), **vars(keras.layers), "keras": keras, "tf": tf, "x": x}
+        names |= {"tokens": np.array([[1, 2, 0, 0]]), "y": np.zeros((1, 3)), "series": series}
+        if "fit" in step.keras:
+            names["Sequential"] = lambda layers: compiled(keras.Sequential(layers))
+        exec(step.keras, names)
+        if step.number not in (0, 9, 10, 12, 14, 16, 17):
+            *_, last = re.findall(r"^([a-z, ]+) = ", step.keras, re.MULTILINE)
+            shown = [one.values.shape for one in seen(step.number).outputs[-1]]
+            assert [tuple(names[name].shape) for name in last.split(", ")] == shown, step.number
+    windows = [
+        (window[:, 0].tolist(), target) for window, target in names["windows"].unbatch().as_numpy_iterator()
+    ]
+    assert windows == [([1, 2, 3], 4), ([2, 3, 4], 5), ([3, 4, 5], 6)]
+
+
+def compiled(model: Any) -> Any:
+    model.compile("sgd", "mse")
+    return model
 
 
 def test_every_observation_has_its_step() -> None:
@@ -194,11 +256,20 @@ def test_both_kinds_of_gru_agree_at_the_first_step_alone() -> None:
 
 
 def test_masked_rows_are_those_of_the_mask() -> None:
-    masked = [line.split("t=")[1][0] for line in page(12).splitlines() if line.endswith(" masked")]
+    """The same input without the mask stands beside them, and differs from there on."""
+    masked = [line.split("t=")[1][0] for line in page(12).splitlines() if "  masked  " in line]
     assert masked == ["2", "3"]
-    values = seen(12).outputs[0][0].values[0]
-    assert np.array_equal(values[1], values[2])
-    assert np.array_equal(values[1], values[3])
+    (with_mask, state), (without, _) = seen(12).outputs
+    for time in (1, 2, 3):
+        assert np.array_equal(with_mask.values[0, 1], with_mask.values[0, time])
+        assert np.array_equal(with_mask.values[0, time], without.values[0, time]) == (time < 2)
+    assert np.array_equal(state.values[0], without.values[0, 1])
+
+
+def test_windows_follow_each_other() -> None:
+    assert re.findall(r"^(\d \d \d)   (\d)  ", page(17), re.MULTILINE) == [
+        ("1 2 3", "4"), ("2 3 4", "5"), ("3 4 5", "6"),
+    ]  # fmt: skip
 
 
 def test_rows_of_go_backwards_and_of_bidirectional_run_opposite_ways() -> None:
@@ -257,7 +328,7 @@ def test_a_command_stays_on_its_lines(number: int, lang: str) -> None:
 def test_document() -> None:
     step = TourAnswer((lesson.steps()[4],)).document(View())["steps"][0]
     assert list(step) == [
-        "number", "title", "asks", "expression", "commands", "notice", "question", "answer",
+        "number", "title", "asks", "topics", "keras", "commands", "notice", "question", "answer",
     ]  # fmt: skip
     assert step["commands"][0]["outputs"][1]["equals"] == ["hidden_states[:, -1, :]"]
 
@@ -284,19 +355,29 @@ def test_a_pipe_gets_everything(rnncli: Run) -> None:
 
 
 def test_one_step(rnncli: Run) -> None:
-    assert rnncli("tour", "--step", "8", "--lang", "ko").stdout == page(8, lang="ko")
+    for words in (["--step", "8"], ["8"], ["backward_state"], ["Backward-State"]):
+        assert rnncli("tour", *words, "--lang", "ko").stdout == page(8, lang="ko")
+
+
+def test_the_list_of_steps(rnncli: Run) -> None:
+    rows = rnncli("tour", "--list").stdout.splitlines()[1:]
+    assert [row.split()[1] for row in rows] == [step.topics[0] for step in lesson.steps()]
+    assert max(map(len, rows)) <= 80
+    assert "마스크: 건너뛰는 시점" in rnncli("tour", "--list", "--lang", "ko").stdout
+    listed = json.loads(rnncli("tour", "--list", "-f", "json").stdout)["steps"]
+    assert listed[12]["topics"][:2] == ["masks", "masking"]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         *(
-            (
-                ["--step", one],
-                f"rnncli: --step {one}: there is no such step.\nThe steps are 0 to {STEPS[-1]}.\n",
-            )
-            for one in (str(len(STEPS)), "-1")
+            ([*words, one], f"rnncli: there is no step {one}.\nThe steps are 0 to {STEPS[-1]}.\n")
+            for words, one in ((["--step"], str(len(STEPS))), (["--step"], "-1"), ([], "99"))
         ),
+        (["statefull"], "rnncli: no step is about 'statefull'.\nDid you mean stateful?\n"),
+        (["xyzzy"], "rnncli: no step is about 'xyzzy'.\nrnncli tour --list shows the topics.\n"),
+        (["masks", "--list"], "rnncli: masks cannot be combined with --list.\nLeave one out.\n"),
         (
             ["--exercise", "0"],
             "rnncli: --exercise 0: there is no such exercise.\n"
