@@ -48,14 +48,14 @@ class PagerPage(NamedTuple):
 class Prompts(NamedTuple):
     """The lines below a page, which list its keys.
 
-    page: before the answer is shown.  resumed: the same for the first page, if it is where the reader left.
-    answered: after it.  more: while a part of a long page is hidden.  end: the line after the last page.
+    page: before the answer is shown.  answered: after it.  more: while a part of a long page is hidden.
+    resumed: before the others on the page where the reader left.  end: the line after the last page.
     """
 
     page: str
-    resumed: str
     answered: str
     more: str
+    resumed: str
     end: str
 
 
@@ -76,7 +76,10 @@ def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Promp
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
     """
     keys, place = _Keys(), _recall(name, count)
-    shown = prompts._replace(page=prompts.resumed) if place else prompts
+    shown = prompts
+    if place:
+        page, _, more, resumed, _ = prompts
+        shown = prompts._replace(page=f"{resumed} {page}", more=f"{resumed} {more}")
     with exit_cleanly(), _read_single_keys():
         while place < count:
             _remember(name, place)
