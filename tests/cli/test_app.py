@@ -222,7 +222,6 @@ def test_plain_numbers_are_taken(words: str, rnncli: Run) -> None:
 
 
 def test_help_is_a_word_too(rnncli: Run) -> None:
-    assert rnncli("help").stdout == rnncli("--help").stdout
     assert rnncli("help", "run").stdout == rnncli("run", "--help").stdout
 
 
