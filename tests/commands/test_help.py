@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from command import Run, in_a_terminal
+from command import Run
+from terminals import Terminal
 
 from rnncli import handbook
 from rnncli.cli.pager import lay_out
@@ -43,6 +44,8 @@ def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
 
 
 def test_a_terminal_shows_it_in_its_pager() -> None:
-    shown = in_a_terminal(80, "help", "masks", PAGER="cat", NO_COLOR="1")
+    with Terminal("help", "masks", env={"PAGER": "cat", "NO_COLOR": "1"}) as terminal:
+        shown, code = terminal.end()
+    assert code == 0
     assert "masks: time steps that are skipped" in shown
     assert "```" not in shown
