@@ -76,7 +76,7 @@ def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) ->
     assert len(shown.splitlines()) <= 80  # two screens
     for flag in re.findall(r"--[a-z-]+", shown.partition("More flags")[2].partition("Examples")[0]):
         assert re.search(rf"^  (-\w, )?{flag.replace('--', '--(.no-.)?')}\b", every, re.MULTILINE), flag
-    assert shown.index("--units N") > shown.index("Layer:")
+    assert shown.index("--units N") > shown.index("First steps:")
     assert "--[no-]return-sequences" in shown
 
 
