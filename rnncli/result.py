@@ -160,6 +160,9 @@ class NamedTensor(NamedTuple):
     """A returned tensor.  `equals`: verified equalities.
 
     time: input index of each row of a sequence, if it differs from the row's own index; else empty.
+    masked: which rows of a sequence are steps that its layer skipped, (batch, timesteps) of bool; None if it
+        has no mask.
+    half: the unit at which the backward half of a concatenated output begins; 0 if there are no halves.
     """
 
     label: Label
@@ -167,6 +170,8 @@ class NamedTensor(NamedTuple):
     values: Array
     equals: tuple[Claim, ...] = ()
     time: Sequence[int] = ()
+    masked: Array | None = None
+    half: int = 0
 
     @property
     def name(self) -> str:

@@ -74,14 +74,17 @@ def of_size(
     scale: float = 1.0,
     odd: bool = False,
 ) -> Result:
-    """Return waves of numbers between -scale and scale; odd: include NaN and infinities."""
+    """Return waves of numbers between -scale and scale; odd: NaN, infinities, halves, a masked step."""
     count = batch * timesteps * units
     states = (np.sin(np.arange(count, dtype=np.float64)) * scale).astype(np.float32)
     states = states.reshape(batch, timesteps, units)
     if odd:
         states[0, 0, 0], states[0, -1, -1], states[-1, 0, 0] = np.nan, np.inf, -np.inf
+    masked = np.zeros((batch, timesteps), bool)
+    masked[:, -1] = odd
+    half = units // 2 if odd else 0
     return result(
-        NamedTensor(parse_label(f"{prefix}hidden_states"), SEQUENCE, states),
+        NamedTensor(parse_label(f"{prefix}hidden_states"), SEQUENCE, states, masked=masked, half=half),
         NamedTensor(
             parse_label(f"{prefix}forward_last_hidden_state"),
             STATE,
@@ -98,7 +101,7 @@ def both_ways() -> Result:
     """Return the result of a Bidirectional LSTM with return_sequences and return_state."""
     states = np.concatenate([HIDDEN, HIDDEN[:, ::-1] / 2], axis=-1)
     return result(
-        NamedTensor(parse_label("hidden_states"), SEQUENCE, states),
+        NamedTensor(parse_label("hidden_states"), SEQUENCE, states, half=3),
         NamedTensor(
             parse_label("forward_last_hidden_state"),
             STATE,
@@ -114,6 +117,19 @@ def both_ways() -> Result:
         ),
         NamedTensor(parse_label("backward_last_cell_state"), STATE, CELL / 2),
         specs=layers("bilstm", return_sequences=True, return_state=True),
+    )
+
+
+def masked() -> Result:
+    """Return the result of a GRU with two sequences, the second of which is padded."""
+    states = np.concatenate([HIDDEN, HIDDEN[:, [0, 1, 1, 1]]])
+    padding = np.zeros((2, 4), bool)
+    padding[1, 2:] = True
+    return result(
+        NamedTensor(parse_label("hidden_states"), SEQUENCE, states, masked=padding),
+        specs=layers("gru", return_sequences=True),
+        input_shape=(2, 4, 5),
+        conditions={"mask": 1},
     )
 
 
@@ -183,6 +199,7 @@ ANSWERS: dict[str, Any] = {
     "run": RunAnswer(sentence()),
     "checked": RunAnswer(sentence(differences={"hidden_states": 2.98e-8, "last_hidden_state": 0.0})),
     "both_ways": RunAnswer(both_ways()),
+    "masked": RunAnswer(masked()),
     "large": RunAnswer(of_size(32, 1000, 64, "0/", odd=True)),
     "shape": ShapeAnswer(report()),
     "stack": ShapeAnswer(stack_report()),

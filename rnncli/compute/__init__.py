@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from math import ceil, prod
 
-from rnncli.case import Case, sizes
+from rnncli.case import Array, Case, sizes
 from rnncli.result import Claim, Label, Result
 
 COMFORTABLE = 64 * 2**20
@@ -117,16 +117,22 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
 
     memory.refuse_beyond(sum(each.values[:1].nbytes * batch for each in first.outputs))
     arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
+    masks: list[list[Array]] = [[] for _ in first.outputs]
     agreed, done = ChunkSummary(), 0
     for result in chain((first,), results):
         agreed.add(result)
         end = done + result.input_shape[0]
-        for array, tensor in zip(arrays, result.outputs, strict=True):
+        for array, masked, tensor in zip(arrays, masks, result.outputs, strict=True):
             array[done:end] = tensor.values
+            masked += [] if tensor.masked is None else [tensor.masked]
         done = end
     outputs = tuple(
-        tensor._replace(values=array, equals=agreed.equals[tensor.label])
-        for tensor, array in zip(first.outputs, arrays, strict=True)
+        tensor._replace(
+            values=array,
+            equals=agreed.equals[tensor.label],
+            masked=np.concatenate(masked) if masked else None,
+        )
+        for tensor, array, masked in zip(first.outputs, arrays, masks, strict=True)
     )
     shape = (batch, *first.input_shape[1:])
     return dataclasses.replace(first, engines=agreed.engines, input_shape=shape, outputs=outputs)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 from math import prod
+from typing import NamedTuple
 
 from rnncli.case import Array, Case, Shape, format_shape, sizes
 from rnncli.compute import engines
@@ -55,7 +56,7 @@ class _PreparedCase:
         self.engine, self.dtype = engine, str(case.inputs.dtype)
         layers = engines.get(engine).Layers
         self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, engine))
-        self.claims = claims_of(case)
+        self.stack, self.claims = Stack(case.specs), claims_of(case)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
 
     def __call__(self, one: Case) -> Result:
@@ -75,7 +76,7 @@ class _PreparedCase:
         kept = [layer for call in calls for layer in (call if case.all_layers else call[-1:])]
         expected = self.expected(case.inputs.shape)
         tensors = dict(zip(expected, chain.from_iterable(kept), strict=True))
-        for label, (info, _) in expected.items():
+        for label, (info, *_) in expected.items():
             if tensors[label].shape != info.shape:
                 raise EngineError(
                     "{engine} returned {label} as {shape}, not as {expected}.",
@@ -86,6 +87,7 @@ class _PreparedCase:
                     expected=format_shape(info.shape),
                 )
         equal = select_true(self.claims, tensors)
+        masked = self.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)
         return Result(
             engines=(self.engine,),
             seed=case.seed,
@@ -93,8 +95,16 @@ class _PreparedCase:
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
-                NamedTensor(label, info.axes, tensors[label], equal[label], times)
-                for label, (info, times) in expected.items()
+                NamedTensor(
+                    label,
+                    one.info.axes,
+                    tensors[label],
+                    equal[label],
+                    one.time,
+                    masked[one.layer] if label.sequence else None,
+                    one.half,
+                )
+                for label, one in expected.items()
             ),
             trace=computed.trace,
             weights=computed.weights,
@@ -104,14 +114,26 @@ class _PreparedCase:
         )
 
 
-def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, tuple[TensorInfo, Sequence[int]]]:
-    """Return what the layers return for inputs of this shape, and the input times of its rows."""
+class _Expected(NamedTuple):
+    """A tensor that is to be returned.  layer: index of its layer.  time, half: as in NamedTensor."""
+
+    info: TensorInfo
+    layer: int
+    time: Sequence[int]
+    half: int
+
+
+def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, _Expected]:
+    """Return what the layers return for inputs of this shape."""
     stack = Stack(case.specs)
     times = stack.times(input_shape, all_layers=case.all_layers)
-    return {
-        info.label: (info, times.get(info.label.without_call, ()))
-        for info in _returned(stack, case, input_shape)
-    }
+    found = {}
+    for info in _returned(stack, case, input_shape):
+        label = info.label
+        layer = label.layer if isinstance(label.layer, int) else len(stack.layers) - 1
+        half = 0 if label.last else stack.layers[layer].forward_units or 0
+        found[label] = _Expected(info, layer, times.get(label.without_call, ()), half)
+    return found
 
 
 def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
@@ -153,7 +175,12 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
         equal = select_true(known, own)
         outputs = tuple(
-            tensor._replace(values=own[tensor.label], equals=equal[tensor.label]) for tensor in result.outputs
+            tensor._replace(
+                values=own[tensor.label],
+                equals=equal[tensor.label],
+                masked=None if tensor.masked is None else tensor.masked[start : start + size],
+            )
+            for tensor in result.outputs
         )
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)

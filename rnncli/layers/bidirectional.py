@@ -218,6 +218,9 @@ class Bidirectional(Layer):
         merged = self.merge(self.config["merge_mode"], first, second)
         return LayerOutput((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
+    def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
+        return self.forward.next_mask(inputs, mask)
+
     def _split_states(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
         """Return the initial states of the forward and the backward layer."""
         if not call.initial_state:

@@ -118,6 +118,10 @@ class Layer(ABC):
         """Where the backward half of a concatenated output begins; None if there are no halves."""
         return None
 
+    def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
+        """Return the mask for the next layer, as far as it is known.  inputs: None if they are not known."""
+        return mask
+
     @property
     def loops(self) -> "Mapping[str, Layer]":
         """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Option, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers import activations
 from rnncli.layers.cell import take_seeds
@@ -108,11 +108,15 @@ class Masking(Layer):
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
         return Sum((times(LayerInput()),))
 
+    def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
+        """Return its own mask, without the axis of features."""
+        return None if inputs is None else (inputs != self.config["mask_value"]).any(axis=-1)
+
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Return the inputs, with masked steps set to 0, and the mask, without the axis of features."""
+        """Return the inputs, with masked steps set to 0, and the mask."""
         import numpy as np
 
-        mask = (call.inputs != self.config["mask_value"]).any(axis=-1)
+        mask: Any = self.next_mask(call.inputs, None)
         return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
 
 

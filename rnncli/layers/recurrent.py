@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnncli.case import Option, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers.equations import Entry, Sum, times
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
@@ -120,5 +120,8 @@ class RecurrentLayer(Layer):
         """Return the output of the loop and, with return_state, its last states."""
         output, states = runner.loop(self, call)
         output = self.arrange(output)
-        mask = call.mask if self.sequences else None
+        mask = self.next_mask(None, call.mask)
         return LayerOutput((output, *states) if self.returns_state else (output,), mask)
+
+    def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
+        return mask if self.sequences else None

@@ -228,6 +228,22 @@ class Stack:
             explicit = explicit and not layer.takes_mask
         return returned
 
+    def masked_rows(self, inputs: Array, mask: Array | None, *, started: bool) -> list[Array | None]:
+        """Return which rows of each recurrent layer's sequence are masked, by the rules of `call`.
+
+        None without a mask, and where only the computation knows it: after a Masking that is not first.
+        started: whether the layers get initial states.
+        """
+        found: list[Array | None] = []
+        explicit = mask is not None
+        for index, layer in enumerate(self.layers):
+            gets_mask = layer.recurrent and (explicit or not started)
+            masked = ~mask if mask is not None and mask.ndim == 2 and gets_mask else None
+            found.append(masked[:, ::-1] if masked is not None and layer.is_reversed else masked)
+            mask = layer.next_mask(None if index else inputs, mask)
+            explicit = explicit and not layer.takes_mask
+        return found
+
     def _join(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the entries of all layers by path: with the layer's index in front, if there are several."""
         return dict(parts[0]) if len(parts) == 1 else join_parts({str(i): own for i, own in enumerate(parts)})

@@ -19,16 +19,17 @@ from rnncli.show.wording import say
 
 
 class Marks(NamedTuple):
-    """Symbols that are not words.  bars: from low to high."""
+    """Symbols that are not words.  bars: from low to high.  halves: stands between two halves."""
 
     ellipsis: str
     dot: str
     arrow: str
     bars: str
+    halves: str
 
 
-UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
-ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
+UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█", "│")
+ASCII = Marks("...", ", ", " -> ", ".:-=+*#@", "|")
 
 GAP = -1
 """Marks omitted indices in a list of indices."""
@@ -103,12 +104,14 @@ Line: TypeAlias = tuple[Span, ...]
 class Numbers(NamedTuple):
     """The values of a tensor, with one name per axis; the format decides how many to show.
 
-    time: as in result.NamedTensor.
+    time, masked, half: as in result.NamedTensor.
     """
 
     values: Array
     axes: tuple[str, ...]
     time: Sequence[int] = ()
+    masked: Array | None = None
+    half: int = 0
 
 
 TableCell: TypeAlias = tuple[Line | Numbers, ...]

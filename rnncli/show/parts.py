@@ -109,7 +109,10 @@ def _shape(one: Tensor | TensorInfo) -> Shape:
 
 EQUALS = Field("equals", heading="equal")
 VALUES = Field(
-    "values", heading="values", show=lambda one, _: (Numbers(one.values, one.axes, one.time),), csv=False
+    "values",
+    heading="values",
+    show=lambda one, _: (Numbers(one.values, one.axes, one.time, one.masked, one.half),),
+    csv=False,
 )
 
 

@@ -11,6 +11,7 @@ from convolutions import CONVOLUTIONS, FRAMES
 
 from rnncli import compute
 from rnncli.case import Case
+from rnncli.compute import call as calling
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, UsageError
 from rnncli.layers.stack import Stack
@@ -156,3 +157,49 @@ def test_recurrent_layers_of_each_step_take_a_mask_of_their_own_steps(inner: str
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_left_to_keras(dtype: str) -> None:
     assert engines.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
+
+
+MASK = np.array([[True, True, True, False], [False, True, True, True]])
+GRU = "GRU(2, return_sequences=True)"
+STARTS = [np.zeros((2, 2), "float32")] * 2
+
+
+@pytest.mark.parametrize(
+    ("layers", "given"),
+    [
+        (["GRU(2, return_sequences=True)"], {"mask": MASK}),
+        (["GRU(2, return_sequences=True, go_backwards=True)"], {"mask": MASK}),
+        (["Bidirectional(GRU(2, return_sequences=True))"], {"mask": MASK}),
+        (["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)"], {"mask": MASK}),
+        (["GRU(2, return_sequences=True, go_backwards=True)", GRU], {"mask": MASK}),
+        ([GRU, GRU], {"mask": MASK, "initial_state": STARTS}),
+        (["Masking(0)", "Dropout(0.5)", "GRU(2, return_sequences=True)"], {}),
+        (["Masking(0)", "GRU(2, return_sequences=True)"], {"initial_state": STARTS[:1]}),
+        (["GRU(2, return_sequences=True)"], {}),
+    ],
+)  # fmt: skip
+def test_masked_rows_are_the_steps_that_a_layer_skips(layers: list[str], given: dict[str, Any]) -> None:
+    padded = X * MASK[..., None].astype("float32")
+    found = oracle.asked(layers, padded, **given, with_trace=True, all_layers=True)
+    sequences = [one for one in found.outputs if one.label.part == "hidden" and one.label.sequence]
+    assert sequences
+    for tensor in sequences:
+        loop = next(loop for loop in found.trace if loop.layer == (tensor.label.layer or 0))
+        masked = np.zeros((2, 4), bool) if tensor.masked is None else tensor.masked
+        np.testing.assert_array_equal(masked, loop.status != 0)
+
+
+def test_only_concatenated_outputs_have_halves() -> None:
+    for merge, halves in (("concat", [2, 0, 0]), ("sum", [0, 0, 0])):
+        layer = f"Bidirectional(GRU(2, return_state=True), merge_mode={merge!r})"
+        assert [one.half for one in oracle.asked([layer], X).outputs] == halves
+    assert [one.half for one in oracle.asked(["Bidirectional(GRU(2))", "Dense(4)"], X).outputs] == [0]
+
+
+def test_marks_of_joined_chunks_and_of_split_lines() -> None:
+    case = oracle.case(["GRU(2, return_sequences=True)"], X, mask=MASK)
+    joined = compute.run(case, "numpy", budget=compute.bytes_of_a_sequence(case))
+    np.testing.assert_array_equal(joined.outputs[0].masked, ~MASK)
+    parts = calling.split_result(joined, [1, 1], case)
+    for mask, part in zip(MASK, parts, strict=True):
+        np.testing.assert_array_equal(part.outputs[0].masked, ~mask[None])

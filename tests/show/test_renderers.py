@@ -42,7 +42,7 @@ from rnncli.show.page import (
     text_of,
 )
 
-SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
+SHOWN_BY = {"checked": "run", "both_ways": "run", "masked": "run", "large": "run", "stack": "shape"}
 """The command whose answer has another name."""
 
 HIDDEN = parse_label("hidden_state")
@@ -71,7 +71,7 @@ def one(values: Any, **view: Any) -> Any:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_tables_look_as_they_did(name: Any) -> None:
-    pages = PAGES if name in ("run", "shape", "matrix") else ()
+    pages = PAGES if name in ("run", "both_ways", "masked", "shape", "matrix") else ()
     data = (
         ("json", "csv")
         if name in ("run", "checked", "shape", "stack", "matrix", "samples", "engines")
@@ -86,6 +86,7 @@ def test_what_computes_nothing_has_no_tensors(name: Any) -> None:
         ANSWERS[name].tensors()
 
 
+MARKS = ("…", "...", "│", "|", "masked", "마스킹됨")
 NUMBER = re.compile(r"-?\d+\.\d{4}(e[+-]\d\d)?|NaN|-?inf")
 
 
@@ -109,7 +110,7 @@ def test_every_line_fits_and_no_number_is_cut_whatever_the_size(
     assert not (ascii and lang == "en") or text.isascii()
     for row in (row for row in text.splitlines() if re.match(r"(\S+ )?\s*t=\d", row)):
         words = re.split(r"t=\d+\s+", row)[1].split()
-        assert all(NUMBER.fullmatch(word) or word in ("…", "...") for word in words), row
+        assert all(NUMBER.fullmatch(word) or word in MARKS for word in words), row
 
 
 def test_full_shows_every_number() -> None:

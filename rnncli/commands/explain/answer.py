@@ -256,7 +256,7 @@ def _name(factor: Factor, view: View) -> str:
 
 
 def _remainder(equation: Equation, view: View) -> str:
-    return f"{view.say('remainder')} {format_difference(equation.remainder)}"
+    return f"{view.say('rounding')} {format_difference(equation.remainder)}"
 
 
 def _times(view: View) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
+from rnncli.errors import Message
 from rnncli.result import Label
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import (
@@ -41,19 +42,19 @@ DECADES = 30
 """Bars span at most this many powers of ten."""
 
 VERDICTS = {
-    "vanishes": "vanishes at t={t} and earlier: less than 1/1000 of the norm at t={reference} is left "
-    "(down to {ratio})",
-    "falls": "falls at t={t} and earlier: down to {ratio} of the norm at t={reference}",
-    "explodes": "explodes at t={t} and earlier: more than 1000 times the norm at t={reference} "
-    "(up to {ratio} times)",
-    "grows": "grows at t={t} and earlier: up to {ratio} times the norm at t={reference}",
-    "varies": "varies: at t={t} and earlier it falls to {ratio} of the norm at t={reference}, and comes back",
-    "steady": "steady: between 1/10 and 10 times the norm at t={reference} (at the first step {ratio})",
-    "independent": "has no influence",
-    "undefined": "cannot be compared: NaN or infinity",
+    "vanishes": "the gradient vanishes {where}: less than 1/1000 of it is left there",
+    "falls": "the gradient falls {where}: less than 1/10 of it is left there",
+    "explodes": "the gradient explodes {where}: it is up to {ratio} times as large there",
+    "grows": "the gradient grows {where}: it is up to {ratio} times as large there",
+    "varies": "the gradient varies: it falls to {ratio} of what it is at t={reference}, and comes back",
+    "steady": "the gradient is steady: always between 1/10 and 10 times what it is at t={reference}",
+    "independent": "the output does not depend on it",
+    "undefined": "the gradient cannot be compared: NaN or infinity",
 }
 
-OWN_STEP = "cell: direct effect on the next step; its effect through its own step's output counts as hidden"
+OWN_STEP = (
+    "cell: only what it passes on to the next step; what it does through this step's output counts as hidden"
+)
 
 NamedCurve = tuple[str, Curve]
 """A heading and its curve."""
@@ -119,7 +120,7 @@ class GradientsAnswer(Answer):
         heading = line(view.say(norms, of=first.target.text))
         tables = CurveTables.of(curves, view)
         parts: list[PagePart] = [Variants(tables.draw()), (), *tables.notes(), ()]
-        parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
+        parts += [verdict for name, curve in curves for verdict in write_verdict(name, curve, view)]
         return Page(self._title(view), (note_of(first.header, view), heading), tuple(parts))
 
     def records(self, view: View) -> Records:
@@ -247,13 +248,16 @@ class CurveTables(NamedTuple):
             yield Paragraph(some, "dim")
 
 
-def _verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
-    """Yield `hidden  vanishes at t=3: ...`."""
+def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
+    """Yield `hidden: the gradient vanishes before t=3: ...`; after it where the steps run backward."""
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
-    sentence = view.say(
-        VERDICTS[kind], t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
-    )
+    at = 0 if timestep is None else timestep
+    where = Message("before t={t}", t=at + 1)
+    if curve.direction == "backward":
+        where = Message("after t={t}", t=at - 1)
+    size = f"{0.0 if ratio is None else ratio:.2g}"
+    sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=reference)
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)

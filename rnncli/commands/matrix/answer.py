@@ -83,8 +83,8 @@ class MatrixAnswer(Answer):
                 found.setdefault(tensor.label, []).append(tensor.values)
         equal = {label: _all_equal(values) for label, values in found.items()}
         for is_equal, words in (
-            (True, view.say("identical in every combination that returns it:")),
-            (False, view.say("different between combinations that return it:")),
+            (True, view.say("the same numbers wherever they are returned:")),
+            (False, view.say("different numbers where they are returned:")),
         ):
             labels = sorted(
                 (label for label in found if equal[label] == is_equal), key=lambda label: label.last

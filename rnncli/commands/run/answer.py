@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
-from rnncli.show.page import Page, PagePart, View
+from rnncli.show.page import Page, PagePart, Paragraph, View, marks
 from rnncli.show.parts import (
     VALUES,
     ResultAnswer,
@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from rnncli.show.statistics import Stats
 
 
-COLUMNS = ("name/brief", "shape", "values/equals/difference")
+COLUMNS = ("name/brief/halves", "shape", "values/equals/difference")
 """What the table shows of a tensor."""
+SKIPPED = {
+    "held": "masked: the layer skips this time step, and its output stays as it was",
+    "zero": "masked: the layer skips this time step, and its output is 0",
+}
+"""What the mark says, below the table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +111,29 @@ class RunAnswer(ResultAnswer):
 
         more = (
             Field("brief", lambda tensor: brief(tensor.label, view.lang)),
+            Field(
+                "halves",
+                lambda tensor: (
+                    view.say("forward {bar} backward", bar=marks(view).halves) if tensor.half else ""
+                ),
+            ),
             Field("difference", difference),
         )
         table = tensor_listing(self.result.outputs, view, *more, columns=COLUMNS).table(view)
-        if not self.stats:
-            return (table,)
-        from rnncli.show import statistics
+        parts: list[PagePart] = [table, *self._explain_mask(view)]
+        if self.stats:
+            from rnncli.show import statistics
 
-        return (table, *statistics.draw_statistics(self.stats, view))
+            parts += statistics.draw_statistics(self.stats, view)
+        return tuple(parts)
+
+    def _explain_mask(self, view: View) -> Iterator[PagePart]:
+        """Yield what `masked` means, once, if a row has this mark; not at every line of a stream."""
+        rows = [one.values[one.masked] for one in self.result.outputs if one.masked is not None]
+        if self.line is None and any(len(some) for some in rows):
+            zero = not any(some.any() for some in rows)
+            yield ()
+            yield Paragraph(view.say(SKIPPED["zero" if zero else "held"]), "dim")
 
 
 def _without_call(tensor: NamedTensor) -> NamedTensor:

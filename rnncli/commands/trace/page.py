@@ -144,20 +144,41 @@ class QuantityColumn:
 Columns = list[QuantityColumn]
 
 
-def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> list[Quantity]:
-    """Return the quantities cell by cell: the gates in order, then cell and hidden."""
+Ranges = Mapping[Label, tuple[float, float]]
+"""What the bars of each part reach from and to, the same in every table of an answer."""
+
+
+def find_ranges(loops: Sequence[LoopTrace]) -> Ranges:
+    """Return the limits of the activations; where there are none, what the computed numbers reach."""
     import numpy as np
 
+    found: dict[Label, tuple[float, float]] = {}
+    numbers: dict[Label, list[Array]] = {}
+    for loop in loops:
+        computed = loop.status == 0
+        for part in (*loop.gates, *loop.states):
+            bounds, values = part_bounds(loop, part), loop.parts[part]
+            if bounds is None:
+                values = values[computed] if computed.any() else values
+                numbers.setdefault(part, []).append(values[np.isfinite(values)])
+            else:
+                low, high = found.get(part, bounds)
+                found[part] = min(low, bounds[0]), max(high, bounds[1])
+    for part, several in numbers.items():
+        largest = max((float(np.abs(some).max()) for some in several if some.size), default=1.0)
+        positive = any(some.size for some in several) and all((some >= 0).all() for some in several)
+        low, high = found.get(part, (0.0, 0.0))
+        found[part] = min(low, 0.0 if positive else -largest), max(high, largest)
+    return found
+
+
+def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], ranges: Ranges, view: View) -> list[Quantity]:
+    """Return the quantities cell by cell: the gates in order, then cell and hidden."""
     from rnncli.show.numerals import choose_style, format_number
 
     found = []
     for part in sorted((*loop.gates, *reversed(loop.states)), key=lambda part: part.cell or 0):
-        values, computed, held = loop.parts[part], loop.status == 0, loop.hold_masks.get(part)
-        counted = values[computed] if computed.any() else values
-        finite = counted[np.isfinite(counted)]
-        largest = float(np.abs(finite).max()) if finite.size else 1.0
-        positive = finite.size and (finite >= 0).all()
-        low, high = part_bounds(loop, part) or (0.0 if positive else -largest, largest)
+        values, held = loop.parts[part], loop.hold_masks.get(part)
         style = choose_style(values, view.precision)
         texts = {
             row: [
@@ -170,7 +191,7 @@ def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> li
         }
         widest = max((len(text) for row in texts.values() for text in row), default=0)
         units = range(values.shape[-1]) if loop.units is None else loop.units
-        found.append(Quantity(part, values, low, high, units, texts, widest, loop.status, held))
+        found.append(Quantity(part, values, *ranges[part], units, texts, widest, loop.status, held))
     return found
 
 
@@ -198,7 +219,12 @@ def _fits(columns: Columns, room: int, view: View) -> bool:
 
 
 def _split(columns: Columns, room: int, view: View) -> list[Columns]:
-    """Return the columns of each table, if each holds as many as fit, at least one."""
+    """Return the columns of each table: all, or gates and states apart, or as many as fit, at least one."""
+    gates = [column for column in columns if column.quantity.is_gate]
+    states = columns[len(gates) :]
+    apart = columns[: len(gates)] == gates and _fits(gates, room, view) and _fits(states, room, view)
+    if apart and not _fits(columns, room, view):
+        return [gates, states]
     tables: list[Columns] = [[]]
     left = room
     for column in columns:
@@ -222,21 +248,31 @@ def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
 
 
 def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Columns:
-    """Return bars, with the number of the first unit beside those of every gate, if they fit."""
-    most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
-    bars = [QuantityColumn(one, str(one.part.short), select_ends(len(one.units), most)) for one in quantities]
+    """Return bars, and beside them the number of the first unit, if that fits.
 
-    gates = {column.heading for column in bars if column.quantity.is_gate}
-    others = {column.heading for column in bars if column.quantity.part.part != "cell"}
-    for chosen in ({column.heading for column in bars}, others, gates):
-        wanted = [replace(one, numbers=(0,)) if one.heading in chosen else one for one in bars]
-        if _fits(wanted, room, view):
+    Where there is not room for all, the states keep their numbers, since they carry over to the next step.
+    """
+
+    def draw(bars: int, *, gates: bool, states: bool = True) -> Columns:
+        return [
+            QuantityColumn(
+                one,
+                str(one.part.short),
+                select_ends(len(one.units), bars),
+                (0,) if (gates if one.is_gate else states) else (),
+            )
+            for one in quantities
+        ]
+
+    most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
+    for wanted, tables in (
+        (draw(most, gates=True), 1),
+        (draw(FEWEST_BARS, gates=True), MOST_TABLES),
+        (draw(FEWEST_BARS, gates=False), MOST_TABLES),
+    ):
+        if len(_split(wanted, room, view)) <= tables:
             return wanted
-    few = [
-        replace(column, bars=select_ends(len(column.quantity.units), FEWEST_BARS), numbers=(0,))
-        for column in bars
-    ]
-    return few if len(_split(few, room, view)) <= MOST_TABLES else bars
+    return draw(most, gates=False, states=False)
 
 
 def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
@@ -258,9 +294,10 @@ def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
 
 def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View) -> Page:
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
-    tables = [_lay_out(loop, result, view) for loop in loops]
+    ranges = find_ranges(loops)
+    tables = [_lay_out(loop, result, ranges, view) for loop in loops]
     parts: list[PagePart] = [part for loop in tables for part in loop.parts()]
-    parts += [(), *_scales(tables, view)] if tables else []
+    parts += [(), *_scales(tables, ranges, view)] if tables else []
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {view.say(held_text(result))}", "dim"))
     shown = {part.short: figures for part, figures in stats.items() if part.is_shown}
@@ -325,11 +362,11 @@ class LoopTables:
         return Table(tuple(columns), tuple(rows), head)
 
 
-def _lay_out(loop: LoopTrace, result: Result, view: View) -> LoopTables:
+def _lay_out(loop: LoopTrace, result: Result, ranges: Ranges, view: View) -> LoopTables:
     rows = _choose_rows(loop, view)
-    labels = list(_label_rows(rows, loop, result.input_shape[1], view))
+    labels = list(_label_rows(rows, loop, view))
     statuses = [_find_status(row, loop) for row in rows]
-    quantities = list_quantities(loop, rows, view)
+    quantities = list_quantities(loop, rows, ranges, view)
     beside = [[heading, *texts] for heading, texts in labels]
     if any(statuses):
         words = (view.say(STATUS_TEXTS[key][1]) for key in statuses if key)
@@ -367,23 +404,14 @@ def _choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
     ]
 
 
-def _label_rows(
-    rows: Sequence[TraceRow], loop: LoopTrace, steps: int, view: View
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield the columns before the numbers, headings and texts: batch, step, t.
-
-    steps: of the whole input.  step: how many steps the layer had processed before.
-    """
+def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterator[tuple[str, list[str]]]:
+    """Yield the columns before the numbers, headings and texts: batch, and t in the order of processing."""
     ellipsis = marks(view).ellipsis
     if len(loop.status) > 1:
         entries = [ellipsis if row.entry == GAP else str(loop.entry(row.entry)) for row in rows]
         new = [text if not place or text != entries[place - 1] else "" for place, text in enumerate(entries)]
         yield view.say("batch"), new
     times = [None if row.is_gap else int(loop.times[row.step]) for row in rows]
-    if loop.shows_direction:
-        backward = loop.direction == "backward"
-        processed = ["" if time is None else str(steps - 1 - time if backward else time) for time in times]
-        yield view.say("step"), processed
     yield "t", [ellipsis if time is None else str(time) for time in times]
 
 
@@ -396,21 +424,20 @@ def _find_status(row: TraceRow, loop: LoopTrace) -> str:
     return "first" if is_first else status
 
 
-def _scales(loops: Sequence[LoopTables], view: View) -> Iterator[Paragraph | Line]:
-    """Yield `bars: input forget output 0..1 · candidate hidden -1..1 · cell -0.6091..0.6091`."""
-    ranges: dict[str, dict[str, None]] = {}
-    for one in loops:
-        for quantity in one.quantities:
-            is_one = len(loops) == 1 or part_bounds(one.loop, quantity.part) is not None
-            part = quantity.part if is_one else one.loop.label(quantity.part)
-            names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", {})
-            names[str(part.short)] = None
-    texts = (f"{' '.join(names)} {span}" for span, names in ranges.items())
-    yield Paragraph(f"{view.say('bars')}: {marks(view).dot.join(texts)}", "dim", breaks="dots")
+def _scales(loops: Sequence[LoopTables], ranges: Ranges, view: View) -> Iterator[Paragraph | Line]:
+    """Yield `bars ▁..█: input forget output 0..1 · candidate hidden -1..1 · cell -0.61..0.61`."""
+    names: dict[str, list[str]] = {}
+    for part in dict.fromkeys(quantity.part for one in loops for quantity in one.quantities):
+        low, high = ranges[part]
+        names.setdefault(f"{low:.2g}..{high:.2g}", []).append(str(part.short))
+    texts = (f"{' '.join(some)} {span}" for span, some in names.items())
+    signs = marks(view).bars
+    head = view.say("bars {low}..{high}:", low=signs[0], high=signs[-1])
+    yield Paragraph(f"{head} {marks(view).dot.join(texts)}", "dim", breaks="dots")
     columns = [column for one in loops for group in one.groups for column in group]
     pieces = [view.say("--full shows all, --unit N one unit")]
     if any(column.shows_first for column in columns):
         unit = columns[0].quantity.units[0]
-        pieces.insert(0, view.say("a single number is that of unit {unit}", unit=unit))
+        pieces.insert(0, view.say("a column with one number shows unit {unit}", unit=unit))
     if len(pieces) > 1 or not all(column.numbers for column in columns):
-        yield line(marks(view).dot.join(pieces), "dim")
+        yield Paragraph(marks(view).dot.join(pieces), "dim", breaks="dots")

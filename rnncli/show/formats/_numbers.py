@@ -20,10 +20,15 @@ MOST_UNITS = 12
 
 
 class Row(NamedTuple):
-    """labels: per axis, what changed from the previous row.  texts: the numbers, empty in a gap."""
+    """A row of numbers.
+
+    labels: per axis, what changed from the previous row.  texts: the numbers, empty in a gap.
+    remark: what stands behind them, `masked`.
+    """
 
     labels: dict[str, str]
     texts: tuple[str, ...]
+    remark: str = ""
 
 
 class Block(NamedTuple):
@@ -31,12 +36,14 @@ class Block(NamedTuple):
 
     units: the indices of the last axis, possibly with a GAP.  style: the format of its numbers.
     summary: statistics of all values if some are omitted, in pieces.
+    half: the place among the units before which the second half begins; 0 if there are no halves.
     """
 
     rows: tuple[Row, ...]
     units: tuple[int, ...]
     style: str
     summary: tuple[str, ...]
+    half: int = 0
 
     @property
     def widest(self) -> int:
@@ -51,7 +58,8 @@ def block(numbers: Numbers, view: View) -> Block:
     style = choose_style(values, view.precision)
     rows = tuple(_rows(values, numbers, kept, style, view))
     gaps = any(GAP in indices for indices in kept)
-    return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
+    pieces = summary(values, view) if gaps else ()
+    return Block(rows, tuple(range(values.shape[-1])), style, pieces, numbers.half)
 
 
 def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Block:
@@ -66,7 +74,8 @@ def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Blo
         for row in whole.rows
     )
     kept = (*range(head), GAP, *range(units - tail, units))
-    return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view))
+    half = next((place for place, unit in enumerate(kept) if unit >= whole.half > 0), 0)
+    return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view), half=half)
 
 
 def page_block(numbers: Numbers, view: View) -> Block:
@@ -127,7 +136,8 @@ def _rows(
             if axis != "batch" or values.shape[0] > 1
         }
         texts = () if GAP in place else tuple(format_number(value, style) for value in values[place])
-        yield Row(labels, texts)
+        skipped = bool(texts) and numbers.masked is not None and numbers.masked[place]
+        yield Row(labels, texts, view.say("masked") if skipped else "")
         before = place
 
 
@@ -135,6 +145,11 @@ def _label(axis: str, index: int, time: Sequence[int], view: View) -> str:
     if axis == "timesteps":
         return f"t={time[index] if time else index}"
     return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"
+
+
+def has_remarks(shown: Block) -> bool:
+    """Return whether a remark stands behind any row."""
+    return any(row.remark for row in shown.rows)
 
 
 def label_axes(shown: Block) -> tuple[str, ...]:

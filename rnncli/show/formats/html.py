@@ -48,6 +48,7 @@ table { border-collapse: collapse; margin: 1rem 0; } th { text-align: left; font
 td, th { padding: 0.15rem 1.5rem 0.15rem 0; vertical-align: top; }
 .said > tbody > tr > td { border-top: 1px solid var(--rule); padding-top: 0.5rem; padding-bottom: 0.5rem; }
 .numbers { margin: 0; } .numbers td { text-align: right; } .numbers td, .numbers th { padding: 0 1rem 0 0; }
+.numbers .half { border-left: 1px solid var(--dim); padding-left: 1rem; }
 .numbers, .strong, .hidden, .cell, .shape { font-family: ui-monospace, monospace; }
 .numbers { font-variant-numeric: tabular-nums; } td.right, th.right { text-align: right; }
 .strong { font-weight: 600; } .dim, .heading, th { color: var(--dim); }
@@ -60,8 +61,6 @@ PROSE = """\
 body { max-width: 50rem; } h2 { margin-top: 3rem; font-family: inherit; } .strong { font-family: inherit; }
 pre { margin: 0.5rem 0; padding: 0.25rem 0.75rem; overflow-x: auto; border-left: 2px solid var(--rule);
       font: 0.9em/1.5 ui-monospace, monospace; }
-.python { font-weight: 600; } td .dim { font-family: ui-monospace, monospace; white-space: pre; }
-.said > tbody > tr > td { border-top: 0; padding-top: 0; padding-bottom: 0.1rem; }
 details { margin: 0.25rem 0; } summary { cursor: pointer; font-weight: 600; }
 """
 """CSS of a page with headings, a text to read."""
@@ -161,7 +160,8 @@ def _numbers(numbers: Numbers, view: View) -> str:
     rows = "\n".join(
         "<tr>"
         + "".join(f"<th>{escape(row.labels.get(axis, ''))}</th>" for axis in axes)
-        + "".join(f"<td{_alarm(text)}>{escape(text)}</td>" for text in row.texts)
+        + "".join(_number(text, place == shown.half > 0) for place, text in enumerate(row.texts))
+        + (f"<th>{escape(row.remark)}</th>" if row.remark else "")
         + "</tr>"
         for row in shown.rows
     )
@@ -169,8 +169,10 @@ def _numbers(numbers: Numbers, view: View) -> str:
     return f'<table class="numbers"><tbody>\n{rows}\n</tbody></table>{summary}'
 
 
-def _alarm(text: str) -> str:
-    return ' class="alarm"' if text.endswith(("NaN", "inf")) else ""
+def _number(text: str, is_half: bool) -> str:
+    """Return one number.  is_half: whether the second half begins with it, behind a rule."""
+    names = " ".join(["half"] * is_half + ["alarm"] * text.endswith(("NaN", "inf")))
+    return f'<td class="{names}">{escape(text)}</td>' if names else f"<td>{escape(text)}</td>"
 
 
 def _line(line: Line) -> str:

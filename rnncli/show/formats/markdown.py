@@ -77,22 +77,28 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
     texts = [cell for cell in row if not has_numbers(cell)]
     firsts = [part for cell in texts for part in cell[:1]]
     others = [part for cell in texts for part in cell[1:]]
-    yield " ".join(_text(part) for part in (*firsts, *others) if not isinstance(part, Numbers))
+    first = " ".join(_text(part) for part in firsts if not isinstance(part, Numbers))
+    yield marks(view).dot.join([first, *(_text(part) for part in others if not isinstance(part, Numbers))])
     for part in (part for cell in row if has_numbers(cell) for part in cell):
         yield from _numbers(part, view) if isinstance(part, Numbers) else [_text(part)]
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.show.formats._numbers import label_axes, page_block
+    from rnncli.show.formats._numbers import has_remarks, label_axes, page_block
 
     shown = page_block(numbers, view)
-    axes = label_axes(shown)
-    heads = [
-        *("" for _ in axes),
-        *(marks(view).ellipsis if unit == GAP else str(unit) for unit in shown.units),
+    axes, remarks, bar = label_axes(shown), has_remarks(shown), [marks(view).halves] * bool(shown.half)
+
+    def with_bar(texts: Sequence[str]) -> list[str]:
+        return [*texts[: shown.half], *(bar if texts else ()), *texts[shown.half :]]
+
+    units = [marks(view).ellipsis if unit == GAP else str(unit) for unit in shown.units]
+    heads = [*("" for _ in axes), *with_bar(units), *([""] * remarks)]
+    rows = [
+        [*(row.labels.get(axis, "") for axis in axes), *with_bar(row.texts), *([row.remark] * remarks)]
+        for row in shown.rows
     ]
-    rows = [[*(row.labels.get(axis, "") for axis in axes), *row.texts] for row in shown.rows]
-    yield _grid(heads, rows, [*(False for _ in axes), *(True for _ in shown.units)])
+    yield _grid(heads, rows, [*(False for _ in axes), *(True for _ in with_bar(units)), *([False] * remarks)])
     if shown.summary:
         yield marks(view).dot.join(shown.summary)
 

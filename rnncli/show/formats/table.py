@@ -67,6 +67,8 @@ STYLES = {
     **{f"rise{level}": f"color({color})" for level, color in enumerate(RISE)},
     **{f"pole{level}": f"color({color})" for level, color in enumerate(POLES)},
 }
+ENOUGH_BESIDE_REMARKS = 3
+"""If fewer numbers fit beside the remarks on their rows, the remarks stand below."""
 ENOUGH_UNITS = 6
 """If fewer fit beside the names, numbers move below them when more fit there."""
 
@@ -107,12 +109,9 @@ def draw_page(page: Page, view: View) -> RenderableType:
                 parts.append(_grid(part, view))
             case Heading():
                 parts.append(_text(part.text))
-            case Code(text, "python"):
-                starts = ("... " if one.startswith(" ") else ">>> " for one in text.splitlines())
-                lines = map(str.__add__, starts, text.splitlines())
-                parts += [Text(one, STYLES["strong"]) for one in lines]
             case Code(text, kind):
-                parts += map(Text, wrap_command(text, view.width) if kind else text.splitlines())
+                lines = wrap_command(text, view.width) if kind == "shell" else text.splitlines()
+                parts += [Text(one, STYLES["strong"] if kind == "python" else "") for one in lines]
             case Fold():
                 parts.append(_text((Span(f"{part.label}:", "strong"), Span(f" {part.text}"))))
             case _:
@@ -234,6 +233,7 @@ class NumbersLayout:
 
     blocks: by the id of their Numbers.  gutter: width of each axis's labels; indent: of all of them.
     widths: columns per number, by format.  gap: columns of the ellipsis for omitted numbers.
+    after: columns for the remarks behind the numbers.
     """
 
     def __init__(self, table: Table, view: View) -> None:
@@ -250,14 +250,18 @@ class NumbersLayout:
             for row in whole.rows:
                 for axis, label in row.labels.items():
                     self.gutter[axis] = max(self.gutter.get(axis, 0), cell_len(label))
-        self.indent = sum_widths(self.gutter.values())
+        remarks = {row.remark for whole in self.blocks.values() for row in whole.rows if row.remark}
+        self.indent, self.after = sum_widths(self.gutter.values()), sum_widths(map(cell_len, remarks))
 
     def count_shown(self, whole: Block, width: int) -> int:
         """Return how many numbers of `whole` fit on a line of `width`; at least one."""
-        each, room = self.widths[whole.style] + BETWEEN, width - self.indent
+        each = self.widths[whole.style] + BETWEEN
+        room = width - self.indent - (BETWEEN if whole.half else 0)
         if len(whole.units) * each - BETWEEN <= room:
             return len(whole.units)
-        return max(1, (room - (0 if self.view.full else self.gap)) // each)
+        room -= 0 if self.view.full else self.gap
+        beside = (room - self.after) // each  # with room for the remarks
+        return beside if beside >= ENOUGH_BESIDE_REMARKS else max(1, room // each)
 
     def prefers_beside(self, beside: int, below: int) -> bool:
         """Return whether a column of width `beside` shows enough compared with one of width `below`."""
@@ -281,24 +285,35 @@ class NumbersLayout:
         per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
         for row in shown.rows:
             for start in range(0, max(1, len(row.texts)), per_line):
-                labels = {} if start else row.labels
-                yield self._line(labels, row.texts[start : start + per_line], shown.style)
+                labels, end = {} if start else row.labels, start + per_line
+                half = shown.half - start if start <= shown.half < end and shown.half else None
+                remark = row.remark if end >= len(row.texts) else ""
+                line = self._line(labels, row.texts[start:end], shown.style, half)
+                below = line.cell_len + BETWEEN + cell_len(remark) > width
+                if remark and not below:
+                    line.append(COLUMN_GAP + remark, STYLES["dim"])
+                yield line
+                if remark and below:
+                    yield Text(" " * self.indent + remark, STYLES["dim"])
         if shown.summary:
             lines = flow(shown.summary, self.view._replace(width=width), indent="")
             yield from (Text(line, STYLES["dim"]) for line in lines)
 
-    def _line(self, labels: Mapping[str, str], texts: Sequence[str], style: str) -> Text:
+    def _line(self, labels: Mapping[str, str], texts: Sequence[str], style: str, half: int | None) -> Text:
+        """Return a line of numbers.  half: before which of them the second half begins; None for no bar."""
         each, ellipsis = self.widths[style], marks(self.view).ellipsis
         line = Text()
         for axis, width in self.gutter.items():
             label = labels.get(axis, "")
             line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, STYLES["dim"])
-        for text in texts:
+        for place, text in enumerate(texts):
+            if place == half:
+                line.append(f"{marks(self.view).halves} ", STYLES["dim"])
             line.append(
                 text if text == ellipsis else text.rjust(each),
                 STYLES["alarm"] if text.endswith(("NaN", "inf")) else "",
             )
-            line.append(COLUMN_GAP)
+            line.append(COLUMN_GAP if place + 1 != half else " ")
         line.rstrip()
         return line
 

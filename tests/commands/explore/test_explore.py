@@ -403,7 +403,7 @@ def test_time_unit_sequence_and_mask() -> None:
     explorer.press("up", "tab", "tab", "tab")
     assert (explorer.state.scroll, explorer.state.focus) == (0, "step")
     explorer.press(*["down"] * 200)
-    assert explorer.shows("remainder")  # the last line
+    assert explorer.shows("rounding")  # the last line
 
 
 def test_the_mouse() -> None:

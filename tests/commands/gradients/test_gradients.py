@@ -12,14 +12,14 @@ from rnncli import compute, layers, specs
 from rnncli.addresses import parse_label
 from rnncli.case import Case, sizes
 from rnncli.commands.gradients import curves
-from rnncli.commands.gradients.answer import VERDICTS
+from rnncli.commands.gradients.answer import write_verdict
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape.answer import outline
 from rnncli.errors import UsageError
 from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
-from rnncli.result import TensorInfo
-from rnncli.show.wording import say
+from rnncli.result import Label, TensorInfo
+from rnncli.show.page import View
 
 STEP = 1e-5
 
@@ -366,9 +366,16 @@ def test_the_rule(norms: Any, verdict: Any) -> None:
     reverse = classify_curve([3, 2, 1, 0], norms)  # the order of processing
     times = (None if time is None else 3 - time for time in (verdict.timestep, verdict.reference))
     assert (reverse.kind, reverse.timestep, reverse.reference) == (verdict.kind, *times)
-    for lang in ("en", "ko"):
-        said = say(VERDICTS[verdict.kind], lang, t=verdict.timestep, ratio=1, reference=verdict.reference)
-        assert verdict.reference is None or f"t={verdict.reference}" in said
+
+
+@pytest.mark.parametrize(
+    ("direction", "norms", "where"),
+    [("forward", [1e-5, 1e-4, 0.5, 1.0], "before t=2"), ("backward", [1.0, 0.5, 1e-4, 1e-5], "after t=1")],
+)
+def test_a_verdict_says_where_in_the_order_of_processing(direction: str, norms: Any, where: str) -> None:
+    curve = curves.Curve(Label("hidden", kind=""), direction, np.array(norms), np.zeros(4, bool))
+    (said,) = write_verdict("hidden", curve, View())
+    assert said.text == f"hidden: the gradient vanishes {where}: less than 1/1000 of it is left there"
 
 
 def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes() -> None:

@@ -131,8 +131,8 @@ def test_long_sequences_show_their_ends(width: Any) -> None:
 def test_other_numbers_of_a_tensor_are_said_to_differ() -> None:
     text = table_of(MatrixAnswer(matrix(spoilt=True)), width=200)
     same, different = text.splitlines()[-2:]
-    assert different == "different between combinations that return it: last_cell_state"
-    assert same.startswith("identical in every combination")
+    assert different == "different numbers where they are returned: last_cell_state"
+    assert same.startswith("the same numbers wherever they are returned")
     assert "last_cell_state" not in same
 
 
