@@ -1,67 +1,94 @@
-"""Runs README's examples as written."""
+"""Runs the examples of README and of the handbook as written.
+
+`WRITE_GOLDEN=1` writes what they print into the pages.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command import Run, environment, run_here
+
+from rnncli import handbook
+from rnncli.cli import catalog
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+PAGES = [README, *sorted(Path(handbook.__file__).parent.glob("*.md"))]
+VIEW = {"COLUMNS": "80", "LC_ALL": "C.UTF-8"}
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
-ROUNDING = re.compile(r"(?<=TensorFlow )\S+|(?<=rounding )\S+")
+ROUNDING = re.compile(r"(?<=TensorFlow )\S+|(?<=rounding )\S+|(?<=remaining )[\d.e-]+")
 """Text that depends on float32 rounding in the last place, and so on the processor."""
 
 
-def examples() -> list[tuple[str, str]]:
-    """Return every command of the console blocks, with the output that README shows."""
-    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+def examples(text: str) -> list[tuple[str, str]]:
+    """Return every command of the console blocks, with the output that the text shows."""
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     parts = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     return [(command, shown.strip()) for command, _, shown in (part.partition("\n") for part in parts)]
 
 
-@pytest.mark.parametrize(("command", "shown"), examples(), ids=[command for command, _ in examples()])
-def test_example_prints_what_readme_shows(command: str, shown: str) -> None:
+def run(command: str, folder: Path) -> str:
+    """Return what the command prints in a terminal of 80 columns; standard error comes first."""
+    words = shlex.split(command)
+    if re.search(r"[|<>]", re.sub(r"'[^']*'", "", command)) is None and words[0] == "rnncli":
+        done = run_here(*words[1:], cwd=folder, env=VIEW)
+        return (done.stderr + done.stdout).strip()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "80",
-            "LC_ALL": "C.UTF-8",
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    printed, shown = (ROUNDING.sub("~", text) for text in (done.stdout.strip(), shown))
-    assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
-    # Processors differ in the last place of a float32; printed numbers have four decimals.
-    numbers = [[float(number) for number in NUMBER.findall(text)] for text in (printed, shown)]
-    assert numbers[0] == pytest.approx(numbers[1], abs=1.01e-4 if "json" not in command else 1e-6)
+        ["bash", "-c", command], cwd=folder, env=environment(VIEW | {"PATH": path}),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    return done.stdout.strip()
 
 
-def test_examples_are_there() -> None:
-    assert len(examples()) > 10
+def fill(page: Path, folder: Path) -> None:
+    """Write into the console blocks of a page what their commands print."""
+
+    def rewrite(block: re.Match[str]) -> str:
+        commands = re.findall(r"^\$ (.*)$", block[1], re.MULTILINE)
+        return (
+            "```console\n"
+            + "\n".join(f"$ {one}\n{run(one, folder)}".rstrip() + "\n" for one in commands)
+            + "```"
+        )
+
+    page.write_text(re.sub(r"```console\n(.*?)```", rewrite, page.read_text(), flags=re.DOTALL))
 
 
-def test_picture_is_drawn_by_the_tool() -> None:
-    picture = ROOT / re.search(r"!\[[^\]]*\]\(([^)]+)\)", README)[1]  # type: ignore[index]
-    command = "rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42 -f svg --width 80"
-    done = subprocess.run(
-        [Path(sys.executable).with_name("rnncli"), *command.split()[1:]],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
-    assert NUMBER.sub("#", done.stdout) == NUMBER.sub("#", picture.read_text())
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    if "WRITE_GOLDEN" in os.environ:
+        fill(page, tmp_path)
+    for command, shown in examples(page.read_text()):
+        texts = [ROUNDING.sub("~", text) for text in (run(command, tmp_path), shown)]
+        printed, expected = (NUMBER.sub("#", text) for text in texts)
+        assert printed == expected
+        # Processors differ in the last place of a float32; printed numbers have four decimals.
+        numbers = [[float(number) for number in NUMBER.findall(text)] for text in texts]
+        assert numbers[0] == pytest.approx(numbers[1], abs=1.01e-4)
+
+
+def test_readme_is_read_in_five_minutes() -> None:
+    text = README.read_text()
+    assert len(text.splitlines()) <= 190
+    assert len(examples(text)) >= 5
+    rows = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| `.*?\|", text, re.MULTILINE))))
+    assert rows == set(catalog.names())
+
+
+def test_picture_is_drawn_by_the_tool(rnncli: Run) -> None:
+    picture = ROOT / re.search(r"!\[[^\]]*\]\(([^)]+)\)", README.read_text())[1]  # type: ignore[index]
+    command = "run -l bilstm --units 2 --return-sequences --return-state --seed 42 -f svg --width 80"
+    assert NUMBER.sub("#", rnncli(*command.split()).stdout) == NUMBER.sub("#", picture.read_text())
 
 
 def test_setup_commands_are_those_that_ci_runs() -> None:
@@ -69,4 +96,21 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
     assert "-m venv --clear .venv" in ci
     assert "--editable '.[test]'" in ci
     assert ci.endswith("\ntests/check\n")
-    assert "pip install -e '.[test]' && tests/check" in README
+    assert "pip install -e '.[test]' && tests/check" in README.read_text()
+
+
+def test_every_page_is_listed_and_has_a_title() -> None:
+    pages = {page.name for page in PAGES[1:]}
+    korean = {f"{topic}.ko.md" for topic in handbook.SECTIONS["Six things to understand"]}
+    assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | korean
+    for page in PAGES[1:]:
+        assert page.read_text().startswith(f"# {page.name.split('.')[0]}: ")
+
+
+def test_pages_name_pages_and_commands_that_exist() -> None:
+    for page in PAGES:
+        named = re.findall(r"rnncli help (\w+)", page.read_text())
+        assert set(named) <= {*handbook.TOPICS, *catalog.names(), "lists"}, page.name
+        blocks = "".join(re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(), re.DOTALL))
+        commands = re.findall(r"(?:^\$ |^|\| )rnncli ([a-z]+)\b", blocks, re.MULTILINE)
+        assert set(commands) <= set(catalog.names()), page.name

@@ -51,13 +51,8 @@ class Commands(LocalizedCommand, TyperGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve as click does, but suggest the nearest command; `help` shows the help, as --help does."""
+        """Resolve as click does, but suggest the nearest command."""
         names = catalog.names()
-        if args[0] == "help":
-            if len(args) == 1:
-                terminal.write(f"{ctx.get_help()}\n")
-                raise typer.Exit
-            args = [args[1], "--help"]
         if args[0] not in names:
             raise UsageError("there is no command {args!r}.", _suggest_command(args[0], names), args=args[0])
         return super().resolve_command(ctx, args)

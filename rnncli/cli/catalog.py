@@ -24,6 +24,7 @@ SECTIONS = {
         "weights": "The weights of a saved model or of a --layer, gate by gate.",
     },
     "Learn": {
+        "help": "A page about one topic: masks, return_state, ...; alone, the list.",
         "explore": "Change a layer, its input and its weights, and watch every tensor and step.",
         "tour": "The lesson: what recurrent layers return, in ten minutes.",
         "why": "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.",

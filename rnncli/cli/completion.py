@@ -81,6 +81,14 @@ def initializer_words(incomplete: str) -> list[str]:
     return _begin(initializers.names(), incomplete)
 
 
+def topic_words(incomplete: str) -> list[str]:
+    """Complete a page of the handbook, or a command."""
+    from rnncli import handbook
+    from rnncli.cli import catalog
+
+    return _begin([*handbook.TOPICS, *catalog.names()], incomplete)
+
+
 def sample_words(incomplete: str) -> list[str]:
     """Complete a built-in sample."""
     from rnncli.inputs import sample_files
@@ -133,6 +141,7 @@ BY_NAME: dict[str, Completer] = {
     "input": input_words,
     "tensor": number_words,
     "name": sample_words,
+    "topic": topic_words,
     "layer": layer_words,
     "model": model_words,
     "activation": activation_words,

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from typer._click import types as click
-from typer.core import TyperArgument, TyperOption
+from typer.core import TyperArgument
 
 from rnncli import options
 from rnncli.ask import Ask
 from rnncli.case import Array, Case
-from rnncli.cli.help import Command
+from rnncli.cli.help import ALL, Command, Option
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
 
@@ -48,7 +48,8 @@ def load(name: str) -> Command:
 
 def make_params(command: str, hidden: Iterable[str] = ()) -> list[Any]:
     """Return the options of a command for click, which parses them; the help omits those in `hidden`."""
-    return [_param(entry, hidden=entry.name in hidden) for entry in options.entries(command)]
+    shown = [_param(entry, hidden=entry.name in hidden) for entry in options.entries(command)]
+    return [*shown, ALL] if any(entry.rare for entry in options.entries(command)) else shown
 
 
 def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def _param(entry: Entry, *, hidden: bool) -> TyperArgument | TyperOption:
+def _param(entry: Entry, *, hidden: bool) -> TyperArgument | Option:
     """Return the option for click, which parses it."""
     more: dict[str, Any] = {"help": entry.help, "default": entry.default, "show_default": False}
     if COMPLETING:
@@ -86,7 +87,7 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | TyperOption:
     if entry.argument:
         return TyperArgument(param_decls=[entry.name], metavar=entry.metavar, required=False, **more)
     flag = entry.flag if entry.kind != "switch" else f"{entry.flag}/--no-{entry.flag[2:]}"
-    return TyperOption(
+    option = Option(
         param_decls=[entry.name, flag, *entry.others],
         type=_type(entry),
         is_flag=entry.kind in ("switch", "on"),
@@ -96,6 +97,8 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | TyperOption:
         rich_help_panel=entry.heading,
         **more,
     )
+    option.rare = entry.rare
+    return option
 
 
 def _type(entry: Entry) -> click.ParamType | None:

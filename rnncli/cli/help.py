@@ -16,11 +16,34 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from rnncli.cli import terminal
 from rnncli.cli.terminal import localize, narrow, widen
-from rnncli.errors import UsageError
+from rnncli.errors import Message, UsageError
 
-SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
+SECTIONS = ("First steps", "Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
 LONG_DASHES = "\N{EN DASH}\N{EM DASH}"
+
+
+class Option(TyperOption):
+    """A flag.  rare: whether only --help-all shows it."""
+
+    rare = False
+
+
+def _show_all(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.meta["all"] = True
+        terminal.write(f"{ctx.get_help()}\n")
+        ctx.exit()
+
+
+ALL = Option(
+    param_decls=["help_all", "--help-all"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_all,
+    help="Show every flag and exit.",
+)
 
 
 class LocalizedCommand(click.Command):
@@ -81,11 +104,17 @@ class Command(LocalizedCommand, TyperCommand):
 def write_flags(
     params: Iterable[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter
 ) -> None:
-    """Write every argument and flag that is not hidden, under the heading of its panel."""
+    """Write every argument and flag that is not hidden, under the heading of its panel.
+
+    The rare flags are only named, unless --help-all asks for them.
+    """
     sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
+    rare = []
     for param in params:
         if isinstance(param, TyperArgument):
-            sections["Input"].append((param.make_metavar(ctx), param.help or ""))
+            sections["First steps"].append((param.make_metavar(ctx), param.help or ""))
+        elif isinstance(param, Option) and param.rare and not ctx.meta.get("all"):
+            rare += [] if param.hidden else [param.opts[0]]
         elif isinstance(param, TyperOption) and not param.hidden:
             section = param.rich_help_panel or "Options"
             sections.setdefault(section, []).append((_names(param, ctx), param.help or ""))
@@ -95,6 +124,9 @@ def write_flags(
             with formatter.section(localize(section)):
                 shown = [(names.ljust(width), widen(localize(text))) for names, text in rows]
                 formatter.write_dl(shown, NAMES_WIDTH)
+    if rare:
+        with formatter.section(localize(Message("More flags, see --help-all"))):
+            formatter.write_text(" ".join(rare))
 
 
 def write_examples(lines: str, formatter: click.HelpFormatter) -> None:

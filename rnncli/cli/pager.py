@@ -1,4 +1,4 @@
-"""Show pages in the terminal one at a time, turned by keys."""
+"""Show pages in the terminal: one at a time, turned by keys, or one that scrolls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import typer
 
@@ -34,6 +34,8 @@ ARROWS = {"C": " ", "B": " ", "6~": " ", "D": "b", "A": "b", "5~": "b", "H": "0"
 HANGUL = str.maketrans("ㅂㅃㅠ", "qQb")
 """The keys of a Korean keyboard, by their places."""
 
+WIDEST = 100
+"""Columns of a page of Markdown: longer lines are hard to read."""
 PROMPT = 2
 """Lines that a prompt takes: an empty one and its own."""
 
@@ -48,14 +50,14 @@ class PagerPage(NamedTuple):
 class Prompts(NamedTuple):
     """The lines below a page, which list its keys.
 
-    page: before the answer is shown.  resumed: the same for the first page, if it is where the reader left.
-    answered: after it.  more: while a part of a long page is hidden.  end: the line after the last page.
+    page: before the answer is shown.  answered: after it.  more: while a part of a long page is hidden.
+    resumed: before the others on the page where the reader left.  end: the line after the last page.
     """
 
     page: str
-    resumed: str
     answered: str
     more: str
+    resumed: str
     end: str
 
 
@@ -76,7 +78,10 @@ def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Promp
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
     """
     keys, place = _Keys(), _recall(name, count)
-    shown = prompts._replace(page=prompts.resumed) if place else prompts
+    shown = prompts
+    if place:
+        page, _, more, resumed, _ = prompts
+        shown = prompts._replace(page=f"{resumed} {page}", more=f"{resumed} {more}")
     with exit_cleanly(), _read_single_keys():
         while place < count:
             _remember(name, place)
@@ -86,6 +91,44 @@ def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Promp
             place, shown = max(0, place + moved), prompts
     _remember(name, 0)
     terminal.write(f"{prompts.end}\n")
+
+
+def show_markdown(text: str) -> None:
+    """Show a page of Markdown in the terminal's pager; without a terminal, write it as it is."""
+    if not is_possible():
+        terminal.write(text)
+        return
+    from pydoc import pager
+
+    os.environ.setdefault("LESS", "-RFX")  # colours; no paging of a page that fits
+    width = terminal.columns(sys.stdout, os.environ) or WIDEST
+    pager(lay_out(text, width, color=terminal.has_color(sys.stdout, os.environ)))
+
+
+def lay_out(text: str, width: int, *, color: bool) -> str:
+    """Return a page of Markdown laid out for a terminal."""
+    from rich.console import Console
+    from rich.markdown import Heading, Markdown
+    from rich.text import Text
+    from rich.theme import Theme
+
+    class PlainHeading(Heading):
+        def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+            yield Text("")
+            yield Text(self.text.plain, "bold" if self.tag == "h1" else "bold cyan")
+
+    class Page(Markdown):
+        elements: ClassVar[dict[str, Any]] = {**Markdown.elements, "heading_open": PlainHeading}
+
+    console = Console(
+        width=min(width, WIDEST),
+        force_terminal=color,
+        no_color=not color,
+        theme=Theme({"markdown.code": "cyan"}),
+    )
+    with console.capture() as captured:
+        console.print(Page(text, code_theme="ansi_light"))
+    return captured.get()
 
 
 def ask(question: str) -> str:

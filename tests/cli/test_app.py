@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
@@ -63,13 +64,19 @@ def test_the_help_leaves_out_flags_that_the_command_refuses(
 
 
 def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    app.main(["run", "--help-all"])
+    every = capsys.readouterr().out
     app.main(["run", "--help"])
     shown = capsys.readouterr().out
     headings = [line for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [
-        "Input:", "Layer:", "Initializers and weights:", "Run:", "Output:", "Options:", "Examples:"
+        "First steps:", "Input:", "Layer:", "Initializers and weights:", "Run:", "Output:", "Options:",
+        "More flags, see --help-all:", "Examples:",
     ]  # fmt: skip
-    assert shown.index("--units N") > shown.index("Layer:")
+    assert len(shown.splitlines()) <= 80  # two screens
+    for flag in re.findall(r"--[a-z-]+", shown.partition("More flags")[2].partition("Examples")[0]):
+        assert re.search(rf"^  (-\w, )?{flag.replace('--', '--(.no-.)?')}\b", every, re.MULTILINE), flag
+    assert shown.index("--units N") > shown.index("First steps:")
     assert "--[no-]return-sequences" in shown
 
 
@@ -222,7 +229,6 @@ def test_plain_numbers_are_taken(words: str, rnncli: Run) -> None:
 
 
 def test_help_is_a_word_too(rnncli: Run) -> None:
-    assert rnncli("help").stdout == rnncli("--help").stdout
     assert rnncli("help", "run").stdout == rnncli("run", "--help").stdout
 
 

@@ -264,7 +264,7 @@ def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:
     assert done.stderr.startswith("rnncli: there is no flag --unit.")
 
 
-@pytest.mark.parametrize("words", [[], ["help"], ["help", "run"]])
+@pytest.mark.parametrize("words", [[], ["help", "run"]])
 def test_the_language_alone_shows_the_help_in_it(
     words: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from rnncli.errors import EngineError, UsageError, join
+from rnncli.errors import EngineError, Message, UsageError, join
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -46,8 +46,9 @@ def explore(ask: Ask, *, lang: str | None) -> None:
     found = compute_experiment(first)
     for name in ("COLUMNS", "LINES"):  # Textual trusts them more than the terminal, and fails at 0
         os.environ.pop(name, None)
-    state = State(found.experiment, found, lang or terminal.language(), message=join(remarks, "; "))
-    app = ExploreApp(settle(state))
+    parts = Message("left: the layer, right: what it returns, below: how the number at ▸ is computed")
+    message = join((*remarks, parts), "; ")
+    app = ExploreApp(settle(State(found.experiment, found, lang or terminal.language(), message=message)))
     with signals.handle_signals(("SIGINT", *signals.ENDING), app.end):
         app.run()
     if app.return_code:

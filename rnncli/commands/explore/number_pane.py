@@ -142,7 +142,8 @@ def _draw_row(table: NumberTable, form: Form, row: int, columns: range, chosen: 
         held = table.held is not None and table.held[row, column]
         mark = HELD if held else LEFT if is_first and column else " "
         if (new := table.changed) is not None and new[row, column]:
-            mark = CHANGED if is_first or column == table.half or not new[row, column - 1] else mark
+            starts = is_first or column in (table.half, chosen + 1)  # the cursor hides the mark before it
+            mark = CHANGED if starts or not new[row, column - 1] else mark
         line.append(HALVES if table.half and column == table.half else "", "dim")
         line.append("▸" if here else mark, "bold")
         color = Style(color="#ffffff", bgcolor=_color(float(value), form.scale), reverse=here and focus)

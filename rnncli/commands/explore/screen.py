@@ -266,9 +266,8 @@ def _step_lines(state: State, pane: Region) -> list[Text]:
         slider.stylize("reverse" if state.focus == "step" else "")
     head = Text.assemble(("─ ", "dim"), (f"{_in_words(state)} ", "bold"))
     head.truncate(max(pane.width - slider.cell_len - 1, 0), overflow="ellipsis")
-    head.append("─" * (pane.width - slider.cell_len - head.cell_len - 1), "dim").append_text(slider).append(
-        "─", "dim"
-    )
+    head.append("─" * (pane.width - slider.cell_len - head.cell_len - 1), "dim")
+    head.append_text(slider).append("─", "dim")
     lines, top = equation_lines(state), min(state.scroll, last_scroll(state))
     shown = [line.copy() for line in lines[top : top + pane.height - 1]]
     if shown and top:

@@ -23,7 +23,6 @@ EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer bigru --units 4 --format json
 rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
-rnncli run --return-sequences -f json | rnncli run --layer gru
 tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
 
@@ -31,7 +30,8 @@ tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[Any] | None:
     """What does the layer return?
 
-    Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
+    Every tensor, its shape, its meaning and its numbers. `rnncli help masks` explains masks, and so for
+    return_sequences, return_state, bidirectional, stateful and reset_after.
     """
     request = RunRequest(ask, output, progress, **flags)
     streamed = request.stream or request.keep_going

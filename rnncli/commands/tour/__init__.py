@@ -111,7 +111,7 @@ def _read(output: OutputFlags) -> Reply[Any] | None:
         return pager.PagerPage(*map(str, texts))
 
     lang = view_of(output, "table").lang
-    keys = ("keys", "keys resumed", "keys answered", "keys more", "go on")
+    keys = ("keys", "keys answered", "keys more", "resumed", "go on")
     pager.read("tour", len(lesson.steps()), load, pager.Prompts(*(lesson.say(key, lang) for key in keys)))
     return None
 
@@ -127,7 +127,7 @@ def _ask(output: OutputFlags, found: ExerciseAnswer) -> Reply[Any] | None:
     from rnncli.show.answer import Reply
 
     view = view_of(output, "table", found.widest)
-    terminal.write(f"{formats.render(replace(found, is_asked=True), 'table', view)!s}\n")
+    terminal.write(formats.render(replace(found, is_asked=True), "table", view))
     question = lesson.say("your answer", view.lang).format(form=found.exercise.form)
     while typed := pager.ask(question):
         fault = found.fault(typed, view.lang)

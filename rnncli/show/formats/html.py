@@ -61,6 +61,8 @@ PROSE = """\
 body { max-width: 50rem; } h2 { margin-top: 3rem; font-family: inherit; } .strong { font-family: inherit; }
 pre { margin: 0.5rem 0; padding: 0.25rem 0.75rem; overflow-x: auto; border-left: 2px solid var(--rule);
       font: 0.9em/1.5 ui-monospace, monospace; }
+.python { font-weight: 600; } td .dim { font-family: ui-monospace, monospace; white-space: pre; }
+.said > tbody > tr > td { border-top: 0; padding-top: 0; padding-bottom: 0.1rem; }
 details { margin: 0.25rem 0; } summary { cursor: pointer; font-weight: 600; }
 """
 """CSS of a page with headings, a text to read."""

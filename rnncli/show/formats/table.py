@@ -109,9 +109,12 @@ def draw_page(page: Page, view: View) -> RenderableType:
                 parts.append(_grid(part, view))
             case Heading():
                 parts.append(_text(part.text))
+            case Code(text, "python"):
+                starts = ("... " if one.startswith(" ") else ">>> " for one in text.splitlines())
+                lines = map(str.__add__, starts, text.splitlines())
+                parts += [Text(one, STYLES["strong"]) for one in lines]
             case Code(text, kind):
-                lines = wrap_command(text, view.width) if kind == "shell" else text.splitlines()
-                parts += [Text(one, STYLES["strong"] if kind == "python" else "") for one in lines]
+                parts += map(Text, wrap_command(text, view.width) if kind else text.splitlines())
             case Fold():
                 parts.append(_text((Span(f"{part.label}:", "strong"), Span(f" {part.text}"))))
             case _:

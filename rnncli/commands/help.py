@@ -1,0 +1,58 @@
+"""`rnncli help`: a page of the handbook, the help of a command, or the list of pages."""
+
+from __future__ import annotations
+
+from typer import _click as click
+
+from rnncli.errors import Message, UsageError, nearest
+
+EXAMPLES = """\
+rnncli help masks
+rnncli help
+rnncli help run
+rnncli help return_state --lang ko
+"""
+
+
+def help(*, topic: str | None, lang: str | None) -> None:  # noqa: A001
+    """A page of the handbook, or the help of a command.
+
+    Without a topic, list all pages.
+    """
+    from rnncli import handbook
+    from rnncli.cli import catalog, pager, terminal
+
+    lang = lang or terminal.LANGUAGE.get()
+    word = (topic or "").strip().casefold().replace("-", "_")
+    if not word:
+        terminal.write(list_topics(lang))
+    elif word in handbook.TOPICS:
+        pager.show_markdown(handbook.read(word, lang))
+    elif word in catalog.names():
+        context = click.globals.get_current_context().find_root()
+        command = catalog.command(context, word)
+        with command.make_context(word, [], context, resilient_parsing=True) as own:
+            terminal.write(f"{command.get_help(own)}\n")
+    else:
+        near = nearest(word, [*handbook.TOPICS, *catalog.names()])
+        raise UsageError(
+            "there is no page {topic!r}.",
+            Message("Did you mean rnncli help {near}?", near=near)
+            if near
+            else "rnncli help lists all pages.",
+            topic=topic,
+        )
+
+
+def list_topics(lang: str) -> str:
+    """Return the list of pages, a line each, under their headings."""
+    from rnncli import handbook
+    from rnncli.cli.terminal import localize
+
+    width = max(map(len, handbook.TOPICS))
+    parts = []
+    for heading, topics in handbook.SECTIONS.items():
+        lines = (f"  {topic.ljust(width)}  {handbook.title(topic, lang)}\n" for topic in topics)
+        parts.append(f"{localize(heading, lang)}:\n{''.join(lines)}")
+    last = Message("`rnncli help masks` shows a page, `rnncli help run` the flags of a command.")
+    return "\n".join([*parts, f"{localize(last, lang)}\n"])

@@ -1,0 +1,28 @@
+"""The handbook: a page per topic, in Markdown; `masks.ko.md` is the Korean of `masks.md`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SECTIONS = {
+    "Six things to understand": (
+        "return_sequences", "return_state", "bidirectional", "masks", "stateful", "reset_after",
+    ),
+    "What to give": ("shapes", "layers", "data", "files"),
+    "What to find out": ("inside", "gradients", "models", "porting", "exporting", "errors"),
+    "Where to use it": ("scripts", "python", "notebooks", "korean"),
+}  # fmt: skip
+"""The topics, under their headings."""
+TOPICS = tuple(topic for topics in SECTIONS.values() for topic in topics)
+
+
+def read(topic: str, lang: str) -> str:
+    """Return the page of a topic as Markdown, in English if it is not written in this language."""
+    folder = Path(__file__).parent
+    own = folder / f"{topic}.{lang}.md"
+    return (own if own.exists() else folder / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def title(topic: str, lang: str) -> str:
+    """Return what the heading of a page says of its topic."""
+    return read(topic, lang).partition("\n")[0].partition(": ")[2]

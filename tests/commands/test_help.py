@@ -1,0 +1,51 @@
+"""`rnncli help`."""
+
+from __future__ import annotations
+
+import pytest
+from command import Run
+from terminals import Terminal
+
+from rnncli import handbook
+from rnncli.cli.pager import lay_out
+
+
+def test_the_list_has_every_page(rnncli: Run) -> None:
+    for lang, title in (("en", "time steps that are skipped"), ("ko", "건너뛰는 시점")):
+        shown = rnncli("help", "--lang", lang).stdout
+        assert title in shown
+        assert all(f"  {topic} " in shown for topic in handbook.TOPICS)
+
+
+@pytest.mark.parametrize(
+    ("word", "first"),
+    [("masks", "# masks: "), ("return-state", "# return_state: "), ("MASKS --lang ko", "# masks: 건너"),
+     ("shapes", "# shapes: "), ("gradients", "# gradients: "), ("run", "Usage: rnncli run ")],
+)  # fmt: skip
+def test_a_page_is_markdown_in_a_pipe(rnncli: Run, word: str, first: str) -> None:
+    assert rnncli("help", *word.split()).stdout.startswith(first)
+
+
+def test_a_near_miss_is_suggested(rnncli: Run) -> None:
+    done = rnncli("help", "maks")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rnncli: there is no page 'maks'.\nDid you mean rnncli help masks?\n"
+    assert "rnncli help lists all pages." in rnncli("help", "quux").stderr
+
+
+@pytest.mark.parametrize("topic", handbook.TOPICS)
+def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
+    for lang in ("en", "ko"):
+        text = lay_out(handbook.read(topic, lang), 80, color=False)
+        assert "\x1b" not in text
+        assert "```" not in text
+        assert "| ---" not in text
+        assert "**" not in text.replace("**kwargs", "")
+
+
+def test_a_terminal_shows_it_in_its_pager() -> None:
+    with Terminal("help", "masks", env={"PAGER": "cat", "NO_COLOR": "1"}) as terminal:
+        shown, code = terminal.end()
+    assert code == 0
+    assert "masks: time steps that are skipped" in shown
+    assert "```" not in shown
