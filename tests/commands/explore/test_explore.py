@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from io import StringIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from command import Run, environment
 from looks import matches_golden
+from rich.console import Console
 
 from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import experiment, keys, options, screen
@@ -36,6 +38,7 @@ from rnncli.commands.explore.state import (
 )
 from rnncli.errors import InputError, RnncliError
 from rnncli.result import Label
+from rnncli.show.formats import svg
 from rnncli.show.visible import width_of
 
 pytest.importorskip("textual")
@@ -123,6 +126,18 @@ def test_screens(size: tuple[int, int], lang: str) -> None:
         lines = explorer.lines()
         assert len(lines) == size[1]
         assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", "\n".join(lines) + "\n"), name
+
+
+def test_picture_of_the_readme() -> None:
+    explorer = Explorer("rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
+    explorer.press("tab", "down", "down", "right", "right", "right")
+    recorder = Console(
+        file=StringIO(), width=80, height=24, record=True, color_system="truecolor", force_terminal=True
+    )
+    recorder.print(screen.draw(explorer.state))
+    drawing = recorder.export_svg(title="rnncli explore", code_format=svg.FRAME, unique_id="rnncli")
+    picture = svg.TEXT.sub(svg._place, drawing)
+    assert matches_golden("explore", "readme.svg", picture)
 
 
 @pytest.mark.parametrize(
