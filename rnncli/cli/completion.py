@@ -81,12 +81,13 @@ def initializer_words(incomplete: str) -> list[str]:
     return _begin(initializers.names(), incomplete)
 
 
-def topic_words(incomplete: str) -> list[str]:
-    """Complete a page of the handbook, or a command."""
+def topic_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a page of the handbook; for help, also a command."""
     from rnncli import handbook
     from rnncli.cli import catalog
 
-    return _begin([*handbook.TOPICS, *catalog.names()], incomplete)
+    commands = catalog.names() if ctx.info_name == "help" else ()
+    return _begin([*handbook.TOPICS, *commands], incomplete)
 
 
 def sample_words(incomplete: str) -> list[str]:

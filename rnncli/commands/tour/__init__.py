@@ -82,6 +82,7 @@ def tour(
 
 def _find(word: str) -> Step:
     """Return the step with this number or on this topic.  Raises UsageError if there is none."""
+    from rnncli import handbook
     from rnncli.commands.tour import lesson
 
     if found := lesson.find(word):
@@ -90,11 +91,10 @@ def _find(word: str) -> Step:
         last = len(lesson.steps()) - 1
         raise UsageError("there is no step {word}.", "The steps are 0 to {last}.", word=word, last=last)
     near = nearest(word, (one for each in lesson.steps() for one in each.topics))
-    raise UsageError(
-        "no step is about {word!r}.",
-        Message("Did you mean {near}?", near=near) if near else "rnncli tour --list shows the topics.",
-        word=word,
-    )
+    advice = "Did you mean {near}?" if near else "rnncli tour --list shows the topics."
+    if word in handbook.TOPICS:
+        advice = "The handbook has a page: rnncli help {word}"
+    raise UsageError("no step is about {word!r}.", advice, word=word, near=near)
 
 
 def _read(output: OutputFlags) -> Reply[Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from rnncli import handbook
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import Step, say
@@ -120,3 +121,5 @@ def _parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield labelled("question")
     if shown != QUESTION:
         yield Fold(say("answer", lang), texts["answer"])
+        pages = [topic for topic in step.topics if topic in handbook.TOPICS]
+        yield from (line(f"{say('more', lang)}: rnncli help {page}", "dim") for page in pages)

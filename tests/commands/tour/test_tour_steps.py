@@ -14,6 +14,7 @@ from claims import claim
 from command import HEAVY, Run, loaded_by
 from looks import columns_of, drawn, matches_golden
 
+from rnncli import handbook
 from rnncli.addresses import parse_label
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import TourAnswer
@@ -359,6 +360,13 @@ def test_one_step(rnncli: Run) -> None:
         assert rnncli("tour", *words, "--lang", "ko").stdout == page(8, lang="ko")
 
 
+def test_a_step_names_the_page_of_the_handbook_on_its_topic(rnncli: Run) -> None:
+    named = re.findall(r"^more: (.*)", rnncli("tour").stdout, re.MULTILINE)
+    pages = ("shapes", *next(iter(handbook.SECTIONS.values())), "inside", "gradients")
+    assert sorted(named) == sorted(f"rnncli help {page}" for page in pages)
+    assert rnncli("tour", "masks").stdout.endswith("\nmore: rnncli help masks\n")
+
+
 def test_the_list_of_steps(rnncli: Run) -> None:
     rows = rnncli("tour", "--list").stdout.splitlines()[1:]
     assert [row.split()[1] for row in rows] == [step.topics[0] for step in lesson.steps()]
@@ -376,6 +384,7 @@ def test_the_list_of_steps(rnncli: Run) -> None:
             for words, one in ((["--step"], str(len(STEPS))), (["--step"], "-1"), ([], "99"))
         ),
         (["statefull"], "rnncli: no step is about 'statefull'.\nDid you mean stateful?\n"),
+        (["layers"], "rnncli: no step is about 'layers'.\nThe handbook has a page: rnncli help layers\n"),
         (["xyzzy"], "rnncli: no step is about 'xyzzy'.\nrnncli tour --list shows the topics.\n"),
         (["masks", "--list"], "rnncli: masks cannot be combined with --list.\nLeave one out.\n"),
         (
